@@ -1,0 +1,151 @@
+"""The map between tokens and ids."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.errors import LangmodelsError, UsageError
+
+IntArray = NDArray[np.int32]
+
+UNK, BOS, EOS = "<unk>", "<s>", "</s>"
+
+
+class Vocabulary:
+    """An ordered set of tokens: the specials first, then whatever the training text gave.
+
+    Ids: 0 is `<unk>`, 1 is `<s>`, and 2 is `</s>` where sequences have ends (`ends=True`, as lines of
+    words do); in a vocabulary for endless streams (characters, bytes) there is no `</s>` and
+    `eos_id` is None. `<s>` is never predicted.
+
+    >>> v = Vocabulary(["the", "cat"])
+    >>> v.encode(["the", "dog"]).tolist(), v.decode([3, 0])
+    ([3, 0], ['the', '<unk>'])
+    """
+
+    unk_id = 0
+    bos_id = 1
+
+    def __init__(self, tokens: Iterable[str], *, ends: bool = True) -> None:
+        specials = [UNK, BOS, EOS] if ends else [UNK, BOS]
+        self.eos_id: int | None = 2 if ends else None
+        # A text may contain "<s>" as a word; it must not become the boundary symbol.
+        ordinary = dict.fromkeys(t for t in tokens if t not in (UNK, BOS, EOS))
+        self._tokens: list[str] = [*specials, *ordinary]
+        self._ids: dict[str, int] = {t: i for i, t in enumerate(self._tokens)}
+
+    @classmethod
+    def from_counts(
+        cls,
+        counts: Mapping[str, int],
+        *,
+        min_count: int = 1,
+        max_size: int | None = None,
+        ends: bool = True,
+    ) -> "Vocabulary":
+        """Keep the tokens seen at least `min_count` times, and of these the `max_size` most frequent.
+
+        `max_size` counts ordinary tokens, not the specials. Equally frequent tokens keep the order of
+        `counts`. Raises UsageError for a `min_count` or `max_size` below one.
+        """
+        tokens = list(counts)
+        order = frequency_order(np.fromiter(counts.values(), np.int64, len(counts)), min_count, max_size)
+        return cls((tokens[i] for i in order.tolist()), ends=ends)
+
+    @property
+    def ends(self) -> bool:
+        """Whether sequences end with `</s>`."""
+        return self.eos_id is not None
+
+    @property
+    def n_special(self) -> int:
+        """How many of the first ids are specials."""
+        return 3 if self.ends else 2
+
+    @property
+    def n_predictable(self) -> int:
+        """How many tokens a distribution spreads its mass over: all but `<s>`."""
+        return len(self) - 1
+
+    @property
+    def tokens(self) -> list[str]:
+        """All tokens by id. Not a copy: do not change it."""
+        return self._tokens
+
+    def id(self, token: str) -> int:
+        """The id of a token; that of `<unk>` where it is unknown."""
+        return self._ids.get(token, self.unk_id)
+
+    def token(self, id: int) -> str:
+        """The token of an id. Raises IndexError outside 0..len-1."""
+        if not 0 <= id < len(self._tokens):
+            raise IndexError(f"token id {id} is outside 0..{len(self._tokens) - 1}")
+        return self._tokens[id]
+
+    def encode(self, tokens: Sequence[str]) -> IntArray:
+        """Ids of tokens, int32, unknown ones as `<unk>`; no boundary symbols are added."""
+        get, unk = self._ids.get, self.unk_id
+        return np.fromiter((get(t, unk) for t in tokens), np.int32, len(tokens))
+
+    def decode(self, ids: Iterable[int]) -> list[str]:
+        """Tokens of ids."""
+        return [self.token(int(i)) for i in ids]
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def __contains__(self, token: object) -> bool:
+        return token in self._ids
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Vocabulary) and self._tokens == other._tokens
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Vocabulary({len(self)} tokens, ends={self.ends})"
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """The tokens as UTF-8 bytes and the character offset of each, for storage."""
+        ordinary = self._tokens[self.n_special :]
+        offsets = np.zeros(len(ordinary) + 1, np.int64)
+        np.cumsum([len(t) for t in ordinary], out=offsets[1:])
+        text = "".join(ordinary).encode("utf-8", "surrogatepass")
+        return {
+            "vocabulary.text": np.frombuffer(text, np.uint8),
+            "vocabulary.offsets": offsets,
+            "vocabulary.ends": np.array([self.ends], np.uint8),
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Vocabulary":
+        """Inverse of `to_arrays`. Raises LangmodelsError where the arrays do not fit together."""
+        try:
+            text = arrays["vocabulary.text"].tobytes().decode("utf-8", "surrogatepass")
+            offsets = arrays["vocabulary.offsets"].tolist()
+            ends = bool(arrays["vocabulary.ends"][0])
+        except (KeyError, IndexError, UnicodeDecodeError) as error:
+            raise LangmodelsError("The model file's vocabulary is missing or broken.") from error
+        tokens = [text[a:b] for a, b in zip(offsets, offsets[1:], strict=False)]
+        vocabulary = cls(tokens, ends=ends)
+        if len(vocabulary) != len(tokens) + vocabulary.n_special:
+            raise LangmodelsError("The model file's vocabulary repeats a token; it is broken.")
+        return vocabulary
+
+
+def frequency_order(
+    counts: NDArray[np.int64], min_count: int = 1, max_size: int | None = None
+) -> NDArray[np.int64]:
+    """Indices of the counts to keep, most frequent first, ties in their given order.
+
+    Raises UsageError for a `min_count` or `max_size` below one.
+    """
+    if min_count < 1:
+        raise UsageError(f"The minimum count must be at least 1, not {min_count}.")
+    if max_size is not None and max_size < 1:
+        raise UsageError(f"The vocabulary size must be at least 1, not {max_size}.")
+    order = np.argsort(-counts, kind="stable")
+    kept = order[counts[order] >= min_count]
+    return kept if max_size is None else kept[:max_size]
