@@ -83,8 +83,8 @@ def save_arrays(
 ) -> None:
     """Write named arrays and string metadata to one safetensors file, atomically.
 
-    Arrays begin at multiples of 64 bytes, so that they can be used where they lie when mapped. Raises
-    LangmodelsError where the file cannot be written, TypeError for a dtype the format lacks.
+    Arrays begin at multiples of 64 bytes, so that they can be used where they lie when mapped.
+    Raises LangmodelsError where the file cannot be written, TypeError for a dtype the format lacks.
     """
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     contiguous: list[Array] = []
@@ -109,7 +109,7 @@ def save_arrays(
         file.write(text)
         for array in contiguous:
             if array.size:
-                file.write(memoryview(array).cast("B") if array.ndim else array.tobytes())
+                file.write(array.reshape(-1).view(np.uint8).data)
 
 
 def open_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Array]]:

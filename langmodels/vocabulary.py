@@ -1,6 +1,7 @@
 """The map between tokens and ids."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,18 @@ IntArray = NDArray[np.int32]
 UNK, BOS, EOS = "<unk>", "<s>", "</s>"
 
 
+class _Ids(dict[str, int]):
+    """Token to id; an unknown token's is that of `<unk>`. Hits cost no Python."""
+
+    def __missing__(self, token: str) -> int:
+        return Vocabulary.unk_id
+
+
 class Vocabulary:
     """An ordered set of tokens: the specials first, then whatever the training text gave.
 
-    Ids: 0 is `<unk>`, 1 is `<s>`, and 2 is `</s>` where sequences have ends (`ends=True`, as lines of
-    words do); in a vocabulary for endless streams (characters, bytes) there is no `</s>` and
+    Ids: 0 is `<unk>`, 1 is `<s>`, and 2 is `</s>` where sequences have ends (`ends=True`, as lines
+    of words do); in a vocabulary for endless streams (characters, bytes) there is no `</s>` and
     `eos_id` is None. `<s>` is never predicted.
 
     >>> v = Vocabulary(["the", "cat"])
@@ -34,7 +42,7 @@ class Vocabulary:
         # A text may contain "<s>" as a word; it must not become the boundary symbol.
         ordinary = dict.fromkeys(t for t in tokens if t not in (UNK, BOS, EOS))
         self._tokens: list[str] = [*specials, *ordinary]
-        self._ids: dict[str, int] = {t: i for i, t in enumerate(self._tokens)}
+        self._ids = _Ids(zip(self._tokens, range(len(self._tokens)), strict=True))
 
     @classmethod
     def from_counts(
@@ -45,13 +53,15 @@ class Vocabulary:
         max_size: int | None = None,
         ends: bool = True,
     ) -> "Vocabulary":
-        """Keep the tokens seen at least `min_count` times, and of these the `max_size` most frequent.
+        """Keep tokens seen at least `min_count` times, of these the `max_size` most frequent.
 
-        `max_size` counts ordinary tokens, not the specials. Equally frequent tokens keep the order of
-        `counts`. Raises UsageError for a `min_count` or `max_size` below one.
+        `max_size` counts ordinary tokens, not the specials. Equally frequent tokens keep the order
+        of `counts`. Raises UsageError for a `min_count` or `max_size` below one.
         """
         tokens = list(counts)
-        order = frequency_order(np.fromiter(counts.values(), np.int64, len(counts)), min_count, max_size)
+        order = frequency_order(
+            np.fromiter(counts.values(), np.int64, len(counts)), min_count, max_size
+        )
         return cls((tokens[i] for i in order.tolist()), ends=ends)
 
     @property
@@ -76,7 +86,7 @@ class Vocabulary:
 
     def id(self, token: str) -> int:
         """The id of a token; that of `<unk>` where it is unknown."""
-        return self._ids.get(token, self.unk_id)
+        return self._ids[token]
 
     def token(self, id: int) -> str:
         """The token of an id. Raises IndexError outside 0..len-1."""
@@ -86,8 +96,7 @@ class Vocabulary:
 
     def encode(self, tokens: Sequence[str]) -> IntArray:
         """Ids of tokens, int32, unknown ones as `<unk>`; no boundary symbols are added."""
-        get, unk = self._ids.get, self.unk_id
-        return np.fromiter((get(t, unk) for t in tokens), np.int32, len(tokens))
+        return np.fromiter(map(self._ids.__getitem__, tokens), np.int32, len(tokens))
 
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Tokens of ids."""
@@ -128,7 +137,7 @@ class Vocabulary:
             ends = bool(arrays["vocabulary.ends"][0])
         except (KeyError, IndexError, UnicodeDecodeError) as error:
             raise LangmodelsError("The model file's vocabulary is missing or broken.") from error
-        tokens = [text[a:b] for a, b in zip(offsets, offsets[1:], strict=False)]
+        tokens = [text[a:b] for a, b in pairwise(offsets)]
         vocabulary = cls(tokens, ends=ends)
         if len(vocabulary) != len(tokens) + vocabulary.n_special:
             raise LangmodelsError("The model file's vocabulary repeats a token; it is broken.")

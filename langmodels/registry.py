@@ -1,0 +1,200 @@
+"""Every model by name: what `--models` takes, what `compare` shows, what the shared tests run.
+
+Adding a model to the toolkit is adding one line to `MODELS`.
+"""
+
+import difflib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.fullcontext import FullContextModel
+from langmodels.model import LanguageModel, unpack
+from langmodels.ngram import NGramModel
+from langmodels.storage import open_arrays
+from langmodels.unigram import UnigramModel
+
+BUDGETS = ("quick", "standard", "thorough")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What decides a model's default hyper-parameters.
+
+    `level` as in `tokenization`; `order` of n-gram models, None for the level's default; `budget`
+    is how much time may be spent, one of `BUDGETS`.
+    """
+
+    level: str = "word"
+    order: int | None = None
+    seed: int = 0
+    budget: str = "standard"
+
+    @property
+    def ngram_order(self) -> int:
+        """The order of n-gram models: longer for small units than for words."""
+        if self.order is not None:
+            return self.order
+        return 4 if self.level in ("word", "whitespace") else 6
+
+
+Options = dict[str, Any]
+
+
+def _nothing(setting: Setting) -> Options:
+    return {}
+
+
+def _order(setting: Setting) -> Options:
+    return {"order": setting.ngram_order}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One registered model: how it is called, what it is, and how to build it.
+
+    `build` takes hyper-parameters as keywords, `defaults` gives those of a setting. `compared`
+    models are in `compare`'s table unless others are asked for.
+    """
+
+    name: str
+    family: str
+    summary: str
+    build: Callable[..., LanguageModel[Any]]
+    defaults: Callable[[Setting], Options] = _nothing
+    compared: bool = True
+
+
+def _ngram(smoothing: str) -> Callable[..., LanguageModel[Any]]:
+    def build(**options: Any) -> LanguageModel[Any]:
+        return NGramModel(smoothing=smoothing, **options)
+
+    return build
+
+
+def _full_context(smoothing: str) -> Callable[..., LanguageModel[Any]]:
+    def build(**options: Any) -> LanguageModel[Any]:
+        return FullContextModel(smoothing=smoothing, **options)
+
+    return build
+
+
+MODELS: dict[str, ModelSpec] = {
+    spec.name: spec
+    for spec in (
+        ModelSpec("unigram", "unigram", "independent tokens", UnigramModel),
+        ModelSpec(
+            "full-context-mle",
+            "full context",
+            "relative frequency after the whole history",
+            _full_context("none"),
+        ),
+        ModelSpec(
+            "full-context",
+            "full context",
+            "the whole history, smoothed through every shorter one",
+            _full_context("kneser_ney"),
+        ),
+        ModelSpec("mle", "n-gram", "relative frequency, no smoothing", _ngram("mle"), _order),
+        ModelSpec("laplace", "n-gram", "add one", _ngram("laplace"), _order, compared=False),
+        ModelSpec("lidstone", "n-gram", "add a little", _ngram("lidstone"), _order),
+        ModelSpec(
+            "jelinek-mercer",
+            "n-gram",
+            "interpolation, weights by EM on held-out text",
+            _ngram("jelinek_mercer"),
+            _order,
+        ),
+        ModelSpec("witten-bell", "n-gram", "Witten-Bell", _ngram("witten_bell"), _order),
+        ModelSpec(
+            "absolute",
+            "n-gram",
+            "absolute discounting",
+            _ngram("absolute_discounting"),
+            _order,
+        ),
+        ModelSpec("katz", "n-gram", "Katz with Good-Turing", _ngram("katz"), _order),
+        ModelSpec("kneser-ney", "n-gram", "interpolated Kneser-Ney", _ngram("kneser_ney"), _order),
+        ModelSpec(
+            "modified-kneser-ney",
+            "n-gram",
+            "modified Kneser-Ney, three discounts an order",
+            _ngram("modified_kneser_ney"),
+            _order,
+        ),
+        ModelSpec(
+            "stupid-backoff",
+            "n-gram",
+            "stupid backoff: scores, not probabilities (renormalised for perplexities)",
+            _ngram("stupid_backoff"),
+            _order,
+            compared=False,
+        ),
+    )
+}
+
+ALIASES = {"mkn": "modified-kneser-ney", "kn": "kneser-ney", "ngram": "modified-kneser-ney"}
+
+
+def model_spec(name: str) -> ModelSpec:
+    """The registered model of a name or alias. Raises UsageError, with the nearest names."""
+    name = ALIASES.get(name, name)
+    if name in MODELS:
+        return MODELS[name]
+    near = difflib.get_close_matches(name, [*MODELS, *ALIASES], n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(MODELS)}."
+    raise UsageError(f"There is no model {name!r}; {hint}")
+
+
+def parse_model(text: str) -> tuple[ModelSpec, Options]:
+    """`name` or `name:option=value:option=value`, as it is typed after `--models`.
+
+    Values are read as whole numbers, numbers, true/false, or else words.
+
+    >>> parse_model("kneser-ney:order=3")[1]
+    {'order': 3}
+    """
+    name, *parts = text.strip().split(":")
+    options: Options = {}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not (key and equals):
+            raise UsageError(f"In {text!r}, write options as name:option=value, not {part!r}.")
+        options[key.strip().replace("-", "_")] = _value(value.strip())
+    return model_spec(name), options
+
+
+def _value(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if text.lower() == "none":
+        return None
+    for convert in (int, float):
+        try:
+            return convert(text)
+        except ValueError:
+            continue
+    return text
+
+
+def make_model(text: str, setting: Setting | None = None, **options: Any) -> LanguageModel[Any]:
+    """An unfitted model from what `parse_model` reads, defaults of the setting filled in.
+
+    Raises UsageError for unknown models and options.
+    """
+    spec, given = parse_model(text)
+    merged = {**spec.defaults(setting or Setting()), **given, **options}
+    try:
+        return spec.build(**merged)
+    except TypeError as error:
+        raise UsageError(f"The model {spec.name} does not take these options: {error}.") from error
+
+
+def load(path: str | os.PathLike[str]) -> LanguageModel[Any]:
+    """Open a saved model of any kind. Raises LangmodelsError where the file is none."""
+    try:
+        return unpack(*open_arrays(path), name=str(path))
+    except MemoryError as error:
+        raise LangmodelsError(f"{path} needs more memory than there is.") from error

@@ -1,0 +1,249 @@
+"""Text to tokens and back: one class a way of cutting text, and one registry of them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar
+
+import regex
+
+from langmodels.errors import UsageError
+
+# A noncharacter of Unicode: no text contains it, and str.split keeps it as a word of its own.
+_NONCHARACTER = "\ufdd0"
+
+
+class Tokenizer(ABC):
+    """A way of cutting text into tokens.
+
+    `level` names it; `ends` says whether every line is a sequence with an end (words) or the whole
+    text one endless stream (characters, bytes, symbols); `reversible` whether `detokenize` gives
+    back the very text.
+    """
+
+    level: ClassVar[str]
+    ends: ClassVar[bool] = False
+    reversible: ClassVar[bool] = False
+    line_end: ClassVar[str] = "\n"
+
+    @abstractmethod
+    def tokenize(self, text: str) -> Sequence[str]:
+        """The tokens of a text (of one sequence, where `ends`), without boundary symbols."""
+
+    @abstractmethod
+    def detokenize(self, tokens: Iterable[str]) -> str:
+        """Text that reads like these tokens; exactly the original where `reversible`."""
+
+    def tokenize_lines(self, text: str) -> Sequence[str]:
+        """Tokens of a piece of a corpus; where `ends`, each line ends in the token `line_end`."""
+        return self.tokenize(text)
+
+    def safe_cut(self, text: str) -> int:
+        """How much of the beginning of `text` has the same tokens whatever text comes after it."""
+        return len(text)
+
+    def config(self) -> dict[str, Any]:
+        """Constructor arguments, for storage."""
+        return {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Tokenizer) and (self.level, self.config()) == (
+            other.level,
+            other.config(),
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.level, repr(self.config())))
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{k}={v!r}" for k, v in self.config().items())
+        return f"{type(self).__name__}({arguments})"
+
+
+class CharacterTokenizer(Tokenizer):
+    """Every character (Unicode code point) is a token, newlines included."""
+
+    level = "char"
+    reversible = True
+
+    def tokenize(self, text: str) -> Sequence[str]:
+        return text  # a str already is a sequence of its characters
+
+    def detokenize(self, tokens: Iterable[str]) -> str:
+        return "".join(tokens)
+
+
+class ByteTokenizer(Tokenizer):
+    """Every byte of the UTF-8 text is a token, written as the character of the same number."""
+
+    level = "byte"
+    reversible = True
+
+    def tokenize(self, text: str) -> Sequence[str]:
+        return text.encode("utf-8", "surrogatepass").decode("latin-1")
+
+    def detokenize(self, tokens: Iterable[str]) -> str:
+        # A token that is not a byte (a special symbol in a sample) is left as it is written.
+        data = b"".join(
+            t.encode("latin-1") if len(t) == 1 and ord(t) < 256 else t.encode() for t in tokens
+        )
+        return data.decode("utf-8", "replace")
+
+
+class _LineTokenizer(Tokenizer):
+    """What tokenizers of words share: one line is one sequence."""
+
+    ends = True
+
+    def safe_cut(self, text: str) -> int:
+        cut = text.rfind("\n") + 1
+        if cut:
+            return cut
+        # No line end for megabytes: any space will do.
+        return max(text.rfind(" "), text.rfind("\t")) + 1
+
+
+class WordTokenizer(_LineTokenizer):
+    r"""Words with inner apostrophes, numbers, and punctuation marks, after Unicode's categories.
+
+    `lower` folds case first; `pattern` replaces the default pattern (a `regex` pattern without
+    capturing groups). Not reversible: the spaces are lost.
+
+    >>> WordTokenizer().tokenize("Don't eat 3.5 pies -- yet!")
+    ["Don't", 'eat', '3.5', 'pies', '--', 'yet', '!']
+    """
+
+    level = "word"
+    DEFAULT_PATTERN = (
+        r"[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*"  # words: don't, l'été
+        r"|\p{N}+(?:[.,]\p{N}+)*"  # numbers: 3.5, 1,000
+        r"|--+|\.\.\.+"  # dashes and ellipses typed as several marks
+        r"|[^\s]"  # any other mark by itself
+    )
+
+    def __init__(self, lower: bool = False, pattern: str | None = None) -> None:
+        self.lower = lower
+        self.pattern = pattern
+        try:
+            self._word = regex.compile(pattern or self.DEFAULT_PATTERN)
+            # [^\s] never matches the newline, so it can come last.
+            self._word_or_end = regex.compile(f"(?:{pattern or self.DEFAULT_PATTERN})|\n")
+        except regex.error as error:
+            raise UsageError(f"The token pattern is not a regular expression: {error}.") from error
+        if self._word.groups:
+            raise UsageError("The token pattern has capturing groups; write them as (?:...).")
+
+    def tokenize(self, text: str) -> Sequence[str]:
+        tokens: list[str] = self._word.findall(text.lower() if self.lower else text)
+        return tokens
+
+    def tokenize_lines(self, text: str) -> Sequence[str]:
+        tokens: list[str] = self._word_or_end.findall(text.lower() if self.lower else text)
+        return tokens
+
+    def detokenize(self, tokens: Iterable[str]) -> str:
+        return join_words(tokens)
+
+    def config(self) -> dict[str, Any]:
+        return {"lower": self.lower, "pattern": self.pattern}
+
+
+class WhitespaceTokenizer(_LineTokenizer):
+    """Text that is already tokenized: whatever stands between white space is a token."""
+
+    level = "whitespace"
+    line_end = _NONCHARACTER
+
+    def tokenize(self, text: str) -> Sequence[str]:
+        return text.split()
+
+    def tokenize_lines(self, text: str) -> Sequence[str]:
+        return text.replace("\n", f" {_NONCHARACTER} ").split()
+
+    def detokenize(self, tokens: Iterable[str]) -> str:
+        return " ".join(tokens)
+
+
+class SymbolTokenizer(Tokenizer):
+    """A stream of symbols: what white space separates, or every `width` characters between it.
+
+    `width=0` reads events ("login click click logout"), `width=1` nucleotides or residues, and
+    `width=k` non-overlapping k-mers, white space (line breaks) left out.
+    """
+
+    level = "symbols"
+
+    def __init__(self, width: int = 0) -> None:
+        if width < 0:
+            raise UsageError(f"The width of a symbol must be 0 or more characters, not {width}.")
+        self.width = width
+
+    def tokenize(self, text: str) -> Sequence[str]:
+        if self.width == 0:
+            return text.split()
+        text = "".join(text.split())
+        if self.width == 1:
+            return text
+        return [text[i : i + self.width] for i in range(0, len(text), self.width)]
+
+    def safe_cut(self, text: str) -> int:
+        if self.width == 1:
+            return len(text)
+        if self.width > 1:
+            return 0  # symbols run on over line breaks; only the end of the text is sure
+        return max(text.rfind("\n"), text.rfind(" "), text.rfind("\t")) + 1
+
+    def detokenize(self, tokens: Iterable[str]) -> str:
+        return ("" if self.width else " ").join(tokens)
+
+    def config(self) -> dict[str, Any]:
+        return {"width": self.width}
+
+
+TOKENIZERS: dict[str, type[Tokenizer]] = {
+    cls.level: cls
+    for cls in (
+        CharacterTokenizer,
+        ByteTokenizer,
+        WordTokenizer,
+        WhitespaceTokenizer,
+        SymbolTokenizer,
+    )
+}
+
+
+def make_tokenizer(level: str, **options: Any) -> Tokenizer:
+    """The tokenizer of a level: char, byte, word, whitespace or symbols.
+
+    Raises UsageError for an unknown level or option.
+    """
+    if level not in TOKENIZERS:
+        raise UsageError(f"There is no level {level!r}; choose one of {', '.join(TOKENIZERS)}.")
+    try:
+        return TOKENIZERS[level](**options)
+    except TypeError as error:
+        raise UsageError(f"The {level} tokenizer does not take these options: {error}.") from error
+
+
+_NO_SPACE_BEFORE = frozenset(".,;:!?)]}%…’”»") | {"..."}
+_NO_SPACE_AFTER = frozenset("([{“«‘")
+
+
+def join_words(tokens: Iterable[str]) -> str:
+    """Words and marks as running text: marks close up to the word that they belong to.
+
+    >>> join_words(["Oh", "dear", "!", "(", "she", "said", ")"])
+    'Oh dear! (she said)'
+    """
+    parts: list[str] = []
+    glue = True
+    open_quote = False
+    for token in tokens:
+        closes = token in _NO_SPACE_BEFORE or (token == '"' and open_quote)
+        if not (glue or closes):
+            parts.append(" ")
+        parts.append(token)
+        glue = token in _NO_SPACE_AFTER
+        if token == '"':
+            glue = not open_quote
+            open_quote = not open_quote
+    return "".join(parts)

@@ -1,0 +1,231 @@
+"""What every registered model must do: the contract of `LanguageModel`, on words and characters."""
+
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+
+import langmodels
+from langmodels.corpus import Corpus
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.model import LanguageModel
+from langmodels.registry import MODELS, Setting, make_model
+from langmodels.tokenization import make_tokenizer
+
+TEXT = """the cat sat on the mat
+the dog sat on the log
+a cat and a dog ran
+the mat was on the log and the cat was on the mat
+who sat on the cat ?
+no dog sat on a cat , said the cat
+and the dog ran and ran and ran
+the log was a mat to the dog
+a dog is a dog and a cat is a cat
+the cat ran to the dog and the dog ran to the cat
+"""
+HELD_OUT = "the cat ran on the zebra\nzebras , said the dog\nno mat\n"
+LEVELS = ("word", "char")
+
+
+@pytest.fixture(scope="module", params=[(n, lv) for n in MODELS for lv in LEVELS], ids="-".join)
+def fitted(request: pytest.FixtureRequest) -> tuple[LanguageModel[Any], Corpus, str, str]:
+    name, level = request.param
+    train, held_out = corpora(level)
+    return fit(name, level, train, held_out), held_out, name, level
+
+
+def corpora(level: str) -> tuple[Corpus, Corpus]:
+    # Two tokens of each kind at least, so that rare ones have become <unk> at word level.
+    train = Corpus.from_text(TEXT, make_tokenizer(level), min_count=2 if level == "word" else 1)
+    test = Corpus.from_text(HELD_OUT, train.tokenizer, vocabulary=train.vocabulary)
+    return train, test
+
+
+def fit(name: str, level: str, train: Corpus, validation: Corpus) -> LanguageModel[Any]:
+    setting = Setting(level=level, order=3, seed=7, budget="quick")
+    return make_model(name, setting).fit(train, validation)
+
+
+def states(model: LanguageModel[Any], corpus: Corpus) -> list[Any]:
+    found = []
+    for ids in list(corpus.sequences())[:2]:
+        state = model.start()
+        found.append(state)
+        for token in ids.tolist()[:25]:
+            state = model.advance(state, token)
+            found.append(state)
+    return found
+
+
+def test_distributions_sum_to_one_and_never_predict_the_beginning(fitted: Any) -> None:
+    model, corpus, *_ = fitted
+    for state in states(model, corpus):
+        log_p = model.log_distribution(state)
+        assert log_p.shape == (len(model.vocabulary),)
+        assert log_p.dtype == np.float64
+        assert not np.isnan(log_p).any()
+        assert log_p[model.vocabulary.bos_id] == -np.inf
+        if model.is_distribution:
+            assert np.exp(log_p).sum() == pytest.approx(1.0, abs=2e-5)
+
+
+def test_one_probability_agrees_with_the_distribution(fitted: Any) -> None:
+    model, corpus, *_ = fitted
+    for state in states(model, corpus)[::5]:
+        log_p = model.log_distribution(state)
+        for token in [0, *range(model.vocabulary.n_special, len(model.vocabulary), 4)]:
+            assert model.log_prob_next(state, token) == pytest.approx(log_p[token], abs=1e-5)
+
+
+def test_score_is_the_chain_rule(fitted: Any) -> None:
+    model, corpus, *_ = fitted
+    tokens = model.vocabulary.decode(next(corpus.sequences())[:20])
+    scores = model.token_scores(tokens)
+    ended = [*tokens, "</s>"] if model.vocabulary.ends else tokens
+    chain = [model.log_prob(t, context=ended[:i]) for i, t in enumerate(ended)]
+    assert scores == pytest.approx(chain, abs=1e-5)
+    assert model.score(tokens) == pytest.approx(sum(chain), abs=1e-4)
+    assert model.prob(ended[1], ended[:1]) == pytest.approx(math.exp(chain[1]), rel=1e-4)
+
+
+def test_scoring_a_corpus_equals_the_plain_loop(fitted: Any) -> None:
+    model, corpus, *_ = fitted
+    fast = model.score_corpus(corpus)
+    slow = LanguageModel.score_corpus(model, corpus)
+    assert fast.shape == (corpus.n_tokens,)
+    assert fast == pytest.approx(slow, abs=1e-4)
+    expected = math.exp(-fast.mean()) if np.isfinite(fast).all() else math.inf
+    assert model.perplexity(corpus) == pytest.approx(expected)
+
+
+def test_states_are_values(fitted: Any) -> None:
+    model, corpus, *_ = fitted
+    first, second = (int(t) for t in next(corpus.sequences())[:2])
+    state = model.state([first])
+    before = model.log_distribution(state).copy()
+    model.advance(state, second)
+    one = model.log_distribution(model.advance(state, second))
+    model.advance(model.advance(state, 0), 0)
+    assert np.array_equal(model.log_distribution(state), before)
+    assert np.array_equal(model.log_distribution(model.advance(state, second)), one)
+    # What a model returns is the caller's: writing into it changes nothing.
+    model.log_distribution(state)[:] = 0.0
+    assert np.array_equal(model.log_distribution(state), before)
+
+
+def test_save_and_load_are_exact(fitted: Any, tmp_path: Any) -> None:
+    model, corpus, *_ = fitted
+    model.save(tmp_path / "model.lm")
+    loaded = langmodels.load(tmp_path / "model.lm")
+    assert type(loaded) is type(model)
+    assert loaded.vocabulary == model.vocabulary
+    assert loaded.tokenizer == model.tokenizer
+    assert loaded.n_parameters == model.n_parameters
+    assert loaded.context_length == model.context_length
+    assert np.array_equal(loaded.score_corpus(corpus), model.score_corpus(corpus))
+    assert loaded.sample(seed=3, max_tokens=10) == model.sample(seed=3, max_tokens=10)
+    loaded.save(tmp_path / "again.lm")
+    assert (tmp_path / "again.lm").read_bytes() == (tmp_path / "model.lm").read_bytes()
+
+
+def test_truncated_files_are_refused(fitted: Any, tmp_path: Any) -> None:
+    model, *_ = fitted
+    path = tmp_path / "model.lm"
+    model.save(path)
+    data = path.read_bytes()
+    for length in (0, 4, 50, len(data) // 2, len(data) - 1):
+        path.write_bytes(data[:length])
+        with pytest.raises(LangmodelsError, match=r"model\.lm"):
+            langmodels.load(path)
+
+
+def test_fitting_again_with_the_seed_gives_the_same_model(fitted: Any) -> None:
+    model, corpus, name, level = fitted
+    train, held_out = corpora(level)
+    again = fit(name, level, train, held_out)
+    assert np.array_equal(again.score_corpus(corpus), model.score_corpus(corpus))
+
+
+def test_samples(fitted: Any) -> None:
+    model, *_ = fitted
+    assert model.sample(seed=1, max_tokens=12) == model.sample(seed=1, max_tokens=12)
+    options: list[dict[str, Any]] = [
+        {"greedy": True},
+        {"temperature": 0.5},
+        {"top_k": 3},
+        {"top_p": 0.8},
+        {"prompt": "the cat"},
+    ]
+    for option in options:
+        tokens = model.sample(seed=2, max_tokens=8, **option)
+        assert len(tokens) <= 8
+        assert all(t in model.vocabulary for t in tokens)
+        assert not {"<s>", "</s>"} & set(tokens)
+    assert model.sample(greedy=True, max_tokens=5) == model.sample(top_k=1, seed=9, max_tokens=5)
+
+
+def test_beam_search_is_at_least_as_probable_as_greedy(fitted: Any) -> None:
+    model, *_ = fitted
+    found = model.complete("the", max_tokens=4, width=6)
+    assert found == sorted(found, key=lambda f: -f[1])
+    for tokens, log_p in found[:2]:
+        prompt = model.vocabulary.decode(model.encode("the"))
+        chain = sum(model.log_prob(t, context=[*prompt, *tokens[:i]]) for i, t in enumerate(tokens))
+        if model.vocabulary.ends and len(tokens) < 4:
+            chain += model.log_prob("</s>", context=[*prompt, *tokens])
+        assert log_p == pytest.approx(chain, abs=1e-4)
+
+
+def test_predictions(fitted: Any) -> None:
+    model, *_ = fitted
+    best = model.predict("the", k=5)
+    assert [p for _, p in best] == sorted((p for _, p in best), reverse=True)
+    assert best[0][1] == pytest.approx(model.distribution("the").max())
+    assert "<s>" not in dict(model.predict("the", k=1000))
+
+
+def test_what_a_table_says(fitted: Any) -> None:
+    model, *_ = fitted
+    assert model.n_parameters > 0
+    assert model.context_length is None or model.context_length >= 0
+    assert 0 <= model.context_used("the cat sat") <= len(model.encode("the cat sat"))
+
+
+def test_bad_input_is_refused(fitted: Any) -> None:
+    model, _, _, level = fitted
+    for call in (
+        lambda: model.prob("<s>"),
+        lambda: model.prob(len(model.vocabulary)),
+        lambda: model.score([-1]),
+        lambda: model.score(["<s>"]),
+        lambda: model.prob("the cat sat"),
+        lambda: model.sample(temperature=-1),
+        lambda: model.sample(top_p=0.0),
+        lambda: model.predict("the", k=0),
+    ):
+        with pytest.raises(UsageError):
+            call()
+    other = Corpus.from_text("quite another text", make_tokenizer(level))
+    with pytest.raises(UsageError):
+        model.score_corpus(other)
+
+
+def test_an_empty_sequence_has_a_score(fitted: Any) -> None:
+    model, *_ = fitted
+    if model.vocabulary.ends:
+        assert model.score("") == pytest.approx(model.log_prob("</s>"))
+    else:
+        assert model.score("") == 0.0
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("name", MODELS)
+def test_the_smallest_texts(name: str, level: str) -> None:
+    for text in ("a", "a a a a", "ab\nab\n"):
+        corpus = Corpus.from_text(text, make_tokenizer(level))
+        model = fit(name, level, corpus, corpus)
+        p = model.distribution()
+        if model.is_distribution:
+            assert p.sum() == pytest.approx(1.0, abs=2e-5)
+        assert not np.isnan(model.score_corpus(corpus)).any()
