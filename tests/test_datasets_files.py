@@ -175,7 +175,7 @@ def test_wrong_names_get_a_suggestion(tmp_path, monkeypatch):
         find_source("my-note.txt")
     with pytest.raises(UsageError, match=r"no corpus called 'qqqqqq'\. "):
         find_source("qqqqqq")
-    with pytest.raises(UsageError, match="no name"):
+    with pytest.raises(UsageError, match="is empty"):
         find_source(" ")
     with pytest.raises(LangmodelsError, match="is a folder"):
         find_source(str(tmp_path))

@@ -100,7 +100,7 @@ def _file_source(name: str, encoding: str) -> Source:
 
 
 def shipped_folder() -> Path:
-    """Return the folder of the shipped corpora: in an installed package, or beside it in a clone."""
+    """The folder of the shipped corpora: in an installed package, or beside it in a clone."""
     inside = _FIRST_PARENT / "corpora"
     beside = _FIRST_PARENT.parent / "corpora"
     if not inside.is_dir() and (_FIRST_PARENT.parent / "pyproject.toml").is_file():
