@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.tokenization import Tokenizer
-from langmodels.vocabulary import BOS, EOS, UNK, IntArray, Vocabulary, frequency_order
+from langmodels.vocabulary import BOS, EOS, UNK, IntArray, TokenIds, Vocabulary, frequency_order
 
 
 @dataclass(frozen=True, eq=False)
@@ -225,18 +225,11 @@ def _encode(
             f"The {tokenizer.level} tokenizer does not fit this vocabulary: one has line ends, "
             "the other has not."
         )
-    ids = dict(zip(vocabulary.tokens, range(len(vocabulary)), strict=True))
-    ids[BOS] = ids[EOS] = vocabulary.unk_id
+    ids = TokenIds(vocabulary.text_ids)
     if vocabulary.eos_id is not None:
         ids[tokenizer.line_end] = vocabulary.eos_id
-    lookup = _OrUnknown(ids).__getitem__
-    arrays = [np.fromiter(map(lookup, p), np.int32, len(p)) for p in pieces]
+    arrays = [np.fromiter(map(ids.__getitem__, p), np.int32, len(p)) for p in pieces]
     return np.concatenate(arrays) if arrays else np.empty(0, np.int32)
-
-
-class _OrUnknown(dict[str, int]):
-    def __missing__(self, token: str) -> int:
-        return Vocabulary.unk_id
 
 
 def _with_boundaries(ids: IntArray, vocabulary: Vocabulary) -> tuple[IntArray, NDArray[np.int64]]:

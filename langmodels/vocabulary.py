@@ -14,8 +14,8 @@ IntArray = NDArray[np.int32]
 UNK, BOS, EOS = "<unk>", "<s>", "</s>"
 
 
-class _Ids(dict[str, int]):
-    """Token to id; an unknown token's is that of `<unk>`. Hits cost no Python."""
+class TokenIds(dict[str, int]):
+    """Token of text to id, that of `<unk>` for an unknown one. Hits cost no Python."""
 
     def __missing__(self, token: str) -> int:
         return Vocabulary.unk_id
@@ -42,7 +42,8 @@ class Vocabulary:
         # A text may contain "<s>" as a word; it must not become the boundary symbol.
         ordinary = dict.fromkeys(t for t in tokens if t not in (UNK, BOS, EOS))
         self._tokens: list[str] = [*specials, *ordinary]
-        self._ids = _Ids(zip(self._tokens, range(len(self._tokens)), strict=True))
+        self._ids = TokenIds({t: i for i, t in enumerate(self._tokens) if i >= len(specials)})
+        self._ids[UNK] = self.unk_id
 
     @classmethod
     def from_counts(
@@ -85,7 +86,11 @@ class Vocabulary:
         return self._tokens
 
     def id(self, token: str) -> int:
-        """The id of a token; that of `<unk>` where it is unknown."""
+        """The id of a token, specials included; that of `<unk>` where it is unknown."""
+        if token == BOS:
+            return self.bos_id
+        if token == EOS and self.eos_id is not None:
+            return self.eos_id
         return self._ids[token]
 
     def token(self, id: int) -> str:
@@ -94,8 +99,17 @@ class Vocabulary:
             raise IndexError(f"token id {id} is outside 0..{len(self._tokens) - 1}")
         return self._tokens[id]
 
+    @property
+    def text_ids(self) -> "TokenIds":
+        """The map behind `encode`. Not a copy: do not change it."""
+        return self._ids
+
     def encode(self, tokens: Sequence[str]) -> IntArray:
-        """Ids of tokens, int32, unknown ones as `<unk>`; no boundary symbols are added."""
+        """Ids of tokens of text, int32; no boundaries are added.
+
+        Unknown tokens become `<unk>`, and so do `<s>` and `</s>`: in a text they are words like
+        others that the vocabulary lacks, not boundaries.
+        """
         return np.fromiter(map(self._ids.__getitem__, tokens), np.int32, len(tokens))
 
     def decode(self, ids: Iterable[int]) -> list[str]:
@@ -106,7 +120,7 @@ class Vocabulary:
         return len(self._tokens)
 
     def __contains__(self, token: object) -> bool:
-        return token in self._ids
+        return token in self._ids or token == BOS or (token == EOS and self.ends)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Vocabulary) and self._tokens == other._tokens

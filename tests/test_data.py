@@ -1,0 +1,242 @@
+"""Vocabulary, tokenizers, cleaning, corpora and splits."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langmodels.cleaning import clean
+from langmodels.corpus import Corpus
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.splits import Splits, split_text
+from langmodels.tokenization import TOKENIZERS, join_words, make_tokenizer
+from langmodels.vocabulary import Vocabulary
+
+TEXTS = st.text(st.sampled_from("ab \n\té'<s>.-"), max_size=60)
+CHUNKS = st.lists(TEXTS, max_size=6)
+
+
+# Vocabulary --------------------------------------------------------------------------------
+
+
+def test_ids_are_specials_first() -> None:
+    v = Vocabulary(["b", "a", "b", "<s>"])
+    assert v.tokens == ["<unk>", "<s>", "</s>", "b", "a"]
+    assert Vocabulary(["b"], ends=False).tokens == ["<unk>", "<s>", "b"]
+    assert v.encode(["a", "z", "b", "</s>"]).tolist() == [4, 0, 3, 0]
+    assert [v.id(t) for t in ("a", "z", "<s>", "</s>")] == [4, 0, 1, 2]
+    assert v.decode([4, 0]) == ["a", "<unk>"]
+    assert (v.n_predictable, v.n_special, "a" in v, "z" in v) == (4, 3, True, False)
+    with pytest.raises(IndexError):
+        v.token(-1)
+
+
+def test_counts_decide_who_is_in() -> None:
+    counts = {"a": 1, "b": 5, "c": 5, "d": 2}
+    assert Vocabulary.from_counts(counts).tokens[3:] == ["b", "c", "d", "a"]
+    assert Vocabulary.from_counts(counts, min_count=2).tokens[3:] == ["b", "c", "d"]
+    assert Vocabulary.from_counts(counts, max_size=1).tokens[3:] == ["b"]
+    for bad in ({"min_count": 0}, {"max_size": 0}):
+        with pytest.raises(UsageError):
+            Vocabulary.from_counts(counts, **bad)
+
+
+@given(st.lists(st.text(min_size=1), max_size=8), st.booleans())
+def test_a_vocabulary_survives_storage(tokens: list[str], ends: bool) -> None:
+    v = Vocabulary(tokens, ends=ends)
+    assert Vocabulary.from_arrays(v.to_arrays()) == v
+
+
+def test_a_broken_stored_vocabulary() -> None:
+    arrays = Vocabulary(["a", "b"]).to_arrays()
+    for broken in (
+        {k: v for k, v in arrays.items() if "text" not in k},
+        {**arrays, "vocabulary.offsets": np.array([0, 1, 1, 1])},
+        {**arrays, "vocabulary.text": np.array([255, 254], np.uint8)},
+    ):
+        with pytest.raises(LangmodelsError, match="vocabulary"):
+            Vocabulary.from_arrays(broken)
+
+
+# Tokenizers --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("Don't go -- it's 3.5 miles!", ["Don't", "go", "--", "it's", "3.5", "miles", "!"]),
+        ("l’été, naïve café", ["l’été", ",", "naïve", "café"]),
+        ("'quoted' words...", ["'", "quoted", "'", "words", "..."]),
+        ("日本 x_y", ["日本", "x", "_", "y"]),
+        ("\x00", ["\x00"]),
+        ("  \n ", []),
+    ],
+)
+def test_words(text: str, tokens: list[str]) -> None:
+    assert make_tokenizer("word").tokenize(text) == tokens
+
+
+def test_word_options() -> None:
+    assert make_tokenizer("word", lower=True).tokenize("Ab C") == ["ab", "c"]
+    assert make_tokenizer("word", pattern=r"\d").tokenize("a1b23") == ["1", "2", "3"]
+    for bad in ("(", "(a)(b)"):
+        with pytest.raises(UsageError, match="pattern"):
+            make_tokenizer("word", pattern=bad)
+    with pytest.raises(UsageError, match="level"):
+        make_tokenizer("words")
+    with pytest.raises(UsageError, match="options"):
+        make_tokenizer("char", lower=True)
+
+
+@given(st.text())
+def test_characters_and_bytes_are_reversible(text: str) -> None:
+    for level in ("char", "byte"):
+        tokenizer = make_tokenizer(level)
+        assert tokenizer.detokenize(tokenizer.tokenize(text)) == text
+
+
+def test_symbols() -> None:
+    assert make_tokenizer("symbols").tokenize("in out\nin") == ["in", "out", "in"]
+    assert list(make_tokenizer("symbols", width=1).tokenize("AC\nGT")) == list("ACGT")
+    assert make_tokenizer("symbols", width=3).tokenize("ACG\nTAC G") == ["ACG", "TAC", "G"]
+    with pytest.raises(UsageError):
+        make_tokenizer("symbols", width=-1)
+
+
+def test_words_close_up_into_text() -> None:
+    tokens = ["He", "said", ",", '"', "Go", "(", "now", ")", "!", '"', "twice", "."]
+    assert join_words(tokens) == 'He said, "Go (now)!" twice.'
+
+
+# Corpora -----------------------------------------------------------------------------------
+
+
+def test_boundaries_are_in_place() -> None:
+    corpus = Corpus.from_text("a b\n\n \nc a\n", make_tokenizer("word"))
+    assert corpus.vocabulary.tokens == ["<unk>", "<s>", "</s>", "a", "b", "c"]
+    assert corpus.ids.tolist() == [1, 3, 4, 2, 1, 5, 3, 2]
+    assert corpus.offsets.tolist() == [0, 4, 8]
+    assert corpus.targets.tolist() == [3, 4, 2, 5, 3, 2]
+    assert (corpus.n_tokens, corpus.n_sequences, corpus.n_oov, corpus.n_types) == (6, 2, 0, 3)
+    assert [s.tolist() for s in corpus.sequences()] == [[3, 4], [5, 3]]
+    stream = Corpus.from_text("ab\n", make_tokenizer("char"))
+    assert stream.ids.tolist() == [1, 2, 3, 4]
+    assert stream.vocabulary.eos_id is None
+
+
+def test_unknown_words_and_literal_specials() -> None:
+    train = Corpus.from_text("a a b <s> </s> <unk>", make_tokenizer("whitespace"), min_count=2)
+    assert train.vocabulary.tokens == ["<unk>", "<s>", "</s>", "a"]
+    assert train.ids.tolist() == [1, 3, 3, 0, 0, 0, 0, 2]
+    other = Corpus.from_text("a <s> z", train.tokenizer, vocabulary=train.vocabulary)
+    assert other.ids.tolist() == [1, 3, 0, 0, 2]
+    assert other.n_oov == 2
+
+
+@pytest.mark.parametrize("level", TOKENIZERS)
+@given(chunks=CHUNKS)
+def test_reading_in_pieces_changes_nothing(level: str, chunks: list[str]) -> None:
+    tokenizer = make_tokenizer(level)
+    text = "".join(chunks)
+    if not tokenizer.tokenize(text):
+        with pytest.raises(LangmodelsError, match="no text"):
+            Corpus.from_text(chunks, tokenizer)
+        return
+    whole = Corpus.from_text(text, tokenizer, keep_text=True)
+    pieces = Corpus.from_text(chunks, tokenizer)
+    assert pieces.vocabulary == whole.vocabulary
+    assert np.array_equal(pieces.ids, whole.ids)
+    assert np.array_equal(pieces.offsets, whole.offsets)
+    assert pieces.characters == len(text)
+    assert whole.text == text
+    # A known vocabulary gives the same ids, and so does the plain way, line by line.
+    again = Corpus.from_text(chunks, tokenizer, vocabulary=whole.vocabulary)
+    assert np.array_equal(again.ids, whole.ids)
+    lines = text.split("\n") if tokenizer.ends else [text]
+    expected = [t for t in map(tokenizer.tokenize, lines) if t]
+    plain = Corpus.from_sequences(expected, tokenizer, whole.vocabulary)
+    assert np.array_equal(plain.ids, whole.ids)
+    assert np.array_equal(plain.offsets, whole.offsets)
+
+
+@pytest.mark.parametrize("level", ["word", "char"])
+def test_the_head_of_a_corpus(level: str) -> None:
+    corpus = Corpus.from_text("a b\nc d e\nf\n" * 5, make_tokenizer(level))
+    for n in (1, 3, 7, 20, 10_000):
+        head = corpus.head(n)
+        assert head.ids.tolist() == corpus.ids[: len(head.ids)].tolist()
+        assert head.offsets[-1] == len(head.ids)
+        if level == "char":
+            assert head.n_tokens == min(n, corpus.n_tokens)
+        else:
+            assert head.n_tokens <= max(n, 3)
+            assert head.ids[-1] == corpus.vocabulary.eos_id
+    assert corpus.head(1).n_sequences == 1
+
+
+def test_levels_must_fit_the_vocabulary() -> None:
+    words = Corpus.from_text("a b", make_tokenizer("word"))
+    with pytest.raises(UsageError, match="fit"):
+        Corpus.from_text("a b", make_tokenizer("char"), vocabulary=words.vocabulary)
+
+
+# Cleaning ----------------------------------------------------------------------------------
+
+
+def test_the_article_cleaning() -> None:
+    chunks = ["  Alice WAS\n\n  béginn", "ing\r\n  \n to\nget"]
+    assert "".join(clean(chunks, "article")) == "alice was bginning to get"
+    assert "".join(clean(["Ab\n"], "lower")) == "ab\n"
+    assert "".join(clean(["Ab\n"], "none")) == "Ab\n"
+    with pytest.raises(UsageError, match="cleaning"):
+        clean([], "soap")
+
+
+# Splits ------------------------------------------------------------------------------------
+
+
+def test_contiguous_parts_are_the_text() -> None:
+    text = "".join(chr(97 + i % 26) for i in range(1001))
+    parts = split_text(text, fractions=(0.8, 0.1, 0.1))
+    assert "".join(parts) == text
+    assert [len(p) for p in parts] == [800, 100, 101]  # the last tenth, the rest rounded down
+
+
+def test_contiguous_parts_of_lines_break_between_lines() -> None:
+    text = "".join(f"line number {i}\n" for i in range(100))
+    parts = split_text(text, ends=True)
+    assert "".join(parts) == text
+    assert all(p.endswith("\n") for p in parts)
+    one_line = "word " * 100
+    assert all(p.endswith(" ") for p in split_text(one_line, ends=True))
+
+
+def test_drawn_lines_do_not_leak() -> None:
+    text = "".join(f"line {i % 60}\n" for i in range(200)) + "last"
+    parts = split_text(text, by="lines", seed=1)
+    sets = [set(p.splitlines()) for p in parts]
+    assert sum(map(len, sets)) == len(set.union(*sets)) == 61
+    assert sorted("".join(parts).splitlines()) == sorted(text.splitlines())
+    assert split_text(text, by="lines", seed=1) == parts
+    assert split_text(text, by="lines", seed=2) != parts
+
+
+def test_impossible_splits() -> None:
+    with pytest.raises(UsageError, match="split"):
+        split_text("a b c", by="colour")
+    for fractions in ((0.5, 0.5, 0.5), (1.0, 0.0, 0.0)):
+        with pytest.raises(UsageError, match="sum to 1"):
+            split_text("a b c", fractions=fractions)
+    with pytest.raises(LangmodelsError, match="too small"):
+        split_text("ab")
+
+
+def test_the_vocabulary_is_the_training_parts() -> None:
+    text = "a a b b\n" * 8 + "c\nd d d\n"
+    splits = Splits.from_text(text, make_tokenizer("word"), fractions=(0.8, 0.1, 0.1))
+    assert splits.train.vocabulary.tokens[3:] == ["a", "b"]
+    assert splits.test.n_oov == 4  # c and d d d
+    assert splits.train.text is not None
+    assert (splits.train.text + splits.validation.text + splits.test.text) == text  # type: ignore[operator]
+    cleaned = Splits.from_text(text.upper(), make_tokenizer("char"), cleaning="article")
+    assert "\n" not in cleaned.train.vocabulary
