@@ -1,0 +1,229 @@
+"""A cache: words seen a moment ago are likely to come again."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.corpus import Corpus
+from langmodels.errors import UsageError
+from langmodels.mixture import em_weights, restore_part
+from langmodels.model import FloatArray, LanguageModel
+from langmodels.tokenization import Tokenizer
+from langmodels.vocabulary import Vocabulary
+
+DECAYS = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
+"""What is tried on the validation text where no decay is given."""
+
+
+@dataclass(frozen=True)
+class CacheState:
+    """What a cache remembers: the base model's state, decayed counts by token id, their sum."""
+
+    base: Any
+    counts: Mapping[int, float]
+    total: float
+
+
+class CacheModel(LanguageModel[CacheState]):
+    """A base model interpolated with a decaying unigram cache of the sequence so far.
+
+    p(w | h) = (1 - weight) p_base(w | h) + weight c(w) / sum_v c(v), where a token that is k tokens
+    back adds decay^(k-1) to its c; the base model alone while the cache is empty. Kuhn and De Mori
+    1990, "A Cache-Based Natural Language Model for Speech Recognition"; with exponential decay,
+    Clarkson and Robinson 1997, "Language Model Adaptation Using Mixtures and an Exponentially
+    Decaying Cache", equation 4.
+
+    `decay` is above 0 and at most 1, `weight` from 0 to below 1; what is None is chosen on the
+    validation text, the decay from `DECAYS` and the weight by EM (0.99 and 0.05 without such text).
+    A state remembers its own sequence only; `score_document` carries the cache from each sequence
+    to the next, as in a text whose lines belong together.
+
+    Raises UsageError for values outside their range and a base that gives no probabilities.
+    """
+
+    kind = "cache"
+
+    def __init__(
+        self,
+        base: LanguageModel[Any],
+        decay: float | None = None,
+        weight: float | None = None,
+    ) -> None:
+        if not base.is_distribution:
+            raise UsageError(
+                f"{type(base).__name__} gives scores that are not probabilities; "
+                "it cannot be the base of a cache."
+            )
+        if decay is not None and not 0 < decay <= 1:
+            raise UsageError(f"The decay of a cache must be above 0 and at most 1, not {decay}.")
+        if weight is not None and not 0 <= weight < 1:
+            raise UsageError(f"The weight of a cache must be 0 or more and below 1, not {weight}.")
+        self.base = base
+        self._given = (decay, weight)
+        self.decay = 0.99 if decay is None else decay
+        self.weight = 0.05 if weight is None else weight
+        if hasattr(base, "vocabulary"):
+            self.vocabulary, self.tokenizer = base.vocabulary, base.tokenizer
+
+    def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+        """Fit the base where it is not fitted yet, then decay and weight on the validation text."""
+        self._adopt(corpus, validation)
+        if not hasattr(self.base, "vocabulary"):
+            self.base.fit(corpus, validation)
+        elif self.base.vocabulary != corpus.vocabulary:
+            raise UsageError("The base of the cache was fitted with another vocabulary.")
+        return self if validation is None else self.fit_cache(validation)
+
+    def fit_cache(self, corpus: Corpus, *, document: bool = False) -> Self:
+        """Choose what the constructor left open on held-out text; the base stays as it is.
+
+        `document`: for a cache that is carried from sequence to sequence.
+        """
+        base = self.base.score_corpus(corpus)
+        decay, weight = self._given
+        best = -np.inf
+        for tried in DECAYS if decay is None else (decay,):
+            cache = cache_scores(corpus, tried, document=document)
+            known = ~np.isnan(cache)
+            log_p = np.stack([base[known], cache[known]])
+            if weight is None:
+                mixed = em_weights(log_p, np.array([1 - self.weight, self.weight]))
+                # A weight of one would be a model that only ever repeats itself.
+                share = min(float(mixed[1]), 0.99)
+            else:
+                share = weight
+            likelihood = float(self._mix(log_p[0], log_p[1], share).sum())
+            if likelihood > best:
+                best, self.decay, found = likelihood, tried, share
+        if best > -np.inf:
+            self.weight = found
+        return self
+
+    def start(self) -> CacheState:
+        """An empty cache."""
+        return CacheState(self.base.start(), {}, 0.0)
+
+    def advance(self, state: CacheState, token: int) -> CacheState:
+        """The cache with one more token, everything older in it decayed."""
+        counts = {t: c * self.decay for t, c in state.counts.items()}
+        counts[token] = counts.get(token, 0.0) + 1
+        base = self.base.advance(state.base, token)
+        return CacheState(base, counts, state.total * self.decay + 1)
+
+    def log_distribution(self, state: CacheState) -> FloatArray:
+        """Log of the base's and the cache's distributions, mixed; nats, (V,)."""
+        log_p = np.array(self.base.log_distribution(state.base), np.float64)
+        if not state.counts or self.weight == 0:
+            return log_p
+        ids = np.fromiter(state.counts.keys(), np.int64, len(state.counts))
+        counts = np.fromiter(state.counts.values(), np.float64, len(state.counts))
+        log_p += np.log1p(-self.weight)
+        log_p[ids] = np.logaddexp(log_p[ids], np.log(self.weight * counts / state.total))
+        return log_p
+
+    def log_prob_next(self, state: CacheState, token: int) -> float:
+        """Log p(token | context) in nats."""
+        base = np.array(self.base.log_prob_next(state.base, token))
+        if not state.counts or token == Vocabulary.bos_id:
+            return float(base)
+        with np.errstate(divide="ignore"):
+            cache = np.log(np.array(state.counts.get(token, 0.0) / state.total))
+        return float(self._mix(base, cache, self.weight))
+
+    def score_corpus(self, corpus: Corpus) -> FloatArray:
+        """Log p of every target, nats, (corpus.n_tokens,); the cache is emptied at every `<s>`."""
+        return self._scores(corpus, document=False)
+
+    def score_document(self, corpus: Corpus) -> FloatArray:
+        """`score_corpus` with the cache carried over from each sequence to the next."""
+        return self._scores(corpus, document=True)
+
+    @property
+    def n_parameters(self) -> int:
+        """Those of the base, the decay and the weight."""
+        return self.base.n_parameters + 2
+
+    def _scores(self, corpus: Corpus, document: bool) -> FloatArray:
+        self._check_corpus(corpus)
+        base = self.base.score_corpus(corpus)
+        cache = cache_scores(corpus, self.decay, document=document)
+        known = ~np.isnan(cache)
+        scores = np.array(base, np.float64)
+        scores[known] = self._mix(base[known], cache[known], self.weight)
+        return scores
+
+    @staticmethod
+    def _mix(base: FloatArray, cache: FloatArray, weight: float) -> FloatArray:
+        if weight == 0:
+            return base
+        mixed: FloatArray = np.logaddexp(base + np.log1p(-weight), cache + np.log(weight))
+        return mixed
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "base": {"kind": self.base.kind, "config": self.base._config()},
+            "decay": self.decay,
+            "weight": self.weight,
+            "given": self._given,
+        }
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {f"base.{name}": array for name, array in self.base._arrays().items()}
+
+    @classmethod
+    def _restore(
+        cls,
+        config: dict[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        vocabulary: Vocabulary,
+        tokenizer: Tokenizer,
+    ) -> Self:
+        base = restore_part(config["base"], "base.", arrays, vocabulary, tokenizer)
+        model = cls(base, float(config["decay"]), float(config["weight"]))
+        given: Sequence[float | None] = config["given"]
+        model._given = (given[0], given[1])
+        return model
+
+
+def cache_scores(corpus: Corpus, decay: float, *, document: bool = False) -> FloatArray:
+    """Log p of every target under the cache alone, nats, (corpus.n_tokens,).
+
+    -inf for a token that is not in the cache, NaN where the cache is empty. `document` carries the
+    cache over from each sequence to the next.
+    """
+    keep = corpus.ids != Vocabulary.bos_id
+    targets = corpus.ids[keep].astype(np.int64)
+    n = len(targets)
+    position = np.arange(n)
+    if document:
+        sequence = np.zeros(n, np.int64)
+        age = position
+    else:
+        lengths = np.diff(corpus.offsets) - 1
+        sequence = np.repeat(np.arange(corpus.n_sequences), lengths)
+        age = position - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    # Occurrences of one token in one sequence become neighbours, in the order of the text.
+    key = sequence * len(corpus.vocabulary) + targets
+    order = np.argsort(key, kind="stable")
+    again = np.zeros(n, np.bool_)
+    again[1:] = key[order][1:] == key[order][:-1]
+    gap = np.diff(position[order], prepend=0)
+    # after[j] = 1 + decay^gap[j] after[j-1] within a run: an inclusive scan, doubling the reach.
+    factor = np.where(again, decay ** np.where(again, gap, 0).astype(np.float64), 0.0)
+    after = np.ones(n)
+    reach, span = factor.copy(), 1
+    while span < n and reach.max() > 1e-17:
+        after[span:] += reach[span:] * after[:-span]
+        reach[span:] *= reach[:-span].copy()
+        reach[:span] = 0.0
+        span *= 2
+    count = np.zeros(n)
+    count[order[1:]] = np.where(again[1:], factor[1:] * after[:-1], 0.0) / decay
+    total = age if decay == 1 else (1 - decay**age) / (1 - decay)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scores: FloatArray = np.log(count) - np.log(total)
+    scores[age == 0] = np.nan
+    return scores

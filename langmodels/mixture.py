@@ -1,0 +1,216 @@
+"""Linear interpolation: a model whose distribution is a weighted mean of others'."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.corpus import Corpus
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.model import FloatArray, LanguageModel, Text
+from langmodels.progress import track
+from langmodels.tokenization import Tokenizer
+from langmodels.vocabulary import Vocabulary
+
+States = tuple[Any, ...]
+
+
+class MixtureModel(LanguageModel[States]):
+    """p(w | h) = sum over k of weight_k p_k(w | h), for parts with one vocabulary.
+
+    `weights`, one a part, are scaled to sum to one and kept as given; None learns them from the
+    validation text by EM (Jelinek and Mercer 1980, "Interpolated estimation of Markov source
+    parameters from sparse data"), and leaves them equal where there is none. `fit` fits the parts
+    that are not fitted yet. The state is the tuple of the parts' states.
+
+    Raises UsageError for no parts, parts whose scores are not probabilities, fitted parts with
+    different vocabularies, and impossible weights.
+    """
+
+    kind = "mixture"
+
+    def __init__(
+        self, models: Sequence[LanguageModel[Any]], weights: Sequence[float] | None = None
+    ) -> None:
+        self.models = list(models)
+        if not self.models:
+            raise UsageError("A mixture needs at least one model.")
+        for model in self.models:
+            if not model.is_distribution:
+                raise UsageError(
+                    f"{type(model).__name__} gives scores that are not probabilities; "
+                    "it cannot be part of a mixture."
+                )
+        self.fixed = weights is not None
+        given = np.ones(len(self.models)) if weights is None else np.array(weights, np.float64)
+        if given.shape != (len(self.models),) or not np.isfinite(given).all() or given.min() < 0:
+            raise UsageError(
+                f"A mixture of {len(self.models)} models needs as many weights of 0 or more."
+            )
+        if given.sum() <= 0:
+            raise UsageError("At least one weight of a mixture must be above 0.")
+        self.weights: FloatArray = given / given.sum()
+        fitted = [m for m in self.models if hasattr(m, "vocabulary")]
+        for model in fitted:
+            if model.vocabulary != fitted[0].vocabulary:
+                raise UsageError("The parts of a mixture must share one vocabulary.")
+        if len(fitted) == len(self.models):
+            self.vocabulary, self.tokenizer = fitted[0].vocabulary, fitted[0].tokenizer
+
+    def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+        """Fit the parts that are not fitted yet, then the weights on the validation text."""
+        self._adopt(corpus, validation)
+        with track("Fitting the parts of a mixture", total=len(self.models)) as task:
+            for model in self.models:
+                if not hasattr(model, "vocabulary"):
+                    model.fit(corpus, validation)
+                elif model.vocabulary != corpus.vocabulary:
+                    raise UsageError("A part of the mixture was fitted with another vocabulary.")
+                task.advance()
+        if validation is not None and not self.fixed:
+            self.fit_weights(validation)
+        return self
+
+    def fit_weights(self, corpus: Corpus) -> Self:
+        """Learn the weights by EM on held-out text; the parts stay as they are."""
+        self._check_corpus(corpus)
+        log_p = np.stack([model.score_corpus(corpus) for model in self.models])
+        self.weights = em_weights(log_p, self.weights)
+        return self
+
+    def start(self) -> States:
+        """The parts' states at the beginning of a sequence."""
+        return tuple(model.start() for model in self.models)
+
+    def advance(self, state: States, token: int) -> States:
+        """The parts' states after one more token."""
+        return tuple(m.advance(s, token) for m, s in zip(self.models, state, strict=True))
+
+    def log_distribution(self, state: States) -> FloatArray:
+        """Log of the weighted mean of the parts' distributions, nats, (V,)."""
+        parts = zip(self.models, state, strict=True)
+        return log_mean([m.log_distribution(s) for m, s in parts], self.weights)
+
+    def log_prob_next(self, state: States, token: int) -> float:
+        """Log p(token | context) in nats."""
+        parts = zip(self.models, state, strict=True)
+        return float(
+            log_mean([np.array(m.log_prob_next(s, token)) for m, s in parts], self.weights)
+        )
+
+    def score_corpus(self, corpus: Corpus) -> FloatArray:
+        """Log p of every target, nats, (corpus.n_tokens,); as fast as the parts are."""
+        self._check_corpus(corpus)
+        return log_mean([model.score_corpus(corpus) for model in self.models], self.weights)
+
+    @property
+    def n_parameters(self) -> int:
+        """Those of the parts, and the free weights."""
+        return sum(model.n_parameters for model in self.models) + len(self.models) - 1
+
+    @property
+    def context_length(self) -> int | None:
+        """The longest of the parts'; None where one has no limit."""
+        lengths = [model.context_length for model in self.models]
+        limits = [n for n in lengths if n is not None]
+        return max(limits) if len(limits) == len(lengths) else None
+
+    def context_used(self, context: Text = ()) -> int:
+        """The most that any part takes into account."""
+        return max(model.context_used(context) for model in self.models)
+
+    def _config(self) -> dict[str, Any]:
+        parts = [{"kind": model.kind, "config": model._config()} for model in self.models]
+        return {"parts": parts, "weights": self.weights.tolist(), "fixed": self.fixed}
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {
+            f"part{i}.{name}": array
+            for i, model in enumerate(self.models)
+            for name, array in model._arrays().items()
+        }
+
+    @classmethod
+    def _restore(
+        cls,
+        config: dict[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        vocabulary: Vocabulary,
+        tokenizer: Tokenizer,
+    ) -> Self:
+        models = [
+            restore_part(part, f"part{i}.", arrays, vocabulary, tokenizer)
+            for i, part in enumerate(config["parts"])
+        ]
+        mixture = cls(models, config["weights"])
+        # As they were saved: scaling again could change the last digit.
+        mixture.weights = np.array(config["weights"], np.float64)
+        mixture.fixed = bool(config["fixed"])
+        return mixture
+
+
+def restore_part(
+    part: Mapping[str, Any],
+    prefix: str,
+    arrays: Mapping[str, NDArray[Any]],
+    vocabulary: Vocabulary,
+    tokenizer: Tokenizer,
+) -> LanguageModel[Any]:
+    """A model that was stored inside another one, with `prefix` before its arrays' names.
+
+    Raises LangmodelsError where its kind is unknown.
+    """
+    if part["kind"] not in LanguageModel._classes:
+        raise LangmodelsError(f"A part of the model is of the unknown kind {part['kind']!r}.")
+    own = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+    cls = LanguageModel._classes[part["kind"]]
+    model = cls._restore(part["config"], own, vocabulary, tokenizer)
+    model.vocabulary, model.tokenizer = vocabulary, tokenizer
+    return model
+
+
+def log_mean(log_p: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
+    """Log sum_k weights[k] exp(log_p[k]), elementwise over arrays of one shape; -inf is zero."""
+    total = np.full(log_p[0].shape, -np.inf)
+    for part, weight in zip(log_p, weights.tolist(), strict=True):
+        if weight > 0:
+            total = np.logaddexp(total, part + np.log(weight))
+    return total
+
+
+def em_weights(
+    log_p: FloatArray,
+    start: FloatArray | None = None,
+    *,
+    tolerance: float = 1e-9,
+    max_iterations: int = 1000,
+) -> FloatArray:
+    """Weights (K,) of a mixture that make held-out tokens most probable, by EM.
+
+    `log_p` (K, N): log p of N tokens under K models, nats. Tokens to which every model gives zero
+    say nothing and are left out; with none left the weights stay at `start` (equal by default). A
+    weight that starts at zero stays there. Stops when the mean log p grows by less than `tolerance`
+    nats a token.
+    """
+    weights = np.full(len(log_p), 1 / len(log_p)) if start is None else np.array(start, np.float64)
+    peak = log_p.max(axis=0)
+    usable = peak > -np.inf
+    if not usable.any():
+        return weights
+    # Only ratios matter to EM; scaling each token's best to 1 keeps small ones from underflowing.
+    ratio = np.exp(log_p[:, usable] - peak[usable])
+    previous = -np.inf
+    for _ in range(max_iterations):
+        mixed = weights @ ratio
+        if mixed.min() <= 0:  # a weight of zero met tokens that only its model knows
+            ratio, mixed = ratio[:, mixed > 0], mixed[mixed > 0]
+            if not len(mixed):
+                return weights
+        likelihood = float(np.log(mixed).mean())
+        if likelihood - previous < tolerance:
+            break
+        previous = likelihood
+        weights = weights * (ratio @ (1 / mixed)) / ratio.shape[1]
+        weights /= weights.sum()
+    return weights
