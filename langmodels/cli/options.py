@@ -1,0 +1,243 @@
+"""Options that several commands share, and what they stand for: texts, splits, models."""
+
+import argparse
+import difflib
+import os
+from pathlib import Path
+from typing import Any
+
+from langmodels.cleaning import CLEANINGS, clean
+from langmodels.corpus import Corpus
+from langmodels.datasets import Source, find_source
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.model import LanguageModel
+from langmodels.registry import ALIASES, MODELS, Setting, load, make_model
+from langmodels.splits import DEFAULT_FRACTIONS, WAYS, Fractions, Splits
+from langmodels.tokenization import TOKENIZERS, Tokenizer, make_tokenizer
+
+DEFAULT_CORPUS = "wonderland.txt"
+DEFAULT_LEVEL = "word"
+
+
+def add_corpus_options(
+    parser: argparse.ArgumentParser, *, default: str | None = DEFAULT_CORPUS
+) -> None:
+    """Options that say which text is read and how; without a `default`, --corpus is required."""
+    group = parser.add_argument_group("the text")
+    group.add_argument(
+        "--corpus",
+        metavar="NAME",
+        required=default is None,
+        default=default,
+        help="a file (.gz and .xz too), - for standard input, or a name that `langmodels corpora` "
+        "lists" + (f" (default: {default})" if default else ""),
+    )
+    add_text_options(group)
+    group.add_argument(
+        "--level",
+        metavar="LEVEL",
+        help=f"unit of the models: {', '.join(TOKENIZERS)} "
+        f"(default: what the corpus is made for, else {DEFAULT_LEVEL})",
+    )
+    group.add_argument("--pattern", help="word level: regular expression of a token")
+    group.add_argument(
+        "--width",
+        type=int,
+        help="symbols level: characters to a symbol (default: what white space separates)",
+    )
+    group.add_argument(
+        "--min-count",
+        type=int,
+        default=1,
+        metavar="N",
+        help="rarer tokens become <unk> (default: 1, keep all)",
+    )
+    group.add_argument(
+        "--vocab-size",
+        "--max-vocab",
+        type=int,
+        metavar="N",
+        help="keep only the N most frequent tokens",
+    )
+    add_split_options(group)
+    group.add_argument("--validation", metavar="FILE", help="a validation text of your own")
+    group.add_argument("--test", metavar="FILE", help="a test text of your own")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of all that is random (default 0)"
+    )
+
+
+def add_text_options(group: argparse._ActionsContainer) -> None:
+    """How a text is decoded and cleaned."""
+    group.add_argument("--encoding", default="utf-8", help="encoding of the files (default: utf-8)")
+    group.add_argument("--lower", action="store_true", help="lower-case the text")
+    group.add_argument(
+        "--clean",
+        default="none",
+        metavar="HOW",
+        help=f"clean the text first: {', '.join(CLEANINGS)} (default: none)",
+    )
+
+
+def add_split_options(group: argparse._ActionsContainer) -> None:
+    """How a text is divided."""
+    group.add_argument(
+        "--split",
+        metavar="HOW",
+        help=f"how the text is divided: {' or '.join(WAYS)} (default: {WAYS[0]})",
+    )
+    group.add_argument(
+        "--fractions",
+        type=parse_fractions,
+        metavar="A,B,C",
+        help="training, validation and test fractions "
+        f"(default: {','.join(map(str, DEFAULT_FRACTIONS))})",
+    )
+
+
+def add_json_option(parser: argparse.ArgumentParser) -> None:
+    """Every command has it."""
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def parse_fractions(text: str) -> Fractions:
+    """`0.8,0.1,0.1` as three numbers."""
+    try:
+        first, second, third = (float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"write three fractions such as 0.8,0.1,0.1, not {text!r}"
+        ) from None
+    return first, second, third
+
+
+def text_of(args: argparse.Namespace, name: str | None = None) -> Source:
+    """The source that --corpus (or `name`) names."""
+    return find_source(args.corpus if name is None else name, args.encoding)
+
+
+def cleaning_of(args: argparse.Namespace, tokenizer: Tokenizer) -> str:
+    """The cleaning that --clean and --lower ask for, beyond what the tokenizer does itself."""
+    folds = getattr(tokenizer, "lower", False)
+    return "lower" if args.lower and args.clean == "none" and not folds else str(args.clean)
+
+
+def tokenizer_of(args: argparse.Namespace, source: Source) -> Tokenizer:
+    """The tokenizer that --level and its options ask for. Raises UsageError where they clash."""
+    level = args.level or source.level or DEFAULT_LEVEL
+    options: dict[str, Any] = {}
+    if args.lower and level == "word":
+        options["lower"] = True
+    for option, where in (("pattern", "word"), ("width", "symbols")):
+        value = getattr(args, option)
+        if value is not None:
+            if level != where:
+                raise UsageError(f"--{option} is for --level {where}, not {level}.")
+            options[option] = value
+    return make_tokenizer(level, **options)
+
+
+def load_splits(args: argparse.Namespace) -> tuple[Splits, Source]:
+    """Training, validation and test parts as the options ask, and where the text came from.
+
+    Raises UsageError for options that clash, LangmodelsError for texts that cannot be read or
+    divided.
+    """
+    source = text_of(args)
+    tokenizer = tokenizer_of(args, source)
+    shared = {
+        "cleaning": cleaning_of(args, tokenizer),
+        "min_count": args.min_count,
+        "max_size": args.vocab_size,
+        "name": source.name,
+    }
+    if bool(args.validation) != bool(args.test):
+        raise UsageError("Give both --validation and --test, or neither of them.")
+    if args.validation:
+        if args.split or args.fractions:
+            raise UsageError("With --validation and --test there is nothing to divide by --split.")
+        others = (text_of(args, args.validation), text_of(args, args.test))
+        parts = (source.open(), others[0].open(), others[1].open())
+        return Splits.from_parts(parts, tokenizer, **shared), source
+    splits = Splits.from_text(
+        source.open(),
+        tokenizer,
+        by=args.split or WAYS[0],
+        fractions=args.fractions or DEFAULT_FRACTIONS,
+        seed=args.seed,
+        **shared,
+    )
+    return splits, source
+
+
+def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Source]:
+    """What to train on: the whole text and --validation, or with --split or --fractions its parts.
+
+    The whole text is read as a stream. Raises what `load_splits` raises.
+    """
+    if args.split or args.fractions or (args.validation and args.test):
+        splits, source = load_splits(args)
+        return splits.train, splits.validation, source
+    if args.test:
+        raise UsageError("Training never reads a test text; give --test to `langmodels evaluate`.")
+    source = text_of(args)
+    tokenizer = tokenizer_of(args, source)
+    cleaning = cleaning_of(args, tokenizer)
+    train = Corpus.from_text(
+        clean(source.open(), cleaning),
+        tokenizer,
+        min_count=args.min_count,
+        max_size=args.vocab_size,
+        name=source.name,
+    )
+    validation = None
+    if args.validation:
+        validation = Corpus.from_text(
+            clean(text_of(args, args.validation).open(), cleaning),
+            tokenizer,
+            vocabulary=train.vocabulary,
+            name=args.validation,
+        )
+    return train, validation, source
+
+
+def add_model_argument(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """The models of a command: files, or registered models to be trained at once on --corpus."""
+    parser.add_argument(
+        "models" if several else "model",
+        metavar="MODEL[,MODEL...]" if several else "MODEL",
+        help="a model file, or the name of a model to train on --corpus first, for example "
+        "mkn or mkn:order=3" + ("; several with commas between" if several else ""),
+    )
+
+
+def load_models(text: str, args: argparse.Namespace) -> list[tuple[str, LanguageModel[Any]]]:
+    """The models that a command line names, with a label each; those without a file are trained.
+
+    Raises UsageError for names that are neither a file nor a model.
+    """
+    names = [text] if os.path.exists(text) else text.split(",")  # noqa: PTH110 - never raises
+    models: list[tuple[str, LanguageModel[Any]]] = []
+    corpora: tuple[Corpus, Corpus | None, Source] | None = None
+    for name in (n.strip() for n in names):
+        if os.path.exists(name):  # noqa: PTH110
+            models.append((Path(name).stem, load(name)))
+            continue
+        _check_model_name(name)
+        if corpora is None:
+            corpora = load_training(args)
+        train, validation, _ = corpora
+        setting = Setting(level=train.tokenizer.level, seed=args.seed)
+        models.append((name, make_model(name, setting).fit(train, validation)))
+    return models
+
+
+def _check_model_name(text: str) -> None:
+    name = text.partition(":")[0]
+    if name in MODELS or name in ALIASES:
+        return
+    if Path(text).suffix or os.sep in text:
+        raise LangmodelsError(f"There is no model file {text}; check the path.")
+    near = difflib.get_close_matches(name, [*MODELS, *ALIASES], n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else f"the models are {', '.join(MODELS)}."
+    raise UsageError(f"There is neither a file nor a model called {text!r}; {hint}")

@@ -1,0 +1,131 @@
+"""What the commands print with: JSON, tables, numbers as people read them."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+UNITS: dict[str, float] = {"log10": math.log(10), "bits": math.log(2), "nats": 1.0}
+"""Units of log probabilities: how many nats one of each is."""
+
+UNIT_LABELS = {"log10": "log10 p", "bits": "log2 p", "nats": "ln p"}
+
+
+def jsonable(value: Any) -> Any:
+    """`value` as JSON can hold it: arrays as lists, what is not a finite number as null."""
+    if isinstance(value, Mapping):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, np.ndarray | list | tuple):
+        return [jsonable(v) for v in (value.tolist() if isinstance(value, np.ndarray) else value)]
+    if isinstance(value, np.generic):
+        return jsonable(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def print_json(data: Any) -> None:
+    """Print one JSON document on standard output. Infinite numbers are null."""
+    sys.stdout.write(json.dumps(jsonable(data), indent=2, ensure_ascii=False) + "\n")
+
+
+def make_table(*columns: str, title: str | None = None, left: Sequence[str] = ()) -> Table:
+    """A table in the house style; columns are aligned right but for those named in `left`."""
+    table = Table(
+        box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, title_style="bold"
+    )
+    for column in columns:
+        on_left = column in left
+        table.add_column(
+            column,
+            justify="left" if on_left else "right",
+            no_wrap=not on_left,
+            overflow="fold" if on_left else "ellipsis",
+        )
+    return table
+
+
+def facts_table(rows: Mapping[str, str], title: str | None = None) -> Table:
+    """Names and values, one pair a line."""
+    table = Table(
+        box=None, show_header=False, title=title, title_justify="left", title_style="bold"
+    )
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows.items():
+        table.add_row(name, Text(value))
+    return table
+
+
+def format_probability(p: float) -> str:
+    """A probability with four decimals, or three digits and an exponent where it is small.
+
+    >>> format_probability(0.25), format_probability(0.00001234), format_probability(0.0)
+    ('0.2500', '1.23e-05', '0')
+    """
+    if p == 0:
+        return "0"
+    return f"{p:.4f}" if p >= 0.001 else f"{p:.2e}"
+
+
+def format_log(value: float) -> str:
+    """A log probability with four decimals; `-inf` for the log of zero."""
+    return "-inf" if value == -math.inf else f"{value:.4f}"
+
+
+def format_log_probability(log_p: float) -> str:
+    """exp(log_p), where that is too small for a float as well, as a power of ten.
+
+    >>> format_log_probability(-2000.0)
+    '2.57e-869'
+    """
+    if log_p == -math.inf or log_p > -690:
+        return format_probability(math.exp(log_p))
+    exponent = math.floor(log_p / math.log(10))
+    return f"{math.exp(log_p - exponent * math.log(10)):.2f}e{exponent}"
+
+
+def format_perplexity(value: float) -> str:
+    """A perplexity with two decimals, four below ten; `inf` where it is infinite."""
+    if not math.isfinite(value):
+        return "inf"
+    return f"{value:,.4f}" if value < 10 else f"{value:,.2f}"
+
+
+def format_bytes(n: int) -> str:
+    """A size: `512 bytes`, `1.4 kB`, `3.0 MB`, in powers of 1000."""
+    if n < 1000:
+        return f"{n} bytes"
+    size = float(n)
+    for unit in ("kB", "MB", "GB"):
+        size /= 1000
+        if size < 999.95:
+            return f"{size:.1f} {unit}"
+    return f"{size / 1000:.1f} TB"
+
+
+def format_seconds(seconds: float) -> str:
+    """A duration: `12 ms`, `3.4 s`, `2 min 05 s`."""
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 120:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
+
+
+def visible(token: str) -> str:
+    """A token as it can be shown in a table: white space and control characters made visible.
+
+    >>> visible(" "), visible("x"), visible(chr(10))
+    ('␣', 'x', '↵')
+    """
+    named = {" ": "␣", "\n": "↵", "\t": "⇥"}
+    if token in named:
+        return named[token]
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in token)

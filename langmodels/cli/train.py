@@ -1,0 +1,134 @@
+"""`langmodels train`: estimate a model and write it to a file."""
+
+import argparse
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from langmodels.cli.options import add_corpus_options, add_json_option, load_training
+from langmodels.cli.output import (
+    facts_table,
+    format_bytes,
+    format_perplexity,
+    format_seconds,
+    print_json,
+)
+from langmodels.corpus import Corpus
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.model import LanguageModel
+from langmodels.registry import MODELS, Setting, make_model, model_spec, parse_model
+
+NAME = "train"
+HELP = "estimate a model from a text and write it to a file"
+DEFAULT_MODEL = "modified-kneser-ney"
+EPILOG = """\
+examples:
+  langmodels train --corpus wonderland.txt --output tale.lm
+  langmodels train --corpus book.txt.gz --order 5 --smoothing kneser-ney --output book.lm
+  langmodels train --corpus book.txt --model full-context --level char --output book.lm
+  langmodels train --corpus tokens.txt --level whitespace --min-count 2 --output tokens.lm
+  langmodels train --corpus - --model jelinek-mercer:order=3 --output model.lm < text.txt
+
+The whole text is used, unless --split or --fractions holds a part of it out; then
+`langmodels evaluate` with the same options measures the model on the part never seen.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--model",
+        metavar="NAME[:OPTION=VALUE...]",
+        help=f"one of {', '.join(MODELS)} (default: {DEFAULT_MODEL})",
+    )
+    parser.add_argument("--order", type=int, metavar="N", help="tokens to an n-gram")
+    parser.add_argument(
+        "--smoothing", metavar="NAME", help="the n-gram model with this smoothing method"
+    )
+    parser.add_argument("--output", "-o", required=True, metavar="FILE", help="the file to write")
+    add_corpus_options(parser, default=None)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int | None:
+    """Train, save, and say what was learnt."""
+    name = model_name(args)
+    output = Path(args.output)
+    _check_output(output)
+    options: dict[str, Any] = {} if args.order is None else {"order": args.order}
+    make_model(name, Setting(seed=args.seed), **options)  # a bad option is better said at once
+    train, validation, source = load_training(args)
+    model = make_model(name, Setting(level=train.tokenizer.level, seed=args.seed), **options)
+    began = time.perf_counter()
+    model.fit(train, validation)
+    seconds = time.perf_counter() - began
+    model.save(output)
+    report = describe(model, name, train, validation)
+    report |= {"seconds": seconds, "output": str(output), "bytes": output.stat().st_size}
+    if args.json:
+        print_json(report)
+        return None
+    rows = {
+        "model": json.dumps(report["config"]).strip("{}").replace('"', ""),
+        "text": f"{source.name}: {train.n_tokens:,} tokens, {train.n_types:,} types, "
+        f"{train.n_oov:,} rare ones as <unk>",
+        "vocabulary": f"{len(model.vocabulary):,} tokens ({model.tokenizer.level} level)",
+        "parameters": f"{model.n_parameters:,}",
+    }
+    if validation is not None:
+        rows["validation"] = f"perplexity {format_perplexity(report['validation_perplexity'])}"
+    rows["time"] = format_seconds(seconds)
+    rows["file"] = f"{output} ({format_bytes(report['bytes'])})"
+    console.print(facts_table(rows, title=name))
+    return None
+
+
+def model_name(args: argparse.Namespace) -> str:
+    """The model that --model and --smoothing ask for, as `make_model` takes it."""
+    if args.smoothing is None:
+        name = str(args.model or DEFAULT_MODEL)
+        return parse_model(name)[0].name + "".join(name.partition(":")[1:])
+    if args.model is not None:
+        raise UsageError(
+            "--smoothing names an n-gram model, and so does --model; give one of the two."
+        )
+    spec = model_spec(args.smoothing.replace("_", "-"))
+    if spec.family != "n-gram":
+        raise UsageError(f"{spec.name} is not a smoothing method of n-grams; use --model for it.")
+    return spec.name
+
+
+def describe(
+    model: LanguageModel[Any], name: str, train: Corpus, validation: Corpus | None
+) -> dict[str, Any]:
+    """What is known of a freshly trained model."""
+    report: dict[str, Any] = {
+        "name": name,
+        "kind": model.kind,
+        "config": model._config(),
+        "level": model.tokenizer.level,
+        "corpus": train.name,
+        "tokens": train.n_tokens,
+        "types": train.n_types,
+        "oov_tokens": train.n_oov,
+        "vocabulary": len(model.vocabulary),
+        "parameters": model.n_parameters,
+    }
+    if validation is not None:
+        report["validation_perplexity"] = model.perplexity(validation)
+    return report
+
+
+def _check_output(path: Path) -> None:
+    # Before the training rather than after it.
+    if path.is_dir():
+        raise LangmodelsError(f"{path} is a folder; give the name of a file to write.")
+    folder = path.parent
+    if not folder.is_dir():
+        raise LangmodelsError(f"There is no folder {folder}; make it first, or write elsewhere.")
+    if not os.access(folder, os.W_OK):
+        raise LangmodelsError(f"The folder {folder} is not writable; write elsewhere.")
