@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from langmodels.datasets import files
+from langmodels.datasets import files, synthetic
+from langmodels.datasets.synthetic import Generator
 from langmodels.errors import LangmodelsError, UsageError
 
 Opener = Callable[[], Iterator[str]]
@@ -30,7 +31,8 @@ class Source:
     `level` is the tokenization that the source was made for, where there is one. `entropy_bits` is
     the entropy rate in bits per character, every newline counted as a character, where it is
     known: no model can do better on average. With `entropy_is_bound` it is only a lower bound of
-    the rate. `entropy_note` says in a clause what the figure is.
+    the rate. `entropy_note` says in a clause what the figure is. `generator` is the true model of a
+    synthetic source.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Source:
     entropy_bits: float | None = None
     entropy_is_bound: bool = False
     entropy_note: str = ""
+    generator: Generator | None = field(default=None, repr=False, compare=False)
 
     def open(self) -> Iterator[str]:
         """Yield the text in pieces of bounded size, which may end anywhere.
@@ -82,21 +85,46 @@ def find_source(name: str, encoding: str = "utf-8") -> Source:
     if shipped is not None:
         description = _SHIPPED.get(name, "a corpus that ships with the package")
         return Source(name, description, lambda: files.read_chunks(shipped))
+    if name.startswith(synthetic.PREFIX):
+        return _synthetic_source(synthetic.make_generator(name))
     raise UsageError(_not_found(name))
 
 
 def list_sources() -> list[Listing]:
     """Return what `find_source` can find beside the user's own files, the shipped corpora first."""
-    return [
+    shipped = [
         Listing(path.name, "shipped", _SHIPPED.get(path.name, "a corpus of this package"), True)
         for path in _shipped_files()
     ]
+    generated = [
+        Listing(
+            f"{synthetic.PREFIX}{kind}",
+            "generated",
+            f"{generator.summary} ({synthetic.parameter_help(generator)})",
+            True,
+        )
+        for kind, generator in synthetic.GENERATORS.items()
+    ]
+    return [*shipped, *generated]
 
 
 def _file_source(name: str, encoding: str) -> Source:
     if Path(name).is_dir():
         raise LangmodelsError(f"{name} is a folder; give the name of a text file in it.")
     return Source(name, "a file", lambda: files.read_chunks(name, encoding))
+
+
+def _synthetic_source(generator: Generator) -> Source:
+    return Source(
+        generator.name,
+        generator.summary,
+        lambda: iter([generator.generate()]),
+        level="char",
+        entropy_bits=generator.entropy_bits,
+        entropy_is_bound=generator.entropy_is_bound,
+        entropy_note=generator.entropy_note,
+        generator=generator,
+    )
 
 
 def shipped_folder() -> Path:
