@@ -129,3 +129,34 @@ def visible(token: str) -> str:
     if token in named:
         return named[token]
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in token)
+
+
+def conditional(
+    token: str, context: Sequence[str], width: int, separator: str = " ", letter: str = "p"
+) -> str:
+    """`p(thing | the next big)`, the context cut on its left so that it fits `width` characters.
+
+    >>> conditional("thing", ["is", "the", "next", "big"], 22)
+    'p(thing | … next big)'
+    """
+    if not context:
+        return f"{letter}({visible(token)})"
+    kept = list(map(visible, context))
+    while True:
+        cut = f"…{separator}" if len(kept) < len(context) else ""
+        text = f"{letter}({visible(token)} | {cut}{separator.join(kept)})"
+        if len(text) <= width or not kept:
+            return text
+        kept.pop(0)
+
+
+def bar(share: float, width: int, encoding: str = "utf-8") -> str:
+    """A bar of `width` characters at most, for a share between 0 and 1; in eighths where possible.
+
+    >>> bar(0.5, 4), bar(0.3, 4, "ascii")
+    ('██', '#')
+    """
+    eighths = round(max(0.0, min(1.0, share)) * width * 8)
+    if not encoding.lower().replace("-", "").startswith("utf"):
+        return "#" * round(eighths / 8)
+    return "█" * (eighths // 8) + " ▏▎▍▌▋▊▉"[eighths % 8].strip()

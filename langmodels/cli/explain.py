@@ -1,0 +1,123 @@
+"""`langmodels explain`: a sentence through the chain rule, factor by factor."""
+
+import argparse
+import math
+from collections.abc import Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from langmodels.cli.options import (
+    add_corpus_options,
+    add_json_option,
+    add_model_argument,
+    load_models,
+)
+from langmodels.cli.output import (
+    conditional,
+    format_log_probability,
+    format_perplexity,
+    make_table,
+    print_json,
+    visible,
+)
+from langmodels.teaching import ChainRule, Step, chain_rule
+
+NAME = "explain"
+HELP = "a sentence through the chain rule, token by token, for one or several models"
+TOGETHER = 3  # models that fit side by side in 80 columns
+EPILOG = """\
+examples:
+  langmodels explain tale.lm "the water in the lock"
+  langmodels explain unigram,mkn,full-context "the water in the lock"
+  langmodels explain mle:order=2,mkn:order=2 "the heron sang" --corpus wonderland.txt
+
+p(x1, ..., xn) = p(x1) p(x2 | x1) ... p(xn | x1, ..., xn-1) holds for every model. What differs is
+how much of what came before a model looks at: after the bar stands the context it really used, <s>
+being the beginning of the sentence. The running product is given as its logarithm to base 10.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add_model_argument(parser, several=True)
+    parser.add_argument("sentence", metavar="SENTENCE", help="what to explain")
+    add_corpus_options(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int | None:
+    """Print one table a model, or models with the same tokens side by side."""
+    chains = [
+        chain_rule(model, args.sentence, name) for name, model in load_models(args.models, args)
+    ]
+    if args.json:
+        print_json([chain.records() for chain in chains])
+        return None
+    if len(chains) > 1 and len({chain.tokens for chain in chains}) == 1:
+        for i in range(0, len(chains), TOGETHER):
+            _print_together(chains[i : i + TOGETHER], console)
+    else:
+        for chain in chains:
+            _print_alone(chain, console)
+    unknown = dict.fromkeys(visible(s.token) for c in chains for s in c.steps if not s.known)
+    if unknown:
+        console.print(Text(f"* not in the vocabulary, read as <unk>: {', '.join(unknown)}"))
+    for chain in chains:
+        if not chain.is_distribution:
+            console.print(Text(f"The scores of {chain.model} do not sum to one."))
+    return None
+
+
+def _print_alone(chain: ChainRule, console: Console) -> None:
+    factors = ("x", "factor", "value", "log10 of the product")
+    table = make_table(*factors, left=("x", "factor"), title=chain.model)
+    width = max(20, console.width - 45)
+    for step in chain.steps:
+        table.add_row(
+            Text(_token(step)),
+            Text(_factor(step, chain, width)),
+            format_log_probability(step.log_prob),
+            _log10(step.running),
+        )
+    table.add_section()
+    product = format_log_probability(chain.log_prob)
+    table.add_row("", f"p of the whole, {len(chain.steps)} factors", product, "")
+    table.add_row("", "perplexity", format_perplexity(chain.perplexity), "")
+    console.print(table)
+
+
+def _print_together(chains: Sequence[ChainRule], console: Console) -> None:
+    names = [chain.model for chain in chains]
+    table = make_table("x", *names, left=("x", *names))
+    first = max(len(_token(step)) for chain in chains for step in chain.steps)
+    width = max(16, (console.width - first - 4) // len(chains) - 3)
+    for i, step in enumerate(chains[0].steps):
+        cells = [_cell(chain.steps[i], chain, width) for chain in chains]
+        table.add_row(Text(_token(step)), *cells)
+    table.add_section()
+    table.add_row("product", *(format_log_probability(c.log_prob) for c in chains))
+    table.add_row("log10", *(_log10(c.log_prob) for c in chains))
+    table.add_row("perplexity", *(format_perplexity(c.perplexity) for c in chains))
+    console.print(table)
+
+
+def _cell(step: Step, chain: ChainRule, width: int) -> Text:
+    running = f"→ {_log10(step.running)}"
+    value = format_log_probability(step.log_prob)
+    return Text.assemble(
+        f"{value:<9} ", (running, "dim"), "\n", (_factor(step, chain, width), "dim"), "\n"
+    )
+
+
+def _token(step: Step) -> str:
+    return visible(step.token) + ("" if step.known else "*")
+
+
+def _factor(step: Step, chain: ChainRule, width: int) -> str:
+    letter = "p" if chain.is_distribution else "s"
+    return conditional(step.token, step.used, width, chain.separator, letter)
+
+
+def _log10(log_p: float) -> str:
+    return "-inf" if log_p == -math.inf else f"{log_p / math.log(10):.2f}"

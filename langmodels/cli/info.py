@@ -1,0 +1,86 @@
+"""`langmodels info`: what is in a model file."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from langmodels.cli.options import add_json_option
+from langmodels.cli.output import facts_table, format_bytes, make_table, print_json, visible
+from langmodels.model import LanguageModel
+from langmodels.registry import load
+from langmodels.storage import open_arrays
+
+NAME = "info"
+HELP = "what is in a model file"
+EPILOG = """\
+examples:
+  langmodels info tale.lm
+  langmodels info tale.lm --arrays
+"""
+SHOWN = 8  # most frequent tokens of the vocabulary
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("model", metavar="MODEL", help="a model file")
+    parser.add_argument("--arrays", action="store_true", help="list the arrays in the file")
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int | None:
+    """Print what the file says of the model."""
+    model = load(args.model)
+    report = {"file": args.model, "bytes": Path(args.model).stat().st_size, **describe(model)}
+    _, arrays = open_arrays(args.model)
+    report["arrays"] = {
+        name: {"dtype": str(array.dtype), "shape": array.shape, "bytes": array.nbytes}
+        for name, array in arrays.items()
+    }
+    if args.json:
+        print_json(report)
+        return None
+    vocabulary = model.vocabulary
+    frequent = vocabulary.tokens[vocabulary.n_special :][:SHOWN]
+    reach = report["context_length"]
+    rows = {
+        "file": f"{args.model} ({format_bytes(report['bytes'])})",
+        "model": f"{report['class']} ({report['kind']})",
+        "settings": ", ".join(f"{k} = {json.dumps(v)}" for k, v in report["config"].items()),
+        "tokens": json.dumps(report["tokenizer"]).strip("{}").replace('"', ""),
+        "vocabulary": f"{len(vocabulary):,}: {' '.join(map(visible, frequent))} ...",
+        "context": "the whole history" if reach is None else f"the last {reach} tokens",
+        "parameters": f"{report['parameters']:,}",
+    }
+    if report["ngrams"]:
+        rows["n-grams"] = "\n".join(
+            f"{n:>14,} of order {k}" for k, n in enumerate(report["ngrams"], start=1)
+        )
+    if not report["is_distribution"]:
+        rows["note"] = "its scores do not sum to one; they are no probabilities"
+    console.print(facts_table(rows))
+    if args.arrays:
+        table = make_table("array", "dtype", "shape", "size", left=("array", "dtype"))
+        for name, entry in report["arrays"].items():
+            shape = " x ".join(f"{n:,}" for n in entry["shape"])
+            table.add_row(name, entry["dtype"], shape, format_bytes(entry["bytes"]))
+        console.print(table)
+    return None
+
+
+def describe(model: LanguageModel[Any]) -> dict[str, Any]:
+    """What a model says of itself, as plain data."""
+    tables = getattr(model, "tables", None)
+    return {
+        "kind": model.kind,
+        "class": type(model).__name__,
+        "config": model._config(),
+        "tokenizer": {"level": model.tokenizer.level, **model.tokenizer.config()},
+        "vocabulary": len(model.vocabulary),
+        "context_length": model.context_length,
+        "parameters": model.n_parameters,
+        "is_distribution": model.is_distribution,
+        "ngrams": list(getattr(tables, "sizes", [])),
+    }

@@ -1,0 +1,90 @@
+"""`langmodels predict`: the most probable next tokens after a context."""
+
+import argparse
+
+from rich.console import Console
+from rich.text import Text
+
+from langmodels.cli.options import (
+    add_corpus_options,
+    add_json_option,
+    add_model_argument,
+    load_models,
+)
+from langmodels.cli.output import (
+    bar,
+    conditional,
+    format_probability,
+    make_table,
+    print_json,
+    visible,
+)
+from langmodels.teaching import Prediction, predict_next
+
+NAME = "predict"
+HELP = "the most probable next tokens after a context"
+BAR = 24  # characters
+EPILOG = """\
+examples:
+  langmodels predict tale.lm "the water in the"
+  langmodels predict mkn "the water in the" --corpus wonderland.txt
+  langmodels predict unigram,mkn,full-context "the water in the" -k 5
+  langmodels predict tale.lm "the water in the" --token lock
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add_model_argument(parser, several=True)
+    parser.add_argument(
+        "context", nargs="?", default="", help="what comes before (default: nothing)"
+    )
+    parser.add_argument("-k", type=int, default=10, help="how many tokens to show (default: 10)")
+    parser.add_argument("--token", metavar="TOKEN", help="show the probability of this one as well")
+    add_corpus_options(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int | None:
+    """Print one table a model."""
+    predictions = [
+        predict_next(model, args.context, args.k, args.token, name)
+        for name, model in load_models(args.models, args)
+    ]
+    if args.json:
+        print_json([p.records() for p in predictions])
+        return None
+    for prediction in predictions:
+        _print(prediction, console)
+    return None
+
+
+def _print(prediction: Prediction, console: Console) -> None:
+    letter = "p" if prediction.is_distribution else "score"
+    separator = prediction.separator
+    question = conditional("x", prediction.context, console.width - 20, separator, letter)
+    console.print(Text.assemble((prediction.model, "bold"), f"  {question}"))
+    if prediction.used != prediction.context:
+        seen = conditional("x", prediction.used, console.width - 22, separator, letter)
+        console.print(Text(f"what the model sees: {seen}", "dim"))
+    table = make_table("rank", "x", letter, "", left=("x", ""))
+    rows = list(prediction.candidates)
+    scale = rows[0].prob or 1.0
+    if prediction.asked is not None and prediction.asked not in rows:
+        rows.append(prediction.asked)
+    for row in rows:
+        drawn = Text(bar(row.prob / scale, BAR, console.encoding), "cyan")
+        token = Text(visible(row.token), "bold" if row == prediction.asked else "")
+        table.add_row(f"{row.rank:,}", token, format_probability(row.prob), drawn)
+    console.print(table)
+    if prediction.unknown:
+        unknown = ", ".join(map(visible, prediction.unknown))
+        console.print(Text(f"not in the vocabulary, read as <unk>: {unknown}"))
+    if prediction.is_distribution:
+        choices = 2.0**prediction.entropy
+        console.print(
+            f"entropy {prediction.entropy:.2f} bits: as unsure as among {choices:,.0f} "
+            "equally probable tokens\n"
+        )
+    else:
+        console.print("The scores of this model do not sum to one; they are no probabilities.\n")

@@ -1,0 +1,120 @@
+"""`langmodels sample`: text from a model."""
+
+import argparse
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from langmodels.cli.options import (
+    add_corpus_options,
+    add_json_option,
+    add_model_argument,
+    load_models,
+)
+from langmodels.cli.output import format_log_probability, print_json
+from langmodels.errors import UsageError
+from langmodels.model import LanguageModel
+
+NAME = "sample"
+HELP = "text drawn from a model, or its most probable continuations"
+EPILOG = """\
+examples:
+  langmodels sample tale.lm
+  langmodels sample tale.lm "the water in the" --seed 7 --number 3
+  langmodels sample mkn:order=6 "The heron" --level char --max-tokens 300
+  langmodels sample tale.lm "the water" --temperature 0.7 --top-p 0.9
+  langmodels sample tale.lm "the water" --greedy
+  langmodels sample tale.lm "the water" --beam 8 --number 8
+
+The same command gives the same text; another --seed gives another.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add_model_argument(parser)
+    parser.add_argument("prompt", nargs="?", default="", help="what to continue (default: nothing)")
+    parser.add_argument(
+        "--max-tokens", "-m", type=int, default=100, metavar="N", help="longest text (default: 100)"
+    )
+    parser.add_argument(
+        "--number", "-n", type=int, default=1, metavar="N", help="how many texts (default: 1)"
+    )
+    parser.add_argument("--greedy", action="store_true", help="always the most probable token")
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=1.0,
+        metavar="T",
+        help="below 1 sharper, above 1 flatter (default: 1)",
+    )
+    parser.add_argument(
+        "--top-k", type=int, metavar="K", help="draw from the K most probable tokens"
+    )
+    parser.add_argument(
+        "--top-p", type=float, metavar="P", help="draw from the most probable tokens that hold P"
+    )
+    parser.add_argument("--unk", action="store_true", help="allow <unk> to be drawn")
+    parser.add_argument(
+        "--beam", type=int, metavar="WIDTH", help="the most probable texts that beam search finds"
+    )
+    add_corpus_options(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int | None:
+    """Print the texts, the prompt in front of each."""
+    if args.number < 1 or args.max_tokens < 1:
+        raise UsageError("--number and --max-tokens must be at least 1.")
+    ((_, model),) = load_models(args.model, args)
+    samples = _search(args, model) if args.beam is not None else _draw(args, model)
+    if args.json:
+        print_json(samples)
+        return None
+    for sample in samples:
+        text = Text(sample["text"])
+        if sample["text"].startswith(sample["prompt"]):
+            text.stylize("bold", 0, len(sample["prompt"]))
+        if args.beam is not None:
+            text.append(f"   p = {format_log_probability(sample['log_prob'])}", "dim")
+        console.print(text, soft_wrap=True)
+    return None
+
+
+def _draw(args: argparse.Namespace, model: LanguageModel[Any]) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(args.seed)
+    found = []
+    for _ in range(args.number):
+        tokens = model.sample(
+            args.prompt,
+            max_tokens=args.max_tokens,
+            temperature=args.temperature,
+            top_k=args.top_k,
+            top_p=args.top_p,
+            greedy=args.greedy,
+            unk=args.unk,
+            seed=rng,
+        )
+        found.append(_sample(model, args.prompt, tokens))
+    return found
+
+
+def _search(args: argparse.Namespace, model: LanguageModel[Any]) -> list[dict[str, Any]]:
+    if args.greedy or args.temperature != 1 or args.top_k or args.top_p:
+        raise UsageError("Beam search draws nothing: leave out the options of drawing.")
+    found = model.complete(args.prompt, max_tokens=args.max_tokens, width=args.beam)
+    return [
+        {**_sample(model, args.prompt, tokens), "log_prob": log_prob}
+        for tokens, log_prob in found[: max(args.number, 1)]
+    ]
+
+
+def _sample(model: LanguageModel[Any], prompt: str, tokens: list[str]) -> dict[str, Any]:
+    before = list(model.tokenizer.tokenize(prompt))
+    return {
+        "prompt": model.tokenizer.detokenize(before),
+        "text": model.tokenizer.detokenize([*before, *tokens]),
+        "tokens": tokens,
+    }

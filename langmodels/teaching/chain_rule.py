@@ -1,0 +1,119 @@
+"""A sentence through the chain rule: p(x1, x2, x3, ...) = p(x1) p(x2 | x1) p(x3 | x1, x2) ..."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from langmodels.errors import UsageError
+from langmodels.model import LanguageModel
+from langmodels.tokenization import Tokenizer
+from langmodels.vocabulary import BOS, EOS
+
+
+@dataclass(frozen=True)
+class Step:
+    """One factor of the chain rule.
+
+    `context` holds every token before `token`; `used` those of them (the last ones) that the model
+    takes into account, after `<s>` where the beginning of the sequence is in its view too.
+    `log_prob` is log p(token | used), `running` the sum of all log probabilities so far, in nats.
+    """
+
+    token: str
+    known: bool
+    context: tuple[str, ...]
+    used: tuple[str, ...]
+    log_prob: float
+    running: float
+
+    @property
+    def prob(self) -> float:
+        """p(token | used)."""
+        return math.exp(self.log_prob)
+
+
+@dataclass(frozen=True)
+class ChainRule:
+    """What one model makes of one sequence: a step for each token, `</s>` where there are ends.
+
+    `separator` is what stands between tokens when they are shown in a row.
+    """
+
+    model: str
+    steps: tuple[Step, ...]
+    separator: str = " "
+    is_distribution: bool = True
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """What is predicted, in order."""
+        return tuple(step.token for step in self.steps)
+
+    @property
+    def log_prob(self) -> float:
+        """Log p of the whole sequence in nats: the logarithm of the product."""
+        return self.steps[-1].running
+
+    @property
+    def perplexity(self) -> float:
+        """The inverse of the geometric mean of the factors."""
+        loss = -self.log_prob / len(self.steps)
+        return math.exp(loss) if loss < 700 else math.inf
+
+    def records(self) -> dict[str, Any]:
+        """As plain data for JSON; log probabilities in nats."""
+        return {
+            "model": self.model,
+            "log_prob": self.log_prob,
+            "perplexity": self.perplexity,
+            "is_distribution": self.is_distribution,
+            "steps": [
+                {
+                    "token": step.token,
+                    "known": step.known,
+                    "context": list(step.context),
+                    "used": list(step.used),
+                    "prob": step.prob,
+                    "log_prob": step.log_prob,
+                    "running": step.running,
+                }
+                for step in self.steps
+            ],
+        }
+
+
+def chain_rule(model: LanguageModel[Any], text: str, name: str = "") -> ChainRule:
+    """Take a text (one sequence) apart as the model does.
+
+    Raises UsageError where the text has no tokens.
+    """
+    tokens = list(model.tokenizer.tokenize(text))
+    if not tokens:
+        raise UsageError("The sentence is empty; give at least one word.")
+    scores = model.token_scores(tokens).tolist()
+    predicted = [*tokens, EOS] if model.vocabulary.ends else tokens
+    steps: list[Step] = []
+    running = 0.0
+    for i, (token, log_prob) in enumerate(zip(predicted, scores, strict=True)):
+        running += log_prob
+        context = tuple(tokens[:i])
+        known = token in model.vocabulary
+        steps.append(Step(token, known, context, context_seen(model, context), log_prob, running))
+    return ChainRule(
+        name or model.kind, tuple(steps), separator(model.tokenizer), model.is_distribution
+    )
+
+
+def context_seen(model: LanguageModel[Any], context: tuple[str, ...]) -> tuple[str, ...]:
+    """The part of a context that the model takes into account, `<s>` included where it is."""
+    used = model.context_used(context)
+    tokens = context[len(context) - used :]
+    reach = model.context_length
+    if used == len(context) and (reach is None or reach > used):
+        return (BOS, *tokens)
+    return tokens
+
+
+def separator(tokenizer: Tokenizer) -> str:
+    """What stands between tokens in a row: nothing between characters, a space between words."""
+    return "" if tokenizer.detokenize(["a", "b"]) == "ab" else " "

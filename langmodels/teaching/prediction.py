@@ -1,0 +1,85 @@
+"""The most probable next tokens after a context, as a table to read aloud."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from langmodels.errors import UsageError
+from langmodels.model import LanguageModel
+from langmodels.teaching.chain_rule import context_seen, separator
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A possible next token: its rank among all of them (from 1) and its probability."""
+
+    rank: int
+    token: str
+    prob: float
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model expects after a context.
+
+    `context` is what was asked, `unknown` what of it the model does not know, `used` what it takes
+    into account. `candidates` are the most probable next tokens, `asked` the one asked
+    for. `entropy` (bits) says how unsure the model is: 2 to its power is the number of equally
+    probable tokens that would be as hard to guess. `separator` stands between tokens in a row.
+    """
+
+    model: str
+    context: tuple[str, ...]
+    unknown: tuple[str, ...]
+    used: tuple[str, ...]
+    candidates: tuple[Candidate, ...]
+    asked: Candidate | None
+    entropy: float
+    separator: str = " "
+    is_distribution: bool = True
+
+    def records(self) -> dict[str, Any]:
+        """As plain data for JSON."""
+        record = asdict(self)
+        del record["separator"]
+        return record
+
+
+def predict_next(
+    model: LanguageModel[Any],
+    context: str = "",
+    k: int = 10,
+    token: str | None = None,
+    name: str = "",
+) -> Prediction:
+    """The `k` most probable next tokens after a context, and what is said of `token`.
+
+    Raises UsageError for a `k` below one, or a `token` that is more than one.
+    """
+    tokens = tuple(model.tokenizer.tokenize(context))
+    if k < 1:
+        raise UsageError(f"Ask for at least one prediction, not {k}.")
+    p = model.distribution(list(tokens))
+    order = np.argsort(-p, kind="stable")[: min(k, model.vocabulary.n_predictable)]
+    candidates = tuple(
+        Candidate(rank, model.vocabulary.token(i), float(p[i]))
+        for rank, i in enumerate(order.tolist(), start=1)
+    )
+    asked = None
+    if token is not None:
+        i = model._token_id(token)
+        asked = Candidate(int(np.count_nonzero(p > p[i])) + 1, token, float(p[i]))
+    positive = p[p > 0]
+    return Prediction(
+        model=name or model.kind,
+        context=tokens,
+        unknown=tuple(t for t in dict.fromkeys(tokens) if t not in model.vocabulary),
+        used=context_seen(model, tokens),
+        candidates=candidates,
+        asked=asked,
+        entropy=float(-(positive * np.log(positive)).sum()) / math.log(2),
+        separator=separator(model.tokenizer),
+        is_distribution=model.is_distribution,
+    )
