@@ -1,0 +1,287 @@
+"""From token ids to n-gram counts, by sorting.
+
+The positions of a text are sorted by the n-gram that starts at each, one order at a time: within a
+group of positions that share their first k words, order k+1 sorts by the next word alone. The
+distinct n-grams then come out in lexicographic order of their ids, which makes them a trie without
+pointers: the children of a node lie side by side in the arrays of the next order.
+
+Sorting keys is several times faster than sorting indices by keys, so whatever must travel with a
+key is packed into its low bits: group, next word and place share one 64-bit integer. Groups are
+independent of each other, so pieces of a few million positions are sorted on all cores, in cache.
+"""
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.errors import LangmodelsError
+from langmodels.ngram.lookup import find_children
+from langmodels.ngram.parallel import parallel_map, slices
+
+IntArray = NDArray[np.int32]
+
+BOS = 1
+"""The id of `<s>`: an n-gram may begin with it, and never contains it elsewhere."""
+
+_PIECE = 1 << 21
+"""Positions sorted at a time: their keys are 16 MB."""
+
+_MAX_TOKENS = 2**31 - 2**16
+
+
+@dataclass(frozen=True)
+class NGramCounts:
+    """The distinct n-grams of a text, orders 1 to N, with their counts: a trie in flat arrays.
+
+    Index k-1 of each list belongs to order k; n_k is the number of distinct k-grams. The unigrams
+    are the whole vocabulary, seen or not: the id of a unigram is its word. The id of a k-gram is
+    its rank in lexicographic order (of word ids, first word first).
+    """
+
+    words: list[IntArray]
+    """(n_k,) the last word of each k-gram."""
+    child_start: list[IntArray]
+    """(n_k + 1,), orders 1 to N-1: the (k+1)-grams that extend k-gram i are the ids
+    child_start[i] to child_start[i+1] - 1, with rising last words."""
+    counts: list[IntArray]
+    """(n_k,) how often each k-gram occurs."""
+    suffixes: list[IntArray]
+    """(n_k,), orders 2 to N (index 0 is empty): the id of the (k-1)-gram that remains when the
+    first word is taken off."""
+
+    @property
+    def order(self) -> int:
+        """N, the length of the longest n-grams."""
+        return len(self.words)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """The number of words, the specials included."""
+        return len(self.words[0])
+
+    @property
+    def sizes(self) -> list[int]:
+        """n_1, ..., n_N."""
+        return [len(words) for words in self.words]
+
+    def initial_range(self, order: int) -> tuple[int, int]:
+        """First and past-last id of the k-grams that begin with `<s>`; they lie side by side."""
+        first, last = BOS, BOS + 1
+        for starts in self.child_start[: order - 1]:
+            first, last = int(starts[first]), int(starts[last])
+        return first, last
+
+    def find(self, order: int, parents: NDArray[Any], words: NDArray[Any]) -> IntArray:
+        """Ids of the n-grams of an order that extend `parents` by `words`; -1 where there is none.
+
+        Arrays of equal length (M,); order > 1, parents are ids of (order - 1)-grams.
+        """
+        return find_children(self.child_start[order - 2], self.words[order - 1], parents, words)
+
+    def continuation_counts(self, order: int) -> IntArray:
+        """(n_k,) how many different words precede each k-gram, `<s>` being one; k < N.
+
+        Zero for the k-grams that begin with `<s>`, which nothing precedes.
+        """
+        n = len(self.words[order - 1])
+        return np.bincount(self.suffixes[order], minlength=n).astype(np.int32)
+
+
+def count_ngrams(ids: NDArray[Any], vocabulary_size: int, order: int) -> NGramCounts:
+    """Count the n-grams of orders 1 to `order` in a text.
+
+    Args:
+        ids: (T,) word ids below `vocabulary_size`. Id 1 is `<s>`: each sequence begins with one.
+        vocabulary_size: the number of words V, the specials included.
+        order: N, the length of the longest n-grams.
+
+    No n-gram reaches across an `<s>`, so none joins two sequences. Time is O(N T log T) with a
+    small constant, memory about 20 bytes a token beside the result.
+
+    Raises LangmodelsError for an empty text, an order below one, or 2**31 tokens and more.
+    """
+    if order < 1:
+        raise LangmodelsError(f"An n-gram model's order must be at least 1, not {order}.")
+    if len(ids) == 0:
+        raise LangmodelsError("There is nothing to count: the text is empty.")
+    if len(ids) > _MAX_TOKENS:
+        raise LangmodelsError(f"The text has {len(ids)} tokens; the limit is {_MAX_TOKENS}.")
+    # Reading `order` words from any position stays inside the array, and ends every n-gram.
+    text = np.full(len(ids) + order, BOS, np.int32)
+    text[: len(ids)] = ids
+    words = [np.arange(vocabulary_size, dtype=np.int32)]
+    counts = [np.bincount(ids, minlength=vocabulary_size).astype(np.int32)]
+    child_start: list[IntArray] = []
+    suffixes: list[IntArray] = [np.empty(0, np.int32)]
+    if order > 1:
+        sorter = _Sorter(text, len(ids), counts[0])
+        for k in range(2, order + 1):
+            new_words, new_counts, children, suffix = sorter.refine(k, last=k == order)
+            words.append(new_words)
+            counts.append(new_counts)
+            child_start.append(_starts(children))
+            suffixes.append(suffix)
+    return NGramCounts(words, child_start, counts, suffixes)
+
+
+def _starts(lengths: IntArray) -> IntArray:
+    """Where each of consecutive runs begins; one more for the end of the last."""
+    starts = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=starts[1:])
+    return starts
+
+
+@dataclass
+class _Piece:
+    """A run of whole groups: `length` positions from `start` on, groups from `first_group` on."""
+
+    start: int
+    length: int
+    first_group: int
+    n_groups: int
+    kept: int = 0
+    """Positions left after the sort: those with one word more in their sequence."""
+
+
+class _Sorter:
+    """The positions of a text sorted by the k-gram that starts at each; k grows with `refine`."""
+
+    def __init__(self, text: IntArray, length: int, unigram_counts: IntArray) -> None:
+        self.text = text
+        self._unigram_counts = unigram_counts
+        self.positions = np.empty(length, np.int32)
+        self.is_first = np.empty(length, np.bool_)
+        """Whether the k-gram at a sorted position differs from that before it."""
+        self.ids = np.empty(length + 1, np.int32)
+        """The id of the k-gram that starts at each place of the text."""
+        self.word_bits = max(1, int(len(unigram_counts) - 1).bit_length())
+        self.piece_bits = min(_PIECE.bit_length() - 1, (64 - self.word_bits) // 2)
+        self.pieces = self._sort_by_word(unigram_counts)
+
+    def _sort_by_word(self, counts: IntArray) -> list[_Piece]:
+        """Sort all positions by their first word, and cut them into pieces between words."""
+        ends = np.cumsum(counts, dtype=np.int64)
+        total = int(ends[-1])
+        n_ranges = max(1, min(4, total >> 16))
+        cuts = np.searchsorted(ends, np.arange(1, n_ranges) * (total // n_ranges)) + 1
+        bounds = np.unique([0, *cuts.tolist(), len(counts)]).tolist()
+        ids = self.text[:total]
+
+        def sort_range(bound: tuple[int, int]) -> None:
+            low, high = bound
+            begin = int(ends[low - 1]) if low else 0
+            end = int(ends[high - 1])
+            if begin == end:
+                return
+            at = np.flatnonzero((ids >= low) & (ids < high))
+            keys = ids[at].astype(np.uint64)
+            keys <<= np.uint64(32)
+            keys |= at.astype(np.uint64)
+            keys.sort()
+            self.positions[begin:end] = keys.astype(np.uint32).view(np.int32)
+            keys >>= np.uint64(32)
+            self.is_first[begin] = True
+            np.not_equal(keys[1:], keys[:-1], out=self.is_first[begin + 1 : end])
+
+        parallel_map(sort_range, pairwise(bounds))
+        return [_Piece(0, total, 0, len(counts))]
+
+    def _cut(self) -> list[_Piece]:
+        """The pieces, those too large cut between groups."""
+        size = 1 << self.piece_bits
+        result = []
+        for piece in self.pieces:
+            start, end = piece.start, piece.start + piece.length
+            group = piece.first_group
+            while start < end:
+                cut = min(start + size, end)
+                if cut < end:
+                    # The last group that begins inside the piece goes to the next one, unless it is
+                    # all there is.
+                    tail = self.is_first[start + 1 : cut + 1][::-1]
+                    back = int(tail.argmax())
+                    if tail[back]:
+                        cut -= back
+                    else:
+                        rest = self.is_first[cut:end]
+                        ahead = int(rest.argmax())
+                        cut = cut + ahead if rest[ahead] else end
+                n_groups = int(np.count_nonzero(self.is_first[start:cut]))
+                result.append(_Piece(start, cut - start, group, n_groups))
+                group += n_groups
+                start = cut
+        return result
+
+    def refine(self, k: int, *, last: bool) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+        """Sort by one word more, from (k-1)-grams to k-grams.
+
+        Returns the last words and counts of the k-grams, the number of children of each
+        (k-1)-gram, and the id of the suffix of each k-gram. With `last`, leaves the positions as
+        they were.
+        """
+        pieces = self._cut()
+        results = parallel_map(lambda piece: self._refine_piece(piece, k, last), pieces)
+        words, counts, children, firsts = (
+            np.concatenate([r[i] for r in results]) for i in range(4)
+        )
+        if k == 2:
+            # The groups so far are the words that occur; the unigrams are the whole vocabulary.
+            suffix_ids, occurs = self.text, np.flatnonzero(self._unigram_counts)
+            seen, children = children, np.zeros(len(self._unigram_counts), np.int32)
+            children[occurs] = seen
+        else:
+            suffix_ids = self.ids
+        suffixes = np.empty(len(firsts), np.int32)
+
+        def look_up(part: slice) -> None:
+            np.take(suffix_ids, firsts[part] + 1, out=suffixes[part], mode="clip")
+
+        parallel_map(look_up, slices(len(firsts), _PIECE))
+        self.pieces = []
+        group = 0
+        for piece, (piece_words, _, _, _) in zip(pieces, results, strict=True):
+            self.pieces.append(_Piece(piece.start, piece.kept, group, len(piece_words)))
+            group += len(piece_words)
+        return words, counts, children, suffixes
+
+    def _refine_piece(
+        self, piece: _Piece, k: int, last: bool
+    ) -> tuple[IntArray, IntArray, IntArray, IntArray]:
+        """Sort one piece; return words, counts, children and first positions of its k-grams."""
+        span = slice(piece.start, piece.start + piece.length)
+        positions = self.positions[span]
+        group = np.cumsum(self.is_first[span], dtype=np.int64)
+        group -= 1
+        if k > 2:  # unigram ids are the text itself
+            self.ids[positions] = group + piece.first_group
+        place_bits = piece.length.bit_length()
+        next_words = self.text[positions + np.int32(k - 1)]
+        keys = group
+        keys <<= self.word_bits
+        keys |= next_words
+        keys <<= place_bits
+        keys |= np.arange(piece.length)
+        keys = keys[next_words != BOS].view(np.uint64)
+        keys.sort()
+        piece.kept = len(keys)
+        places = (keys & np.uint64((1 << place_bits) - 1)).astype(np.int32)
+        keys >>= np.uint64(place_bits)
+        is_first = np.empty(len(keys), np.bool_)
+        is_first[:1] = True
+        np.not_equal(keys[1:], keys[:-1], out=is_first[1:])
+        at = np.flatnonzero(is_first)
+        grams = keys[at]
+        words = (grams & np.uint64((1 << self.word_bits) - 1)).astype(np.int32)
+        grams >>= np.uint64(self.word_bits)
+        children = np.bincount(grams.view(np.int64), minlength=piece.n_groups).astype(np.int32)
+        counts = np.diff(at, append=len(keys)).astype(np.int32)
+        if last:
+            firsts = positions[places[at]]
+        else:
+            positions[: len(keys)] = positions[places]
+            self.is_first[piece.start : piece.start + len(keys)] = is_first
+            firsts = positions[at]
+        return words, counts, children, firsts

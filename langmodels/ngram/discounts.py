@@ -1,0 +1,81 @@
+"""What to take off the counts: discounts estimated from counts-of-counts.
+
+Each estimate has a fallback for small or odd data, where the counts-of-counts it needs are zero or
+give something impossible, and says so with a `SmoothingWarning`.
+"""
+
+import warnings
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.ngram.counting import IntArray
+
+FloatArray = NDArray[np.float64]
+
+
+class SmoothingWarning(UserWarning):
+    """A smoothing method could not estimate something from the data and uses a stated default."""
+
+
+def counts_of_counts(counts: IntArray, highest: int) -> FloatArray:
+    """How many n-grams have the count 0, 1, ..., highest: (highest + 1,)."""
+    clipped = np.minimum(counts, highest + 1)
+    return np.bincount(clipped, minlength=highest + 2)[: highest + 1].astype(np.float64)
+
+
+def modified_discounts(counts: IntArray, order: int) -> tuple[float, float, float]:
+    """D1, D2, D3+ of n-grams that count 1, 2, 3 and more.
+
+    Chen and Goodman (1998), equation 26: Y = n1 / (n1 + 2 n2), Dj = j - (j + 1) Y n(j+1) / nj.
+    Where that is impossible, 0.5, 1 and 1.5, as `lmplz --discount_fallback` has them.
+    """
+    n = counts_of_counts(counts, 4)
+    if n[1:4].all():
+        y = n[1] / (n[1] + 2 * n[2])
+        discounts = tuple(float(j - (j + 1) * y * n[j + 1] / n[j]) for j in (1, 2, 3))
+        if all(0 <= d <= j for j, d in enumerate(discounts, start=1)):
+            return discounts[0], discounts[1], discounts[2]
+    _warn(order, "the three discounts", "0.5, 1 and 1.5")
+    return 0.5, 1.0, 1.5
+
+
+def single_discount(counts: IntArray, order: int) -> float:
+    """D = n1 / (n1 + 2 n2); Ney, Essen and Kneser (1994). 0.75 where n1 or n2 is zero."""
+    n = counts_of_counts(counts, 2)
+    if n[1] and n[2]:
+        return float(n[1] / (n[1] + 2 * n[2]))
+    _warn(order, "the discount", "0.75")
+    return 0.75
+
+
+def good_turing_factors(counts: IntArray, order: int, cutoff: int) -> FloatArray:
+    """Katz's d_r for counts r = 0, ..., cutoff, (cutoff + 1,), d_0 being 0; counts above are kept.
+
+    Katz (1987): with r* = (r + 1) n(r+1) / nr and m = (cutoff + 1) n(cutoff+1) / n1,
+    d_r = (r* / r - m) / (1 - m). A cutoff at which some d_r is not between 0 and 1 is lowered;
+    where none will do, d_r = (r - 1/2) / r.
+    """
+    n = counts_of_counts(counts, cutoff + 1)
+    for k in range(cutoff, 1, -1):
+        if not n[1 : k + 1].all():
+            continue
+        r = np.arange(1, k + 1)
+        beyond = (k + 1) * n[k + 1] / n[1]
+        if beyond >= 1:
+            continue
+        factors = ((r + 1) * n[2 : k + 2] / (r * n[1 : k + 1]) - beyond) / (1 - beyond)
+        if ((factors > 0) & (factors < 1)).all():
+            return np.concatenate([[0.0], factors])
+    _warn(order, "the Good-Turing discounts", "half a count")
+    r = np.arange(1, cutoff + 1)
+    return np.concatenate([[0.0], (r - 0.5) / r])
+
+
+def _warn(order: int, what: str, instead: str) -> None:
+    warnings.warn(
+        f"The {order}-gram counts of this text do not allow {what} to be estimated; "
+        f"using {instead}.",
+        SmoothingWarning,
+        stacklevel=4,
+    )

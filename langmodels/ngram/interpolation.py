@@ -1,0 +1,256 @@
+"""Smoothing by interpolation: every order mixed with the next lower one.
+
+Notation as in `smoothing`.
+"""
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.errors import UsageError
+from langmodels.ngram.counting import BOS, IntArray, NGramCounts
+from langmodels.ngram.discounts import modified_discounts, single_discount
+from langmodels.ngram.smoothing import Smoothing, context_sums, log, predicted_counts, spread
+from langmodels.ngram.tables import NGramTables
+
+FloatArray = NDArray[np.float64]
+
+
+class Interpolated(Smoothing):
+    """p(w | h) = share(hw) + gamma(h) p(w | h'), from the uniform distribution 1 / V upwards.
+
+    A method says what part of the probability each n-gram keeps for itself; gamma(h) is what all
+    the n-grams of a context leave. After a context without successors gamma is 1.
+    """
+
+    @abstractmethod
+    def shares(self, counts: NGramCounts, order: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The share of k-grams, (n_k,), and gamma of their contexts, (n_{k-1},); (1,) for k = 1."""
+
+    def estimate(self, counts: NGramCounts) -> NGramTables:
+        """Tables with p(w | h) for the n-grams that were seen, and gamma as the back-off weight."""
+        share, gamma = self.shares(counts, 1)
+        p = (share + gamma / (counts.vocabulary_size - 1)).astype(np.float32)
+        p[BOS] = 0.0
+        log_prob, backoff = [log(p)], []
+        for k in range(2, counts.order + 1):
+            share, gamma = self.shares(counts, k)
+            p = p[counts.suffixes[k - 1]]
+            p *= spread(counts, k, gamma.astype(np.float32))
+            p += share
+            del share
+            log_prob.append(log(p))
+            backoff.append(log(gamma))
+        return NGramTables(counts.words, counts.child_start, log_prob, backoff)
+
+
+class WittenBell(Interpolated):
+    """share = c(hw) / (n(h) + t(h)), gamma = t(h) / (n(h) + t(h)), t(h) the different successors.
+
+    Witten and Bell (1991), method C, interpolated.
+    """
+
+    name = "witten_bell"
+
+    def shares(self, counts: NGramCounts, order: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """See the class."""
+        c = predicted_counts(counts, order)
+        total = context_sums(counts, order, c)
+        types = context_sums(counts, order, c > 0)
+        gamma = types / np.maximum(total + types, 1)
+        gamma[types == 0] = 1.0
+        return c / spread(counts, order, np.maximum(total + types, 1)), gamma
+
+
+class AbsoluteDiscounting(Interpolated):
+    """share = (c(hw) - D) / n(h), gamma = D t(h) / n(h), one D an order.
+
+    Ney, Essen and Kneser (1994). `discount` sets D for all orders; by default n1 / (n1 + 2 n2).
+    """
+
+    name = "absolute_discounting"
+
+    def __init__(self, discount: float | None = None) -> None:
+        if discount is not None and not 0 < discount < 1:
+            raise UsageError(f"A discount must lie between 0 and 1, not be {discount}.")
+        self.discount = discount
+        self.discounts: list[list[float]] = []
+
+    def options(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {"discount": self.discount}
+
+    def fitted(self) -> dict[str, list[list[float]]]:
+        """The discounts of each order."""
+        return {"discounts": self.discounts}
+
+    def estimate(self, counts: NGramCounts) -> NGramTables:
+        """See the class."""
+        self.discounts = []
+        return super().estimate(counts)
+
+    def order_discounts(self, c: IntArray, order: int) -> list[float]:
+        """The discounts of n-grams that count 1, 2, ...; the last is that of all higher counts."""
+        return [single_discount(c, order) if self.discount is None else self.discount]
+
+    def order_counts(self, counts: NGramCounts, order: int) -> IntArray:
+        """(n_k,) the counts that are discounted."""
+        return predicted_counts(counts, order)
+
+    def shares(self, counts: NGramCounts, order: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """See the class."""
+        c = self.order_counts(counts, order)
+        discounts = self.order_discounts(c, order)
+        self.discounts.append(discounts)
+        table = np.array([0.0, *discounts], np.float32)
+        taken = table[np.minimum(c, len(discounts))]
+        total = context_sums(counts, order, c)
+        gamma = context_sums(counts, order, taken)
+        empty = total == 0
+        gamma[empty] = 1.0
+        total[empty] = 1
+        gamma /= total
+        share = c - taken
+        share /= spread(counts, order, total.astype(np.float32))
+        return share, gamma
+
+
+class KneserNey(AbsoluteDiscounting):
+    """Absolute discounting of continuation counts below the highest order.
+
+    A lower-order n-gram counts once for each different word before it, and n-grams that begin with
+    `<s>`, before which there is none, count as often as they occur. Kneser and Ney (1995),
+    interpolated as in Chen and Goodman (1998).
+    """
+
+    name = "kneser_ney"
+
+    def order_counts(self, counts: NGramCounts, order: int) -> IntArray:
+        """Continuation counts, and plain counts for the highest order."""
+        if order == counts.order:
+            return predicted_counts(counts, order)
+        c = counts.continuation_counts(order)
+        if order > 1:
+            begin, end = counts.initial_range(order)
+            c[begin:end] = counts.counts[order - 1][begin:end]
+        return c
+
+
+class ModifiedKneserNey(KneserNey):
+    """Kneser-Ney with three discounts an order: D1, D2 and D3+; Chen and Goodman (1998).
+
+    Conventions are those of KenLM; Heafield et al. (2013).
+    """
+
+    name = "modified_kneser_ney"
+
+    def __init__(self) -> None:
+        super().__init__()
+
+    def options(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+    def order_discounts(self, c: IntArray, order: int) -> list[float]:
+        """D1, D2, D3+."""
+        return list(modified_discounts(c, order))
+
+
+class JelinekMercer(Interpolated):
+    """share = weight c(hw) / n(h), gamma = 1 - weight; Jelinek and Mercer (1980).
+
+    Contexts of an order share a weight when n(h) has the same number of binary digits. Weights are
+    fitted to held-out text by expectation maximisation; each bucket's estimate counts one token
+    more for and one against its order, which keeps empty buckets at 1/2 and all weights inside
+    (0, 1). `weight` sets all of them instead.
+    """
+
+    name = "jelinek_mercer"
+
+    _BUCKETS = 32
+
+    def __init__(self, weight: float | None = None, max_iterations: int = 50) -> None:
+        if weight is not None and not 0 < weight < 1:
+            raise UsageError(f"An interpolation weight lies between 0 and 1, not at {weight}.")
+        if max_iterations < 1:
+            raise UsageError("Expectation maximisation needs at least one iteration.")
+        self.weight = weight
+        self.max_iterations = max_iterations
+        self.weights: FloatArray | None = None
+        """(N, buckets): of contexts of k-1 words (row k-1) with that many binary digits in n(h)."""
+
+    @property
+    def uses_held_out(self) -> bool:  # type: ignore[override]
+        """Unless the weight is given."""
+        return self.weight is None
+
+    def options(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {"weight": self.weight, "max_iterations": self.max_iterations}
+
+    def fitted(self) -> dict[str, list[list[float]]]:
+        """The weights, an order a row, by the number of binary digits of n(h)."""
+        return {} if self.weights is None else {"weights": self.weights.tolist()}
+
+    def tune(self, counts: NGramCounts, held_out: IntArray) -> None:
+        """Fit the weights; the log likelihood of `held_out` never falls from step to step."""
+        if self.weight is not None:
+            return
+        n_words = counts.vocabulary_size - 1
+        frequency, bucket = self._evidence(counts, held_out)
+        weights = np.full((counts.order, self._BUCKETS), 0.5)
+        weights[:, 0] = 0.0  # contexts never seen
+        rows = np.arange(counts.order)[:, None]
+        for _ in range(self.max_iterations):
+            w = weights[rows, bucket]
+            p = [np.full(frequency.shape[1], 1 / n_words)]
+            for k in range(counts.order):
+                p.append(w[k] * frequency[k] + (1 - w[k]) * p[-1])
+            old = weights.copy()
+            reached = np.ones(frequency.shape[1])
+            for k in range(counts.order - 1, -1, -1):
+                # Of the tokens that come down to this order, the part that it accounts for itself.
+                taken = reached * w[k] * frequency[k] / p[k + 1]
+                came = np.bincount(bucket[k], reached, self._BUCKETS)
+                stay = np.bincount(bucket[k], taken, self._BUCKETS)
+                weights[k, 1:] = (stay[1:] + 1) / (came[1:] + 2)
+                reached = reached - taken
+            if np.abs(weights - old).max() < 1e-4:
+                break
+        self.weights = weights
+
+    def _evidence(self, counts: NGramCounts, held_out: IntArray) -> tuple[FloatArray, IntArray]:
+        """c(hw) / n(h) and the bucket of h for each order and each predicted token: (N, M) each."""
+        frequency = np.zeros((counts.order, len(held_out)))
+        bucket = np.zeros((counts.order, len(held_out)), np.int32)
+        at: NDArray[Any] = np.arange(len(held_out))
+        parents: NDArray[Any] = np.zeros(len(held_out), np.int64)
+        for k in range(1, counts.order + 1):
+            c = predicted_counts(counts, k)
+            total = context_sums(counts, k, c)
+            bucket[k - 1, at] = self._bucket(total)[parents]
+            nodes = held_out[at] if k == 1 else counts.find(k, parents, held_out[at])
+            found = nodes >= 0
+            at, parents, nodes = at[found], parents[found], nodes[found]
+            frequency[k - 1, at] = c[nodes] / np.maximum(total[parents], 1)
+            inside = at + 1 < len(held_out)
+            at, parents = at[inside] + 1, nodes[inside]
+        predicted = held_out != BOS
+        return frequency[:, predicted], bucket[:, predicted]
+
+    def _bucket(self, total: NDArray[Any]) -> IntArray:
+        """The number of binary digits of each context's count; 0 for none."""
+        return np.minimum(np.frexp(total.astype(np.float64))[1], self._BUCKETS - 1)
+
+    def shares(self, counts: NGramCounts, order: int) -> tuple[NDArray[Any], NDArray[Any]]:
+        """See the class."""
+        c = predicted_counts(counts, order)
+        total = context_sums(counts, order, c)
+        if self.weights is None:
+            weight = np.full(len(total), 0.5 if self.weight is None else self.weight)
+        else:
+            weight = self.weights[order - 1][self._bucket(total)]
+        weight[total == 0] = 0.0
+        return c * spread(counts, order, weight / np.maximum(total, 1)), 1 - weight

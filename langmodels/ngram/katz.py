@@ -1,0 +1,80 @@
+"""Katz's back-off with Good-Turing discounts. Notation as in `smoothing`."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.errors import UsageError
+from langmodels.ngram.counting import BOS, NGramCounts
+from langmodels.ngram.discounts import good_turing_factors
+from langmodels.ngram.smoothing import Smoothing, context_sums, log, predicted_counts, spread
+from langmodels.ngram.tables import NGramTables
+
+
+class Katz(Smoothing):
+    """p(w | h) = d c(hw) / n(h) where hw was seen, else alpha(h) p(w | h'); Katz (1987).
+
+    d depends on the count c(hw): Good-Turing up to `cutoff`, 1 above. alpha(h) makes the sum one.
+
+    A context all of whose counts lie above the cutoff would leave nothing for other words: its n(h)
+    is raised by one. A context that has seen every word has nothing to back off to: what the
+    discounts took is given back in proportion. Words that never occur share what the discounts
+    take from the unigrams.
+    """
+
+    name = "katz"
+
+    def __init__(self, cutoff: int = 5) -> None:
+        if cutoff < 2:
+            raise UsageError(f"Katz smoothing needs a cutoff of at least 2, not {cutoff}.")
+        self.cutoff = cutoff
+        self.discounts: list[list[float]] = []
+
+    def options(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {"cutoff": self.cutoff}
+
+    def fitted(self) -> dict[str, list[list[float]]]:
+        """The factors d_1, d_2, ... of each order."""
+        return {"discounts": self.discounts}
+
+    def estimate(self, counts: NGramCounts) -> NGramTables:
+        """Tables with alpha as the back-off weight."""
+        n_words = counts.vocabulary_size - 1
+        self.discounts = []
+        p, left = self._discounted(counts, 1)
+        unseen = p == 0
+        unseen[BOS] = False
+        if unseen.any():
+            p[unseen] = left / unseen.sum()
+        else:
+            p /= 1 - left
+        log_prob, backoff = [log(p)], []
+        for k in range(2, counts.order + 1):
+            lower = p[counts.suffixes[k - 1]]
+            p, left = self._discounted(counts, k)
+            n_children = np.diff(counts.child_start[k - 2])
+            # What the shorter context gives to the words not seen here.
+            rest = 1 - context_sums(counts, k, lower)
+            full = (n_children == n_words) | (rest < 1e-9)
+            p /= spread(counts, k, np.where(full, 1 - left, 1.0))
+            left[full] = rest[full] = 1.0
+            backoff.append(log(left / rest))
+            log_prob.append(log(p))
+        return NGramTables(counts.words, counts.child_start, log_prob, backoff)
+
+    def _discounted(
+        self, counts: NGramCounts, order: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """The values d c(hw) / n(h), (n_k,), and what is left of 1 in each context, (n_{k-1},)."""
+        c = predicted_counts(counts, order)
+        factors = good_turing_factors(c, order, self.cutoff)
+        self.discounts.append(factors[1:].tolist())
+        kept = c * np.append(factors, 1.0)[np.minimum(c, len(factors))]
+        total = context_sums(counts, order, c)
+        taken = context_sums(counts, order, c - kept)
+        none = taken == 0
+        total[none] += 1
+        taken[none] = 1
+        return kept / spread(counts, order, total), taken / total

@@ -1,0 +1,187 @@
+"""The n-gram model: the context is the last N-1 words, as nodes of a trie."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.corpus import Corpus
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.model import FloatArray, LanguageModel, Text
+from langmodels.ngram.counting import count_ngrams
+from langmodels.ngram.methods import make_smoothing
+from langmodels.ngram.smoothing import Smoothing
+from langmodels.ngram.tables import NGramTables, State
+from langmodels.tokenization import Tokenizer
+from langmodels.vocabulary import IntArray, Vocabulary
+
+MAX_ORDER = 100
+
+
+class NGramModel(LanguageModel[State]):
+    """p(w_t | w_1 ... w_{t-1}) = p(w_t | w_{t-N+1} ... w_{t-1}), estimated from counts.
+
+    Args:
+        order: N.
+        smoothing: how counts become probabilities, a name in `SMOOTHINGS` or a `Smoothing`.
+        options: what the smoothing method takes, such as `alpha` for `"lidstone"`.
+
+    The state is a tuple of node ids: it can be compared, hashed and kept.
+    """
+
+    kind = "ngram"
+
+    def __init__(
+        self, order: int = 5, smoothing: str | Smoothing = "modified_kneser_ney", **options: Any
+    ) -> None:
+        if not 1 <= order <= MAX_ORDER:
+            raise UsageError(
+                f"An n-gram model's order lies between 1 and {MAX_ORDER}, not {order}."
+            )
+        self.order = order
+        if isinstance(smoothing, str):
+            smoothing = make_smoothing(smoothing, **options)
+        elif options:
+            raise TypeError("options go into the smoothing object that is given")
+        self.smoothing = smoothing
+        self.is_distribution = smoothing.is_distribution  # type: ignore[misc]
+        self.fitted: dict[str, list[list[float]]] = {}
+        """What smoothing estimated beside the tables, by name: a list for each order."""
+
+    # Fitting --------------------------------------------------------------------------------
+
+    def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+        """Count and smooth.
+
+        Methods with weights to fit use `validation`, and without it the last tenth of the corpus,
+        from counts of the rest; the tables then are those of the whole corpus.
+        """
+        self._adopt(corpus, validation)
+        size = len(corpus.vocabulary)
+        counts = None
+        if self.smoothing.uses_held_out:
+            if validation is not None:
+                counts = count_ngrams(corpus.ids, size, self.order)
+                self.smoothing.tune(counts, validation.ids)
+            else:
+                cut = len(corpus.ids) * 9 // 10
+                part = count_ngrams(corpus.ids[: max(cut, 1)], size, self.order)
+                self.smoothing.tune(part, corpus.ids[cut:])
+        if counts is None:
+            counts = count_ngrams(corpus.ids, size, self.order)
+        self.tables = self.smoothing.estimate(counts)
+        self.fitted = self.smoothing.fitted()
+        return self
+
+    @classmethod
+    def from_tables(
+        cls, tables: NGramTables, vocabulary: Vocabulary, tokenizer: Tokenizer, **arguments: Any
+    ) -> Self:
+        """A model of given tables; `arguments` are those of the constructor but the order."""
+        if tables.vocabulary_size != len(vocabulary):
+            raise LangmodelsError("The tables and the vocabulary do not have the same size.")
+        model = cls(tables.order, **arguments)
+        model.tables, model.vocabulary, model.tokenizer = tables, vocabulary, tokenizer
+        return model
+
+    @property
+    def ngram_counts(self) -> list[int]:
+        """How many different n-grams of each order are stored."""
+        return self.tables.sizes
+
+    @property
+    def discounts(self) -> list[list[float]]:
+        """The discounts of each order, for methods that have some: [[D1, D2, D3+], ...]."""
+        return self.fitted.get("discounts", [])
+
+    # The interface --------------------------------------------------------------------------
+
+    def start(self) -> State:
+        """The context `<s>`."""
+        return self.tables.start()
+
+    def advance(self, state: State, token: int) -> State:
+        """The context after one more token."""
+        return self.tables.advance(state, token)
+
+    def log_distribution(self, state: State) -> FloatArray:
+        """Log p(next | context) in nats, (V,)."""
+        return self.tables.log_distribution(state)
+
+    def log_prob_next(self, state: State, token: int) -> float:
+        """Log p(token | context) in nats."""
+        return self.tables.score_next(state, token)[0]
+
+    def score_next(self, state: State, token: int) -> tuple[float, int]:
+        """Log p(token | context) in nats, and the length of the n-gram that gave it."""
+        return self.tables.score_next(state, token)
+
+    def score_corpus(self, corpus: Corpus) -> FloatArray:
+        """Log p of every target in nats, (corpus.n_tokens,)."""
+        return self.full_scores(corpus)[0]
+
+    def full_scores(
+        self, corpus: Corpus
+    ) -> tuple[FloatArray, NDArray[np.int16], NDArray[np.bool_]]:
+        """For every target: log p in nats, the length of the n-gram found, and whether it is
+        `<unk>`.
+
+        Three arrays of shape (corpus.n_tokens,), in corpus order.
+        """
+        self._check_corpus(corpus)
+        ids = corpus.ids
+        scores, lengths = self.tables.score(ids)
+        targets = ids != Vocabulary.bos_id
+        return scores[targets], lengths[targets], ids[targets] == Vocabulary.unk_id
+
+    def _scores_of_ids(self, ids: IntArray) -> FloatArray:
+        ends = [] if self.vocabulary.eos_id is None else [self.vocabulary.eos_id]
+        text = np.concatenate([[Vocabulary.bos_id], ids, ends]).astype(np.int32)
+        return self.tables.score(text)[0][1:]
+
+    @property
+    def n_parameters(self) -> int:
+        """Stored probabilities and back-off weights."""
+        return sum(map(len, self.tables.log_prob)) + sum(map(len, self.tables.backoff))
+
+    @property
+    def context_length(self) -> int:
+        """N-1."""
+        return self.order - 1
+
+    def context_used(self, context: Text = ()) -> int:
+        """How many tokens at the end of a context were seen in training, as a context.
+
+        `<s>` is not counted as a token.
+        """
+        n = len(self.encode(context))
+        return min(n, len(self.state(context)))
+
+    # Files ----------------------------------------------------------------------------------
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "order": self.order,
+            "smoothing": self.smoothing.name,
+            "options": self.smoothing.options(),
+            "fitted": self.fitted,
+            "unseen_backoff": self.tables.unseen_backoff,
+        }
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return self.tables.to_arrays()
+
+    @classmethod
+    def _restore(
+        cls,
+        config: dict[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        vocabulary: Vocabulary,
+        tokenizer: Tokenizer,
+    ) -> Self:
+        tables = NGramTables.from_arrays(arrays, config["order"], config["unseen_backoff"])
+        smoothing = make_smoothing(config["smoothing"], **config["options"])
+        model = cls.from_tables(tables, vocabulary, tokenizer, smoothing=smoothing)
+        model.fitted = config["fitted"]
+        return model

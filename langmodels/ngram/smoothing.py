@@ -1,0 +1,191 @@
+"""From counts to probabilities: what smoothing methods have in common, and the simple ones.
+
+Every method turns the counts of a text into the same back-off tables. Notation in the docstrings: c
+is how often an n-gram occurs, h its context (all words but the last), h' the context without its
+first word, n(h) the sum of c over the words that follow h, V the number of words that can be
+predicted (all but `<s>`). The survey behind most of this is Chen and Goodman, "An empirical study
+of smoothing techniques for language modeling" (1998).
+"""
+
+import math
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.errors import UsageError
+from langmodels.ngram.counting import BOS, IntArray, NGramCounts
+from langmodels.ngram.tables import NGramTables
+
+
+class Smoothing(ABC):
+    """A way of estimating n-gram probabilities. Hyper-parameters are constructor arguments."""
+
+    name: ClassVar[str]
+    is_distribution: ClassVar[bool] = True
+    uses_held_out: ClassVar[bool] = False
+    """Whether `tune` sets something from text that was not counted."""
+
+    def options(self) -> dict[str, Any]:
+        """Constructor arguments, as JSON can hold them."""
+        return {}
+
+    def tune(self, counts: NGramCounts, held_out: IntArray) -> None:  # noqa: B027
+        """Set free parameters to suit `held_out`, ids with `<s>` before each sequence."""
+
+    @abstractmethod
+    def estimate(self, counts: NGramCounts) -> NGramTables:
+        """The tables of a model with these counts."""
+
+    def fitted(self) -> dict[str, list[list[float]]]:
+        """What was estimated beside the tables (discounts, weights): by name, a list an order."""
+        return {}
+
+
+def context_sums(counts: NGramCounts, order: int, values: NDArray[Any]) -> NDArray[Any]:
+    """Sum over the k-grams that extend each (k-1)-gram: (n_k,) to (n_{k-1},); 0 for no children.
+
+    Whole numbers are summed as int64, others as float64. For order 1 all words extend the one empty
+    context, and the result is (1,).
+    """
+    dtype = np.int64 if values.dtype.kind in "iub" else np.float64
+    if order == 1:
+        return np.array([values.sum(dtype=dtype)])
+    starts = counts.child_start[order - 2]
+    sums = np.zeros(len(starts) - 1, dtype)
+    occupied = np.flatnonzero(starts[1:] > starts[:-1])
+    if len(occupied):
+        sums[occupied] = np.add.reduceat(values, starts[occupied], dtype=dtype)
+    return sums
+
+
+def spread(counts: NGramCounts, order: int, values: NDArray[Any]) -> NDArray[Any]:
+    """Give every k-gram the value of its context: (n_{k-1},) to (n_k,)."""
+    if order == 1:
+        return np.broadcast_to(values, counts.vocabulary_size)
+    return np.repeat(values, np.diff(counts.child_start[order - 2]))
+
+
+def predicted_counts(counts: NGramCounts, order: int) -> IntArray:
+    """(n_k,) how often each k-gram ends in a prediction: its count, but 0 for `<s>` itself."""
+    if order > 1:
+        return counts.counts[order - 1]
+    unigrams = counts.counts[0].copy()
+    unigrams[BOS] = 0
+    return unigrams
+
+
+def log(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Natural logarithm, float32; -inf for zero, without a complaint."""
+    with np.errstate(divide="ignore"):
+        result: NDArray[np.float32] = np.log(values).astype(np.float32)
+    return result
+
+
+class MaximumLikelihood(Smoothing):
+    """p(w | h) = c(hw) / n(h): relative frequencies, and zero for what was never seen.
+
+    After a context that was never seen, h is the longest end of it that was.
+    """
+
+    name = "mle"
+
+    def estimate(self, counts: NGramCounts) -> NGramTables:
+        """Tables whose back-off weight is zero after every seen context."""
+        log_prob, backoff = [], []
+        for k in range(1, counts.order + 1):
+            c = predicted_counts(counts, k)
+            total = context_sums(counts, k, c)
+            log_prob.append(log(c / spread(counts, k, total)))
+            if k > 1:
+                backoff.append(np.where(total > 0, -np.inf, 0.0).astype(np.float32))
+        return NGramTables(counts.words, counts.child_start, log_prob, backoff)
+
+
+class Additive(Smoothing):
+    """p(w | h) = (c(hw) + alpha) / (n(h) + alpha V): Lidstone's rule; Laplace's with alpha 1.
+
+    h is always the whole context (N-1 words, or back to `<s>`), so that every word has probability
+    1 / V after a context that was never seen.
+    """
+
+    name = "lidstone"
+
+    def __init__(self, alpha: float = 0.1) -> None:
+        if not (alpha > 0 and math.isfinite(alpha)):
+            raise UsageError(f"Additive smoothing needs an alpha above 0, not {alpha}.")
+        self.alpha = alpha
+
+    def options(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {"alpha": self.alpha}
+
+    def estimate(self, counts: NGramCounts) -> NGramTables:
+        """Tables in which the contexts too short to count back off to 1 / V at no cost."""
+        n_words = counts.vocabulary_size - 1
+        log_prob, backoff = [], []
+        for k in range(1, counts.order + 1):
+            c = predicted_counts(counts, k)
+            total = context_sums(counts, k, c) + self.alpha * n_words
+            p = np.full(len(c), 1 / n_words)
+            weight = np.ones(len(total))
+            # Whole contexts: all of the longest, and of the others those that begin with <s>.
+            part = slice(None) if k == counts.order else slice(*counts.initial_range(k))
+            p[part] = ((c + self.alpha) / spread(counts, k, total))[part]
+            if k > 1:
+                before = slice(None) if k == counts.order else slice(*counts.initial_range(k - 1))
+                weight[before] = (self.alpha * n_words / total)[before]
+                backoff.append(log(weight))
+            if k == 1:
+                p[BOS] = 0.0
+            log_prob.append(log(p))
+        return NGramTables(counts.words, counts.child_start, log_prob, backoff)
+
+
+class Laplace(Additive):
+    """Add one: p(w | h) = (c(hw) + 1) / (n(h) + V)."""
+
+    name = "laplace"
+
+    def __init__(self) -> None:
+        super().__init__(1.0)
+
+    def options(self) -> dict[str, Any]:
+        """None: alpha is 1."""
+        return {}
+
+
+class StupidBackoff(Smoothing):
+    """S(w | h) = c(hw) / n(h) where hw was seen, else factor * S(w | h'): Brants et al. (2007).
+
+    Scores, which sum to more than one; `normalized_tables` has the distribution proportional to
+    them. The recursion ends with factor / V for words that never occur.
+    """
+
+    name = "stupid_backoff"
+    is_distribution = False
+
+    def __init__(self, factor: float = 0.4) -> None:
+        if not 0 < factor <= 1:
+            raise UsageError(f"Stupid backoff needs a factor between 0 and 1, not {factor}.")
+        self.factor = factor
+
+    def options(self) -> dict[str, Any]:
+        """Constructor arguments."""
+        return {"factor": self.factor}
+
+    def estimate(self, counts: NGramCounts) -> NGramTables:
+        """Tables that charge the factor for every step of backing off, unseen contexts included."""
+        charge = math.log(self.factor)
+        log_prob, backoff = [], []
+        for k in range(1, counts.order + 1):
+            c = predicted_counts(counts, k)
+            score = c / spread(counts, k, context_sums(counts, k, c))
+            if k == 1:
+                score[c == 0] = self.factor / (counts.vocabulary_size - 1)
+                score[BOS] = 0.0
+            else:
+                backoff.append(np.full(len(counts.words[k - 2]), charge, np.float32))
+            log_prob.append(log(score))
+        return NGramTables(counts.words, counts.child_start, log_prob, backoff, charge)

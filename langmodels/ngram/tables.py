@@ -1,0 +1,267 @@
+"""Log probabilities and back-off weights of n-grams, and how they are looked up.
+
+Every smoothing method compiles to these tables, as every ARPA file can be read into them:
+
+    p(w | c) = exp(log_prob[cw])              where the n-gram cw is stored
+    p(w | c) = exp(backoff[c]) p(w | c')      where it is not and the context c is
+    p(w | c) = p(w | c')                      where neither is
+
+with c' the context c without its first word; Katz (1987), equation 7.
+"""
+
+from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.errors import LangmodelsError
+from langmodels.ngram.lookup import find_children
+from langmodels.ngram.parallel import parallel_map, slices
+
+IntArray = NDArray[np.int32]
+Float32Array = NDArray[np.float32]
+FloatArray = NDArray[np.float64]
+
+State = tuple[int, ...]
+"""The context: at index j-1 the id of the j-gram that the last j tokens are, or -1 where there is
+none. No more than N-1 long, and no longer than it can matter to what comes."""
+
+_BLOCK = 1 << 15
+"""Positions scored at a time: the working arrays of a block stay in a core's cache."""
+
+
+@dataclass(frozen=True)
+class NGramTables:
+    """A back-off model over word ids, orders 1 to N: a trie in flat arrays.
+
+    Index k-1 of each list belongs to order k, n_k is the number of stored k-grams, and the id of a
+    k-gram is its place in the arrays of its order. What the tables promise:
+
+    - The unigrams are the whole vocabulary, and the id of a unigram is its word.
+    - The prefix of a stored n-gram is stored. Its suffix need not be (a pruned model may lack it).
+    - The children of a node (the n-grams that extend it by a word) have consecutive ids, with
+      rising
+      last words; nodes are in the order of their parents.
+    - Log probabilities are at most 0 and never NaN; that of `<s>` (id 1) as a unigram is -inf.
+    """
+
+    words: list[IntArray]
+    """(n_k,) the last word of each k-gram."""
+    child_start: list[IntArray]
+    """(n_k + 1,), orders 1 to N-1: the children of node i are child_start[i] to
+    child_start[i + 1] - 1."""
+    log_prob: list[Float32Array]
+    """(n_k,) log p(last word | the words before it), nats."""
+    backoff: list[Float32Array]
+    """(n_k,), orders 1 to N-1: log of the factor on p(w | c') for words w not stored after c,
+    nats."""
+    unseen_backoff: float = 0.0
+    """Log factor for each length of context that is not stored at all: 0 in every distribution.
+
+    Stupid backoff alone charges for those too.
+    """
+
+    @property
+    def order(self) -> int:
+        """N, the length of the longest n-grams."""
+        return len(self.words)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of words V, specials included."""
+        return len(self.words[0])
+
+    @property
+    def sizes(self) -> list[int]:
+        """n_1, ..., n_N."""
+        return [len(words) for words in self.words]
+
+    # Looking up -----------------------------------------------------------------------------
+
+    def find(self, order: int, parents: NDArray[Any], words: NDArray[Any]) -> IntArray:
+        """Ids of the n-grams of an order that extend `parents` by `words`; -1 where there is none.
+
+        Args:
+            order: length k > 1 of the n-grams looked for.
+            parents: (M,) ids of (k-1)-grams.
+            words: (M,) word ids.
+        """
+        return find_children(self.child_start[order - 2], self.words[order - 1], parents, words)
+
+    @cached_property
+    def _views(self) -> list[tuple[memoryview, memoryview, memoryview, memoryview]]:
+        """By order k > 1: child_start of k-1, words, log_prob, backoff. Their items are plain
+        numbers, which single queries read several times faster than NumPy's.
+        """
+        backoffs = [*self.backoff[1:], np.empty(0, np.float32)]
+        columns = zip(self.child_start, self.words[1:], self.log_prob[1:], backoffs, strict=True)
+        return [(a.data, b.data, c.data, d.data) for a, b, c, d in columns]
+
+    @cached_property
+    def _unigram_views(self) -> tuple[memoryview, memoryview]:
+        backoff = self.backoff[0] if self.backoff else np.zeros(self.vocabulary_size, np.float32)
+        return self.log_prob[0].data, backoff.data
+
+    # Single queries -------------------------------------------------------------------------
+
+    def start(self, bos: int = 1) -> State:
+        """The state at the beginning of a sequence."""
+        return (bos,) if self.order > 1 else ()
+
+    def advance(self, state: State, word: int) -> State:
+        """The state after one more word."""
+        if self.order == 1:
+            return ()
+        nodes = [word]
+        for parent, (starts, words, _, _) in zip(state, self._views[:-1], strict=False):
+            node = -1
+            if parent >= 0:
+                end = starts[parent + 1]
+                at = bisect_left(words, word, starts[parent], end)
+                if at < end and words[at] == word:
+                    node = at
+            nodes.append(node)
+        if not self.unseen_backoff:
+            while nodes and not self._matters(len(nodes), nodes[-1]):
+                nodes.pop()
+        return tuple(nodes)
+
+    def _matters(self, length: int, node: int) -> bool:
+        """Whether a context of this length can change the probability of any word."""
+        if node < 0:
+            return False
+        starts = self._views[length - 1][0]
+        if starts[node] < starts[node + 1]:
+            return True
+        backoff = self._views[length - 2][3] if length > 1 else self._unigram_views[1]
+        return bool(backoff[node] != 0.0)
+
+    def score_next(self, state: State, word: int) -> tuple[float, int]:
+        """Log p(word | state) in nats, and the length of the n-gram that gave it."""
+        charge = 0.0
+        for length in range(len(state), 0, -1):
+            parent = state[length - 1]
+            if parent < 0:
+                charge += self.unseen_backoff
+                continue
+            starts, words, log_prob, _ = self._views[length - 1]
+            end = starts[parent + 1]
+            at = bisect_left(words, word, starts[parent], end)
+            if at < end and words[at] == word:
+                return charge + log_prob[at], length + 1
+            charge += (self._views[length - 2][3] if length > 1 else self._unigram_views[1])[parent]
+        return charge + self._unigram_views[0][word], 1
+
+    def log_distribution(self, state: State) -> FloatArray:
+        """Log p(w | state) of every word, (V,) float64, nats."""
+        charges = [0.0]  # of backing off to contexts of length len(state), len(state) - 1, ..., 0
+        for length in range(len(state), 0, -1):
+            node = state[length - 1]
+            backoff = self.backoff[length - 1][node] if node >= 0 else self.unseen_backoff
+            charges.append(charges[-1] + float(backoff))
+        result = self.log_prob[0].astype(np.float64)
+        result += charges[-1]
+        for length, node in enumerate(state, start=1):
+            if node < 0:
+                continue
+            starts = self.child_start[length - 1]
+            children = slice(int(starts[node]), int(starts[node + 1]))
+            charge = charges[len(state) - length]
+            scores = self.log_prob[length][children].astype(np.float64)
+            result[self.words[length][children]] = scores + charge
+        return result
+
+    # Whole texts ----------------------------------------------------------------------------
+
+    def score(self, ids: IntArray, bos: int = 1) -> tuple[FloatArray, NDArray[np.int16]]:
+        """Score every position of a text whose sequences begin with `<s>`.
+
+        Args:
+            ids: (T,) word ids.
+            bos: the id of `<s>`; what it begins does not depend on what comes before.
+
+        Returns:
+            Log p of each word given the words before it in its sequence, (T,) nats, -inf at `<s>`;
+            and the length of the n-gram that gave it, (T,).
+        """
+        scores = np.empty(len(ids), np.float64)
+        lengths = np.empty(len(ids), np.int16)
+
+        def run(block: slice) -> None:
+            # The context of a block's first position reaches back over N-1 tokens.
+            back = min(block.start, self.order - 1)
+            some, length = self._score_block(ids[block.start - back : block.stop], bos)
+            scores[block], lengths[block] = some[back:], length[back:]
+
+        parallel_map(run, slices(len(ids), _BLOCK))
+        return scores, lengths
+
+    def _score_block(self, ids: IntArray, bos: int) -> tuple[FloatArray, NDArray[np.int16]]:
+        """`score` for a text that fits in the cache."""
+        scores = self.log_prob[0][ids].astype(np.float64)
+        lengths = np.ones(len(ids), np.int16)
+        contexts = np.zeros(len(ids), np.int16)
+        at, parents = np.arange(1, len(ids)), ids[:-1]
+        for k in range(2, self.order + 1):
+            nodes = self.find(k, parents, ids[at])
+            found = np.flatnonzero(nodes >= 0)
+            contexts[at] = k - 1
+            scores[at] += self.backoff[k - 2][parents]
+            at, parents = at[found], nodes[found]
+            scores[at] = self.log_prob[k - 1][parents]
+            lengths[at] = k
+            # What was found is the context of the next position.
+            at = at + 1
+            if len(at) and at[-1] == len(ids):
+                at, parents = at[:-1], parents[:-1]
+        if self.unseen_backoff:
+            places = np.arange(len(ids))
+            begin = np.maximum.accumulate(np.where(ids == bos, places, 0))
+            history = np.minimum(places - begin, self.order - 1)
+            scores += self.unseen_backoff * (history - contexts)
+        return scores, lengths
+
+    # Files ----------------------------------------------------------------------------------
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """The arrays by name, for storage. The words of unigrams are implied."""
+        arrays: dict[str, NDArray[Any]] = {}
+        for k in range(1, self.order + 1):
+            arrays[f"ngram.{k}.log_prob"] = self.log_prob[k - 1]
+            if k > 1:
+                arrays[f"ngram.{k}.words"] = self.words[k - 1]
+            if k < self.order:
+                arrays[f"ngram.{k}.backoff"] = self.backoff[k - 1]
+                arrays[f"ngram.{k}.child_start"] = self.child_start[k - 1]
+        return arrays
+
+    @classmethod
+    def from_arrays(
+        cls, arrays: Mapping[str, NDArray[Any]], order: int, unseen_backoff: float = 0.0
+    ) -> "NGramTables":
+        """Inverse of `to_arrays`. Raises LangmodelsError where the arrays do not fit together."""
+        try:
+            log_prob = [arrays[f"ngram.{k}.log_prob"] for k in range(1, order + 1)]
+            words = [np.arange(len(log_prob[0]), dtype=np.int32)]
+            words += [arrays[f"ngram.{k}.words"] for k in range(2, order + 1)]
+            backoff = [arrays[f"ngram.{k}.backoff"] for k in range(1, order)]
+            child_start = [arrays[f"ngram.{k}.child_start"] for k in range(1, order)]
+        except KeyError as error:
+            raise LangmodelsError(f"The n-gram model lacks the array {error}.") from error
+        for k, (starts, weights) in enumerate(zip(child_start, backoff, strict=True), start=1):
+            n, n_next = len(words[k - 1]), len(words[k])
+            if not (
+                len(starts) == n + 1
+                and len(weights) == n
+                and len(log_prob[k]) == n_next
+                and starts[0] == 0
+                and starts[-1] == n_next
+            ):
+                raise LangmodelsError(
+                    f"The n-gram model's arrays of order {k} do not fit together."
+                )
+        return cls(words, child_start, log_prob, backoff, unseen_backoff)
