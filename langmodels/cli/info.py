@@ -1,15 +1,22 @@
 """`langmodels info`: what is in a model file."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from langmodels.cli.options import add_json_option
-from langmodels.cli.output import facts_table, format_bytes, make_table, print_json, visible
+from langmodels.cli.output import (
+    facts_table,
+    format_bytes,
+    make_table,
+    print_json,
+    settings_line,
+    visible,
+)
 from langmodels.model import LanguageModel
+from langmodels.ngram import NGramModel
 from langmodels.registry import load
 from langmodels.storage import open_arrays
 
@@ -48,8 +55,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     rows = {
         "file": f"{args.model} ({format_bytes(report['bytes'])})",
         "model": f"{report['class']} ({report['kind']})",
-        "settings": ", ".join(f"{k} = {json.dumps(v)}" for k, v in report["config"].items()),
-        "tokens": json.dumps(report["tokenizer"]).strip("{}").replace('"', ""),
+        "settings": settings_line(report["config"]),
+        "tokens": settings_line(report["tokenizer"]),
         "vocabulary": f"{len(vocabulary):,}: {' '.join(map(visible, frequent))} ...",
         "context": "the whole history" if reach is None else f"the last {reach} tokens",
         "parameters": f"{report['parameters']:,}",
@@ -57,6 +64,11 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if report["ngrams"]:
         rows["n-grams"] = "\n".join(
             f"{n:>14,} of order {k}" for k, n in enumerate(report["ngrams"], start=1)
+        )
+    if report["discounts"]:
+        rows["discounts"] = "\n".join(
+            f"{'  '.join(f'{d:.4f}' for d in discounts)}  of order {k}"
+            for k, discounts in enumerate(report["discounts"], start=1)
         )
     if not report["is_distribution"]:
         rows["note"] = "its scores do not sum to one; they are no probabilities"
@@ -72,7 +84,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
 
 def describe(model: LanguageModel[Any]) -> dict[str, Any]:
     """What a model says of itself, as plain data."""
-    tables = getattr(model, "tables", None)
+    ngram = model if isinstance(model, NGramModel) else None
     return {
         "kind": model.kind,
         "class": type(model).__name__,
@@ -82,5 +94,6 @@ def describe(model: LanguageModel[Any]) -> dict[str, Any]:
         "context_length": model.context_length,
         "parameters": model.n_parameters,
         "is_distribution": model.is_distribution,
-        "ngrams": list(getattr(tables, "sizes", [])),
+        "ngrams": ngram.ngram_counts if ngram else [],
+        "discounts": ngram.discounts if ngram else [],
     }

@@ -131,6 +131,21 @@ def visible(token: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in token)
 
 
+def settings_line(config: Mapping[str, Any]) -> str:
+    """A model's settings in one line; nested ones without their prefix, lists left out.
+
+    >>> settings_line({"order": 2, "options": {"alpha": 0.5}, "fitted": [[0.1, 0.2]]})
+    'order 2, alpha 0.5'
+    """
+    parts = []
+    for name, value in config.items():
+        if isinstance(value, Mapping):
+            parts.append(settings_line(value))
+        elif not isinstance(value, list | tuple):
+            parts.append(f"{name.replace('_', ' ')} {value}")
+    return ", ".join(part for part in parts if part)
+
+
 def conditional(
     token: str, context: Sequence[str], width: int, separator: str = " ", letter: str = "p"
 ) -> str:

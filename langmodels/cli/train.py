@@ -1,7 +1,6 @@
 """`langmodels train`: estimate a model and write it to a file."""
 
 import argparse
-import json
 import os
 import time
 from pathlib import Path
@@ -16,6 +15,7 @@ from langmodels.cli.output import (
     format_perplexity,
     format_seconds,
     print_json,
+    settings_line,
 )
 from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
@@ -73,9 +73,9 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         print_json(report)
         return None
     rows = {
-        "model": json.dumps(report["config"]).strip("{}").replace('"', ""),
+        "settings": settings_line(report["config"]),
         "text": f"{source.name}: {train.n_tokens:,} tokens, {train.n_types:,} types, "
-        f"{train.n_oov:,} rare ones as <unk>",
+        f"{train.n_oov:,} rare ones read as <unk>",
         "vocabulary": f"{len(model.vocabulary):,} tokens ({model.tokenizer.level} level)",
         "parameters": f"{model.n_parameters:,}",
     }

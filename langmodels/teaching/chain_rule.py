@@ -6,6 +6,7 @@ from typing import Any
 
 from langmodels.errors import UsageError
 from langmodels.model import LanguageModel
+from langmodels.ngram import NGramModel
 from langmodels.tokenization import Tokenizer
 from langmodels.vocabulary import BOS, EOS
 
@@ -107,11 +108,16 @@ def chain_rule(model: LanguageModel[Any], text: str, name: str = "") -> ChainRul
 def context_seen(model: LanguageModel[Any], context: tuple[str, ...]) -> tuple[str, ...]:
     """The part of a context that the model takes into account, `<s>` included where it is."""
     used = model.context_used(context)
-    tokens = context[len(context) - used :]
-    reach = model.context_length
-    if used == len(context) and (reach is None or reach > used):
-        return (BOS, *tokens)
-    return tokens
+    if used < len(context):
+        return context[len(context) - used :]
+    return (BOS, *context) if _sees_beginning(model, context) else context
+
+
+def _sees_beginning(model: LanguageModel[Any], context: tuple[str, ...]) -> bool:
+    if isinstance(model, NGramModel):
+        # Its state has a node for each token in view; one more than tokens there are is <s>.
+        return len(model.state(context)) > len(context)
+    return model.context_length is None or model.context_length > len(context)
 
 
 def separator(tokenizer: Tokenizer) -> str:
