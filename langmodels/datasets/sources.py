@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from langmodels.datasets import files, synthetic
+from langmodels.datasets import files, gutenberg, python_docs, synthetic
 from langmodels.datasets.synthetic import Generator
 from langmodels.errors import LangmodelsError, UsageError
 
@@ -87,6 +87,11 @@ def find_source(name: str, encoding: str = "utf-8") -> Source:
         return Source(name, description, lambda: files.read_chunks(shipped))
     if name.startswith(synthetic.PREFIX):
         return _synthetic_source(synthetic.make_generator(name))
+    if name == python_docs.NAME:
+        return Source(name, python_docs.DESCRIPTION, python_docs.read_python_docs)
+    if name.startswith(gutenberg.PREFIX):
+        number = gutenberg.book_number(name)
+        return Source(name, gutenberg.describe(number), lambda: gutenberg.read_book(number))
     raise UsageError(_not_found(name))
 
 
@@ -105,7 +110,17 @@ def list_sources() -> list[Listing]:
         )
         for kind, generator in synthetic.GENERATORS.items()
     ]
-    return [*shipped, *generated]
+    docs = Listing(python_docs.NAME, "python", python_docs.DESCRIPTION, True)
+    books = [
+        Listing(
+            f"{gutenberg.PREFIX}{number}",
+            "book",
+            gutenberg.describe(number),
+            gutenberg.cached_file(number).is_file(),
+        )
+        for number in gutenberg.CATALOGUE
+    ]
+    return [*shipped, *generated, docs, *books]
 
 
 def _file_source(name: str, encoding: str) -> Source:

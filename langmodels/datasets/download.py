@@ -1,0 +1,217 @@
+"""Downloads that can be cut and resumed, and that appear whole or not at all."""
+
+import os
+import re
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
+from typing import cast
+
+from langmodels import __version__
+from langmodels.errors import LangmodelsError
+from langmodels.progress import Task, track
+
+CACHE_VARIABLE = "LANGMODELS_CACHE"
+
+_USER_AGENT = f"langmodels/{__version__} (Python urllib)"
+_BLOCK = 64 << 10  # bytes read at a time
+_PAUSE = 0.5  # seconds before the second attempt; doubled for each further one
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept: $LANGMODELS_CACHE, or a folder where the system keeps its caches.
+
+    That is $XDG_CACHE_HOME or ~/.cache on Linux, ~/Library/Caches on macOS, and %LOCALAPPDATA% on
+    Windows, followed by `langmodels`. The folder need not exist.
+    """
+    chosen = os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+        return Path(base).expanduser() / "langmodels" / "Cache"
+    if sys.platform == "darwin":
+        return Path("~/Library/Caches/langmodels").expanduser()
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification has relative paths ignored.
+    return Path(base if base.startswith("/") else "~/.cache").expanduser() / "langmodels"
+
+
+class NotFoundError(LangmodelsError):
+    """The server has no such file."""
+
+
+class _NetworkError(Exception):
+    """The server was not reached, or stopped answering; another attempt may do."""
+
+    def __init__(self, cause: Exception) -> None:
+        reason = getattr(cause, "reason", cause)  # that of an URLError is what it wraps
+        super().__init__(getattr(reason, "strerror", None) or str(reason) or type(reason).__name__)
+
+
+def download(
+    url: str,
+    target: Path,
+    *,
+    check: Callable[[Path], None] | None = None,
+    attempts: int = 3,
+    timeout: float = 30.0,
+) -> None:
+    """Fetch `url` into the file `target`, whose folder is made where it is missing.
+
+    What has arrived is kept in `target` + ".part" until everything has; a later attempt, or a later
+    run, asks for the rest, provided that the server can say (by ETag or date, in If-Range) that the
+    file is still the same. `check` is given the complete file before it gets its name, and refuses
+    it by raising; it is deleted then. `timeout` is in seconds of silence.
+
+    Raises NotFoundError where the server has no such file, and LangmodelsError where it cannot be
+    reached, refuses, or breaks off `attempts` times without anything new, or where the file cannot
+    be written.
+    """
+    if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
+        raise LangmodelsError(f"Cannot download {url}: its address must begin with http or https.")
+    part = _Part(target.with_name(target.name + ".part"))
+    host = urllib.parse.urlsplit(url).netloc
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with track(f"Downloading {target.name}") as task:
+            failures = 0
+            while True:
+                before = part.size()
+                try:
+                    if _fetch(url, part, timeout, task):
+                        break
+                    problem = "the connection broke off"
+                except _NetworkError as error:
+                    problem = str(error)
+                except urllib.error.HTTPError as error:
+                    error.close()
+                    problem = f"{error.code} {error.reason}"
+                    if error.code == 416:  # what is here is not a beginning of what is there
+                        part.delete()
+                    elif error.code in (404, 410):
+                        raise NotFoundError(f"{host} has no file {url}.") from error
+                    elif error.code < 500 and error.code not in (408, 425, 429):
+                        raise LangmodelsError(f"{host} refuses {url}: {problem}.") from error
+                # As long as something new arrives, it is worth going on.
+                failures = 0 if part.size() > before else failures + 1
+                if failures >= attempts:
+                    raise LangmodelsError(
+                        f"Cannot download from {host} ({problem}); check the network and try "
+                        f"again{', it will go on where it stopped' if part.size() else ''}."
+                    )
+                if failures:
+                    time.sleep(_PAUSE * 2 ** (failures - 1))
+        if check is not None:
+            try:
+                check(part.path)
+            except LangmodelsError:
+                part.delete()
+                raise
+        part.path.replace(target)
+        part.delete()  # what belonged to it
+    except OSError as error:
+        raise LangmodelsError(
+            f"Cannot write {target}: {error.strerror or error}; set {CACHE_VARIABLE} to a folder "
+            "with room that you may write to."
+        ) from error
+
+
+@dataclass(frozen=True)
+class _Part:
+    """An unfinished file, and beside it what the server called this version of it."""
+
+    path: Path
+
+    @property
+    def _tag_path(self) -> Path:
+        return self.path.with_name(self.path.name + ".tag")
+
+    def size(self) -> int:
+        try:
+            return self.path.stat().st_size
+        except FileNotFoundError:
+            return 0
+
+    def tag(self) -> str:
+        try:
+            return self._tag_path.read_text("ascii").strip()
+        except (FileNotFoundError, ValueError):
+            return ""
+
+    def begin(self, tag: str) -> None:
+        """Start afresh."""
+        self.delete()
+        if tag:
+            self._tag_path.write_text(tag, "ascii")
+
+    def delete(self) -> None:
+        for path in (self.path, self._tag_path):
+            with suppress(FileNotFoundError):
+                path.unlink()
+
+
+def _fetch(url: str, part: _Part, timeout: float, task: Task) -> bool:
+    """Make one request and append what comes to `part`; return whether the file is complete."""
+    headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
+    held, tag = part.size(), part.tag()
+    if held and tag:
+        headers |= {"Range": f"bytes={held}-", "If-Range": tag}
+    request = urllib.request.Request(url, headers=headers)
+    try:
+        opened = cast(HTTPResponse, urllib.request.urlopen(request, timeout=timeout))
+    except urllib.error.HTTPError:
+        raise
+    except (OSError, HTTPException) as error:
+        raise _NetworkError(error) from error
+    with opened as response:
+        span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", response.headers.get("Content-Range", ""))
+        if response.status == 206 and span and int(span[1]) == held:
+            total: int | None = int(span[2])
+        elif response.status == 206:
+            part.delete()  # an answer to another question; the next attempt asks for everything
+            return False
+        else:
+            length = response.headers.get("Content-Length", "")
+            total = int(length) if length.isdigit() else None
+            part.begin(_tag_of(response))
+            held = 0
+        task.advance(held - task.completed, _note(held, total))
+        with part.path.open("ab") as file:
+            for block in _blocks(response):
+                file.write(block)
+                held += len(block)
+                task.advance(len(block), _note(held, total))
+            file.flush()
+            os.fsync(file.fileno())
+    if total is not None and held > total:
+        part.delete()
+    return total is None or held == total
+
+
+def _blocks(response: HTTPResponse) -> Iterator[bytes]:
+    """The body; what goes wrong here is the network's fault, not the disk's."""
+    try:
+        while block := response.read(_BLOCK):
+            yield block
+    except (OSError, HTTPException) as error:
+        raise _NetworkError(error) from error
+
+
+def _tag_of(response: HTTPResponse) -> str:
+    """What can be given as If-Range: a strong ETag or else a date."""
+    tag = response.headers.get("ETag", "")
+    tag = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
+    return tag if tag.isascii() else ""
+
+
+def _note(held: int, total: int | None) -> str:
+    of = "" if total is None else f" of {total / 1e6:.1f}"
+    return f"{held / 1e6:.1f}{of} MB"
