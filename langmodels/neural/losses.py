@@ -1,0 +1,130 @@
+"""Output layers: hidden vector to distribution over the vocabulary, with its cross-entropy."""
+
+from abc import abstractmethod
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.neural.layers import Generator, Layer, sum_rows
+from langmodels.neural.parameters import Array
+
+FloatArray = NDArray[np.float64]
+
+_BLOCK = 131_072  # logits that are exponentiated at once: fits in L2
+_CHUNK = 2**24  # logits that are scored at once: a bound on memory
+
+
+class OutputLayer(Layer):
+    """log p(w | h) for every w of the vocabulary, normalised exactly."""
+
+    @abstractmethod
+    def loss(self, h: Array, targets: Array, scale: float) -> tuple[float, Array]:
+        """Sum of -log p(target) in nats, and the gradient of `scale` times it.
+
+        `h` (N, H), `targets` (N,) token ids. Fills `gradients`; the gradient returned is that with
+        respect to `h`, (N, H), and belongs to the layer.
+        """
+
+    @abstractmethod
+    def log_prob(self, h: Array, targets: Array) -> FloatArray:
+        """Log p of each target in nats, (N,)."""
+
+    @abstractmethod
+    def log_distribution(self, h: Array) -> FloatArray:
+        """Log p of everything in nats, (N, H) to (N, V)."""
+
+
+class Softmax(OutputLayer):
+    """p(w | h) proportional to exp(h . v_w + b_w): `weight` (V, H), `bias` (V,).
+
+    Token ids in `excluded` have probability zero.
+    """
+
+    def __init__(self, inputs: int, vocabulary: int, excluded: tuple[int, ...] = ()) -> None:
+        super().__init__()
+        self.shapes = {"weight": (vocabulary, inputs), "bias": (vocabulary,)}
+        self.excluded = list(excluded)
+
+    def initialise(self, rng: Generator) -> None:
+        """Uniform within 1/sqrt(H), bias zero."""
+        bound = self.shapes["weight"][1] ** -0.5
+        self.values["weight"][...] = rng.uniform(-bound, bound, self.shapes["weight"])
+
+    def _logits(self, h: Array) -> Array:
+        logits = self.space.array("logits", (len(h), len(self.values["bias"])), h.dtype)
+        return np.matmul(h, self.values["weight"].T, out=logits)
+
+    def loss(self, h: Array, targets: Array, scale: float) -> tuple[float, Array]:
+        """See `OutputLayer`."""
+        logits = self._logits(h)
+        total = softmax_loss(logits, self.values["bias"], targets, scale, self.excluded)
+        return total, self._backward(h, logits)
+
+    def _backward(self, h: Array, d_logits: Array) -> Array:
+        np.matmul(d_logits.T, h, out=self.gradients["weight"])
+        sum_rows(d_logits, self.gradients["bias"])
+        dh = self.space.array("dh", h.shape, h.dtype)
+        return np.matmul(d_logits, self.values["weight"], out=dh)
+
+    def log_prob(self, h: Array, targets: Array) -> FloatArray:
+        """See `OutputLayer`."""
+        result = np.empty(len(h))
+        size = max(1, _CHUNK // len(self.values["bias"]))
+        for begin in range(0, len(h), size):
+            part = slice(begin, begin + size)
+            logits = self._logits(h[part])
+            result[part] = log_softmax_at(logits, self.values["bias"], targets[part], self.excluded)
+        return result
+
+    def log_distribution(self, h: Array) -> FloatArray:
+        """See `OutputLayer`."""
+        logits = (self._logits(h) + self.values["bias"]).astype(np.float64)
+        logits[:, self.excluded] = -np.inf
+        logits -= logits.max(axis=1, keepdims=True)
+        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        return logits
+
+
+def softmax_loss(
+    logits: Array, bias: Array, targets: Array, scale: float, excluded: list[int]
+) -> float:
+    """Sum of -log softmax(logits + bias)[target]; `logits` becomes the gradient of scale times it.
+
+    `logits` (N, V), `targets` (N,). All passes are made over a few rows at a time, which stay in
+    the cache between them.
+    """
+    total = 0.0
+    size = max(1, _BLOCK // logits.shape[1])
+    for begin in range(0, len(logits), size):
+        z, target = logits[begin : begin + size], targets[begin : begin + size]
+        index = np.arange(len(z))
+        sums, at_target = _exponentiate(z, bias, target, index, excluded)
+        total += float(np.log(sums, dtype=np.float64).sum() - at_target.sum(dtype=np.float64))
+        np.divide(scale, sums, out=sums)
+        z *= sums[:, None]
+        z[index, target] -= scale
+    return total
+
+
+def log_softmax_at(logits: Array, bias: Array, targets: Array, excluded: list[int]) -> FloatArray:
+    """Log softmax(logits + bias)[target] of every row, (N,); `logits` (N, V) is used up."""
+    result = np.empty(len(logits))
+    size = max(1, _BLOCK // logits.shape[1])
+    for begin in range(0, len(logits), size):
+        z, target = logits[begin : begin + size], targets[begin : begin + size]
+        sums, at_target = _exponentiate(z, bias, target, np.arange(len(z)), excluded)
+        result[begin : begin + size] = at_target - np.log(sums, dtype=np.float64)
+    return result
+
+
+def _exponentiate(
+    z: Array, bias: Array, target: Array, index: Array, excluded: list[int]
+) -> tuple[Array, Array]:
+    """Make z exp(z + bias - max); return its row sums and the log of its value at the targets."""
+    np.add(z, bias, out=z)
+    for token in excluded:
+        z[:, token] = -np.inf
+    np.subtract(z, z.max(axis=1, keepdims=True), out=z)
+    at_target = z[index, target]
+    np.exp(z, out=z)
+    return np.matmul(z, np.ones(z.shape[1], z.dtype)), at_target

@@ -1,0 +1,183 @@
+"""Rules for changing weights by gradients, in place on flat vectors."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from langmodels.errors import UsageError
+from langmodels.neural.parameters import Array
+
+_BLOCK = 16_384  # elements updated at once: all vectors of a block stay in the cache
+
+
+class Optimizer:
+    """Updates a vector w by gradients g, both flat; subclasses say how.
+
+    `l2` adds l2 * w to the gradient, the derivative of l2/2 |w|^2. `state` holds the vectors that
+    the rule remembers, `steps` how often it was applied.
+    """
+
+    names: tuple[str, ...] = ()
+
+    def __init__(self, size: int, dtype: DTypeLike, *, l2: float = 0.0) -> None:
+        self.state = {name: np.zeros(size, dtype) for name in self.names}
+        self.l2 = l2
+        self.steps = 0
+        self._size = size
+
+    def step(self, w: Array, g: Array, learning_rate: float) -> None:
+        """One step on the whole vector."""
+        self.begin_step()
+        self.update(w, g, learning_rate, slice(0, self._size))
+
+    def begin_step(self) -> None:
+        """Count a step; `update` is then called on every part of the vector."""
+        self.steps += 1
+
+    def update(
+        self, w: Array, g: Array, learning_rate: float, part: slice, factor: float = 1.0
+    ) -> None:
+        """Update a part of w, with `factor` times the gradient; g is used up."""
+        scratch = np.empty(min(_BLOCK, part.stop - part.start), w.dtype)
+        for begin in range(part.start, part.stop, _BLOCK):
+            block = slice(begin, min(begin + _BLOCK, part.stop))
+            wb, gb, tmp = w[block], g[block], scratch[: block.stop - begin]
+            if factor != 1:
+                gb *= factor
+            if self.l2:
+                gb += np.multiply(wb, self.l2, out=tmp)
+            self._apply(wb, gb, tmp, learning_rate, *(s[block] for s in self.state.values()))
+
+    def _apply(self, w: Array, g: Array, tmp: Array, lr: float, *state: Array) -> None:
+        """Change w and the state; g and tmp are scratch."""
+        g *= lr
+        w -= g
+
+
+class SGD(Optimizer):
+    """w -= lr g."""
+
+
+class Momentum(Optimizer):
+    """v = 0.9 v + g, w -= lr v (Polyak 1964, heavy ball)."""
+
+    names = ("velocity",)
+    momentum = 0.9
+
+    def _apply(self, w: Array, g: Array, tmp: Array, lr: float, *state: Array) -> None:
+        (v,) = state
+        v *= self.momentum
+        v += g
+        w -= np.multiply(v, lr, out=tmp)
+
+
+class Adagrad(Optimizer):
+    """s += g^2, w -= lr g / sqrt(s) (Duchi, Hazan and Singer 2011)."""
+
+    names = ("squares",)
+    epsilon = 1e-10
+
+    def _apply(self, w: Array, g: Array, tmp: Array, lr: float, *state: Array) -> None:
+        (s,) = state
+        s += np.multiply(g, g, out=tmp)
+        _scaled_step(w, g, s, tmp, lr, self.epsilon)
+
+
+class RMSprop(Optimizer):
+    """s = 0.9 s + 0.1 g^2, w -= lr g / sqrt(s) (Hinton's lecture 6e, 2012)."""
+
+    names = ("squares",)
+    decay = 0.9
+    epsilon = 1e-7
+
+    def _apply(self, w: Array, g: Array, tmp: Array, lr: float, *state: Array) -> None:
+        (s,) = state
+        _average(s, self.decay, np.multiply(g, g, out=tmp))
+        _scaled_step(w, g, s, tmp, lr, self.epsilon)
+
+
+class Adam(Optimizer):
+    """Moving averages m of g and s of g^2, corrected for their zero start (Kingma and Ba 2015).
+
+    w -= lr m' / (sqrt(s') + eps) with m' = m / (1 - beta1^t), s' = s / (1 - beta2^t).
+    """
+
+    names = ("mean", "squares")
+    betas = (0.9, 0.999)
+    epsilon = 1e-8
+
+    def _apply(self, w: Array, g: Array, tmp: Array, lr: float, *state: Array) -> None:
+        m, s = state
+        beta1, beta2 = self.betas
+        _average(s, beta2, np.multiply(g, g, out=tmp))
+        _average(m, beta1, g)
+        # The corrections are numbers, so they go into the learning rate and epsilon.
+        root = (1 - beta2**self.steps) ** 0.5
+        np.sqrt(s, out=tmp)
+        tmp += self.epsilon * root
+        np.divide(m, tmp, out=tmp)
+        tmp *= lr * root / (1 - beta1**self.steps)
+        w -= tmp
+
+
+class AdamW(Adam):
+    """Adam; weights are shrunk by lr * decay apart from it (Loshchilov and Hutter 2019)."""
+
+    def __init__(self, size: int, dtype: DTypeLike, *, decay: float = 0.01) -> None:
+        super().__init__(size, dtype)
+        self.decay = decay
+
+    def _apply(self, w: Array, g: Array, tmp: Array, lr: float, *state: Array) -> None:
+        w *= 1 - lr * self.decay
+        super()._apply(w, g, tmp, lr, *state)
+
+
+def _average(mean: Array, decay: float, new: Array) -> None:
+    """Mean = decay * mean + (1 - decay) * new; `new` is used up."""
+    mean *= decay
+    new *= 1 - decay
+    mean += new
+
+
+def _scaled_step(w: Array, g: Array, squares: Array, tmp: Array, lr: float, eps: float) -> None:
+    np.sqrt(squares, out=tmp)
+    tmp += eps
+    np.divide(g, tmp, out=tmp)
+    tmp *= lr
+    w -= tmp
+
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "sgd": SGD,
+    "momentum": Momentum,
+    "adagrad": Adagrad,
+    "rmsprop": RMSprop,
+    "adam": Adam,
+    "adamw": AdamW,
+}
+
+
+def make_optimizer(name: str, size: int, dtype: DTypeLike, l2: float = 0.0) -> Optimizer:
+    """An optimizer by name; for "adamw" `l2` is the decoupled decay. Raises UsageError."""
+    if name not in OPTIMIZERS:
+        raise UsageError(f"There is no optimizer {name!r}; choose one of {', '.join(OPTIMIZERS)}.")
+    if l2 < 0:
+        raise UsageError(f"The L2 penalty must be 0 or more, not {l2}.")
+    option = {"decay": l2} if name == "adamw" else {"l2": l2}
+    return OPTIMIZERS[name](size, dtype, **option)
+
+
+def squared_norm(g: Array, part: slice) -> float:
+    """Sum of squares of a part of a vector; blocks are summed in double precision."""
+    total = 0.0
+    for begin in range(part.start, part.stop, _BLOCK):
+        block = g[begin : min(begin + _BLOCK, part.stop)]
+        total += float(np.dot(block, block))
+    return total
+
+
+def parts(size: int, n: int) -> Iterator[slice]:
+    """A vector cut into n nearly equal parts."""
+    for k in range(n):
+        yield slice(size * k // n, size * (k + 1) // n)

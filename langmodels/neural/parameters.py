@@ -1,0 +1,48 @@
+"""Named arrays that lie side by side in one vector."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+
+class Parameters:
+    """The arrays of a network by name, all views of the one vector `flat`.
+
+    What treats all weights alike (an optimizer, a norm, an average, a checkpoint) works on `flat`;
+    what has a meaning of its own works on the named arrays.
+    """
+
+    def __init__(self, shapes: Mapping[str, Shape], dtype: DTypeLike) -> None:
+        self.shapes = dict(shapes)
+        self.flat: Array = np.zeros(sum(map(math.prod, self.shapes.values())), dtype)
+        self._arrays: dict[str, Array] = {}
+        begin = 0
+        for name, shape in self.shapes.items():
+            end = begin + math.prod(shape)
+            self._arrays[name] = self.flat[begin:end].reshape(shape)
+            begin = end
+
+    def like(self) -> "Parameters":
+        """Arrays of the same names and shapes, all zero."""
+        return Parameters(self.shapes, self.flat.dtype)
+
+    def under(self, prefix: str) -> dict[str, Array]:
+        """The arrays whose names begin with `prefix` and a dot, by what follows it."""
+        begin = len(prefix) + 1
+        return {n[begin:]: a for n, a in self._arrays.items() if n.startswith(f"{prefix}.")}
+
+    def items(self) -> Iterator[tuple[str, Array]]:
+        """Names and arrays."""
+        yield from self._arrays.items()
+
+    def __getitem__(self, name: str) -> Array:
+        return self._arrays[name]
+
+    def __len__(self) -> int:
+        return len(self._arrays)
