@@ -81,4 +81,6 @@ def make_generator(name: str) -> Generator:
 
 def parameter_help(generator: type[Generator]) -> str:
     """The parameters of a generator with their defaults, as they are written in a name."""
-    return ",".join(f"{field.name}={field.default}" for field in dataclasses.fields(generator))
+    common = {field.name for field in dataclasses.fields(Generator)}
+    fields = sorted(dataclasses.fields(generator), key=lambda field: field.name in common)
+    return ",".join(f"{field.name}={field.default}" for field in fields)
