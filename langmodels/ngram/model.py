@@ -1,5 +1,6 @@
 """The n-gram model: the context is the last N-1 words, as nodes of a trie."""
 
+import os
 from collections.abc import Mapping
 from typing import Any, Self
 
@@ -9,11 +10,12 @@ from numpy.typing import NDArray
 from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import FloatArray, LanguageModel, Text
+from langmodels.ngram.arpa import read_arpa, write_arpa
 from langmodels.ngram.counting import count_ngrams
 from langmodels.ngram.methods import make_smoothing
 from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import NGramTables, State
-from langmodels.tokenization import Tokenizer
+from langmodels.tokenization import SymbolTokenizer, Tokenizer, WhitespaceTokenizer
 from langmodels.vocabulary import IntArray, Vocabulary
 
 MAX_ORDER = 100
@@ -84,6 +86,22 @@ class NGramModel(LanguageModel[State]):
         model = cls(tables.order, **arguments)
         model.tables, model.vocabulary, model.tokenizer = tables, vocabulary, tokenizer
         return model
+
+    @classmethod
+    def from_arpa(cls, path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) -> Self:
+        """Read an ARPA file, as other tools write them too; see `arpa.read_arpa`.
+
+        `tokenizer`: how the text was cut into tokens, which the file does not say; None is
+        `whitespace`, or, in a file without `</s>`, `symbols`.
+        """
+        vocabulary, tables = read_arpa(path, tokenizer)
+        if tokenizer is None:
+            tokenizer = WhitespaceTokenizer() if vocabulary.ends else SymbolTokenizer()
+        return cls.from_tables(tables, vocabulary, tokenizer, smoothing="given")
+
+    def save_arpa(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as an ARPA file; see `arpa.write_arpa`."""
+        write_arpa(path, self.tables, self.vocabulary)
 
     @property
     def ngram_counts(self) -> list[int]:

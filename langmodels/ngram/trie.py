@@ -1,0 +1,192 @@
+"""Building back-off tables from n-grams in any order, and the links between their nodes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.errors import LangmodelsError
+from langmodels.ngram.tables import Float32Array, IntArray, NGramTables
+
+
+def tables_from_ngrams(
+    rows: Sequence[IntArray],
+    log_prob: Sequence[Float32Array],
+    backoff: Sequence[Float32Array],
+    vocabulary_size: int,
+) -> NGramTables:
+    """Back-off tables of n-grams that come in any order.
+
+    Args:
+        rows: by order, (n_k, k) word ids. Those of order 1 are left out: all words are unigrams.
+        log_prob: by order, (n_k,) nats; for order 1, by word id.
+        backoff: by order, (n_k,) nats, orders 1 to N-1.
+        vocabulary_size: V.
+
+    A pruned model may lack the prefix or the suffix of an n-gram that it has. These are added with
+    the probability that backing off gives them and a back-off weight of one, which changes no
+    probability.
+
+    Raises LangmodelsError for an n-gram that comes twice.
+    """
+    order = len(log_prob)
+    sorted_rows, sources = _closed(rows, vocabulary_size)
+    words = [np.arange(vocabulary_size, dtype=np.int32)]
+    child_start: list[IntArray] = []
+    trie = _Keys(vocabulary_size)
+    for k in range(2, order + 1):
+        parents = trie.find(sorted_rows[k - 1][:, :-1])
+        words.append(np.ascontiguousarray(sorted_rows[k - 1][:, -1]))
+        child_start.append(_starts(parents, trie.size(k - 1)))
+        trie.append(parents, words[-1])
+    probabilities, backoffs = [log_prob[0]], list(backoff[:1])
+    for k in range(2, order + 1):
+        source, here = sources[k - 1], sorted_rows[k - 1]
+        added = np.flatnonzero(source < 0)
+        p = log_prob[k - 1][source] if len(log_prob[k - 1]) else np.empty(len(source), np.float32)
+        contexts, suffixes = trie.find(here[added, :-1]), trie.find(here[added, 1:])
+        p[added] = backoffs[k - 2][contexts] + probabilities[k - 2][suffixes]
+        probabilities.append(p)
+        if k < order:
+            some = len(backoff[k - 1]) > 0
+            weights = backoff[k - 1][source] if some else np.empty(len(source), np.float32)
+            weights[added] = 0.0
+            backoffs.append(weights)
+    return NGramTables(words, child_start, probabilities, backoffs)
+
+
+def _closed(
+    rows: Sequence[IntArray], vocabulary_size: int
+) -> tuple[list[IntArray], list[NDArray[np.int64]]]:
+    """The n-grams of each order, sorted, with all prefixes and suffixes of those of the next order.
+
+    Also where each came from in `rows`; -1 where it was added.
+    """
+    sorted_rows = [np.empty((0, 1), np.int32) for _ in rows]
+    sources = [np.empty(0, np.int64) for _ in rows]
+    needed = np.empty((0, len(rows)), np.int32)
+    for k in range(len(rows), 1, -1):
+        given = len(rows[k - 1])
+        every = np.concatenate([rows[k - 1], needed]) if len(needed) else rows[k - 1]
+        place = lexicographic_order(every, vocabulary_size)
+        here = every[place]
+        first = _first_of_each(here)
+        # The sort is not stable: what was given may stand anywhere among its equals.
+        group = np.cumsum(first) - 1
+        is_given = place < given
+        if given and np.bincount(group[is_given]).max() > 1:
+            twice = int(np.flatnonzero(np.bincount(group[is_given]) > 1)[0])
+            raise RepeatedNGramError(here[np.flatnonzero(first)[twice]].tolist())
+        sources[k - 1] = np.full(int(first.sum()), -1, np.int64)
+        sources[k - 1][group[is_given]] = place[is_given]
+        sorted_rows[k - 1] = here = here[first]
+        if k > 2:
+            prefixes = here[:, :-1]
+            needed = np.concatenate([prefixes[_first_of_each(prefixes)], here[:, 1:]])
+    return sorted_rows, sources
+
+
+class RepeatedNGramError(LangmodelsError):
+    """An n-gram was given twice; `ids` are its words."""
+
+    def __init__(self, ids: list[int]) -> None:
+        super().__init__(f"The n-gram with the word ids {ids} comes twice.")
+        self.ids = ids
+
+
+class _Keys:
+    """N-grams as sorted numbers, parent * V + word, by which rows of words are found."""
+
+    def __init__(self, vocabulary_size: int) -> None:
+        self._v = vocabulary_size
+        self._keys: list[NDArray[np.int64]] = [np.arange(vocabulary_size)]
+
+    def size(self, order: int) -> int:
+        return len(self._keys[order - 1])
+
+    def append(self, parents: NDArray[np.int64], words: IntArray) -> None:
+        """Add an order: its n-grams in sorted order."""
+        self._keys.append(parents * self._v + words)
+
+    def find(self, rows: IntArray) -> NDArray[np.int64]:
+        """Ids of n-grams that are there, (M, k) words to (M,); fast where the rows are sorted."""
+        ids = rows[:, 0].astype(np.int64)
+        for k in range(1, rows.shape[1]):
+            ids = np.searchsorted(self._keys[k], ids * self._v + rows[:, k])
+        return ids
+
+
+def lexicographic_order(rows: IntArray, vocabulary_size: int) -> NDArray[np.int64]:
+    """The permutation that sorts rows of word ids, (M, k) to (M,)."""
+    bits = max(1, int(vocabulary_size - 1).bit_length())
+    room = 63 - max(1, len(rows).bit_length())
+    keys = np.zeros(len(rows), np.int64)
+    used = 0
+    place: NDArray[np.int64] | None = None
+    for column in range(rows.shape[1]):
+        if used + bits > (63 if place is None else room):
+            # As many words as fit in 63 bits are compared at once; their rank stands for them.
+            place = np.argsort(keys)
+            ordered = keys[place]
+            first = np.ones(len(rows), np.bool_)
+            np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
+            keys[place] = np.cumsum(first) - 1
+            used = 0
+        keys <<= bits
+        keys |= rows[:, column]
+        used += bits
+    return np.argsort(keys)
+
+
+def _first_of_each(rows: IntArray) -> NDArray[np.bool_]:
+    """Which of sorted rows differ from the row before them."""
+    first = np.ones(len(rows), np.bool_)
+    if len(rows):
+        first[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+    return first
+
+
+def _starts(parents: NDArray[Any], n_parents: int) -> IntArray:
+    """child_start of nodes with these parents, which rise."""
+    starts = np.zeros(n_parents + 1, np.int32)
+    np.cumsum(np.bincount(parents, minlength=n_parents), out=starts[1:])
+    return starts
+
+
+# Links ---------------------------------------------------------------------------------------
+
+
+def parents_of(tables: NGramTables, order: int) -> IntArray:
+    """(n_k,) the id of the (k-1)-gram that each k-gram extends; k > 1."""
+    starts = tables.child_start[order - 2]
+    return np.repeat(np.arange(len(starts) - 1, dtype=np.int32), np.diff(starts))
+
+
+def suffixes_of(tables: NGramTables) -> list[IntArray]:
+    """By order k, (n_k,): the id of each k-gram without its first word; index 0 is empty.
+
+    -1 where that is not stored.
+    """
+    result: list[IntArray] = [np.empty(0, np.int32)]
+    for k in range(2, tables.order + 1):
+        if k == 2:
+            result.append(tables.words[1])
+            continue
+        context = result[-1][parents_of(tables, k)]
+        found = np.full(len(context), -1, np.int32)
+        known = np.flatnonzero(context >= 0)
+        found[known] = tables.find(k - 1, context[known], tables.words[k - 1][known])
+        result.append(found)
+    return result
+
+
+def ngram_words(tables: NGramTables, order: int, nodes: slice) -> IntArray:
+    """The words of a run of k-grams, (M, k)."""
+    ids = np.arange(*nodes.indices(tables.sizes[order - 1]))
+    columns = np.empty((len(ids), order), np.int32)
+    for k in range(order, 0, -1):
+        columns[:, k - 1] = tables.words[k - 1][ids]
+        if k > 1:
+            ids = np.searchsorted(tables.child_start[k - 2], ids, side="right") - 1
+    return columns
