@@ -213,7 +213,7 @@ class _Sorter:
                 result.append(_Piece(start, cut - start, group, n_groups))
                 group += n_groups
                 start = cut
-        return result
+        return result or [_Piece(0, 0, 0, 0)]
 
     def refine(self, k: int, *, last: bool) -> tuple[IntArray, IntArray, IntArray, IntArray]:
         """Sort by one word more, from (k-1)-grams to k-grams.

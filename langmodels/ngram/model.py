@@ -13,6 +13,7 @@ from langmodels.model import FloatArray, LanguageModel, Text
 from langmodels.ngram.arpa import read_arpa, write_arpa
 from langmodels.ngram.counting import count_ngrams
 from langmodels.ngram.methods import make_smoothing
+from langmodels.ngram.normalization import normalized
 from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import NGramTables, State
 from langmodels.tokenization import SymbolTokenizer, Tokenizer, WhitespaceTokenizer
@@ -103,6 +104,16 @@ class NGramModel(LanguageModel[State]):
         """Write the model as an ARPA file; see `arpa.write_arpa`."""
         write_arpa(path, self.tables, self.vocabulary)
 
+    def normalized(self) -> Self:
+        """The model itself, or where its scores sum to anything else, that proportional to them."""
+        if self.is_distribution:
+            return self
+        model = self.from_tables(
+            normalized(self.tables), self.vocabulary, self.tokenizer, smoothing=self.smoothing
+        )
+        model.is_distribution = True  # type: ignore[misc]
+        return model
+
     @property
     def ngram_counts(self) -> list[int]:
         """How many different n-grams of each order are stored."""
@@ -184,6 +195,7 @@ class NGramModel(LanguageModel[State]):
             "smoothing": self.smoothing.name,
             "options": self.smoothing.options(),
             "fitted": self.fitted,
+            "is_distribution": self.is_distribution,
             "unseen_backoff": self.tables.unseen_backoff,
         }
 
@@ -202,4 +214,5 @@ class NGramModel(LanguageModel[State]):
         smoothing = make_smoothing(config["smoothing"], **config["options"])
         model = cls.from_tables(tables, vocabulary, tokenizer, smoothing=smoothing)
         model.fitted = config["fitted"]
+        model.is_distribution = config["is_distribution"]  # type: ignore[misc]
         return model
