@@ -33,6 +33,9 @@ COMMANDS = (
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
 BROKEN_PIPE = 141  # and for one whose reader went away
 
+TRACEBACK = "LANGMODELS_TRACEBACK"
+"""Environment variable that lets unforeseen errors through as Python shows them."""
+
 
 class Command(Protocol):
     """What a command module offers."""
@@ -86,6 +89,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _leave_quietly()  # what a closed pipe comes to on Windows
         where = f" ({error.filename})" if error.filename else ""
         return _fail(f"the system reports: {error.strerror or error}{where}.", 1)
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return _fail(
+            f"this should not happen: {what}. If a model file was read, it may be damaged; "
+            f"otherwise set {TRACEBACK}=1 to see where it happened, and report it.",
+            1,
+        )
     finally:
         progress.enable(None)
 
@@ -97,6 +109,9 @@ def _run(arguments: list[str]) -> int:
             cast(Any, stream).reconfigure(errors="replace")
     try:
         position = next((i for i, a in enumerate(arguments) if not a.startswith("-")), None)
+        if "--version" in arguments[:position]:
+            print(f"langmodels {__version__}")
+            return 0
         if position is None:
             overview = _overview()
             overview.parse_args(arguments)
@@ -124,7 +139,7 @@ def _overview() -> argparse.ArgumentParser:
         "  langmodels explain unigram,mkn 'the water in the lock'",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"langmodels {__version__}")
+    parser.add_argument("--version", action="store_true", help="show the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
     for name in COMMANDS:
         module = _import(name)

@@ -132,7 +132,7 @@ def visible(token: str) -> str:
 
 
 def settings_line(config: Mapping[str, Any]) -> str:
-    """A model's settings in one line; nested ones without their prefix, lists left out.
+    """A model's settings in one line, nested ones without their prefix, lists left out.
 
     >>> settings_line({"order": 2, "options": {"alpha": 0.5}, "fitted": [[0.1, 0.2]]})
     'order 2, alpha 0.5'
@@ -141,7 +141,7 @@ def settings_line(config: Mapping[str, Any]) -> str:
     for name, value in config.items():
         if isinstance(value, Mapping):
             parts.append(settings_line(value))
-        elif not isinstance(value, list | tuple):
+        elif value is not None and not isinstance(value, list | tuple):
             parts.append(f"{name.replace('_', ' ')} {value}")
     return ", ".join(part for part in parts if part)
 

@@ -74,8 +74,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         return None
     rows = {
         "settings": settings_line(report["config"]),
-        "text": f"{source.name}: {train.n_tokens:,} tokens, {train.n_types:,} types, "
-        f"{train.n_oov:,} rare ones read as <unk>",
+        "text": f"{source.name}: {train.n_tokens:,} tokens, {train.n_types:,} types"
+        + (f", {train.n_oov:,} rare ones read as <unk>" if train.n_oov else ""),
         "vocabulary": f"{len(model.vocabulary):,} tokens ({model.tokenizer.level} level)",
         "parameters": f"{model.n_parameters:,}",
     }

@@ -1,0 +1,417 @@
+"""Bad input: one sentence, an exit status, no traceback, and earlier files stay whole."""
+
+import contextlib
+import errno
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from langmodels.cli.main import BROKEN_PIPE, INTERRUPTED, main
+from langmodels.registry import MODELS
+from langmodels.storage import open_arrays, save_arrays
+
+TEXT = "the cat sat on the mat .\nthe dog sat on the log .\na cat ran .\n" * 4
+
+Fail = Callable[..., str]
+
+
+@pytest.fixture
+def fail(capsys: pytest.CaptureFixture[str]) -> Fail:
+    """Run a command line that must fail with this status; return its one line of complaint."""
+
+    def call(status: int, *arguments: Any) -> str:
+        assert main([str(a) for a in arguments]) == status
+        lines = capsys.readouterr().err.splitlines()
+        complaints = [line for line in lines if not line.startswith("langmodels: warning: ")]
+        assert len(complaints) == 1, lines
+        assert complaints[0].startswith("langmodels: error: ")
+        assert "this should not happen" not in complaints[0]
+        return complaints[0]
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a text and a small model of each family."""
+    folder = tmp_path_factory.mktemp("models")
+    (folder / "text.txt").write_text(TEXT)
+    for name in ("unigram", "mkn", "full-context"):
+        arguments = ["--corpus", folder / "text.txt", "--model", name]
+        with contextlib.redirect_stdout(io.StringIO()):
+            assert main(["train", *map(str, arguments), "-o", str(folder / f"{name}.lm")]) == 0
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text(TEXT)
+
+
+@pytest.fixture
+def earlier(tmp_path: Path) -> Iterator[Path]:
+    """A file that a failing command was told to write to: it must stay, and stay alone."""
+    path = tmp_path / "earlier.lm"
+    path.write_bytes(b"earlier contents")
+    before = {p.name for p in tmp_path.iterdir()}
+    yield path
+    assert path.read_bytes() == b"earlier contents"
+    assert {p.name for p in tmp_path.iterdir() if p.name.startswith(".")} <= before
+
+
+# The command line ------------------------------------------------------------------------------
+
+
+def test_names_that_mean_nothing(fail: Fail, models: Path) -> None:
+    assert "did you mean train?" in fail(2, "trian")
+    assert "choose from" in fail(2, "frobnicate")
+    train = ("train", "--corpus", "text.txt", "-o", "x.lm")
+    assert "kneser-ney" in fail(2, *train, "--model", "kneser-nay")
+    assert "char" in fail(2, *train, "--level", "chars")
+    assert "article" in fail(2, *train, "--clean", "articel")
+    assert "contiguous" in fail(2, *train, "--split", "randomly")
+    assert "wonderland.txt" in fail(2, "train", "--corpus", "wonderlnd.txt", "-o", "x.lm")
+    assert "utf-8" in fail(2, *train, "--encoding", "klingon")
+    assert "kneser-ney" in fail(2, *train, "--smoothing", "kneser-nay")
+    assert "--model" in fail(2, *train, "--smoothing", "unigram")
+    assert "mkn" in fail(2, "predict", "mkm", "the")
+    assert "no model file" in fail(1, "predict", "missing.lm", "the")
+    assert not Path("x.lm").exists()
+
+
+def test_options_that_make_no_sense(fail: Fail, models: Path) -> None:
+    train = ("train", "--corpus", "text.txt", "-o", "x.lm")
+    assert "--corpus" in fail(2, "train", "-o", "x.lm")
+    assert "--output" in fail(2, "train", "--corpus", "text.txt")
+    for options in (
+        ["--order", "three"],
+        ["--order", "0"],
+        ["--order", "-2"],
+        ["--order", "1000000"],
+        ["--model", "unigram", "--order", "3"],
+        ["--model", "mkn:order"],
+        ["--model", "mkn:color=red"],
+        ["--model", "mkn", "--smoothing", "katz"],
+        ["--min-count", "0"],
+        ["--vocab-size", "0"],
+        ["--vocab-size", "-1"],
+        ["--fractions", "1,1"],
+        ["--fractions", "0.5,0.5,0.5"],
+        ["--fractions", "1.2,-0.1,-0.1"],
+        ["--level", "char", "--pattern", "x"],
+        ["--pattern", "("],
+        ["--width", "2"],
+        ["--test", "text.txt"],
+        ["--split", "lines", "--validation", "text.txt"],
+        ["--nonsense"],
+    ):
+        fail(2, *train, *options)
+    model = models / "mkn.lm"
+    for command in (
+        ["score", model, "--file", "text.txt", "a sentence"],
+        ["score", model, "--unit", "furlongs", "the"],
+        ["evaluate", model],
+        ["evaluate", model, "--corpus", "text.txt", "--split", "lines"],
+        ["evaluate", model, "--corpus", "text.txt", "--part", "most"],
+        ["predict", model, "the", "-k", "0"],
+        ["predict", model, "the", "--token", "two words"],
+        ["sample", model, "--temperature", "-1"],
+        ["sample", model, "--temperature", "nan"],
+        ["sample", model, "--top-p", "0"],
+        ["sample", model, "--top-k", "0"],
+        ["sample", model, "--number", "0"],
+        ["sample", model, "--beam", "0"],
+        ["sample", model, "--beam", "3", "--greedy"],
+        ["sample", model, "--max-tokens", "-5"],
+        ["explain", model, ""],
+        ["corpora", "--output", "x.txt"],
+        ["corpora", "--get", "synthetic:nothing"],
+    ):
+        fail(2, *command)
+    assert not Path("x.lm").exists()
+
+
+# Texts -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", ["word", "char", "byte", "whitespace", "symbols"])
+def test_an_empty_corpus(fail: Fail, earlier: Path, level: str) -> None:
+    for content in ("", "\n\n\n" if level not in ("char", "byte") else ""):
+        Path("empty.txt").write_text(content)
+        line = fail(1, "train", "--corpus", "empty.txt", "--level", level, "-o", earlier)
+        assert "empty" in line
+
+
+def test_an_empty_corpus_to_evaluate(fail: Fail, models: Path) -> None:
+    Path("empty.txt").write_text("\n")
+    assert "empty" in fail(1, "evaluate", models / "mkn.lm", "--corpus", "empty.txt")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_one_token_and_a_vocabulary_of_one(capsys: pytest.CaptureFixture[str], name: str) -> None:
+    """Little to learn from, but a text: a model comes of it that gives probabilities."""
+    for text in ("word", "word word word\n"):
+        Path("one.txt").write_text(text)
+        assert main(["train", "--corpus", "one.txt", "--model", name, "-o", "one.lm"]) == 0
+        capsys.readouterr()
+        assert main(["predict", "one.lm", "--json"]) == 0
+        (found,) = json.loads(capsys.readouterr().out)
+        total = sum(c["prob"] for c in found["candidates"])
+        assert total == pytest.approx(1.0, abs=1e-4) or not found["is_distribution"]
+        assert main(["score", "one.lm", "word", "other words", ""]) == 0
+        capsys.readouterr()
+    assert main(["train", "--corpus", "one.txt", "--vocab-size", "1", "-o", "v.lm"]) == 0
+
+
+def test_one_token_cannot_be_divided(fail: Fail, earlier: Path) -> None:
+    Path("one.txt").write_text("word")
+    line = fail(1, "train", "--corpus", "one.txt", "--split", "contiguous", "-o", earlier)
+    assert "too small" in line
+
+
+def test_an_order_larger_than_the_text(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("short.txt").write_text("a b\n")
+    for name in ("mkn", "kneser-ney", "witten-bell", "mle", "katz", "stupid-backoff"):
+        status = main(
+            ["train", "--corpus", "short.txt", "--model", name, "--order", "9", "-o", "m.lm"]
+        )
+        assert status == 0, capsys.readouterr().err
+        assert main(["score", "m.lm", "a b"]) == 0
+
+
+def test_bytes_that_are_no_text(fail: Fail, earlier: Path, models: Path) -> None:
+    Path("latin.txt").write_bytes("caf\xe9 noir\n".encode("latin-1") * 10)
+    line = fail(1, "train", "--corpus", "latin.txt", "-o", earlier)
+    assert "offset 3" in line
+    assert "--encoding latin-1" in line
+    assert main(["train", "--corpus", "latin.txt", "--encoding", "latin-1", "-o", "m.lm"]) == 0
+    assert "offset 3" in fail(1, "score", models / "mkn.lm", "--file", "latin.txt")
+    assert "offset 3" in fail(1, "evaluate", models / "mkn.lm", "--corpus", "latin.txt")
+
+
+def test_nul_characters_are_characters(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("nul.txt").write_bytes(b"a\0b \0 c\n" * 5)
+    for level in ("word", "char", "byte", "whitespace"):
+        assert main(["train", "--corpus", "nul.txt", "--level", level, "-o", "n.lm"]) == 0
+        assert main(["score", "n.lm", "--file", "nul.txt"]) == 0
+        assert main(["explain", "n.lm", "a\0b"]) == 0
+        assert "\0" not in capsys.readouterr().out
+
+
+def test_a_long_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for level, text in (("word", "word " * 400_000), ("char", "abcde" * 400_000)):
+        Path("long.txt").write_text(text)
+        assert main(["train", "--corpus", "long.txt", "--level", level, "-o", "long.lm"]) == 0
+        assert main(["score", "long.lm", "--file", "long.txt"]) == 0
+        printed = capsys.readouterr().out.splitlines()
+        tokens = 400_001 if level == "word" else 2_000_000
+        assert printed[-1].split("\t")[1] == str(tokens)
+
+
+# Files -----------------------------------------------------------------------------------------
+
+
+def test_missing_files_and_folders(fail: Fail, models: Path, tmp_path: Path) -> None:
+    model = models / "mkn.lm"
+    (tmp_path / "folder").mkdir()
+    assert "folder" in fail(1, "train", "--corpus", "folder", "-o", "x.lm")
+    assert "folder" in fail(1, "train", "--corpus", "text.txt", "-o", "folder")
+    assert "no folder" in fail(1, "train", "--corpus", "text.txt", "-o", "nowhere/x.lm")
+    assert "directory" in fail(1, "score", "folder", "the")
+    assert "missing.lm" in fail(1, "score", "missing.lm", "the")
+    assert "missing.lm" in fail(1, "info", "missing.lm")
+    assert "no file missing.txt" in fail(1, "score", model, "--file", "missing.txt")
+    assert "folder" in fail(1, "score", model, "--file", "folder")
+    assert "folder" in fail(1, "corpora", "--get", "wonderland.txt", "--output", "folder")
+    fail(2, "evaluate", model, "--corpus", "missing.txt")
+
+
+@pytest.mark.parametrize("family", ["unigram", "mkn", "full-context"])
+def test_truncated_and_foreign_model_files(fail: Fail, models: Path, family: str) -> None:
+    data = (models / f"{family}.lm").read_bytes()
+    header = 8 + int.from_bytes(data[:8], "little")
+    for content in (
+        b"",
+        b"short",
+        data[:100],
+        data[: len(data) // 2],
+        data[:-1],
+        b"\xff" * 8 + data[8:],  # a header of 2**64 - 1 bytes
+        (1 << 40).to_bytes(8, "little") + data[8:],
+        data[:8] + b"x" * (header - 8) + data[header:],
+        data[:8] + b"[" * (header - 8) + data[header:],
+        (2).to_bytes(8, "little") + b"[]" + data[header:],
+        (2).to_bytes(8, "little") + b"{}" + data[header:],
+        TEXT.encode(),
+        os.urandom(4096),
+    ):
+        Path("bad.lm").write_bytes(content)
+        for command in ("info", "score", "explain"):
+            arguments = [] if command == "info" else ["the cat"]
+            assert "bad.lm" in fail(1, command, "bad.lm", *arguments)
+
+
+def uses(path: Path) -> list[int]:
+    """Exit statuses of commands that between them use all of a model."""
+    return [
+        main(["score", str(path), "the cat sat", "on the log"]),
+        main(["evaluate", str(path), "--corpus", "text.txt"]),
+        main(["sample", str(path), "the", "--max-tokens", "20"]),
+        main(["explain", str(path), "the dog sat on"]),
+        main(["info", str(path)]),
+    ]
+
+
+@pytest.mark.parametrize("family", ["unigram", "mkn", "full-context"])
+def test_hostile_metadata(models: Path, family: str, capsys: pytest.CaptureFixture[str]) -> None:
+    metadata, arrays = open_arrays(models / f"{family}.lm")
+    config = json.loads(metadata["config"])
+    changed: list[dict[str, str]] = [
+        {"format": "other"},
+        {"format_version": "99"},
+        {"kind": "../../etc/passwd"},
+        {"kind": ""},
+        {"tokenizer": "{}"},
+        {"tokenizer": '{"level": "word", "pattern": "("}'},
+        {"tokenizer": '{"level": "word", "nonsense": 1}'},
+        {"tokenizer": "[" * 100_000},
+        {"config": "not json"},
+        {"config": "[]"},
+        {"config": "null"},
+        {"config": "{}"} if config else {"config": "3"},
+    ]
+    for key in config:
+        for value in (None, -1, 10**12, "x", [], {"a": 1}):
+            changed.append({"config": json.dumps({**config, key: value})})
+    for change in changed:
+        save_arrays("bad.lm", arrays, {**metadata, **change})
+        statuses = uses(Path("bad.lm"))
+        printed = capsys.readouterr().err
+        assert set(statuses) <= {0, 1, 2}
+        assert "Traceback" not in printed
+        if "config" not in change or change["config"] in ("not json", "[]", "null", "3"):
+            assert statuses == [1] * 5 or "tokenizer" in change
+
+
+@pytest.mark.parametrize("family", ["unigram", "mkn", "full-context"])
+def test_hostile_arrays(models: Path, family: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Arrays missing, of other shapes and types, and full of nonsense: never a crash."""
+    metadata, arrays = open_arrays(models / f"{family}.lm")
+    rng = np.random.default_rng(0)
+    for name, array in arrays.items():
+        noise = np.frombuffer(rng.bytes(array.nbytes), array.dtype).reshape(array.shape)
+        for change in (
+            None,
+            array[:0],
+            array[:-1],
+            np.concatenate([array, array]),
+            array.reshape(1, -1),
+            array.astype(np.float64) if array.dtype.kind in "iu" else np.zeros(array.shape, "i4"),
+            np.zeros(array.shape, np.uint8),
+            np.full_like(array, 100),
+            noise,
+            *([np.full_like(array, -1)] if array.dtype.kind == "i" else []),
+            *([np.full_like(array, np.nan)] if array.dtype.kind == "f" else []),
+        ):
+            bad = {**arrays, name: change} if change is not None else dict(arrays)
+            if change is None:
+                del bad[name]
+            save_arrays("bad.lm", bad, metadata)
+            statuses = uses(Path("bad.lm"))
+            assert set(statuses) <= {0, 1, 2}
+            assert "Traceback" not in capsys.readouterr().err
+
+
+# The world -------------------------------------------------------------------------------------
+
+
+def test_a_full_disk(fail: Fail, earlier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    line = fail(1, "train", "--corpus", "text.txt", "-o", earlier)
+    assert "No space left" in line
+    fail(1, "corpora", "--get", "wonderland.txt", "--output", earlier)
+
+
+def test_no_memory(fail: Fail, earlier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def greedy(*_: Any) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("langmodels.cli.train.load_training", greedy)
+    assert "memory" in fail(1, "train", "--corpus", "text.txt", "-o", earlier)
+
+
+def test_an_unforeseen_error_is_a_line_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    monkeypatch.setattr("langmodels.cli.train.load_training", broken)
+    assert main(["train", "--corpus", "text.txt", "-o", "x.lm"]) == 1
+    assert "nobody thought of this" in capsys.readouterr().err
+    monkeypatch.setenv("LANGMODELS_TRACEBACK", "1")
+    with pytest.raises(RuntimeError):
+        main(["train", "--corpus", "text.txt", "-o", "x.lm"])
+
+
+def start(*arguments: Any, **options: Any) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "langmodels", *map(str, arguments)]
+    package = str(Path(__file__).resolve().parents[1])
+    environment = {**os.environ, "PYTHONPATH": package}
+    return subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, **options)
+
+
+posix = pytest.mark.skipif(os.name != "posix", reason="signals and devices of POSIX")
+
+
+@posix
+def test_control_c(earlier: Path) -> None:
+    with start("train", "--corpus", "-", "-o", earlier, stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stderr is not None
+        # More than a pipe holds: once it is written, the command is reading.
+        process.stdin.write(b"a line of text\n" * 100_000)
+        process.stdin.flush()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(30) == INTERRUPTED
+        assert process.stderr.read() == b"langmodels: error: interrupted.\n"
+
+
+@posix
+def test_a_reader_that_goes_away(models: Path) -> None:
+    Path("long.txt").write_text("the cat sat\n" * 50_000)
+    arguments = ("score", models / "mkn.lm", "--file", "long.txt")
+    with start(*arguments, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(30) == BROKEN_PIPE
+        assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_standard_output_on_a_full_disk(models: Path) -> None:
+    with (
+        Path("/dev/full").open("wb") as full,
+        start("score", models / "mkn.lm", "the cat", stdout=full) as process,
+    ):
+        assert process.stderr is not None
+        assert process.wait(30) == 1
+        line = process.stderr.read().decode()
+    assert line.startswith("langmodels: error: ")
+    assert line.count("\n") == 1
+    assert "No space left" in line

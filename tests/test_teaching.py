@@ -1,0 +1,104 @@
+"""Explanations as data."""
+
+import math
+
+import pytest
+
+from langmodels.corpus import Corpus
+from langmodels.errors import UsageError
+from langmodels.fullcontext import FullContextModel
+from langmodels.ngram import NGramModel
+from langmodels.teaching import chain_rule, predict_next
+from langmodels.tokenization import make_tokenizer
+from langmodels.unigram import UnigramModel
+
+TEXT = "a rose is a rose\na rose is red\nthe rose is a flower\n"
+
+
+def corpus(level: str = "word") -> Corpus:
+    return Corpus.from_text(TEXT, make_tokenizer(level))
+
+
+def test_chain_rule_of_relative_frequencies() -> None:
+    model = NGramModel(order=2, smoothing="mle").fit(corpus())
+    chain = chain_rule(model, "a rose is red", "bigram")
+    # Counts in the text: <s> a 2 of 3; a rose 3 of 4... each bigram over its first word.
+    expected = [2 / 3, 3 / 4, 3 / 4, 1 / 3, 1 / 1]
+    assert [step.prob for step in chain.steps] == pytest.approx(expected)
+    assert math.exp(chain.log_prob) == pytest.approx(math.prod(expected))
+    assert [step.used for step in chain.steps] == [("<s>",), ("a",), ("rose",), ("is",), ("red",)]
+    assert chain.perplexity == pytest.approx(math.prod(expected) ** (-1 / 5))
+    assert chain.tokens == ("a", "rose", "is", "red", "</s>")
+    running = [math.prod(expected[: i + 1]) for i in range(5)]
+    assert [math.exp(step.running) for step in chain.steps] == pytest.approx(running)
+
+
+def test_the_context_that_each_model_uses() -> None:
+    text = corpus()
+    unigram = chain_rule(UnigramModel().fit(text), "a rose is red")
+    assert {step.used for step in unigram.steps} == {()}
+    trigram = chain_rule(NGramModel(order=3).fit(text), "a rose is red")
+    assert trigram.steps[1].used == ("<s>", "a")
+    assert trigram.steps[3].used == ("rose", "is")
+    # Never seen as a context: the model falls back to what it has seen.
+    unseen = chain_rule(NGramModel(order=3).fit(text), "red tulip a rose")
+    assert unseen.steps[2].used == ()
+    assert unseen.steps[3].used == ("a",)
+    whole = chain_rule(FullContextModel().fit(text), "a rose is red")
+    assert whole.steps[3].used == ("<s>", "a", "rose", "is")
+
+
+def test_every_step_is_the_model_s_own_probability() -> None:
+    for level in ("word", "char"):
+        model = NGramModel(order=3).fit(corpus(level))
+        chain = chain_rule(model, "the rose")
+        for step in chain.steps:
+            assert step.prob == pytest.approx(model.prob(step.token, list(step.context)), rel=1e-5)
+        assert chain.log_prob == pytest.approx(model.score("the rose"))
+        assert chain.separator == (" " if level == "word" else "")
+        assert len(chain.steps) == (3 if level == "word" else 8)
+
+
+def test_records_are_plain_data() -> None:
+    chain = chain_rule(NGramModel(order=2).fit(corpus()), "a tulip", "bigram")
+    records = chain.records()
+    assert records["model"] == "bigram"
+    assert [s["known"] for s in records["steps"]] == [True, False, True]
+    assert records["steps"][1]["running"] == pytest.approx(
+        records["steps"][0]["log_prob"] + records["steps"][1]["log_prob"]
+    )
+
+
+def test_predictions() -> None:
+    model = NGramModel(order=2, smoothing="mle").fit(corpus())
+    found = predict_next(model, "a", k=2)
+    assert [(c.rank, c.token) for c in found.candidates] == [(1, "rose"), (2, "flower")]
+    assert [c.prob for c in found.candidates] == pytest.approx([3 / 4, 1 / 4])
+    entropy = -(0.75 * math.log2(0.75) + 0.25 * math.log2(0.25))
+    assert found.entropy == pytest.approx(entropy)
+    assert found.used == ("a",)
+    assert found.asked is None
+
+
+def test_the_rank_of_a_token_that_is_asked_for() -> None:
+    model = UnigramModel().fit(corpus())
+    found = predict_next(model, "tulip a", k=1, token="flower")
+    assert found.asked is not None
+    assert found.asked.prob == pytest.approx(model.prob("flower"))
+    ranked = [token for token, _ in model.predict(k=100)]
+    assert model.prob(ranked[found.asked.rank - 1]) == pytest.approx(found.asked.prob)
+    assert found.unknown == ("tulip",)
+    assert found.used == ()
+
+
+def test_bad_requests() -> None:
+    model = UnigramModel().fit(corpus())
+    for call in (
+        lambda: chain_rule(model, ""),
+        lambda: chain_rule(model, " \n"),
+        lambda: predict_next(model, k=0),
+        lambda: predict_next(model, token="a rose"),
+        lambda: predict_next(model, token="<s>"),
+    ):
+        with pytest.raises(UsageError):
+            call()
