@@ -14,6 +14,7 @@ from langmodels.ngram.counting import BOS, IntArray, NGramCounts
 from langmodels.ngram.discounts import modified_discounts, single_discount
 from langmodels.ngram.smoothing import Smoothing, context_sums, log, predicted_counts, spread
 from langmodels.ngram.tables import NGramTables
+from langmodels.ngram.trie import select
 
 FloatArray = NDArray[np.float64]
 
@@ -22,8 +23,12 @@ class Interpolated(Smoothing):
     """p(w | h) = share(hw) + gamma(h) p(w | h'), from the uniform distribution 1 / V upwards.
 
     A method says what part of the probability each n-gram keeps for itself; gamma(h) is what all
-    the n-grams of a context leave. After a context without successors gamma is 1.
+    the n-grams of a context leave. After a context without successors gamma is 1. N-grams that
+    occur less often than `min_counts` asks are left out: gamma then has their shares too, as in
+    KenLM.
     """
+
+    can_cut = True
 
     @abstractmethod
     def shares(self, counts: NGramCounts, order: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -37,13 +42,21 @@ class Interpolated(Smoothing):
         log_prob, backoff = [log(p)], []
         for k in range(2, counts.order + 1):
             share, gamma = self.shares(counts, k)
+            if self.min_count(k) > 1:
+                rare = counts.counts[k - 1] < self.min_count(k)
+                gamma = gamma + context_sums(counts, k, np.where(rare, share, 0.0))
+                share = np.where(rare, 0.0, share).astype(np.float32)
             p = p[counts.suffixes[k - 1]]
             p *= spread(counts, k, gamma.astype(np.float32))
             p += share
             del share
             log_prob.append(log(p))
             backoff.append(log(gamma))
-        return NGramTables(counts.words, counts.child_start, log_prob, backoff)
+        tables = NGramTables(counts.words, counts.child_start, log_prob, backoff)
+        if max(self.min_counts, default=1) == 1:
+            return tables
+        keep = [c >= self.min_count(k) for k, c in enumerate(counts.counts, start=1)]
+        return select(tables, keep)
 
 
 class WittenBell(Interpolated):

@@ -1,7 +1,7 @@
 """The n-gram model: the context is the last N-1 words, as nodes of a trie."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -28,6 +28,9 @@ class NGramModel(LanguageModel[State]):
     Args:
         order: N.
         smoothing: how counts become probabilities, a name in `SMOOTHINGS` or a `Smoothing`.
+        min_counts: how often n-grams must occur to be stored, by order, the last number for all
+            higher orders: (1, 1, 2) leaves out what occurs once among trigrams and up. The first is
+            1: rare words are the vocabulary's business. Only for smoothing by interpolation.
         options: what the smoothing method takes, such as `alpha` for `"lidstone"`.
 
     The state is a tuple of node ids: it can be compared, hashed and kept.
@@ -36,7 +39,11 @@ class NGramModel(LanguageModel[State]):
     kind = "ngram"
 
     def __init__(
-        self, order: int = 5, smoothing: str | Smoothing = "modified_kneser_ney", **options: Any
+        self,
+        order: int = 5,
+        smoothing: str | Smoothing = "modified_kneser_ney",
+        min_counts: Sequence[int] = (),
+        **options: Any,
     ) -> None:
         if not 1 <= order <= MAX_ORDER:
             raise UsageError(
@@ -47,6 +54,8 @@ class NGramModel(LanguageModel[State]):
             smoothing = make_smoothing(smoothing, **options)
         elif options:
             raise TypeError("options go into the smoothing object that is given")
+        if min_counts:
+            smoothing.min_counts = _checked(min_counts, smoothing)
         self.smoothing = smoothing
         self.is_distribution = smoothing.is_distribution  # type: ignore[misc]
         self.fitted: dict[str, list[list[float]]] = {}
@@ -194,6 +203,7 @@ class NGramModel(LanguageModel[State]):
             "order": self.order,
             "smoothing": self.smoothing.name,
             "options": self.smoothing.options(),
+            "min_counts": list(self.smoothing.min_counts),
             "fitted": self.fitted,
             "is_distribution": self.is_distribution,
             "unseen_backoff": self.tables.unseen_backoff,
@@ -212,7 +222,24 @@ class NGramModel(LanguageModel[State]):
     ) -> Self:
         tables = NGramTables.from_arrays(arrays, config["order"], config["unseen_backoff"])
         smoothing = make_smoothing(config["smoothing"], **config["options"])
+        smoothing.min_counts = tuple(config["min_counts"])
         model = cls.from_tables(tables, vocabulary, tokenizer, smoothing=smoothing)
         model.fitted = config["fitted"]
         model.is_distribution = config["is_distribution"]  # type: ignore[misc]
         return model
+
+
+def _checked(min_counts: Sequence[int], smoothing: Smoothing) -> tuple[int, ...]:
+    """Count cut-offs that make sense with a smoothing method, or UsageError."""
+    limits = tuple(int(n) for n in min_counts)
+    if limits[0] != 1 or list(limits) != sorted(limits):
+        raise UsageError(
+            "Minimum counts begin with 1, for single words, and never fall from order to order: "
+            f"1, 1, 2 for example, not {', '.join(map(str, limits))}."
+        )
+    if not smoothing.can_cut:
+        raise UsageError(
+            f"{smoothing.name} has no place for n-grams left out by count; use a method that "
+            "interpolates, such as modified_kneser_ney."
+        )
+    return limits

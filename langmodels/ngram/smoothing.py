@@ -9,6 +9,7 @@ of smoothing techniques for language modeling" (1998).
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,6 +27,10 @@ class Smoothing(ABC):
     is_distribution: ClassVar[bool] = True
     uses_held_out: ClassVar[bool] = False
     """Whether `tune` sets something from text that was not counted."""
+    can_cut: ClassVar[bool] = False
+    """Whether `estimate` heeds `min_counts`."""
+    min_counts: Sequence[int] = ()
+    """How often k-grams must occur to be stored, by order; the last holds for all higher orders."""
 
     def options(self) -> dict[str, Any]:
         """Constructor arguments, as JSON can hold them."""
@@ -37,6 +42,10 @@ class Smoothing(ABC):
     @abstractmethod
     def estimate(self, counts: NGramCounts) -> NGramTables:
         """The tables of a model with these counts."""
+
+    def min_count(self, order: int) -> int:
+        """How often k-grams must occur to be stored."""
+        return self.min_counts[min(order, len(self.min_counts)) - 1] if self.min_counts else 1
 
     def fitted(self) -> dict[str, list[list[float]]]:
         """What was estimated beside the tables (discounts, weights): by name, a list an order."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError
-from langmodels.ngram.tables import Float32Array, IntArray, NGramTables
+from langmodels.ngram.tables import Float32Array, FloatArray, IntArray, NGramTables
 
 
 def tables_from_ngrams(
@@ -179,6 +179,38 @@ def suffixes_of(tables: NGramTables) -> list[IntArray]:
         found[known] = tables.find(k - 1, context[known], tables.words[k - 1][known])
         result.append(found)
     return result
+
+
+def child_sums(tables: NGramTables, order: int, values: FloatArray) -> FloatArray:
+    """Sum over the k-grams that extend each (k-1)-gram: (n_k,) to (n_{k-1},); k > 1."""
+    starts = tables.child_start[order - 2]
+    sums = np.zeros(len(starts) - 1)
+    occupied = np.flatnonzero(starts[1:] > starts[:-1])
+    if len(occupied):
+        sums[occupied] = np.add.reduceat(values, starts[occupied])
+    return sums
+
+
+def select(tables: NGramTables, keep: Sequence[NDArray[np.bool_]]) -> NGramTables:
+    """The tables with some of the n-grams only; probabilities and weights as they are.
+
+    `keep`: by order, (n_k,). All unigrams stay; an n-gram whose context goes must go too.
+    """
+    words, log_prob = [tables.words[0]], [tables.log_prob[0]]
+    backoff: list[Float32Array] = []
+    child_start: list[IntArray] = []
+    context: NDArray[np.bool_] = np.ones(tables.vocabulary_size, np.bool_)
+    for k in range(2, tables.order + 1):
+        kept = keep[k - 1]
+        kept_before = np.zeros(len(kept) + 1, np.int32)
+        np.cumsum(kept, out=kept_before[1:])
+        starts = kept_before[tables.child_start[k - 2]]
+        child_start.append(np.append(starts[:-1][context], starts[-1]).astype(np.int32))
+        backoff.append(tables.backoff[k - 2][context])
+        words.append(tables.words[k - 1][kept])
+        log_prob.append(tables.log_prob[k - 1][kept])
+        context = kept
+    return NGramTables(words, child_start, log_prob, backoff)
 
 
 def ngram_words(tables: NGramTables, order: int, nodes: slice) -> IntArray:
