@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 
 from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
-from langmodels.mixture import em_weights, restore_part
+from langmodels.mixture import restore_part
 from langmodels.model import FloatArray, LanguageModel
 from langmodels.tokenization import Tokenizer
 from langmodels.vocabulary import Vocabulary
+from langmodels.weights import em_weights
 
 DECAYS = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 """What is tried on the validation text where no decay is given."""

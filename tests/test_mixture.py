@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
-from langmodels.mixture import MixtureModel, em_weights, log_mean
+from langmodels.mixture import MixtureModel
 from langmodels.model import LanguageModel, pack, unpack
 from langmodels.tokenization import make_tokenizer
 from langmodels.vocabulary import Vocabulary
+from langmodels.weights import em_weights, log_mean
 
 
 class ToyModel(LanguageModel[int]):

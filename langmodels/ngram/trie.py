@@ -38,7 +38,7 @@ def tables_from_ngrams(
     for k in range(2, order + 1):
         parents = trie.find(sorted_rows[k - 1][:, :-1])
         words.append(np.ascontiguousarray(sorted_rows[k - 1][:, -1]))
-        child_start.append(_starts(parents, trie.size(k - 1)))
+        child_start.append(starts_of(parents, trie.size(k - 1)))
         trie.append(parents, words[-1])
     probabilities, backoffs = [log_prob[0]], list(backoff[:1])
     for k in range(2, order + 1):
@@ -147,8 +147,8 @@ def _first_of_each(rows: IntArray) -> NDArray[np.bool_]:
     return first
 
 
-def _starts(parents: NDArray[Any], n_parents: int) -> IntArray:
-    """child_start of nodes with these parents, which rise."""
+def starts_of(parents: NDArray[Any], n_parents: int) -> IntArray:
+    """child_start of n-grams with these parents, (M,) in rising order."""
     starts = np.zeros(n_parents + 1, np.int32)
     np.cumsum(np.bincount(parents, minlength=n_parents), out=starts[1:])
     return starts
@@ -170,15 +170,20 @@ def suffixes_of(tables: NGramTables) -> list[IntArray]:
     """
     result: list[IntArray] = [np.empty(0, np.int32)]
     for k in range(2, tables.order + 1):
-        if k == 2:
-            result.append(tables.words[1])
-            continue
-        context = result[-1][parents_of(tables, k)]
-        found = np.full(len(context), -1, np.int32)
-        known = np.flatnonzero(context >= 0)
-        found[known] = tables.find(k - 1, context[known], tables.words[k - 1][known])
-        result.append(found)
+        result.append(next_suffixes(tables, k, result[-1]))
     return result
+
+
+def next_suffixes(tables: NGramTables, order: int, before: IntArray) -> IntArray:
+    """The suffixes of an order from those of the order below; see `suffixes_of`."""
+    words = tables.words[order - 1]
+    if order == 2:
+        return words
+    context = before[parents_of(tables, order)]
+    found = np.full(len(context), -1, np.int32)
+    known = np.flatnonzero(context >= 0)
+    found[known] = tables.find(order - 1, context[known], words[known])
+    return found
 
 
 def child_sums(tables: NGramTables, order: int, values: FloatArray) -> FloatArray:

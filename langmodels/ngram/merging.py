@@ -1,0 +1,224 @@
+"""Several n-gram models made into one, and a large model adapted to a small text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.corpus import Corpus
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.ngram.model import NGramModel
+from langmodels.ngram.pruning import normalizing_backoff
+from langmodels.ngram.tables import FloatArray, IntArray, NGramTables
+from langmodels.ngram.trie import next_suffixes, parents_of, starts_of
+from langmodels.vocabulary import Vocabulary
+from langmodels.weights import check_weights, em_weights, log_mean
+
+
+def merge(
+    models: Sequence[NGramModel],
+    weights: Sequence[float] | None = None,
+    *,
+    validation: Corpus | None = None,
+) -> NGramModel:
+    """One back-off model in place of a linear interpolation of several.
+
+    It stores the n-grams of all of them, each with its interpolated probability, and backs off for
+    the rest with weights that make every distribution sum to one; Stolcke 2002, "SRILM - an
+    extensible language modeling toolkit", section 3.1. The vocabulary is the union: a model gives
+    words that it does not know zero probability (their mass stays with its `<unk>`).
+
+    `weights`, one a model, are scaled to sum to one; None is equal weights, or with a `validation`
+    text (in any vocabulary) those that EM finds for it.
+
+    Raises UsageError for models that cannot be merged (stupid backoff; sequences with ends and
+    without), and impossible weights.
+    """
+    if not models:
+        raise UsageError("There is nothing to merge: give at least one model.")
+    for model in models:
+        if not isinstance(model, NGramModel) or model.tables.unseen_backoff:
+            raise UsageError("Only n-gram models of probabilities can be merged.")
+        if model.vocabulary.ends != models[0].vocabulary.ends:
+            raise UsageError("Models of lines and models of streams cannot be merged.")
+    vocabulary = union_vocabulary([m.vocabulary for m in models])
+    if weights is not None:
+        shares = check_weights(weights, len(models))
+    elif validation is not None:
+        text = in_vocabulary(validation, vocabulary)
+        shares = em_weights(np.stack([score_in(model, text) for model in models]))
+    else:
+        shares = check_weights(None, len(models))
+    tables = merge_tables(
+        [m.tables for m in models],
+        [vocabulary_map(m.vocabulary, vocabulary) for m in models],
+        len(vocabulary),
+        shares,
+    )
+    merged = NGramModel.from_tables(tables, vocabulary, models[0].tokenizer, smoothing="given")
+    merged.fitted = {"weights": [shares.tolist()]}
+    return merged
+
+
+def adapt(
+    model: NGramModel,
+    corpus: Corpus,
+    validation: Corpus | None = None,
+    *,
+    smoothing: str = "modified_kneser_ney",
+) -> NGramModel:
+    """A large model adapted to a small text: merged with a model of that text.
+
+    `corpus` has a vocabulary of its own, whose new words the result knows. The weight is found by
+    EM on `validation`, or on the last tenth of the corpus, which is then not in the small model
+    while the weight is looked for, but is in the end.
+    """
+    small = NGramModel(model.order, smoothing)
+    if validation is None:
+        part = corpus.head(corpus.n_tokens * 9 // 10)
+        validation = _after(corpus, part)
+        if validation is None:
+            raise LangmodelsError(
+                "The text is too small to adapt to: it cannot be divided into a part to learn "
+                "from and a part to find the weight on."
+            )
+        found = merge([model, NGramModel(model.order, smoothing).fit(part)], validation=validation)
+        return merge([model, small.fit(corpus)], found.fitted["weights"][0])
+    return merge([model, small.fit(corpus)], validation=validation)
+
+
+def _after(corpus: Corpus, head: Corpus) -> Corpus | None:
+    """The sequences of a corpus that come after a head of it; None where there are none."""
+    start = len(head.ids)
+    if start >= len(corpus.ids):
+        return None
+    ids, offsets = corpus.ids[start:], corpus.offsets[corpus.offsets >= start] - start
+    if not corpus.vocabulary.ends and ids[0] != Vocabulary.bos_id:
+        ids = np.insert(ids, 0, Vocabulary.bos_id)
+        offsets = np.append(0, offsets + 1)
+    return replace(corpus, ids=ids, offsets=offsets, text=None)
+
+
+# Vocabularies --------------------------------------------------------------------------------
+
+
+def union_vocabulary(vocabularies: Sequence[Vocabulary]) -> Vocabulary:
+    """All tokens, those of the first vocabulary first and with the ids that they have there."""
+    if all(v == vocabularies[0] for v in vocabularies[1:]):
+        return vocabularies[0]
+    tokens = (t for v in vocabularies for t in v.tokens[v.n_special :])
+    return Vocabulary(tokens, ends=vocabularies[0].ends)
+
+
+def vocabulary_map(inner: Vocabulary, outer: Vocabulary) -> IntArray:
+    """The id in `outer` of each token of `inner`, (len(inner),); 0 where it is not there."""
+    ids = outer.encode(inner.tokens)
+    ids[: inner.n_special] = np.arange(inner.n_special)
+    return ids
+
+
+def in_vocabulary(corpus: Corpus, vocabulary: Vocabulary) -> Corpus:
+    """A corpus in another vocabulary; tokens that it lacks become `<unk>`."""
+    if corpus.vocabulary.ends != vocabulary.ends:
+        raise UsageError("The text has line ends and the model has not, or the other way round.")
+    ids = vocabulary_map(corpus.vocabulary, vocabulary)[corpus.ids]
+    return replace(corpus, ids=ids, vocabulary=vocabulary)
+
+
+def score_in(model: NGramModel, corpus: Corpus) -> FloatArray:
+    """Log p of every target, nats: zero probability for those that only the corpus's vocabulary
+    knows.
+    """
+    inner = in_vocabulary(corpus, model.vocabulary)
+    scores = model.score_corpus(inner)
+    scores[(inner.targets == Vocabulary.unk_id) & (corpus.targets != Vocabulary.unk_id)] = -np.inf
+    return scores
+
+
+# Tables --------------------------------------------------------------------------------------
+
+
+@dataclass
+class _Part:
+    """One of the models while it is merged, order by order."""
+
+    tables: NGramTables
+    new_ids: NDArray[np.int64]
+    """(n_k,) the merged node of each of the model's k-grams."""
+    nodes: IntArray
+    """(merged n_k,) the model's k-gram at each merged node; -1 where it has none."""
+    log_p: FloatArray
+    """(merged n_k,) log p that the model gives the last word of each merged k-gram."""
+
+
+def merge_tables(
+    tables: Sequence[NGramTables],
+    word_maps: Sequence[IntArray],
+    vocabulary_size: int,
+    weights: FloatArray,
+) -> NGramTables:
+    """Interpolated tables over the union of the n-grams; see `merge`.
+
+    `word_maps`: for each model, the id in the merged vocabulary of each of its words.
+    """
+    parts = []
+    for table, words in zip(tables, word_maps, strict=True):
+        log_p = np.full(vocabulary_size, -np.inf)
+        log_p[words] = table.log_prob[0]
+        nodes = np.full(vocabulary_size, -1, np.int32)
+        nodes[words] = np.arange(len(words))
+        parts.append(_Part(table, words.astype(np.int64), nodes, log_p))
+    merged = NGramTables(
+        [np.arange(vocabulary_size, dtype=np.int32)],
+        [],
+        [_mixed(parts, weights)],
+        [],
+    )
+    suffix = np.empty(0, np.int32)
+    for k in range(2, max(t.order for t in tables) + 1):
+        keys = _union_keys(parts, word_maps, k, vocabulary_size)
+        parents = keys // vocabulary_size
+        merged.words.append((keys % vocabulary_size).astype(np.int32))
+        merged.child_start.append(starts_of(parents, merged.sizes[k - 2]))
+        suffix = next_suffixes(merged, k, suffix)
+        for part in parts:
+            _extend(part, k, parents, suffix, len(keys))
+        merged.log_prob.append(_mixed(parts, weights))
+        merged.backoff.append(normalizing_backoff(merged, k, suffix).astype(np.float32))
+    return merged
+
+
+def _mixed(parts: Sequence[_Part], weights: FloatArray) -> NDArray[np.float32]:
+    return log_mean([part.log_p for part in parts], weights).astype(np.float32)
+
+
+def _union_keys(
+    parts: Sequence[_Part], word_maps: Sequence[IntArray], order: int, vocabulary_size: int
+) -> NDArray[np.int64]:
+    """Merged parent * V + word of the n-grams of an order, sorted; leaves each part's `new_ids`."""
+    keys: list[NDArray[np.int64]] = []
+    for part, words in zip(parts, word_maps, strict=True):
+        if order > part.tables.order:
+            keys.append(np.empty(0, np.int64))
+            continue
+        parents = part.new_ids[parents_of(part.tables, order)]
+        keys.append(parents * vocabulary_size + words[part.tables.words[order - 1]])
+    union = np.unique(np.concatenate(keys))
+    for part, own in zip(parts, keys, strict=True):
+        part.new_ids = np.searchsorted(union, own)
+    return union
+
+
+def _extend(part: _Part, order: int, parents: NDArray[Any], suffix: IntArray, size: int) -> None:
+    """Bring a part's `nodes` and `log_p` from one order to the next."""
+    context = part.nodes[parents]
+    log_p = part.log_p[suffix]
+    if order <= part.tables.order:
+        weights = np.append(part.tables.backoff[order - 2], np.float32(0))
+        log_p = log_p + weights[context]  # the last weight is that of -1
+        log_p[part.new_ids] = part.tables.log_prob[order - 1]
+    part.nodes = np.full(size, -1, np.int32)
+    part.nodes[part.new_ids] = np.arange(len(part.new_ids))
+    part.log_p = log_p
