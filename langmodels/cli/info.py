@@ -10,6 +10,7 @@ from langmodels.cli.options import add_json_option
 from langmodels.cli.output import (
     facts_table,
     format_bytes,
+    join_settings,
     make_table,
     print_json,
     settings_line,
@@ -55,8 +56,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     rows = {
         "file": f"{args.model} ({format_bytes(report['bytes'])})",
         "model": f"{report['class']} ({report['kind']})",
-        "settings": settings_line(report["config"]),
-        "tokens": settings_line(report["tokenizer"]),
+        "settings": settings_line(model),
+        "tokens": join_settings(report["tokenizer"]),
         "vocabulary": f"{len(vocabulary):,}: {' '.join(map(visible, frequent))} ...",
         "context": "the whole history" if reach is None else f"the last {reach} tokens",
         "parameters": f"{report['parameters']:,}",

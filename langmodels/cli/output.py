@@ -1,5 +1,6 @@
 """What the commands print with: JSON, tables, numbers as people read them."""
 
+import inspect
 import json
 import math
 import sys
@@ -11,10 +12,15 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from langmodels.model import LanguageModel
+
 UNITS: dict[str, float] = {"log10": math.log(10), "bits": math.log(2), "nats": 1.0}
 """Units of log probabilities: how many nats one of each is."""
 
 UNIT_LABELS = {"log10": "log10 p", "bits": "log2 p", "nats": "ln p"}
+
+LONGEST = 40
+"""Characters of a token that a table shows."""
 
 
 def jsonable(value: Any) -> Any:
@@ -120,28 +126,36 @@ def format_seconds(seconds: float) -> str:
 
 
 def visible(token: str) -> str:
-    """A token as it can be shown in a table: white space and control characters made visible.
+    """A token as a table can show it: shortened, white space and control characters visible.
 
     >>> visible(" "), visible("x"), visible(chr(10))
     ('␣', 'x', '↵')
     """
+    if len(token) > LONGEST:
+        token = f"{token[: LONGEST - 1]}…"
     named = {" ": "␣", "\n": "↵", "\t": "⇥"}
     if token in named:
         return named[token]
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in token)
 
 
-def settings_line(config: Mapping[str, Any]) -> str:
-    """A model's settings in one line, nested ones without their prefix, lists left out.
+def settings_line(model: LanguageModel[Any]) -> str:
+    """The hyper-parameters of a model, those that its constructor takes, in one line."""
+    arguments = inspect.signature(type(model)).parameters
+    return join_settings({k: v for k, v in model._config().items() if k in arguments})
 
-    >>> settings_line({"order": 2, "options": {"alpha": 0.5}, "fitted": [[0.1, 0.2]]})
+
+def join_settings(settings: Mapping[str, Any]) -> str:
+    """Names and values in one line, nested ones without their prefix, what is not set left out.
+
+    >>> join_settings({"order": 2, "options": {"alpha": 0.5}, "validation": None})
     'order 2, alpha 0.5'
     """
     parts = []
-    for name, value in config.items():
+    for name, value in settings.items():
         if isinstance(value, Mapping):
-            parts.append(settings_line(value))
-        elif value is not None and not isinstance(value, list | tuple):
+            parts.append(join_settings(value))
+        elif value is not None:
             parts.append(f"{name.replace('_', ' ')} {value}")
     return ", ".join(part for part in parts if part)
 

@@ -73,7 +73,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         print_json(report)
         return None
     rows = {
-        "settings": settings_line(report["config"]),
+        "settings": settings_line(model),
         "text": f"{source.name}: {train.n_tokens:,} tokens, {train.n_types:,} types"
         + (f", {train.n_oov:,} rare ones read as <unk>" if train.n_oov else ""),
         "vocabulary": f"{len(model.vocabulary):,} tokens ({model.tokenizer.level} level)",
