@@ -112,10 +112,14 @@ class Corpus:
 
         Without a `vocabulary` one is made: the tokens seen at least `min_count` times, of these the
         `max_size` most frequent. With one, tokens that it lacks become `<unk>`. Blank lines are not
-        sequences. The words `<s>` and `</s>` in a text count as `<unk>`.
+        sequences. The words `<s>` and `</s>` in a text count as `<unk>`. A tokenizer that learns is
+        fitted to the text where the vocabulary is; the corpus has the fitted one.
 
         Raises LangmodelsError where the text has no tokens.
         """
+        if vocabulary is None and tokenizer.learns:
+            text = text if isinstance(text, str) else "".join(text)
+            tokenizer = tokenizer.fit(text)
         pieces = _Pieces([text] if isinstance(text, str) else text, tokenizer, keep_text)
         if vocabulary is None:
             ids, vocabulary = _index(pieces, tokenizer, min_count, max_size)

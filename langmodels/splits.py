@@ -43,7 +43,9 @@ class Splits:
     ) -> "Splits":
         """Clean a text, divide it (see `split_text`), and encode the parts."""
         whole = "".join(clean([text] if isinstance(text, str) else text, cleaning))
-        parts = split_text(whole, fractions=fractions, by=by, ends=tokenizer.ends, seed=seed)
+        parts = split_text(
+            whole, fractions=fractions, by=by, at_breaks=tokenizer.at_breaks, seed=seed
+        )
         percent = " / ".join(f"{100 * f:g} %" for f in fractions)
         return cls.from_parts(
             parts,
@@ -79,7 +81,7 @@ class Splits:
         validation, test = (
             Corpus.from_text(
                 text,
-                tokenizer,
+                train.tokenizer,
                 vocabulary=train.vocabulary,
                 name=f"{name} ({part} part)",
                 keep_text=True,
@@ -94,13 +96,13 @@ def split_text(
     *,
     fractions: Fractions = DEFAULT_FRACTIONS,
     by: str = "contiguous",
-    ends: bool = False,
+    at_breaks: bool = False,
     seed: int = 0,
 ) -> tuple[str, str, str]:
     """Divide a text into training, validation and test parts of these fractions.
 
     `contiguous`: three stretches in order, so that nothing in a later part was seen in an earlier
-    one; cut to the character, or, with `ends`, at the nearest line break (space where there is only
+    one; cut to the character, or, `at_breaks`, at the nearest line break (space where there is only
     one line). `lines`: whole lines drawn at random by the seed, kept in order; identical lines go
     to the same part, so that none is both trained and tested on.
 
@@ -110,7 +112,10 @@ def split_text(
         raise UsageError(f"There is no split {by!r}; choose one of {', '.join(WAYS)}.")
     if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
         raise UsageError("The parts of a split must be positive fractions that sum to 1.")
-    parts = _by_lines(text, fractions, seed) if by == "lines" else _stretches(text, fractions, ends)
+    if by == "lines":
+        parts = _by_lines(text, fractions, seed)
+    else:
+        parts = _stretches(text, fractions, at_breaks)
     for part, label in zip(parts, ("training", "validation", "test"), strict=True):
         if not part.strip():
             raise LangmodelsError(
@@ -120,11 +125,11 @@ def split_text(
     return parts
 
 
-def _stretches(text: str, fractions: Fractions, ends: bool) -> tuple[str, str, str]:
+def _stretches(text: str, fractions: Fractions, at_breaks: bool) -> tuple[str, str, str]:
     # The test part is measured first: it is the one whose size people compare.
     third = int(len(text) * (1 - fractions[2]) + 1e-6)
     second = int(len(text) * fractions[0] + 1e-6)
-    if ends:
+    if at_breaks:
         second, third = _near_break(text, second), _near_break(text, third)
     return text[:second], text[second:third], text[third:]
 

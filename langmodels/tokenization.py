@@ -17,12 +17,13 @@ class Tokenizer(ABC):
 
     `level` names it; `ends` says whether every line is a sequence with an end (words) or the whole
     text one endless stream (characters, bytes, symbols); `reversible` whether `detokenize` gives
-    back the very text.
+    back the very text; `learns` whether there is something to `fit` on the training text.
     """
 
     level: ClassVar[str]
-    ends: ClassVar[bool] = False
+    ends: bool = False
     reversible: ClassVar[bool] = False
+    learns: ClassVar[bool] = False
     line_end: ClassVar[str] = "\n"
 
     @abstractmethod
@@ -40,6 +41,15 @@ class Tokenizer(ABC):
     def safe_cut(self, text: str) -> int:
         """How much of the beginning of `text` has the same tokens whatever text comes after it."""
         return len(text)
+
+    @property
+    def at_breaks(self) -> bool:
+        """Whether a text is to be divided at white space, since a cut elsewhere breaks a token."""
+        return self.ends
+
+    def fit(self, text: str) -> "Tokenizer":
+        """What this tokenizer becomes once it has seen the training text; itself by default."""
+        return self
 
     def config(self) -> dict[str, Any]:
         """Constructor arguments, for storage."""
@@ -164,39 +174,57 @@ class WhitespaceTokenizer(_LineTokenizer):
 
 
 class SymbolTokenizer(Tokenizer):
-    """A stream of symbols: what white space separates, or every `width` characters between it.
+    """Symbols: what white space separates, or every `width` characters of what it separates.
 
     `width=0` reads events ("login click click logout"), `width=1` nucleotides or residues, and
-    `width=k` non-overlapping k-mers, white space (line breaks) left out.
+    `width=k` non-overlapping k-mers. The text is one stream, and line breaks mean nothing; with
+    `lines` every line is a sequence with an end, as the records of a FASTA file are, and its last
+    k-mer may be shorter.
     """
 
     level = "symbols"
 
-    def __init__(self, width: int = 0) -> None:
+    def __init__(self, width: int = 0, lines: bool = False) -> None:
         if width < 0:
             raise UsageError(f"The width of a symbol must be 0 or more characters, not {width}.")
+        if lines and width == 0:
+            raise UsageError("Lines of symbols between white space are read by level whitespace.")
         self.width = width
+        self.ends = self.lines = lines
 
     def tokenize(self, text: str) -> Sequence[str]:
         if self.width == 0:
             return text.split()
-        text = "".join(text.split())
+        return self._kmers("".join(text.split()))
+
+    def tokenize_lines(self, text: str) -> Sequence[str]:
+        if not self.lines:
+            return self.tokenize(text)
+        return self._kmers("\n".join("".join(line.split()) for line in text.split("\n")))
+
+    def _kmers(self, text: str) -> Sequence[str]:
         if self.width == 1:
             return text
-        return [text[i : i + self.width] for i in range(0, len(text), self.width)]
+        tokens: list[str] = regex.findall(f"[^\n]{{1,{self.width}}}|\n", text)
+        return tokens
+
+    @property
+    def at_breaks(self) -> bool:
+        return self.lines or self.width == 0
 
     def safe_cut(self, text: str) -> int:
         if self.width == 1:
             return len(text)
         if self.width > 1:
-            return 0  # symbols run on over line breaks; only the end of the text is sure
+            # Without lines, symbols run on over line breaks; only the end of the text is sure.
+            return text.rfind("\n") + 1 if self.lines else 0
         return max(text.rfind("\n"), text.rfind(" "), text.rfind("\t")) + 1
 
     def detokenize(self, tokens: Iterable[str]) -> str:
         return ("" if self.width else " ").join(tokens)
 
     def config(self) -> dict[str, Any]:
-        return {"width": self.width}
+        return {"width": self.width, "lines": self.lines}
 
 
 TOKENIZERS: dict[str, type[Tokenizer]] = {

@@ -99,8 +99,30 @@ def test_symbols() -> None:
     assert make_tokenizer("symbols").tokenize("in out\nin") == ["in", "out", "in"]
     assert list(make_tokenizer("symbols", width=1).tokenize("AC\nGT")) == list("ACGT")
     assert make_tokenizer("symbols", width=3).tokenize("ACG\nTAC G") == ["ACG", "TAC", "G"]
-    with pytest.raises(UsageError):
-        make_tokenizer("symbols", width=-1)
+    for options in ({"width": -1}, {"lines": True}):
+        with pytest.raises(UsageError):
+            make_tokenizer("symbols", **options)
+
+
+@given(CHUNKS, st.integers(1, 3))
+def test_symbols_in_lines_are_sequences(chunks: list[str], width: int) -> None:
+    tokenizer = make_tokenizer("symbols", width=width, lines=True)
+    chunks = [chunk.replace("<", "") for chunk in chunks]  # no "<s>", which would be <unk>
+    lines = ["".join(line.split()) for line in "".join(chunks).split("\n")]
+    if not any(lines):
+        return
+    corpus = Corpus.from_text(chunks, tokenizer)
+    found = [corpus.vocabulary.decode(ids) for ids in corpus.sequences()]
+    assert ["".join(tokens) for tokens in found] == [line for line in lines if line]
+    assert all(len(t) == width for tokens in found for t in tokens[:-1])
+    assert corpus.vocabulary.ends
+
+
+def test_symbols_between_spaces_are_not_cut_in_two() -> None:
+    text = " ".join(["login", "logout"] * 50)
+    splits = Splits.from_text(text, make_tokenizer("symbols"))
+    assert splits.test.n_oov == splits.validation.n_oov == 0
+    assert splits.train.vocabulary.tokens[2:] == ["login", "logout"]
 
 
 def test_words_close_up_into_text() -> None:
@@ -133,7 +155,7 @@ def test_unknown_words_and_literal_specials() -> None:
     assert other.n_oov == 2
 
 
-@pytest.mark.parametrize("level", TOKENIZERS)
+@pytest.mark.parametrize("level", [t for t in TOKENIZERS if not TOKENIZERS[t].learns])
 @given(chunks=CHUNKS)
 def test_reading_in_pieces_changes_nothing(level: str, chunks: list[str]) -> None:
     tokenizer = make_tokenizer(level)
@@ -204,11 +226,11 @@ def test_contiguous_parts_are_the_text() -> None:
 
 def test_contiguous_parts_of_lines_break_between_lines() -> None:
     text = "".join(f"line number {i}\n" for i in range(100))
-    parts = split_text(text, ends=True)
+    parts = split_text(text, at_breaks=True)
     assert "".join(parts) == text
     assert all(p.endswith("\n") for p in parts)
     one_line = "word " * 100
-    assert all(p.endswith(" ") for p in split_text(one_line, ends=True))
+    assert all(p.endswith(" ") for p in split_text(one_line, at_breaks=True))
 
 
 def test_drawn_lines_do_not_leak() -> None:

@@ -124,7 +124,7 @@ def _read(args: argparse.Namespace, model: LanguageModel[Any]) -> Corpus:
             "".join(text),
             fractions=args.fractions or DEFAULT_FRACTIONS,
             by=args.split or WAYS[0],
-            ends=model.tokenizer.ends,
+            at_breaks=model.tokenizer.at_breaks,
             seed=args.seed,
         )
         text = iter([parts[PARTS.index(args.part) - 1]])

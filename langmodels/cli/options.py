@@ -125,7 +125,7 @@ def cleaning_of(args: argparse.Namespace, tokenizer: Tokenizer) -> str:
 def tokenizer_of(args: argparse.Namespace, source: Source) -> Tokenizer:
     """The tokenizer that --level and its options ask for. Raises UsageError where they clash."""
     level = args.level or source.level or DEFAULT_LEVEL
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = dict(source.options) if level == source.level else {}
     if args.lower and level == "word":
         options["lower"] = True
     for option, where in (("pattern", "word"), ("width", "symbols")):
@@ -194,7 +194,7 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
     if args.validation:
         validation = Corpus.from_text(
             clean(text_of(args, args.validation).open(), cleaning),
-            tokenizer,
+            train.tokenizer,
             vocabulary=train.vocabulary,
             name=args.validation,
         )

@@ -7,9 +7,10 @@ package, a generator (`synthetic:markov?order=2`), `python-docs`, or a book of P
 
 import difflib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from langmodels.datasets import files, gutenberg, python_docs, synthetic
 from langmodels.datasets.synthetic import Generator
@@ -28,11 +29,11 @@ _FIRST_PARENT = Path(__file__).resolve().parents[1]
 class Source:
     """A text that can be opened, and what is known about it before a model has seen it.
 
-    `level` is the tokenization that the source was made for, where there is one. `entropy_bits` is
-    the entropy rate in bits per character, every newline counted as a character, where it is
-    known: no model can do better on average. With `entropy_is_bound` it is only a lower bound of
-    the rate. `entropy_note` says in a clause what the figure is. `generator` is the true model of a
-    synthetic source.
+    `level` is the tokenization that the source was made for, where there is one, and `options` are
+    those of its tokenizer. `entropy_bits` is the entropy rate in bits per character, every newline
+    counted as a character, where it is known: no model can do better on average. With
+    `entropy_is_bound` it is only a lower bound of the rate. `entropy_note` says in a clause what
+    the figure is. `generator` is the true model of a synthetic source.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Source:
     entropy_is_bound: bool = False
     entropy_note: str = ""
     generator: Generator | None = field(default=None, repr=False, compare=False)
+    options: Mapping[str, Any] = field(default_factory=dict, compare=False)
 
     def open(self) -> Iterator[str]:
         """Yield the text in pieces of bounded size, which may end anywhere.
