@@ -2,8 +2,11 @@
 
 from langmodels.ngram.counting import NGramCounts, count_ngrams
 from langmodels.ngram.discounts import SmoothingWarning
+from langmodels.ngram.merging import adapt, merge
 from langmodels.ngram.methods import SMOOTHINGS, make_smoothing
 from langmodels.ngram.model import NGramModel
+from langmodels.ngram.pruning import prune
+from langmodels.ngram.quantization import QuantizedNGramModel, quantize
 from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import NGramTables
 
@@ -12,8 +15,13 @@ __all__ = [
     "NGramCounts",
     "NGramModel",
     "NGramTables",
+    "QuantizedNGramModel",
     "Smoothing",
     "SmoothingWarning",
+    "adapt",
     "count_ngrams",
     "make_smoothing",
+    "merge",
+    "prune",
+    "quantize",
 ]

@@ -1,0 +1,114 @@
+"""N-gram models in smaller files: probabilities in eight bits each."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.errors import UsageError
+from langmodels.ngram.model import NGramModel
+from langmodels.ngram.pruning import normalizing_backoff
+from langmodels.ngram.tables import Float32Array, NGramTables
+from langmodels.ngram.trie import child_sums, next_suffixes
+from langmodels.tokenization import Tokenizer
+from langmodels.vocabulary import Vocabulary
+
+LEVELS = 256
+_ROUNDS = 10
+_LOWEST = np.float32(-99 * np.log(10))
+
+
+class QuantizedNGramModel(NGramModel):
+    """An n-gram model that `quantize` made: in its file each probability is one byte.
+
+    The bytes are turned into numbers when the file is opened; all else is as in any n-gram model.
+    """
+
+    kind = "ngram-quantized"
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        arrays = super()._arrays()
+        for k in range(2, self.tables.order + 1):
+            name = f"ngram.{k}.log_prob"
+            levels = np.unique(arrays[name])
+            arrays[f"{name}.levels"] = levels
+            arrays[name] = np.searchsorted(levels, arrays[name]).astype(np.uint8)
+        return arrays
+
+    @classmethod
+    def _restore(
+        cls,
+        config: dict[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        vocabulary: Vocabulary,
+        tokenizer: Tokenizer,
+    ) -> Self:
+        whole = dict(arrays)
+        for k in range(2, config["order"] + 1):
+            name = f"ngram.{k}.log_prob"
+            whole[name] = arrays[f"{name}.levels"][arrays[name]]
+        return super()._restore(config, whole, vocabulary, tokenizer)
+
+
+def quantize(model: NGramModel) -> QuantizedNGramModel:
+    """The model with 256 different probabilities for each order above the unigrams.
+
+    Log probabilities become the nearest of 256 levels with about the least squared error (Lloyd
+    1982, "Least Squares Quantization in PCM", method I). Where that would leave a context too
+    little to back off with, those after it are rounded down instead. The back-off weights are not
+    rounded but computed anew, so that distributions sum to one as before.
+
+    Raises UsageError for a model whose scores are not probabilities.
+    """
+    if not model.is_distribution or model.tables.unseen_backoff:
+        raise UsageError("Only a model of probabilities can be quantized; stupid backoff is none.")
+    tables = model.tables
+    log_prob, backoff = [tables.log_prob[0]], list(tables.backoff)
+    rounded = NGramTables(tables.words, tables.child_start, log_prob, backoff)
+    suffixes = np.empty(0, np.int32)
+    for k in range(2, tables.order + 1):
+        log_prob.append(_round(tables, k))
+        suffixes = next_suffixes(tables, k, suffixes)
+        backoff[k - 2] = normalizing_backoff(rounded, k, suffixes).astype(np.float32)
+    result = QuantizedNGramModel.from_tables(
+        rounded, model.vocabulary, model.tokenizer, smoothing=model.smoothing
+    )
+    result.fitted = model.fitted
+    return result
+
+
+def _round(tables: NGramTables, order: int) -> Float32Array:
+    """The probabilities of an order on 256 levels, no context's children using up everything."""
+    exact = tables.log_prob[order - 1]
+    levels = _levels(exact)
+    above = np.minimum(np.searchsorted(levels, exact), len(levels) - 1)
+    below = np.maximum(np.searchsorted(levels, exact, side="right") - 1, 0)
+    nearest = np.where(exact - levels[below] <= levels[above] - exact, below, above)
+    left = 1 - child_sums(tables, order, np.exp(exact.astype(np.float64)))
+    used = child_sums(tables, order, np.exp(levels.astype(np.float64))[nearest])
+    crowded = used > 1 - left / 2
+    chosen = np.where(np.repeat(crowded, np.diff(tables.child_start[order - 2])), below, nearest)
+    rounded: Float32Array = levels[chosen]
+    return rounded
+
+
+def _levels(values: Float32Array) -> Float32Array:
+    """At most 256 different values that stand for all, rising; the first is the smallest of all."""
+    ordered = np.sort(np.maximum(values, _LOWEST))
+    different = np.unique(ordered)
+    if len(different) <= LEVELS:
+        return different
+    # Half of the levels follow the values and half cover their range, then all settle in the middle
+    # of what is nearest to them. The first is for rounding down.
+    at = np.linspace(0, len(ordered) - 1, LEVELS // 2).astype(np.int64)
+    even = np.linspace(ordered[0], ordered[-1], LEVELS - LEVELS // 2)
+    levels = np.sort(np.concatenate([ordered[at].astype(np.float64), even]))
+    sums = np.append(0.0, np.cumsum(ordered, dtype=np.float64))
+    for _ in range(_ROUNDS):
+        inner = np.searchsorted(ordered, (levels[1:] + levels[:-1]) / 2)
+        edges = np.concatenate([[0], inner, [len(ordered)]])
+        n = np.diff(edges)
+        levels = np.where(n > 0, np.diff(sums[edges]) / np.maximum(n, 1), levels)
+        levels[0] = ordered[0]
+    return np.unique(levels.astype(np.float32))
