@@ -108,11 +108,11 @@ class Recurrent(Layer):
         weight, bias = self._scaled["input"], self._scaled["bias"]
         if x.dtype.kind in "iu":
             # A linear map of a looked-up row is a row of the mapped table.
-            table = (weight if embedding is None else embedding @ weight) + bias
+            table = weight if embedding is None else embedding @ weight
             np.take(table, x, axis=0, out=z, mode="clip")
         else:
             np.matmul(rows(x), weight, out=rows(z))
-            z += bias
+        z += bias
 
     def _series(self, name: str, steps: int, batch: int) -> tuple[Array, Array]:
         """The states before and after every step; views of one array unless some are forgotten."""
@@ -243,7 +243,8 @@ class LSTM(Recurrent):
     """Long short-term memory (Hochreiter and Schmidhuber 1997).
 
     With a forget gate (Gers, Schmidhuber and Cummins 2000): i, f, o = sigmoid(x W + h U + b) and
-    g = tanh(x W + h U + b), each with columns of its own, in the order i, f, g, o; c_t = f c_{t-1} + i g, h_t = o tanh(c_t). The forget gate's bias begins at 1.
+    g = tanh(x W + h U + b), each with columns of its own, in the order i, f, g, o;
+    c_t = f c_{t-1} + i g, h_t = o tanh(c_t). The forget gate's bias begins at 1.
     """
 
     gates = 4
@@ -328,8 +329,8 @@ class GRU(Recurrent):
     """Gated recurrent unit (Cho et al. 2014), with the reset gate after the matrix product.
 
     r, u = sigmoid(x W + h U + b), n = tanh(x W_n + b_n + r (h U_n + b')),
-    h_t = (1 - u) n + u h_{t-1}. This variant (the one of cuDNN and PyTorch) needs one product a step and a second bias b',
-    `hidden_bias`; Cho et al. have n = tanh(x W_n + (r h) U_n + b_n).
+    h_t = (1 - u) n + u h_{t-1}. This variant (the one of cuDNN and PyTorch) needs one product a
+    step and a second bias b', `hidden_bias`; Cho et al. have n = tanh(x W_n + (r h) U_n + b_n).
     """
 
     gates = 3

@@ -37,18 +37,24 @@ class OutputLayer(Layer):
 class Softmax(OutputLayer):
     """p(w | h) proportional to exp(h . v_w + b_w): `weight` (V, H), `bias` (V,).
 
-    Token ids in `excluded` have probability zero.
+    Token ids in `excluded` have probability zero. Where it is `tied`, the weight is another
+    layer's: whoever builds the network puts that into `values` and `gradients`.
     """
 
-    def __init__(self, inputs: int, vocabulary: int, excluded: tuple[int, ...] = ()) -> None:
+    def __init__(
+        self, inputs: int, vocabulary: int, excluded: tuple[int, ...] = (), *, tied: bool = False
+    ) -> None:
         super().__init__()
-        self.shapes = {"weight": (vocabulary, inputs), "bias": (vocabulary,)}
+        self.shapes = {"bias": (vocabulary,)}
+        if not tied:
+            self.shapes["weight"] = (vocabulary, inputs)
         self.excluded = list(excluded)
 
     def initialise(self, rng: Generator) -> None:
-        """Uniform within 1/sqrt(H), bias zero."""
-        bound = self.shapes["weight"][1] ** -0.5
-        self.values["weight"][...] = rng.uniform(-bound, bound, self.shapes["weight"])
+        """Weights uniform within 1/sqrt(H), bias zero."""
+        if "weight" in self.shapes:
+            bound = self.shapes["weight"][1] ** -0.5
+            self.values["weight"][...] = rng.uniform(-bound, bound, self.shapes["weight"])
 
     def _logits(self, h: Array) -> Array:
         logits = self.space.array("logits", (len(h), len(self.values["bias"])), h.dtype)

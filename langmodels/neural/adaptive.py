@@ -1,0 +1,114 @@
+"""The class-factored softmax for large vocabularies."""
+
+from itertools import pairwise
+
+import numpy as np
+
+from langmodels.errors import UsageError
+from langmodels.neural.layers import Generator
+from langmodels.neural.losses import FloatArray, OutputLayer, Softmax
+from langmodels.neural.parameters import Array
+from langmodels.vocabulary import Vocabulary
+
+_NARROWING = 4  # each class is read off a vector this many times narrower than the one before it
+
+
+def check_cutoffs(cutoffs: tuple[int, ...], vocabulary: int) -> None:
+    """Raise UsageError unless the cutoffs rise, from above the special tokens to the vocabulary."""
+    bounds = [Vocabulary.bos_id, *cutoffs, vocabulary]
+    if any(a >= b for a, b in pairwise(bounds)):
+        raise UsageError(f"Cutoffs must rise, between 1 and the vocabulary's size of {vocabulary}.")
+
+
+class AdaptiveSoftmax(OutputLayer):
+    """p(w) = p(class of w) p(w | class), with frequent words in the first class as themselves.
+
+    Token ids are in order of frequency, as a vocabulary's are. Ids below the first cutoff form the
+    head, together with one entry for each class; class k holds the ids from cutoff k to the next,
+    and is read off a projection of the hidden vector that is the narrower the rarer its words are
+    (Goodman 2001; Grave et al. 2017, section 4). Each factor is normalised, so the product is: the
+    sum over the vocabulary is exactly one, at a fraction of the arithmetic.
+    """
+
+    def __init__(
+        self, inputs: int, vocabulary: int, cutoffs: tuple[int, ...], *, excluded: int
+    ) -> None:
+        super().__init__()
+        bounds = [*cutoffs, vocabulary]
+        check_cutoffs(cutoffs, vocabulary)
+        self.bounds = bounds
+        self.head = Softmax(inputs, cutoffs[0] + len(cutoffs), (excluded,))
+        self.widths = [max(1, inputs // _NARROWING ** (k + 1)) for k in range(len(cutoffs))]
+        self.tails = [
+            Softmax(width, stop - start)
+            for width, start, stop in zip(self.widths, bounds, bounds[1:], strict=False)
+        ]
+        self.shapes = {f"head.{name}": shape for name, shape in self.head.shapes.items()}
+        for k, (tail, width) in enumerate(zip(self.tails, self.widths, strict=True)):
+            self.shapes[f"projection.{k}"] = (inputs, width)
+            self.shapes |= {f"tail.{k}.{name}": shape for name, shape in tail.shapes.items()}
+
+    def bind(self, values: dict[str, Array], gradients: dict[str, Array]) -> None:
+        """See `Layer`."""
+        super().bind(values, gradients)
+        layers = {"head": self.head} | {f"tail.{k}": tail for k, tail in enumerate(self.tails)}
+        for prefix, layer in layers.items():
+            names = list(layer.shapes)
+            layer.bind(
+                {n: values[f"{prefix}.{n}"] for n in names},
+                {n: gradients[f"{prefix}.{n}"] for n in names},
+            )
+
+    def initialise(self, rng: Generator) -> None:
+        """Uniform within 1/sqrt(inputs) everywhere, biases zero."""
+        for layer in (self.head, *self.tails):
+            layer.initialise(rng)
+        for k in range(len(self.tails)):
+            projection = self.values[f"projection.{k}"]
+            bound = len(projection) ** -0.5
+            projection[...] = rng.uniform(-bound, bound, projection.shape)
+
+    def _in_head(self, targets: Array) -> Array:
+        """Targets as entries of the head: themselves, or the entry of their class."""
+        group = np.searchsorted(self.bounds[:-1], targets, side="right")
+        return np.where(group == 0, targets, self.bounds[0] + group - 1)
+
+    def _members(self, targets: Array, k: int) -> Array:
+        start, stop = self.bounds[k], self.bounds[k + 1]
+        return np.flatnonzero((targets >= start) & (targets < stop))
+
+    def loss(self, h: Array, targets: Array, scale: float) -> tuple[float, Array]:
+        """See `OutputLayer`."""
+        total, dh = self.head.loss(h, self._in_head(targets), scale)
+        for k, tail in enumerate(self.tails):
+            members = self._members(targets, k)
+            projection, gradient = self.values[f"projection.{k}"], self.gradients[f"projection.{k}"]
+            if not len(members):
+                for array in (gradient, *tail.gradients.values()):
+                    array.fill(0)
+                continue
+            part = h[members]
+            loss, d_narrow = tail.loss(part @ projection, targets[members] - self.bounds[k], scale)
+            total += loss
+            np.matmul(part.T, d_narrow, out=gradient)
+            dh[members] += d_narrow @ projection.T
+        return total, dh
+
+    def log_prob(self, h: Array, targets: Array) -> FloatArray:
+        """See `OutputLayer`."""
+        result = self.head.log_prob(h, self._in_head(targets))
+        for k, tail in enumerate(self.tails):
+            members = self._members(targets, k)
+            if len(members):
+                narrow = h[members] @ self.values[f"projection.{k}"]
+                result[members] += tail.log_prob(narrow, targets[members] - self.bounds[k])
+        return result
+
+    def log_distribution(self, h: Array) -> FloatArray:
+        """See `OutputLayer`."""
+        head = self.head.log_distribution(h)
+        pieces = [head[:, : self.bounds[0]]]
+        for k, tail in enumerate(self.tails):
+            within = tail.log_distribution(h @ self.values[f"projection.{k}"])
+            pieces.append(head[:, self.bounds[0] + k, None] + within)
+        return np.concatenate(pieces, axis=1)

@@ -1,0 +1,160 @@
+"""Cutting a corpus into batches: one stream in parallel pieces, or independent windows."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.corpus import Corpus
+from langmodels.vocabulary import IntArray, Vocabulary
+
+B_co = TypeVar("B_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """T steps of B sequences.
+
+    `inputs` (T, B) token ids; `targets` (K, B): what follows after each of the last K steps, K = T
+    unless only the end of a window predicts. `keep` (T, B) is 0 where a sequence begins and the
+    state is to be forgotten first; None where no sequence does. `fresh`: the state before the
+    first step is zero; otherwise it is the one after the chunk before.
+    """
+
+    inputs: IntArray
+    targets: IntArray
+    keep: NDArray[np.bool_] | None
+    fresh: bool
+
+    @property
+    def n_targets(self) -> int:
+        """Predicted tokens."""
+        return self.targets.size
+
+    def part(self, columns: slice) -> "Chunk":
+        """Some of the sequences."""
+        keep = None if self.keep is None else self.keep[:, columns]
+        return Chunk(
+            np.ascontiguousarray(self.inputs[:, columns]),
+            np.ascontiguousarray(self.targets[:, columns]),
+            None if keep is None or keep.all() else keep,
+            self.fresh,
+        )
+
+
+class Batches(Protocol[B_co]):
+    """What a trainer takes its data from."""
+
+    n_shards: int
+    """Into how many parts, one a thread, each batch is cut."""
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+
+    def epoch(self, number: int) -> Iterator[Sequence[B_co]]:
+        """The batches of an epoch, each as a list of shards; the same ones for the same number."""
+
+
+class StreamBatches:
+    """A corpus as one stream, cut into `batch_size` pieces that are read side by side.
+
+    Chunk after chunk of `steps` tokens follows on from the one before (truncated
+    back-propagation through time with the state carried over). A new sequence begins from a zero
+    state. Each epoch begins at another place, so that the cuts fall differently; up to
+    `batch_size` - 1 tokens are left out of it.
+    """
+
+    def __init__(
+        self, corpus: Corpus, batch_size: int, steps: int, *, n_shards: int = 1, seed: int = 0
+    ) -> None:
+        first = np.zeros(len(corpus.ids), np.bool_)
+        first[corpus.offsets[:-1][np.diff(corpus.offsets) > 0]] = True
+        last = np.append(first[1:], True)
+        self._inputs = corpus.ids[~last]
+        self._targets = corpus.ids[~first]
+        self._batch = max(1, min(batch_size, len(self._inputs)))
+        self._length = len(self._inputs) // self._batch
+        self._steps = min(steps, self._length)
+        self._seed = seed
+        self.n_shards = min(n_shards, self._batch)
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return -(-self._length // self._steps)
+
+    def epoch(self, number: int) -> Iterator[Sequence[Chunk]]:
+        """The chunks of an epoch, cut by columns into shards."""
+        offset = np.random.default_rng([self._seed, number]).integers(len(self._inputs))
+        inputs, targets = (self._pieces(a, int(offset)) for a in (self._inputs, self._targets))
+        keep = inputs != Vocabulary.bos_id
+        columns = list(cuts(self._batch, self.n_shards))
+        for begin in range(0, self._length, self._steps):
+            rows = slice(begin, min(begin + self._steps, self._length))
+            chunk = Chunk(inputs[rows], targets[rows], keep[rows], begin == 0)
+            yield [chunk.part(c) for c in columns]
+
+    def _pieces(self, ids: IntArray, offset: int) -> IntArray:
+        """(length, batch), time-major."""
+        rolled = np.roll(ids, -offset)[: self._batch * self._length]
+        return np.ascontiguousarray(rolled.reshape(self._batch, self._length).T)
+
+
+class WindowBatches:
+    """Independent windows in random order: the `length` tokens before a target, and the target.
+
+    At the beginning of a sequence windows are filled up with `<s>` on the left.
+    """
+
+    def __init__(
+        self, corpus: Corpus, batch_size: int, length: int, *, n_shards: int = 1, seed: int = 0
+    ) -> None:
+        self._windows = Windows(corpus, length)
+        self._batch = batch_size
+        self._seed = seed
+        self.n_shards = max(1, min(n_shards, batch_size, len(self._windows)))
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return -(-len(self._windows) // self._batch)
+
+    def epoch(self, number: int) -> Iterator[Sequence[Chunk]]:
+        """The windows of an epoch, cut by columns into shards."""
+        order = np.random.default_rng([self._seed, number]).permutation(len(self._windows))
+        for begin in range(0, len(order), self._batch):
+            index = order[begin : begin + self._batch]
+            yield [self._windows.chunk(index[c]) for c in cuts(len(index), self.n_shards)]
+
+
+class Windows:
+    """For each target of a corpus, the `length` tokens before it, `<s>` where there are fewer."""
+
+    def __init__(self, corpus: Corpus, length: int) -> None:
+        self._ids = corpus.ids
+        self._length = length
+        sizes = np.diff(corpus.offsets)
+        starts = np.repeat(corpus.offsets[:-1], sizes)
+        self._targets = np.flatnonzero(np.arange(len(self._ids)) != starts)
+        self._starts = starts[self._targets]
+
+    def __len__(self) -> int:
+        return len(self._targets)
+
+    def chunk(self, index: NDArray[Any]) -> Chunk:
+        """The windows of these targets, side by side."""
+        position = self._targets[index]
+        steps = np.arange(-self._length, 0)[:, None]
+        inputs = self._ids[np.maximum(position + steps, self._starts[index])]
+        return Chunk(inputs, self._ids[position][None], None, True)
+
+
+def cuts(size: int, n: int) -> Iterator[slice]:
+    """A range cut into n nearly equal parts; empty ones are left out."""
+    for k in range(n):
+        part = slice(size * k // n, size * (k + 1) // n)
+        if part.stop > part.start:
+            yield part

@@ -1,0 +1,207 @@
+"""Causal convolution over time, with memory of the steps before a chunk."""
+
+import numpy as np
+
+from langmodels.errors import UsageError
+from langmodels.neural.cells import State
+from langmodels.neural.layers import Generator, Layer, add_rows, rows, sum_rows
+from langmodels.neural.parameters import Array
+
+ACTIVATIONS = {"relu": 0.0, "tanh": -1.0}
+"""Non-linearities by name, with their lower bounds, which are neutral in a maximum."""
+
+
+class CausalConvolution(Layer):
+    """Filters over the last few steps, a non-linearity, and the maximum over past positions.
+
+    a_t = f(sum_k x_{t-k} W_k + b) with k from 0 to width - 1, for one or several widths with
+    `channels` filters each, side by side; y_t = max(a_t, .., a_{t-pooling+1}). Nothing later than t
+    has any influence; before the beginning of a sequence all inputs are zero and maxima skip it.
+
+    It has the interface of a recurrent layer, and indeed is one: its state is the last inputs (and,
+    where it pools, the last activations), newest first. Gradients end at the chunk's beginning.
+
+    Parameters: `weight.{width}` (width E, channels), newest step first, and `bias`.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        widths: tuple[int, ...],
+        channels: int,
+        *,
+        activation: str = "relu",
+        pooling: int = 1,
+    ) -> None:
+        super().__init__()
+        if not widths or min(widths) < 1 or channels < 1 or pooling < 1:
+            raise UsageError("Convolution widths, channels and pooling must be at least 1.")
+        if len(set(widths)) < len(widths):
+            raise UsageError(f"Convolution widths must differ from each other: {widths}.")
+        if activation not in ACTIVATIONS:
+            raise UsageError(
+                f"There is no activation {activation!r}; choose one of {', '.join(ACTIVATIONS)}."
+            )
+        self.inputs, self.widths, self.channels = inputs, widths, channels
+        self.activation, self.pooling = activation, pooling
+        self.outputs = channels * len(widths)
+        self.shapes = {f"weight.{w}": (w * inputs, channels) for w in widths}
+        self.shapes["bias"] = (self.outputs,)
+        self._reach = max(widths)
+        self._floor = ACTIVATIONS[activation]
+
+    @property
+    def n_states(self) -> int:
+        """How many arrays the state has."""
+        return int(self._reach > 1) + int(self.pooling > 1)
+
+    def initialise(self, rng: Generator) -> None:
+        """Uniform within 1/sqrt(width E); bias zero."""
+        for width in self.widths:
+            weight = self.values[f"weight.{width}"]
+            bound = len(weight) ** -0.5
+            weight[...] = rng.uniform(-bound, bound, weight.shape)
+
+    def zero_state(self, batch: int) -> State:
+        """Zero inputs (B, reach - 1, E), and activations (B, pooling - 1, outputs) at their floor;
+        each only where there are any.
+        """
+        dtype = self.values["bias"].dtype
+        state = []
+        if self._reach > 1:
+            state.append(np.zeros((batch, self._reach - 1, self.inputs), dtype))
+        if self.pooling > 1:
+            state.append(np.full((batch, self.pooling - 1, self.outputs), self._floor, dtype))
+        return tuple(state)
+
+    @property
+    def final_state(self) -> State:
+        """The state after the last step of the last `forward`, copied."""
+        state = []
+        if self._reach > 1:
+            state.append(self._columns[-1, :, :-1].copy())
+        if self.pooling > 1:
+            state.append(np.stack([self._lagged(k)[-1] for k in range(self.pooling - 1)], axis=1))
+        return tuple(state)
+
+    # Forward --------------------------------------------------------------------------------
+
+    def forward(
+        self,
+        x: Array,
+        state: State | None = None,
+        *,
+        keep: Array | None = None,
+        embedding: Array | None = None,
+    ) -> Array:
+        """(T, B, E), or token ids (T, B) for rows of `embedding`, to (T, B, outputs).
+
+        `state` and `keep` are as in `Recurrent.forward`.
+        """
+        steps, batch = x.shape[:2]
+        self._tokens, self._embedding = (x, embedding) if embedding is not None else (None, None)
+        if embedding is not None:
+            x = np.take(embedding, x, axis=0, mode="clip")
+        before = list(self.zero_state(batch) if state is None else state)
+        self._alive = None if keep is None else self._unbroken(keep, x.dtype)
+        self._columns = self.space.array(
+            "columns", (steps, batch, self._reach, self.inputs), x.dtype
+        )
+        past = before.pop(0) if self._reach > 1 else None
+        for k in range(self._reach):
+            self._shift(x, past, k, self._columns[:, :, k])
+            if self._alive is not None and k:
+                self._columns[:, :, k] *= self._alive[k]
+        a = self.space.array("a", (steps, batch, self.outputs), x.dtype)
+        columns, flat = rows(self._columns.reshape(steps, batch, -1)), rows(a)
+        for part, width in self._parts():
+            flat[:, part] = columns[:, : width * self.inputs] @ self.values[f"weight.{width}"]
+        a += self.values["bias"]
+        if self.activation == "relu":
+            np.maximum(a, 0, out=a)
+        else:
+            np.tanh(a, out=a)
+        self._a, self._past = a, before[0] if before else None
+        return self._pool() if self.pooling > 1 else a
+
+    def _parts(self) -> list[tuple[slice, int]]:
+        """The columns of the output that belong to each width."""
+        c = self.channels
+        return [(slice(k * c, (k + 1) * c), width) for k, width in enumerate(self.widths)]
+
+    def _unbroken(self, keep: Array, dtype: np.dtype[np.generic]) -> list[Array]:
+        """For each lag, 1 where no sequence begins between that many steps ago and now, (T, B, 1)."""
+        kept = keep[:, :, None].astype(dtype)
+        alive = [np.ones_like(kept)]
+        for k in range(1, max(self._reach, self.pooling)):
+            now = alive[-1].copy()
+            now[k - 1 :] *= kept[: max(0, len(kept) - k + 1)]
+            alive.append(now)
+        return alive
+
+    def _shift(self, x: Array, past: Array | None, k: int, out: Array) -> None:
+        """What stood k steps earlier: in x (T, B, n), or before it in `past` (B, K, n)."""
+        early = min(k, len(x))
+        for t in range(early):
+            assert past is not None
+            out[t] = past[:, k - t - 1]
+        out[early:] = x[: len(x) - early]
+
+    def _lagged(self, k: int) -> Array:
+        """Activations of k steps earlier, the floor where a sequence began since."""
+        out = np.empty_like(self._a)
+        self._shift(self._a, self._past, k, out)
+        if self._alive is not None and k:
+            out[...] = np.where(self._alive[k] > 0, out, self._floor)
+        return out
+
+    def _pool(self) -> Array:
+        best = self.space.array("best", self._a.shape, self._a.dtype)
+        best[...] = self._a
+        self._which = np.zeros(self._a.shape, np.int16)
+        for k in range(1, self.pooling):
+            earlier = self._lagged(k)
+            better = earlier > best
+            self._which[better] = k
+            np.copyto(best, earlier, where=better)
+        return best
+
+    # Backward -------------------------------------------------------------------------------
+
+    def backward(self, dy: Array, final: State | None = None) -> Array:
+        """Gradient with respect to the input, or to `embedding`; `final` is for the interface."""
+        dz = self._unpool(dy) if self.pooling > 1 else dy
+        if self.activation == "relu":
+            dz *= self._a > 0
+        else:
+            dz *= 1 - self._a * self._a
+        steps, batch = dz.shape[:2]
+        columns = rows(self._columns.reshape(steps, batch, -1))
+        d_columns = self.space.array("d columns", self._columns.shape, dz.dtype)
+        d_columns.fill(0)
+        flat, d_flat = rows(dz), rows(d_columns.reshape(steps, batch, -1))
+        for part, width in self._parts():
+            size = width * self.inputs
+            mine = np.ascontiguousarray(flat[:, part])
+            np.matmul(columns[:, :size].T, mine, out=self.gradients[f"weight.{width}"])
+            d_flat[:, :size] += mine @ self.values[f"weight.{width}"].T
+        sum_rows(flat, self.gradients["bias"])
+        dx = self.space.array("dx", (steps, batch, self.inputs), dz.dtype)
+        dx[...] = d_columns[:, :, 0]
+        for k in range(1, min(self._reach, steps)):
+            late = d_columns[k:, :, k]
+            dx[: steps - k] += late if self._alive is None else late * self._alive[k][k:]
+        if self._tokens is None or self._embedding is None:
+            return dx
+        table = self.space.array("dtable", self._embedding.shape, dz.dtype)
+        table.fill(0)
+        add_rows(table, self._tokens.ravel(), rows(dx), self.space)
+        return table
+
+    def _unpool(self, dy: Array) -> Array:
+        """The gradient goes to the step that was largest."""
+        da = self.space.array("da", dy.shape, dy.dtype)
+        da.fill(0)
+        for k in range(min(self.pooling, len(dy))):
+            da[: len(dy) - k] += np.where(self._which[k:] == k, dy[k:], 0)
+        return da

@@ -1,0 +1,94 @@
+"""The convolutional recurrent language model (CRNN): causal convolution, then recurrent layers."""
+
+from typing import Any, cast
+
+from langmodels.errors import UsageError
+from langmodels.neural.cells import CELLS, Recurrent
+from langmodels.neural.convolution import CausalConvolution
+from langmodels.neural.layers import Dropout, Layer
+from langmodels.neural.recurrent import RecurrentModel
+from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape
+
+
+class ConvolutionalRecurrentNetwork(RecurrentNetwork):
+    """A recurrent network whose first layer is a causal convolution over the embedded input.
+
+    That layer takes part in everything as one more recurrent layer: its state is the last inputs.
+    """
+
+    def __init__(
+        self,
+        shape: RecurrentShape,
+        dtype: str = "float32",
+        *,
+        widths: tuple[int, ...] = (3,),
+        channels: int = 128,
+        activation: str = "relu",
+        pooling: int = 1,
+    ) -> None:
+        self._convolution = (widths, channels, activation, pooling)
+        super().__init__(shape, dtype)
+
+    def _build(self) -> dict[str, Layer]:
+        layers = super()._build()
+        widths, channels, activation, pooling = self._convolution
+        self.convolution = CausalConvolution(
+            cast(int, self.shape.embedding), widths, channels, activation=activation, pooling=pooling
+        )
+        self.recurrent[0] = self._cell(self.convolution.outputs)
+        layers["recurrent.0"] = self.recurrent[0]
+        self.recurrent.insert(0, cast(Recurrent, self.convolution))
+        self.dropouts.insert(0, Dropout(0.0))
+        return {**layers, "convolution": self.convolution}
+
+
+class ConvolutionalRecurrentModel(RecurrentModel):
+    """p(x_{t+1}) from a recurrent network over causal convolutions of the embedded text (CRNN).
+
+    `widths`: of the filters, `channels` of each; each sees the current token and the width - 1
+    before it, and nothing later. `activation`: "relu" or "tanh". `pooling`: the recurrent layer sees
+    the maximum over so many past positions of each filter. `cell`: "rnn", "lstm" or "gru". Further
+    keywords: those of `RecurrentModel` and of `TrainingOptions`.
+    """
+
+    kind = "crnn"
+
+    def __init__(
+        self,
+        *,
+        widths: tuple[int, ...] = (1, 2, 3),
+        channels: int = 64,
+        activation: str = "relu",
+        pooling: int = 1,
+        cell: str = "lstm",
+        **options: Any,
+    ) -> None:
+        if cell not in CELLS:
+            raise UsageError(f"There is no cell {cell!r}; choose one of {', '.join(CELLS)}.")
+        if options.get("one_hot"):
+            raise UsageError("A convolution needs embedded input; leave one_hot out.")
+        self.widths, self.channels = (widths,) if isinstance(widths, int) else tuple(widths), channels
+        self.activation, self.pooling = activation, pooling
+        self.cell = cell  # type: ignore[misc]
+        CausalConvolution(1, self.widths, channels, activation=activation, pooling=pooling)
+        super().__init__(**options)
+
+    def _architecture(self) -> dict[str, Any]:
+        return {
+            **super()._architecture(),
+            "widths": list(self.widths),
+            "channels": self.channels,
+            "activation": self.activation,
+            "pooling": self.pooling,
+            "cell": self.cell,
+        }
+
+    def _make_network(self, vocabulary: int) -> ConvolutionalRecurrentNetwork:
+        return ConvolutionalRecurrentNetwork(
+            self._shape(vocabulary),
+            self.dtype,
+            widths=self.widths,
+            channels=self.channels,
+            activation=self.activation,
+            pooling=self.pooling,
+        )

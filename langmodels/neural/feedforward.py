@@ -1,0 +1,103 @@
+"""The feed-forward neural language model of Bengio et al. (2003)."""
+
+from typing import Any
+
+import numpy as np
+
+from langmodels.corpus import Corpus
+from langmodels.model import FloatArray
+from langmodels.neural.batches import Batches, Chunk, WindowBatches, Windows
+from langmodels.neural.feedforward_network import FeedForwardNetwork, FeedForwardShape
+from langmodels.neural.language_model import NeuralModel
+
+_WINDOWS_AT_ONCE = 4096
+
+
+class FeedForwardModel(NeuralModel[tuple[int, ...], FeedForwardNetwork]):
+    """p(w | last n-1 tokens) from their embeddings through one layer of tanh units.
+
+    `order` is n: the context is n - 1 tokens, filled up with `<s>` at the beginning of a sequence.
+    `embedding` dimensions a token, `hidden` units, `direct` connections from the embeddings to the
+    output. `dropout` on the hidden units; `cutoffs` as in `RecurrentModel`. Further keywords: the
+    fields of `TrainingOptions`; `steps` has no meaning here.
+    """
+
+    kind = "feed-forward"
+
+    def __init__(
+        self,
+        *,
+        order: int = 5,
+        embedding: int = 64,
+        hidden: int = 256,
+        direct: bool = False,
+        dropout: float = 0.0,
+        cutoffs: tuple[int, ...] = (),
+        dtype: str = "float32",
+        **training: Any,
+    ) -> None:
+        super().__init__(dtype, **training)
+        self.order, self.embedding, self.hidden = order, embedding, hidden
+        self.direct, self.dropout, self.cutoffs = direct, dropout, tuple(cutoffs)
+        self._shape(2 + max(self.cutoffs, default=0))  # refuses what could never work
+
+    def _shape(self, vocabulary: int) -> FeedForwardShape:
+        return FeedForwardShape(
+            vocabulary=vocabulary,
+            context=self.order - 1,
+            embedding=self.embedding,
+            hidden=self.hidden,
+            direct=self.direct,
+            dropout=self.dropout,
+            cutoffs=self.cutoffs,
+        )
+
+    def _architecture(self) -> dict[str, Any]:
+        return {
+            "order": self.order,
+            "embedding": self.embedding,
+            "hidden": self.hidden,
+            "direct": self.direct,
+            "dropout": self.dropout,
+            "cutoffs": list(self.cutoffs),
+        }
+
+    def _make_network(self, vocabulary: int) -> FeedForwardNetwork:
+        return FeedForwardNetwork(self._shape(vocabulary), self.dtype)
+
+    def _make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
+        options = self.options
+        return WindowBatches(
+            corpus, options.batch_size, self.order - 1, n_shards=n_shards, seed=options.seed
+        )
+
+    @property
+    def context_length(self) -> int:
+        """Order - 1."""
+        return self.order - 1
+
+    def start(self) -> tuple[int, ...]:
+        """`<s>` in all places."""
+        return (self.vocabulary.bos_id,) * (self.order - 1)
+
+    def advance(self, state: tuple[int, ...], token: int) -> tuple[int, ...]:
+        """The last n - 1 tokens."""
+        return (*state[1:], token)
+
+    def log_distribution(self, state: tuple[int, ...]) -> FloatArray:
+        """The output layer's distribution, (V,), in nats."""
+        h = self._network.forward(np.array(state)[:, None])
+        log_p: FloatArray = self._network.output.log_distribution(h)[0]
+        return log_p
+
+    def score_corpus(self, corpus: Corpus) -> FloatArray:
+        """See `LanguageModel`; many contexts at a time."""
+        self._check_corpus(corpus)
+        windows = Windows(corpus, self.order - 1)
+        scores = np.empty(len(windows))
+        for begin in range(0, len(windows), _WINDOWS_AT_ONCE):
+            index = np.arange(begin, min(begin + _WINDOWS_AT_ONCE, len(windows)))
+            chunk = windows.chunk(index)
+            h = self._network.forward(chunk.inputs)
+            scores[index] = self._network.output.log_prob(h, chunk.targets[0])
+        return scores

@@ -1,0 +1,143 @@
+"""What all neural language models have in common: settings, fitting, files."""
+
+import zlib
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, Generic, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.corpus import Corpus
+from langmodels.errors import UsageError
+from langmodels.model import LanguageModel
+from langmodels.neural.batches import Batches, Chunk
+from langmodels.neural.network import Network
+from langmodels.neural.options import TrainingOptions
+from langmodels.neural.training import Checkpoint, History, Trainer
+from langmodels.neural.workers import available_threads
+from langmodels.tokenization import Tokenizer
+from langmodels.vocabulary import Vocabulary
+
+S = TypeVar("S")
+N = TypeVar("N", bound=Network[Chunk])
+
+_SEQUENCES_PER_THREAD = 8  # fewer are not worth a thread
+
+
+class NeuralModel(LanguageModel[S], Generic[S, N]):
+    """A language model that is a network, trained by gradient descent.
+
+    `options` are the settings of training, `history` (after `fit`) its course.
+    """
+
+    _network: N
+
+    def __init__(self, dtype: str = "float32", **training: Any) -> None:
+        if dtype not in ("float32", "float64"):
+            raise UsageError(f"The dtype must be float32 or float64, not {dtype!r}.")
+        self.dtype = dtype
+        self.options = TrainingOptions(**training)
+        self.history = History()
+
+    @abstractmethod
+    def _architecture(self) -> dict[str, Any]:
+        """Constructor arguments other than those of training."""
+
+    @abstractmethod
+    def _make_network(self, vocabulary: int) -> N:
+        """A network for a vocabulary of this size, parameters not yet set."""
+
+    @abstractmethod
+    def _make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
+        """The corpus in batches."""
+
+    def fit(
+        self,
+        corpus: Corpus,
+        validation: Corpus | None = None,
+        *,
+        checkpoint: str | None = None,
+        checkpoint_seconds: float = 300,
+        sample: int = 0,
+    ) -> Self:
+        """Train on a corpus. With `validation` the weights that were best on it are kept.
+
+        `checkpoint`: a file to write the state of training to, every so many seconds and after
+        every epoch; where it exists already, training goes on from it and arrives at the same
+        weights as if it had never stopped. `sample`: tokens to show after every epoch where
+        progress is shown.
+
+        Ctrl-C ends training after the step under way, with the best weights so far. Raises
+        LangmodelsError where training diverges, or the checkpoint is of another run.
+        """
+        self._adopt(corpus, validation)
+        self._network = self._make_network(len(self.vocabulary))
+        self._network.initialise(self.options.seed)
+        batches = self._make_batches(corpus, self._threads())
+        trainer = Trainer(
+            self._network,
+            batches,
+            self.options,
+            validate=None if validation is None else lambda: self.cross_entropy(validation),
+            sample=(lambda: self.sample_text(max_tokens=sample, seed=0)) if sample else None,
+            checkpoint=None
+            if checkpoint is None
+            else Checkpoint(checkpoint, self._identity(corpus, batches), checkpoint_seconds),
+            description=f"Training {self.kind}",
+        )
+        self.history = trainer.run()
+        return self
+
+    def _threads(self) -> int:
+        if self.options.threads is not None:
+            return self.options.threads
+        return max(1, min(available_threads(), self.options.batch_size // _SEQUENCES_PER_THREAD))
+
+    def _identity(self, corpus: Corpus, batches: Batches[Chunk]) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            **self._architecture(),
+            **self.options.config(),
+            "dtype": self.dtype,
+            "threads": batches.n_shards,
+            "text": [len(corpus.ids), zlib.crc32(np.ascontiguousarray(corpus.ids).tobytes())],
+        }
+
+    @property
+    def network(self) -> N:
+        """The network, for those who want to look inside."""
+        return self._network
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights and biases."""
+        return self._network.parameters.flat.size
+
+    # Files ----------------------------------------------------------------------------------
+
+    def _config(self) -> dict[str, Any]:
+        arguments = {**self._architecture(), **self.options.config(), "dtype": self.dtype}
+        return {"arguments": arguments, "history": self.history.as_dict()}
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return dict(self._network.parameters.items())
+
+    @classmethod
+    def _restore(
+        cls,
+        config: dict[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        vocabulary: Vocabulary,
+        tokenizer: Tokenizer,
+    ) -> Self:
+        model = cls(**config["arguments"])
+        model.history = History.from_dict(config["history"])
+        model.vocabulary, model.tokenizer = vocabulary, tokenizer
+        model._network = model._make_network(len(vocabulary))
+        for name, array in model._network.parameters.items():
+            if arrays[name].shape != array.shape:
+                raise ValueError(f"array {name} has shape {arrays[name].shape}")
+            array[...] = arrays[name]
+        model._network.refresh()
+        return model

@@ -1,0 +1,75 @@
+"""How a network is trained: all settings in one place."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from langmodels.errors import UsageError
+from langmodels.neural.optimizers import OPTIMIZERS
+from langmodels.neural.schedules import SCHEDULES
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Hyper-parameters of training.
+
+    `optimizer`: one of `OPTIMIZERS`; `learning_rate` its (first) learning rate.
+    `schedule`: one of `SCHEDULES`, with `warmup` steps of linear rise, `decay_factor` and
+    `decay_every` epochs.
+    `epochs`: passes over the training text; `batch_size` sequences side by side; `steps` tokens
+    over which gradients are propagated back before the chain is cut.
+    `clip_norm`: the gradient is shortened to this Euclidean norm where it is longer (Pascanu,
+    Mikolov and Bengio 2013); `clip_value`: every component is held within plus or minus this. At
+    most one. `l2`: weight of |w|^2 / 2 in the objective; for "adamw" the decoupled decay.
+    `patience`: stop after this many epochs without a better validation loss; None: never.
+    `average`: decay of a moving average of the weights, which is what is evaluated and kept in the
+    end (Polyak averaging, exponentially weighted); 0: none.
+    `seed`: of first weights, order and dropout. `threads`: None for as many as there are processors
+    and at least 8 sequences each. The same seed and threads give the same weights, bit for bit.
+
+    Raises UsageError for values outside their range.
+    """
+
+    optimizer: str = "adam"
+    learning_rate: float = 0.002
+    schedule: str = "cosine"
+    warmup: int = 0
+    decay_factor: float = 0.5
+    decay_every: int = 1
+    epochs: int = 10
+    batch_size: int = 32
+    steps: int = 64
+    clip_norm: float | None = 1.0
+    clip_value: float | None = None
+    l2: float = 0.0
+    patience: int | None = None
+    average: float = 0.0
+    seed: int = 0
+    threads: int | None = None
+
+    def __post_init__(self) -> None:
+        _one_of("optimizer", self.optimizer, tuple(OPTIMIZERS))
+        _one_of("schedule", self.schedule, SCHEDULES)
+        for name in ("epochs", "batch_size", "steps", "decay_every"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}.")
+        for name in ("clip_norm", "clip_value", "patience", "threads"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise UsageError(f"{name} must be above 0, or None for none, not {value}.")
+        if not self.learning_rate > 0:
+            raise UsageError(f"The learning rate must be above 0, not {self.learning_rate}.")
+        if self.clip_norm is not None and self.clip_value is not None:
+            raise UsageError("Clip the gradient by its norm or by value, not both.")
+        if not 0 <= self.average < 1:
+            raise UsageError(f"average must be at least 0 and below 1, not {self.average}.")
+        if self.warmup < 0 or self.l2 < 0 or self.seed < 0:
+            raise UsageError("warmup, l2 and seed must not be negative.")
+
+    def config(self) -> dict[str, Any]:
+        """The settings as JSON can hold them."""
+        return asdict(self)
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise UsageError(f"There is no {name} {value!r}; choose one of {', '.join(choices)}.")

@@ -1,0 +1,190 @@
+"""Recurrent language models: RNN, LSTM and GRU."""
+
+from itertools import pairwise
+from typing import Any, ClassVar
+
+import numpy as np
+
+from langmodels.corpus import Corpus
+from langmodels.errors import UsageError
+from langmodels.model import FloatArray
+from langmodels.neural.batches import Batches, Chunk, StreamBatches, WindowBatches, Windows
+from langmodels.neural.language_model import NeuralModel
+from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape, States
+from langmodels.neural.scoring import score_sequences
+
+RecurrentState = States | tuple[int, ...]
+"""The states of all layers; or, of a model of windows, the tokens in the window."""
+
+_WINDOWS_AT_ONCE = 1024
+
+
+class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
+    """h_t = cell(h_{t-1}, x_t), p(x_{t+1}) = softmax(W h_t + b).
+
+    `hidden` units in each of `layers`. `embedding`: width of the input vectors, None for as many as
+    hidden units; with `one_hot` there are none. `tied`: the input vectors are the output weights,
+    too. `dropout` between layers and before the output, `input_dropout` before the first; with
+    `shared_dropout` one mask serves all steps of a chunk. `cutoffs`: ranks at which an adaptive
+    softmax is cut, for large vocabularies.
+
+    A sequence begins from a zero state with `<s>`. Training reads the corpus as a stream, `steps`
+    tokens at a time, and carries the state over. With `window` it takes independent windows of so
+    many tokens instead, each to predict the token after it; then that many tokens are also all the
+    model ever sees (where there are fewer, `<s>` fills up).
+
+    Further keywords: the fields of `TrainingOptions`.
+    """
+
+    cell: ClassVar[str]
+
+    def __init__(
+        self,
+        *,
+        hidden: int = 256,
+        layers: int = 1,
+        embedding: int | None = None,
+        one_hot: bool = False,
+        tied: bool = False,
+        dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        shared_dropout: bool = False,
+        cutoffs: tuple[int, ...] = (),
+        window: int | None = None,
+        dtype: str = "float32",
+        **training: Any,
+    ) -> None:
+        super().__init__(dtype, **training)
+        if window is not None and window < 1:
+            raise UsageError(f"A window must be at least 1 token long, not {window}.")
+        if one_hot and (tied or embedding is not None):
+            raise UsageError("One-hot input has no embedding, and nothing to tie.")
+        self.hidden, self.layers, self.embedding = hidden, layers, embedding
+        self.one_hot, self.tied, self.window = one_hot, tied, window
+        self.dropout, self.input_dropout = dropout, input_dropout
+        self.shared_dropout, self.cutoffs = shared_dropout, tuple(cutoffs)
+        self._shape(2 + max(self.cutoffs, default=0))  # refuses what could never work
+
+    def _shape(self, vocabulary: int) -> RecurrentShape:
+        return RecurrentShape(
+            cell=self.cell,
+            vocabulary=vocabulary,
+            hidden=self.hidden,
+            layers=self.layers,
+            embedding=None if self.one_hot else self.embedding or self.hidden,
+            tied=self.tied,
+            dropout=self.dropout,
+            input_dropout=self.input_dropout,
+            shared_dropout=self.shared_dropout,
+            cutoffs=self.cutoffs,
+        )
+
+    def _architecture(self) -> dict[str, Any]:
+        return {
+            "hidden": self.hidden,
+            "layers": self.layers,
+            "embedding": self.embedding,
+            "one_hot": self.one_hot,
+            "tied": self.tied,
+            "dropout": self.dropout,
+            "input_dropout": self.input_dropout,
+            "shared_dropout": self.shared_dropout,
+            "cutoffs": list(self.cutoffs),
+            "window": self.window,
+        }
+
+    def _make_network(self, vocabulary: int) -> RecurrentNetwork:
+        return RecurrentNetwork(self._shape(vocabulary), self.dtype)
+
+    def _make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
+        options = self.options
+        if self.window is not None:
+            return WindowBatches(
+                corpus, options.batch_size, self.window, n_shards=n_shards, seed=options.seed
+            )
+        return StreamBatches(
+            corpus, options.batch_size, options.steps, n_shards=n_shards, seed=options.seed
+        )
+
+    # The two functions ----------------------------------------------------------------------
+
+    @property
+    def context_length(self) -> int | None:
+        """The window, if there is one."""
+        return self.window
+
+    def start(self) -> RecurrentState:
+        """After `<s>`."""
+        bos = self.vocabulary.bos_id
+        if self.window is not None:
+            return (bos,) * self.window
+        return self._after([layer.zero_state(1) for layer in self._network.recurrent], bos)
+
+    def advance(self, state: RecurrentState, token: int) -> RecurrentState:
+        """One step of all layers."""
+        if isinstance(state, tuple):
+            return (*state[1:], token)
+        return self._after(state, token)
+
+    def _after(self, states: States, token: int) -> States:
+        self._network.forward(np.array([[token]]), states)
+        return self._network.final_states
+
+    def log_distribution(self, state: RecurrentState) -> FloatArray:
+        """The output layer's distribution, (V,), in nats."""
+        if isinstance(state, tuple):
+            h = self._network.forward(np.array(state)[:, None])[-1]
+        else:
+            h = state[-1][0]
+        log_p: FloatArray = self._network.output.log_distribution(h)[0]
+        return log_p
+
+    def score_corpus(self, corpus: Corpus) -> FloatArray:
+        """See `LanguageModel`; many sequences, or pieces of one, are run side by side."""
+        self._check_corpus(corpus)
+        if self.window is not None:
+            return self._score_windows(corpus)
+        ends = corpus.offsets.tolist()
+        sequences = [corpus.ids[a:b] for a, b in pairwise(ends)]
+        return score_sequences(self._network, [(ids[:-1], ids[1:]) for ids in sequences])
+
+    def _score_windows(self, corpus: Corpus) -> FloatArray:
+        windows = Windows(corpus, self.window or 1)
+        scores = np.empty(len(windows))
+        for begin in range(0, len(windows), _WINDOWS_AT_ONCE):
+            index = np.arange(begin, min(begin + _WINDOWS_AT_ONCE, len(windows)))
+            chunk = windows.chunk(index)
+            h = self._network.forward(chunk.inputs)[-1]
+            scores[index] = self._network.output.log_prob(h, chunk.targets[0])
+        return scores
+
+
+class RNNModel(RecurrentModel):
+    """Elman's simple recurrent network (1990), with tanh units.
+
+    With `relu=True` rectified linear units that begin as the identity (Le, Jaitly and Hinton 2015).
+    """
+
+    kind = "rnn"
+
+    def __init__(self, *, relu: bool = False, **options: Any) -> None:
+        self.relu = relu
+        self.cell = "relu-rnn" if relu else "rnn"  # type: ignore[misc]
+        super().__init__(**options)
+
+    def _architecture(self) -> dict[str, Any]:
+        return {**super()._architecture(), "relu": self.relu}
+
+
+class LSTMModel(RecurrentModel):
+    """Long short-term memory (Hochreiter and Schmidhuber 1997) with forget gates."""
+
+    kind = "lstm"
+    cell = "lstm"
+
+
+class GRUModel(RecurrentModel):
+    """Gated recurrent units (Cho et al. 2014), in the variant described at `cells.GRU`."""
+
+    kind = "gru"
+    cell = "gru"

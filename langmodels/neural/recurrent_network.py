@@ -1,0 +1,181 @@
+"""Embedding, recurrent layers and an output layer, as one network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from langmodels.errors import UsageError
+from langmodels.neural.adaptive import AdaptiveSoftmax, check_cutoffs
+from langmodels.neural.batches import Chunk
+from langmodels.neural.cells import CELLS, Elman, Recurrent, State
+from langmodels.neural.layers import Dropout, Embedding, Generator, Layer, rows
+from langmodels.neural.losses import OutputLayer, Softmax
+from langmodels.neural.network import Network
+from langmodels.neural.parameters import Array
+from langmodels.vocabulary import Vocabulary
+
+States = list[State]
+"""The state of every recurrent layer."""
+
+
+@dataclass(frozen=True)
+class RecurrentShape:
+    """What a recurrent language model is made of.
+
+    `cell`: one of `CELLS`, or "relu-rnn". `embedding`: width of the input vectors, None for one-hot
+    input. `dropout` between layers and before the output (Zaremba et al. 2014), `input_dropout` on
+    the embedded input; with `shared_dropout` one mask serves all steps of a chunk. `tied`: the
+    output weights are the input embedding (Press and Wolf 2017). `cutoffs`: ranks at which an
+    adaptive softmax is cut, none for a full one.
+    """
+
+    cell: str
+    vocabulary: int
+    hidden: int
+    layers: int = 1
+    embedding: int | None = None
+    tied: bool = False
+    dropout: float = 0.0
+    input_dropout: float = 0.0
+    shared_dropout: bool = False
+    cutoffs: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (
+            self.hidden < 1
+            or self.layers < 1
+            or (self.embedding is not None and self.embedding < 1)
+        ):
+            raise UsageError("hidden, layers and embedding must be at least 1.")
+        if not (0 <= self.dropout < 1 and 0 <= self.input_dropout < 1):
+            raise UsageError("Dropout rates must be at least 0 and below 1.")
+        if self.tied and self.embedding != self.hidden:
+            raise UsageError("Tied weights need an embedding as wide as the hidden layer.")
+        if self.tied and self.cutoffs:
+            raise UsageError("Tied weights do not go with an adaptive softmax.")
+        check_cutoffs(self.cutoffs, self.vocabulary)
+
+
+class RecurrentNetwork(Network[Chunk]):
+    """The network of a recurrent language model; carries the state from chunk to chunk."""
+
+    def __init__(self, shape: RecurrentShape, dtype: str = "float32") -> None:
+        self.shape = shape
+        super().__init__(dtype)
+
+    def _build(self) -> dict[str, Layer]:
+        shape = self.shape
+        self.embedding: Embedding | None = None
+        if shape.embedding is not None:
+            self.embedding = Embedding(shape.vocabulary, shape.embedding, tied=shape.tied)
+        self.input_dropout = Dropout(shape.input_dropout, shared_steps=shape.shared_dropout)
+        widths = [shape.embedding or shape.vocabulary] + [shape.hidden] * (shape.layers - 1)
+        self.recurrent: list[Recurrent] = [self._cell(width) for width in widths]
+        self.dropouts = [
+            Dropout(shape.dropout, shared_steps=shape.shared_dropout) for _ in self.recurrent
+        ]
+        self.output = make_output(shape.hidden, shape.vocabulary, shape.cutoffs, tied=shape.tied)
+        self._states: States | None = None
+        layers: dict[str, Layer] = {"embedding": self.embedding} if self.embedding else {}
+        layers |= {f"recurrent.{k}": layer for k, layer in enumerate(self.recurrent)}
+        return {**layers, "output": self.output}
+
+    def _cell(self, inputs: int) -> Recurrent:
+        if self.shape.cell == "relu-rnn":
+            return Elman(inputs, self.shape.hidden, relu=True)
+        return CELLS[self.shape.cell](inputs, self.shape.hidden)
+
+    def _bind(self) -> None:
+        super()._bind()
+        if self.shape.tied and self.embedding is not None:
+            self.output.values["weight"] = self.embedding.values["weight"]
+            self.output.gradients["weight"] = self.embedding.gradients["weight"]
+
+    # Forward and backward -------------------------------------------------------------------
+
+    def forward(
+        self,
+        inputs: Array,
+        states: States | None = None,
+        *,
+        keep: Array | None = None,
+        rng: Generator | None = None,
+    ) -> Array:
+        """Outputs (T, B, H) of the top layer, dropped out where `rng` is given.
+
+        `inputs` (T, B) token ids; `states` before the first step, zero where not given; `keep` as
+        in `Recurrent.forward`. `final_states` are those after the last step.
+        """
+        table = None
+        x: Array = inputs
+        if self.embedding is not None:
+            # Mapping the whole table pays off where tokens repeat; masked inputs differ each time.
+            self._by_table = self.shape.input_dropout == 0 and self.shape.vocabulary < inputs.size
+            if self._by_table:
+                table = self.embedding.values["weight"]
+            else:
+                x = self.input_dropout.forward(self.embedding.forward(inputs), rng)
+        for k, (layer, dropout) in enumerate(zip(self.recurrent, self.dropouts, strict=True)):
+            h = layer.forward(x, states[k] if states else None, keep=keep, embedding=table)
+            x, table = dropout.forward(h, rng), None
+        return x
+
+    @property
+    def final_states(self) -> States:
+        """The states after the last step of the last `forward`."""
+        return [layer.final_state for layer in self.recurrent]
+
+    def backward(self, dy: Array) -> None:
+        """Gradients of all layers below the output, from that of the outputs (T, B, H)."""
+        for layer, dropout in zip(reversed(self.recurrent), reversed(self.dropouts), strict=True):
+            dy = layer.backward(dropout.backward(dy))
+        if self.embedding is None:
+            return
+        if self._by_table:
+            if self.embedding.tied:
+                self.embedding.gradients["weight"] += dy
+            else:
+                self.embedding.gradients["weight"][...] = dy
+        else:
+            self.embedding.backward(self.input_dropout.backward(dy))
+
+    def loss(self, batch: Chunk, scale: float, rng: Generator | None) -> float:
+        """See `Network`. The states are those after the batch before, unless this one is fresh."""
+        states = None if batch.fresh else self._states
+        h = self.forward(batch.inputs, states, keep=batch.keep, rng=rng)
+        self._states = self.final_states
+        skipped = len(batch.inputs) - len(batch.targets)
+        total, dh = self.output.loss(rows(h[skipped:]), batch.targets.ravel(), scale)
+        dy = dh.reshape(batch.targets.shape + dh.shape[1:])
+        if skipped:
+            whole = self.recurrent[-1].space.array("dy", h.shape, dy.dtype)
+            whole[:skipped] = 0
+            whole[skipped:] = dy
+            dy = whole
+        self.backward(dy)
+        return total
+
+    def carried(self) -> dict[str, Array]:
+        """The states of all layers."""
+        states = self._states or []
+        return {f"{k}.{j}": a for k, state in enumerate(states) for j, a in enumerate(state)}
+
+    def carry_on(self, arrays: Mapping[str, Array]) -> None:
+        """Go on from what `carried` gave."""
+        if not arrays:
+            self._states = None
+            return
+        self._states = [
+            tuple(np.array(arrays[f"{k}.{j}"]) for j in range(layer.n_states))
+            for k, layer in enumerate(self.recurrent)
+        ]
+
+
+def make_output(
+    inputs: int, vocabulary: int, cutoffs: tuple[int, ...] = (), *, tied: bool = False
+) -> OutputLayer:
+    """The output layer of a language model, which never predicts `<s>`."""
+    if cutoffs:
+        return AdaptiveSoftmax(inputs, vocabulary, cutoffs, excluded=Vocabulary.bos_id)
+    return Softmax(inputs, vocabulary, (Vocabulary.bos_id,), tied=tied)

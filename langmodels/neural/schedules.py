@@ -1,0 +1,56 @@
+"""The learning rate over the course of training."""
+
+import math
+from dataclasses import dataclass
+
+from langmodels.errors import UsageError
+
+SCHEDULES = ("constant", "step", "cosine", "plateau")
+
+
+@dataclass
+class Schedule:
+    """Learning rate as a multiple of the first one; each begins with `warmup` steps of linear rise.
+
+    "constant"; "step": times `factor` after every `every` epochs; "cosine": down to zero along
+    half a cosine over all steps (Loshchilov and Hutter 2017, equation 5, one period); "plateau":
+    times `factor` whenever the validation loss has not fallen for `every` epochs. Raises
+    UsageError.
+    """
+
+    kind: str
+    total_steps: int
+    steps_per_epoch: int
+    warmup: int = 0
+    factor: float = 0.5
+    every: int = 1
+    scale: float = 1.0
+    best: float = math.inf
+    waited: int = 0
+
+    def __post_init__(self) -> None:
+        if self.kind not in SCHEDULES:
+            raise UsageError(
+                f"There is no schedule {self.kind!r}; choose one of {', '.join(SCHEDULES)}."
+            )
+
+    def rate(self, step: int) -> float:
+        """The multiple for a step, counted from 0."""
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        if self.kind == "cosine":
+            done = (step - self.warmup) / max(1, self.total_steps - self.warmup)
+            return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+        if self.kind == "step":
+            return float(self.factor ** (step // self.steps_per_epoch // self.every))
+        return self.scale
+
+    def observe(self, validation_loss: float) -> None:
+        """Take note of the loss after an epoch."""
+        if validation_loss < self.best:
+            self.best, self.waited = validation_loss, 0
+            return
+        self.waited += 1
+        if self.kind == "plateau" and self.waited >= self.every:
+            self.scale *= self.factor
+            self.waited = 0

@@ -1,0 +1,168 @@
+"""Scoring long text with a recurrent network, many pieces of it at once, without changing the
+result.
+
+A recurrence is sequential, but a trained network forgets: started from two different states it
+arrives at the same one after a while. So all pieces of a long sequence are run side by side from a
+zero state; then each is run again from where the piece before it ended, until its state is the same
+as it was the first time, from which point on everything is known. Where a piece ends before that
+happens, the next one is run again too. What comes out is what running from the beginning to the end
+gives, to within the rounding of single precision, whether the network forgets or not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from langmodels.neural.layers import rows
+from langmodels.neural.losses import FloatArray
+from langmodels.neural.recurrent_network import RecurrentNetwork, States
+from langmodels.neural.workers import Workers, available_threads
+from langmodels.vocabulary import IntArray
+
+_COLUMNS = 64  # pieces run side by side
+_STEPS = 128  # tokens between two comparisons of states
+_BLOCK = 32  # groups of columns in work at once: a bound on memory
+_SAME = 1e-6  # largest difference of two states that count as the same
+
+
+@dataclass(eq=False)
+class _Piece:
+    """A stretch of a sequence, and its `marks`: the states after every _STEPS tokens."""
+
+    inputs: IntArray
+    targets: IntArray
+    scores: FloatArray
+    previous: "_Piece | None"
+    last: bool
+    marks: list[States] = field(default_factory=list)
+    merged: bool = False
+
+
+def score_sequences(
+    network: RecurrentNetwork, sequences: Sequence[tuple[IntArray, IntArray]]
+) -> FloatArray:
+    """Log p of every target in nats, one sequence after the other, each from a zero state.
+
+    `sequences`: inputs and targets, equally long.
+    """
+    result = np.empty(sum(len(inputs) for inputs, _ in sequences))
+    threads = min(available_threads(), max(1, len(result) // (8 * _STEPS)))
+    pieces = _cut(sequences, result, _COLUMNS * threads)
+    replicas = [network, *(network.replica() for _ in range(threads - 1))]
+    for replica in replicas[1:]:
+        replica.refresh()
+    size = _COLUMNS * threads * _BLOCK
+    with Workers(threads) as workers:
+        for begin in range(0, len(pieces), size):
+            block = pieces[begin : begin + size]
+            _settle(replicas, workers, block)
+            for piece in block:
+                del piece.marks[:-1]
+                piece.previous = None
+    return result
+
+
+def _cut(
+    sequences: Sequence[tuple[IntArray, IntArray]], result: FloatArray, columns: int
+) -> list[_Piece]:
+    """Pieces of nearly equal length where a sequence is long, whole numbers of _STEPS."""
+    length = min(32, max(2, -(-len(result) // (columns * _STEPS)))) * _STEPS
+    pieces: list[_Piece] = []
+    offset = 0
+    for inputs, targets in sequences:
+        previous = None
+        for begin in range(0, len(inputs), length):
+            part = slice(begin, min(begin + length, len(inputs)))
+            scores = result[offset + part.start : offset + part.stop]
+            last = part.stop == len(inputs)
+            previous = _Piece(inputs[part], targets[part], scores, previous, last)
+            pieces.append(previous)
+        offset += len(inputs)
+    return pieces
+
+
+def _settle(replicas: list[RecurrentNetwork], workers: Workers, block: list[_Piece]) -> None:
+    """Run pieces until every one has started from where the one before it ended."""
+    inside = set(map(id, block))
+    pending = block
+    again = [p for p in block if p.previous is not None and id(p.previous) in inside]
+    while pending:
+        pending = sorted(pending, key=lambda p: -len(p.inputs))
+        groups = [pending[k : k + _COLUMNS] for k in range(0, len(pending), _COLUMNS)]
+        starts = [[_start(piece) for piece in group] for group in groups]
+        shares = [slice(k, None, workers.n) for k in range(min(workers.n, len(groups)))]
+
+        def run(
+            k: int,
+            shares: list[slice] = shares,
+            groups: list[list[_Piece]] = groups,
+            starts: list[list[States | None]] = starts,
+        ) -> None:
+            for group, start in zip(groups[shares[k]], starts[shares[k]], strict=True):
+                _run(replicas[k], group, start)
+
+        workers.map(run, range(len(shares)))
+        moved = {id(p) for p in pending if not p.merged}
+        pending = [p for p in again if id(p.previous) in moved]
+
+
+def _start(piece: _Piece) -> States | None:
+    previous = piece.previous
+    return previous.marks[-1] if previous is not None and previous.marks else None
+
+
+def _run(network: RecurrentNetwork, group: list[_Piece], starts: list[States | None]) -> None:
+    """Score pieces side by side, longest first, each until it ends or merges with its last run."""
+    states: States = [
+        tuple(
+            np.concatenate([zero if s is None else s[k][j] for s in starts])
+            for j, zero in enumerate(layer.zero_state(1))
+        )
+        for k, layer in enumerate(network.recurrent)
+    ]
+    begin = 0
+    while group:
+        states = _advance(network, group, states, begin)
+        begin += _STEPS
+        going = [k for k, p in enumerate(group) if not p.merged and len(p.inputs) > begin]
+        group = [group[k] for k in going]
+        states = [tuple(a[going] for a in state) for state in states]
+
+
+def _advance(network: RecurrentNetwork, group: list[_Piece], states: States, begin: int) -> States:
+    """Score up to _STEPS tokens of every piece from `begin` on; note marks and merging."""
+    steps = min(_STEPS, len(group[0].inputs) - begin)
+    inputs = np.zeros((steps, len(group)), np.int32)
+    targets = np.zeros((steps, len(group)), np.int32)
+    valid = np.zeros((steps, len(group)), np.bool_)
+    for column, piece in enumerate(group):
+        part = piece.inputs[begin : begin + steps]
+        inputs[: len(part), column] = part
+        targets[: len(part), column] = piece.targets[begin : begin + steps]
+        valid[: len(part), column] = True
+    h = network.forward(inputs, states)
+    states = network.final_states
+    scores = np.zeros(valid.shape)
+    scores[valid] = network.output.log_prob(rows(h)[valid.ravel()], targets[valid])
+    for column, piece in enumerate(group):
+        scored = piece.scores[begin : begin + steps]
+        scored[...] = scores[: len(scored), column]
+        if piece.last and piece.previous is None:
+            continue
+        now = [tuple(a[column : column + 1] for a in state) for state in states]
+        mark = begin // _STEPS
+        if mark < len(piece.marks):
+            piece.merged = _close(piece.marks[mark], now)
+            piece.marks[mark] = now
+        else:
+            piece.marks.append(now)
+    return states
+
+
+def _close(one: States, other: States) -> bool:
+    return all(
+        float(np.abs(a - b).max()) <= _SAME
+        for x, y in zip(one, other, strict=True)
+        for a, b in zip(x, y, strict=True)
+    )

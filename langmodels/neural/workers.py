@@ -1,0 +1,71 @@
+"""Threads that share the work of one step.
+
+NumPy and BLAS release Python's global lock while they compute, so that threads which each take
+a part of a batch use several cores for the element-wise work too. BLAS is held to one thread
+meanwhile: its own threads would compete with these.
+"""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+A = TypeVar("A")
+R = TypeVar("R")
+
+
+def available_threads() -> int:
+    """How many processors this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every platform
+        return os.cpu_count() or 1
+
+
+class Workers:
+    """`n` threads, the calling one included, as a context manager."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def map(self, function: Callable[[A], R], items: Sequence[A]) -> list[R]:
+        """The function of each item, one item a thread; floating-point warnings are off."""
+
+        def quiet(item: A) -> R:
+            with np.errstate(all="ignore"):
+                return function(item)
+
+        if self._pool is None:
+            return [quiet(item) for item in items]
+        others = [self._pool.submit(quiet, item) for item in items[1:]]
+        first = quiet(items[0])
+        return [first, *(future.result() for future in others)]
+
+    def __enter__(self) -> Self:
+        self._pool = ThreadPoolExecutor(self.n - 1, "langmodels") if self.n > 1 else None
+        self._limit: Any = _blas().limit(limits=1, user_api="blas")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+        self._limit.restore_original_limits()
+
+
+_controller: ThreadpoolController | None = None
+
+
+def _blas() -> ThreadpoolController:
+    global _controller
+    if _controller is None:  # looking for the loaded libraries takes some milliseconds
+        _controller = ThreadpoolController()
+    return _controller

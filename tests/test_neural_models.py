@@ -1,0 +1,409 @@
+"""Neural language models: training, scoring, storage, checkpoints, early stopping, failures."""
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+from langmodels.corpus import Corpus
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.model import LanguageModel
+from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
+from langmodels.neural.adaptive import AdaptiveSoftmax
+from langmodels.neural.batches import Chunk, StreamBatches, WindowBatches, Windows
+from langmodels.neural.feedforward_network import FeedForwardNetwork, FeedForwardShape
+from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape
+from langmodels.neural.schedules import Schedule
+from langmodels.neural.training import Trainer
+from langmodels.tokenization import make_tokenizer
+
+LINES = "\n".join(
+    f"the {a} {v} the {b}"
+    for a in ("cat", "dog", "rat")
+    for v in ("saw", "bit")
+    for b in ("cow", "cat")
+)
+SMALL = {"hidden": 12, "epochs": 2, "batch_size": 4, "steps": 8}
+
+
+def corpus(level: str, text: str = LINES, like: Corpus | None = None) -> Corpus:
+    vocabulary = None if like is None else like.vocabulary
+    return Corpus.from_text(text, make_tokenizer(level), vocabulary=vocabulary)
+
+
+def numerical_gradient(f, array, step=1e-6):
+    result = np.empty_like(array)
+    for index in np.ndindex(array.shape):
+        kept = array[index]
+        array[index] = kept + step
+        above = f()
+        array[index] = kept - step
+        below = f()
+        array[index] = kept
+        result[index] = (above - below) / (2 * step)
+    return result
+
+
+# Whole networks by finite differences -------------------------------------------------------
+
+SHAPES = {
+    "rnn": {"cell": "rnn", "embedding": 2},
+    "relu": {"cell": "relu-rnn", "embedding": 2},
+    "lstm-two-layers-dropout": {"cell": "lstm", "embedding": 2, "layers": 2, "dropout": 0.4},
+    "lstm-tied": {"cell": "lstm", "embedding": 3, "tied": True},
+    "lstm-tied-input-dropout": {
+        "cell": "lstm",
+        "embedding": 3,
+        "tied": True,
+        "input_dropout": 0.3,
+        "shared_dropout": True,
+    },
+    "gru-one-hot": {"cell": "gru", "layers": 2},
+    "gru-adaptive": {"cell": "gru", "embedding": 2, "cutoffs": (3, 5)},
+}
+
+
+def check_network(network, chunk: Chunk, seeds) -> None:
+    network.initialise(0)
+    rng = np.random.default_rng(5)
+    flat = network.parameters.flat
+    flat += rng.normal(0, 0.3, flat.shape)
+
+    def loss():
+        network.refresh()
+        return 0.7 * network.loss(chunk, 0.7, np.random.default_rng(seeds))
+
+    loss()
+    expected = network.gradients.flat.copy()
+    np.testing.assert_allclose(expected, numerical_gradient(loss, flat), atol=2e-7)
+
+
+@pytest.mark.parametrize("last_only", [False, True])
+@pytest.mark.parametrize("name", SHAPES)
+def test_recurrent_network_gradient(name, last_only):
+    rng = np.random.default_rng(0)
+    inputs, targets = rng.integers(0, 7, (2, 4, 2))
+    targets[targets == 1] = 2  # <s> is never a target
+    keep = np.ones((4, 2), bool)
+    keep[2, 1] = False
+    network = RecurrentNetwork(RecurrentShape(vocabulary=7, hidden=3, **SHAPES[name]), "float64")
+    chunk = Chunk(inputs, targets[-1:] if last_only else targets, keep, True)
+    check_network(network, chunk, 3)
+
+
+@pytest.mark.parametrize("direct", [False, True])
+@pytest.mark.parametrize("cutoffs", [(), (3,)])
+def test_feed_forward_network_gradient(direct, cutoffs):
+    rng = np.random.default_rng(0)
+    shape = FeedForwardShape(7, 3, 2, 4, direct=direct, dropout=0.3, cutoffs=cutoffs)
+    network = FeedForwardNetwork(shape, "float64")
+    inputs, targets = rng.integers(2, 7, (3, 5)), rng.integers(2, 7, (1, 5))
+    check_network(network, Chunk(inputs, targets, None, True), 3)
+
+
+def test_replicas_add_up_to_the_whole_batch():
+    """Gradients of two halves, on two replicas, sum to those of the batch on one network."""
+    network = RecurrentNetwork(RecurrentShape("lstm", 7, 5, embedding=4), "float64")
+    network.initialise(0)
+    rng = np.random.default_rng(0)
+    whole = Chunk(rng.integers(0, 7, (6, 4)), rng.integers(2, 7, (6, 4)), None, True)
+    loss = network.loss(whole, 0.1, None)
+    expected = network.gradients.flat.copy()
+    twin = network.replica()
+    assert twin.parameters is network.parameters
+    twin.refresh()
+    halves = (
+        network.loss(whole.part(slice(0, 1)), 0.1, None),
+        twin.loss(whole.part(slice(1, 4)), 0.1, None),
+    )
+    assert sum(halves) == pytest.approx(loss)
+    np.testing.assert_allclose(network.gradients.flat + twin.gradients.flat, expected, atol=1e-12)
+
+
+def test_adaptive_softmax_is_exactly_normalised():
+    layer = AdaptiveSoftmax(4, 50, (10, 30), excluded=1)
+    rng = np.random.default_rng(0)
+    layer.bind(
+        {k: rng.normal(size=s) for k, s in layer.shapes.items()},
+        {k: np.zeros(s) for k, s in layer.shapes.items()},
+    )
+    h = rng.normal(size=(6, 4))
+    log_p = layer.log_distribution(h)
+    assert log_p.shape == (6, 50)
+    assert (log_p[:, 1] == -np.inf).all()
+    np.testing.assert_allclose(np.exp(log_p).sum(axis=1), 1, atol=1e-12)
+    targets = np.array([0, 9, 10, 29, 30, 49])
+    np.testing.assert_allclose(layer.log_prob(h, targets), log_p[np.arange(6), targets])
+    with pytest.raises(UsageError, match="Cutoffs"):
+        AdaptiveSoftmax(4, 50, (30, 10), excluded=1)
+
+
+# Batches ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+def test_stream_batches_hold_every_pair_of_the_text(level):
+    """Inputs and targets are what follows what; all tokens occur, but for the stated remainder."""
+    text = corpus(level)
+    batches = StreamBatches(text, 3, 7, n_shards=2)
+    v = len(text.vocabulary)
+    pairs = text.ids[:-1] * v + text.ids[1:]
+    chunks = list(batches.epoch(0))
+    assert len(chunks) == batches.steps
+    seen = np.concatenate([(c.inputs * v + c.targets).ravel() for parts in chunks for c in parts])
+    assert len(text.targets) - 2 <= len(seen) <= len(text.targets)
+    assert set(seen) <= set(pairs)
+    for parts in chunks:
+        for c in parts:
+            begins = c.inputs == text.vocabulary.bos_id
+            np.testing.assert_array_equal(
+                begins, np.zeros_like(begins) if c.keep is None else ~c.keep
+            )
+    again = list(batches.epoch(0))
+    np.testing.assert_array_equal(again[1][0].inputs, chunks[1][0].inputs)
+
+
+def test_windows_are_the_tokens_before_each_target():
+    text = corpus("word", "a b c\nd")
+    windows = Windows(text, 2)
+    chunk = windows.chunk(np.arange(len(windows)))
+    tokens = text.vocabulary.tokens
+    rows = [
+        (tokens[a], tokens[b], tokens[c])
+        for a, b, c in zip(*chunk.inputs, chunk.targets[0], strict=True)
+    ]
+    assert rows == [
+        ("<s>", "<s>", "a"),
+        ("<s>", "a", "b"),
+        ("a", "b", "c"),
+        ("b", "c", "</s>"),
+        ("<s>", "<s>", "d"),
+        ("<s>", "d", "</s>"),
+    ]
+    batches = WindowBatches(text, 4, 2, n_shards=2)
+    targets = [c.targets for parts in batches.epoch(0) for c in parts]
+    assert sorted(np.concatenate(targets, axis=1)[0]) == sorted(text.targets)
+
+
+# Models -------------------------------------------------------------------------------------
+
+MODELS = {
+    "rnn": lambda **o: RNNModel(**SMALL | o),
+    "relu": lambda **o: RNNModel(relu=True, **SMALL | o),
+    "lstm": lambda **o: LSTMModel(layers=2, dropout=0.2, tied=True, **SMALL | o),
+    "gru": lambda **o: GRUModel(one_hot=True, **SMALL | o),
+    "lstm-adaptive": lambda **o: LSTMModel(cutoffs=(5,), embedding=6, **SMALL | o),
+    "window": lambda **o: RNNModel(window=3, one_hot=True, optimizer="rmsprop", **SMALL | o),
+    "feed-forward": lambda **o: FeedForwardModel(order=3, embedding=5, direct=True, **SMALL | o),
+}
+
+
+@pytest.mark.parametrize("level", ["char", "word"])
+@pytest.mark.parametrize("name", MODELS)
+def test_batch_scoring_equals_the_plain_loop_and_storage_is_exact(name, level, tmp_path):
+    text = corpus(level)
+    model = MODELS[name]().fit(text, text)
+    fast = model.score_corpus(text)
+    np.testing.assert_allclose(fast, LanguageModel.score_corpus(model, text), rtol=1e-5, atol=1e-5)
+    assert np.exp(model.log_distribution(model.state("the"))).sum() == pytest.approx(1, abs=1e-12)
+    model.save(tmp_path / "m.lm")
+    loaded = type(model).load(tmp_path / "m.lm")
+    np.testing.assert_array_equal(loaded.score_corpus(text), fast)
+    assert loaded.history == model.history
+    assert loaded.n_parameters == model.n_parameters > 0
+
+
+@pytest.mark.parametrize("kind", [RNNModel, LSTMModel, GRUModel, FeedForwardModel])
+def test_training_learns_an_alternation(kind):
+    """After "a" comes "b" and the other way round: every model gets there."""
+    text = corpus("char", "ab" * 300)
+    model = kind(hidden=16, epochs=15, learning_rate=0.02, batch_size=8, steps=10).fit(text)
+    assert model.prob("b", "aba") > 0.95
+    assert model.sample_text("a", max_tokens=6, greedy=True) == "bababa"
+
+
+def test_only_a_recurrent_model_carries_a_symbol_over_a_distance():
+    """First and last symbol of each line agree; an LSTM learns it, four tokens away."""
+    rng = np.random.default_rng(0)
+    lines = "\n".join(f"{s} - - - - {s}" for s in rng.choice(["x", "y"], 400))
+    text = corpus("word", lines)
+    lstm = LSTMModel(hidden=16, epochs=20, learning_rate=0.02, batch_size=16, steps=14).fit(text)
+    near = FeedForwardModel(order=4, hidden=16, embedding=4, epochs=3, learning_rate=0.01).fit(text)
+    for s in "xy":
+        assert lstm.prob(s, [s, "-", "-", "-", "-"]) > 0.9
+    assert near.prob("x", ["x", "-", "-", "-", "-"]) < 0.7
+
+
+@pytest.mark.parametrize("recurrent", [LSTMModel, GRUModel, RNNModel])
+def test_scoring_in_pieces_equals_scoring_in_one_go(recurrent):
+    """A long stream, which is scored as many pieces at once and then stitched together."""
+    rng = np.random.default_rng(0)
+    text = corpus("char", "".join(rng.choice(list("abcd "), 3000)))
+    model = recurrent(hidden=8, epochs=1, batch_size=8).fit(text)
+    np.testing.assert_allclose(
+        model.score_corpus(text), LanguageModel.score_corpus(model, text), atol=2e-5
+    )
+
+
+def test_scoring_in_pieces_is_right_for_a_network_that_never_forgets():
+    """The state counts symbols for ever, so that no two runs of a piece ever merge."""
+    text = corpus("char", "ab" * 1000)
+    model = RNNModel(hidden=2, one_hot=True, relu=True, epochs=1).fit(text)
+    values = model.network.parameters
+    values["recurrent.0.input"][...] = 0
+    values["recurrent.0.input"][2:, 0] = 1e-3
+    values["recurrent.0.hidden"][...] = np.eye(2)
+    values["recurrent.0.bias"][...] = 0
+    model.network.refresh()
+    fast = model.score_corpus(text)
+    np.testing.assert_allclose(fast, LanguageModel.score_corpus(model, text), atol=1e-5)
+    assert abs(fast[1] - fast[-1]) > 1e-3  # the count does matter
+
+
+def test_a_sequence_begins_from_a_zero_state():
+    text = corpus("word")
+    model = LSTMModel(**SMALL).fit(text)
+    twice = corpus("word", "the cat saw\nthe cat saw", like=text)
+    scores = model.score_corpus(twice)
+    np.testing.assert_allclose(scores[:4], scores[4:], atol=1e-6)
+
+
+def test_same_seed_same_weights_and_other_seed_others():
+    text = corpus("char")
+    one, two, three = (
+        LSTMModel(**SMALL, dropout=0.3, seed=s, threads=2).fit(text).network.parameters.flat
+        for s in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, two)
+    assert (one != three).any()
+
+
+def test_early_stopping_keeps_the_best_weights():
+    text, other = corpus("char", "abcd" * 50), None
+    other = corpus("char", "dcba" * 30, like=text)
+    model = RNNModel(
+        hidden=16, epochs=40, patience=2, learning_rate=0.01, batch_size=4, schedule="constant"
+    ).fit(text, other)
+    history = model.history
+    assert history.stopped == "early"
+    assert len(history.epochs) == history.best_epoch + 3 < 40
+    assert model.cross_entropy(other) == pytest.approx(history.best_loss)
+
+
+def test_averaged_weights_are_what_is_kept():
+    text = corpus("char")
+    plain = GRUModel(**SMALL, schedule="constant").fit(text).network.parameters.flat
+    averaged = GRUModel(**SMALL, schedule="constant", average=0.9).fit(text)
+    assert (averaged.network.parameters.flat != plain).any()
+    assert np.isfinite(averaged.score_corpus(text)).all()
+
+
+@pytest.mark.parametrize("kind", [LSTMModel, FeedForwardModel])
+def test_resuming_a_killed_run_gives_the_same_weights(kind, tmp_path, monkeypatch):
+    """Killed in the middle of the second epoch, after a checkpoint some steps before."""
+    text = corpus("char", LINES * 3)
+    options = {
+        "hidden": 8,
+        "epochs": 3,
+        "batch_size": 8,
+        "dropout": 0.2,
+        "average": 0.9,
+        "threads": 2,
+        "schedule": "plateau",
+        **({"steps": 10} if kind is LSTMModel else {}),
+    }
+    expected = kind(**options).fit(text, text)
+    path = tmp_path / "run.ckpt"
+    step, count = Trainer._step, 0
+    batches = expected._make_batches(text, 2).steps
+
+    def killed(self, shards, workers):
+        nonlocal count
+        count += 1
+        if count == batches + batches // 2:
+            raise SystemError
+        step(self, shards, workers)
+
+    monkeypatch.setattr(Trainer, "_step", killed)
+    with pytest.raises(SystemError):
+        kind(**options).fit(text, text, checkpoint=str(path), checkpoint_seconds=0)
+    monkeypatch.undo()
+    resumed = kind(**options).fit(text, text, checkpoint=str(path))
+    np.testing.assert_array_equal(resumed.network.parameters.flat, expected.network.parameters.flat)
+    losses = [(e.train_loss, e.validation_loss) for e in resumed.history.epochs]
+    assert losses == [(e.train_loss, e.validation_loss) for e in expected.history.epochs]
+    with pytest.raises(LangmodelsError, match="other settings"):
+        kind(**{**options, "hidden": 9}).fit(text, checkpoint=str(path))
+
+
+def test_checkpoint_of_another_kind_is_refused(tmp_path):
+    text = corpus("char")
+    model = RNNModel(**SMALL).fit(text)
+    model.save(tmp_path / "model")
+    with pytest.raises(LangmodelsError, match="not a checkpoint"):
+        RNNModel(**SMALL).fit(text, checkpoint=str(tmp_path / "model"))
+
+
+def test_divergence_is_a_sentence_with_step_and_norm():
+    text = corpus("char")
+    model = RNNModel(
+        hidden=8, relu=True, optimizer="sgd", learning_rate=1e4, clip_norm=None, epochs=30
+    )
+    with pytest.raises(LangmodelsError, match=r"step \d+: .*norm of the gradient"):
+        model.fit(text)
+
+
+def test_ctrl_c_ends_training_cleanly():
+    text = corpus("char", "ab" * 500)
+    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    model = RNNModel(hidden=8, epochs=100_000).fit(text, text)
+    timer.join()
+    assert model.history.stopped == "interrupted"
+    assert len(model.history.epochs) < 100_000
+    assert model.cross_entropy(text) == pytest.approx(model.history.best_loss)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"hidden": 0},
+        {"dropout": 1.0},
+        {"optimizer": "nope"},
+        {"schedule": "nope"},
+        {"tied": True, "embedding": 3},
+        {"tied": True, "one_hot": True},
+        {"window": 0},
+        {"dtype": "float16"},
+        {"epochs": 0},
+        {"learning_rate": 0.0},
+        {"clip_norm": 1.0, "clip_value": 1.0},
+        {"average": 1.0},
+        {"cutoffs": (5, 3)},
+    ],
+)
+def test_impossible_settings_are_usage_errors(options):
+    with pytest.raises(UsageError):
+        LSTMModel(**options)
+
+
+def test_tiny_texts_can_be_trained_on():
+    for text in ("a", "ab"):
+        for kind in (LSTMModel, FeedForwardModel):
+            tiny = corpus("char", text)
+            assert np.isfinite(kind(hidden=4, epochs=1).fit(tiny).score_corpus(tiny)).all()
+
+
+def test_schedules():
+    constant = Schedule("constant", 100, 10, warmup=4)
+    assert [constant.rate(s) for s in (0, 1, 3, 4, 99)] == [0.25, 0.5, 1, 1, 1]
+    cosine = Schedule("cosine", 100, 10)
+    assert [cosine.rate(s) for s in (0, 50, 100)] == pytest.approx([1, 0.5, 0])
+    step = Schedule("step", 100, 10, factor=0.5, every=2)
+    assert [step.rate(s) for s in (0, 19, 20, 45)] == [1, 1, 0.5, 0.25]
+    plateau = Schedule("plateau", 100, 10, factor=0.1, every=2)
+    for loss in (3.0, 2.0, 2.0, 2.0):
+        plateau.observe(loss)
+    assert plateau.rate(50) == pytest.approx(0.1)
