@@ -1,0 +1,175 @@
+"""Smoothed probabilities of unbounded order: computed once per context, then looked up."""
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.fullcontext.counts import ABSENT, ContextCounts
+from langmodels.fullcontext.matching import LEAF, LongArray, Match, Matches
+from langmodels.fullcontext.smoothing import FloatArray, Gates, own_share
+from langmodels.fullcontext.suffix_array import IntArray
+
+
+class InterpolatedProbabilities:
+    """The recursion of `smoothing`, tabulated.
+
+    ``log_pair`` (pairs,) is log p(symbol | node) for what follows each node, ``log_backoff``
+    (nodes,) log g(node), ``base`` (V,) log p below the empty context.
+    """
+
+    def __init__(
+        self,
+        counts: ContextCounts,
+        base: FloatArray,
+        weights: FloatArray,
+        log_pair: FloatArray,
+        log_backoff: FloatArray,
+    ) -> None:
+        self.counts = counts
+        self.base = base
+        self.weights = weights
+        self.log_pair = log_pair
+        self.log_backoff = log_backoff
+
+    @classmethod
+    def compute(cls, counts: ContextCounts, base: FloatArray, weights: FloatArray) -> Self:
+        """All probabilities, from the empty context to the deepest."""
+        tree = counts.tree
+        contexts = counts.nodes(slice(None))
+        gates = Gates.of(contexts, weights)
+        p = own_share(
+            gates,
+            contexts,
+            tree.pair_node,
+            tree.pair_count,
+            counts.pair_occurrences(slice(None)),
+        )
+        del contexts
+        by_level = np.argsort(tree.level[tree.pair_node], kind="stable")
+        ends = np.cumsum(np.bincount(tree.level[tree.pair_node]))
+        top = by_level[: ends[0]]
+        p[top] += gates.backoff[0] * np.exp(base[tree.pair_symbol[top]])
+        above = counts.find(tree.parent[tree.pair_node].astype(np.int64), tree.pair_symbol)
+        for begin, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True):
+            pair = by_level[begin:end]
+            p[pair] += gates.backoff[tree.pair_node[pair]] * p[above[pair]]
+        return cls(counts, base, weights, np.log(p), np.log(gates.backoff))
+
+    def advance(self, state: Match, symbol: int) -> Match:
+        return self.counts.matcher.advance(state, symbol)
+
+    def log_distribution(self, state: Match) -> FloatArray:
+        tree, offsets = self.counts.tree, self.counts.offsets
+        edge = self._edge(state)
+        node = state.node if edge is None else edge.above
+        path, passed = [], 0.0
+        while True:
+            path.append((node, passed))
+            passed += float(self.log_backoff[node])
+            if node == 0:
+                break
+            node = int(tree.parent[node])
+        log_p: FloatArray = self.base + passed
+        for node, passed in reversed(path):
+            pairs = slice(int(offsets[node]), int(offsets[node + 1]))
+            log_p[tree.pair_symbol[pairs]] = self.log_pair[pairs] + passed
+        if edge is not None:
+            log_p += edge.log_backoff
+            log_p[edge.symbols] = np.logaddexp(log_p[edge.symbols], edge.log_own)
+        return log_p
+
+    def log_prob(self, state: Match, symbol: int) -> float:
+        edge = self._edge(state)
+        log_p = self._log_prob_at(state.node if edge is None else edge.above, symbol)
+        if edge is not None:
+            log_p += edge.log_backoff
+            own = edge.log_own[edge.symbols == symbol]
+            if len(own):
+                log_p = float(np.logaddexp(log_p, own[0]))
+        return log_p
+
+    def _log_prob_at(self, node: int, symbol: int) -> float:
+        passed = 0.0
+        while True:
+            pair = self.counts.find_one(node, symbol)
+            if pair != ABSENT:
+                return passed + float(self.log_pair[pair])
+            passed += float(self.log_backoff[node])
+            if node == 0:
+                return passed + float(self.base[symbol])
+            node = int(self.counts.tree.parent[node])
+
+    def _edge(self, state: Match) -> "_Edge | None":
+        if state.node != LEAF and state.length == self.counts.tree.depth[state.node]:
+            return None
+        return _Edge(self, state)
+
+    def score(self, ids: IntArray, offsets: LongArray) -> FloatArray:
+        """Log p of every target, (targets,)."""
+        counts = self.counts
+        matches = counts.matcher.match(ids, offsets)
+        is_target = np.ones(len(ids), dtype=bool)
+        is_target[offsets[:-1]] = False
+        symbol = ids[is_target]
+        on_edge = counts.on_edge(matches)
+        edges = matches[on_edge]
+        node = matches.node
+        node[on_edge] = counts.above(edges)
+        scores = self._log_probs_at(node, symbol)
+        scores[on_edge] = self._on_edges(edges, symbol[on_edge], scores[on_edge])
+        return scores
+
+    def _on_edges(self, edges: Matches, symbol: IntArray, log_above: FloatArray) -> FloatArray:
+        """Log p of symbols after edge contexts from that after the branching contexts above."""
+        contexts = self.counts.edges(edges)
+        gates = Gates.of(contexts, self.weights)
+        log_p = log_above + np.log(gates.backoff)
+        occurrences = self.counts.edge_occurrences(edges, symbol)
+        hit = np.flatnonzero(occurrences)
+        own = own_share(gates, contexts, hit, np.ones_like(hit), occurrences[hit])
+        log_p[hit] = np.logaddexp(log_p[hit], np.log(own))
+        return log_p
+
+    def _log_probs_at(self, node: LongArray, symbol: IntArray) -> FloatArray:
+        """Log p of each symbol after each branching context."""
+        tree = self.counts.tree
+        log_p = np.zeros(len(node))
+        open_ = np.arange(len(node))
+        while len(open_):
+            at, wanted = node[open_], symbol[open_]
+            pair = self.counts.find(at, wanted)
+            found = pair != ABSENT
+            log_p[open_[found]] += self.log_pair[pair[found]]
+            open_, at = open_[~found], at[~found]
+            log_p[open_] += self.log_backoff[at]
+            top = at == 0
+            log_p[open_[top]] += self.base[symbol[open_[top]]]
+            open_, at = open_[~top], at[~top]
+            node[open_] = tree.parent[at]
+        return log_p
+
+
+class _Edge:
+    """A matched context between two branching ones: what follows it, and its own share of that."""
+
+    def __init__(self, model: InterpolatedProbabilities, state: Match) -> None:
+        counts = model.counts
+        tree = counts.tree
+        matches = Matches.repeated(state, 1)
+        contexts = counts.edges(matches)
+        gates = Gates.of(contexts, model.weights)
+        self.above = int(counts.above(matches)[0])
+        self.log_backoff = float(np.log(gates.backoff[0]))
+        self.symbols: NDArray[np.int32]
+        if state.node == LEAF:
+            self.symbols = tree.following[state.low : state.high]
+            self.symbols = self.symbols[self.symbols < tree.n_symbols]
+            occurrences = np.ones(len(self.symbols), dtype=np.int64)
+        else:
+            pairs = slice(int(counts.offsets[state.node]), int(counts.offsets[state.node + 1]))
+            self.symbols = tree.pair_symbol[pairs]
+            occurrences = counts.pair_occurrences(pairs)
+        n = len(self.symbols)
+        owner, count = np.zeros(n, dtype=np.int64), np.ones(n, dtype=np.int64)
+        self.log_own = np.log(own_share(gates, contexts, owner, count, occurrences))

@@ -1,0 +1,207 @@
+"""The full-context model: p(x_t | x_1 .. x_{t-1}) with nothing cut off."""
+
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.corpus import Corpus
+from langmodels.errors import UsageError
+from langmodels.fullcontext.counts import ContextCounts
+from langmodels.fullcontext.fitting import Paths, fit_weights
+from langmodels.fullcontext.interpolated import InterpolatedProbabilities
+from langmodels.fullcontext.matching import LongArray, Match, Matcher
+from langmodels.fullcontext.relative import RelativeFrequencies
+from langmodels.fullcontext.smoothing import FloatArray, default_weights
+from langmodels.fullcontext.suffix_array import IntArray
+from langmodels.fullcontext.tree import ContextTree
+from langmodels.model import LanguageModel, Text
+from langmodels.tokenization import Tokenizer
+from langmodels.vocabulary import Vocabulary
+
+SMOOTHINGS = ("kneser_ney", "none")
+
+
+class FullContextModel(LanguageModel[Match]):
+    """An n-gram model without an n, over a suffix array of the training text.
+
+    Args:
+        smoothing: "kneser_ney" predicts from the longest known suffix of the history and
+            interpolates through the shorter ones that branch (`langmodels.fullcontext.smoothing`).
+            "none" is the relative frequency of the next token after the whole history. Once a
+            history was never seen, that is 0 / 0: the model then predicts uniformly, and
+            `known_histories` says for which tokens that was so.
+        held_out: share of the training text, taken from its end, that the discounts are fitted on
+            when `fit` is given no validation text; between 0 and 0.5. All of the training text is
+            counted afterwards. 0 leaves the discounts at their defaults.
+    """
+
+    kind: ClassVar[str] = "full-context"
+
+    def __init__(self, smoothing: str = "kneser_ney", *, held_out: float = 0.1) -> None:
+        if smoothing not in SMOOTHINGS:
+            raise UsageError(
+                f"There is no smoothing {smoothing!r} for the full context; "
+                f"choose one of {', '.join(SMOOTHINGS)}."
+            )
+        if not 0 <= held_out <= 0.5:
+            raise UsageError(f"The held-out share must lie between 0 and 0.5, not {held_out}.")
+        self.smoothing = smoothing
+        self.held_out = held_out
+
+    def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+        """Count the corpus; fit discounts on the validation text, or on the end of the corpus.
+
+        Raises LangmodelsError for an empty corpus.
+        """
+        self._adopt(corpus, validation)
+        self._unk_share = 1.0 / self.vocabulary.n_predictable
+        self._weights = default_weights()
+        counts = self._count(corpus.ids, corpus.offsets)
+        if self.smoothing == "none":
+            self._model: RelativeFrequencies | InterpolatedProbabilities = RelativeFrequencies(
+                counts, self._base()
+            )
+            return self
+        if validation is not None:
+            self._fit_weights(counts, validation.ids, validation.offsets)
+        else:
+            self._fit_on_end(corpus)
+        self._model = InterpolatedProbabilities.compute(counts, self._base(), self._weights)
+        return self
+
+    def _count(self, ids: IntArray, offsets: LongArray) -> ContextCounts:
+        tree = ContextTree.build(ids, offsets, len(self.vocabulary))
+        return ContextCounts(Matcher(tree, self.vocabulary.bos_id))
+
+    def _fit_on_end(self, corpus: Corpus) -> None:
+        split = _split(corpus.ids, corpus.offsets, self.held_out)
+        if split is None:
+            return
+        (ids, offsets), (held_ids, held_offsets) = split
+        unk = self.vocabulary.unk_id
+        if not (corpus.ids == unk).any():
+            # No token is unknown where the vocabulary is the training text's; what the first part
+            # has not seen stands for what the whole has not.
+            seen = np.bincount(ids, minlength=len(self.vocabulary)) > 0
+            held_ids = np.where(seen[held_ids], held_ids, np.int32(unk))
+        self._fit_weights(self._count(ids, offsets), held_ids, held_offsets)
+
+    def _fit_weights(self, counts: ContextCounts, ids: IntArray, offsets: LongArray) -> None:
+        is_target = np.ones(len(ids), dtype=bool)
+        is_target[offsets[:-1]] = False
+        paths = Paths.of(
+            counts, counts.matcher.match(ids, offsets), ids[is_target], self.vocabulary.unk_id
+        )
+        self._weights, self._unk_share = fit_weights(paths, self.vocabulary.n_predictable)
+
+    def _base(self) -> FloatArray:
+        """Log p below the empty context, (V,): the share of ``<unk>``, the rest uniform."""
+        others = self.vocabulary.n_predictable - 1
+        share = self._unk_share if others else 1.0
+        base = np.full(len(self.vocabulary), np.log1p(-share) - np.log(others) if others else 0.0)
+        base[self.vocabulary.unk_id] = np.log(share)
+        base[self.vocabulary.bos_id] = -np.inf
+        return base
+
+    def start(self) -> Match:
+        return self._model.counts.matcher.start
+
+    def advance(self, state: Match, token: int) -> Match:
+        return self._model.advance(state, token)
+
+    def log_distribution(self, state: Match) -> FloatArray:
+        return self._model.log_distribution(state)
+
+    def log_prob_next(self, state: Match, token: int) -> float:
+        return self._model.log_prob(state, token)
+
+    def score_corpus(self, corpus: Corpus) -> FloatArray:
+        self._check_corpus(corpus)
+        if isinstance(self._model, RelativeFrequencies):
+            return self._model.score(corpus.ids, corpus.offsets)[0]
+        return self._model.score(corpus.ids, corpus.offsets)
+
+    def known_histories(self, corpus: Corpus) -> NDArray[np.bool_]:
+        """For every target, (n_tokens,), whether its whole history begins a training sequence.
+
+        Where it does not, relative frequencies are not defined.
+        """
+        self._check_corpus(corpus)
+        relative = RelativeFrequencies(self._model.counts, self._base())
+        return relative.score(corpus.ids, corpus.offsets)[1]
+
+    @property
+    def n_parameters(self) -> int:
+        """Stored probabilities and back-off weights; the tokens themselves where unsmoothed."""
+        counts = self._model.counts
+        if self.smoothing == "none":
+            return int(counts.occurrences[0])
+        return len(counts.tree.pair_symbol) + len(counts.tree.low) + self._weights.size
+
+    def context_used(self, context: Text = ()) -> int:
+        """How many of the last tokens the longest known suffix of this context has.
+
+        Without smoothing: all of them, or none where the whole context was never seen.
+        """
+        return min(self.state(context).length, len(self.encode(context)))
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "smoothing": self.smoothing,
+            "held_out": self.held_out,
+            "unk_share": self._unk_share,
+        }
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        tree = self._model.counts.tree
+        arrays = {f.name: getattr(tree, f.name) for f in fields(tree) if f.name != "n_symbols"}
+        if isinstance(self._model, InterpolatedProbabilities):
+            arrays["log_pair"] = self._model.log_pair
+            arrays["log_backoff"] = self._model.log_backoff
+        return {**arrays, "weights": self._weights}
+
+    @classmethod
+    def _restore(
+        cls,
+        config: dict[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        vocabulary: Vocabulary,
+        tokenizer: Tokenizer,
+    ) -> Self:
+        model = cls(config["smoothing"], held_out=config["held_out"])
+        model.vocabulary, model.tokenizer = vocabulary, tokenizer
+        model._unk_share, model._weights = config["unk_share"], arrays["weights"]
+        parts = {f.name: arrays[f.name] for f in fields(ContextTree) if f.name != "n_symbols"}
+        tree = ContextTree(**parts, n_symbols=len(vocabulary))
+        counts = ContextCounts(Matcher(tree, vocabulary.bos_id))
+        if model.smoothing == "none":
+            model._model = RelativeFrequencies(counts, model._base())
+        else:
+            model._model = InterpolatedProbabilities(
+                counts, model._base(), model._weights, arrays["log_pair"], arrays["log_backoff"]
+            )
+        return model
+
+
+_Part = tuple[IntArray, LongArray]
+_MAX_HELD_OUT = 200_000  # tokens; more does not make the discounts better
+
+
+def _split(ids: IntArray, offsets: LongArray, share: float) -> tuple[_Part, _Part] | None:
+    """The text without its end, and its end, cut between sequences or, in a single one, inside."""
+    n = len(ids)
+    wanted = min(int(share * n), _MAX_HELD_OUT)
+    if wanted == 0 or n - wanted < 2:
+        return None
+    cut = n - wanted
+    sequence = int(np.searchsorted(offsets, cut))
+    if sequence < len(offsets) - 1:
+        cut = int(offsets[sequence])
+        return (ids[:cut], offsets[: sequence + 1]), (ids[cut:], offsets[sequence:] - cut)
+    # The cut falls into the last sequence; the part behind it becomes one of its own.
+    front = np.append(offsets[:-1], cut)
+    back = np.concatenate([ids[:1], ids[cut:]])
+    return (ids[:cut], front), (back, np.array([0, len(back)]))

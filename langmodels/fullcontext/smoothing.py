@@ -1,0 +1,118 @@
+r"""Interpolated Kneser-Ney smoothing of unbounded order, with fitted discounts.
+
+In a context u, longest first, with v the next shorter context that branches,
+
+    p(x | u) = b(u) (c(u, x) - D(u, x)) / c(u)
+             + (1 - b(u)) (1 - g(u)) n(u, x) / n(u)
+             + g(u) p(x | v)
+
+where c(u, x) is the number of branches of u (one symbol more to the left) in which x follows, c(u)
+its sum over x, n the number of occurrences, D(u, x) a discount for a branch count of 1, 2, or 3 and
+more, and g(u) = sum_x D(u, x) / c(u) what the discounts set free. With b = 1 and constants for D
+this is modified Kneser-Ney (Chen and Goodman, 1998) without an end to the order. Contexts that do
+not branch are passed over as in the sequence memoizer (Wood et al., 2009), except that the longest
+match itself may be one; its branch counts are all 1.
+
+What the discounts D and the blend b of branch counts and occurrences should be depends on the
+context. Counts of counts, the usual source, say nothing right about deep contexts, so
+D = k sigmoid(w_k . f(u)) and b = sigmoid(w . f(u)) are log-linear in statistics f of the context,
+and the weights maximise the likelihood of held-out text.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from langmodels.fullcontext.counts import Contexts
+
+FloatArray = NDArray[np.float64]
+
+N_GATES = 4
+# Lengths beyond this look alike, so that matching need not know them exactly.
+_LONGEST = 64
+_MAX_LOGIT = 30.0
+_PIECE = 1 << 16
+# Near the means and deviations of the logarithms below in English text, to keep weights comparable.
+_CENTRE = np.array([1.7, 1.5, 3.0, 4.0])
+_SCALE = np.array([0.6, 1.2, 2.0, 3.0])
+_SHORT = 7
+_LOGS = 4
+N_FEATURES: Final = 1 + _LOGS + _LOGS * (_LOGS + 1) // 2 + 3 + _SHORT
+
+
+def features(contexts: Contexts) -> FloatArray:
+    """What discounts depend on, (k, `N_FEATURES`)."""
+    length = np.minimum(contexts.length, _LONGEST)
+    counts = (contexts.types, contexts.branches, contexts.occurrences)
+    logs = np.stack([np.log1p(length), *(np.log(np.maximum(c, 1)) for c in counts)], axis=1)
+    logs = (logs - _CENTRE) / _SCALE
+    first, second = np.triu_indices(_LOGS)
+    gap = np.maximum(length - np.minimum(contexts.above, _LONGEST), 1)
+    on_edge = contexts.on_edge
+    return np.concatenate(
+        [
+            np.ones((len(contexts), 1)),
+            logs,
+            logs[:, first] * logs[:, second],
+            np.stack([on_edge, contexts.once, on_edge * np.log(gap)], axis=1),
+            length[:, None] == np.arange(_SHORT),
+        ],
+        axis=1,
+    )
+
+
+def default_weights() -> FloatArray:
+    """Weights before fitting, (`N_FEATURES`, `N_GATES`): the same discounts everywhere."""
+    weights = np.zeros((N_FEATURES, N_GATES))
+    weights[0] = logit([0.75, 0.55, 0.45, 0.5])
+    return weights
+
+
+@dataclass(frozen=True)
+class Gates:
+    """Discounts and blends of k contexts."""
+
+    discounts: FloatArray  # (k, 3) for branch counts of 1, 2, 3 and more
+    blend: FloatArray  # (k,) b
+    backoff: FloatArray  # (k,) g; 1 where nothing follows the context
+
+    @classmethod
+    def of(cls, contexts: Contexts, weights: FloatArray) -> "Gates":
+        """The gates of contexts under weights (`N_FEATURES`, `N_GATES`)."""
+        out = np.empty((len(contexts), N_GATES))
+        for i in range(0, len(contexts), _PIECE):
+            piece = slice(i, i + _PIECE)
+            out[piece] = features(contexts[piece]) @ weights
+        out = expit(np.clip(out, -_MAX_LOGIT, _MAX_LOGIT))
+        discounts = out[:, :3] * np.arange(1, 4)
+        backoff = (discounts * contexts.shares).sum(axis=1)
+        backoff[contexts.branches == 0] = 1.0
+        return cls(discounts, out[:, 3], backoff)
+
+
+def own_share(
+    gates: Gates,
+    contexts: Contexts,
+    owner: NDArray[np.integer],
+    count: NDArray[np.integer],
+    occurrences: NDArray[np.integer],
+) -> FloatArray:
+    """What a context itself gives a symbol that follows it: the first two terms of p(x | u).
+
+    Args:
+        gates: of the contexts.
+        contexts: (k,) contexts.
+        owner: (n,) index of the context of each symbol.
+        count: (n,) branch counts, at least 1.
+        occurrences: (n,) occurrences.
+    """
+    kind = np.minimum(count, 3) - 1
+    branches = np.where(contexts.on_edge, contexts.types, contexts.branches)[owner]
+    discounted = (count - gates.discounts[owner, kind]) / branches
+    relative = occurrences / contexts.occurrences[owner]
+    blend = gates.blend[owner]
+    share: FloatArray = blend * discounted + (1 - blend) * (1 - gates.backoff[owner]) * relative
+    return share
