@@ -21,15 +21,17 @@ def find_children(
     """
     if len(column) == 0:
         return np.full(len(parents), -1, np.int32)
-    low = child_start[parents]
-    end = child_start[parents + 1]
-    size = end - low
-    for _ in range(int(size.max(initial=0)).bit_length()):
-        half = size >> 1
-        below = column[np.minimum(low + half, len(column) - 1)] < words
-        below &= size > 0
-        low = np.where(below, low + half + 1, low)
-        size = np.where(below, size - half - 1, half)
-    found = low < end
-    found &= column[np.minimum(low, len(column) - 1)] == words
-    return np.where(found, low, np.int32(-1))
+    # `take` with clipped indices gathers fastest, and lets the search run past the end.
+    first = child_start.take(parents).astype(np.int64)
+    end = child_start.take(parents + 1)
+    # The last child whose word does not come after the one looked for, found by halving steps.
+    at = first - 1
+    for bit in range(int((end - first).max(initial=0)).bit_length() - 1, -1, -1):
+        step = np.int64(1 << bit)
+        further = at + step
+        goes = column.take(further, mode="clip") <= words
+        goes &= further < end
+        at += goes * step
+    found = column.take(at, mode="clip") == words
+    found &= at >= first
+    return np.where(found, at, -1).astype(np.int32)

@@ -12,10 +12,12 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import FloatArray, LanguageModel, Text
 from langmodels.ngram.arpa import read_arpa, write_arpa
 from langmodels.ngram.counting import count_ngrams
+from langmodels.ngram.drawing import draw
 from langmodels.ngram.methods import make_smoothing
 from langmodels.ngram.normalization import normalized
 from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import NGramTables, State
+from langmodels.sampling import Decoding
 from langmodels.tokenization import SymbolTokenizer, Tokenizer, WhitespaceTokenizer
 from langmodels.vocabulary import IntArray, Vocabulary
 
@@ -157,13 +159,15 @@ class NGramModel(LanguageModel[State]):
 
     def score_corpus(self, corpus: Corpus) -> FloatArray:
         """Log p of every target in nats, (corpus.n_tokens,)."""
-        return self.full_scores(corpus)[0]
+        self._check_corpus(corpus)
+        every, _ = self.tables.score(corpus.ids)
+        scores: FloatArray = every[corpus.ids != Vocabulary.bos_id]
+        return scores
 
     def full_scores(
         self, corpus: Corpus
     ) -> tuple[FloatArray, NDArray[np.int16], NDArray[np.bool_]]:
-        """For every target: log p in nats, the length of the n-gram found, and whether it is
-        `<unk>`.
+        """For every target: log p in nats, the length of the n-gram found, whether it is `<unk>`.
 
         Three arrays of shape (corpus.n_tokens,), in corpus order.
         """
@@ -177,6 +181,15 @@ class NGramModel(LanguageModel[State]):
         ends = [] if self.vocabulary.eos_id is None else [self.vocabulary.eos_id]
         text = np.concatenate([[Vocabulary.bos_id], ids, ends]).astype(np.int32)
         return self.tables.score(text)[0][1:]
+
+    def sample_next(self, state: State, rng: np.random.Generator, *, unk: bool = True) -> int:
+        """A token drawn from p(next | context), in a time that hardly depends on the vocabulary.
+
+        Without `unk`, from what remains without `<unk>`. See `drawing.draw`.
+        """
+        if not self.is_distribution:
+            return Decoding(unk=unk).choose(self.log_distribution(state), rng)
+        return draw(self.tables, state, rng, unk=unk)
 
     @property
     def n_parameters(self) -> int:
@@ -193,8 +206,8 @@ class NGramModel(LanguageModel[State]):
 
         `<s>` is not counted as a token.
         """
-        n = len(self.encode(context))
-        return min(n, len(self.state(context)))
+        seen = [length for length, node in enumerate(self.state(context), start=1) if node >= 0]
+        return min(len(self.encode(context)), max(seen, default=0))
 
     # Files ----------------------------------------------------------------------------------
 

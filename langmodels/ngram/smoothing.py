@@ -168,7 +168,7 @@ class Laplace(Additive):
 class StupidBackoff(Smoothing):
     """S(w | h) = c(hw) / n(h) where hw was seen, else factor * S(w | h'): Brants et al. (2007).
 
-    Scores, which sum to more than one; `normalization.normalized` makes the distribution
+    Scores, which do not sum to one; `normalization.normalized` makes the distribution
     proportional to them. The recursion ends with factor / V for words that never occur.
     """
 

@@ -106,6 +106,11 @@ class NGramTables:
         backoff = self.backoff[0] if self.backoff else np.zeros(self.vocabulary_size, np.float32)
         return self.log_prob[0].data, backoff.data
 
+    @cached_property
+    def unigram_cumulative(self) -> FloatArray:
+        """(V,) sums of the unigram probabilities up to each word, itself included."""
+        return np.cumsum(np.exp(self.log_prob[0], dtype=np.float64))
+
     # Single queries -------------------------------------------------------------------------
 
     def start(self, bos: int = 1) -> State:
@@ -202,20 +207,20 @@ class NGramTables:
 
     def _score_block(self, ids: IntArray, bos: int) -> tuple[FloatArray, NDArray[np.int16]]:
         """`score` for a text that fits in the cache."""
-        scores = self.log_prob[0][ids].astype(np.float64)
+        scores = self.log_prob[0].take(ids).astype(np.float64)
         lengths = np.ones(len(ids), np.int16)
         contexts = np.zeros(len(ids), np.int16)
         at, parents = np.arange(1, len(ids)), ids[:-1]
         for k in range(2, self.order + 1):
-            nodes = self.find(k, parents, ids[at])
-            found = np.flatnonzero(nodes >= 0)
+            nodes = self.find(k, parents, ids.take(at))
             contexts[at] = k - 1
-            scores[at] += self.backoff[k - 2][parents]
-            at, parents = at[found], nodes[found]
-            scores[at] = self.log_prob[k - 1][parents]
+            scores[at] += self.backoff[k - 2].take(parents)
+            found = np.flatnonzero(nodes >= 0)
+            at, parents = at.take(found), nodes.take(found)
+            scores[at] = self.log_prob[k - 1].take(parents)
             lengths[at] = k
             # What was found is the context of the next position.
-            at = at + 1
+            at += 1
             if len(at) and at[-1] == len(ids):
                 at, parents = at[:-1], parents[:-1]
         if self.unseen_backoff:

@@ -1,0 +1,51 @@
+"""Drawing the next word of a back-off model without computing its whole distribution."""
+
+from bisect import bisect_left
+
+import numpy as np
+
+from langmodels.ngram.tables import NGramTables, State
+
+
+def draw(tables: NGramTables, state: State, rng: np.random.Generator, *, unk: bool = True) -> int:
+    """A word drawn from p(w | state); without `unk`, from p(w | state, w is not `<unk>`).
+
+    The words stored after the longest context are drawn from as they are; what is left of 1 belongs
+    to the others, in proportion to their probabilities after the shorter context. So a word is
+    drawn there, again and again until it is none of those stored. On average that takes at most
+    as many attempts as the back-off weight, which is rarely above 1.
+
+    The tables must be a distribution. Where a thousand draws in a row give `<unk>`, there may be
+    nothing else, and it is returned after all.
+    """
+    for _ in range(1000):
+        word = _draw(tables, state, len(state), rng)
+        if unk or word != 0:
+            break
+    return word
+
+
+def _draw(tables: NGramTables, state: State, length: int, rng: np.random.Generator) -> int:
+    """A word drawn after the last `length` words of the context."""
+    while length and state[length - 1] < 0:
+        length -= 1
+    if length == 0:
+        cumulative = tables.unigram_cumulative
+        at = np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right")
+        return int(at)
+    node = state[length - 1]
+    starts, words = tables.child_start[length - 1], tables.words[length]
+    begin, end = int(starts[node]), int(starts[node + 1])
+    cumulative = np.cumsum(np.exp(tables.log_prob[length][begin:end], dtype=np.float64))
+    total = float(cumulative[-1]) if end > begin else 0.0
+    # Where nothing is left to back off to, rounding must not make it look as if there were.
+    everything = total if tables.backoff[length - 1][node] == -np.inf else max(total, 1.0)
+    point = rng.random() * everything
+    if point < total:
+        return int(words[begin + int(np.searchsorted(cumulative, point, side="right"))])
+    column = words.data
+    while True:
+        word = _draw(tables, state, length - 1, rng)
+        at = bisect_left(column, word, begin, end)
+        if at == end or column[at] != word:
+            return word
