@@ -28,9 +28,7 @@ def test_equals_pytorch():
     vocabulary, width = z["param.embedding.weight"].shape
     shape = RecurrentShape("lstm", vocabulary, z["param.output.weight"].shape[1], embedding=width)
     filters = z["param.conv.weight"]  # (channels, E, 3), oldest step first
-    network = ConvolutionalRecurrentNetwork(
-        shape, "float64", widths=(3,), channels=len(filters)
-    )
+    network = ConvolutionalRecurrentNetwork(shape, "float64", widths=(3,), channels=len(filters))
     network.output.excluded = []  # PyTorch's softmax is over everything
     p, g = network.parameters, network.gradients
 

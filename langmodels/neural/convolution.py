@@ -99,8 +99,10 @@ class CausalConvolution(Layer):
         `state` and `keep` are as in `Recurrent.forward`.
         """
         steps, batch = x.shape[:2]
-        self._tokens, self._embedding = (x, embedding) if embedding is not None else (None, None)
+        self._tokens: Array | None = None
+        self._embedding = embedding
         if embedding is not None:
+            self._tokens = x
             x = np.take(embedding, x, axis=0, mode="clip")
         before = list(self.zero_state(batch) if state is None else state)
         self._alive = None if keep is None else self._unbroken(keep, x.dtype)
@@ -130,7 +132,7 @@ class CausalConvolution(Layer):
         return [(slice(k * c, (k + 1) * c), width) for k, width in enumerate(self.widths)]
 
     def _unbroken(self, keep: Array, dtype: np.dtype[np.generic]) -> list[Array]:
-        """For each lag, 1 where no sequence begins between that many steps ago and now, (T, B, 1)."""
+        """For each lag, (T, B, 1): 1 where no sequence begins within that many steps."""
         kept = keep[:, :, None].astype(dtype)
         alive = [np.ones_like(kept)]
         for k in range(1, max(self._reach, self.pooling)):

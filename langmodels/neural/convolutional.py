@@ -33,7 +33,11 @@ class ConvolutionalRecurrentNetwork(RecurrentNetwork):
         layers = super()._build()
         widths, channels, activation, pooling = self._convolution
         self.convolution = CausalConvolution(
-            cast(int, self.shape.embedding), widths, channels, activation=activation, pooling=pooling
+            cast(int, self.shape.embedding),
+            widths,
+            channels,
+            activation=activation,
+            pooling=pooling,
         )
         self.recurrent[0] = self._cell(self.convolution.outputs)
         layers["recurrent.0"] = self.recurrent[0]
@@ -46,9 +50,9 @@ class ConvolutionalRecurrentModel(RecurrentModel):
     """p(x_{t+1}) from a recurrent network over causal convolutions of the embedded text (CRNN).
 
     `widths`: of the filters, `channels` of each; each sees the current token and the width - 1
-    before it, and nothing later. `activation`: "relu" or "tanh". `pooling`: the recurrent layer sees
-    the maximum over so many past positions of each filter. `cell`: "rnn", "lstm" or "gru". Further
-    keywords: those of `RecurrentModel` and of `TrainingOptions`.
+    before it, and nothing later. `activation`: "relu" or "tanh". `pooling`: the recurrent layer
+    sees the maximum over so many past positions of each filter. `cell`: "rnn", "lstm" or "gru".
+    Further keywords: those of `RecurrentModel` and of `TrainingOptions`.
     """
 
     kind = "crnn"
@@ -67,7 +71,10 @@ class ConvolutionalRecurrentModel(RecurrentModel):
             raise UsageError(f"There is no cell {cell!r}; choose one of {', '.join(CELLS)}.")
         if options.get("one_hot"):
             raise UsageError("A convolution needs embedded input; leave one_hot out.")
-        self.widths, self.channels = (widths,) if isinstance(widths, int) else tuple(widths), channels
+        self.widths, self.channels = (
+            (widths,) if isinstance(widths, int) else tuple(widths),
+            channels,
+        )
         self.activation, self.pooling = activation, pooling
         self.cell = cell  # type: ignore[misc]
         CausalConvolution(1, self.widths, channels, activation=activation, pooling=pooling)
