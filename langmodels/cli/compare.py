@@ -1,0 +1,133 @@
+"""`langmodels compare`: several models on one text, in one table."""
+
+import argparse
+import shlex
+import sys
+from typing import Any
+
+from rich.console import Console
+
+from langmodels.cli.options import (
+    DEFAULT_LEVEL,
+    add_corpus_options,
+    add_json_option,
+    load_splits,
+    text_of,
+)
+from langmodels.cli.output import print_json
+from langmodels.datasets import Source
+from langmodels.evaluation.comparison import compare
+from langmodels.evaluation.report import check_report_path
+from langmodels.evaluation.report.terminal import print_wide, render
+from langmodels.evaluation.running import default_cache_folder
+from langmodels.registry import BUDGETS
+from langmodels.splits import Splits
+
+NAME = "compare"
+HELP = "train several models on one text and compare them on its held-out part"
+EPILOG = """examples:
+  langmodels compare --corpus wonderland.txt
+  langmodels compare --corpus book.txt --level char --order 7
+  langmodels compare --models unigram,mkn:order=3,mkn:order=5
+  langmodels compare --level word,char --models mkn,full-context --report out.html
+  langmodels compare --corpus synthetic:reber --json > results.json"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add_evaluation_options(parser)
+    parser.add_argument(
+        "--seeds",
+        type=int,
+        default=1,
+        metavar="N",
+        help="train random models with N seeds; show mean and spread (default: 1)",
+    )
+    parser.add_argument("--details", action="store_true", help="also print where the bits go")
+    parser.add_argument(
+        "--report", metavar="FILE", help="write a report: .html, .md, .csv or .json"
+    )
+    parser.add_argument(
+        "--cache",
+        metavar="DIR",
+        default=None,
+        help="where finished runs are kept, times included (default: the user's cache folder)",
+    )
+    parser.add_argument("--no-cache", action="store_true", help="train every model again")
+
+
+def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
+    """The options that `compare` and `scale` share."""
+    add_corpus_options(parser)
+    group = parser.add_argument_group("the models")
+    group.add_argument(
+        "--models",
+        metavar="A,B",
+        help="names with options, for example unigram,mkn:order=3 (default: all that are "
+        "compared); level=char sets the unit of one model",
+    )
+    group.add_argument("--order", type=int, metavar="N", help="order of n-gram models")
+    group.add_argument(
+        "--budget",
+        choices=BUDGETS,
+        default="standard",
+        help="what training may cost (default: standard)",
+    )
+    group.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes; figures do not depend on it, times do (default: 1)",
+    )
+    add_json_option(parser)
+
+
+def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict[str, Any]]:
+    """The divided text, where it came from, and the keywords that `compare` and `scale` share.
+
+    The text is cut for the first of several levels, and at the same characters for the others.
+    """
+    levels = args.level.split(",") if args.level else [text_of(args).level or DEFAULT_LEVEL]
+    first = {**vars(args), "level": levels[0]}
+    if len(levels) > 1 and levels[0] in ("char", "byte"):
+        first["min_count"], first["vocab_size"] = 1, None  # meant for the words
+    splits, source = load_splits(argparse.Namespace(**first))
+    keywords = {
+        "levels": levels,
+        "order": args.order,
+        "seed": args.seed,
+        "budget": args.budget,
+        "min_count": args.min_count,
+        "max_size": args.vocab_size,
+        "source": source,
+        "jobs": args.jobs,
+        "settings": {
+            "cleaning": "lower" if args.lower and args.clean == "none" else args.clean,
+            "command": shlex.join(["langmodels", *sys.argv[1:]]),
+        },
+    }
+    return splits, source, keywords
+
+
+def model_names(args: argparse.Namespace) -> list[str] | None:
+    """The models that --models names; None for the default ones."""
+    return None if args.models is None else [m for m in args.models.split(",") if m.strip()]
+
+
+def run(args: argparse.Namespace, console: Console) -> int | None:
+    """Compare, print, and write the report."""
+    if args.report:
+        check_report_path(args.report)  # before the work, not after it
+    splits, _, keywords = evaluation_arguments(args)
+    cache = None if args.no_cache else args.cache or default_cache_folder()
+    comparison = compare(model_names(args), splits, seeds=args.seeds, cache=cache, **keywords)
+    if args.json:
+        print_json(comparison.to_json())
+    else:
+        print_wide(console, render(comparison.results, details=args.details))
+    if args.report:
+        comparison.report(args.report)
+        if not args.json:
+            console.print(f"Report written to {args.report}.", soft_wrap=True)
+    return 130 if comparison.results.unfinished else None

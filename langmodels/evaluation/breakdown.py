@@ -1,0 +1,137 @@
+"""Where the bits go: losses by position, word frequency, matched n-gram length; disagreements."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.corpus import Corpus
+from langmodels.evaluation.contexts import match_lengths
+from langmodels.splits import Splits
+from langmodels.vocabulary import Vocabulary
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.int64]
+
+LONGEST_MATCH = 8
+_SHOWN_CONTEXT = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """A division of the test targets: `labels` of the groups and `group` (n,), each target's."""
+
+    name: str
+    labels: list[str]
+    group: IndexArray
+
+    @property
+    def counts(self) -> list[int]:
+        """Targets in each group."""
+        return [int(n) for n in np.bincount(self.group, minlength=len(self.labels))]
+
+    def means(self, bits: FloatArray) -> list[float]:
+        """Mean of `bits` (n,) over each group; NaN for an empty one."""
+        totals = np.bincount(self.group, weights=bits, minlength=len(self.labels))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return [float(m) for m in totals / np.array(self.counts)]
+
+
+def groupings(splits: Splits) -> list[Grouping]:
+    """Every way in which the losses are broken down, empty groups left out."""
+    found = [
+        _by_match(splits),
+        _by_frequency(splits),
+        _by_position(splits.test),
+        _by_oov(splits.test),
+    ]
+    return [_compact(g) for g in found if np.unique(g.group).size > 1]
+
+
+def _compact(grouping: Grouping) -> Grouping:
+    used, group = np.unique(grouping.group, return_inverse=True)
+    return Grouping(grouping.name, [grouping.labels[i] for i in used.tolist()], group)
+
+
+def _by_match(splits: Splits) -> Grouping:
+    length = match_lengths(splits.train, splits.test, LONGEST_MATCH)
+    labels = [str(n) for n in range(LONGEST_MATCH)] + [f"{LONGEST_MATCH}+"]
+    return Grouping("longest n-gram seen in training", labels, length)
+
+
+def _by_frequency(splits: Splits) -> Grouping:
+    counts = np.bincount(splits.train.ids, minlength=len(splits.train.vocabulary))
+    edges = [0, 1, 2, 10, 100, 1000, 10_000, 100_000]
+    return _banded("occurrences in training", counts[splits.test.targets], edges)
+
+
+def _by_position(test: Corpus) -> Grouping:
+    """Position in the line: in the sequence, or, in a stream of characters, since the newline."""
+    before = np.concatenate([[np.int32(-1)], test.ids[:-1]])
+    begins = before == Vocabulary.bos_id
+    if not test.vocabulary.ends and "\n" in test.vocabulary:
+        begins |= before == test.vocabulary.id("\n")
+    begins = begins[test.ids != Vocabulary.bos_id]
+    index = np.arange(len(begins))
+    offset = index - np.maximum.accumulate(np.where(begins, index, 0)) + 1
+    return _banded("position in the line", offset, [1, 2, 3, 4, 6, 11, 21, 51])
+
+
+def _by_oov(test: Corpus) -> Grouping:
+    unknown = (test.targets == Vocabulary.unk_id).astype(np.int64)
+    return Grouping("in the vocabulary or not", ["known", "unknown"], unknown)
+
+
+def _banded(name: str, values: IndexArray, edges: Sequence[int]) -> Grouping:
+    labels = [(f"{a:,}" if b == a + 1 else f"{a:,}-{b - 1:,}") for a, b in pairwise(edges)]
+    labels.append(f"{edges[-1]:,}+")
+    group = np.searchsorted(np.asarray(edges), values, side="right") - 1
+    return Grouping(name, labels, np.maximum(group, 0))
+
+
+@dataclass(frozen=True)
+class Disagreement:
+    """A test token that two models rate differently: its context, and the bits each pays for it."""
+
+    context: str
+    token: str
+    bits: tuple[float, float]
+
+
+def disagreements(
+    test: Corpus, first: FloatArray, second: FloatArray, k: int = 5
+) -> list[Disagreement]:
+    """The tokens on which two models differ most: `k` better for the first, `k` for the second.
+
+    `first` and `second` are bits of every target, (n,). Each token type stands for itself once a
+    side. Targets where a model pays infinitely much are left out.
+    """
+    targets = test.targets
+    difference = np.where(np.isfinite(first) & np.isfinite(second), first - second, 0.0)
+    found: list[Disagreement] = []
+    for side in (difference, -difference):
+        seen: set[int] = set()
+        for i in np.argsort(side, kind="stable")[: 50 * k].tolist():
+            token = int(targets[i])
+            if side[i] >= 0 or len(seen) == k:
+                break
+            if token not in seen:
+                seen.add(token)
+                context = test.vocabulary.decode(targets[max(0, i - _SHOWN_CONTEXT) : i].tolist())
+                found.append(
+                    Disagreement(
+                        test.tokenizer.detokenize(context),
+                        test.vocabulary.token(token),
+                        (float(first[i]), float(second[i])),
+                    )
+                )
+    return found
+
+
+def bits(scores: FloatArray) -> FloatArray:
+    """-log2 p from log p in nats."""
+    costs: FloatArray = -scores / math.log(2)
+    return costs

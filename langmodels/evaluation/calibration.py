@@ -1,0 +1,103 @@
+"""Calibration: whether what a model gives probability p happens in a share p of the cases."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp
+
+from langmodels.corpus import Corpus
+from langmodels.model import FloatArray, LanguageModel
+from langmodels.vocabulary import Vocabulary
+
+BANDS = (0.0, 0.001, 0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
+"""Edges of the probability bands."""
+
+
+@dataclass(frozen=True)
+class Band:
+    """Predictions with a probability from `low` to `high`: how many, their mean, how many came."""
+
+    low: float
+    high: float
+    n: int
+    predicted: float
+    observed: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How the predictions for the first `tokens` targets of a test text came true.
+
+    `expected_bits`: mean entropy of the distributions, what the model expects to pay for a token;
+    `paid_bits`: what it pays; equal for a calibrated model, less is overconfidence. `accuracy`: how
+    often the most probable token came; `confidence`: its mean probability. `misplaced`: the sum
+    over bands of |predicted - observed|, probability mass per token that is in the wrong band.
+    """
+
+    tokens: int
+    expected_bits: float
+    paid_bits: float
+    accuracy: float
+    confidence: float
+    misplaced: float
+    bands: list[Band]
+
+
+def calibrate(model: LanguageModel[Any], test: Corpus, tokens: int) -> Calibration:
+    """Look at the whole distribution before each of the first `tokens` targets of a corpus."""
+    edges = np.array(BANDS)
+    n, mass, hits = (np.zeros(len(BANDS) - 1) for _ in range(3))
+    entropy, paid, right, confidence = [], [], [], []
+    for log_p, token in _walk(model, test, tokens):
+        p = np.exp(log_p)
+        band = np.minimum(np.searchsorted(edges, p, side="right") - 1, len(n) - 1)
+        n += np.bincount(band, minlength=len(n))
+        mass += np.bincount(band, weights=p, minlength=len(n))
+        hits[band[token]] += 1
+        positive = p > 0
+        entropy.append(-float(p[positive] @ log_p[positive]))
+        paid.append(-float(log_p[token]))
+        best = int(np.argmax(p))
+        right.append(best == token)
+        confidence.append(float(p[best]))
+    count = np.maximum(n, 1)
+    return Calibration(
+        len(paid),
+        float(np.mean(entropy)) / math.log(2),
+        float(np.mean(paid)) / math.log(2),
+        float(np.mean(right)),
+        float(np.mean(confidence)),
+        float(np.abs(mass - hits).sum()) / len(paid),
+        [
+            Band(*row)
+            for row in zip(
+                BANDS[:-1],
+                BANDS[1:],
+                n.astype(int).tolist(),
+                (mass / count).tolist(),
+                (hits / count).tolist(),
+                strict=True,
+            )
+        ],
+    )
+
+
+def _walk(model: LanguageModel[Any], test: Corpus, tokens: int) -> Iterator[tuple[FloatArray, int]]:
+    """Yield normalised log distributions without `<s>`, (V - 1,), and the place of the target."""
+    ends = [] if test.vocabulary.eos_id is None else [test.vocabulary.eos_id]
+    left = tokens
+    for ids in test.sequences():
+        state = model.start()
+        for token in [*ids[:left].tolist(), *ends][:left]:
+            log_p = np.delete(model.log_distribution(state), Vocabulary.bos_id)
+            if not model.is_distribution:
+                log_p = log_p - logsumexp(log_p)
+            yield log_p, token - (token > Vocabulary.bos_id)
+            if token not in ends:
+                state = model.advance(state, token)
+        left -= len(ids) + len(ends)
+        if left <= 0:
+            return

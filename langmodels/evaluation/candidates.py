@@ -1,0 +1,117 @@
+"""What is to be compared: registered models with their options, or a caller's own."""
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from langmodels.errors import UsageError
+from langmodels.model import LanguageModel
+from langmodels.registry import MODELS, Setting, make_model, parse_model
+from langmodels.tokenization import TOKENIZERS
+
+Models = Sequence[str | LanguageModel[Any]] | Mapping[str, str | LanguageModel[Any]]
+"""Names with options, as after `--models`, or unfitted models; a mapping gives them labels."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One model of a comparison, not yet fitted.
+
+    `options` are all its hyper-parameters; one with a `seed` among them is random, and is trained
+    once for each seed of the comparison. `prototype` is the caller's own model, copied before it is
+    fitted.
+    """
+
+    label: str
+    name: str
+    level: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    prototype: LanguageModel[Any] | None = None
+
+    @property
+    def random(self) -> bool:
+        """Whether its figures depend on a seed."""
+        return self.prototype is None and "seed" in self.options
+
+    @property
+    def summary(self) -> str:
+        """What the model is, in a clause."""
+        return MODELS[self.name].summary if self.name in MODELS else "a model of the caller's"
+
+    def make(self, seed: int | None = None) -> LanguageModel[Any]:
+        """A new model to fit, with another seed where one is given and it is random."""
+        if self.prototype is not None:
+            return copy.deepcopy(self.prototype)
+        options = dict(self.options)
+        if self.random and seed is not None:
+            options["seed"] = seed
+        return make_model(self.name, **options)
+
+
+def make_candidates(
+    models: Models | None, levels: Sequence[str], setting: Setting
+) -> list[Candidate]:
+    """The candidates that names and models stand for, at every one of the levels.
+
+    None stands for the registered models that are compared by default. The option `level` of a name
+    (`mkn:level=char`) sets the level of that model. Each is there once, however often it is named.
+
+    Raises UsageError for unknown names, options and levels.
+    """
+    for level in levels:
+        _check_level(level)
+    if models is None:
+        models = [spec.name for spec in MODELS.values() if spec.compared]
+    labelled: list[tuple[str | None, str | LanguageModel[Any]]]
+    labelled = list(models.items()) if isinstance(models, Mapping) else [(None, m) for m in models]
+    candidates: dict[tuple[str, str], Candidate] = {}
+    for label, model in labelled:
+        if isinstance(model, LanguageModel):
+            found = [Candidate(label or _label_of(model), model.kind, levels[0], prototype=model)]
+            found[0] = replace(found[0], options=_config_of(model))
+        else:
+            found = _of_name(model, label, levels, setting)
+        for candidate in found:
+            key = (candidate.label, candidate.level)
+            if candidates.setdefault(key, candidate) != candidate:
+                raise UsageError(
+                    f"Two models are called {candidate.label}; give them labels of their own."
+                )
+    if not candidates:
+        raise UsageError("There is nothing to compare; name at least one model.")
+    return list(candidates.values())
+
+
+def _of_name(
+    text: str, label: str | None, levels: Sequence[str], setting: Setting
+) -> list[Candidate]:
+    spec, given = parse_model(text)
+    own = given.pop("level", None)
+    if own is not None:
+        _check_level(str(own))
+    found = []
+    for level in [str(own)] if own is not None else levels:
+        options = {**spec.defaults(replace(setting, level=level)), **given}
+        shown = " ".join([spec.name, *(f"{k}={v}" for k, v in given.items())])
+        candidate = Candidate(label or shown, spec.name, level, options)
+        candidate.make()  # so that a bad option is an error before any work is done
+        found.append(candidate)
+    return found
+
+
+def _check_level(level: str) -> None:
+    if level not in TOKENIZERS:
+        raise UsageError(f"There is no level {level!r}; choose from {', '.join(TOKENIZERS)}.")
+
+
+def _label_of(model: LanguageModel[Any]) -> str:
+    return type(model).__name__
+
+
+def _config_of(model: LanguageModel[Any]) -> dict[str, Any]:
+    """Hyper-parameters of an unfitted model, as far as it can tell them."""
+    try:
+        return dict(model._config())
+    except (AttributeError, TypeError, ValueError):
+        return {}

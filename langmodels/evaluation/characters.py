@@ -1,0 +1,228 @@
+"""Bits per character of the raw text: what makes models with different units comparable.
+
+A model of words says nothing of what tokenizing threw away. For its figure to be one of the same
+text that a character model predicts, the rest is paid for here: the spelling of unknown words, the
+white space between tokens, and the capitals where a tokenizer folds case. Each is predicted by a
+small n-gram model fitted on the training text, so that tokens and extras together are a lossless
+code of the text, and the sum is -log of a probability of that text.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.corpus import Corpus
+from langmodels.errors import LangmodelsError
+from langmodels.evaluation.alignment import Alignment, align
+from langmodels.ngram import NGramModel
+from langmodels.splits import Splits
+from langmodels.tokenization import CharacterTokenizer, WhitespaceTokenizer
+from langmodels.vocabulary import EOS, Vocabulary
+
+FloatArray = NDArray[np.float64]
+
+CODE_POINTS = 0x110000
+"""What an unseen character is chosen from, uniformly; unseen bytes are chosen from 256."""
+
+
+@dataclass(frozen=True)
+class TextCosts:
+    """What the targets of a test corpus cost beyond a model's own -log p.
+
+    `ends` (n,): characters of raw text up to and with each target. `extra` (n,): nats. `parts`:
+    the nats of `extra` in all, by reason.
+    """
+
+    ends: NDArray[np.int64]
+    extra: FloatArray
+    parts: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def characters(self) -> int:
+        """Characters of the text."""
+        return int(self.ends[-1])
+
+
+def text_costs(splits: Splits) -> TextCosts:
+    """The extras of the test part, by models fitted on the training part.
+
+    Raises LangmodelsError where the splits did not keep their text or tokens cannot be found in it.
+    """
+    if splits.train.text is None or splits.test.text is None:
+        raise LangmodelsError("Bits per character need the text; make the corpora with keep_text.")
+    if splits.test.tokenizer.reversible:
+        return _stream_costs(splits.test, splits.test.text)
+    tokenizer = splits.test.tokenizer
+    train = align(splits.train.text, tokenizer)
+    test = align(splits.test.text, tokenizer)
+    if len(test.tokens) != splits.test.n_tokens:
+        raise LangmodelsError(
+            "Bits per character cannot be had: the tokens of the test text are not those of its "
+            "corpus."
+        )
+    speller = Speller(train)
+    unknown = splits.test.targets == Vocabulary.unk_id
+    spelling = np.zeros(len(unknown))
+    spelling[unknown] = speller.costs([test.tokens[i] for i in np.flatnonzero(unknown).tolist()])
+    spacing = _spacing_costs(train, test, speller)
+    parts = {"spelling": spelling, "spacing": spacing}
+    if getattr(tokenizer, "lower", False):
+        parts["capitals"] = _capital_costs(train, test)
+    return TextCosts(
+        np.asarray(test.ends, np.int64),
+        np.sum(list(parts.values()), axis=0),
+        {name: float(costs.sum()) for name, costs in parts.items()},
+    )
+
+
+def _stream_costs(test: Corpus, text: str) -> TextCosts:
+    """Character and byte models predict the whole text; only unseen symbols cost more."""
+    if test.tokenizer.level == "byte":
+        data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
+        ends = np.cumsum((data & 0xC0) != 0x80, dtype=np.int64)
+        symbols = 256
+    else:
+        ends = np.arange(1, len(text) + 1, dtype=np.int64)
+        symbols = CODE_POINTS
+    if len(ends) != test.n_tokens:
+        raise LangmodelsError("Bits per character need the text that the corpus was made from.")
+    known = len(test.vocabulary) - test.vocabulary.n_special
+    spelling = np.where(test.targets == Vocabulary.unk_id, np.log(max(symbols - known, 1)), 0.0)
+    return TextCosts(ends, spelling, {"spelling": float(spelling.sum())})
+
+
+class Speller:
+    """A character model of words (each word of a text once) and of its gaps: -log p of a string."""
+
+    _ORDER = 5
+
+    def __init__(self, alignment: Alignment) -> None:
+        strings = dict.fromkeys(
+            s for s in chain(alignment.tokens, alignment.gaps) if s and s != EOS
+        )
+        letters = Counter(chain.from_iterable(strings))
+        self._vocabulary = Vocabulary.from_counts(letters)
+        model = NGramModel(order=self._ORDER, smoothing="witten_bell")
+        self._model = model.fit(self._corpus(list(strings)))
+
+    def _corpus(self, strings: Sequence[str]) -> Corpus:
+        return Corpus.from_sequences(strings, CharacterTokenizer(), self._vocabulary)
+
+    def costs(self, strings: Sequence[str]) -> FloatArray:
+        """Nats that it takes to spell each string, (n,), its end included."""
+        if not strings:
+            return np.zeros(0)
+        corpus = self._corpus(strings)
+        costs = -self._model.score_corpus(corpus)
+        unseen = CODE_POINTS - (len(self._vocabulary) - self._vocabulary.n_special)
+        costs += np.where(corpus.targets == Vocabulary.unk_id, np.log(unseen), 0.0)
+        starts = corpus.offsets[:-1] - np.arange(len(strings))  # targets have no <s>
+        sums: FloatArray = np.add.reduceat(costs, starts)
+        return sums
+
+
+def _spacing_costs(train: Alignment, test: Alignment, speller: Speller) -> FloatArray:
+    """Nats for the gap of each target, (n,): p(gap | gap before, token before, token after).
+
+    The gap before it is what tells an opening quotation mark from a closing one.
+    """
+    at, rows = _gap_rows(test)
+    costs = np.zeros(len(test.tokens))
+    if rows:
+        paid, unseen = _conditional_costs(_gap_rows(train)[1], rows)
+        paid[unseen] += speller.costs([rows[i][-1] for i in np.flatnonzero(unseen).tolist()])
+        costs[at] = paid
+    for index, gap in ((0, test.lead), (-1, test.tail)):
+        costs[index] += speller.costs([gap] if gap else []).sum()
+    return costs
+
+
+def _gap_rows(alignment: Alignment) -> tuple[list[int], list[tuple[str, ...]]]:
+    """Targets that have a gap, and (gap before, kind of token before, kind of token after, gap)."""
+    kinds = {token: _kind(token) for token in set(alignment.tokens)}
+    at: list[int] = []
+    rows: list[tuple[str, ...]] = []
+    before = "line"
+    for i, gap in enumerate(alignment.gaps):
+        if gap is not None:
+            left = kinds[alignment.tokens[i - 1]]
+            at.append(i)
+            rows.append((before, left, kinds[alignment.tokens[i]], gap))
+            before = gap
+    return at, rows
+
+
+def _kind(token: str) -> str:
+    """What spacing depends on: the mark, or only that it is a word, a number, the line's end."""
+    if token == EOS:
+        return "end"
+    if token[0].isalnum():
+        return "number" if token[0].isdigit() else "word"
+    return token[0]
+
+
+def _capital_costs(train: Alignment, test: Alignment) -> FloatArray:
+    """Nats for the case of each target, (n,): p(case | token before, token)."""
+    at, rows = _case_rows(test)
+    costs = np.zeros(len(test.tokens))
+    if rows:
+        paid, unseen = _conditional_costs(_case_rows(train)[1], rows)
+        paid[unseen] += np.log(len(_CASES))
+        # Mixed case is written out, a bit for each letter that has one.
+        letters = [
+            test.surfaces[i] if row[-1] == "mixed" else "" for i, row in zip(at, rows, strict=True)
+        ]
+        paid += np.log(2) * np.array([sum(c.lower() != c.upper() for c in s) for s in letters])
+        costs[at] = paid
+    return costs
+
+
+_CASES = ("lower", "title", "upper", "mixed")
+
+
+def _case_rows(alignment: Alignment) -> tuple[list[int], list[tuple[str, ...]]]:
+    at: list[int] = []
+    rows: list[tuple[str, ...]] = []
+    before = "line"
+    for i, (token, surface) in enumerate(zip(alignment.tokens, alignment.surfaces, strict=True)):
+        if surface.lower() != surface.upper():
+            forms = (surface.lower(), surface[:1].upper() + surface[1:].lower(), surface.upper())
+            case = _CASES[forms.index(surface)] if surface in forms else "mixed"
+            at.append(i)
+            rows.append((before, token, case))
+        before = "line" if token == EOS else token
+    return at, rows
+
+
+def _conditional_costs(
+    train: Sequence[tuple[str, ...]], test: Sequence[tuple[str, ...]]
+) -> tuple[FloatArray, NDArray[np.bool_]]:
+    """-log p of the last entry of each row given the others, (n,), and whether it was never seen.
+
+    Interpolated by Witten-Bell through the shorter contexts: the rows are sequences of an n-gram
+    model, of whose predictions only that one is used.
+    """
+    width = len(test[0])
+    vocabulary = Vocabulary.from_counts(Counter(chain.from_iterable(train)))
+    if not train:
+        return np.full(len(test), np.log(len(vocabulary))), np.ones(len(test), np.bool_)
+    model = NGramModel(order=width, smoothing="witten_bell").fit(_row_corpus(train, vocabulary))
+    corpus = _row_corpus(test, vocabulary)
+    scores = model.score_corpus(corpus).reshape(len(test), width + 1)[:, width - 1]
+    last = corpus.targets.reshape(len(test), width + 1)[:, width - 1]
+    return -scores, last == Vocabulary.unk_id
+
+
+def _row_corpus(rows: Sequence[tuple[str, ...]], vocabulary: Vocabulary) -> Corpus:
+    n, width = len(rows), len(rows[0])
+    ids = np.full((n, width + 2), vocabulary.bos_id, np.int32)
+    entries = vocabulary.encode(list(chain.from_iterable(rows)))
+    entries[entries < vocabulary.n_special] = vocabulary.unk_id  # a word may read "<s>"
+    ids[:, 1:-1] = entries.reshape(n, width)
+    ids[:, -1] = vocabulary.id(EOS)
+    offsets = np.arange(n + 1, dtype=np.int64) * (width + 2)
+    return Corpus(ids.ravel(), offsets, vocabulary, WhitespaceTokenizer(), characters=0)

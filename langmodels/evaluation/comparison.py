@@ -1,0 +1,153 @@
+"""`compare`: models held against one another on the same text, character for character."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from langmodels.datasets import Source
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.evaluation.candidates import Candidate, Models, make_candidates
+from langmodels.evaluation.material import Material
+from langmodels.evaluation.measuring import PLANS, Plan, Run
+from langmodels.evaluation.results import Results, jsonable, records, structure, to_text
+from langmodels.evaluation.running import RunCache, Task, run_tasks
+from langmodels.evaluation.summary import summarise
+from langmodels.registry import BUDGETS, Setting
+from langmodels.splits import Splits
+from langmodels.storage import atomic_write
+from langmodels.tokenization import make_tokenizer
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+class Comparison:
+    """What `compare` found: prints in a terminal and in a notebook, saves and loads.
+
+    `results` has every figure as plain data.
+    """
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+
+    def records(self) -> list[dict[str, Any]]:
+        """One flat record a model, best first, for a data frame or a CSV file."""
+        return records(self.results)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, as JSON can hold it; infinities are the string "Infinity", NaN is null."""
+        data: dict[str, Any] = jsonable(self.results)
+        return data
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to a JSON file that `load` reads."""
+        with atomic_write(path) as file:
+            file.write(to_text(self.results).encode())
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Comparison":
+        """Read a saved comparison. Raises LangmodelsError where the file is none."""
+        try:
+            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            return cls(structure(Results, data))
+        except OSError as error:
+            raise LangmodelsError(f"Cannot read {path}: {error.strerror or error}.") from error
+        except (KeyError, TypeError, ValueError) as error:
+            raise LangmodelsError(f"{path} is not a saved comparison: {error!r}.") from error
+
+    def report(self, path: str | os.PathLike[str]) -> None:
+        """Write a report: .html, .md, .csv or .json, by the ending of the name."""
+        from langmodels.evaluation.report import write_report
+
+        write_report(self.results, path)
+
+    def __rich__(self) -> "RenderableType":
+        from langmodels.evaluation.report.terminal import render
+
+        return render(self.results)
+
+    def _repr_html_(self) -> str:
+        from langmodels.evaluation.report.html import fragment
+
+        return fragment(self.results)
+
+
+def compare(
+    models: Models | None,
+    corpus: Splits | str,
+    *,
+    levels: Sequence[str] = (),
+    order: int | None = None,
+    seed: int = 0,
+    seeds: int = 1,
+    budget: str = "standard",
+    min_count: int = 1,
+    max_size: int | None = None,
+    source: Source | None = None,
+    plan: Plan | None = None,
+    jobs: int = 1,
+    cache: str | os.PathLike[str] | None = None,
+    settings: Mapping[str, Any] | None = None,
+) -> Comparison:
+    """Train models on the training part of a text and compare them on its test part.
+
+    Args:
+        models: names with options (`"kneser-ney:order=3"`, `"mkn:level=char"`), unfitted models, or
+            a mapping of labels to either; None for all registered models that are compared by
+            default. Unfitted models are fitted at the level of `corpus`.
+        corpus: splits that kept their text, or a text, which is divided 80/10/10.
+        levels: units at which named models are trained; by default that of the splits, or words.
+        order: of n-gram models, by default the level's.
+        seed: of everything random.
+        seeds: how many seeds random models are trained with.
+        budget: "quick", "standard" or "thorough": what the models may cost.
+        min_count: least count of words, at other levels than that of the splits.
+        max_size: largest vocabulary of words there.
+        source: where the text came from; its entropy, if known, is the limit.
+        plan: what is measured; by default the budget's plan.
+        jobs: processes; figures do not depend on it, but times do.
+        cache: folder where finished runs are kept and looked up; None for no cache.
+        settings: further settings to record.
+
+    Returns the comparison of all models that finished; on Ctrl-C the others are listed as
+    unfinished. A model's figures do not depend on what it is compared with.
+
+    Raises UsageError for unknown names and impossible settings, LangmodelsError for a text that is
+    too small or lacks.
+    """
+    if budget not in BUDGETS:
+        raise UsageError(f"There is no budget {budget!r}; choose from {', '.join(BUDGETS)}.")
+    if seeds < 1:
+        raise UsageError(f"The number of seeds must be at least 1, not {seeds}.")
+    if isinstance(corpus, str):
+        corpus = Splits.from_text(corpus, make_tokenizer(levels[0] if levels else "word"))
+    material = Material(corpus, min_count=min_count, max_size=max_size)
+    levels = tuple(dict.fromkeys(levels)) or (material.level,)
+    setting = Setting(level=levels[0], order=order, seed=seed, budget=budget)
+    candidates = make_candidates(models, levels, setting)
+    plan = plan or PLANS[budget]
+    tasks = [
+        Task(candidate, seed + i)
+        for candidate in candidates
+        for i in range(seeds if candidate.random else 1)
+    ]
+    runs = run_tasks(tasks, material, plan, jobs=jobs, cache=RunCache(cache) if cache else None)
+    finished: dict[str, tuple[Candidate, dict[int, Run]]] = {}
+    for i, run in sorted(runs.items()):
+        task = tasks[i]
+        key = f"{task.candidate.label}\n{task.candidate.level}"
+        finished.setdefault(key, (task.candidate, {}))[1][task.seed] = run
+    recorded = {
+        "levels": list(levels),
+        "order": order,
+        "seed": seed,
+        "seeds": seeds,
+        "budget": budget,
+        "min_count": min_count,
+        "max_size": max_size,
+        **(settings or {}),
+    }
+    missing = [tasks[i].candidate.label for i in range(len(tasks)) if i not in runs]
+    return Comparison(summarise(material, list(finished.values()), source, recorded, seed, missing))

@@ -1,0 +1,97 @@
+"""How much of a test text's contexts training has seen, by their length."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.corpus import Corpus
+from langmodels.vocabulary import Vocabulary
+
+IndexArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class ContextCount:
+    """Contexts of `length` tokens; `<s>` may be the first of them.
+
+    `possible`: how many there could be. `in_training`: how many different ones occur. `seen`: share
+    of the test targets with so long a history whose context occurs in training. `continued`: share
+    of them whose context occurs there with the target after it; relative frequencies give the
+    others probability zero.
+    """
+
+    length: int
+    possible: float
+    in_training: int
+    seen: float
+    continued: float
+
+
+def match_lengths(train: Corpus, test: Corpus, longest: int) -> IndexArray:
+    """Length of the longest n-gram of the training text that ends at each test target, (n,).
+
+    At most `longest`; 0 for a token that training lacks. `<s>` counts as a token of an n-gram.
+    """
+    lengths = np.zeros(len(test.ids), np.int64)
+    for n, (_, found) in enumerate(_n_grams(train, test, longest), 1):
+        lengths[found] = n
+    targets: IndexArray = lengths[test.ids != Vocabulary.bos_id]
+    return targets
+
+
+def context_counts(train: Corpus, test: Corpus, longest: int) -> list[ContextCount]:
+    """Count contexts of 0 to `longest` tokens, or fewer where no test sequence is so long."""
+    starts = np.repeat(test.offsets[:-1], np.diff(test.offsets))
+    history = np.arange(len(test.ids)) - starts  # tokens before, <s> included; 0 for <s> itself
+    known_context = np.ones(len(test.ids), np.bool_)
+    distinct = 1
+    counts: list[ContextCount] = []
+    for length, (n, found) in enumerate(_n_grams(train, test, longest + 1)):
+        asked = history >= max(length, 1)
+        if not asked.any():
+            break
+        counts.append(
+            ContextCount(
+                length,
+                float(len(train.vocabulary) - 1) ** length,
+                distinct,
+                float(known_context[asked].mean()),
+                float(found[asked].mean()),
+            )
+        )
+        known_context = np.concatenate([[False], found[:-1]])
+        distinct = n
+    return counts
+
+
+def _n_grams(train: Corpus, test: Corpus, longest: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """For n = 1..longest: how many n-grams training has, and whether it has each of the test's.
+
+    The n-gram that ends at a position is numbered by its rank among the sorted keys (number of the
+    (n-1)-gram before it) * V + token, so that each order costs one sort.
+    """
+    numbers = [corpus.ids.astype(np.int64) for corpus in (train, test)]
+    for n in range(1, longest + 1):
+        if n > 1:
+            numbers = [_extended(c, a) for c, a in zip((train, test), numbers, strict=True)]
+        keys = np.unique(numbers[0][numbers[0] >= 0])
+        numbers = [_look_up(keys, a) for a in numbers]
+        yield len(keys), numbers[1] >= 0
+
+
+def _extended(corpus: Corpus, numbers: IndexArray) -> IndexArray:
+    """Keys of the n-grams at each position from the numbers of the shorter ones; -1 for none."""
+    before = np.concatenate([[np.int64(-1)], numbers[:-1]])
+    before[corpus.offsets[:-1]] = -1
+    keys: IndexArray = np.where(before < 0, -1, before * len(corpus.vocabulary) + corpus.ids)
+    return keys
+
+
+def _look_up(keys: IndexArray, wanted: IndexArray) -> IndexArray:
+    if not len(keys):
+        return np.full(len(wanted), -1, np.int64)
+    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+    found: IndexArray = np.where(keys[at] == wanted, at, -1)
+    return found

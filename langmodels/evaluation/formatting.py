@@ -1,0 +1,103 @@
+"""Numbers as people read them, and tables as data that every kind of output can print."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+DASH = "–"
+"""For what does not exist or cannot be measured."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table of strings. `left`: how many first columns hold names, the others hold figures.
+
+    `notes` stand below it; `emphasis` are rows set apart (the limit).
+    """
+
+    title: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left: int = 1
+    notes: Sequence[str] = ()
+    emphasis: frozenset[int] = field(default_factory=frozenset)
+
+
+def figure(value: float | None, digits: int = 2) -> str:
+    """A number with so many decimals; "infinite" and a dash where it is none."""
+    if value is None or math.isnan(value):
+        return DASH
+    if math.isinf(value):
+        return "infinite"
+    return f"{value:,.{digits}f}"
+
+
+def perplexity(value: float) -> str:
+    """Four significant digits or so."""
+    if not math.isfinite(value):
+        return figure(value)
+    return figure(value, 0 if value >= 10_000 else 1 if value >= 100 else 2)
+
+
+def interval(bounds: tuple[float, float] | None, digits: int = 3) -> str:
+    """Two numbers."""
+    if bounds is None or any(map(math.isnan, bounds)):
+        return DASH
+    return f"{bounds[0]:.{digits}f}-{bounds[1]:.{digits}f}"
+
+
+def count(value: float) -> str:
+    """A number of things: whole, and in millions or powers of ten where it is long."""
+    if not math.isfinite(value):
+        return figure(value)
+    if value >= 1e9:
+        return f"{value:.0e}".replace("e+", "e")
+    if value >= 1e7:
+        return f"{value / 1e6:,.0f} M"
+    return f"{value:,.0f}"
+
+
+def duration(seconds: float | None) -> str:
+    """A time, in the unit that suits it."""
+    if seconds is None or math.isnan(seconds):
+        return DASH
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:.3g} µs" if seconds < 9.995e-5 else f"{seconds * 1e6:.0f} µs"
+    if seconds < 1:
+        return f"{seconds * 1e3:.0f} ms"
+    return f"{seconds:.1f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def size(n_bytes: float | None) -> str:
+    """An amount of memory (powers of 1000)."""
+    if n_bytes is None:
+        return DASH
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if n_bytes >= scale:
+            value = n_bytes / scale
+            return f"{value:.1f} {unit}" if value < 100 else f"{value:.0f} {unit}"
+    return f"{n_bytes:.0f} B"
+
+
+def percent(share: float) -> str:
+    """A share; never 0 % for what is not nothing."""
+    if 0 < share < 0.0005:
+        return "< 0.1 %"
+    value = 100 * share
+    return f"{value:.0f} %" if value >= 10 or value == 0 else f"{value:.1f} %"
+
+
+def p_value(p: float) -> str:
+    """As journals print it."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def times(exponent: float) -> str:
+    """What doubling multiplies by, from a growth exponent."""
+    return DASH if math.isnan(exponent) else f"x {2**exponent:.2f}"
+
+
+def visible(token: str) -> str:
+    """A token as it can be printed: white space and control characters by a sign."""
+    named = {" ": "␣", "\n": "↵", "\t": "⇥"}
+    return "".join(named.get(c, c if c.isprintable() else f"\\x{ord(c):02x}") for c in token)

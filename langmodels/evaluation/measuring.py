@@ -1,0 +1,240 @@
+"""Fit one model and take every measurement that needs it, so that it can be forgotten after."""
+
+import ctypes
+import gc
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp
+
+from langmodels.corpus import Corpus
+from langmodels.evaluation.calibration import Calibration, calibrate
+from langmodels.evaluation.candidates import Candidate
+from langmodels.evaluation.material import LevelMaterial
+from langmodels.model import LanguageModel
+
+FloatArray = NDArray[np.float64]
+T = TypeVar("T")
+
+_QUICK_FIT = 0.25  # seconds; shorter fits are repeated, and the shortest is believed
+_REPEATS = 3
+_WARM_UP = 2000  # tokens scored before the clock runs
+_STEPS = 16  # steps over which the time of one is averaged
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is measured besides the quality on the whole training text.
+
+    `growth`: smaller fractions of the training text to train on, too. `contexts`: lengths of the
+    context after which a step is timed. `calibration`: test tokens whose whole distributions are
+    looked at. `sample`: characters of text to sample.
+    """
+
+    growth: tuple[float, ...] = (0.25, 0.5)
+    contexts: tuple[int, ...] = (1, 4, 16, 64, 256)
+    calibration: int = 400
+    sample: int = 160
+
+
+PLANS = {
+    "quick": Plan(growth=(0.25, 0.5), calibration=200),
+    "standard": Plan(),
+    "thorough": Plan(growth=(1 / 16, 1 / 8, 0.25, 0.5), calibration=2000, sample=400),
+}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Figures of one training run: `tokens` it saw, nats of test loss in all, costs.
+
+    `nats` is infinite where a test token has probability zero. `seconds` of training, `peak`: bytes
+    by which resident memory grew at most meanwhile, None where the system does not tell, `size`:
+    bytes of the model's arrays, `rate`: test tokens scored per second.
+    """
+
+    tokens: int
+    nats: float
+    seconds: float
+    size: int
+    rate: float
+    peak: int | None = None
+
+
+@dataclass(frozen=True)
+class Run:
+    """Everything measured of one candidate with one seed at one level.
+
+    `scores`: log p of every test target in nats, (n,). `fits`: by growing training size, the whole
+    text last. `steps`: seconds a step after a context of each length of the plan. `warnings`: what
+    fitting on the whole text complained of.
+    """
+
+    scores: FloatArray
+    fits: list[Fit]
+    parameters: int
+    context_length: int | None
+    is_distribution: bool
+    calibration: Calibration
+    sample: str
+    steps: dict[int, float] = field(default_factory=dict)
+    history: list[dict[str, float]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan) -> Run:
+    """Train a candidate on growing parts of the training text and measure it on the test text."""
+    splits = material.splits
+    fits: list[Fit] = []
+    for fraction in (*plan.growth, 1.0):
+        part = splits.train.head(max(1, round(fraction * splits.train.n_tokens)))
+        if fits and part.n_tokens <= fits[-1].tokens:
+            continue
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            model, seconds, peak = _timed_fit(candidate, seed, part, splits.validation)
+        scores, rate = _timed_scores(model, splits.test)
+        size = sum(array.nbytes for array in model._arrays().values())
+        fits.append(Fit(part.n_tokens, -float(scores.sum()), seconds, size, rate, peak))
+    return Run(
+        scores,
+        fits,
+        model.n_parameters,
+        model.context_length,
+        model.is_distribution,
+        calibrate(model, splits.test, plan.calibration),
+        draw_sample(model, plan.sample, seed),
+        step_seconds(model, splits.test, plan.contexts),
+        [dict(entry) for entry in getattr(model, "history", [])],
+        list(dict.fromkeys(str(warning.message) for warning in said)),
+    )
+
+
+def normalised_scores(model: LanguageModel[Any], corpus: Corpus) -> FloatArray:
+    """Log p of every target, nats, (n,); of a model whose scores do not sum to one, divided by sum.
+
+    The sums cost a distribution a token.
+    """
+    if model.is_distribution:
+        return model.score_corpus(corpus)
+    end = corpus.vocabulary.eos_id
+    scores: list[float] = []
+    for ids in corpus.sequences():
+        state = model.start()
+        for token in [*ids.tolist(), *([] if end is None else [end])]:
+            log_p = model.log_distribution(state)
+            scores.append(float(log_p[token] - logsumexp(log_p)))
+            if token != end:
+                state = model.advance(state, token)
+    return np.array(scores)
+
+
+def draw_sample(model: LanguageModel[Any], characters: int, seed: int) -> str:
+    """About so many characters of sampled text: several lines where lines end."""
+    rng = np.random.default_rng(seed)
+    lines: list[str] = []
+    while (missing := characters - sum(map(len, lines))) > 0 and len(lines) < 20:
+        lines.append(model.sample_text(max_tokens=missing, seed=rng))
+        if not model.vocabulary.ends:
+            break
+    text = "\n".join(lines)
+    return text if len(text) <= characters else f"{text[:characters]}…"
+
+
+def step_seconds(
+    model: LanguageModel[Any], corpus: Corpus, contexts: Sequence[int]
+) -> dict[int, float]:
+    """Seconds for p(x | h) and the next h after contexts of these lengths, by length.
+
+    The context is the beginning of the corpus as one sequence, lines run together.
+    """
+    special = (corpus.vocabulary.eos_id, corpus.vocabulary.bos_id)
+    tokens = [t for t in corpus.ids[: 4 * (max(contexts) + _STEPS)].tolist() if t not in special]
+    found: dict[int, float] = {}
+    state: Any = model.start()
+    position = 0
+    for length in sorted(contexts):
+        if length + _STEPS > len(tokens):
+            break
+        for token in tokens[position:length]:
+            state = model.advance(state, token)
+        position = length
+        window = tokens[length : length + _STEPS]
+
+        def steps(state: Any = state, window: list[int] = window) -> None:
+            for token in window:
+                model.log_prob_next(state, token)
+                state = model.advance(state, token)
+
+        found[length] = min(_timed(steps)[1] for _ in range(_REPEATS)) / _STEPS
+    return found
+
+
+def _timed_fit(
+    candidate: Candidate, seed: int, train: Corpus, validation: Corpus
+) -> tuple[LanguageModel[Any], float, int | None]:
+    def fit() -> LanguageModel[Any]:
+        return candidate.make(seed).fit(train, validation)
+
+    with PeakMemory() as memory:
+        model, seconds = _timed(fit)
+    if seconds < _QUICK_FIT:
+        seconds = min(seconds, *(_timed(fit)[1] for _ in range(_REPEATS - 1)))
+    return model, seconds, memory.growth
+
+
+def _timed_scores(model: LanguageModel[Any], test: Corpus) -> tuple[FloatArray, float]:
+    normalised_scores(model, test.head(_WARM_UP))
+    scores, seconds = _timed(lambda: normalised_scores(model, test))
+    return scores, len(scores) / max(seconds, 1e-9)
+
+
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
+    begin = time.perf_counter()
+    result = work()
+    return result, time.perf_counter() - begin
+
+
+class PeakMemory:
+    """By how much a block of code makes resident memory grow at most.
+
+    `growth` in bytes after the block, None where /proc does not tell (systems other than Linux).
+    The kernel keeps the high-water mark, so that measuring costs nothing. Memory that was freed
+    earlier is given back first; it would be used again without a trace.
+    """
+
+    _PROC = Path("/proc/self")
+
+    def __init__(self) -> None:
+        self.growth: int | None = None
+        self._before: int | None = None
+
+    def __enter__(self) -> "PeakMemory":
+        gc.collect()
+        with suppress(OSError, AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
+        try:
+            (self._PROC / "clear_refs").write_text("5")  # the mark begins at the present size
+            self._before = self._read("VmRSS")
+        except OSError:
+            self._before = None
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        peak = self._read("VmHWM")
+        if self._before is not None and peak is not None:
+            self.growth = max(0, peak - self._before)
+
+    def _read(self, name: str) -> int | None:
+        try:
+            lines = (self._PROC / "status").read_text().splitlines()
+            return next(int(line.split()[1]) * 1024 for line in lines if line.startswith(name))
+        except (OSError, StopIteration, ValueError, IndexError):
+            return None

@@ -1,0 +1,55 @@
+"""A comparison on paper: terminal, HTML, Markdown, CSV and JSON."""
+
+import csv
+import io
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.evaluation.report import html, markdown
+from langmodels.evaluation.results import Results, records, to_text
+from langmodels.storage import atomic_write
+
+FORMATS = (".html", ".md", ".csv", ".json")
+
+
+def check_report_path(path: str | os.PathLike[str]) -> str:
+    """The format of a report, one of `FORMATS`, from its name.
+
+    Raises UsageError for another ending, LangmodelsError for a folder that is not there.
+    """
+    target = Path(path)
+    ending = target.suffix.lower()
+    if ending not in FORMATS:
+        raise UsageError(f"A report's name ends in {', '.join(FORMATS)}; {target} does not.")
+    if not target.parent.is_dir():
+        raise LangmodelsError(f"There is no folder {target.parent} to write {target.name} to.")
+    return ending
+
+
+def write_report(results: Results, path: str | os.PathLike[str]) -> None:
+    """Write a report in the format that its name asks for, whole or not at all.
+
+    Raises what `check_report_path` raises, and LangmodelsError where the file cannot be written.
+    """
+    text = _RENDERERS[check_report_path(path)](results)
+    with atomic_write(path) as file:
+        file.write(text.encode("utf-8", "replace"))
+
+
+def _csv(results: Results) -> str:
+    rows = records(results)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(rows[0]) if rows else ["model"], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+_RENDERERS: dict[str, Callable[[Results], str]] = {
+    ".html": html.render,
+    ".md": markdown.render,
+    ".csv": _csv,
+    ".json": to_text,
+}

@@ -1,0 +1,119 @@
+"""A report as one HTML file: no script, no network, light and dark, phone and paper."""
+
+import html
+import math
+from collections.abc import Iterator, Sequence
+
+from langmodels.evaluation import sections
+from langmodels.evaluation.formatting import Table, visible
+from langmodels.evaluation.report.outline import Passage, Section, outline
+from langmodels.evaluation.report.plots import draw
+from langmodels.evaluation.report.style import STYLE
+from langmodels.evaluation.results import Results
+
+_SCALE = 12.0
+"""Bits at which the colour of a token is darkest."""
+
+
+def render(results: Results) -> str:
+    """The whole file."""
+    title = html.escape(sections.heading(results))
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<h1>{title}</h1>\n{_lead(results)}\n{_body(results)}\n</main>\n</body>\n</html>\n"
+    )
+
+
+def fragment(results: Results) -> str:
+    """The tables that a notebook shows."""
+    tables = [sections.corpus_table(results)]
+    if results.models:
+        tables += [sections.quality_table(results), sections.cost_table(results)]
+    return "\n".join(map(_table, tables))
+
+
+def _lead(results: Results) -> str:
+    """The outcome in a sentence, and the command that reproduces it."""
+    parts = []
+    if results.models and math.isfinite(results.models[0].bits_per_character):
+        best = results.models[0]
+        parts.append(
+            f'<p class="lead">Of {len(results.models)} models, '
+            f"<strong>{html.escape(best.label)}</strong> predicts the test text best: "
+            f"<strong>{best.bits_per_character:.3f}</strong> bits per character.</p>"
+        )
+    command = results.settings.get("command")
+    if command:
+        parts.append(f"<pre><code>{html.escape(str(command))}</code></pre>")
+    return "\n".join(parts)
+
+
+def _body(results: Results) -> str:
+    figures, missing = draw(results)
+    parts = [f'<p class="note">{html.escape(missing)}</p>'] if missing else []
+    for section in outline(results):
+        content = "\n".join(_section(section, figures))
+        if content:
+            parts.append(f"<section>\n<h2>{html.escape(section.title)}</h2>\n{content}\n</section>")
+    return "\n".join(parts)
+
+
+def _section(section: Section, figures: dict[str, str]) -> Iterator[str]:
+    for text in section.paragraphs:
+        yield f"<p>{html.escape(text)}</p>"
+    for table in section.tables:
+        yield _table(table)
+    if section.lines:
+        items = "".join(f"<li>{html.escape(line)}</li>" for line in section.lines)
+        yield f"<ul>{items}</ul>"
+    plots = [figures[name] for name in section.plots if name in figures]
+    if plots:
+        yield f'<div class="plots">{"".join(plots)}</div>'
+    for passage in section.passages:
+        yield from _passage(passage)
+    for label, text in section.samples:
+        yield f"<h3>{html.escape(label)}</h3>\n<blockquote>{html.escape(text)}</blockquote>"
+
+
+def _table(table: Table) -> str:
+    """A table that scrolls by itself where the screen is too narrow."""
+
+    def cells(tag: str, row: Sequence[str]) -> str:
+        names = (' class="name"' if i < table.left else "" for i in range(len(row)))
+        return "".join(
+            f"<{tag}{name}>{html.escape(cell)}</{tag}>"
+            for cell, name in zip(row, names, strict=True)
+        )
+
+    marks = (' class="apart"' if i in table.emphasis else "" for i in range(len(table.rows)))
+    rows = [f"<tr{m}>{cells('td', row)}</tr>" for m, row in zip(marks, table.rows, strict=True)]
+    notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in table.notes)
+    return (
+        f'<h3>{html.escape(table.title)}</h3>\n<div class="scroll" tabindex="0"><table>'
+        f"<thead><tr>{cells('th', table.columns)}</tr></thead><tbody>{''.join(rows)}"
+        f"</tbody></table></div>\n{notes}"
+    )
+
+
+def _passage(passage: Passage) -> Iterator[str]:
+    tokens = passage.level.passage
+    joiner = "" if passage.level.level in ("char", "byte") else " "
+    for label, bits in passage.bits.items():
+        yield f"<h3>{html.escape(label)} ({passage.level.unit}s)</h3>"
+        spans = []
+        for token, cost in zip(tokens, bits, strict=True):
+            share = min(1.0, cost / _SCALE)
+            told = "infinitely many" if math.isinf(cost) else f"{cost:.1f}"
+            text = " " if token == " " else html.escape(visible(token))
+            spans.append(f'<span style="--c:{share:.2f}" title="{told} bits">{text}</span>')
+        yield f'<p class="heat">{joiner.join(spans)}</p>'
+    yield _legend()
+
+
+def _legend() -> str:
+    steps = "".join(
+        f'<span style="--c:{bits / _SCALE:.2f}">{bits:g}</span>' for bits in (0, 2, 4, 6, 8, 10, 12)
+    )
+    return f'<p class="heat legend">bits: {steps}+</p>'

@@ -1,0 +1,42 @@
+"""A report in Markdown: tables in pipes, samples as quotations."""
+
+from langmodels.evaluation import sections
+from langmodels.evaluation.formatting import Table
+from langmodels.evaluation.report.outline import Section, outline
+from langmodels.evaluation.results import Results
+
+
+def render(results: Results) -> str:
+    """The whole report."""
+    parts = [f"# {_escape(sections.heading(results))}"]
+    for section in outline(results):
+        parts += _section(section)
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(section: Section) -> list[str]:
+    content = [
+        *(table_text(table) for table in section.tables),
+        *(["\n".join(f"- {_escape(line)}" for line in section.lines)] if section.lines else []),
+        *(
+            f"**{_escape(label)}**\n\n" + "\n".join(f"> {_escape(line)}" for line in lines)
+            for label, lines in ((label, text.split("\n")) for label, text in section.samples)
+        ),
+    ]
+    if not content:  # passages and plots are for HTML
+        return []
+    return [f"## {section.title}", *map(_escape, section.paragraphs), *content]
+
+
+def table_text(table: Table) -> str:
+    """One table with its title and notes."""
+    align = [":--" if i < table.left else "--:" for i in range(len(table.columns))]
+    rows = [table.columns, align, *(map(_escape, row) for row in table.rows)]
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n\n".join([f"### {table.title}", "\n".join(lines), *map(_escape, table.notes)])
+
+
+def _escape(text: str) -> str:
+    for mark in "\\`*_<>|[]#":
+        text = text.replace(mark, f"\\{mark}")
+    return text.replace("\n", " ")

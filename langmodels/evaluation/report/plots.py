@@ -1,0 +1,281 @@
+"""The plots of a report, as inline SVG: one function a plot, and one registry of them.
+
+Drawn with matplotlib, which is optional. Text and axes take the colour of the page, so that a plot
+reads on light and on dark ground; models differ by colour, marker and dash.
+"""
+
+import io
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from langmodels.evaluation.results import LevelResult, ModelResult, Results
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+MISSING = "The plots need matplotlib: pip install 'langmodels[report]'."
+_INK = "#010203"  # stands for the colour of the page's text
+_COLOURS = ("#2f7fc1", "#e08a1e", "#23a07a", "#d1495b", "#9a6fc4", "#8a9a1f", "#c46aa5")
+_MARKERS = "osD^vPX"
+_DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
+_SHOWN = len(_COLOURS)
+_STYLE: dict[str, Any] = {
+    "svg.fonttype": "none",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "axes.edgecolor": _INK,
+    "axes.labelcolor": _INK,
+    "text.color": _INK,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "lines.linewidth": 1.6,
+    "lines.markersize": 4.5,
+}
+
+Plot = Callable[["Axes", Results], str | None]
+"""Draws on axes and returns a caption, or None where there is nothing to draw."""
+
+
+def draw(results: Results) -> tuple[dict[str, str], str]:
+    """Every plot that has something to show, as <figure> elements by name, and what is missing."""
+    try:
+        import matplotlib as mpl
+        from matplotlib.figure import Figure
+    except ImportError:
+        return {}, MISSING
+    found: dict[str, str] = {}
+    if results.models:
+        for name, (plot, height) in PLOTS.items():
+            style: Any = {**_STYLE, "svg.hashsalt": name}
+            with mpl.rc_context(style):
+                figure = Figure(figsize=(5.2, height(results)), layout="constrained")
+                caption = plot(figure.add_subplot(), results)
+                if caption is not None:
+                    svg = _svg(figure, name)
+                    found[name] = f"<figure>{svg}<figcaption>{caption}</figcaption></figure>"
+    return found, ""
+
+
+def _svg(figure: "Figure", name: str) -> str:
+    out = io.StringIO()
+    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    svg = out.getvalue()
+    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
+    # Matplotlib's own font list would beat the page's.
+    svg = re.sub(r"(font: [^;\"]*?[0-9.]+px) [^;\"]*", r"\1 system-ui, sans-serif", svg)
+    svg = re.sub(r'<svg ([^>]*?)width="[^"]*" ', r"<svg \1", svg, count=1)
+    svg = re.sub(r'<svg ([^>]*?)height="[^"]*" ', r"<svg \1", svg, count=1)
+    return svg.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1).strip()
+
+
+def _finite(results: Results) -> list[ModelResult]:
+    return [m for m in results.models if math.isfinite(m.bits_per_character)]
+
+
+def _called(results: Results, model: ModelResult) -> str:
+    return f"{model.label} ({model.level})" if len(results.levels) > 1 else model.label
+
+
+def _styled(models: Sequence[ModelResult]) -> Iterator[tuple[ModelResult, dict[str, Any]]]:
+    """The models that a line plot has room for, best first, each with its own look."""
+    for i, model in enumerate(models[:_SHOWN]):
+        yield model, {"color": _COLOURS[i], "marker": _MARKERS[i], "linestyle": _DASHES[i]}
+
+
+def _room(results: Results) -> str:
+    left_out = len(_finite(results)) - _SHOWN
+    return f" The best {_SHOWN} models." if left_out > 0 else ""
+
+
+def _legend(axes: "Axes") -> None:
+    figure = axes.get_figure()
+    if figure is not None and axes.get_legend_handles_labels()[0]:
+        figure.legend(loc="outside lower center", ncols=2)
+
+
+def _limit(axes: "Axes", results: Results, *, vertical: bool = False) -> None:
+    if results.limit is not None:
+        line = axes.axvline if vertical else axes.axhline
+        line(results.limit.bits, color=_INK, linestyle=":", linewidth=1.2, label="the limit")
+
+
+def quality(axes: "Axes", results: Results) -> str | None:
+    """Bits per character with intervals, best on top."""
+    models = _finite(results)[::-1]
+    for y, m in enumerate(models):
+        low, high = m.interval or (m.bits_per_character, m.bits_per_character)
+        axes.plot([low, high], [y, y], color=_COLOURS[0], linewidth=3, alpha=0.45)
+        axes.plot(m.bits_per_character, y, "o", color=_COLOURS[0])
+    _limit(axes, results, vertical=True)
+    axes.set_yticks(range(len(models)), [_called(results, m) for m in models])
+    axes.set_xlabel("bits per character (fewer is better)")
+    axes.grid(axis="x", color=_INK, alpha=0.15)
+    infinite = len(results.models) - len(models)
+    left_out = f" {infinite} with infinite loss left out." if infinite else ""
+    dotted = " Dotted: the entropy of the source." if results.limit else ""
+    return f"Quality with 95 % intervals.{left_out}{dotted}" if models else None
+
+
+def _scatter(axes: "Axes", results: Results, values: list[float], label: str) -> str | None:
+    """Bits per character over a cost, each model by the number of its rank."""
+    models = _finite(results)
+    for rank, (m, x) in enumerate(zip(models, values, strict=True), 1):
+        if x > 0:
+            colour = _COLOURS[(rank - 1) % _SHOWN]
+            axes.plot(x, m.bits_per_character, "o", color=colour, markersize=11, alpha=0.85)
+            axes.text(x, m.bits_per_character, str(rank), ha="center", va="center_baseline",
+                      fontsize=7, color="white", weight="bold")  # fmt: skip
+    _limit(axes, results)
+    axes.set_xscale("log")
+    axes.set_xlabel(label)
+    axes.set_ylabel("bits per character")
+    axes.grid(color=_INK, alpha=0.15)
+    names = (f"{rank} {_called(results, m)}" for rank, m in enumerate(models, 1))
+    return f"{', '.join(names)}." if models else None
+
+
+def quality_and_time(axes: "Axes", results: Results) -> str | None:
+    """Bits per character over seconds of training."""
+    seconds = [m.timing.full.seconds for m in _finite(results)]
+    return _scatter(axes, results, seconds, "training time, seconds")
+
+
+def quality_and_size(axes: "Axes", results: Results) -> str | None:
+    """Bits per character over bytes of the model."""
+    return _scatter(axes, results, [m.size for m in _finite(results)], "model size, bytes")
+
+
+def growth_of_quality(axes: "Axes", results: Results) -> str | None:
+    """Bits per character over the size of the training text."""
+    models = [m for m in _finite(results) if len(m.growth) > 1]
+    for m, look in _styled(models):
+        x = _characters(results, m)
+        y = [g.bits_per_character for g in m.growth]
+        axes.plot(x, y, label=_called(results, m), **look)
+    _limit(axes, results)
+    axes.set_xscale("log")
+    axes.set_xlabel("characters of training text")
+    axes.set_ylabel("bits per character")
+    axes.grid(color=_INK, alpha=0.15)
+    _legend(axes)
+    return f"Learning curves.{_room(results)}" if models else None
+
+
+def growth_of_time(axes: "Axes", results: Results) -> str | None:
+    """Seconds of training over the size of the training text, both on log axes."""
+    models = [m for m in _finite(results) if len(m.timing.growth) > 1]
+    for m, look in _styled(models):
+        y = [c.seconds for c in m.timing.growth]
+        axes.plot(_characters(results, m), y, label=_called(results, m), **look)
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("characters of training text")
+    axes.set_ylabel("training time, seconds")
+    axes.grid(color=_INK, alpha=0.15)
+    _legend(axes)
+    return f"Training time.{_room(results)}" if models else None
+
+
+def _characters(results: Results, model: ModelResult) -> list[float]:
+    total = results.text.characters[0]
+    return [total * g.tokens / model.growth[-1].tokens for g in model.growth]
+
+
+def steps(axes: "Axes", results: Results) -> str | None:
+    """Time for a step over the length of the context."""
+    models = [m for m in _finite(results) if len(m.timing.steps) > 1]
+    for m, look in _styled(models):
+        lengths, seconds = zip(*sorted(m.timing.steps.items()), strict=True)
+        axes.plot(lengths, [1e6 * s for s in seconds], label=_called(results, m), **look)
+    axes.set_xscale("log", base=2)
+    axes.set_yscale("log")
+    axes.set_xlabel("tokens of context")
+    axes.set_ylabel("µs for one more token")
+    axes.grid(color=_INK, alpha=0.15)
+    _legend(axes)
+    return f"Cost of a step.{_room(results)}" if models else None
+
+
+def training(axes: "Axes", results: Results) -> str | None:
+    """Validation loss by epoch, of the models that kept a record."""
+    key = "validation_loss"
+    models = [m for m in results.models if sum(key in h for h in m.history) > 1]
+    for m, look in _styled(models):
+        losses = [h[key] / math.log(2) for h in m.history if key in h]
+        axes.plot(range(1, len(losses) + 1), losses, label=_called(results, m), **look)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("validation loss, bits per token")
+    axes.grid(color=_INK, alpha=0.15)
+    _legend(axes)
+    return "Training of the neural models." if models else None
+
+
+def bands(axes: "Axes", results: Results) -> str | None:
+    """Loss by position in the line, for the level of the best model."""
+    level = _first_level(results)
+    name = "position in the line"
+    if level is None or name not in level.groups:
+        return None
+    labels = level.groups[name][0]
+    models = [m for m in _finite(results) if m.level == level.level]
+    for m, look in _styled(models):
+        axes.plot(labels, m.bands[name], label=_called(results, m), **look)
+    axes.set_xlabel(f"{name}, {level.unit}s")
+    axes.set_ylabel(f"bits per {level.unit}")
+    axes.grid(color=_INK, alpha=0.15)
+    _legend(axes)
+    return f"Loss by {name}.{_room(results)}"
+
+
+def _first_level(results: Results) -> LevelResult | None:
+    models = _finite(results)
+    return next((lv for lv in results.levels if models and lv.level == models[0].level), None)
+
+
+def calibration(axes: "Axes", results: Results) -> str | None:
+    """Observed over predicted frequency, by band of probability."""
+    models = _finite(results)
+    axes.plot([1e-4, 1], [1e-4, 1], color=_INK, linewidth=0.8, linestyle=":")
+    for m, look in _styled(models):
+        shown = [b for b in m.calibration.bands if b.n and b.observed > 0 and b.predicted > 1e-4]
+        axes.plot([b.predicted for b in shown], [b.observed for b in shown],
+                  label=_called(results, m), **look)  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlabel("predicted probability")
+    axes.set_ylabel("observed frequency")
+    axes.grid(color=_INK, alpha=0.15)
+    _legend(axes)
+    note = " On the dotted line, what gets probability p happens in a share p of the cases."
+    return f"Calibration.{_room(results)}{note}" if models else None
+
+
+def _fixed(results: Results) -> float:
+    return 3.9
+
+
+def _per_model(results: Results) -> float:
+    return 0.9 + 0.24 * len(_finite(results))
+
+
+PLOTS: dict[str, tuple[Plot, Callable[[Results], float]]] = {
+    "quality": (quality, _per_model),
+    "quality and time": (quality_and_time, _fixed),
+    "quality and size": (quality_and_size, _fixed),
+    "growth of quality": (growth_of_quality, _fixed),
+    "growth of time": (growth_of_time, _fixed),
+    "steps": (steps, _fixed),
+    "training": (training, _fixed),
+    "bands": (bands, _fixed),
+    "calibration": (calibration, _fixed),
+}
+"""Plots by name, each with its height in inches."""

@@ -1,0 +1,74 @@
+"""A comparison in a terminal."""
+
+from rich import box
+from rich.console import Console, Group, RenderableType
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from langmodels.evaluation import sections
+from langmodels.evaluation.formatting import Table
+from langmodels.evaluation.results import Results
+
+
+def render(results: Results, *, details: bool = False) -> RenderableType:
+    """Everything a reader needs first; `details` adds where the bits go, and the settings."""
+    parts: list[RenderableType] = [Text(sections.heading(results), style="bold"), Text()]
+    parts += rich_tables([sections.corpus_table(results)])
+    if results.models:
+        parts += rich_tables([sections.quality_table(results)])
+        if results.tests:
+            parts += [Text(line) for line in sections.verdicts(results)]
+            parts += [Text(sections.VERDICT_NOTE, style="dim"), Text()]
+        tables = [sections.cost_table(results), sections.growth_table(results)]
+        tables += [sections.steps_table(results)]
+        tables += [sections.contexts_table(level) for level in results.levels]
+        if details:
+            tables += [*sections.band_tables(results), sections.calibration_table(results)]
+            tables += [*sections.difference_tables(results), sections.models_table(results)]
+            tables += [sections.settings_table(results)]
+        parts += rich_tables([t for t in tables if t is not None])
+        parts += [Text("Samples", style="bold")]
+        for label, text in sections.samples(results):
+            parts += [Padding(label, (0, 0, 0, 2)), Padding(Text(text, "dim"), (0, 0, 0, 4))]
+    if results.unfinished:
+        parts += [Text(f"Interrupted; not finished: {', '.join(results.unfinished)}.")]
+    return Group(*parts)
+
+
+def rich_tables(tables: list[Table]) -> list[RenderableType]:
+    """Tables in the house style, each with its notes and a blank line below."""
+    parts: list[RenderableType] = []
+    for table in tables:
+        rich = RichTable(
+            box=box.SIMPLE_HEAD,
+            title=table.title,
+            title_justify="left",
+            title_style="bold",
+            pad_edge=False,
+            collapse_padding=True,
+        )
+        for i, column in enumerate(table.columns):
+            if i < table.left:
+                rich.add_column(column, overflow="fold")
+            else:
+                rich.add_column(column, justify="right", no_wrap=True)
+        for i, row in enumerate(table.rows):
+            rich.add_row(*map(Text, row), style="italic" if i in table.emphasis else None)
+        parts += [rich, *(Text(note, style="dim") for note in table.notes), Text()]
+    return parts
+
+
+def print_wide(console: Console, rendered: RenderableType) -> None:
+    """Print; where the output is no terminal, as wide as the widest table, cutting nothing."""
+    if not console.is_terminal:
+        free = console.options.update(width=10_000)
+        tables = rendered.renderables if isinstance(rendered, Group) else [rendered]
+        widths = [Measurement.get(console, free, t).maximum for t in tables if _is_table(t)]
+        console = Console(file=console.file, highlight=False, width=max([80, *widths]))
+    console.print(rendered)
+
+
+def _is_table(rendered: RenderableType) -> bool:
+    return isinstance(rendered, RichTable)

@@ -1,0 +1,265 @@
+"""What a comparison found, as plain data: everything that is printed, and nothing else."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from types import UnionType
+from typing import Any, cast, get_args, get_origin, get_type_hints
+
+from langmodels.evaluation.breakdown import Disagreement
+from langmodels.evaluation.calibration import Calibration
+from langmodels.evaluation.contexts import ContextCount
+from langmodels.evaluation.statistics import Exponent
+
+
+@dataclass(frozen=True)
+class Limit:
+    """The entropy of a source in bits per character, where it is known: no model does better."""
+
+    bits: float
+    is_bound: bool
+    note: str
+
+
+@dataclass(frozen=True)
+class LevelResult:
+    """The text at one level.
+
+    `tokens` and `types` of the training, validation and test part; `oov`: unknown tokens of
+    validation and test; `vocabulary`: ids in all; `unit` is the level's name for a token.
+    `extras`: bits per character that every model of the level pays beyond its tokens, by reason.
+    `groups`: for each way of breaking the losses down, labels and target counts. `passage`: tokens
+    at the beginning of the test text.
+    """
+
+    level: str
+    tokenizer: str
+    tokens: tuple[int, int, int]
+    types: tuple[int, int, int]
+    oov: tuple[int, int]
+    vocabulary: int
+    extras: dict[str, float]
+    lowered: bool
+    contexts: list[ContextCount]
+    groups: dict[str, tuple[list[str], list[int]]]
+    passage: list[str]
+
+    @property
+    def unit(self) -> str:
+        """What a token is called."""
+        return {"whitespace": "token", "symbols": "symbol"}.get(self.level, self.level)
+
+
+@dataclass(frozen=True)
+class Growth:
+    """A model after training on `tokens` tokens; costs are under `Timing`."""
+
+    tokens: int
+    perplexity: float
+    bits_per_character: float
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one training run cost: seconds, peak bytes (None if unknown), test tokens a second."""
+
+    tokens: int
+    seconds: float
+    peak: int | None
+    rate: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """All that differs from run to run and machine to machine.
+
+    `growth`: costs by training size, the whole text last. `steps`: seconds a step after a context
+    of each length. The exponents say how they grow: 0 is not at all, 1 in proportion.
+    """
+
+    growth: list[Cost]
+    steps: dict[int, float]
+    seconds_exponent: Exponent
+    steps_exponent: Exponent
+
+    @property
+    def full(self) -> Cost:
+        """Costs of training on the whole text."""
+        return self.growth[-1]
+
+
+@dataclass(frozen=True)
+class ModelResult:
+    """One model's figures on the test text, means over its seeds.
+
+    `bits_per_character` is per character of raw text, all extras paid; `interval` holds its mean
+    over texts like this with 95 % confidence, None where it is infinite. `zero_share`: share of the
+    test tokens with probability zero. `seeds`: bits per character by seed; `spread` is their
+    standard deviation. `bands`: mean bits per token by group. `passage`: bits of its tokens.
+    `history`, `warnings`: what the model recorded and complained of while it was trained. `size`:
+    bytes of its arrays.
+    """
+
+    label: str
+    name: str
+    level: str
+    summary: str
+    options: dict[str, Any]
+    perplexity: float
+    bits_per_token: float
+    bits_per_character: float
+    interval: tuple[float, float] | None
+    zero_share: float
+    seeds: dict[int, float]
+    is_distribution: bool
+    parameters: int
+    context_length: int | None
+    size: int
+    growth: list[Growth]
+    size_exponent: Exponent
+    bands: dict[str, list[float]]
+    calibration: Calibration
+    sample: str
+    passage: list[float]
+    history: list[dict[str, float]]
+    warnings: list[str]
+    timing: Timing
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation of bits per character over seeds; None with one seed."""
+        values = list(self.seeds.values())
+        if len(values) < 2 or not all(map(math.isfinite, values)):
+            return None
+        mean = sum(values) / len(values)
+        return math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """Neighbours in the ranking: is the better one really better?
+
+    `difference`: bits per character by which `worse` costs more, with its 95 % interval; `p`:
+    two-sided, by approximate randomization over blocks; `corrected`: after Holm's correction for
+    the number of tests.
+    """
+
+    better: str
+    worse: str
+    difference: float
+    interval: tuple[float, float]
+    p: float
+    corrected: float
+
+    @property
+    def significant(self) -> bool:
+        """Whether it can be said that `better` is better."""
+        return self.corrected < 0.05
+
+
+@dataclass(frozen=True)
+class Differences:
+    """The test tokens on which the two best models of a level differ most."""
+
+    level: str
+    models: tuple[str, str]
+    tokens: list[Disagreement]
+
+
+@dataclass(frozen=True)
+class Text:
+    """The text compared on: its name, how it was divided, characters of the three parts."""
+
+    name: str
+    description: str
+    split: str
+    characters: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Results:
+    """Everything a comparison found; `models` best first."""
+
+    text: Text
+    limit: Limit | None
+    levels: list[LevelResult]
+    models: list[ModelResult]
+    tests: list[PairedTest]
+    differences: list[Differences]
+    settings: dict[str, Any]
+    environment: dict[str, str]
+    unfinished: list[str] = field(default_factory=list)
+
+
+def records(results: Results) -> list[dict[str, Any]]:
+    """One flat record a model, best first."""
+    return [
+        {
+            "model": m.label,
+            "level": m.level,
+            "bits_per_character": m.bits_per_character,
+            "low": m.interval[0] if m.interval else math.nan,
+            "high": m.interval[1] if m.interval else math.nan,
+            "seeds": len(m.seeds),
+            "spread": math.nan if m.spread is None else m.spread,
+            "perplexity": m.perplexity,
+            "bits_per_token": m.bits_per_token,
+            "zero_share": m.zero_share,
+            "parameters": m.parameters,
+            "bytes": m.size,
+            "peak_bytes": m.timing.full.peak,
+            "training_seconds": m.timing.full.seconds,
+            "tokens_per_second": m.timing.full.rate,
+        }
+        for m in results.models
+    ]
+
+
+# JSON -------------------------------------------------------------------------------------------
+
+
+def jsonable(value: Any) -> Any:
+    """`value` as JSON can hold it: an infinity is the string "Infinity", NaN is null."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: jsonable(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(k): jsonable(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [jsonable(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else "Infinity"
+    return value
+
+
+def to_text(results: Results) -> str:
+    """The contents of a JSON file."""
+    return json.dumps(jsonable(results), indent=1, ensure_ascii=False) + "\n"
+
+
+def structure(kind: Any, data: Any) -> Any:
+    """Inverse of `jsonable` for a value of the annotated type `kind`.
+
+    Raises KeyError, TypeError or ValueError where the data do not fit the type.
+    """
+    origin, arguments = get_origin(kind), get_args(kind)
+    if kind is Any:
+        return data
+    if origin is UnionType:  # only ever with None
+        return None if data is None else structure(arguments[0], data)
+    if isinstance(kind, type) and is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return cast(Any, kind)(
+            **{f.name: structure(hints[f.name], data[f.name]) for f in fields(kind)}
+        )
+    if origin is list:
+        return [structure(arguments[0], item) for item in data]
+    if origin is tuple:
+        return tuple(structure(a, item) for a, item in zip(arguments, data, strict=True))
+    if origin is dict:
+        return {arguments[0](k): structure(arguments[1], v) for k, v in data.items()}
+    if kind is float:
+        return math.nan if data is None else float(data)
+    if not isinstance(data, kind):
+        raise TypeError(f"expected {kind.__name__}, found {data!r}")
+    return data

@@ -1,0 +1,167 @@
+"""Measure many candidates: from the cache, one after the other, or in several processes."""
+
+import functools
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import langmodels
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.evaluation.candidates import Candidate
+from langmodels.evaluation.material import Material
+from langmodels.evaluation.measuring import Plan, Run, measure
+from langmodels.evaluation.results import jsonable, structure
+from langmodels.progress import track
+from langmodels.storage import open_arrays, save_arrays
+
+
+@dataclass(frozen=True)
+class Task:
+    """One candidate to be measured with one seed."""
+
+    candidate: Candidate
+    seed: int
+
+
+class RunCache:
+    """Finished runs in a folder, by a hash of all that decides them.
+
+    The hash covers the model and its options, the seed, the ids of all parts of the text, what is
+    measured, and the source code of the package; a run whose file is broken is measured again.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self.folder = Path(folder)
+
+    def key(self, task: Task, material: Material, plan: Plan) -> str:
+        """The name of a task's file."""
+        parts = [
+            task.candidate.name,
+            task.candidate.level,
+            json.dumps(dict(task.candidate.options), sort_keys=True, default=repr),
+            str(task.seed if task.candidate.random else 0),
+            material.at(task.candidate.level).digest,
+            repr(plan),
+            _code_digest(),
+        ]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
+
+    def load(self, key: str) -> Run | None:
+        """A finished run, or None."""
+        path = self.folder / f"{key}.run"
+        if not path.is_file():
+            return None
+        try:
+            metadata, arrays = open_arrays(path)
+            data = json.loads(metadata["run"])
+            kinds = {f.name: f.type for f in fields(Run) if f.name != "scores"}
+            found = {name: structure(kind, data[name]) for name, kind in kinds.items()}
+            return Run(scores=arrays["scores"], **found)
+        except (LangmodelsError, KeyError, TypeError, ValueError):
+            return None
+
+    def save(self, key: str, run: Run) -> None:
+        """Keep a finished run, where the folder can be written."""
+        rest = {f.name: jsonable(getattr(run, f.name)) for f in fields(Run) if f.name != "scores"}
+        path = self.folder / f"{key}.run"
+        with suppress(LangmodelsError, OSError):  # a full disk must not cost the results
+            self.folder.mkdir(parents=True, exist_ok=True)
+            save_arrays(path, {"scores": run.scores}, {"run": json.dumps(rest)})
+
+
+def default_cache_folder() -> Path:
+    """Where the command line keeps finished runs: LANGMODELS_CACHE, or the user's cache folder."""
+    own = os.environ.get("LANGMODELS_CACHE")
+    if own:
+        return Path(own)
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "langmodels" / "runs"
+
+
+@functools.cache
+def _code_digest() -> str:
+    """A hash of the package's source, so that no figure outlives the code that made it."""
+    text = hashlib.sha256()
+    folder = Path(langmodels.__file__).parent
+    for path in sorted(folder.rglob("*.py")):
+        part = path.relative_to(folder).parts[0]
+        if part not in ("cli", "teaching"):  # which make no figures
+            text.update(path.read_bytes())
+    return text.hexdigest()
+
+
+def run_tasks(
+    tasks: Sequence[Task],
+    material: Material,
+    plan: Plan,
+    *,
+    jobs: int = 1,
+    cache: RunCache | None = None,
+) -> dict[int, Run]:
+    """Measure every task; runs by index in `tasks`.
+
+    `jobs` processes share the work. On Ctrl-C what is finished is returned; KeyboardInterrupt goes
+    on only where nothing is. Raises what fitting raises, and UsageError for `jobs` below one.
+    """
+    if jobs < 1:
+        raise UsageError(f"The number of jobs must be at least 1, not {jobs}.")
+    done: dict[int, Run] = {}
+    keys = {
+        i: cache.key(task, material, plan)
+        for i, task in enumerate(tasks)
+        if cache is not None and task.candidate.prototype is None
+    }
+    for i, key in keys.items():
+        run = cache.load(key) if cache is not None else None
+        if run is not None:
+            done[i] = run
+    todo = [i for i in range(len(tasks)) if i not in done]
+    for task in tasks:
+        material.at(task.candidate.level)  # once, before it is sent to other processes
+    with track("Comparing models", total=len(todo)) as progress:
+        try:
+            for i, run in _measured([(i, tasks[i]) for i in todo], material, plan, jobs):
+                done[i] = run
+                if cache is not None and i in keys:
+                    cache.save(keys[i], run)
+                progress.advance(1, tasks[i].candidate.label)
+        except KeyboardInterrupt:
+            if not done:
+                raise
+    return done
+
+
+def _measured(
+    tasks: Sequence[tuple[int, Task]], material: Material, plan: Plan, jobs: int
+) -> Iterator[tuple[int, Run]]:
+    if jobs == 1 or len(tasks) < 2:
+        for i, task in tasks:
+            yield i, _measure(task, material, plan)
+        return
+    context = multiprocessing.get_context("spawn")
+    # Leaving the block terminates what still runs.
+    with context.Pool(min(jobs, len(tasks)), _start_worker, (material, plan)) as pool:
+        yield from pool.imap_unordered(_work, tasks)
+
+
+def _measure(task: Task, material: Material, plan: Plan) -> Run:
+    return measure(task.candidate, task.seed, material.at(task.candidate.level), plan)
+
+
+_shared: tuple[Material, Plan]  # of a worker process
+
+
+def _start_worker(material: Material, plan: Plan) -> None:
+    global _shared
+    _shared = (material, plan)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process to handle
+
+
+def _work(numbered: tuple[int, Task]) -> tuple[int, Run]:
+    return numbered[0], _measure(numbered[1], *_shared)

@@ -1,0 +1,324 @@
+"""The parts of a comparison as tables and sentences, the same for every kind of output."""
+
+import math
+from collections.abc import Iterator, Sequence
+
+from langmodels.evaluation.formatting import (
+    DASH,
+    Table,
+    count,
+    duration,
+    figure,
+    interval,
+    p_value,
+    percent,
+    perplexity,
+    size,
+    times,
+    visible,
+)
+from langmodels.evaluation.results import LevelResult, ModelResult, PairedTest, Results
+
+_PARTS = ("training", "validation", "test")
+_UNLIKE = "Perplexities and bits per token of different units do not compare; bits/char do."
+
+
+def heading(results: Results) -> str:
+    """What was compared on, in a line."""
+    text = results.text
+    return f"{text.name}: {text.description}" if text.description else text.name
+
+
+def corpus_table(results: Results) -> Table:
+    """What the corpus is."""
+    several = len(results.levels) > 1
+    rows = []
+    for level in results.levels:
+        for i, part in enumerate(_PARTS):
+            oov = DASH if i == 0 else percent(level.oov[i - 1] / max(1, level.tokens[i]))
+            unit = [level.unit] if several else []
+            rows.append([part, *unit, *map(count, (level.tokens[i], level.types[i])), oov])
+            rows[-1].insert(1 + len(unit), count(results.text.characters[i]))
+    columns = ["part", *(["unit"] if several else []), "characters", "tokens", "types", "unknown"]
+    units = ", ".join(level.unit for level in results.levels)
+    notes = [f"Split {results.text.split}; unit of the models: {units}."]
+    if results.settings.get("cleaning", "none") != "none":
+        notes.append(f"The text was cleaned before it was split: {results.settings['cleaning']}.")
+    return Table("The text", columns, rows, 2 if several else 1, notes)
+
+
+def quality_table(results: Results) -> Table:
+    """One row a model, best first."""
+    several = len(results.levels) > 1
+    seeds = any(m.spread is not None for m in results.models)
+    columns = ["model", *(["unit"] if several else []), "perplexity", "bits/token", "bits/char"]
+    columns += ["95 % interval", *(["seeds ±"] if seeds else [])]
+    rows: list[list[str]] = []
+    emphasis: set[int] = set()
+    limit = results.limit
+    for model in results.models:
+        if limit and not emphasis and model.bits_per_character > limit.bits:
+            emphasis.add(len(rows))
+            rows.append(_limit_row(results, several, seeds))
+        rows.append(_quality_row(results, model, several, seeds))
+    if limit and not emphasis:
+        emphasis.add(len(rows))
+        rows.append(_limit_row(results, several, seeds))
+    return Table(
+        "Quality on the test text, best first",
+        columns,
+        rows,
+        2 if several else 1,
+        list(_quality_notes(results)),
+        frozenset(emphasis),
+    )
+
+
+def _quality_row(results: Results, model: ModelResult, several: bool, seeds: bool) -> list[str]:
+    bounds = interval(model.interval) if model.interval else f"{percent(model.zero_share)} p = 0"
+    return [
+        *_name(results, model, several),
+        perplexity(model.perplexity),
+        figure(model.bits_per_token, 3),
+        figure(model.bits_per_character, 3),
+        bounds,
+        *([figure(model.spread, 3)] if seeds else []),
+    ]
+
+
+def _limit_row(results: Results, several: bool, seeds: bool) -> list[str]:
+    assert results.limit is not None
+    name = "bound on the limit" if results.limit.is_bound else "the limit (entropy)"
+    bits = figure(results.limit.bits, 3)
+    return [name, *([""] if several else []), "", "", bits, "", *([""] if seeds else [])]
+
+
+def _quality_notes(results: Results) -> Iterator[str]:
+    if len(results.levels) > 1:
+        yield _UNLIKE
+    if any(m.zero_share for m in results.models):
+        yield (
+            "infinite: some test tokens have probability zero; their share stands under interval."
+        )
+    for model in results.models:
+        if not model.is_distribution:
+            yield f"* {model.label}: scores, not probabilities; renormalised at every token here."
+    for level in results.levels:
+        paid = [f"{name} {figure(bits, 3)}" for name, bits in level.extras.items() if bits > 0]
+        if paid:
+            yield f"Included for models of {level.unit}s, in bits/char: {', '.join(paid)}."
+        if level.lowered:
+            yield f"Models of {level.unit}s see lower-cased text; capitals are paid for apart."
+    for warning in dict.fromkeys(w for m in results.models for w in m.warnings):
+        of = ", ".join(m.label for m in results.models if warning in m.warnings)
+        yield f"{of}: {warning}"
+    if results.limit:
+        yield f"The limit: {results.limit.note}."
+
+
+def _name(results: Results, model: ModelResult, several: bool | None = None) -> list[str]:
+    """Label, with its mark, and the unit where there are several."""
+    if several is None:
+        several = len(results.levels) > 1
+    label = model.label + ("" if model.is_distribution else "*")
+    unit = next(level.unit for level in results.levels if level.level == model.level)
+    return [label, unit] if several else [label]
+
+
+def _names(results: Results) -> list[str]:
+    return ["model", "unit"] if len(results.levels) > 1 else ["model"]
+
+
+def verdicts(results: Results) -> list[str]:
+    """What can be said of neighbours in the ranking, in sentences."""
+    return [_verdict(t) for t in results.tests]
+
+
+def _verdict(test: PairedTest) -> str:
+    by = f"{figure(test.difference, 3)} bits/char, {p_value(test.corrected)}"
+    if test.significant:
+        return f"{test.better} is better than {test.worse} (by {by})."
+    return f"{test.better} and {test.worse} cannot be told apart ({by})."
+
+
+VERDICT_NOTE = (
+    "Neighbours in the ranking, paired over blocks of the test text by approximate randomization, "
+    "p after Holm's correction."
+)
+
+
+def cost_table(results: Results) -> Table:
+    """What each model costs."""
+    columns = [*_names(results), "parameters", "size", "peak", "training", "tokens/s"]
+    rows = [
+        [
+            *_name(results, m),
+            count(m.parameters),
+            size(m.size),
+            size(m.timing.full.peak),
+            duration(m.timing.full.seconds),
+            count(_rounded(m.timing.full.rate)),
+        ]
+        for m in results.models
+    ]
+    notes = [
+        "size: bytes of the model's arrays. peak: growth of resident memory while training "
+        "(Linux). tokens/s: scoring the test text, after a warm-up."
+    ]
+    return Table("Cost", columns, rows, len(_names(results)), notes)
+
+
+def _rounded(value: float) -> float:
+    """Three significant digits."""
+    return float(f"{value:.3g}")
+
+
+def growth_table(results: Results) -> Table | None:
+    """How quality, time and size change as the training text grows; None where it did not."""
+    shown = [m for m in results.models if len(m.growth) > 1]
+    if not shown:
+        return None
+    n = max(len(m.growth) for m in shown)
+    several = len(results.levels) > 1
+    total = shown[0].growth[-1].tokens
+    shares = [_share(g.tokens / total) for g in shown[0].growth[-n:]]
+    columns = [*_names(results), *shares, "time", "size"]
+    rows = []
+    for m in shown:
+        values = [g.bits_per_character if several else g.perplexity for g in m.growth]
+        cells = [figure(v, 3) if several else perplexity(v) for v in values]
+        growth = (m.timing.seconds_exponent.value, m.size_exponent.value)
+        rows.append([*_name(results, m), *cells, *map(times, growth)])
+    what = "bits per character" if several else "perplexity"
+    notes = [
+        f"{what} after training on that share of the training text, its vocabulary kept. "
+        "time, size: what a doubling of the text multiplies training time and model size by."
+    ]
+    return Table("As the training text grows", columns, rows, len(_names(results)), notes)
+
+
+def _share(value: float) -> str:
+    return "all" if value > 0.999 else f"1/{round(1 / value)}"
+
+
+def steps_table(results: Results) -> Table | None:
+    """How the cost of one prediction grows with the context."""
+    lengths = sorted({n for m in results.models for n in m.timing.steps})
+    if not lengths:
+        return None
+    columns = [*_names(results), *map(str, lengths), "exponent"]
+    rows = [
+        [
+            *_name(results, m),
+            *(figure(1e6 * m.timing.steps[n], 1) if n in m.timing.steps else DASH for n in lengths),
+            str(m.timing.steps_exponent) if m.timing.steps else DASH,
+        ]
+        for m in results.models
+    ]
+    notes = [
+        "Microseconds for one more token after a context of so many. exponent a: time grows as "
+        "length^a; 0 is constant."
+    ]
+    title = "Time for a step, by length of the context"
+    return Table(title, columns, rows, len(_names(results)), notes)
+
+
+def contexts_table(level: LevelResult) -> Table:
+    """Why the full context alone cannot work: how fast contexts get rare."""
+    columns = ["context", "possible", "in training", "seen before", "and the next token"]
+    rows = [
+        [
+            str(c.length),
+            count(c.possible),
+            count(c.in_training),
+            percent(c.seen),
+            percent(c.continued),
+        ]
+        for c in level.contexts
+    ]
+    notes = [
+        "seen before: share of the test text's contexts that occur in training; the last column: "
+        "with the token that follows. Relative frequencies give zero to the rest."
+    ]
+    return Table(f"Contexts, in {level.unit}s", columns, rows, 1, notes)
+
+
+def band_tables(results: Results) -> Iterator[Table]:
+    """Bits per token by group, for every level and grouping."""
+    for level in results.levels:
+        models = [m for m in results.models if m.level == level.level]
+        for name, (labels, counts) in level.groups.items():
+            total = sum(counts)
+            rows = [["share of the tokens", *(percent(n / total) for n in counts)]]
+            rows += [[m.label, *map(_dense, m.bands[name])] for m in models]
+            title = f"Bits per {level.unit} by {name}"
+            yield Table(title, ["model", *labels], rows, emphasis=frozenset([0]))
+
+
+def _dense(bits: float) -> str:
+    return "∞" if math.isinf(bits) else figure(bits)
+
+
+def calibration_table(results: Results) -> Table:
+    """Whether the models' probabilities mean what they say."""
+    columns = [*_names(results), "expects", "pays", "right", "confident", "misplaced"]
+    rows = [
+        [
+            *_name(results, m),
+            figure(m.calibration.expected_bits),
+            _dense(m.calibration.paid_bits),
+            percent(m.calibration.accuracy),
+            percent(m.calibration.confidence),
+            percent(m.calibration.misplaced),
+        ]
+        for m in results.models
+    ]
+    notes = [
+        f"Over the first {results.models[0].calibration.tokens} test tokens. expects, pays: bits "
+        "per token by the model's own distributions, and really; a model that pays more is "
+        "overconfident. right: how often the most probable token came; confident: the "
+        "probability it had. misplaced: probability that stands in the wrong band."
+    ]
+    return Table("Calibration", columns, rows, len(_names(results)), notes)
+
+
+def difference_tables(results: Results) -> Iterator[Table]:
+    """The tokens on which the two best models of each level differ most."""
+    for found in results.differences:
+        rows = [
+            [f"… {visible(d.context)}", visible(d.token), *(figure(b) for b in d.bits)]
+            for d in found.tokens
+        ]
+        title = f"Where {found.models[0]} and {found.models[1]} differ most (bits)"
+        yield Table(title, ["after", "token", *found.models], rows, 2)
+
+
+def samples(results: Results) -> list[tuple[str, str]]:
+    """Label and sampled text of each model."""
+    return [(" ".join(_name(results, m)), m.sample) for m in results.models]
+
+
+def settings_table(results: Results) -> Table:
+    """Everything that decides the figures."""
+    rows = [[k, _shown(v)] for k, v in {**results.settings, **results.environment}.items()]
+    return Table("Settings", ["setting", "value"], rows, 2)
+
+
+def models_table(results: Results) -> Table:
+    """What each model is, with its hyper-parameters."""
+    rows = [
+        [
+            *_name(results, m),
+            m.summary,
+            ", ".join(f"{k}={v}" for k, v in m.options.items()) or DASH,
+        ]
+        for m in results.models
+    ]
+    left = len(_names(results)) + 2
+    return Table("The models", [*_names(results), "what it is", "options"], rows, left)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return ", ".join(map(str, value))
+    return DASH if value is None else str(value)

@@ -1,0 +1,240 @@
+"""From runs to results: means over seeds, intervals, tests, and where the bits go."""
+
+import math
+import os
+import platform
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import scipy
+from numpy.typing import NDArray
+
+from langmodels import __version__
+from langmodels.datasets import Source
+from langmodels.evaluation.breakdown import bits, disagreements
+from langmodels.evaluation.candidates import Candidate
+from langmodels.evaluation.contexts import context_counts
+from langmodels.evaluation.material import LevelMaterial, Material
+from langmodels.evaluation.measuring import Run
+from langmodels.evaluation.results import (
+    Cost,
+    Differences,
+    Growth,
+    LevelResult,
+    Limit,
+    ModelResult,
+    PairedTest,
+    Results,
+    Text,
+    Timing,
+)
+from langmodels.evaluation.statistics import (
+    block_edges,
+    block_sums,
+    bootstrap_interval,
+    growth_exponent,
+    holm,
+    paired_p_value,
+)
+
+FloatArray = NDArray[np.float64]
+
+LONGEST_CONTEXT = 8
+PASSAGE = 400
+"""Characters of the passage whose tokens are shown one by one."""
+
+
+def summarise(
+    material: Material,
+    finished: Sequence[tuple[Candidate, dict[int, Run]]],
+    source: Source | None,
+    settings: dict[str, Any],
+    seed: int,
+    unfinished: Sequence[str] = (),
+) -> Results:
+    """Turn runs, by candidate and seed, into results."""
+    summaries = [
+        _Summary(candidate, runs, material.at(candidate.level), seed)
+        for candidate, runs in finished
+    ]
+    summaries.sort(key=lambda s: s.rank)
+    levels = list(dict.fromkeys(candidate.level for candidate, _ in finished))
+    splits = material.splits
+    limit = None
+    if source is not None and source.entropy_bits is not None:
+        limit = Limit(source.entropy_bits, source.entropy_is_bound, source.entropy_note)
+    lengths = tuple(c.characters for c in (splits.train, splits.validation, splits.test))
+    name = source.name if source else splits.train.name.removesuffix(" (training part)")
+    return Results(
+        text=Text(name, source.description if source else "", splits.how, lengths),  # type: ignore[arg-type]
+        limit=limit,
+        levels=[_level_result(material.at(level)) for level in levels],
+        models=[s.result() for s in summaries],
+        tests=_tests(summaries, seed),
+        differences=_differences(summaries),
+        settings=settings,
+        environment=_environment(),
+        unfinished=list(dict.fromkeys(unfinished)),
+    )
+
+
+class _Summary:
+    """One candidate's runs, averaged over seeds and set out over the characters of the text."""
+
+    def __init__(
+        self, candidate: Candidate, runs: dict[int, Run], material: LevelMaterial, seed: int
+    ) -> None:
+        self.candidate = candidate
+        self.runs = runs
+        self.first = runs[min(runs)]
+        self.material = material
+        self.seed = seed
+        self.scores: FloatArray = np.mean([run.scores for run in runs.values()], axis=0)
+        self.characters = len(material.splits.test.text or "")
+        self.bits_per_character = self._per_character(-float(self.scores.sum()))
+        self.zero_share = float(np.isneginf(self.scores).mean())
+        edges = block_edges(self.characters)
+        costs = material.costs.extra - self.scores
+        if self.finite:
+            sums = block_sums(costs, material.costs.ends, edges)
+            self.blocks: FloatArray = sums / np.diff(edges) / math.log(2)
+
+    @property
+    def label(self) -> str:
+        return self.candidate.label
+
+    @property
+    def finite(self) -> bool:
+        return math.isfinite(self.bits_per_character)
+
+    @property
+    def rank(self) -> tuple[float, float, str, str]:
+        return (self.bits_per_character, self.zero_share, self.label, self.candidate.level)
+
+    def _per_character(self, nats: float) -> float:
+        """Bits per character of a model that pays so many nats for all test tokens."""
+        total = nats + float(self.material.costs.extra.sum())
+        return total / math.log(2) / self.characters
+
+    def result(self) -> ModelResult:
+        first, n = self.first, len(self.scores)
+        growth = [
+            Growth(f.tokens, _perplexity(f.nats / n), self._per_character(f.nats))
+            for f in first.fits
+        ]
+        sizes = [f.tokens for f in first.fits]
+        loss = -float(self.scores.mean())
+        token_bits = bits(self.scores)
+        groups = self.material.groupings
+        shown = passage_length(self.material)
+        return ModelResult(
+            label=self.label,
+            name=self.candidate.name,
+            level=self.candidate.level,
+            summary=self.candidate.summary,
+            options=dict(self.candidate.options),
+            perplexity=_perplexity(loss),
+            bits_per_token=loss / math.log(2),
+            bits_per_character=self.bits_per_character,
+            interval=bootstrap_interval(self.blocks, seed=self.seed) if self.finite else None,
+            zero_share=self.zero_share,
+            seeds={s: self._per_character(r.fits[-1].nats) for s, r in sorted(self.runs.items())},
+            is_distribution=first.is_distribution,
+            parameters=first.parameters,
+            context_length=first.context_length,
+            size=first.fits[-1].size,
+            growth=growth,
+            size_exponent=growth_exponent(sizes, [f.size for f in first.fits]),
+            bands={g.name: g.means(token_bits) for g in groups},
+            calibration=first.calibration,
+            sample=first.sample,
+            passage=token_bits[:shown].tolist(),
+            history=first.history,
+            warnings=first.warnings,
+            timing=Timing(
+                [Cost(f.tokens, f.seconds, f.peak, f.rate) for f in first.fits],
+                first.steps,
+                growth_exponent(sizes, [f.seconds for f in first.fits]),
+                growth_exponent(list(first.steps), list(first.steps.values())),
+            ),
+        )
+
+
+def passage_length(material: LevelMaterial) -> int:
+    """How many targets the passage that is shown token by token has."""
+    return int(np.searchsorted(material.costs.ends, PASSAGE, side="right"))
+
+
+def _perplexity(loss: float) -> float:
+    return math.exp(loss) if loss < 700 else math.inf
+
+
+def _level_result(material: LevelMaterial) -> LevelResult:
+    train, validation, test = (
+        material.splits.train,
+        material.splits.validation,
+        material.splits.test,
+    )
+    characters = len(test.text or "")
+    return LevelResult(
+        level=material.level,
+        tokenizer=repr(test.tokenizer),
+        tokens=(train.n_tokens, validation.n_tokens, test.n_tokens),
+        types=(train.n_types, validation.n_types, test.n_types),
+        oov=(validation.n_oov, test.n_oov),
+        vocabulary=len(train.vocabulary),
+        extras={k: v / math.log(2) / characters for k, v in material.costs.parts.items()},
+        lowered=bool(getattr(test.tokenizer, "lower", False)),
+        contexts=context_counts(train, test, LONGEST_CONTEXT),
+        groups={g.name: (g.labels, g.counts) for g in material.groupings},
+        passage=test.vocabulary.decode(test.targets[: passage_length(material)].tolist()),
+    )
+
+
+def _tests(summaries: Sequence[_Summary], seed: int) -> list[PairedTest]:
+    """Each neighbour in the ranking against the next."""
+    finite = [s for s in summaries if s.finite]
+    pairs = list(pairwise(finite))
+    differences = [worse.blocks - better.blocks for better, worse in pairs]
+    p = [paired_p_value(d, seed=seed) for d in differences]
+    several = len({s.candidate.level for s in finite}) > 1
+
+    def called(s: _Summary) -> str:
+        return f"{s.label} ({s.candidate.level})" if several else s.label
+
+    return [
+        PairedTest(
+            called(better),
+            called(worse),
+            float(d.mean()),
+            bootstrap_interval(d, seed=seed),
+            raw,
+            corrected,
+        )
+        for (better, worse), d, raw, corrected in zip(pairs, differences, p, holm(p), strict=True)
+    ]
+
+
+def _differences(summaries: Sequence[_Summary]) -> list[Differences]:
+    """Where the two best models of each level disagree."""
+    found = []
+    for level in dict.fromkeys(s.candidate.level for s in summaries):
+        best = [s for s in summaries if s.candidate.level == level and s.finite][:2]
+        if len(best) == 2:
+            a, b = best
+            tokens = disagreements(a.material.splits.test, bits(a.scores), bits(b.scores))
+            found.append(Differences(level, (a.label, b.label), tokens))
+    return found
+
+
+def _environment() -> dict[str, str]:
+    return {
+        "langmodels": __version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "scipy": scipy.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "processors": str(os.cpu_count() or 1),
+    }

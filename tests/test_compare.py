@@ -1,0 +1,389 @@
+"""`compare` as a library and as a command: fair, repeatable, complete."""
+
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from langmodels.cli.main import main
+from langmodels.corpus import Corpus
+from langmodels.datasets import Source, find_source
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.evaluation import Comparison, compare
+from langmodels.evaluation.measuring import Plan
+from langmodels.model import FloatArray, LanguageModel
+from langmodels.splits import Splits
+from langmodels.tokenization import make_tokenizer
+
+TEXT = find_source("wonderland.txt").read()[:12_000]
+PLAN = Plan(growth=(0.5,), contexts=(1, 4), calibration=30, sample=40)
+MODELS = ("unigram", "witten-bell:order=3", "mle:order=2")
+
+
+class CoinModel(LanguageModel[None]):
+    """Half of the probability on one token, the other half on all tokens alike."""
+
+    kind = "test-coin"
+
+    def __init__(self, favourite: int = 2, fail: BaseException | None = None) -> None:
+        self.favourite = favourite
+        self.fail = fail
+
+    def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+        if self.fail is not None:
+            raise self.fail
+        self._adopt(corpus, validation)
+        return self
+
+    def start(self) -> None:
+        return None
+
+    def advance(self, state: None, token: int) -> None:
+        return None
+
+    def log_distribution(self, state: None) -> FloatArray:
+        n = len(self.vocabulary) - 1
+        p = np.full(n + 1, 0.5 / n)
+        p[self.favourite] += 0.5
+        p[self.vocabulary.bos_id] = 0
+        with np.errstate(divide="ignore"):
+            return np.log(p)
+
+    @property
+    def n_parameters(self) -> int:
+        return 1
+
+    def _config(self) -> dict[str, Any]:
+        return {"favourite": self.favourite}
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        return {"favourite": np.array([self.favourite])}
+
+    @classmethod
+    def _restore(cls, config: Any, arrays: Any, vocabulary: Any, tokenizer: Any) -> Self:
+        return cls(config["favourite"])
+
+
+def parts(level: str = "word") -> Splits:
+    return Splits.from_text(TEXT, make_tokenizer(level), name="text")
+
+
+@pytest.fixture(scope="module")
+def words() -> Comparison:
+    return compare(MODELS, parts(), plan=PLAN)
+
+
+def without_times(data: dict[str, Any]) -> dict[str, Any]:
+    for model in data["models"]:
+        del model["timing"]
+    return data
+
+
+def by_label(comparison: Comparison) -> dict[str, dict[str, Any]]:
+    data = without_times(comparison.to_json())
+    return {f"{m['label']} {m['level']}": m for m in data["models"]}
+
+
+# Figures ----------------------------------------------------------------------------------------
+
+
+def test_character_figures_are_those_of_the_model() -> None:
+    splits = parts("char")
+    found = compare([CoinModel()], splits, plan=PLAN).results.models[0]
+    scores = CoinModel().fit(splits.train).score_corpus(splits.test)
+    assert found.bits_per_token == pytest.approx(-scores.mean() / math.log(2))
+    assert found.perplexity == pytest.approx(math.exp(-scores.mean()))
+    unknown = splits.test.n_oov * math.log2(0x110000 - len(splits.train.vocabulary) + 2)
+    expected = found.bits_per_token + unknown / splits.test.n_tokens
+    assert found.bits_per_character == pytest.approx(expected)
+    low, high = found.interval or (0, 0)
+    assert low < found.bits_per_character < high
+
+
+def test_word_figures_pay_for_all(words: Comparison) -> None:
+    level = words.results.levels[0]
+    for model in words.results.models:
+        if math.isfinite(model.perplexity):
+            tokens = model.bits_per_token * level.tokens[2] / words.results.text.characters[2]
+            extra = sum(level.extras.values())
+            assert model.bits_per_character == pytest.approx(tokens + extra)
+    assert set(level.extras) == {"spelling", "spacing"}
+    assert level.extras["spelling"] > 0
+
+
+def test_best_first_and_zero_probabilities_last(words: Comparison) -> None:
+    models = words.results.models
+    assert [m.name for m in models] == ["witten-bell", "unigram", "mle"]
+    assert models[-1].perplexity == math.inf
+    assert models[-1].interval is None
+    assert 0 < models[-1].zero_share < 1
+    assert [t.better for t in words.results.tests] == ["witten-bell order=3"]
+
+
+def test_calibration_of_a_known_model() -> None:
+    splits = parts("char")
+    found = compare([CoinModel()], splits, plan=PLAN).results.models[0].calibration
+    n = len(splits.train.vocabulary) - 1
+    p = np.full(n, 0.5 / n)
+    p[0] += 0.5
+    assert found.expected_bits == pytest.approx(-(p * np.log2(p)).sum())
+    assert found.confidence == pytest.approx(p[0])
+    hits = np.mean(splits.test.targets[: PLAN.calibration] == 2)
+    assert found.accuracy == pytest.approx(hits)
+    assert sum(b.n for b in found.bands) == n * PLAN.calibration
+
+
+def test_bands_average_to_the_whole(words: Comparison) -> None:
+    level = words.results.levels[0]
+    assert len(level.groups) == 4
+    for model in words.results.models[:2]:
+        for name, (_, counts) in level.groups.items():
+            mean = np.average(model.bands[name], weights=counts)
+            assert mean == pytest.approx(model.bits_per_token)
+
+
+def test_scores_that_are_no_probabilities_are_renormalised() -> None:
+    comparison = compare(["stupid-backoff:order=2", "unigram"], parts("char"), plan=PLAN)
+    found, unigram = comparison.results.models
+    assert not found.is_distribution
+    assert "renormalised" in rendered(comparison)
+    # Backing off by 0.4 leaves more than is there; divided by the sum it is a fair model.
+    assert 1 < found.perplexity < unigram.perplexity
+
+
+def test_the_known_entropy_is_a_line() -> None:
+    source = find_source("synthetic:markov?order=1&length=20000")
+    splits = Splits.from_text(source.open(), make_tokenizer("char"))
+    comparison = compare(["unigram", "witten-bell:order=2"], splits, source=source, plan=PLAN)
+    assert comparison.results.limit is not None
+    best = comparison.results.models[0]
+    assert best.interval is not None
+    assert best.interval[0] < source.entropy_bits + 0.02  # type: ignore[operator]
+    assert "the limit" in rendered(comparison)
+
+
+# Fairness ---------------------------------------------------------------------------------------
+
+
+def test_order_and_company_change_no_figure(words: Comparison) -> None:
+    alone = by_label(compare([MODELS[1]], parts(), plan=PLAN))
+    reversed_ = by_label(compare(MODELS[::-1], parts(), plan=PLAN))
+    together = by_label(words)
+    assert reversed_ == together
+    for label, model in alone.items():
+        assert model == together[label]
+    mixed = by_label(compare([*MODELS, "unigram:level=char"], parts(), plan=PLAN))
+    for label, model in together.items():
+        assert model == mixed[label]
+
+
+def test_two_runs_agree_but_for_times(words: Comparison) -> None:
+    again = compare(MODELS, parts(), plan=PLAN)
+    assert without_times(again.to_json()) == without_times(words.to_json())
+
+
+def test_processes_change_no_figure(words: Comparison) -> None:
+    parallel = compare(MODELS, parts(), plan=PLAN, jobs=2)
+    assert without_times(parallel.to_json()) == without_times(words.to_json())
+
+
+def test_levels_share_one_text() -> None:
+    comparison = compare(
+        ["unigram", "witten-bell:order=3"], parts(), levels=["word", "char", "byte"], plan=PLAN
+    )
+    assert len(comparison.results.models) == 6
+    bits = {(m.name, m.level): m.bits_per_character for m in comparison.results.models}
+    # Nearly all of the text is ASCII: characters and bytes tell the same story.
+    assert bits["unigram", "char"] == pytest.approx(bits["unigram", "byte"], rel=0.02)
+    assert bits["unigram", "word"] < bits["unigram", "char"]
+    assert [m.bits_per_character for m in comparison.results.models] == sorted(bits.values())
+
+
+# Long runs --------------------------------------------------------------------------------------
+
+
+def test_the_cache_trains_only_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = compare(MODELS[:2], parts(), plan=PLAN, cache=tmp_path)
+    trained = []
+    from langmodels.evaluation import running
+
+    measure = running.measure
+    monkeypatch.setattr(
+        running, "measure", lambda c, *rest: (trained.append(c.name), measure(c, *rest))[1]
+    )
+    second = compare(MODELS, parts(), plan=PLAN, cache=tmp_path)
+    assert trained == ["mle"]
+    for label, model in by_label(first).items():
+        assert by_label(second)[label] == model
+    compare(
+        MODELS, Splits.from_text(TEXT[:9000], make_tokenizer("word")), plan=PLAN, cache=tmp_path
+    )
+    assert len(trained) == 4
+    for file in tmp_path.iterdir():
+        file.write_bytes(file.read_bytes()[:50])
+    compare(MODELS[:1], parts(), plan=PLAN, cache=tmp_path)
+    assert trained[-1] == "unigram"
+
+
+def test_ctrl_c_keeps_what_is_finished() -> None:
+    models = {"one": CoinModel(), "two": CoinModel(fail=KeyboardInterrupt()), "three": CoinModel()}
+    results = compare(models, parts(), plan=PLAN).results
+    assert [m.label for m in results.models] == ["one"]
+    assert results.unfinished == ["two", "three"]
+    assert "not finished: two, three" in rendered(Comparison(results))
+    with pytest.raises(KeyboardInterrupt):
+        compare({"two": models["two"]}, parts(), plan=PLAN)
+
+
+# Output -----------------------------------------------------------------------------------------
+
+
+def rendered(comparison: Comparison, width: int = 80) -> str:
+    from io import StringIO
+
+    from rich.console import Console
+
+    out = StringIO()
+    Console(file=out, width=width).print(comparison)
+    return out.getvalue()
+
+
+def test_tables_fit_eighty_columns(words: Comparison) -> None:
+    text = rendered(words)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "…" not in re.sub(r"Samples.*", "", text, flags=re.DOTALL)
+    assert "infinite" in text
+    verdict = "is better than" if words.results.tests[0].significant else "cannot be told apart"
+    assert verdict in text
+    assert ("is better than" in text) == words.results.tests[0].significant
+
+
+def test_saved_and_loaded(words: Comparison, tmp_path: Path) -> None:
+    words.save(tmp_path / "results.json")
+    again = Comparison.load(tmp_path / "results.json")
+    assert again.to_json() == words.to_json()
+    assert again.results.models[-1].perplexity == math.inf
+    json.dumps(words.to_json(), allow_nan=False)
+    (tmp_path / "results.json").write_text('{"models": []}')
+    with pytest.raises(LangmodelsError, match="not a saved comparison"):
+        Comparison.load(tmp_path / "results.json")
+
+
+def test_records(words: Comparison) -> None:
+    records = words.records()
+    assert [r["model"] for r in records] == [m.label for m in words.results.models]
+    assert records[0]["low"] < records[0]["bits_per_character"] < records[0]["high"]
+
+
+@pytest.mark.parametrize("ending", ["html", "md", "csv", "json"])
+def test_reports(words: Comparison, tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"report.{ending}"
+    words.report(path)
+    text = path.read_text()
+    for model in words.results.models:
+        assert model.label in text
+    if ending == "html":
+        assert not re.findall(r'(?:src|href)="(?!#)', text)
+        for tag in ("table", "section", "figure", "svg", "div", "p"):
+            assert len(re.findall(f"<{tag}[ >]", text)) == text.count(f"</{tag}>"), tag
+        assert not re.search(r"<h2>[^<]*</h2>\s*</section>", text)
+
+
+def test_a_report_without_matplotlib_says_so(
+    words: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    words.report(tmp_path / "report.html")
+    text = (tmp_path / "report.html").read_text()
+    assert "pip install" in text
+    assert "<svg" not in text
+    assert "<table>" in text
+
+
+def test_notebook_html(words: Comparison) -> None:
+    assert words._repr_html_().count("<table>") == 3
+
+
+def test_bad_requests() -> None:
+    for keywords, message in (
+        ({"budget": "huge"}, "no budget"),
+        ({"seeds": 0}, "seeds"),
+        ({"jobs": 0}, "jobs"),
+        ({"levels": ["letter"]}, "no level"),
+    ):
+        with pytest.raises(UsageError, match=message):
+            compare(["unigram"], parts(), plan=PLAN, **keywords)
+    for models in (["unigran"], [], ["unigram:order=3"], {"a": "unigram", "b": "nothing"}):
+        with pytest.raises(UsageError):
+            compare(models, parts(), plan=PLAN)
+    splits = parts()
+    bare = Splits(
+        *(
+            Corpus(**{**vars(c), "text": None})
+            for c in (splits.train, splits.validation, splits.test)
+        ),
+        "",
+    )
+    with pytest.raises(LangmodelsError, match="keep_text"):
+        compare(["unigram"], bare, plan=PLAN)
+
+
+# The command ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    path = tmp_path / "book.txt"
+    path.write_text(TEXT[:6000])
+    return path
+
+
+def test_command(book: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["compare", "--corpus", str(book), "--models", "unigram,witten-bell:order=2"]
+    line += ["--budget", "quick", "--no-cache"]
+    assert main([*line, "--report", str(book.with_suffix(".html"))]) == 0
+    shown = capsys.readouterr().out
+    for words in ("The text", "Quality", "Cost", "As the training text grows", "Samples"):
+        assert words in shown
+    assert "\x1b" not in shown
+    assert book.with_suffix(".html").is_file()
+    assert main([*line, "--json", "--level", "char,word"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert [level["level"] for level in data["levels"]] == ["char", "word"]
+    assert len(data["models"]) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message"),
+    [
+        (["--models", "unigran"], 2, "did you mean"),
+        (["--report", "out.pdf"], 2, "ends in"),
+        (["--report", "nowhere/out.html"], 1, "no folder"),
+        (["--level", "word,letters"], 2, "no level"),
+        (["--corpus", "/"], 1, "folder"),
+    ],
+)
+def test_command_errors(
+    book: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    status: int,
+    message: str,
+) -> None:
+    assert main(["compare", "--corpus", str(book), "--no-cache", *arguments]) == status
+    error = capsys.readouterr().err
+    assert message in error
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_a_source_names_the_text() -> None:
+    source = Source("letters", "a test", lambda: iter([TEXT]))
+    comparison = compare(["unigram"], parts(), source=source, plan=PLAN)
+    assert "letters: a test" in rendered(comparison)

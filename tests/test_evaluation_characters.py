@@ -1,0 +1,130 @@
+"""Bits per character: nothing of the text may go unpaid, and nothing be paid twice."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from langmodels.errors import LangmodelsError
+from langmodels.evaluation.alignment import align
+from langmodels.evaluation.characters import CODE_POINTS, Speller, text_costs
+from langmodels.splits import Splits
+from langmodels.tokenization import (
+    SymbolTokenizer,
+    Tokenizer,
+    WhitespaceTokenizer,
+    WordTokenizer,
+    make_tokenizer,
+)
+
+TRAIN = 'The cat sat.\n\n"Oh dear," said the cat. A dog sat on the cat\n' * 20
+TOKENIZERS = [
+    WordTokenizer(),
+    WordTokenizer(lower=True),
+    WordTokenizer(pattern=r"[a-z]+"),
+    WhitespaceTokenizer(),
+    SymbolTokenizer(),
+    SymbolTokenizer(2),
+]
+
+
+def splits(tokenizer: Tokenizer, test: str, train: str = TRAIN) -> Splits:
+    return Splits.from_parts((train, train, test), tokenizer)
+
+
+@pytest.mark.parametrize("tokenizer", TOKENIZERS, ids=repr)
+@given(text=st.text("aBc .\n\"é'1\t", min_size=1, max_size=60))
+@settings(max_examples=60, deadline=None)
+def test_alignment_gives_back_the_text(tokenizer: Tokenizer, text: str) -> None:
+    if isinstance(tokenizer, SymbolTokenizer) and tokenizer.width == 2:
+        text = text.replace(" ", "").replace("\n", "").replace("\t", "")
+    found = align(text, tokenizer)
+    if not found.tokens:
+        assert found.tail == text
+        return
+    again = found.lead
+    for i, (surface, gap) in enumerate(zip(found.surfaces, found.gaps, strict=True)):
+        again += (gap or "") + surface
+        assert found.ends[i] == len(again)
+    assert again + found.tail == text
+    if tokenizer.ends:
+        assert found.tail == ""
+        assert found.ends[-1] == len(text)
+
+
+@pytest.mark.parametrize("level", ["word", "whitespace", "symbols", "char", "byte"])
+def test_targets_and_costs_match_one_to_one(level: str) -> None:
+    parts = splits(make_tokenizer(level), 'The dog  sat.\n"Zebras, " said\n\n\nthe cat é')
+    costs = text_costs(parts)
+    assert len(costs.ends) == len(costs.extra) == parts.test.n_tokens
+    assert (np.diff(costs.ends) >= 0).all()
+    assert costs.ends[-1] == len(parts.test.text or "")
+    assert (costs.extra >= 0).all()
+    assert costs.extra.sum() == pytest.approx(sum(costs.parts.values()))
+
+
+def test_an_unknown_word_pays_for_its_letters() -> None:
+    test = "The cat sat.\nThe dax sat.\nThe zqxjkvzqxjkv sat.\n"
+    costs = text_costs(splits(WordTokenizer(), test))
+    # Targets: 5 a line, the unknown words are 1, 6 and 11 (the first is known).
+    assert costs.parts["spelling"] > 0
+    known, short, long = costs.extra[[1, 6, 11]]
+    assert known < 0.2 < short < long
+    assert long > 12 * math.log(10)  # twelve letters that are rare or unheard of
+
+
+def test_regular_spacing_is_almost_free_and_a_surprise_is_not() -> None:
+    usual = text_costs(
+        splits(WordTokenizer(), 'The cat sat.\n\n"Oh dear," said the cat. A dog sat on the cat\n')
+    )
+    odd = text_costs(
+        splits(
+            WordTokenizer(), 'The  cat sat .\n\n" Oh dear , " said the cat. A dog sat on the cat\n'
+        )
+    )
+    assert usual.parts["spacing"] < 3
+    assert odd.parts["spacing"] > usual.parts["spacing"] + 10
+
+
+def test_lower_casing_pays_for_capitals() -> None:
+    tokenizer = WordTokenizer(lower=True)
+    usual = text_costs(splits(tokenizer, "The cat sat.\nThe dog sat.\n"))
+    odd = text_costs(splits(tokenizer, "THE cAt sat.\nThe dog Sat.\n"))
+    assert 0 < usual.parts["capitals"] < odd.parts["capitals"]
+    assert "capitals" not in text_costs(splits(WordTokenizer(), "The cat")).parts
+
+
+def test_unseen_symbols_of_streams_are_chosen_from_all_there_are() -> None:
+    train = "abab"
+    chars = text_costs(splits(make_tokenizer("char"), "aé", train))
+    assert chars.extra.tolist() == pytest.approx([0, math.log(CODE_POINTS - 2)])
+    data = text_costs(splits(make_tokenizer("byte"), "éa", train))
+    assert data.extra.tolist() == pytest.approx([math.log(254), math.log(254), 0])
+    assert data.ends.tolist() == [1, 1, 2]
+
+
+def test_spelling_is_a_distribution_over_strings() -> None:
+    speller = Speller(align("ab ba abba\n" * 3, WordTokenizer()))
+    letters = ["a", "b", " "]
+    strings = [""]
+    total = 0.0
+    for _ in range(7):
+        strings = [s + c for s in strings for c in letters]
+        total += float(np.exp(-speller.costs(strings)).sum())
+    assert 0.5 < total < 1
+
+
+def test_words_that_look_like_boundaries() -> None:
+    test = "the <s> cat </s> sat\n<unk> the\n"
+    for tokenizer in (WhitespaceTokenizer(), WordTokenizer(lower=True, pattern=r"\S+")):
+        costs = text_costs(splits(tokenizer, test, "the <s> cat\nthe cat sat\n" * 3))
+        assert np.isfinite(costs.extra).all()
+        assert costs.ends[-1] == len(test)
+
+
+def test_what_cannot_be_aligned_is_said() -> None:
+    parts = splits(WordTokenizer(lower=True), "İstanbul sat")
+    with pytest.raises(LangmodelsError, match="stand in the text"):
+        text_costs(parts)
