@@ -51,6 +51,14 @@ class Command(Protocol):
         """Do the work, print to `console`; return an exit status, None for success."""
 
 
+class _Console(Console):
+    """Rich's console, but a reader that goes away is an error like any other."""
+
+    def on_broken_pipe(self) -> None:
+        """Rich would end the program here."""
+        raise BrokenPipeError
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line, like every other error."""
 
@@ -126,7 +134,7 @@ def _run(arguments: list[str]) -> int:
         args = parser.parse_intermixed_args(arguments[position + 1 :])
     except SystemExit as end:  # --help and --version
         return int(end.code or 0)
-    return module.run(args, Console(highlight=False)) or 0
+    return module.run(args, _Console(highlight=False)) or 0
 
 
 def _overview() -> argparse.ArgumentParser:

@@ -89,7 +89,7 @@ def format_log_probability(log_p: float) -> str:
     """exp(log_p), where that is too small for a float as well, as a power of ten.
 
     >>> format_log_probability(-2000.0)
-    '2.57e-869'
+    '2.58e-869'
     """
     if log_p == -math.inf or log_p > -690:
         return format_probability(math.exp(log_p))
