@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.model import FloatArray, LanguageModel, Text
+from langmodels.model import FloatArray, LanguageModel, Model, Text
 from langmodels.progress import track
 from langmodels.tokenization import Tokenizer
 from langmodels.vocabulary import Vocabulary
@@ -155,10 +155,10 @@ def restore_part(
 
     Raises LangmodelsError where its kind is unknown.
     """
-    if part["kind"] not in LanguageModel._classes:
+    cls = Model._classes.get(part["kind"])
+    if cls is None or not issubclass(cls, LanguageModel):
         raise LangmodelsError(f"A part of the model is of the unknown kind {part['kind']!r}.")
     own = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
-    cls = LanguageModel._classes[part["kind"]]
-    model = cls._restore(part["config"], own, vocabulary, tokenizer)
+    model: LanguageModel[Any] = cls._restore(part["config"], own, vocabulary, tokenizer)
     model.vocabulary, model.tokenizer = vocabulary, tokenizer
     return model

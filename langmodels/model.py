@@ -25,7 +25,106 @@ Text = str | Sequence[str] | Sequence[int] | NDArray[Any]
 FORMAT_VERSION = "1"
 
 
-class LanguageModel(ABC, Generic[S]):
+class Model(ABC):
+    """What all models are: learnt from a corpus over a vocabulary, and kept in one file.
+
+    Those that give every sequence a probability are a `LanguageModel`.
+    """
+
+    kind: ClassVar[str]
+    """Name of the family in model files."""
+
+    vocabulary: Vocabulary
+    tokenizer: Tokenizer = WhitespaceTokenizer()
+
+    _classes: ClassVar[dict[str, type["Model"]]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "kind" in cls.__dict__:
+            Model._classes[cls.kind] = cls
+
+    @property
+    @abstractmethod
+    def n_parameters(self) -> int:
+        """How many numbers were learnt."""
+
+    def encode(self, text: Text) -> IntArray:
+        """Token ids of a sequence given as a string, tokens or ids; no boundaries are added.
+
+        Raises UsageError for ids outside the vocabulary, and for `<s>`, which is nothing to
+        predict.
+        """
+        if isinstance(text, str):
+            return self.vocabulary.encode(self.tokenizer.tokenize(text))
+        if len(text) == 0:
+            return np.empty(0, np.int32)
+        if isinstance(text[0], str):
+            if BOS in text:
+                raise UsageError(f"{BOS} marks the beginning; it cannot stand inside a sequence.")
+            return self.vocabulary.encode(list(map(str, text)))
+        ids = np.asarray(text)
+        if ids.ndim != 1 or ids.dtype.kind not in "iu":
+            raise UsageError("A sequence is a string, a list of tokens, or a list of token ids.")
+        if ids.min() < 0 or ids.max() >= len(self.vocabulary):
+            raise UsageError(f"Token ids must lie between 0 and {len(self.vocabulary) - 1}.")
+        if (ids == Vocabulary.bos_id).any():
+            raise UsageError(f"{BOS} marks the beginning; it cannot stand inside a sequence.")
+        return ids.astype(np.int32)
+
+    # Files ----------------------------------------------------------------------------------
+
+    @abstractmethod
+    def _config(self) -> dict[str, Any]:
+        """Constructor arguments and scalars, as JSON can hold them."""
+
+    @abstractmethod
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        """What was learnt."""
+
+    @classmethod
+    @abstractmethod
+    def _restore(
+        cls,
+        config: dict[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        vocabulary: Vocabulary,
+        tokenizer: Tokenizer,
+    ) -> Self:
+        """A fitted model from what `_config` and `_arrays` gave."""
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one file (safetensors; nothing in it is ever executed)."""
+        metadata, arrays = pack(self)
+        save_arrays(path, arrays, metadata)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Self:
+        """Open a saved model of this class; its arrays stay on disk until used.
+
+        Raises LangmodelsError where the file is broken or holds another kind of model.
+        """
+        model = unpack(*open_arrays(path), name=str(path))
+        if not isinstance(model, cls):
+            raise LangmodelsError(f"{path} holds a {type(model).__name__}, not a {cls.__name__}.")
+        return model
+
+    # Help for subclasses --------------------------------------------------------------------
+
+    def _adopt(self, corpus: Corpus, validation: Corpus | None = None) -> None:
+        """Take over the training corpus's vocabulary and tokenizer, after checking both corpora."""
+        if corpus.n_tokens == 0:
+            raise LangmodelsError("The training text is empty; there is nothing to learn from.")
+        if validation is not None and validation.vocabulary != corpus.vocabulary:
+            raise UsageError("The validation text must be encoded with the training vocabulary.")
+        self.vocabulary, self.tokenizer = corpus.vocabulary, corpus.tokenizer
+
+    def _check_corpus(self, corpus: Corpus) -> None:
+        if corpus.vocabulary is not self.vocabulary and corpus.vocabulary != self.vocabulary:
+            raise UsageError("The corpus must be encoded with the vocabulary of the model.")
+
+
+class LanguageModel(Model, Generic[S]):
     """A probability for every sequence, by the chain rule.
 
     A model is two functions. `advance` folds the next symbol into the context,
@@ -42,21 +141,8 @@ class LanguageModel(ABC, Generic[S]):
     can do better than the loops here.
     """
 
-    kind: ClassVar[str]
-    """Name of the family in model files."""
-
     is_distribution: ClassVar[bool] = True
     """False for a model whose scores do not sum to one (stupid backoff)."""
-
-    vocabulary: Vocabulary
-    tokenizer: Tokenizer = WhitespaceTokenizer()
-
-    _classes: ClassVar[dict[str, type["LanguageModel[Any]"]]] = {}
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "kind" in cls.__dict__:
-            LanguageModel._classes[cls.kind] = cls
 
     # The two functions, and where they begin ------------------------------------------------
 
@@ -77,11 +163,6 @@ class LanguageModel(ABC, Generic[S]):
         """g: log p(next | context) in nats for every token id, shape (V,)."""
 
     # What a table says about a model ---------------------------------------------------------
-
-    @property
-    @abstractmethod
-    def n_parameters(self) -> int:
-        """How many numbers were learnt."""
 
     @property
     def context_length(self) -> int | None:
@@ -109,29 +190,6 @@ class LanguageModel(ABC, Generic[S]):
         return np.concatenate(scores) if scores else np.empty(0)
 
     # Written once ---------------------------------------------------------------------------
-
-    def encode(self, text: Text) -> IntArray:
-        """Token ids of a sequence given as a string, tokens or ids; no boundaries are added.
-
-        Raises UsageError for ids outside the vocabulary, and for `<s>`, which is nothing to
-        predict.
-        """
-        if isinstance(text, str):
-            return self.vocabulary.encode(self.tokenizer.tokenize(text))
-        if len(text) == 0:
-            return np.empty(0, np.int32)
-        if isinstance(text[0], str):
-            if BOS in text:
-                raise UsageError(f"{BOS} marks the beginning; it cannot stand inside a sequence.")
-            return self.vocabulary.encode(list(map(str, text)))
-        ids = np.asarray(text)
-        if ids.ndim != 1 or ids.dtype.kind not in "iu":
-            raise UsageError("A sequence is a string, a list of tokens, or a list of token ids.")
-        if ids.min() < 0 or ids.max() >= len(self.vocabulary):
-            raise UsageError(f"Token ids must lie between 0 and {len(self.vocabulary) - 1}.")
-        if (ids == Vocabulary.bos_id).any():
-            raise UsageError(f"{BOS} marks the beginning; it cannot stand inside a sequence.")
-        return ids.astype(np.int32)
 
     def state(self, context: Text = ()) -> S:
         """The state after a context, which is taken as the beginning of a sequence."""
@@ -213,56 +271,7 @@ class LanguageModel(ABC, Generic[S]):
         found = beam_search(self, self.state(prompt), width=width, max_tokens=max_tokens)
         return [(self.vocabulary.decode(h.ids), h.log_prob) for h in found]
 
-    # Files ----------------------------------------------------------------------------------
-
-    @abstractmethod
-    def _config(self) -> dict[str, Any]:
-        """Constructor arguments and scalars, as JSON can hold them."""
-
-    @abstractmethod
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        """What was learnt."""
-
-    @classmethod
-    @abstractmethod
-    def _restore(
-        cls,
-        config: dict[str, Any],
-        arrays: Mapping[str, NDArray[Any]],
-        vocabulary: Vocabulary,
-        tokenizer: Tokenizer,
-    ) -> Self:
-        """A fitted model from what `_config` and `_arrays` gave."""
-
-    def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to one file (safetensors; nothing in it is ever executed)."""
-        metadata, arrays = pack(self)
-        save_arrays(path, arrays, metadata)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Open a saved model of this class; its arrays stay on disk until used.
-
-        Raises LangmodelsError where the file is broken or holds another kind of model.
-        """
-        model = unpack(*open_arrays(path), name=str(path))
-        if not isinstance(model, cls):
-            raise LangmodelsError(f"{path} holds a {type(model).__name__}, not a {cls.__name__}.")
-        return model
-
     # Help for subclasses --------------------------------------------------------------------
-
-    def _adopt(self, corpus: Corpus, validation: Corpus | None = None) -> None:
-        """Take over the training corpus's vocabulary and tokenizer, after checking both corpora."""
-        if corpus.n_tokens == 0:
-            raise LangmodelsError("The training text is empty; there is nothing to learn from.")
-        if validation is not None and validation.vocabulary != corpus.vocabulary:
-            raise UsageError("The validation text must be encoded with the training vocabulary.")
-        self.vocabulary, self.tokenizer = corpus.vocabulary, corpus.tokenizer
-
-    def _check_corpus(self, corpus: Corpus) -> None:
-        if corpus.vocabulary is not self.vocabulary and corpus.vocabulary != self.vocabulary:
-            raise UsageError("The corpus must be encoded with the vocabulary of the model.")
 
     def _scores_of_ids(self, ids: IntArray) -> FloatArray:
         tokens = ids.tolist()
@@ -291,7 +300,7 @@ class LanguageModel(ABC, Generic[S]):
         return self.vocabulary.id(tokens[0])
 
 
-def pack(model: LanguageModel[Any]) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+def pack(model: Model) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
     """A model as string metadata and arrays, the contents of its file."""
     metadata = {
         "format": "langmodels",
@@ -305,7 +314,7 @@ def pack(model: LanguageModel[Any]) -> tuple[dict[str, str], dict[str, NDArray[A
 
 def unpack(
     metadata: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], name: str = "The file"
-) -> LanguageModel[Any]:
+) -> Model:
     """Inverse of `pack`. Raises LangmodelsError, naming `name`, where the parts do not fit."""
     if metadata.get("format") != "langmodels":
         raise LangmodelsError(f"{name} is a safetensors file, but not a langmodels model.")
@@ -315,13 +324,13 @@ def unpack(
             f"version {FORMAT_VERSION}. Train it again or use the version that wrote it."
         )
     kind = metadata.get("kind", "")
-    if kind not in LanguageModel._classes:
+    if kind not in Model._classes:
         raise LangmodelsError(f"{name} holds a model of the unknown kind {kind!r}.")
     try:
         tokenizer = make_tokenizer(**json.loads(metadata["tokenizer"]))
         config = json.loads(metadata["config"])
         vocabulary = Vocabulary.from_arrays(arrays)
-        return LanguageModel._classes[kind]._restore(config, arrays, vocabulary, tokenizer)
+        return Model._classes[kind]._restore(config, arrays, vocabulary, tokenizer)
     except LangmodelsError:
         raise
     except (KeyError, IndexError, ValueError, TypeError, RecursionError) as error:

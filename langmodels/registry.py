@@ -193,8 +193,14 @@ def make_model(text: str, setting: Setting | None = None, **options: Any) -> Lan
 
 
 def load(path: str | os.PathLike[str]) -> LanguageModel[Any]:
-    """Open a saved model of any kind. Raises LangmodelsError where the file is none."""
+    """Open a saved language model. Raises LangmodelsError where the file is none."""
     try:
-        return unpack(*open_arrays(path), name=str(path))
+        model = unpack(*open_arrays(path), name=str(path))
     except MemoryError as error:
         raise LangmodelsError(f"{path} needs more memory than there is.") from error
+    if not isinstance(model, LanguageModel):
+        raise LangmodelsError(
+            f"{path} holds a {type(model).__name__}, which fills blanks and gives sequences no "
+            "probability; use `langmodels fill`."
+        )
+    return model

@@ -1,4 +1,4 @@
-"""What all neural language models have in common: settings, fitting, files."""
+"""What all neural models have in common: settings, fitting, files."""
 
 import zlib
 from abc import abstractmethod
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
-from langmodels.model import LanguageModel
+from langmodels.model import LanguageModel, Model
 from langmodels.neural.batches import Batches, Chunk
 from langmodels.neural.network import Network
 from langmodels.neural.options import TrainingOptions
@@ -20,13 +20,13 @@ from langmodels.tokenization import Tokenizer
 from langmodels.vocabulary import Vocabulary
 
 S = TypeVar("S")
-N = TypeVar("N", bound=Network[Chunk])
+N = TypeVar("N", bound=Network[Any])
 
 _SEQUENCES_PER_THREAD = 8  # fewer are not worth a thread
 
 
-class NeuralModel(LanguageModel[S], Generic[S, N]):
-    """A language model that is a network, trained by gradient descent.
+class NetworkModel(Model, Generic[N]):
+    """A model that is a network, trained by gradient descent.
 
     `options` are the settings of training, `history` (after `fit`) its course.
     """
@@ -49,8 +49,16 @@ class NeuralModel(LanguageModel[S], Generic[S, N]):
         """A network for a vocabulary of this size, parameters not yet set."""
 
     @abstractmethod
-    def _make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
+    def _make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Any]:
         """The corpus in batches."""
+
+    @abstractmethod
+    def _validation_loss(self, corpus: Corpus) -> float:
+        """What early stopping goes by, in nats a token."""
+
+    @abstractmethod
+    def _show(self, tokens: int) -> str:
+        """Something of about so many tokens, to be looked at during training."""
 
     def fit(
         self,
@@ -79,8 +87,8 @@ class NeuralModel(LanguageModel[S], Generic[S, N]):
             self._network,
             batches,
             self.options,
-            validate=None if validation is None else lambda: self.cross_entropy(validation),
-            sample=(lambda: self.sample_text(max_tokens=sample, seed=0)) if sample else None,
+            validate=None if validation is None else lambda: self._validation_loss(validation),
+            sample=(lambda: self._show(sample)) if sample else None,
             checkpoint=None
             if checkpoint is None
             else Checkpoint(checkpoint, self._identity(corpus, batches), checkpoint_seconds),
@@ -94,7 +102,7 @@ class NeuralModel(LanguageModel[S], Generic[S, N]):
             return self.options.threads
         return max(1, min(available_threads(), self.options.batch_size // _SEQUENCES_PER_THREAD))
 
-    def _identity(self, corpus: Corpus, batches: Batches[Chunk]) -> dict[str, Any]:
+    def _identity(self, corpus: Corpus, batches: Batches[Any]) -> dict[str, Any]:
         return {
             "kind": self.kind,
             **self._architecture(),
@@ -134,6 +142,7 @@ class NeuralModel(LanguageModel[S], Generic[S, N]):
         model = cls(**config["arguments"])
         model.history = History.from_dict(config["history"])
         model.vocabulary, model.tokenizer = vocabulary, tokenizer
+        model._recall(config, arrays)
         model._network = model._make_network(len(vocabulary))
         for name, array in model._network.parameters.items():
             if arrays[name].shape != array.shape:
@@ -141,3 +150,20 @@ class NeuralModel(LanguageModel[S], Generic[S, N]):
             array[...] = arrays[name]
         model._network.refresh()
         return model
+
+    def _recall(self, config: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take back what else `_config` and `_arrays` gave that the network is made from."""
+
+
+class NeuralModel(NetworkModel[N], LanguageModel[S], Generic[S, N]):
+    """A language model that is a network."""
+
+    @abstractmethod
+    def _make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
+        """The corpus in batches."""
+
+    def _validation_loss(self, corpus: Corpus) -> float:
+        return self.cross_entropy(corpus)
+
+    def _show(self, tokens: int) -> str:
+        return self.sample_text(max_tokens=tokens, seed=0)
