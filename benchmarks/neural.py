@@ -1,0 +1,218 @@
+"""Speed of the neural engine, against PyTorch on the CPU where that is installed.
+
+    python benchmarks/neural.py [--quick] [--threads 2] [--output benchmarks/results/neural.md]
+
+Both run in one process, by turns, with the same number of threads. A training step is forward,
+backward, clipping by norm and Adam's update, on random tokens. What counts is the ratio.
+"""
+
+import argparse
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from langmodels.neural.batches import Chunk, cuts
+from langmodels.neural.options import TrainingOptions
+from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape
+from langmodels.neural.scoring import score_sequences
+from langmodels.neural.training import Trainer
+from langmodels.neural.workers import Workers
+
+try:
+    import torch
+except ImportError:
+    torch = None
+
+CELLS = ("lstm", "gru", "rnn")
+SHAPES = (
+    # batch, steps, hidden, embedding, vocabulary, layers
+    (32, 64, 128, 64, 65, 1),
+    (64, 64, 256, 128, 65, 2),
+    (20, 35, 200, 200, 10_000, 2),
+    (32, 35, 512, 512, 10_000, 2),
+    (128, 10, 128, 57, 57, 1),
+)
+
+
+class OneBatch:
+    """The same random batch again and again."""
+
+    def __init__(self, batch: int, steps: int, vocabulary: int, n_shards: int) -> None:
+        rng = np.random.default_rng(0)
+        inputs, targets = rng.integers(2, vocabulary, (2, steps, batch)).astype(np.int32)
+        chunk = Chunk(inputs, targets, None, True)
+        self.shards = [chunk.part(c) for c in cuts(batch, n_shards)]
+        self.n_shards = len(self.shards)
+        self.steps = 1
+
+    def epoch(self, number: int) -> Any:
+        """One batch."""
+        yield self.shards
+
+
+def ours(cell: str, shape: tuple[int, ...], workers: Workers) -> Callable[[], None]:
+    """One training step of this library."""
+    batch, steps, hidden, embedding, vocabulary, layers = shape
+    network = RecurrentNetwork(RecurrentShape(cell, vocabulary, hidden, layers, embedding))
+    network.initialise(0)
+    data = OneBatch(batch, steps, vocabulary, workers.n)
+    options = TrainingOptions(learning_rate=1e-3, clip_norm=5.0, schedule="constant")
+    trainer = Trainer(network, data, options)
+    return lambda: trainer._step(data.shards, workers)
+
+
+def peer(cell: str, shape: tuple[int, ...]) -> Callable[[], None]:
+    """The same in PyTorch: nn.Embedding, nn.RNN/LSTM/GRU, nn.Linear."""
+    batch, steps, hidden, embedding, vocabulary, layers = shape
+    embed = torch.nn.Embedding(vocabulary, embedding)
+    recurrent = getattr(torch.nn, cell.upper())(embedding, hidden, layers)
+    linear = torch.nn.Linear(hidden, vocabulary)
+    parameters = [*embed.parameters(), *recurrent.parameters(), *linear.parameters()]
+    optimizer = torch.optim.Adam(parameters, 1e-3)
+    x, y = torch.randint(0, vocabulary, (2, steps, batch))
+
+    def step() -> None:
+        optimizer.zero_grad()
+        logits = linear(recurrent(embed(x))[0])
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten())
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 5.0)
+        optimizer.step()
+
+    return step
+
+
+def by_turns(functions: list[Callable[[], Any]], seconds: float, turns: int = 4) -> list[float]:
+    """Median time of each function in ms, measured in alternating stretches."""
+    times: list[list[float]] = [[] for _ in functions]
+    for turn in range(turns):
+        for function, taken in zip(functions, times, strict=True):
+            function()
+            end = time.perf_counter() + seconds / turns
+            while time.perf_counter() < end or len(taken) <= turn:
+                began = time.perf_counter()
+                function()
+                taken.append(time.perf_counter() - began)
+    return [1e3 * statistics.median(taken) for taken in times]
+
+
+def training(threads: int, seconds: float, cells: tuple[str, ...]) -> list[str]:
+    """The table of training steps."""
+    lines = [
+        "| cell | batch, steps, hidden, embedding, vocabulary, layers | langmodels | PyTorch | "
+        "PyTorch / langmodels |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for cell in cells:
+        for shape in SHAPES:
+            with Workers(threads) as workers:
+                functions = [ours(cell, shape, workers)]
+                if torch is not None:
+                    functions.append(peer(cell, shape))
+                result = by_turns(functions, seconds)
+            lines.append(f"| {cell} | {', '.join(map(str, shape))} | {_figures(result)} |")
+            print(lines[-1], flush=True)
+    return lines
+
+
+def inference(seconds: float, cells: tuple[str, ...]) -> list[str]:
+    """Scoring a long text (ms per 1000 tokens), and one step at a time (ms)."""
+    lines = [
+        "| cell | task (256 units, 65 types) | langmodels | PyTorch | PyTorch / langmodels |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for cell in cells:
+        network = RecurrentNetwork(RecurrentShape(cell, 65, 256, 1, 128))
+        network.initialise(0)
+        ids = np.random.default_rng(0).integers(2, 65, 20_001).astype(np.int32)
+        states = [layer.zero_state(1) for layer in network.recurrent]
+        token = np.array([[3]])
+
+        def step(network: RecurrentNetwork = network, states: Any = states) -> Any:
+            network.forward(token, states)
+            return network.output.log_distribution(network.final_states[-1][0])
+
+        tasks = [
+            ("score one stream of 20,000", lambda n=network, i=ids: score_sequences(n, [(i[:-1], i[1:])])),
+            ("one symbol: advance and distribution", step),
+        ]
+        rivals = _torch_inference(cell, ids) if torch is not None else [None, None]
+        for (name, mine), theirs in zip(tasks, rivals, strict=True):
+            functions = [mine] if theirs is None else [mine, theirs]
+            result = by_turns(functions, seconds)
+            lines.append(f"| {cell} | {name} | {_figures(result, 3)} |")
+            print(lines[-1], flush=True)
+    return lines
+
+
+def _torch_inference(cell: str, ids: Any) -> list[Callable[[], Any]]:
+    embed, linear = torch.nn.Embedding(65, 128), torch.nn.Linear(256, 65)
+    recurrent = getattr(torch.nn, cell.upper())(128, 256)
+    x, y = torch.tensor(ids[:-1]).long()[:, None], torch.tensor(ids[1:]).long()
+    one = torch.tensor([[3]])
+    state = torch.zeros(1, 1, 256)
+    first = (state, state) if cell == "lstm" else state
+
+    @torch.no_grad()
+    def score() -> Any:
+        logits = linear(recurrent(embed(x))[0]).flatten(0, 1)
+        return torch.nn.functional.cross_entropy(logits, y, reduction="none")
+
+    @torch.no_grad()
+    def step() -> Any:
+        h, _ = recurrent(embed(one), first)
+        return torch.log_softmax(linear(h), -1)
+
+    return [score, step]
+
+
+def _figures(result: list[float], digits: int = 1) -> str:
+    if len(result) == 1:
+        return f"{result[0]:.{digits}f} ms | - | -"
+    mine, theirs = result
+    return f"{mine:.{digits}f} ms | {theirs:.{digits}f} ms | {theirs / mine:.2f}"
+
+
+def main() -> None:
+    """Run the benchmarks and write the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="half a second a figure")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS)
+    parser.add_argument("--output", type=Path, default=None)
+    arguments = parser.parse_args()
+    seconds = 0.5 if arguments.quick else 3.0
+    if torch is not None:
+        torch.set_num_threads(arguments.threads)
+    cells = tuple(arguments.cells)
+    version = torch.__version__ if torch is not None else "not installed"
+    text = [
+        "# Speed of the neural engine",
+        "",
+        f"Medians; {arguments.threads} threads each; NumPy {np.__version__}, PyTorch {version}, "
+        f"Python {platform.python_version()}, {os.cpu_count()} processors "
+        f"({platform.machine()}). Made by `python benchmarks/neural.py`.",
+        "",
+        "## One training step",
+        "",
+        "Forward, backward, clipping by norm, Adam; float32, random tokens.",
+        "",
+        *training(arguments.threads, seconds, cells),
+        "",
+        "## Scoring and sampling",
+        "",
+        *inference(seconds, cells),
+        "",
+    ]
+    if arguments.output is not None:
+        arguments.output.write_text("\n".join(text))
+
+
+if __name__ == "__main__":
+    main()
