@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.corpus import Corpus
-from langmodels.errors import UsageError
+from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext.counts import ContextCounts
 from langmodels.fullcontext.fitting import Paths, fit_weights
 from langmodels.fullcontext.interpolated import InterpolatedProbabilities
@@ -176,10 +176,17 @@ class FullContextModel(LanguageModel[Match]):
         model._unk_share, model._weights = config["unk_share"], arrays["weights"]
         parts = {f.name: arrays[f.name] for f in fields(ContextTree) if f.name != "n_symbols"}
         tree = ContextTree(**parts, n_symbols=len(vocabulary))
+        tree.check()
         counts = ContextCounts(Matcher(tree, vocabulary.bos_id))
         if model.smoothing == "none":
             model._model = RelativeFrequencies(counts, model._base())
         else:
+            sizes = {"log_pair": len(tree.pair_node), "log_backoff": len(tree.low)}
+            for name, size in sizes.items():
+                if arrays[name].shape != (size,) or arrays[name].dtype.kind != "f":
+                    raise LangmodelsError(
+                        f"The model file is damaged: its array {name!r} is no good."
+                    )
             model._model = InterpolatedProbabilities(
                 counts, model._base(), model._weights, arrays["log_pair"], arrays["log_backoff"]
             )

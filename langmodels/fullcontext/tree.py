@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from langmodels.errors import LangmodelsError
 from langmodels.fullcontext.suffix_array import IntArray, sort_contexts
 
 
@@ -75,6 +76,35 @@ class ContextTree:
             pair_count=counts.astype(np.int32),
             n_symbols=n_symbols,
         )
+
+    def check(self) -> None:
+        """Raise LangmodelsError where these cannot be the arrays of a tree: they were damaged."""
+        n_nodes, n_contexts, n_pairs = len(self.low), len(self.following), len(self.pair_node)
+        limits = {  # length, lowest value, what every value is below
+            "following": (n_contexts, 0, self.n_symbols + 1),
+            "low": (n_nodes, 0, n_contexts + 1),
+            "high": (n_nodes, 0, n_contexts + 1),
+            "depth": (n_nodes, 0, n_contexts + 1),
+            "parent": (n_nodes, 0, np.maximum(np.arange(n_nodes), 1)),  # preorder: no loops
+            "leaf_parent": (n_contexts, 0, n_nodes),
+            "level": (n_nodes, 0, n_nodes),
+            "by_symbol": (n_contexts, 0, n_contexts),
+            "pair_node": (n_pairs, 0, n_nodes),
+            "pair_symbol": (n_pairs, 0, self.n_symbols),
+            "pair_count": (n_pairs, 1, n_contexts + 1),
+        }
+        for name, (length, lowest, bound) in limits.items():
+            values = getattr(self, name)
+            if not (
+                values.shape == (length,)
+                and values.dtype == np.int32
+                and length
+                and values.min() >= lowest
+                and (values < bound).all()
+            ):
+                raise LangmodelsError(f"The model file is damaged: its array {name!r} is no good.")
+        if (self.low > self.high).any() or (np.diff(self.pair_node) < 0).any():
+            raise LangmodelsError("The model file is damaged: its tree of contexts is no tree.")
 
 
 def _branching(
