@@ -14,7 +14,7 @@ from langmodels.cli.main import main
 from langmodels.corpus import Corpus
 from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.evaluation import Comparison, compare
+from langmodels.evaluation import Comparison, compare, scale
 from langmodels.evaluation.measuring import Plan
 from langmodels.model import FloatArray, LanguageModel
 from langmodels.splits import Splits
@@ -274,6 +274,18 @@ def test_saved_and_loaded(words: Comparison, tmp_path: Path) -> None:
         Comparison.load(tmp_path / "results.json")
 
 
+def test_tokens_that_are_no_text_are_compared_per_token() -> None:
+    splits = Splits.from_text("abcab\ncabca\nbcabc\n" * 60, make_tokenizer("symbols", width=3))
+    comparison = compare(["unigram", "witten-bell:order=2"], splits, plan=PLAN)
+    assert comparison.results.per == "token"
+    for model in comparison.results.models:
+        assert model.bits_per_character == pytest.approx(model.bits_per_token)
+    assert "bits/token" in rendered(comparison)
+    assert "bits/char" not in rendered(comparison)
+    with pytest.raises(LangmodelsError, match="compare them alone"):
+        compare(["unigram"], splits, levels=["symbols", "char"], plan=PLAN)
+
+
 def test_records(words: Comparison) -> None:
     records = words.records()
     assert [r["model"] for r in records] == [m.label for m in words.results.models]
@@ -332,7 +344,8 @@ def test_bad_requests() -> None:
         "",
     )
     with pytest.raises(LangmodelsError, match="keep_text"):
-        compare(["unigram"], bare, plan=PLAN)
+        compare(["unigram:level=char"], bare, plan=PLAN)
+    assert compare(["unigram"], bare, plan=PLAN).results.per == "token"
 
 
 # The command ------------------------------------------------------------------------------------
@@ -387,3 +400,32 @@ def test_a_source_names_the_text() -> None:
     source = Source("letters", "a test", lambda: iter([TEXT]))
     comparison = compare(["unigram"], parts(), source=source, plan=PLAN)
     assert "letters: a test" in rendered(comparison)
+
+
+# Scaling ----------------------------------------------------------------------------------------
+
+
+def test_scaling_measures_every_size() -> None:
+    comparison = scale(["unigram", "witten-bell:order=2", "mle"], parts(), doublings=2)
+    for model in comparison.results.models:
+        tokens = [g.tokens for g in model.growth]
+        assert len(tokens) == 3
+        assert tokens[2] / tokens[0] == pytest.approx(4, rel=0.5)  # whole lines
+        assert [c.tokens for c in model.timing.growth] == tokens
+        assert model.exponents["size"].value <= 1.01
+    best = comparison.results.models[0]
+    losses = [g.bits_per_character for g in best.growth]
+    assert losses == sorted(losses, reverse=True)
+    assert -0.5 < best.exponents["bits"].value < 0
+    with pytest.raises(UsageError, match="doublings"):
+        scale(["unigram"], parts(), doublings=1)
+
+
+def test_scaling_command(book: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["scale", "--corpus", str(book), "--models", "unigram,mle:order=2", "--doublings", "2"]
+    assert main(line) == 0
+    shown = capsys.readouterr().out
+    for words in ("Growth exponents", "Training time", "Model size", "Contexts"):
+        assert words in shown
+    assert main([*line, "--json"]) == 0
+    assert len(json.loads(capsys.readouterr().out)["models"][0]["growth"]) == 3

@@ -33,18 +33,22 @@ CODE_POINTS = 0x110000
 class TextCosts:
     """What the targets of a test corpus cost beyond a model's own -log p.
 
-    `ends` (n,): characters of raw text up to and with each target. `extra` (n,): nats. `parts`:
-    the nats of `extra` in all, by reason.
+    `ends` (n,): characters of raw text up to and with each target, of `length` in all. `extra`
+    (n,): nats. `parts`: the nats of `extra` in all, by reason. `per`: "char", or "token" where
+    tokens cannot be found in the text, and are counted instead of characters.
     """
 
     ends: NDArray[np.int64]
     extra: FloatArray
+    length: int
     parts: dict[str, float] = field(default_factory=dict)
+    per: str = "char"
 
-    @property
-    def characters(self) -> int:
-        """Characters of the text."""
-        return int(self.ends[-1])
+
+def token_costs(splits: Splits) -> TextCosts:
+    """For tokens that stand for no text: nothing is paid beyond them, and they are what counts."""
+    n = splits.test.n_tokens
+    return TextCosts(np.arange(1, n + 1), np.zeros(n), n, per="token")
 
 
 def text_costs(splits: Splits) -> TextCosts:
@@ -75,6 +79,7 @@ def text_costs(splits: Splits) -> TextCosts:
     return TextCosts(
         np.asarray(test.ends, np.int64),
         np.sum(list(parts.values()), axis=0),
+        len(splits.test.text),
         {name: float(costs.sum()) for name, costs in parts.items()},
     )
 
@@ -92,7 +97,7 @@ def _stream_costs(test: Corpus, text: str) -> TextCosts:
         raise LangmodelsError("Bits per character need the text that the corpus was made from.")
     known = len(test.vocabulary) - test.vocabulary.n_special
     spelling = np.where(test.targets == Vocabulary.unk_id, np.log(max(symbols - known, 1)), 0.0)
-    return TextCosts(ends, spelling, {"spelling": float(spelling.sum())})
+    return TextCosts(ends, spelling, len(text), {"spelling": float(spelling.sum())})
 
 
 class Speller:

@@ -8,7 +8,7 @@ import numpy as np
 
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.breakdown import Grouping, groupings
-from langmodels.evaluation.characters import TextCosts, text_costs
+from langmodels.evaluation.characters import TextCosts, text_costs, token_costs
 from langmodels.splits import Splits
 from langmodels.tokenization import make_tokenizer
 
@@ -57,10 +57,27 @@ class Material:
         return self.splits.train.tokenizer.level
 
     def at(self, level: str) -> LevelMaterial:
-        """The text at a level. Raises LangmodelsError where the splits did not keep their text."""
+        """The text at a level.
+
+        Raises LangmodelsError for another level than that of the splits where they did not keep
+        their text, or where the tokens of the level cannot be found in it.
+        """
         if level not in self._levels:
-            splits = self.splits if level == self.level else self._encode(level)
-            self._levels[level] = LevelMaterial(level, splits, text_costs(splits))
+            if level != self.level:
+                splits = self._encode(level)
+                costs = text_costs(splits)
+            else:
+                splits = self.splits
+                try:
+                    costs = text_costs(splits)
+                except LangmodelsError:
+                    costs = token_costs(splits)
+            self._levels[level] = LevelMaterial(level, splits, costs)
+        if len({m.costs.per for m in self._levels.values()}) > 1:
+            raise LangmodelsError(
+                f"The tokens of level {self.level} cannot be found in the text, so that its models "
+                "cannot be compared with those of other levels; compare them alone."
+            )
         return self._levels[level]
 
     def _encode(self, level: str) -> Splits:

@@ -26,6 +26,9 @@ class Limit:
 class LevelResult:
     """The text at one level.
 
+    `per`: what the losses of its models are divided by, "char" of the raw text, or "token" where
+    tokens cannot be found in the text; the latter only where there is one level.
+
     `tokens` and `types` of the training, validation and test part; `oov`: unknown tokens of
     validation and test; `vocabulary`: ids in all; `unit` is the level's name for a token.
     `extras`: bits per character that every model of the level pays beyond its tokens, by reason.
@@ -41,6 +44,7 @@ class LevelResult:
     vocabulary: int
     extras: dict[str, float]
     lowered: bool
+    per: str
     contexts: list[ContextCount]
     groups: dict[str, tuple[list[str], list[int]]]
     passage: list[str]
@@ -53,9 +57,10 @@ class LevelResult:
 
 @dataclass(frozen=True)
 class Growth:
-    """A model after training on `tokens` tokens; costs are under `Timing`."""
+    """A model after training on `tokens` tokens, `size` bytes of arrays; costs are in `Timing`."""
 
     tokens: int
+    size: int
     perplexity: float
     bits_per_character: float
 
@@ -75,13 +80,13 @@ class Timing:
     """All that differs from run to run and machine to machine.
 
     `growth`: costs by training size, the whole text last. `steps`: seconds a step after a context
-    of each length. The exponents say how they grow: 0 is not at all, 1 in proportion.
+    of each length. `exponents`: how training "seconds", "peak" memory and scoring "rate" grow with
+    the training text, and "steps" with the context: 0 is not at all, 1 in proportion.
     """
 
     growth: list[Cost]
     steps: dict[int, float]
-    seconds_exponent: Exponent
-    steps_exponent: Exponent
+    exponents: dict[str, Exponent]
 
     @property
     def full(self) -> Cost:
@@ -93,12 +98,13 @@ class Timing:
 class ModelResult:
     """One model's figures on the test text, means over its seeds.
 
-    `bits_per_character` is per character of raw text, all extras paid; `interval` holds its mean
+    `bits_per_character` is per character of raw text, all extras paid (see `LevelResult.per`);
+    `interval` holds its mean
     over texts like this with 95 % confidence, None where it is infinite. `zero_share`: share of the
     test tokens with probability zero. `seeds`: bits per character by seed; `spread` is their
     standard deviation. `bands`: mean bits per token by group. `passage`: bits of its tokens.
-    `history`, `warnings`: what the model recorded and complained of while it was trained. `size`:
-    bytes of its arrays.
+    `history`, `warnings`: what the model recorded and complained of while it was trained.
+    `exponents`: how "size" and "bits" grow with the training text.
     """
 
     label: str
@@ -115,9 +121,8 @@ class ModelResult:
     is_distribution: bool
     parameters: int
     context_length: int | None
-    size: int
     growth: list[Growth]
-    size_exponent: Exponent
+    exponents: dict[str, Exponent]
     bands: dict[str, list[float]]
     calibration: Calibration
     sample: str
@@ -125,6 +130,11 @@ class ModelResult:
     history: list[dict[str, float]]
     warnings: list[str]
     timing: Timing
+
+    @property
+    def size(self) -> int:
+        """Bytes of the model's arrays."""
+        return self.growth[-1].size
 
     @property
     def spread(self) -> float | None:
@@ -191,6 +201,11 @@ class Results:
     environment: dict[str, str]
     unfinished: list[str] = field(default_factory=list)
 
+    @property
+    def per(self) -> str:
+        """What the figures that rank the models are per: "char" or "token"."""
+        return self.levels[0].per if self.levels else "char"
+
 
 def records(results: Results) -> list[dict[str, Any]]:
     """One flat record a model, best first."""
@@ -198,13 +213,13 @@ def records(results: Results) -> list[dict[str, Any]]:
         {
             "model": m.label,
             "level": m.level,
-            "bits_per_character": m.bits_per_character,
+            f"bits_per_{'character' if results.per == 'char' else 'token'}": m.bits_per_character,
             "low": m.interval[0] if m.interval else math.nan,
             "high": m.interval[1] if m.interval else math.nan,
             "seeds": len(m.seeds),
             "spread": math.nan if m.spread is None else m.spread,
             "perplexity": m.perplexity,
-            "bits_per_token": m.bits_per_token,
+            **({"bits_per_token": m.bits_per_token} if results.per == "char" else {}),
             "zero_share": m.zero_share,
             "parameters": m.parameters,
             "bytes": m.size,

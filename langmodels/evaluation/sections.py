@@ -1,7 +1,7 @@
 """The parts of a comparison as tables and sentences, the same for every kind of output."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from langmodels.evaluation.formatting import (
     DASH,
@@ -50,20 +50,18 @@ def corpus_table(results: Results) -> Table:
 def quality_table(results: Results) -> Table:
     """One row a model, best first."""
     several = len(results.levels) > 1
-    seeds = any(m.spread is not None for m in results.models)
-    columns = ["model", *(["unit"] if several else []), "perplexity", "bits/token", "bits/char"]
-    columns += ["95 % interval", *(["seeds ±"] if seeds else [])]
+    columns = [*label_columns(results), *(title for title, _ in _figures(results))]
     rows: list[list[str]] = []
     emphasis: set[int] = set()
     limit = results.limit
     for model in results.models:
         if limit and not emphasis and model.bits_per_character > limit.bits:
             emphasis.add(len(rows))
-            rows.append(_limit_row(results, several, seeds))
-        rows.append(_quality_row(results, model, several, seeds))
+            rows.append(_limit_row(results))
+        rows.append([*labels(results, model), *(show(model) for _, show in _figures(results))])
     if limit and not emphasis:
         emphasis.add(len(rows))
-        rows.append(_limit_row(results, several, seeds))
+        rows.append(_limit_row(results))
     return Table(
         "Quality on the test text, best first",
         columns,
@@ -74,23 +72,30 @@ def quality_table(results: Results) -> Table:
     )
 
 
-def _quality_row(results: Results, model: ModelResult, several: bool, seeds: bool) -> list[str]:
-    bounds = interval(model.interval) if model.interval else f"{percent(model.zero_share)} p = 0"
-    return [
-        *_name(results, model, several),
-        perplexity(model.perplexity),
-        figure(model.bits_per_token, 3),
-        figure(model.bits_per_character, 3),
-        bounds,
-        *([figure(model.spread, 3)] if seeds else []),
+def _figures(results: Results) -> list[tuple[str, Callable[[ModelResult], str]]]:
+    """Titles and contents of the columns; what ranks the models comes first among unlike units."""
+    ranking = [
+        (f"bits/{results.per}", lambda m: figure(m.bits_per_character, 3)),
+        ("95 % interval", _interval),
     ]
+    if any(m.spread is not None for m in results.models):
+        ranking.append(("seeds ±", lambda m: figure(m.spread, 3)))
+    own = [("perplexity", lambda m: perplexity(m.perplexity))]
+    if results.per == "char":
+        own.append(("bits/token", lambda m: figure(m.bits_per_token, 3)))
+    return [*ranking, *own] if len(results.levels) > 1 else [*own, *ranking]
 
 
-def _limit_row(results: Results, several: bool, seeds: bool) -> list[str]:
+def _interval(model: ModelResult) -> str:
+    return interval(model.interval) if model.interval else f"{percent(model.zero_share)} p = 0"
+
+
+def _limit_row(results: Results) -> list[str]:
     assert results.limit is not None
     name = "bound on the limit" if results.limit.is_bound else "the limit (entropy)"
-    bits = figure(results.limit.bits, 3)
-    return [name, *([""] if several else []), "", "", bits, "", *([""] if seeds else [])]
+    cells = {f"bits/{results.per}": figure(results.limit.bits, 3)}
+    blank = [""] * (len(label_columns(results)) - 1)
+    return [name, *blank, *(cells.get(title, "") for title, _ in _figures(results))]
 
 
 def _quality_notes(results: Results) -> Iterator[str]:
@@ -98,7 +103,7 @@ def _quality_notes(results: Results) -> Iterator[str]:
         yield _UNLIKE
     if any(m.zero_share for m in results.models):
         yield (
-            "infinite: some test tokens have probability zero; their share stands under interval."
+            "infinite: some test tokens have probability zero; their share stands for the interval."
         )
     for model in results.models:
         if not model.is_distribution:
@@ -116,26 +121,25 @@ def _quality_notes(results: Results) -> Iterator[str]:
         yield f"The limit: {results.limit.note}."
 
 
-def _name(results: Results, model: ModelResult, several: bool | None = None) -> list[str]:
-    """Label, with its mark, and the unit where there are several."""
-    if several is None:
-        several = len(results.levels) > 1
+def labels(results: Results, model: ModelResult) -> list[str]:
+    """The cells that name a model: its label, marked, and its unit where there are several."""
     label = model.label + ("" if model.is_distribution else "*")
     unit = next(level.unit for level in results.levels if level.level == model.level)
-    return [label, unit] if several else [label]
+    return [label, unit] if len(results.levels) > 1 else [label]
 
 
-def _names(results: Results) -> list[str]:
+def label_columns(results: Results) -> list[str]:
+    """Titles of the cells that name a model."""
     return ["model", "unit"] if len(results.levels) > 1 else ["model"]
 
 
 def verdicts(results: Results) -> list[str]:
     """What can be said of neighbours in the ranking, in sentences."""
-    return [_verdict(t) for t in results.tests]
+    return [_verdict(t, results.per) for t in results.tests]
 
 
-def _verdict(test: PairedTest) -> str:
-    by = f"{figure(test.difference, 3)} bits/char, {p_value(test.corrected)}"
+def _verdict(test: PairedTest, per: str) -> str:
+    by = f"{figure(test.difference, 3)} bits/{per}, {p_value(test.corrected)}"
     if test.significant:
         return f"{test.better} is better than {test.worse} (by {by})."
     return f"{test.better} and {test.worse} cannot be told apart ({by})."
@@ -149,10 +153,10 @@ VERDICT_NOTE = (
 
 def cost_table(results: Results) -> Table:
     """What each model costs."""
-    columns = [*_names(results), "parameters", "size", "peak", "training", "tokens/s"]
+    columns = [*label_columns(results), "parameters", "size", "peak", "training", "tokens/s"]
     rows = [
         [
-            *_name(results, m),
+            *labels(results, m),
             count(m.parameters),
             size(m.size),
             size(m.timing.full.peak),
@@ -165,7 +169,7 @@ def cost_table(results: Results) -> Table:
         "size: bytes of the model's arrays. peak: growth of resident memory while training "
         "(Linux). tokens/s: scoring the test text, after a warm-up."
     ]
-    return Table("Cost", columns, rows, len(_names(results)), notes)
+    return Table("Cost", columns, rows, len(label_columns(results)), notes)
 
 
 def _rounded(value: float) -> float:
@@ -182,19 +186,19 @@ def growth_table(results: Results) -> Table | None:
     several = len(results.levels) > 1
     total = shown[0].growth[-1].tokens
     shares = [_share(g.tokens / total) for g in shown[0].growth[-n:]]
-    columns = [*_names(results), *shares, "time", "size"]
+    columns = [*label_columns(results), *shares, "time", "size"]
     rows = []
     for m in shown:
         values = [g.bits_per_character if several else g.perplexity for g in m.growth]
         cells = [figure(v, 3) if several else perplexity(v) for v in values]
-        growth = (m.timing.seconds_exponent.value, m.size_exponent.value)
-        rows.append([*_name(results, m), *cells, *map(times, growth)])
-    what = "bits per character" if several else "perplexity"
+        growth = (m.timing.exponents["seconds"].value, m.exponents["size"].value)
+        rows.append([*labels(results, m), *cells, *map(times, growth)])
+    what = f"bits/{results.per}" if several else "perplexity"
     notes = [
         f"{what} after training on that share of the training text, its vocabulary kept. "
         "time, size: what a doubling of the text multiplies training time and model size by."
     ]
-    return Table("As the training text grows", columns, rows, len(_names(results)), notes)
+    return Table("As the training text grows", columns, rows, len(label_columns(results)), notes)
 
 
 def _share(value: float) -> str:
@@ -206,12 +210,12 @@ def steps_table(results: Results) -> Table | None:
     lengths = sorted({n for m in results.models for n in m.timing.steps})
     if not lengths:
         return None
-    columns = [*_names(results), *map(str, lengths), "exponent"]
+    columns = [*label_columns(results), *map(str, lengths), "exponent"]
     rows = [
         [
-            *_name(results, m),
+            *labels(results, m),
             *(figure(1e6 * m.timing.steps[n], 1) if n in m.timing.steps else DASH for n in lengths),
-            str(m.timing.steps_exponent) if m.timing.steps else DASH,
+            str(m.timing.exponents["steps"]),
         ]
         for m in results.models
     ]
@@ -220,7 +224,7 @@ def steps_table(results: Results) -> Table | None:
         "length^a; 0 is constant."
     ]
     title = "Time for a step, by length of the context"
-    return Table(title, columns, rows, len(_names(results)), notes)
+    return Table(title, columns, rows, len(label_columns(results)), notes)
 
 
 def contexts_table(level: LevelResult) -> Table:
@@ -261,10 +265,10 @@ def _dense(bits: float) -> str:
 
 def calibration_table(results: Results) -> Table:
     """Whether the models' probabilities mean what they say."""
-    columns = [*_names(results), "expects", "pays", "right", "confident", "misplaced"]
+    columns = [*label_columns(results), "expects", "pays", "right", "confident", "misplaced"]
     rows = [
         [
-            *_name(results, m),
+            *labels(results, m),
             figure(m.calibration.expected_bits),
             _dense(m.calibration.paid_bits),
             percent(m.calibration.accuracy),
@@ -279,7 +283,7 @@ def calibration_table(results: Results) -> Table:
         "overconfident. right: how often the most probable token came; confident: the "
         "probability it had. misplaced: probability that stands in the wrong band."
     ]
-    return Table("Calibration", columns, rows, len(_names(results)), notes)
+    return Table("Calibration", columns, rows, len(label_columns(results)), notes)
 
 
 def difference_tables(results: Results) -> Iterator[Table]:
@@ -295,7 +299,7 @@ def difference_tables(results: Results) -> Iterator[Table]:
 
 def samples(results: Results) -> list[tuple[str, str]]:
     """Label and sampled text of each model."""
-    return [(" ".join(_name(results, m)), m.sample) for m in results.models]
+    return [(" ".join(labels(results, m)), m.sample) for m in results.models]
 
 
 def settings_table(results: Results) -> Table:
@@ -308,14 +312,14 @@ def models_table(results: Results) -> Table:
     """What each model is, with its hyper-parameters."""
     rows = [
         [
-            *_name(results, m),
+            *labels(results, m),
             m.summary,
             ", ".join(f"{k}={v}" for k, v in m.options.items()) or DASH,
         ]
         for m in results.models
     ]
-    left = len(_names(results)) + 2
-    return Table("The models", [*_names(results), "what it is", "options"], rows, left)
+    left = len(label_columns(results)) + 2
+    return Table("The models", [*label_columns(results), "what it is", "options"], rows, left)
 
 
 def _shown(value: object) -> str:

@@ -102,6 +102,8 @@ class Exponent:
     error: float
 
     def __str__(self) -> str:
+        if math.isnan(self.value):
+            return "–"
         return f"{self.value:.2f}" + ("" if math.isnan(self.error) else f" ± {self.error:.2f}")
 
 

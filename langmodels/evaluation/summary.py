@@ -31,6 +31,7 @@ from langmodels.evaluation.results import (
     Timing,
 )
 from langmodels.evaluation.statistics import (
+    Exponent,
     block_edges,
     block_sums,
     bootstrap_interval,
@@ -63,7 +64,8 @@ def summarise(
     levels = list(dict.fromkeys(candidate.level for candidate, _ in finished))
     splits = material.splits
     limit = None
-    if source is not None and source.entropy_bits is not None:
+    per = {material.at(level).costs.per for level in levels}
+    if source is not None and source.entropy_bits is not None and per == {"char"}:
         limit = Limit(source.entropy_bits, source.entropy_is_bound, source.entropy_note)
     lengths = tuple(c.characters for c in (splits.train, splits.validation, splits.test))
     name = source.name if source else splits.train.name.removesuffix(" (training part)")
@@ -92,7 +94,7 @@ class _Summary:
         self.material = material
         self.seed = seed
         self.scores: FloatArray = np.mean([run.scores for run in runs.values()], axis=0)
-        self.characters = len(material.splits.test.text or "")
+        self.characters = material.costs.length
         self.bits_per_character = self._per_character(-float(self.scores.sum()))
         self.zero_share = float(np.isneginf(self.scores).mean())
         edges = block_edges(self.characters)
@@ -121,10 +123,9 @@ class _Summary:
     def result(self) -> ModelResult:
         first, n = self.first, len(self.scores)
         growth = [
-            Growth(f.tokens, _perplexity(f.nats / n), self._per_character(f.nats))
+            Growth(f.tokens, f.size, _perplexity(f.nats / n), self._per_character(f.nats))
             for f in first.fits
         ]
-        sizes = [f.tokens for f in first.fits]
         loss = -float(self.scores.mean())
         token_bits = bits(self.scores)
         groups = self.material.groupings
@@ -144,9 +145,11 @@ class _Summary:
             is_distribution=first.is_distribution,
             parameters=first.parameters,
             context_length=first.context_length,
-            size=first.fits[-1].size,
             growth=growth,
-            size_exponent=growth_exponent(sizes, [f.size for f in first.fits]),
+            exponents={
+                "size": _growth(first, [g.size for g in growth]),
+                "bits": _growth(first, [g.bits_per_character for g in growth]),
+            },
             bands={g.name: g.means(token_bits) for g in groups},
             calibration=first.calibration,
             sample=first.sample,
@@ -156,10 +159,18 @@ class _Summary:
             timing=Timing(
                 [Cost(f.tokens, f.seconds, f.peak, f.rate) for f in first.fits],
                 first.steps,
-                growth_exponent(sizes, [f.seconds for f in first.fits]),
-                growth_exponent(list(first.steps), list(first.steps.values())),
+                {
+                    "seconds": _growth(first, [f.seconds for f in first.fits]),
+                    "peak": _growth(first, [f.peak or math.nan for f in first.fits]),
+                    "rate": _growth(first, [f.rate for f in first.fits]),
+                    "steps": growth_exponent(list(first.steps), list(first.steps.values())),
+                },
             ),
         )
+
+
+def _growth(run: Run, values: Sequence[float]) -> Exponent:
+    return growth_exponent([fit.tokens for fit in run.fits], values)
 
 
 def passage_length(material: LevelMaterial) -> int:
@@ -177,7 +188,7 @@ def _level_result(material: LevelMaterial) -> LevelResult:
         material.splits.validation,
         material.splits.test,
     )
-    characters = len(test.text or "")
+    characters = material.costs.length
     return LevelResult(
         level=material.level,
         tokenizer=repr(test.tokenizer),
@@ -187,6 +198,7 @@ def _level_result(material: LevelMaterial) -> LevelResult:
         vocabulary=len(train.vocabulary),
         extras={k: v / math.log(2) / characters for k, v in material.costs.parts.items()},
         lowered=bool(getattr(test.tokenizer, "lower", False)),
+        per=material.costs.per,
         contexts=context_counts(train, test, LONGEST_CONTEXT),
         groups={g.name: (g.labels, g.counts) for g in material.groupings},
         passage=test.vocabulary.decode(test.targets[: passage_length(material)].tolist()),

@@ -39,10 +39,11 @@ def _lead(results: Results) -> str:
     parts = []
     if results.models and math.isfinite(results.models[0].bits_per_character):
         best = results.models[0]
+        unit = "character" if results.per == "char" else "token"
         parts.append(
             f'<p class="lead">Of {len(results.models)} models, '
             f"<strong>{html.escape(best.label)}</strong> predicts the test text best: "
-            f"<strong>{best.bits_per_character:.3f}</strong> bits per character.</p>"
+            f"<strong>{best.bits_per_character:.3f}</strong> bits per {unit}.</p>"
         )
     command = results.settings.get("command")
     if command:

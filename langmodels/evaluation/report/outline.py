@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from langmodels.evaluation import sections
 from langmodels.evaluation.formatting import Table
 from langmodels.evaluation.results import LevelResult, Results
+from langmodels.evaluation.scaling import exponent_table
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def outline(results: Results) -> list[Section]:
     """All sections of a report."""
     parts = [
         Section(
-            "The text",
+            "What was compared on",
             tables=[
                 sections.corpus_table(results),
                 *map(sections.contexts_table, results.levels),
@@ -60,7 +61,7 @@ def outline(results: Results) -> list[Section]:
         ),
         Section(
             "How it grows",
-            tables=[table for table in (growth, steps) if table is not None],
+            tables=[t for t in (growth, steps, exponent_table(results)) if t is not None],
             plots=["growth of quality", "growth of time", "steps", "training"],
         ),
         Section(

@@ -102,6 +102,29 @@ def _legend(axes: "Axes") -> None:
         figure.legend(loc="outside lower center", ncols=2)
 
 
+def _log(axes: "Axes", which: str, ticks: Sequence[float] = ()) -> None:
+    """Make axis "x" or "y" logarithmic, with plain numbers at its ticks."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
+
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    low, high = axis.get_view_interval()
+    steps: tuple[float, ...] = (1.0, 2.0, 5.0) if high / low < 300 else (1.0,)
+    if high / low < 8:
+        steps = (1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)
+    axis.set_major_locator(FixedLocator(ticks) if ticks else LogLocator(subs=steps))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda value, _: _short(value)))
+
+
+def _short(value: float) -> str:
+    """1 500 000 as 1.5M, 0.002 as 0.002."""
+    for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= scale:
+            return f"{value / scale:g}{unit}"
+    return f"{value:g}"
+
+
 def _limit(axes: "Axes", results: Results, *, vertical: bool = False) -> None:
     if results.limit is not None:
         line = axes.axvline if vertical else axes.axhline
@@ -117,7 +140,7 @@ def quality(axes: "Axes", results: Results) -> str | None:
         axes.plot(m.bits_per_character, y, "o", color=_COLOURS[0])
     _limit(axes, results, vertical=True)
     axes.set_yticks(range(len(models)), [_called(results, m) for m in models])
-    axes.set_xlabel("bits per character (fewer is better)")
+    axes.set_xlabel(f"bits per {results.per} (fewer is better)")
     axes.grid(axis="x", color=_INK, alpha=0.15)
     infinite = len(results.models) - len(models)
     left_out = f" {infinite} with infinite loss left out." if infinite else ""
@@ -135,9 +158,11 @@ def _scatter(axes: "Axes", results: Results, values: list[float], label: str) ->
             axes.text(x, m.bits_per_character, str(rank), ha="center", va="center_baseline",
                       fontsize=7, color="white", weight="bold")  # fmt: skip
     _limit(axes, results)
-    axes.set_xscale("log")
+    if models:
+        _log(axes, "x")
+        _log(axes, "y")
     axes.set_xlabel(label)
-    axes.set_ylabel("bits per character")
+    axes.set_ylabel(f"bits per {results.per}")
     axes.grid(color=_INK, alpha=0.15)
     names = (f"{rank} {_called(results, m)}" for rank, m in enumerate(models, 1))
     return f"{', '.join(names)}." if models else None
@@ -162,9 +187,9 @@ def growth_of_quality(axes: "Axes", results: Results) -> str | None:
         y = [g.bits_per_character for g in m.growth]
         axes.plot(x, y, label=_called(results, m), **look)
     _limit(axes, results)
-    axes.set_xscale("log")
+    _log(axes, "x")
     axes.set_xlabel("characters of training text")
-    axes.set_ylabel("bits per character")
+    axes.set_ylabel(f"bits per {results.per}")
     axes.grid(color=_INK, alpha=0.15)
     _legend(axes)
     return f"Learning curves.{_room(results)}" if models else None
@@ -176,8 +201,8 @@ def growth_of_time(axes: "Axes", results: Results) -> str | None:
     for m, look in _styled(models):
         y = [c.seconds for c in m.timing.growth]
         axes.plot(_characters(results, m), y, label=_called(results, m), **look)
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    _log(axes, "x")
+    _log(axes, "y")
     axes.set_xlabel("characters of training text")
     axes.set_ylabel("training time, seconds")
     axes.grid(color=_INK, alpha=0.15)
@@ -196,8 +221,8 @@ def steps(axes: "Axes", results: Results) -> str | None:
     for m, look in _styled(models):
         lengths, seconds = zip(*sorted(m.timing.steps.items()), strict=True)
         axes.plot(lengths, [1e6 * s for s in seconds], label=_called(results, m), **look)
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
+    _log(axes, "x", sorted({n for m in models for n in m.timing.steps}))
+    _log(axes, "y")
     axes.set_xlabel("tokens of context")
     axes.set_ylabel("µs for one more token")
     axes.grid(color=_INK, alpha=0.15)
@@ -249,8 +274,8 @@ def calibration(axes: "Axes", results: Results) -> str | None:
         shown = [b for b in m.calibration.bands if b.n and b.observed > 0 and b.predicted > 1e-4]
         axes.plot([b.predicted for b in shown], [b.observed for b in shown],
                   label=_called(results, m), **look)  # fmt: skip
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    _log(axes, "x")
+    _log(axes, "y")
     axes.set_xlabel("predicted probability")
     axes.set_ylabel("observed frequency")
     axes.grid(color=_INK, alpha=0.15)

@@ -25,7 +25,7 @@ table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabu
 th, td { padding: 0.25rem 0.8rem; text-align: right; white-space: nowrap; }
 th { color: var(--dim); font-weight: 600; border-bottom: 1px solid var(--rule); }
 th.name, td.name { text-align: left; }
-td.name:not(:first-child) { white-space: normal; min-width: 12rem; overflow-wrap: anywhere; }
+td.name + td.name { white-space: normal; }
 th:first-child, td:first-child { padding-left: 0.2rem; position: sticky; left: 0;
   background: var(--paper); }
 tbody tr:nth-child(even) td { background: var(--shade); }

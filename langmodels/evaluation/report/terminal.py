@@ -10,6 +10,7 @@ from rich.text import Text
 from langmodels.evaluation import sections
 from langmodels.evaluation.formatting import Table
 from langmodels.evaluation.results import Results
+from langmodels.evaluation.scaling import exponent_table, size_tables
 
 
 def render(results: Results, *, details: bool = False) -> RenderableType:
@@ -32,6 +33,20 @@ def render(results: Results, *, details: bool = False) -> RenderableType:
         parts += [Text("Samples", style="bold")]
         for label, text in sections.samples(results):
             parts += [Padding(label, (0, 0, 0, 2)), Padding(Text(text, "dim"), (0, 0, 0, 4))]
+    if results.unfinished:
+        parts += [Text(f"Interrupted; not finished: {', '.join(results.unfinished)}.")]
+    return Group(*parts)
+
+
+def render_scaling(results: Results) -> RenderableType:
+    """What `scale` prints."""
+    parts: list[RenderableType] = [Text(sections.heading(results), style="bold"), Text()]
+    parts += rich_tables([sections.corpus_table(results)])
+    if results.models:
+        tables = [*size_tables(results), sections.steps_table(results)]
+        tables += [sections.contexts_table(level) for level in results.levels]
+        tables += [exponent_table(results)]
+        parts += rich_tables([t for t in tables if t is not None])
     if results.unfinished:
         parts += [Text(f"Interrupted; not finished: {', '.join(results.unfinished)}.")]
     return Group(*parts)
