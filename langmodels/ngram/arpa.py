@@ -178,8 +178,10 @@ class _Reader:
         new = vocabulary.encode(tokens)
         if unk is not None:
             new[unk] = Vocabulary.unk_id
-        if EOS in ids and not ends:
-            new[ids[EOS]] = -1  # n-grams with it are left out
+        if BOS in ids:
+            new[ids[BOS]] = Vocabulary.bos_id
+        if EOS in ids:  # -1: n-grams with it are left out
+            new[ids[EOS]] = -1 if vocabulary.eos_id is None else vocabulary.eos_id
         size = len(vocabulary)
         rows, log_probs, backoffs = [], [], []
         for section in sections:

@@ -161,6 +161,43 @@ class NGramTables:
             charge += (self._views[length - 2][3] if length > 1 else self._unigram_views[1])[parent]
         return charge + self._unigram_views[0][word], 1
 
+    @cached_property
+    def _levels(self) -> list[tuple[memoryview, memoryview, memoryview, memoryview]]:
+        """By length j of the context: child_start and backoff of order j, words and log_prob of
+        j+1.
+        """
+        columns = zip(
+            self.child_start, self.backoff, self.words[1:], self.log_prob[1:], strict=True
+        )
+        return [(a.data, b.data, c.data, d.data) for a, b, c, d in columns]
+
+    def step(self, state: State, word: int) -> tuple[float, int, State]:
+        """What `score_next` and `advance` return, looked up once."""
+        log_p: float = self._unigram_views[0][word]
+        length = 1
+        nodes = [word]
+        for parent, (starts, backoff, words, log_prob) in zip(state, self._levels, strict=False):
+            node = -1
+            if parent < 0:
+                log_p += self.unseen_backoff
+            else:
+                end = starts[parent + 1]
+                at = bisect_left(words, word, starts[parent], end)
+                if at < end and words[at] == word:
+                    node, log_p, length = at, log_prob[at], len(nodes) + 1
+                else:
+                    log_p += backoff[parent]
+            nodes.append(node)
+        n = min(len(nodes), self.order - 1)
+        while n and not self.unseen_backoff:
+            node = nodes[n - 1]
+            if node >= 0:
+                starts, backoff, _, _ = self._levels[n - 1]
+                if starts[node] < starts[node + 1] or backoff[node] != 0.0:
+                    break
+            n -= 1
+        return log_p, length, tuple(nodes[:n])
+
     def log_distribution(self, state: State) -> FloatArray:
         """Log p(w | state) of every word, (V,) float64, nats."""
         charges = [0.0]  # of backing off to contexts of length len(state), len(state) - 1, ..., 0

@@ -1,0 +1,1 @@
+"""Stand-ins for other tools' Python modules, so that programs written for those run unchanged."""
