@@ -1,19 +1,50 @@
-"""Statistical language models, from n-grams to neural networks, behind one interface."""
+"""Statistical language models, from n-grams to neural networks, behind one interface.
 
+>>> import langmodels
+>>> corpus = langmodels.Corpus.from_text("a rose is a rose", langmodels.make_tokenizer("word"))
+>>> model = langmodels.NGramModel(order=2, smoothing="witten_bell").fit(corpus)
+>>> model.prob("rose", context="is a") > model.prob("is", context="is a")
+True
+"""
+
+from langmodels.cache import CacheModel
 from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.fullcontext import FullContextModel
+from langmodels.mixture import MixtureModel
 from langmodels.model import LanguageModel
+from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
+from langmodels.ngram import NGramModel
+from langmodels.registry import MODELS, Setting, load, make_model
+from langmodels.series import SeriesTokenizer
+from langmodels.splits import Splits
 from langmodels.tokenization import Tokenizer, make_tokenizer
+from langmodels.unigram import UnigramModel
 from langmodels.vocabulary import Vocabulary
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "MODELS",
+    "CacheModel",
     "Corpus",
+    "FeedForwardModel",
+    "FullContextModel",
+    "GRUModel",
+    "LSTMModel",
     "LangmodelsError",
     "LanguageModel",
+    "MixtureModel",
+    "NGramModel",
+    "RNNModel",
+    "SeriesTokenizer",
+    "Setting",
+    "Splits",
     "Tokenizer",
+    "UnigramModel",
     "UsageError",
     "Vocabulary",
+    "load",
+    "make_model",
     "make_tokenizer",
 ]

@@ -1,8 +1,9 @@
 """From the name of a corpus to its text.
 
-A name is, in this order: "-" (standard input), the path of a file, a corpus that ships with the
-package, a generator (`synthetic:markov?order=2`), `python-docs`, or a book of Project Gutenberg
-(`gutenberg:11`).
+A name is, in this order: "-" (standard input), the path of a file (one called `.fasta` or the like
+is read as such), a column of a file (`data.csv?series=price`, `log.csv?events=activity&case=id`), a
+corpus that ships with the package, a generator (`synthetic:markov?order=2`), `python-docs`, or a
+book of Project Gutenberg (`gutenberg:11`).
 """
 
 import difflib
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from langmodels.datasets import files, gutenberg, python_docs, synthetic
+from langmodels.datasets import fasta, files, gutenberg, python_docs, synthetic, tables
 from langmodels.datasets.synthetic import Generator
 from langmodels.errors import LangmodelsError, UsageError
 
@@ -22,6 +23,7 @@ Opener = Callable[[], Iterator[str]]
 _SHIPPED: dict[str, str] = {
     "wonderland.txt": "The Thirteenth Stair, an original tale written for this package (CC0)",
 }
+_TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.xz", ".tsv.xz")
 _FIRST_PARENT = Path(__file__).resolve().parents[1]
 
 
@@ -83,12 +85,16 @@ def find_source(name: str, encoding: str = "utf-8") -> Source:
         )
     if os.path.exists(name):  # noqa: PTH110 - unlike Path.exists, never raises
         return _file_source(name, encoding)
+    path, mark, query = name.partition("?")
+    readable = path == files.STANDARD_INPUT or os.path.exists(path)  # noqa: PTH110
+    if mark and (readable or path.endswith(_TABLES)):
+        return _table_source(name, path, query, encoding)
     shipped = _shipped_file(name)
     if shipped is not None:
         description = _SHIPPED.get(name, "a corpus that ships with the package")
         return Source(name, description, lambda: files.read_chunks(shipped))
     if name.startswith(synthetic.PREFIX):
-        return _synthetic_source(synthetic.make_generator(name))
+        return _synthetic_source(name)
     if name == python_docs.NAME:
         return Source(name, python_docs.DESCRIPTION, python_docs.read_python_docs)
     if name.startswith(gutenberg.PREFIX):
@@ -128,15 +134,33 @@ def list_sources() -> list[Listing]:
 def _file_source(name: str, encoding: str) -> Source:
     if Path(name).is_dir():
         raise LangmodelsError(f"{name} is a folder; give the name of a text file in it.")
+    if fasta.is_fasta(name):
+        return Source(
+            name,
+            "sequences of a FASTA file",
+            lambda: fasta.fasta_lines(files.read_chunks(name, encoding)),
+            level="symbols",
+            options={"width": 1, "lines": True},
+        )
     return Source(name, "a file", lambda: files.read_chunks(name, encoding))
 
 
-def _synthetic_source(generator: Generator) -> Source:
+def _table_source(name: str, path: str, query: str, encoding: str) -> Source:
+    table, options = tables.parse_table(path, query, encoding)
+    return Source(name, table.description, table.read, level=table.level, options=options)
+
+
+def _synthetic_source(name: str) -> Source:
+    name, options = tables.take_series_options(name)
+    generator = synthetic.make_generator(name)
+    if options and generator.level != "series":
+        raise UsageError(f"{name} is no series of numbers; leave out {', '.join(options)}.")
     return Source(
         generator.name,
         generator.summary,
         lambda: iter([generator.generate()]),
-        level="char",
+        level=generator.level,
+        options={**generator.options, **options},
         entropy_bits=generator.entropy_bits,
         entropy_is_bound=generator.entropy_is_bound,
         entropy_note=generator.entropy_note,

@@ -7,11 +7,13 @@ from typing import Any
 
 from langmodels.datasets.synthetic.base import Generator
 from langmodels.datasets.synthetic.brackets import BracketSource
-from langmodels.datasets.synthetic.hidden_markov import HiddenMarkovSource
+from langmodels.datasets.synthetic.hidden_markov import DnaSource, HiddenMarkovSource
 from langmodels.datasets.synthetic.markov import MarkovSource
 from langmodels.datasets.synthetic.periodic import PeriodicSource
+from langmodels.datasets.synthetic.process import ProcessSource
 from langmodels.datasets.synthetic.reber import ReberSource
 from langmodels.datasets.synthetic.recall import RecallSource
+from langmodels.datasets.synthetic.seasonal import SeasonalSource
 from langmodels.errors import UsageError
 
 PREFIX = "synthetic:"
@@ -25,6 +27,9 @@ GENERATORS: dict[str, type[Generator]] = {
         ReberSource,
         RecallSource,
         BracketSource,
+        DnaSource,
+        ProcessSource,
+        SeasonalSource,
     )
 }
 
@@ -32,12 +37,15 @@ __all__ = [
     "GENERATORS",
     "PREFIX",
     "BracketSource",
+    "DnaSource",
     "Generator",
     "HiddenMarkovSource",
     "MarkovSource",
     "PeriodicSource",
+    "ProcessSource",
     "ReberSource",
     "RecallSource",
+    "SeasonalSource",
     "make_generator",
     "parameter_help",
 ]

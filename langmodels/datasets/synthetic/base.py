@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -28,10 +29,13 @@ class Generator(ABC):
 
     A subclass is a dataclass whose fields, made by :func:`parameter`, are the parameters that a
     name such as `synthetic:markov?order=2&seed=7` can set. The same parameters give the same text.
+    `level` is the level of tokens that the text is made for, and `options` those of its tokenizer.
     """
 
     kind: ClassVar[str]
     summary: ClassVar[str]
+    level: ClassVar[str] = "char"
+    options: ClassVar[Mapping[str, Any]] = {}
 
     length: int = parameter(200_000, 1, 50_000_000, "characters to generate, newlines included")
     seed: int = parameter(0, 0, 2**32 - 1, "seed of the source and of its text")
