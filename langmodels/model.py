@@ -180,6 +180,10 @@ class LanguageModel(Model, Generic[S]):
         """Log p(token | context) in nats."""
         return float(self.log_distribution(state)[token])
 
+    def sample_next(self, state: S, rng: np.random.Generator, *, unk: bool = False) -> int:
+        """A token id drawn from p(next | context), without `unk` from what is not `<unk>`."""
+        return Decoding(unk=unk).choose(self.log_distribution(state), rng)
+
     def score_corpus(self, corpus: Corpus) -> FloatArray:
         """Log p of every target of a corpus, in nats, shape (corpus.n_tokens,), in corpus order.
 
@@ -218,6 +222,7 @@ class LanguageModel(Model, Generic[S]):
         if k < 1:
             raise UsageError(f"Ask for at least one prediction, not {k}.")
         p = self.distribution(context)
+        p[Vocabulary.bos_id] = -1.0  # behind everything else of probability zero
         best = np.argsort(-p, kind="stable")[: min(k, self.vocabulary.n_predictable)]
         return [(self.vocabulary.token(i), float(p[i])) for i in best.tolist()]
 

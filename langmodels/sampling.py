@@ -60,8 +60,13 @@ class Decoding:
             p[int(np.argmax(log_p))] = 1.0
             return p
         if self.top_k is not None and self.top_k < len(log_p):
-            dropped = np.argpartition(log_p, -self.top_k)[: -self.top_k]
-            log_p[dropped] = -np.inf
+            least = np.partition(log_p, -self.top_k)[-self.top_k]
+            kept = np.flatnonzero(log_p > least)
+            equal = np.flatnonzero(log_p == least)[: self.top_k - len(kept)]
+            kept = np.append(kept, equal)  # of equals, those with the lowest ids, as argmax has it
+            best = log_p[kept]
+            log_p[:] = -np.inf
+            log_p[kept] = best
         log_p -= log_p.max()
         if self.temperature != 1:
             log_p /= self.temperature
@@ -93,7 +98,10 @@ def generate(
     """Yield token ids that continue from `state`, until `</s>` (not yielded) or `max_tokens`."""
     end = model.vocabulary.eos_id
     for _ in range(max_tokens):
-        token = decoding.choose(model.log_distribution(state), rng)
+        if decoding.plain:
+            token = model.sample_next(state, rng, unk=decoding.unk)
+        else:
+            token = decoding.choose(model.log_distribution(state), rng)
         if token == end:
             return
         yield token

@@ -7,7 +7,7 @@ import numpy as np
 from langmodels.ngram.tables import NGramTables, State
 
 
-def draw(tables: NGramTables, state: State, rng: np.random.Generator, *, unk: bool = True) -> int:
+def draw(tables: NGramTables, state: State, rng: np.random.Generator, *, unk: bool = False) -> int:
     """A word drawn from p(w | state); without `unk`, from p(w | state, w is not `<unk>`).
 
     The words stored after the longest context are drawn from as they are; what is left of 1 belongs

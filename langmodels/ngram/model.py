@@ -182,7 +182,7 @@ class NGramModel(LanguageModel[State]):
         text = np.concatenate([[Vocabulary.bos_id], ids, ends]).astype(np.int32)
         return self.tables.score(text)[0][1:]
 
-    def sample_next(self, state: State, rng: np.random.Generator, *, unk: bool = True) -> int:
+    def sample_next(self, state: State, rng: np.random.Generator, *, unk: bool = False) -> int:
         """A token drawn from p(next | context), in a time that hardly depends on the vocabulary.
 
         Without `unk`, from what remains without `<unk>`. See `drawing.draw`.
