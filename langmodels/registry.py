@@ -9,9 +9,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from langmodels.cache import CacheModel
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext import FullContextModel
+from langmodels.mixture import MixtureModel
 from langmodels.model import LanguageModel, unpack
+from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
+from langmodels.neural.convolutional import ConvolutionalRecurrentModel
 from langmodels.ngram import NGramModel
 from langmodels.storage import open_arrays
 from langmodels.unigram import UnigramModel
@@ -51,6 +55,25 @@ def _order(setting: Setting) -> Options:
     return {"order": setting.ngram_order}
 
 
+def _recurrent(setting: Setting) -> Options:
+    """A network as large as the budget allows, trained until it stops getting better."""
+    hidden, epochs = {"quick": (64, 3), "standard": (128, 8), "thorough": (256, 20)}[setting.budget]
+    return {
+        "hidden": hidden,
+        "dropout": 0.3,
+        "epochs": epochs,
+        "patience": 3,
+        "batch_size": 32,
+        "steps": 32,
+        "learning_rate": 0.005,
+        "seed": setting.seed,
+    }
+
+
+def _feed_forward(setting: Setting) -> Options:
+    return {**_recurrent(setting), "order": setting.ngram_order}
+
+
 @dataclass(frozen=True)
 class ModelSpec:
     """One registered model: how it is called, what it is, and how to build it.
@@ -79,6 +102,19 @@ def _full_context(smoothing: str) -> Callable[..., LanguageModel[Any]]:
         return FullContextModel(smoothing=smoothing, **options)
 
     return build
+
+
+def _mixture(order: int, **recurrent: Any) -> MixtureModel:
+    """The counting model and the network that complement each other best."""
+    return MixtureModel([NGramModel(order=order), LSTMModel(**recurrent)])
+
+
+def _mixture_options(setting: Setting) -> Options:
+    return {**_order(setting), **_recurrent(setting)}
+
+
+def _cache(order: int, **options: Any) -> CacheModel:
+    return CacheModel(NGramModel(order=order), **options)
 
 
 MODELS: dict[str, ModelSpec] = {
@@ -131,6 +167,39 @@ MODELS: dict[str, ModelSpec] = {
             _ngram("stupid_backoff"),
             _order,
             compared=False,
+        ),
+        ModelSpec(
+            "cache",
+            "mixture",
+            "modified Kneser-Ney with a memory of what was said lately",
+            _cache,
+            _order,
+            compared=False,
+        ),
+        ModelSpec(
+            "feed-forward",
+            "neural",
+            "the last words, embedded, through one hidden layer",
+            FeedForwardModel,
+            _feed_forward,
+        ),
+        ModelSpec("rnn", "neural", "a recurrent network", RNNModel, _recurrent),
+        ModelSpec("gru", "neural", "a gated recurrent unit", GRUModel, _recurrent),
+        ModelSpec("lstm", "neural", "a long short-term memory", LSTMModel, _recurrent),
+        ModelSpec(
+            "crnn",
+            "neural",
+            "a causal convolution before a recurrent layer",
+            ConvolutionalRecurrentModel,
+            _recurrent,
+            compared=False,
+        ),
+        ModelSpec(
+            "mixture",
+            "mixture",
+            "modified Kneser-Ney and an LSTM, weighted by EM",
+            _mixture,
+            _mixture_options,
         ),
     )
 }
