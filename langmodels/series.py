@@ -24,7 +24,7 @@ from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import LanguageModel
 from langmodels.tokenization import TOKENIZERS, Tokenizer
-from langmodels.vocabulary import BOS, EOS, UNK, Vocabulary
+from langmodels.vocabulary import Vocabulary
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
@@ -294,10 +294,10 @@ class SeriesTokenizer(Tokenizer):
     def numbers(self, tokens: Iterable[str], rng: np.random.Generator | None = None) -> FloatArray:
         """The series that tokens stand for: a random number out of each bin, or its label.
 
-        With `differences`, n tokens give n + 1 numbers, `start` first. Boundary symbols and
-        `<unk>` are left out.
+        With `differences`, n tokens give n + 1 numbers, `start` first. What is no number, as the
+        boundary symbols and `<unk>`, is left out.
         """
-        values = np.array([float(t) for t in tokens if t not in (UNK, BOS, EOS)])
+        values = np.array([float(t) for t in tokens if _is_number(t)])
         if rng is not None:
             values = self.quantizer.draw(self.quantizer.index(values), rng)
         if self.differences:
