@@ -93,18 +93,19 @@ class NGramTables:
         return find_children(self.child_start[order - 2], self.words[order - 1], parents, words)
 
     @cached_property
-    def _views(self) -> list[tuple[memoryview, memoryview, memoryview, memoryview]]:
-        """By order k > 1: child_start of k-1, words, log_prob, backoff. Their items are plain
-        numbers, which single queries read several times faster than NumPy's.
+    def _levels(self) -> list[tuple[memoryview, memoryview, memoryview, memoryview]]:
+        """By length j of the context: child_start and backoff of order j, words and log_prob of
+        order j+1. Their items are plain numbers, which Python reads several times faster than
+        NumPy's.
         """
-        backoffs = [*self.backoff[1:], np.empty(0, np.float32)]
-        columns = zip(self.child_start, self.words[1:], self.log_prob[1:], backoffs, strict=True)
+        columns = zip(
+            self.child_start, self.backoff, self.words[1:], self.log_prob[1:], strict=True
+        )
         return [(a.data, b.data, c.data, d.data) for a, b, c, d in columns]
 
     @cached_property
-    def _unigram_views(self) -> tuple[memoryview, memoryview]:
-        backoff = self.backoff[0] if self.backoff else np.zeros(self.vocabulary_size, np.float32)
-        return self.log_prob[0].data, backoff.data
+    def _unigrams(self) -> memoryview:
+        return self.log_prob[0].data
 
     @cached_property
     def unigram_cumulative(self) -> FloatArray:
@@ -117,63 +118,9 @@ class NGramTables:
         """The state at the beginning of a sequence."""
         return (bos,) if self.order > 1 else ()
 
-    def advance(self, state: State, word: int) -> State:
-        """The state after one more word."""
-        if self.order == 1:
-            return ()
-        nodes = [word]
-        for parent, (starts, words, _, _) in zip(state, self._views[:-1], strict=False):
-            node = -1
-            if parent >= 0:
-                end = starts[parent + 1]
-                at = bisect_left(words, word, starts[parent], end)
-                if at < end and words[at] == word:
-                    node = at
-            nodes.append(node)
-        if not self.unseen_backoff:
-            while nodes and not self._matters(len(nodes), nodes[-1]):
-                nodes.pop()
-        return tuple(nodes)
-
-    def _matters(self, length: int, node: int) -> bool:
-        """Whether a context of this length can change the probability of any word."""
-        if node < 0:
-            return False
-        starts = self._views[length - 1][0]
-        if starts[node] < starts[node + 1]:
-            return True
-        backoff = self._views[length - 2][3] if length > 1 else self._unigram_views[1]
-        return bool(backoff[node] != 0.0)
-
-    def score_next(self, state: State, word: int) -> tuple[float, int]:
-        """Log p(word | state) in nats, and the length of the n-gram that gave it."""
-        charge = 0.0
-        for length in range(len(state), 0, -1):
-            parent = state[length - 1]
-            if parent < 0:
-                charge += self.unseen_backoff
-                continue
-            starts, words, log_prob, _ = self._views[length - 1]
-            end = starts[parent + 1]
-            at = bisect_left(words, word, starts[parent], end)
-            if at < end and words[at] == word:
-                return charge + log_prob[at], length + 1
-            charge += (self._views[length - 2][3] if length > 1 else self._unigram_views[1])[parent]
-        return charge + self._unigram_views[0][word], 1
-
-    @cached_property
-    def _levels(self) -> list[tuple[memoryview, memoryview, memoryview, memoryview]]:
-        """By length j of the context: child_start and backoff of order j, words and log_prob of
-        j+1.
-        """
-        columns = zip(
-            self.child_start, self.backoff, self.words[1:], self.log_prob[1:], strict=True
-        )
-        return [(a.data, b.data, c.data, d.data) for a, b, c, d in columns]
-
     def step(self, state: State, word: int) -> tuple[float, int, State]:
-        """What `score_next` and `advance` return, looked up once."""
-        log_p: float = self._unigram_views[0][word]
+        """Log p(word | state) in nats, the length of the n-gram that gave it, the next state."""
+        log_p: float = self._unigrams[word]
         length = 1
         nodes = [word]
         for parent, (starts, backoff, words, log_prob) in zip(state, self._levels, strict=False):
@@ -190,6 +137,7 @@ class NGramTables:
             nodes.append(node)
         n = min(len(nodes), self.order - 1)
         while n and not self.unseen_backoff:
+            # A context without successors or a charge for backing off changes nothing to come.
             node = nodes[n - 1]
             if node >= 0:
                 starts, backoff, _, _ = self._levels[n - 1]
@@ -197,6 +145,26 @@ class NGramTables:
                     break
             n -= 1
         return log_p, length, tuple(nodes[:n])
+
+    def advance(self, state: State, word: int) -> State:
+        """The state after one more word."""
+        return self.step(state, word)[2]
+
+    def score_next(self, state: State, word: int) -> tuple[float, int]:
+        """Log p(word | state) in nats, and the length of the n-gram that gave it."""
+        charge = 0.0
+        for length in range(len(state), 0, -1):
+            parent = state[length - 1]
+            if parent < 0:
+                charge += self.unseen_backoff
+                continue
+            starts, backoff, words, log_prob = self._levels[length - 1]
+            end = starts[parent + 1]
+            at = bisect_left(words, word, starts[parent], end)
+            if at < end and words[at] == word:
+                return charge + log_prob[at], length + 1
+            charge += backoff[parent]
+        return charge + self._unigrams[word], 1
 
     def log_distribution(self, state: State) -> FloatArray:
         """Log p(w | state) of every word, (V,) float64, nats."""
