@@ -29,6 +29,15 @@ class Contexts:
     def __len__(self) -> int:
         return len(self.length)
 
+    def distinct(self) -> tuple[LongArray, LongArray]:
+        """Index of one context of each kind, and the kind of every context, (k,)."""
+        columns = [getattr(self, field.name) for field in fields(self)]
+        rows = np.column_stack([np.ascontiguousarray(c, dtype=np.float64) for c in columns])
+        _, first, kind = np.unique(
+            rows.view(np.dtype((np.void, rows.strides[0]))), return_index=True, return_inverse=True
+        )
+        return first, kind.reshape(-1)
+
     @classmethod
     def concatenate(cls, first: "Contexts", second: "Contexts") -> "Contexts":
         return cls(

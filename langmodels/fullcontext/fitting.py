@@ -18,9 +18,9 @@ from langmodels.fullcontext.smoothing import (
     features,
 )
 
-_STEPS = 80
+_STEPS = 60
 # Strength of the pull towards the default weights, in nats; what little text leaves undecided.
-_PULL = 1.0
+_PULL = 4.0
 # Tokens after contexts with more branching ones above them are left out; texts that repeat
 # themselves at length have such contexts.
 _MAX_LEVEL = 64
@@ -31,16 +31,15 @@ class Paths:
     """The contexts that each held-out token is predicted from, shortest first.
 
     Tokens are sorted by the number of their contexts, most first, so that at every level those that
-    have a context are in front. Contexts are numbered; steps lie level by level.
+    have a context are in front. Contexts are numbered, alike ones as one; steps lie level by level.
     """
 
     contexts: Contexts  # (k,)
     unknown: NDArray[np.bool_]  # (tokens,)
     level: LongArray  # (levels + 1,) first step of each level
     context: LongArray  # (steps,)
-    hit: LongArray  # (hits,) steps whose context has been followed by the token
-    count: LongArray  # (hits,) branch counts
-    occurrences: LongArray  # (hits,)
+    count: LongArray  # (steps,) branch counts of the token
+    occurrences: LongArray  # (steps,) its occurrences
 
     @classmethod
     def of(
@@ -52,7 +51,7 @@ class Paths:
         node = matches.node.copy()
         node[on_edge] = counts.above(matches[on_edge])
         level = tree.level[node] + on_edge
-        order = np.argsort(-level, kind="stable")
+        order = np.lexsort((node, -level))  # by node so that memory is read in order
         order = order[level[order] <= _MAX_LEVEL]
         matches, targets = matches[order], targets[order]
         node, on_edge, level = node[order], on_edge[order], level[order]
@@ -86,15 +85,15 @@ class Paths:
         count[~branching] = occurrences[~branching] > 0
         used, context = np.unique(step, return_inverse=True)
         n_used = int(np.searchsorted(used, n_nodes))
-        hit = np.flatnonzero(count)
+        contexts = Contexts.concatenate(counts.nodes(used[:n_used]), counts.edges(edges))
+        first, alike = contexts.distinct()
         return cls(
-            Contexts.concatenate(counts.nodes(used[:n_used]), counts.edges(edges)),
+            contexts[first],
             targets == unk,
             np.cumsum([0, *sizes]),
-            context,
-            hit,
-            count[hit],
-            occurrences[hit],
+            alike[context],
+            count,
+            occurrences,
         )
 
 
@@ -110,15 +109,15 @@ class Likelihood:
         self.others = max(n_predictable - 1, 1)
         contexts = paths.contexts
         self.features = features(contexts)
-        self.kind = np.minimum(paths.count, 3) - 1
-        self.owner = paths.context[paths.hit]
         branches = np.where(contexts.on_edge, contexts.types, contexts.branches)
         self.per_branch = 1.0 / np.maximum(branches, 1)
-        self.relative = paths.occurrences / contexts.occurrences[self.owner]
         self.empty = contexts.branches == 0
+        self.count = paths.count.astype(np.float64)
+        self.relative = paths.occurrences / np.maximum(contexts.occurrences, 1)[paths.context]
+        self.kind = 4 * paths.context + np.minimum(paths.count, 3)
 
     def __call__(self, parameters: FloatArray) -> tuple[float, FloatArray]:
-        paths, contexts = self.paths, self.paths.contexts
+        paths, contexts, context = self.paths, self.paths.contexts, self.paths.context
         n = len(contexts)
         weights = parameters[:-1].reshape(N_FEATURES, N_GATES)
         gate = expit(self.features @ weights)
@@ -127,38 +126,41 @@ class Likelihood:
         backoff = (discounts * contexts.shares).sum(axis=1)
         backoff[self.empty] = 1.0
 
-        owner, kind = self.owner, self.kind
-        discounted = (paths.count - discounts[owner, kind]) * self.per_branch[owner]
-        relative = (1 - backoff[owner]) * self.relative
-        own = np.zeros(len(paths.context))
-        own[paths.hit] = blend[owner] * discounted + (1 - blend[owner]) * relative
-        passed = backoff[paths.context]
+        # What a step adds to its token is linear in the branch count and the relative frequency.
+        per_count = blend * self.per_branch
+        discounted = np.zeros((n, 4))
+        discounted[:, 1:] = per_count[:, None] * discounts
+        per_relative = (1 - blend) * (1 - backoff)
+        own = per_count[context] * self.count
+        own -= discounted.ravel()[self.kind]
+        own += per_relative[context] * self.relative
+        passed = backoff[context]
 
         share = float(expit(parameters[-1]))
-        below = np.empty(len(paths.context))
+        below = np.empty(len(context))
         p = np.where(paths.unknown, share, (1 - share) / self.others)
         for begin, end in self._levels():
-            below[begin:end] = p[: end - begin]
-            p[: end - begin] = own[begin:end] + passed[begin:end] * p[: end - begin]
+            front = p[: end - begin]
+            below[begin:end] = front
+            front *= passed[begin:end]
+            front += own[begin:end]
         loss = -float(np.log(p).sum())
 
         slope = -1.0 / p  # of the loss with respect to p, at the level we are at
-        at_step = np.empty(len(paths.context))
+        at_step = np.empty(len(context))
         for begin, end in reversed(self._levels()):
             at_step[begin:end] = slope[: end - begin]
             slope[: end - begin] *= passed[begin:end]
 
-        at_hit = at_step[paths.hit]
-        by_kind = np.bincount(owner * 3 + kind, at_hit, 3 * n).reshape(n, 3)
-        counted = np.bincount(owner, at_hit * paths.count, n)
-        occurred = np.bincount(owner, at_hit * self.relative, n)
-        to_backoff = np.bincount(paths.context, at_step * below, n) - (1 - blend) * occurred
+        by_kind = np.bincount(self.kind, at_step, 4 * n).reshape(n, 4)[:, 1:]
+        counted = np.bincount(context, at_step * self.count, n)
+        occurred = np.bincount(context, at_step * self.relative, n)
+        to_backoff = np.bincount(context, at_step * below, n) - (1 - blend) * occurred
         to_backoff[self.empty] = 0.0
         kept = counted - (by_kind * discounts).sum(axis=1)
         to_gate = np.empty((n, N_GATES))
         to_gate[:, 3] = kept * self.per_branch - (1 - backoff) * occurred
-        to_gate[:, :3] = -by_kind * (blend * self.per_branch)[:, None]
-        to_gate[:, :3] += to_backoff[:, None] * contexts.shares
+        to_gate[:, :3] = to_backoff[:, None] * contexts.shares - by_kind * per_count[:, None]
         to_gate[:, :3] *= top
         gradient = np.empty_like(parameters)
         gradient[:-1] = (self.features.T @ (to_gate * gate * (1 - gate))).ravel()
@@ -171,18 +173,21 @@ class Likelihood:
         return list(pairwise(level))
 
 
-def fit_weights(paths: Paths, n_predictable: int) -> tuple[FloatArray, float]:
+def fit_weights(paths: list[Paths], n_predictable: int) -> tuple[FloatArray, float]:
     """The weights of the gates, (`N_FEATURES`, `N_GATES`), and the share of ``<unk>``.
 
     Maximum a posteriori, under a normal prior around the default weights.
     """
     start = np.append(default_weights().ravel(), -np.log(max(n_predictable - 1, 1)))
-    likelihood = Likelihood(paths, n_predictable)
+    likelihoods = [Likelihood(p, n_predictable) for p in paths]
 
     def objective(parameters: FloatArray) -> tuple[float, FloatArray]:
-        loss, gradient = likelihood(parameters)
         change = parameters - start
-        return loss + 0.5 * _PULL * float(change @ change), gradient + _PULL * change
+        loss, gradient = 0.5 * _PULL * float(change @ change), _PULL * change
+        for likelihood in likelihoods:
+            part, slope = likelihood(parameters)
+            loss, gradient = loss + part, gradient + slope
+        return loss, gradient
 
     found = minimize(
         objective, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS, "maxcor": 20}

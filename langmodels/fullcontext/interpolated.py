@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.fullcontext.counts import ABSENT, ContextCounts
-from langmodels.fullcontext.matching import LEAF, LongArray, Match, Matches
+from langmodels.fullcontext.matching import LEAF, LongArray, Match, Matches, targets_of
 from langmodels.fullcontext.smoothing import FloatArray, Gates, own_share
 from langmodels.fullcontext.suffix_array import IntArray
 
@@ -109,9 +109,7 @@ class InterpolatedProbabilities:
         """Log p of every target, (targets,)."""
         counts = self.counts
         matches = counts.matcher.match(ids, offsets)
-        is_target = np.ones(len(ids), dtype=bool)
-        is_target[offsets[:-1]] = False
-        symbol = ids[is_target]
+        symbol = ids[targets_of(ids, offsets)]
         on_edge = counts.on_edge(matches)
         edges = matches[on_edge]
         node = matches.node

@@ -25,6 +25,13 @@ _STRETCH = 512
 _WARM_UP = 64
 
 
+def targets_of(ids: IntArray, offsets: LongArray) -> NDArray[np.bool_]:
+    """Which positions are predicted, (n,): all but the beginnings."""
+    is_target = np.ones(len(ids), dtype=bool)
+    is_target[offsets[:-1]] = False
+    return is_target
+
+
 class Match(NamedTuple):
     """The longest known suffix of a context: the sorted contexts ``low`` to ``high`` end with it.
 
@@ -154,9 +161,7 @@ class Matcher:
                 ids, ends[ready - 1], first[ready], first[ready], last[ready], found
             )
             wrong = np.setdiff1d(wrong, ready)
-        is_target = np.ones(len(ids), dtype=bool)
-        is_target[offsets[:-1]] = False
-        return found[is_target]
+        return found[targets_of(ids, offsets)]
 
     def _run(
         self,

@@ -1,7 +1,7 @@
 """The full-context model: p(x_t | x_1 .. x_{t-1}) with nothing cut off."""
 
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -11,11 +11,11 @@ from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext.counts import ContextCounts
 from langmodels.fullcontext.fitting import Paths, fit_weights
+from langmodels.fullcontext.holdout import Sequences, blocks, hold_out
 from langmodels.fullcontext.interpolated import InterpolatedProbabilities
-from langmodels.fullcontext.matching import LongArray, Match, Matcher
+from langmodels.fullcontext.matching import Match, Matcher
 from langmodels.fullcontext.relative import RelativeFrequencies
 from langmodels.fullcontext.smoothing import FloatArray, default_weights
-from langmodels.fullcontext.suffix_array import IntArray
 from langmodels.fullcontext.tree import ContextTree
 from langmodels.model import LanguageModel, Text
 from langmodels.tokenization import Tokenizer
@@ -33,9 +33,10 @@ class FullContextModel(LanguageModel[Match]):
             "none" is the relative frequency of the next token after the whole history. Once a
             history was never seen, that is 0 / 0: the model then predicts uniformly, and
             `known_histories` says for which tokens that was so.
-        held_out: share of the training text, taken from its end, that the discounts are fitted on
-            when `fit` is given no validation text; between 0 and 0.5. All of the training text is
-            counted afterwards. 0 leaves the discounts at their defaults.
+        held_out: share of the training text that the discounts are fitted on, against the counts of
+            the rest, when `fit` is given no validation text; between 0 and 0.5. It is a block at
+            the end; a short text is cut in several such ways. In the end all of it is counted. 0
+            leaves the discounts at their defaults.
     """
 
     kind: ClassVar[str] = "full-context"
@@ -52,50 +53,51 @@ class FullContextModel(LanguageModel[Match]):
         self.held_out = held_out
 
     def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
-        """Count the corpus; fit discounts on the validation text, or on the end of the corpus.
+        """Count the corpus; fit discounts on the validation text, or on parts of the corpus.
 
         Raises LangmodelsError for an empty corpus.
         """
         self._adopt(corpus, validation)
         self._unk_share = 1.0 / self.vocabulary.n_predictable
         self._weights = default_weights()
-        counts = self._count(corpus.ids, corpus.offsets)
+        counts = self._count(corpus)
         if self.smoothing == "none":
             self._model: RelativeFrequencies | InterpolatedProbabilities = RelativeFrequencies(
                 counts, self._base()
             )
             return self
         if validation is not None:
-            self._fit_weights(counts, validation.ids, validation.offsets)
+            paths = [self._paths(counts, validation)]
         else:
-            self._fit_on_end(corpus)
+            paths = self._held_out_paths(corpus)
+        self._weights, self._unk_share = fit_weights(paths, self.vocabulary.n_predictable)
         self._model = InterpolatedProbabilities.compute(counts, self._base(), self._weights)
         return self
 
-    def _count(self, ids: IntArray, offsets: LongArray) -> ContextCounts:
-        tree = ContextTree.build(ids, offsets, len(self.vocabulary))
+    def _count(self, text: Corpus | Sequences) -> ContextCounts:
+        tree = ContextTree.build(text.ids, text.offsets, len(self.vocabulary))
         return ContextCounts(Matcher(tree, self.vocabulary.bos_id))
 
-    def _fit_on_end(self, corpus: Corpus) -> None:
-        split = _split(corpus.ids, corpus.offsets, self.held_out)
-        if split is None:
-            return
-        (ids, offsets), (held_ids, held_offsets) = split
+    def _held_out_paths(self, corpus: Corpus) -> list[Paths]:
+        """What the discounts are fitted on: blocks of the corpus against the counts of the rest."""
+        paths = []
         unk = self.vocabulary.unk_id
-        if not (corpus.ids == unk).any():
-            # No token is unknown where the vocabulary is the training text's; what the first part
-            # has not seen stands for what the whole has not.
-            seen = np.bincount(ids, minlength=len(self.vocabulary)) > 0
-            held_ids = np.where(seen[held_ids], held_ids, np.int32(unk))
-        self._fit_weights(self._count(ids, offsets), held_ids, held_offsets)
+        closed = not (corpus.ids == unk).any()
+        for begin, end in blocks(len(corpus.ids), self.held_out):
+            rest, held = hold_out(corpus.ids, corpus.offsets, begin, end)
+            if len(rest.ids) < len(rest.offsets):
+                continue
+            if closed:
+                # No token is unknown where the vocabulary is that of the training text; what the
+                # rest has not seen stands for what the whole has not.
+                seen = np.bincount(rest.ids, minlength=len(self.vocabulary)) > 0
+                held = replace(held, ids=np.where(seen[held.ids], held.ids, np.int32(unk)))
+            paths.append(self._paths(self._count(rest), held))
+        return paths
 
-    def _fit_weights(self, counts: ContextCounts, ids: IntArray, offsets: LongArray) -> None:
-        is_target = np.ones(len(ids), dtype=bool)
-        is_target[offsets[:-1]] = False
-        paths = Paths.of(
-            counts, counts.matcher.match(ids, offsets), ids[is_target], self.vocabulary.unk_id
-        )
-        self._weights, self._unk_share = fit_weights(paths, self.vocabulary.n_predictable)
+    def _paths(self, counts: ContextCounts, held: Corpus | Sequences) -> Paths:
+        matches = counts.matcher.match(held.ids, held.offsets)
+        return Paths.of(counts, matches, held.targets, self.vocabulary.unk_id)
 
     def _base(self) -> FloatArray:
         """Log p below the empty context, (V,): the share of ``<unk>``, the rest uniform."""
@@ -191,24 +193,3 @@ class FullContextModel(LanguageModel[Match]):
                 counts, model._base(), model._weights, arrays["log_pair"], arrays["log_backoff"]
             )
         return model
-
-
-_Part = tuple[IntArray, LongArray]
-_MAX_HELD_OUT = 200_000  # tokens; more does not make the discounts better
-
-
-def _split(ids: IntArray, offsets: LongArray, share: float) -> tuple[_Part, _Part] | None:
-    """The text without its end, and its end, cut between sequences or, in a single one, inside."""
-    n = len(ids)
-    wanted = min(int(share * n), _MAX_HELD_OUT)
-    if wanted == 0 or n - wanted < 2:
-        return None
-    cut = n - wanted
-    sequence = int(np.searchsorted(offsets, cut))
-    if sequence < len(offsets) - 1:
-        cut = int(offsets[sequence])
-        return (ids[:cut], offsets[: sequence + 1]), (ids[cut:], offsets[sequence:] - cut)
-    # The cut falls into the last sequence; the part behind it becomes one of its own.
-    front = np.append(offsets[:-1], cut)
-    back = np.concatenate([ids[:1], ids[cut:]])
-    return (ids[:cut], front), (back, np.array([0, len(back)]))

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.fullcontext.counts import ContextCounts
-from langmodels.fullcontext.matching import LongArray, Match
+from langmodels.fullcontext.matching import LongArray, Match, targets_of
 from langmodels.fullcontext.smoothing import FloatArray
 from langmodels.fullcontext.suffix_array import IntArray
 
@@ -56,8 +56,7 @@ class RelativeFrequencies:
             scores[at] = self._log_prob(low, high, ids[at])
             low, high = self.counts.matcher.extend_all(low, high, ids[at])
             at = at + 1
-        is_target = np.ones(len(ids), dtype=bool)
-        is_target[offsets[:-1]] = False
+        is_target = targets_of(ids, offsets)
         return scores[is_target], known[is_target]
 
     def _log_prob(self, low: LongArray, high: LongArray, symbol: IntArray) -> FloatArray:

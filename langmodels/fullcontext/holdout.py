@@ -1,0 +1,62 @@
+"""Cutting held-out blocks from a text, to fit on tokens that were not counted."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from langmodels.fullcontext.matching import LongArray, targets_of
+from langmodels.fullcontext.suffix_array import IntArray
+
+# More held-out tokens do not make the discounts better; with fewer, further blocks are worth it.
+_ENOUGH = 50_000
+_MOST = 100_000
+_MAX_BLOCKS = 4
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Symbols of all sequences (n,), each with its beginning, and where they begin (S + 1,)."""
+
+    ids: IntArray
+    offsets: LongArray
+
+    @property
+    def targets(self) -> IntArray:
+        """Every symbol but the beginnings, (n - S,)."""
+        targets: IntArray = self.ids[targets_of(self.ids, self.offsets)]
+        return targets
+
+
+def blocks(n: int, share: float) -> list[tuple[int, int]]:
+    """Blocks of a text of ``n`` symbols to hold out in turn, evenly spread, the end among them."""
+    size = min(int(share * n), _MOST)
+    if size == 0:
+        return []
+    number = min(-(-_ENOUGH // size), _MAX_BLOCKS, n // size)
+    ends = [n - i * n // number for i in range(number)]
+    return [(end - size, end) for end in ends]
+
+
+def hold_out(
+    ids: IntArray, offsets: LongArray, begin: int, end: int
+) -> tuple[Sequences, Sequences]:
+    """A text without the block ``begin:end``, and the block.
+
+    Cuts are moved to a beginning of a sequence where one is near. Elsewhere they make two sequences
+    of one, the second with a beginning of its own.
+    """
+    near = (end - begin) // 4
+    cuts = np.array([begin, end])
+    at = np.abs(offsets[:, None] - cuts).argmin(axis=0)
+    cuts = np.where(np.abs(offsets[at] - cuts) <= near, offsets[at], cuts)
+    new = np.setdiff1d(cuts, offsets)
+    ids = np.insert(ids, new, ids[0])
+    offsets = np.union1d(offsets, new)
+    offsets, cuts = (a + np.searchsorted(new, a) for a in (offsets, cuts))
+    begin, end = cuts.tolist()
+    first, last = np.searchsorted(offsets, cuts).tolist()
+    rest = Sequences(
+        np.concatenate([ids[:begin], ids[end:]]),
+        np.concatenate([offsets[:first], offsets[last:] - (end - begin)]),
+    )
+    return rest, Sequences(ids[begin:end], offsets[first : last + 1] - begin)
