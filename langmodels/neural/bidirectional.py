@@ -1,0 +1,217 @@
+"""A recurrent layer in both directions, and the network that fills blanks from both sides."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.errors import UsageError
+from langmodels.neural.cells import CELLS, Recurrent
+from langmodels.neural.layers import Dropout, Embedding, Generator, Layer, Linear
+from langmodels.neural.losses import FloatArray, Softmax
+from langmodels.neural.network import Network
+from langmodels.neural.parameters import Array
+from langmodels.vocabulary import IntArray, Vocabulary
+
+
+def make_cell(name: str, inputs: int, hidden: int) -> Recurrent:
+    """A recurrent layer by name. Raises UsageError for an unknown one."""
+    if name not in CELLS:
+        raise UsageError(f"There is no cell {name!r}; choose one of {', '.join(CELLS)}.")
+    return CELLS[name](inputs, hidden)
+
+
+class Bidirectional(Layer):
+    """Two independent recurrent layers over the same steps, one from each side.
+
+    y_t = [forward state after t; backward state after t] (Schuster and Paliwal 1997). Parameters:
+    those of the two, as `forward.*` and `backward.*`.
+    """
+
+    def __init__(self, cell: str, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.directions = {
+            "forward": make_cell(cell, inputs, hidden),
+            "backward": make_cell(cell, inputs, hidden),
+        }
+        self.hidden = hidden
+        self.shapes = {
+            f"{name}.{key}": shape
+            for name, layer in self.directions.items()
+            for key, shape in layer.shapes.items()
+        }
+
+    def bind(self, values: dict[str, Array], gradients: dict[str, Array]) -> None:
+        """See `Layer`."""
+        super().bind(values, gradients)
+        for name, layer in self.directions.items():
+            layer.bind(
+                {key: values[f"{name}.{key}"] for key in layer.shapes},
+                {key: gradients[f"{name}.{key}"] for key in layer.shapes},
+            )
+
+    def initialise(self, rng: Generator) -> None:
+        """As the two layers do."""
+        for layer in self.directions.values():
+            layer.initialise(rng)
+
+    def refresh(self) -> None:
+        """See `Layer`."""
+        for layer in self.directions.values():
+            layer.refresh()
+
+    def forward(
+        self, x: Array, *, keep: Array | None = None, keep_back: Array | None = None
+    ) -> Array:
+        """(T, B, E) to (T, B, 2H).
+
+        `keep` (T, B) is 0 where the forward state is to be forgotten before a step is read;
+        `keep_back` likewise, for the one that reads from the end.
+        """
+        forward, backward = self.directions.values()
+        y = self.space.array("y", (*x.shape[:2], 2 * self.hidden), x.dtype)
+        y[:, :, : self.hidden] = forward.forward(x, keep=keep)
+        flipped = None if keep_back is None else keep_back[::-1]
+        reverse = backward.forward(np.ascontiguousarray(x[::-1]), keep=flipped)
+        y[:, :, self.hidden :] = reverse[::-1]
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """(T, B, 2H) to (T, B, E)."""
+        forward, backward = self.directions.values()
+        left = np.ascontiguousarray(dy[:, :, : self.hidden])
+        right = np.ascontiguousarray(dy[::-1, :, self.hidden :])
+        dx = forward.backward(left)
+        dx += backward.backward(right)[::-1]
+        return dx
+
+
+@dataclass(frozen=True)
+class Segments:
+    """B stretches of text side by side, each with what stands on both sides of its blanks.
+
+    `inputs` (T, B) token ids, a stretch from the top of its column; `lengths` (B,); `blanks` (T, B)
+    is true at what is to be predicted, never at the first or last token of a stretch. `answers`
+    (n,): the tokens there, row by row.
+    """
+
+    inputs: IntArray
+    lengths: NDArray[np.int64]
+    blanks: NDArray[np.bool_]
+    answers: IntArray
+
+    @property
+    def n_targets(self) -> int:
+        """Predicted tokens."""
+        return len(self.answers)
+
+    @property
+    def keep_back(self) -> NDArray[np.bool_] | None:
+        """False at the last token of every stretch, where reading from the end begins."""
+        if (self.lengths == len(self.inputs)).all():
+            return None
+        keep = np.ones(self.inputs.shape, np.bool_)
+        keep[self.lengths - 1, np.arange(len(self.lengths))] = False
+        return keep
+
+
+@dataclass(frozen=True)
+class BidirectionalShape:
+    """`layers` of `hidden` units in each direction, merged into `merged` tanh units."""
+
+    cell: str
+    vocabulary: int
+    excluded: tuple[int, ...]
+    hidden: int
+    layers: int
+    embedding: int
+    merged: int
+    dropout: float = 0.0
+    hidden_words: float = 0.0
+
+    def __post_init__(self) -> None:
+        make_cell(self.cell, 1, 1)
+        if min(self.hidden, self.layers, self.embedding, self.merged) < 1:
+            raise UsageError("hidden, layers, embedding and merged must be at least 1.")
+        if not (0 <= self.dropout < 1 and 0 <= self.hidden_words < 1):
+            raise UsageError("dropout and hidden_words must be at least 0 and below 1.")
+
+
+class BidirectionalNetwork(Network[Segments]):
+    """p(x_t | all others) from a left state that ends at t - 1 and a right state that begins at
+    t + 1.
+
+    The two stacks of recurrent layers share nothing but the embedding, so that the symbol itself
+    reaches neither of them. m_t = tanh([l_{t-1}; r_{t+1}] W + b), p = softmax(m_t).
+    """
+
+    def __init__(self, shape: BidirectionalShape, dtype: str = "float32") -> None:
+        self.shape = shape
+        super().__init__(dtype)
+
+    def _build(self) -> dict[str, Layer]:
+        shape = self.shape
+        self.embedding = Embedding(shape.vocabulary, shape.embedding)
+        widths = [shape.embedding] + [shape.hidden] * (shape.layers - 1)
+        self.left = [make_cell(shape.cell, width, shape.hidden) for width in widths]
+        self.right = [make_cell(shape.cell, width, shape.hidden) for width in widths]
+        self.dropouts = [Dropout(shape.dropout) for _ in range(2 * shape.layers + 2)]
+        self.merge = Linear(2 * shape.hidden, shape.merged)
+        self.output = Softmax(shape.merged, shape.vocabulary, shape.excluded)
+        return {
+            "embedding": self.embedding,
+            **{f"left.{k}": layer for k, layer in enumerate(self.left)},
+            **{f"right.{k}": layer for k, layer in enumerate(self.right)},
+            "merge": self.merge,
+            "output": self.output,
+        }
+
+    def forward(self, segments: Segments, rng: Generator | None = None) -> Array:
+        """What the output layer sees at every blank, (n, merged), row by row."""
+        inputs = segments.inputs
+        if rng is not None and self.shape.hidden_words:
+            unknown = rng.random(inputs.shape) < self.shape.hidden_words
+            inputs = np.where(unknown, np.int32(Vocabulary.unk_id), inputs)
+        dropouts = iter(self.dropouts)
+        x = next(dropouts).forward(self.embedding.forward(inputs), rng)
+        left, right = x, np.ascontiguousarray(x[::-1])
+        for layer in self.left:
+            left = next(dropouts).forward(layer.forward(left), rng)
+        keep = segments.keep_back
+        flipped = None if keep is None else keep[::-1]
+        for layer in self.right:
+            right = next(dropouts).forward(layer.forward(right, keep=flipped), rng)
+        self._blanks = t, b = np.nonzero(segments.blanks)
+        both = np.concatenate([left[t - 1, b], right[len(inputs) - 2 - t, b]], axis=1)
+        self._merged = self.merge.forward(both)
+        np.tanh(self._merged, out=self._merged)
+        return next(dropouts).forward(self._merged, rng)
+
+    def loss(self, batch: Segments, scale: float, rng: Generator | None) -> float:
+        """See `Network`."""
+        total, dm = self.output.loss(self.forward(batch, rng), batch.answers, scale)
+        dropouts = iter(self.dropouts[::-1])
+        dm = next(dropouts).backward(dm)
+        dm *= 1 - self._merged * self._merged
+        both = self.merge.backward(dm)
+        t, b = self._blanks
+        steps, hidden = len(batch.inputs), self.shape.hidden
+        d_right = np.zeros((*batch.inputs.shape, hidden), both.dtype)
+        d_left = np.zeros_like(d_right)
+        d_left[t - 1, b] = both[:, :hidden]
+        d_right[steps - 2 - t, b] = both[:, hidden:]
+        for layer in self.right[::-1]:
+            d_right = layer.backward(next(dropouts).backward(d_right))
+        for layer in self.left[::-1]:
+            d_left = layer.backward(next(dropouts).backward(d_left))
+        d_left += d_right[::-1]
+        self.embedding.backward(next(dropouts).backward(d_left))
+        return total
+
+    def log_prob(self, segments: Segments) -> FloatArray:
+        """Log p of the answers in nats, (n,)."""
+        return self.output.log_prob(self.forward(segments), segments.answers)
+
+    def log_distribution(self, segments: Segments) -> FloatArray:
+        """Log p of everything at every blank in nats, (n, V)."""
+        return self.output.log_distribution(self.forward(segments))

@@ -1,0 +1,115 @@
+"""The bidirectional recurrent model, which fills blanks from both sides."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from langmodels.cloze import Blank, ClozeModel
+from langmodels.corpus import Corpus
+from langmodels.model import FloatArray
+from langmodels.neural.batches import Batches
+from langmodels.neural.bidirectional import BidirectionalNetwork, BidirectionalShape, Segments
+from langmodels.neural.language_model import NetworkModel
+from langmodels.neural.segments import SegmentBatches, Sequences, scoring_segments
+from langmodels.vocabulary import Vocabulary
+
+_PIECE, _MARGIN = 512, 256  # how long sequences are cut for scoring, and what pieces overlap
+_TOKENS = 16_384  # read at once when scoring
+
+
+class BidirectionalModel(NetworkModel[BidirectionalNetwork], ClozeModel):
+    """p(x_t | everything but x_t) from two independent recurrent networks, one from each side.
+
+    `cell`: "rnn", "lstm" or "gru", `hidden` units in each of `layers` in either direction;
+    `embedding`: width of the input vectors (None: `hidden`); `merged`: tanh units in which the two
+    states meet (None: `hidden`). `dropout` on the input, between layers, and before the output.
+    `hidden_words`: the fraction of the input that is read as `<unk>` in training, from which the
+    model learns to do without it, as it must where there are several blanks.
+
+    Sequences longer than `steps` are cut in training; in scoring, into pieces that see at least 256
+    tokens on each side. Further keywords: the fields of `TrainingOptions`.
+    """
+
+    kind = "bidirectional"
+
+    def __init__(
+        self,
+        *,
+        cell: str = "lstm",
+        hidden: int = 256,
+        layers: int = 1,
+        embedding: int | None = None,
+        merged: int | None = None,
+        dropout: float = 0.0,
+        hidden_words: float = 0.03,
+        dtype: str = "float32",
+        **training: Any,
+    ) -> None:
+        super().__init__(dtype, **training)
+        self.cell, self.hidden, self.layers = cell, hidden, layers
+        self.embedding, self.merged = embedding, merged
+        self.dropout, self.hidden_words = dropout, hidden_words
+        self._shape(3, ())  # refuses what could never work
+
+    def _shape(self, vocabulary: int, excluded: tuple[int, ...]) -> BidirectionalShape:
+        return BidirectionalShape(
+            self.cell,
+            vocabulary,
+            excluded,
+            self.hidden,
+            self.layers,
+            self.embedding or self.hidden,
+            self.merged or self.hidden,
+            self.dropout,
+            self.hidden_words,
+        )
+
+    def _architecture(self) -> dict[str, Any]:
+        names = ("cell", "hidden", "layers", "embedding", "merged", "dropout", "hidden_words")
+        return {name: getattr(self, name) for name in names}
+
+    def _make_network(self, vocabulary: int) -> BidirectionalNetwork:
+        end = self.vocabulary.eos_id
+        excluded = (Vocabulary.bos_id,) if end is None else (Vocabulary.bos_id, end)
+        return BidirectionalNetwork(self._shape(vocabulary, excluded), self.dtype)
+
+    def _make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Segments]:
+        o = self.options
+        return SegmentBatches(corpus, o.batch_size, o.steps, n_shards=n_shards, seed=o.seed)
+
+    def _validation_loss(self, corpus: Corpus) -> float:
+        return -float(self.score_blanks(corpus).mean())
+
+    def _show(self, tokens: int) -> str:
+        return ""
+
+    def score_blanks(self, corpus: Corpus) -> FloatArray:
+        """See `Cloze`. Every sequence is read only twice, once from each side."""
+        self._check_corpus(corpus)
+        sequences = Sequences(corpus)
+        scores = np.empty(len(sequences.ids))
+        for places, segments in scoring_segments(sequences, _PIECE, _MARGIN, _TOKENS):
+            scores[places] = self._network.log_prob(segments)
+        return scores[sequences.inside]
+
+    def blank_distributions(self, blanks: Sequence[Blank]) -> FloatArray:
+        """See `Cloze`."""
+        end = self.vocabulary.eos_id
+        end = self.vocabulary.bos_id if end is None else end
+        sides = [(len(b.left), len(b.right)) for b in blanks]
+        lengths = np.array([left + right + 3 for left, right in sides])
+        inputs = np.full((int(lengths.max()), len(blanks)), end, np.int32)
+        inputs[0] = self.vocabulary.bos_id
+        hole = np.zeros(inputs.shape, np.bool_)
+        for column, blank in enumerate(blanks):
+            place = len(blank.left) + 1
+            inputs[1:place, column] = blank.left
+            inputs[place, column] = blank.answer
+            inputs[place + 1 : place + 1 + len(blank.right), column] = blank.right
+            hole[place, column] = True
+        segments = Segments(inputs, lengths, hole, inputs[hole])
+        # Row by row is not blank by blank.
+        log_p = np.empty((len(blanks), len(self.vocabulary)))
+        log_p[np.nonzero(hole)[1]] = self._network.log_distribution(segments)
+        return log_p
