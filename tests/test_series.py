@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from langmodels.corpus import Corpus
 from langmodels.datasets import find_source
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.evaluation.comparison import compare
 from langmodels.ngram import NGramModel
 from langmodels.registry import load
 from langmodels.series import (
@@ -259,3 +260,17 @@ def test_densities_need_a_model_of_series() -> None:
         log_densities(words, "1 2")
     with pytest.raises(UsageError, match="series"):
         sample_series(words, 3)
+
+
+def test_bits_per_character_of_a_series_are_those_of_a_code() -> None:
+    source = find_source("synthetic:seasonal?length=70000")
+    corpus = Splits.from_text(source.read(), SeriesTokenizer(bins=16))
+    results = compare(
+        ["witten-bell:order=3", "unigram"], corpus, levels=["series", "char"], source=source
+    ).results
+    figures = {(m.label, m.level): m.bits_per_character for m in results.models}
+    limit = results.limit.bits if results.limit else math.nan
+    best = figures["witten-bell order=3", "series"]
+    assert limit < best < limit + 0.1
+    assert best < figures["unigram", "series"] < figures["unigram", "char"]
+    assert best < figures["witten-bell order=3", "char"]

@@ -2,9 +2,10 @@
 
 A model of words says nothing of what tokenizing threw away. For its figure to be one of the same
 text that a character model predicts, the rest is paid for here: the spelling of unknown words, the
-white space between tokens, and the capitals where a tokenizer folds case. Each is predicted by a
-small n-gram model fitted on the training text, so that tokens and extras together are a lossless
-code of the text, and the sum is -log of a probability of that text.
+white space between tokens, the capitals where a tokenizer folds case, and the decimals of numbers
+in bins. All but the last are predicted by a small n-gram model fitted on the training text, so that
+tokens and extras together are a lossless code of the text, and the sum is -log of a probability of
+that text.
 """
 
 from collections import Counter
@@ -19,6 +20,7 @@ from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.alignment import Alignment, align
 from langmodels.ngram import NGramModel
+from langmodels.series import SeriesTokenizer
 from langmodels.splits import Splits
 from langmodels.tokenization import CharacterTokenizer, WhitespaceTokenizer
 from langmodels.vocabulary import EOS, Vocabulary
@@ -61,6 +63,10 @@ def text_costs(splits: Splits) -> TextCosts:
     if splits.test.tokenizer.reversible:
         return _stream_costs(splits.test, splits.test.text)
     tokenizer = splits.test.tokenizer
+    if isinstance(tokenizer, SeriesTokenizer):
+        ends, decimals = tokenizer.lost_nats(splits.test.text)
+        lost = {"decimals": float(decimals.sum())}
+        return TextCosts(ends, decimals, len(splits.test.text), lost)
     train = align(splits.train.text, tokenizer)
     test = align(splits.test.text, tokenizer)
     if len(test.tokens) != splits.test.n_tokens:

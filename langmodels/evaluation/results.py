@@ -52,7 +52,9 @@ class LevelResult:
     @property
     def unit(self) -> str:
         """What a token is called."""
-        return {"whitespace": "token", "symbols": "symbol"}.get(self.level, self.level)
+        return {"whitespace": "token", "symbols": "symbol", "series": "number"}.get(
+            self.level, self.level
+        )
 
 
 @dataclass(frozen=True)
