@@ -15,6 +15,7 @@ from langmodels.cli.options import (
 )
 from langmodels.cli.output import (
     conditional,
+    context_line,
     format_log_probability,
     format_perplexity,
     make_table,
@@ -28,9 +29,9 @@ HELP = "a sentence through the chain rule, token by token, for one or several mo
 TOGETHER = 3  # models that fit side by side in 80 columns
 EPILOG = """\
 examples:
-  langmodels explain tale.lm "the water in the lock"
-  langmodels explain unigram,mkn,full-context "the water in the lock"
-  langmodels explain mle:order=2,mkn:order=2 "the heron sang" --corpus wonderland.txt
+  langmodels explain tale.lm "She looked at the heron."
+  langmodels explain unigram,mkn,full-context "She looked at the heron."
+  langmodels explain mle:order=2,mkn:order=2 "She looked at the moon." --corpus wonderland.txt
 
 p(x1, ..., xn) = p(x1) p(x2 | x1) ... p(xn | x1, ..., xn-1) holds for every model. What differs is
 how much of what came before a model looks at: after the bar stands the context it really used, <s>
@@ -105,9 +106,9 @@ def _print_together(chains: Sequence[ChainRule], console: Console) -> None:
 def _cell(step: Step, chain: ChainRule, width: int) -> Text:
     running = f"→ {_log10(step.running)}"
     value = format_log_probability(step.log_prob)
-    return Text.assemble(
-        f"{value:<9} ", (running, "dim"), "\n", (_factor(step, chain, width), "dim"), "\n"
-    )
+    context = context_line(step.used, width - 2, chain.separator)
+    given = f"| {context or 'nothing'}"
+    return Text.assemble(f"{value:<9} ", (running, "dim"), "\n", (given, "dim"), "\n")
 
 
 def _token(step: Step) -> str:

@@ -144,7 +144,7 @@ def _overview() -> argparse.ArgumentParser:
         "estimate, query, sample and compare them.",
         epilog="`langmodels COMMAND --help` explains a command and gives examples.\n"
         "First steps:\n  langmodels compare --corpus wonderland.txt\n"
-        "  langmodels explain unigram,mkn 'the water in the lock'",
+        "  langmodels explain unigram,mkn 'She looked at the heron.'",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="store_true", help="show the version and exit")

@@ -170,13 +170,22 @@ def conditional(
     """
     if not context:
         return f"{letter}({visible(token)})"
-    kept = list(map(visible, context))
-    while True:
-        cut = f"…{separator}" if len(kept) < len(context) else ""
-        text = f"{letter}({visible(token)} | {cut}{separator.join(kept)})"
-        if len(text) <= width or not kept:
-            return text
-        kept.pop(0)
+    head = f"{letter}({visible(token)} | "
+    return f"{head}{context_line(context, width - len(head) - 1, separator)})"
+
+
+def context_line(context: Sequence[str], width: int, separator: str = " ") -> str:
+    """The last tokens of a context that fit `width` characters, after … where some are missing.
+
+    >>> context_line(["is", "the", "next", "big"], 12)
+    '… next big'
+    """
+    shown = list(map(visible, context))
+    line = separator.join(shown)
+    while len(line) > width and len(shown) > 1:
+        shown.pop(0)
+        line = f"…{separator}{separator.join(shown)}"
+    return line
 
 
 def bar(share: float, width: int, encoding: str = "utf-8") -> str:

@@ -26,10 +26,10 @@ HELP = "the most probable next tokens after a context"
 BAR = 24  # characters
 EPILOG = """\
 examples:
-  langmodels predict tale.lm "the water in the"
-  langmodels predict mkn "the water in the" --corpus wonderland.txt
-  langmodels predict unigram,mkn,full-context "the water in the" -k 5
-  langmodels predict tale.lm "the water in the" --token lock
+  langmodels predict tale.lm "She looked at the"
+  langmodels predict mkn "She looked at the" --corpus wonderland.txt
+  langmodels predict unigram,mkn,full-context "She looked at the" -k 5
+  langmodels predict tale.lm "She looked at the" --token heron
 """
 
 

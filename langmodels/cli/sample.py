@@ -22,11 +22,11 @@ HELP = "text drawn from a model, or its most probable continuations"
 EPILOG = """\
 examples:
   langmodels sample tale.lm
-  langmodels sample tale.lm "the water in the" --seed 7 --number 3
+  langmodels sample tale.lm "The heron" --seed 7 --number 3
   langmodels sample mkn:order=6 "The heron" --level char --max-tokens 300
-  langmodels sample tale.lm "the water" --temperature 0.7 --top-p 0.9
-  langmodels sample tale.lm "the water" --greedy
-  langmodels sample tale.lm "the water" --beam 8 --number 8
+  langmodels sample tale.lm "The heron" --temperature 0.7 --top-p 0.9
+  langmodels sample tale.lm "The heron" --greedy
+  langmodels sample tale.lm "The heron" --beam 8 --number 8
 
 The same command gives the same text; another --seed gives another.
 """

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from langmodels.errors import UsageError
+from langmodels.fullcontext import FullContextModel
 from langmodels.model import LanguageModel
 from langmodels.ngram import NGramModel
 from langmodels.tokenization import Tokenizer
@@ -114,9 +115,11 @@ def context_seen(model: LanguageModel[Any], context: tuple[str, ...]) -> tuple[s
 
 
 def _sees_beginning(model: LanguageModel[Any], context: tuple[str, ...]) -> bool:
+    # What these match is longer than the context where <s> is part of it.
     if isinstance(model, NGramModel):
-        # Its state has a node for each token in view; one more than tokens there are is <s>.
         return len(model.state(context)) > len(context)
+    if isinstance(model, FullContextModel):
+        return model.state(context).length > len(context)
     return model.context_length is None or model.context_length > len(context)
 
 

@@ -1,0 +1,87 @@
+"""The README is true: its commands run, its Python runs, its links and names exist."""
+
+import contextlib
+import io
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from langmodels.cli.main import main
+from langmodels.registry import ALIASES, MODELS
+
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+
+pytestmark = pytest.mark.skipif(not README.exists(), reason="the README is not installed")
+
+# Not run here: what has tests of its own and takes long, and what needs a network.
+ELSEWHERE = ("compare", "scale")
+
+
+def text() -> str:
+    return README.read_text(encoding="utf-8")
+
+
+def commands() -> list[list[str]]:
+    lines = re.findall(r"^(?:\$ )?langmodels (.+)$", text(), re.MULTILINE)
+    return [shlex.split(line, comments=True) for line in lines]
+
+
+def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(ROOT / "corpora", tmp_path / "corpora")
+    assert len(commands()) > 10
+    for arguments in commands():
+        if arguments[0] in ELSEWHERE or any("gutenberg" in a for a in arguments):
+            continue
+        output, errors = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+            status = main(arguments)
+        assert status == 0, (arguments, errors.getvalue())
+        assert output.getvalue(), arguments
+
+
+def test_the_outputs_are_those_of_the_commands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`.ci/readme` writes them anew."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    blocks = re.findall(r"```console\n\$ langmodels (.+)\n([^`]*)```", text())
+    assert len(blocks) >= 2
+    with contextlib.redirect_stdout(io.StringIO()):
+        assert main(["train", "--corpus", "wonderland.txt", "--output", "tale.lm"]) == 0
+    for command, shown in blocks:
+        if command.startswith(ELSEWHERE):
+            continue
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            assert main(shlex.split(command)) == 0
+        assert _words(output.getvalue()) == _words(shown), command
+
+
+def _words(output: str) -> list[str]:
+    return output.split()
+
+
+def test_the_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```python\n(.*?)```", text(), re.DOTALL)
+    exec(compile(block, "README.md", "exec"), {})
+    assert (tmp_path / "tale.lm").exists()
+
+
+def test_every_model_is_in_the_table() -> None:
+    table = text().split("## The models")[1].split("## ")[0]
+    named = set(re.findall(r"`([a-z-]+)`", table))
+    assert set(MODELS) <= named
+    assert named <= {*MODELS, *ALIASES}
+
+
+def test_links_lead_somewhere() -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", text()):
+        if not target.startswith("http"):
+            assert (ROOT / target).exists(), target
