@@ -42,6 +42,7 @@ MISSING_UNK = -100.0
 
 _LOG10 = np.log(10.0)
 _READ = 1 << 24  # bytes
+_HEADER = 1 << 16  # bytes in which the beginning of the data must come
 _WRITE = 1 << 17  # n-grams
 _SPACE = np.zeros(256, np.bool_)
 _SPACE[list(b"\t\n\v\f\r ")] = True  # as bytes.split() has it
@@ -246,8 +247,11 @@ class _Reader:
 
     def _header(self) -> tuple[list[int], bytes]:
         """The numbers of n-grams by order, and the line after them."""
+        while len(self._rest) < _HEADER and self._fill():
+            pass
         while (line := self._next_line()).lower() != b"\\data\\":
-            if not line:
+            # What comes so late, or never, is in some other kind of file.
+            if not line or b"\\data\\" not in self._rest.lower():
                 raise LangmodelsError(f"{self._name} is not an ARPA file: it has no \\data\\ line.")
         sizes: list[int] = []
         while found := _COUNT.match(line := self._next_line()):
@@ -262,14 +266,15 @@ class _Reader:
         """Blocks of whole lines, up to the line that begins with a backslash (not included)."""
         ended = False
         while not ended:
-            more = self._fill() if len(self._rest) < _READ else True
             mark = _next_mark(self._rest)
             if mark is not None:
                 cut, ended = mark, True
-            elif more:
-                cut = self._rest.rfind(b"\n") + 1
             else:
-                cut, ended = len(self._rest), True
+                cut = self._rest.rfind(b"\n") + 1
+                if cut == 0 or len(self._rest) < _READ:
+                    if self._fill():
+                        continue
+                    cut, ended = len(self._rest), True
             lines, self._rest = self._rest[:cut], self._rest[cut:]
             if lines:
                 yield lines

@@ -1,0 +1,380 @@
+"""ARPA files: KenLM's figures, other tools' habits, broken files."""
+
+import bz2
+import gzip
+import lzma
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ngram_data import KENLM3, alice, held_out, scored, trained
+
+from langmodels.corpus import Corpus
+from langmodels.errors import LangmodelsError
+from langmodels.ngram import NGramModel
+from langmodels.ngram.trie import lexicographic_order, ngram_words, suffixes_of, tables_from_ngrams
+from langmodels.tokenization import make_tokenizer
+
+LOG10 = math.log(10)
+
+SMALL = """\\data\\
+ngram 1=6
+ngram 2=4
+ngram 3=1
+
+\\1-grams:
+-1.0\t<unk>
+-99\t<s>\t-0.3
+-0.9\t</s>
+-0.8\ta\t-0.2
+-0.7\tb\t-0.1
+-0.6\tc\t-0.25
+
+\\2-grams:
+-0.5\t<s> a\t-0.15
+-0.4\ta b\t-0.11
+-0.35\tb c
+-0.45\tc </s>
+
+\\3-grams:
+-0.05\ta b c
+
+\\end\\
+"""
+
+
+def read(tmp_path: Path, text: str | bytes, name: str = "model.arpa") -> NGramModel:
+    data = text if isinstance(text, bytes) else text.encode()
+    (tmp_path / name).write_bytes(data)
+    return NGramModel.from_arpa(tmp_path / name)
+
+
+def log10(model: NGramModel, token: str, context: str = "") -> float:
+    return model.log_prob(token, context) / LOG10
+
+
+def entries(model: NGramModel) -> dict[tuple[str, ...], tuple[float, float]]:
+    """Log10 p and back-off weight of every n-gram."""
+    found = {}
+    for k in range(1, model.order + 1):
+        rows = ngram_words(model.tables, k, slice(None))
+        log_p = model.tables.log_prob[k - 1] / LOG10
+        weights = model.tables.backoff[k - 1] / LOG10 if k < model.order else np.zeros(len(rows))
+        for row, p, weight in zip(rows.tolist(), log_p.tolist(), weights.tolist(), strict=True):
+            found[tuple(model.vocabulary.decode(row))] = (p, weight)
+    return found
+
+
+# KenLM ---------------------------------------------------------------------------------------
+
+
+def test_kenlms_file_scores_as_kenlm_scores() -> None:
+    model = NGramModel.from_arpa(KENLM3)
+    assert model.ngram_counts == [2508, 13394, 22581]
+    for expected in scored(3):
+        scores = model.token_scores(expected.sentence) / LOG10
+        assert scores == pytest.approx(expected.tokens, abs=1e-5)
+        assert model.score(expected.sentence) / LOG10 == pytest.approx(expected.total, abs=1e-4)
+    text = Corpus.from_text(
+        "\n".join(s.sentence for s in scored(3)), model.tokenizer, vocabulary=model.vocabulary
+    )
+    _, lengths, unknown = model.full_scores(text)
+    assert lengths.tolist() == [n for s in scored(3) for n in s.lengths]
+    assert unknown.sum() == sum(s.n_oov for s in scored(3))
+
+
+@pytest.mark.parametrize("order", [3, 5])
+def test_our_own_model_scores_as_kenlms(order: int) -> None:
+    scores, lengths, _ = trained(order).full_scores(held_out())
+    assert scores / LOG10 == pytest.approx([p for s in scored(order) for p in s.tokens], abs=1e-5)
+    assert lengths.tolist() == [n for s in scored(order) for n in s.lengths]
+
+
+def test_every_probability_and_weight_is_kenlms(tmp_path: Path) -> None:
+    trained(3).save_arpa(tmp_path / "own.arpa")
+    own, kenlm = entries(NGramModel.from_arpa(tmp_path / "own.arpa")), entries(read_kenlm())
+    assert own.keys() == kenlm.keys()
+    del own["<s>",], kenlm["<s>",]
+    difference = np.array([own[n] for n in own]) - np.array([kenlm[n] for n in own])
+    assert np.abs(difference).max() < 1e-5
+
+
+def read_kenlm() -> NGramModel:
+    return NGramModel.from_arpa(KENLM3)
+
+
+def test_kenlm_reads_what_we_write(tmp_path: Path) -> None:
+    kenlm = pytest.importorskip("kenlm")
+    trained(3).save_arpa(tmp_path / "own.arpa")
+    model = kenlm.Model(str(tmp_path / "own.arpa"))
+    for expected in scored(3):
+        found = list(model.full_scores(expected.sentence))
+        assert [p for p, _, _ in found] == pytest.approx(expected.tokens, abs=1e-4)
+        assert [n for _, n, _ in found] == expected.lengths
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz", ".xz", ".bz2"])
+def test_what_is_written_is_read_again(tmp_path: Path, suffix: str) -> None:
+    model = trained(2)
+    path = tmp_path / f"model.arpa{suffix}"
+    model.save_arpa(path)
+    again = NGramModel.from_arpa(path)
+    assert again.vocabulary == model.vocabulary
+    for k in range(2):
+        assert np.array_equal(again.tables.words[k], model.tables.words[k])
+        assert again.tables.log_prob[k][2:] == pytest.approx(model.tables.log_prob[k][2:], abs=3e-6)
+    first = path.read_bytes()
+    model.save_arpa(path)
+    assert path.read_bytes() == first
+
+
+# Other tools, and what happens to files ------------------------------------------------------
+
+
+def test_a_small_file(tmp_path: Path) -> None:
+    model = read(tmp_path, SMALL)
+    assert log10(model, "c", "a b") == pytest.approx(-0.05)
+    assert log10(model, "b", "a b") == pytest.approx(-0.11 - 0.1 - 0.7)
+    assert log10(model, "</s>", "a b") == pytest.approx(-0.11 - 0.1 - 0.9)
+    assert log10(model, "zzz") == pytest.approx(-0.3 - 1.0)
+    assert model.distribution()[model.vocabulary.bos_id] == 0
+    assert model.is_distribution
+
+
+VARIANTS = {
+    "CRLF": lambda s: s.replace("\n", "\r\n"),
+    "spaces": lambda s: s.replace("\t", "  ").replace("\n", "  \n"),
+    "indented": lambda s: s.replace("\n", "\n \t"),
+    "header": lambda s: "made by hand\n\n# (c) nobody\n" + s,
+    "upper-case": lambda s: s.replace("<unk>", "<UNK>"),
+    "counts": lambda s: s.replace("ngram 1=6", "ngram  1 = 6"),
+    "blank lines": lambda s: s.replace("\n-0", "\n\n-0"),
+    "no last line end": lambda s: s.rstrip("\n"),
+    "shuffled": lambda s: s.replace("-0.4\ta b\t-0.11\n", "").replace(
+        "\n\\3", "-0.4\ta b\t-0.11\n\n\\3"
+    ),
+    "weights for all": lambda s: s.replace("b c\n", "b c\t0\n").replace("</s>\n", "</s>\t0\n"),
+    "exponents": lambda s: s.replace("-0.05", "-5e-2"),
+}
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_variants_mean_the_same(tmp_path: Path, variant: str) -> None:
+    expected = read(tmp_path, SMALL)
+    model = read(tmp_path, VARIANTS[variant](SMALL))
+    assert model.vocabulary == expected.vocabulary
+    for tokens in ("a b c", "c b a zzz", "b c b c", ""):
+        assert model.token_scores(tokens) == pytest.approx(expected.token_scores(tokens))
+
+
+def test_packed_files_are_known_by_their_content(tmp_path: Path) -> None:
+    for pack in (gzip.compress, lzma.compress, bz2.compress):
+        assert read(tmp_path, pack(SMALL.encode()), "model").ngram_counts == [6, 4, 1]
+
+
+def test_no_unknown_word(tmp_path: Path) -> None:
+    text = SMALL.replace("-1.0\t<unk>\n", "").replace("1=6", "1=5")
+    assert log10(read(tmp_path, text), "zzz", "b") == pytest.approx(-0.1 - 100)
+
+
+def test_no_ends_make_a_stream(tmp_path: Path) -> None:
+    text = SMALL.replace("-0.9\t</s>\n", "").replace("1=6", "1=5")
+    text = text.replace("-0.45\tc </s>\n", "").replace("2=4", "2=3")
+    model = read(tmp_path, text)
+    assert not model.vocabulary.ends
+    assert model.score("a b c") / LOG10 == pytest.approx(-0.5 - 0.55 - 0.05)
+    assert len(model.token_scores("a b c")) == 3
+
+
+def test_positive_back_off_weights(tmp_path: Path) -> None:
+    model = read(tmp_path, SMALL.replace("-0.11", "0.11"))
+    assert log10(model, "b", "a b") == pytest.approx(0.11 - 0.1 - 0.7)
+
+
+def test_ngrams_whose_suffix_was_pruned(tmp_path: Path) -> None:
+    text = SMALL.replace("-0.35\tb c\n", "").replace("2=4", "2=3")
+    model = read(tmp_path, text)
+    assert log10(model, "c", "a b") == pytest.approx(-0.05)
+    assert log10(model, "c", "b") == pytest.approx(-0.1 - 0.6)
+    # As KenLM has it: the missing bigram counts as found.
+    scores = [model.score_next(model.state("b"), model.vocabulary.id("c"))]
+    assert scores[0][1] == 2
+    assert log10(model, "</s>", "a b c") == pytest.approx(-0.45)
+
+
+def test_ngrams_whose_prefix_was_pruned(tmp_path: Path) -> None:
+    text = SMALL.replace("-0.4\ta b\t-0.11\n", "").replace("2=4", "2=3")
+    model = read(tmp_path, text)
+    assert log10(model, "c", "a b") == pytest.approx(-0.05)
+    assert log10(model, "b", "a") == pytest.approx(-0.15 - 0.2 - 0.7)
+    assert log10(model, "a", "a b") == pytest.approx(-0.1 - 0.8)
+
+
+def test_predictions_of_the_beginning_are_dropped(tmp_path: Path) -> None:
+    text = SMALL.replace("\n\\3-", "-0.2\ta <s>\n\n\\3-").replace("2=4", "2=5")
+    model = read(tmp_path, text)
+    assert model.ngram_counts == [6, 4, 1]
+    assert model.distribution("a")[1] == 0
+
+
+def test_words_that_are_not_utf8_and_odd_spaces_survive(tmp_path: Path) -> None:
+    data = SMALL.encode().replace(b"\tc", b"\t\xe9\xa0").replace(b" c", b" \xe9\xa0")
+    data = data.replace(b"\ta", "\t\u00a0x".encode()).replace(b" a", " \u00a0x".encode())
+    model = read(tmp_path, data)
+    assert "\u00a0x" in model.vocabulary
+    model.save_arpa(tmp_path / "again.arpa")
+    again = NGramModel.from_arpa(tmp_path / "again.arpa")
+    assert again.vocabulary == model.vocabulary
+    assert b"\t\xe9\xa0\t" in (tmp_path / "again.arpa").read_bytes()
+
+
+def test_characters_are_written_and_read(tmp_path: Path) -> None:
+    for level in ("char", "byte"):
+        tokenizer = make_tokenizer(level)
+        text = Corpus.from_text("to be\n<or> not <0x20>\tto be\n", tokenizer)
+        model = NGramModel(3, "witten_bell").fit(text)
+        model.save_arpa(tmp_path / "c.arpa")
+        again = NGramModel.from_arpa(tmp_path / "c.arpa", tokenizer)
+        assert again.vocabulary == model.vocabulary
+        assert again.score_corpus(text) == pytest.approx(model.score_corpus(text), abs=1e-4)
+    assert "<0x20>" in (tmp_path / "c.arpa").read_text()
+
+
+def test_kenlm_reads_characters(tmp_path: Path) -> None:
+    kenlm = pytest.importorskip("kenlm")
+    text = Corpus.from_text("to be or not to be", make_tokenizer("char"))
+    model = NGramModel(2, "witten_bell").fit(text)
+    model.save_arpa(tmp_path / "c.arpa")
+    score = kenlm.Model(str(tmp_path / "c.arpa")).score("t o <0x20> b e", eos=False)
+    assert score == pytest.approx(model.score("to be") / LOG10, abs=1e-4)
+
+
+def test_zero_probabilities_are_minus_99(tmp_path: Path) -> None:
+    text = Corpus.from_text("a b\nb a\n", make_tokenizer("word"))
+    model = NGramModel(2, "mle").fit(text)
+    model.save_arpa(tmp_path / "m.arpa")
+    assert "-99\t<unk>" in (tmp_path / "m.arpa").read_text()
+    again = NGramModel.from_arpa(tmp_path / "m.arpa")
+    assert again.prob("a", "b") == pytest.approx(0.5)
+    assert again.prob("zzz", "b") < 1e-80
+    assert math.isfinite(again.log_prob("zzz"))
+
+
+def test_stupid_backoff_is_not_written(tmp_path: Path) -> None:
+    model = NGramModel(2, "stupid_backoff").fit(alice().head(500))
+    if not model.tables.unseen_backoff:
+        pytest.skip("the model is normalised")
+    with pytest.raises(LangmodelsError, match="Stupid"):
+        model.save_arpa(tmp_path / "m.arpa")
+    assert list(tmp_path.iterdir()) == []
+
+
+# Broken files --------------------------------------------------------------------------------
+
+BROKEN = [
+    ("", "no \\data\\"),
+    ("a text\nthat is no model\n", "no \\data\\"),
+    ("\\data\\\n", "line 1: 'ngram 1=...' should stand here"),
+    ("\\data\\\nngram 2=1\n", "line 2: the count of 1-grams"),
+    (SMALL.replace("-0.05", "x"), "line 21: the log probability 'x' is not a number"),
+    (SMALL.replace("-0.05", "nan"), "line 21: the log probability 'nan'"),
+    (SMALL.replace("-0.05", "0.5"), "line 21: the log probability 0.5 is above 0"),
+    (SMALL.replace("-0.11", "-0,11"), "line 16: the back-off weight '-0,11' is not a number"),
+    (SMALL.replace("a b c", "a b d"), "line 21: the word 'd' is not among the 1-grams"),
+    (SMALL.replace("a b c", "a b c -1 c"), "line 21: a 3-gram is a log probability, 3 words"),
+    (SMALL.replace("\t</s>\n", "\n", 1), "line 9: a 1-gram is a log probability, 1 word and"),
+    (SMALL.replace("\tc\t", "\tb\t"), "line 12: the word 'b' comes a second time"),
+    (SMALL.replace("b c\n", "a b\n"), "the n-gram 'a b' twice"),
+    (SMALL.replace("2=4", "2=5"), "line 20: the file has 4 2-grams here (from line 15 on)"),
+    (SMALL.replace("\\3-grams:", "\\4-grams:"), "line 20: \\3-grams: should stand here, not"),
+    (SMALL.replace("\n\\end\\\n", ""), "should stand here, not the end of the file"),
+    (SMALL[: SMALL.index("-0.45")], "the file has 3 2-grams here"),
+    (gzip.compress(SMALL.encode())[:60], "Cannot read"),
+    (lzma.compress(SMALL.encode())[:60], "Cannot read"),
+]
+
+
+@pytest.mark.parametrize("case", range(len(BROKEN)))
+def test_broken_files_are_refused_with_the_line(tmp_path: Path, case: int) -> None:
+    text, message = BROKEN[case]
+    with pytest.raises(LangmodelsError) as caught:
+        read(tmp_path, text, "broken.arpa")
+    assert message in str(caught.value)
+    assert "broken.arpa" in str(caught.value)
+
+
+def test_a_missing_file_is_said(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.arpa", tmp_path):
+        with pytest.raises(LangmodelsError, match="Cannot read"):
+            NGramModel.from_arpa(path)
+
+
+def test_blocks_are_put_together(tmp_path: Path, monkeypatch: Any) -> None:
+    expected = read(tmp_path, SMALL)
+    for size in (1, 7, 50, 64):
+        monkeypatch.setattr("langmodels.ngram.arpa._READ", size)
+        model = read(tmp_path, SMALL)
+        assert model.score("a b c a zzz") == pytest.approx(expected.score("a b c a zzz"))
+        with pytest.raises(LangmodelsError, match="line 21: the word 'd'"):
+            read(tmp_path, SMALL.replace("a b c", "a b d"))
+
+
+# Building tables -----------------------------------------------------------------------------
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 6), st.integers(0, 60), st.integers(2, 2**20), st.integers(0, 2**32 - 1))
+def test_lexicographic_order(k: int, n: int, v: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(max(0, v - 3), v, (n, k)).astype(np.int32)
+    place = lexicographic_order(rows, v)
+    assert sorted(place.tolist()) == list(range(n))
+    assert rows[place].tolist() == sorted(rows.tolist())
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(2, 4), st.integers(0, 25), st.integers(0, 2**32 - 1))
+def test_any_ngrams_make_tables_that_back_off(order: int, n: int, seed: int) -> None:
+    """Against the recursion on a dictionary, prefixes and suffixes missing at random."""
+    rng = np.random.default_rng(seed)
+    v = 5
+    rows, log_prob, backoff = [np.empty((0, 1), np.int32)], [], []
+    log_prob.append(-rng.random(v).astype(np.float32))
+    backoff.append(-rng.random(v).astype(np.float32))
+    for k in range(2, order + 1):
+        rows.append(np.unique(rng.integers(0, v, (n, k)).astype(np.int32), axis=0))
+        rng.shuffle(rows[-1])
+        log_prob.append(-rng.random(len(rows[-1])).astype(np.float32))
+        if k < order:
+            backoff.append(-rng.random(len(rows[-1])).astype(np.float32))
+    tables = tables_from_ngrams(rows, log_prob, backoff, v)
+    p = {(w,): float(log_prob[0][w]) for w in range(v)}
+    weight = {(w,): float(backoff[0][w]) for w in range(v)}
+    for k in range(2, order + 1):
+        for i, row in enumerate(rows[k - 1].tolist()):
+            p[tuple(row)] = float(log_prob[k - 1][i])
+            if k < order:
+                weight[tuple(row)] = float(backoff[k - 1][i])
+
+    def expected(ngram: tuple[int, ...]) -> float:
+        if ngram in p:
+            return p[ngram]
+        return weight.get(ngram[:-1], 0.0) + expected(ngram[1:])
+
+    text = rng.integers(0, v, 40).astype(np.int32)
+    scores, _ = tables.score(text)
+    for t in range(len(text)):
+        assert scores[t] == pytest.approx(expected(tuple(text[max(0, t - order + 1) : t + 1])))
+    state: tuple[int, ...] = ()
+    for t, word in enumerate(text.tolist()):
+        log_p, length = tables.score_next(state, word)
+        assert log_p == pytest.approx(scores[t], abs=1e-5)
+        stepped, stepped_length, state_after = tables.step(state, word)
+        assert (stepped, stepped_length) == (pytest.approx(log_p, abs=1e-5), length)
+        state = tables.advance(state, word)
+        assert state_after == state
+    assert all((s >= 0).all() for s in suffixes_of(tables))
