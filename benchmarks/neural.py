@@ -132,14 +132,16 @@ def inference(seconds: float, cells: tuple[str, ...]) -> list[str]:
         network.initialise(0)
         ids = np.random.default_rng(0).integers(2, 65, 20_001).astype(np.int32)
         states = [layer.zero_state(1) for layer in network.recurrent]
-        token = np.array([[3]])
+
+        def score(network: RecurrentNetwork = network, ids: Any = ids) -> Any:
+            return score_sequences(network, [(ids[:-1], ids[1:])])
 
         def step(network: RecurrentNetwork = network, states: Any = states) -> Any:
-            network.forward(token, states)
+            network.forward(np.array([[3]]), states)
             return network.output.log_distribution(network.final_states[-1][0])
 
         tasks = [
-            ("score one stream of 20,000", lambda n=network, i=ids: score_sequences(n, [(i[:-1], i[1:])])),
+            ("score one stream of 20,000", score),
             ("one symbol: advance and distribution", step),
         ]
         rivals = _torch_inference(cell, ids) if torch is not None else [None, None]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from langmodels.neural.cells import CELLS, Elman, Recurrent
-from langmodels.neural.layers import Dropout, Embedding, Layer, Linear, Workspace, add_rows
+from langmodels.neural.layers import Dropout, Embedding, Layer, Linear, add_rows
 from langmodels.neural.losses import Softmax
 
 DATA = Path(__file__).parent / "data"
@@ -288,7 +288,7 @@ def test_add_rows_adds_repeated_rows(size):
     target = rng.normal(size=(size, 3))
     expected = target.copy()
     np.add.at(expected, index, source)
-    add_rows(target, index, source, Workspace())
+    add_rows(target, index, source)
     np.testing.assert_allclose(target, expected, atol=1e-12)
 
 

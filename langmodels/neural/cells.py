@@ -162,7 +162,7 @@ class Recurrent(Layer):
         size = len(weight if self._embedding is None else self._embedding)
         table = self.space.array("dtable", (size, dz.shape[1]), dz.dtype)
         table.fill(0)
-        add_rows(table, self._x.ravel(), dz, self.space)
+        add_rows(table, self._x.ravel(), dz)
         if self._embedding is None:
             self.gradients["input"][...] = table
             table.sum(axis=0, out=self.gradients["bias"])
@@ -275,7 +275,7 @@ class LSTM(Recurrent):
             np.add(zt, recurrent, out=zt)
             np.exp(zt, out=zt)
             np.add(zt, 1, out=zt)
-            np.reciprocal(zt, out=zt)
+            np.divide(1, zt, out=zt)
             np.multiply(s[t], 2, out=gt)
             np.subtract(gt, 1, out=gt)
             np.multiply(f[t], c_before[t], out=ct)
@@ -356,7 +356,7 @@ class GRU(Recurrent):
             np.add(s, recurrent_gates, out=s)
             np.exp(s, out=s)
             np.add(s, 1, out=s)
-            np.reciprocal(s, out=s)
+            np.divide(1, s, out=s)
             np.add(recurrent_n, bias, out=hn[t])
             np.multiply(r[t], hn[t], out=nt)
             np.add(nt, from_x[t], out=nt)

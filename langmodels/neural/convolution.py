@@ -197,7 +197,7 @@ class CausalConvolution(Layer):
             return dx
         table = self.space.array("dtable", self._embedding.shape, dz.dtype)
         table.fill(0)
-        add_rows(table, self._tokens.ravel(), rows(dx), self.space)
+        add_rows(table, self._tokens.ravel(), rows(dx))
         return table
 
     def _unpool(self, dy: Array) -> Array:

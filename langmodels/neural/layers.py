@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from scipy.sparse import csc_array
 
 from langmodels.neural.parameters import Array, Shape
 
@@ -118,7 +119,7 @@ class Embedding(Layer):
         gradient = self.gradients["weight"]
         if not self.tied:
             gradient.fill(0)
-        add_rows(gradient, self._tokens.ravel(), rows(dx), self.space)
+        add_rows(gradient, self._tokens.ravel(), rows(dx))
 
 
 class Dropout(Layer):
@@ -172,18 +173,13 @@ def sum_rows(x: Array, out: Array) -> None:
     np.matmul(np.ones(len(x), x.dtype), x, out=out)
 
 
-def add_rows(target: Array, index: Array, source: Array, space: Workspace) -> None:
+def add_rows(target: Array, index: Array, source: Array) -> None:
     """target[index[k]] += source[k] for all k, where an index may come more than once."""
-    size, n = len(target), len(index)
-    if size <= 256:
-        onehot = space.array("onehot", (n, size), source.dtype)
-        onehot.fill(0)
-        onehot[np.arange(n), index] = 1
-        target += onehot.T @ source
-        return
-    order = np.argsort(index, kind="stable")
-    found, first = np.unique(index[order], return_index=True)
-    target[found] += np.add.reduceat(source[order], first, axis=0)
+    found, place = np.unique(index, return_inverse=True)
+    n = len(index)
+    # Column k of this sparse matrix has its one where row k is to be added.
+    selection = csc_array((np.ones(n, source.dtype), place, np.arange(n + 1)), (len(found), n))
+    target[found] += selection @ source
 
 
 def named(layers: Mapping[str, Layer]) -> dict[str, Shape]:
