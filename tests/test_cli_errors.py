@@ -403,7 +403,7 @@ def test_control_c(earlier: Path) -> None:
 
 @posix
 def test_a_reader_that_goes_away(models: Path) -> None:
-    for options in ([], ["--json"], ["--tokens"]):
+    for options in ([], ["--json"]):
         with start(
             "score", models / "mkn.lm", "the cat", *options, stdout=subprocess.PIPE
         ) as process:

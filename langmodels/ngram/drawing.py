@@ -1,10 +1,14 @@
 """Drawing the next word of a back-off model without computing its whole distribution."""
 
 from bisect import bisect_left
+from collections.abc import Iterator
 
 import numpy as np
 
 from langmodels.ngram.tables import NGramTables, State
+from langmodels.sampling import Decoding
+
+_MAX_ATTEMPTS = 10_000
 
 
 def draw(tables: NGramTables, state: State, rng: np.random.Generator, *, unk: bool = False) -> int:
@@ -15,18 +19,30 @@ def draw(tables: NGramTables, state: State, rng: np.random.Generator, *, unk: bo
     drawn there, again and again until it is none of those stored. On average that takes at most
     as many attempts as the back-off weight, which is rarely above 1.
 
-    The tables must be a distribution. Where a thousand draws in a row give `<unk>`, there may be
-    nothing else, and it is returned after all.
+    The tables must be a distribution. Where many attempts gave nothing (nearly all is `<unk>`, or
+    rounding left a context a little that no shorter one can give), the whole distribution is used.
     """
-    for _ in range(1000):
-        word = _draw(tables, state, len(state), rng)
-        if unk or word != 0:
-            break
-    return word
+    attempts = iter(range(_MAX_ATTEMPTS))
+    try:
+        while True:
+            word = _draw(tables, state, len(state), rng, attempts)
+            if unk or word != 0:
+                return word
+    except StopIteration:
+        return Decoding(unk=unk).choose(tables.log_distribution(state), rng)
 
 
-def _draw(tables: NGramTables, state: State, length: int, rng: np.random.Generator) -> int:
-    """A word drawn after the last `length` words of the context."""
+def _draw(
+    tables: NGramTables,
+    state: State,
+    length: int,
+    rng: np.random.Generator,
+    attempts: Iterator[int],
+) -> int:
+    """A word drawn after the last `length` words of the context; StopIteration after the last of
+    the `attempts`.
+    """
+    next(attempts)
     while length and state[length - 1] < 0:
         length -= 1
     if length == 0:
@@ -45,7 +61,7 @@ def _draw(tables: NGramTables, state: State, length: int, rng: np.random.Generat
         return int(words[begin + int(np.searchsorted(cumulative, point, side="right"))])
     column = words.data
     while True:
-        word = _draw(tables, state, length - 1, rng)
+        word = _draw(tables, state, length - 1, rng, attempts)
         at = bisect_left(column, word, begin, end)
         if at == end or column[at] != word:
             return word
