@@ -1,0 +1,108 @@
+"""How far sequences are from what they should be: edit distance and the rates made of it."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.errors import UsageError
+
+IndexArray = NDArray[np.int64]
+
+_BATCH = 4096  # pairs at a time, which bounds memory
+
+
+def edit_distances(
+    hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[str]]
+) -> IndexArray:
+    """Levenshtein distance of each hypothesis from its reference, (n,).
+
+    The fewest insertions, deletions and substitutions of tokens that turn one into the other
+    (Wagner & Fischer 1974), all pairs side by side. Raises UsageError where there are not as many
+    references as hypotheses.
+    """
+    if len(hypotheses) != len(references):
+        raise UsageError(
+            f"{len(hypotheses)} hypotheses cannot be held against {len(references)} references."
+        )
+    found = np.zeros(len(hypotheses), np.int64)
+    for begin in range(0, len(hypotheses), _BATCH):
+        batch = slice(begin, begin + _BATCH)
+        found[batch] = _distances(hypotheses[batch], references[batch])
+    return found
+
+
+def _distances(
+    hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[str]]
+) -> IndexArray:
+    ids: dict[str, int] = {}
+    left, left_lengths = _padded(hypotheses, ids)
+    right, right_lengths = _padded(references, ids)
+    rows = np.arange(len(left))
+    columns = np.arange(right.shape[1] + 1)
+    # distances[p, j]: from the first i tokens of hypothesis p to the first j of its reference.
+    distances = np.tile(columns, (len(left), 1))
+    found = distances[rows, right_lengths]
+    for i in range(left.shape[1]):
+        substituted = distances[:, :-1] + (left[:, i, None] != right)
+        after = distances + 1  # deleted
+        np.minimum(after[:, 1:], substituted, out=after[:, 1:])
+        # Insertions cost one a column: a running minimum of what is left without them.
+        distances = np.minimum.accumulate(after - columns, axis=1) + columns
+        ended = left_lengths == i + 1
+        found[ended] = distances[rows, right_lengths][ended]
+    return found
+
+
+def _padded(
+    sequences: Sequence[Sequence[str]], ids: dict[str, int]
+) -> tuple[IndexArray, IndexArray]:
+    """Ids of tokens, (n, longest), and lengths, (n,); new tokens get the next free ids."""
+    lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
+    table = np.full((len(sequences), int(lengths.max(initial=0))), -1, np.int64)
+    for row, sequence in zip(table, sequences, strict=True):
+        row[: len(sequence)] = [ids.setdefault(token, len(ids)) for token in sequence]
+    return table, lengths
+
+
+def token_error_rate(
+    hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
+) -> float:
+    """Edits to the nearest of each item's references, as a share of the tokens of these.
+
+    `references` has one list of acceptable sequences for each hypothesis. Of references that are
+    equally near, the first counts. Raises UsageError for an item without references.
+    """
+    distances, lengths = _nearest(hypotheses, references)
+    return float(distances.sum() / max(lengths.sum(), 1))
+
+
+def sequence_error_rate(
+    hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
+) -> float:
+    """Share of hypotheses that are none of their references; see `token_error_rate`."""
+    wrong = _nearest(hypotheses, references)[0] > 0
+    return float(wrong.mean()) if len(wrong) else 0.0
+
+
+def _nearest(
+    hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
+) -> tuple[IndexArray, IndexArray]:
+    """Distance from the nearest reference and the length of that one, (n,) each."""
+    if len(hypotheses) != len(references):
+        raise UsageError(
+            f"{len(hypotheses)} hypotheses cannot be held against {len(references)} references."
+        )
+    counts = np.fromiter(map(len, references), np.int64, len(references))
+    if not counts.all():
+        raise UsageError("Every item needs at least one reference.")
+    if not len(counts):
+        return counts, counts
+    repeated = [h for h, n in zip(hypotheses, counts.tolist(), strict=True) for _ in range(n)]
+    flat = [reference for variants in references for reference in variants]
+    distances = edit_distances(repeated, flat)
+    lengths = np.fromiter(map(len, flat), np.int64, len(flat))
+    starts = np.cumsum(counts) - counts
+    item = np.repeat(np.arange(len(counts)), counts)
+    first = np.lexsort((np.arange(len(flat)), distances, item))[starts]
+    return distances[first], lengths[first]
