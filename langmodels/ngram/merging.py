@@ -16,6 +16,9 @@ from langmodels.ngram.trie import next_suffixes, parents_of, starts_of
 from langmodels.vocabulary import Vocabulary
 from langmodels.weights import check_weights, em_weights, log_mean
 
+ADAPTATION = (0.01, 0.99)
+"""The least and the most that `adapt` gives a model as its weight."""
+
 
 def merge(
     models: Sequence[NGramModel],
@@ -47,8 +50,7 @@ def merge(
     if weights is not None:
         shares = check_weights(weights, len(models))
     elif validation is not None:
-        text = in_vocabulary(validation, vocabulary)
-        shares = em_weights(np.stack([score_in(model, text) for model in models]))
+        shares = _weights(models, validation)
     else:
         shares = check_weights(None, len(models))
     tables = merge_tables(
@@ -73,9 +75,9 @@ def adapt(
 
     `corpus` has a vocabulary of its own, whose new words the result knows. The weight is found by
     EM on `validation`, or on the last tenth of the corpus, which is then not in the small model
-    while the weight is looked for, but is in the end.
+    while the weight is looked for, but is in the end. It is kept within `ADAPTATION`, as so small a
+    text can suggest to forget everything else.
     """
-    small = NGramModel(model.order, smoothing)
     if validation is None:
         part = corpus.head(corpus.n_tokens * 9 // 10)
         validation = _after(corpus, part)
@@ -84,9 +86,19 @@ def adapt(
                 "The text is too small to adapt to: it cannot be divided into a part to learn "
                 "from and a part to find the weight on."
             )
-        found = merge([model, NGramModel(model.order, smoothing).fit(part)], validation=validation)
-        return merge([model, small.fit(corpus)], found.fitted["weights"][0])
-    return merge([model, small.fit(corpus)], validation=validation)
+        tried = NGramModel(model.order, smoothing).fit(part)
+        small = NGramModel(model.order, smoothing).fit(corpus)
+    else:
+        tried = small = NGramModel(model.order, smoothing).fit(corpus)
+    weights = np.clip(_weights([model, tried], validation), *ADAPTATION)
+    return merge([model, small], weights.tolist())
+
+
+def _weights(models: Sequence[NGramModel], validation: Corpus) -> FloatArray:
+    """The weights of models that EM finds on a text in any vocabulary."""
+    vocabulary = union_vocabulary([m.vocabulary for m in models])
+    text = in_vocabulary(validation, vocabulary)
+    return em_weights(np.stack([score_in(model, text) for model in models]))
 
 
 def _after(corpus: Corpus, head: Corpus) -> Corpus | None:

@@ -1,0 +1,198 @@
+"""The stand-in for KenLM's Python module, beside KenLM's own figures and a decoder made for it."""
+
+import copy
+import itertools
+import math
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ngram_data import KENLM3, scored, trained
+
+from langmodels.compat import kenlm
+
+LOG10 = math.log(10)
+
+
+@pytest.fixture(scope="module")
+def model() -> kenlm.Model:
+    return kenlm.Model(str(KENLM3))
+
+
+@pytest.fixture(scope="module")
+def model5(tmp_path_factory: Any) -> kenlm.Model:
+    path = tmp_path_factory.mktemp("kenlm") / "alice.lm"
+    trained(5).save(path)
+    return kenlm.Model(path)
+
+
+@pytest.mark.parametrize("order", [3, 5])
+def test_sentences_score_as_in_kenlm(order: int, model: kenlm.Model, model5: kenlm.Model) -> None:
+    tested = model if order == 3 else model5
+    assert tested.order == order
+    for expected in scored(order):
+        found = list(tested.full_scores(expected.sentence))
+        assert [p for p, _, _ in found] == pytest.approx(expected.tokens, abs=1e-5)
+        assert [n for _, n, _ in found] == expected.lengths
+        assert sum(oov for _, _, oov in found) == expected.n_oov
+        assert tested.score(expected.sentence) == pytest.approx(expected.total, abs=1e-4)
+        perplexity = 10 ** (-expected.total / len(expected.tokens))
+        assert tested.perplexity(expected.sentence) == pytest.approx(perplexity, rel=1e-4)
+
+
+def test_boundaries_can_be_left_out(model: kenlm.Model) -> None:
+    sentence = "alice was beginning"
+    whole = [p for p, _, _ in model.full_scores(sentence)]
+    assert model.score(sentence, eos=False) == pytest.approx(sum(whole[:-1]))
+    assert model.score(sentence, bos=False) != pytest.approx(sum(whole))
+    assert len(list(model.full_scores(sentence, bos=False, eos=False))) == 3
+    assert model.score("", bos=False, eos=False) == 0.0
+    assert model.score("") == pytest.approx(-4.749047, abs=1e-5)  # p(</s> | <s>), from KenLM
+    assert model.score("alice </s>", eos=False) == pytest.approx(model.score("alice"))
+
+
+def test_single_queries_are_the_chain(model: kenlm.Model) -> None:
+    for expected in scored(3)[:20]:
+        state, out = kenlm.State(), kenlm.State()
+        model.BeginSentenceWrite(state)
+        words = [*expected.sentence.split(), "</s>"]
+        for word, p, length in zip(words, expected.tokens, expected.lengths, strict=True):
+            full = model.BaseFullScore(state, word, out)
+            assert full.log_prob == pytest.approx(p, abs=1e-5)
+            assert full.ngram_length == length
+            assert full.oov is (word not in model)
+            again = kenlm.State()
+            assert model.BaseScore(state, word, again) == full.log_prob
+            assert again == out
+            state, out = out, state
+
+
+def test_unknown_words(model: kenlm.Model) -> None:
+    state, out, null = kenlm.State(), kenlm.State(), kenlm.State()
+    model.BeginSentenceWrite(state)
+    model.NullContextWrite(null)
+    found = model.BaseFullScore(state, "zyxw", out)
+    assert found.oov is True
+    assert found.ngram_length == 1
+    assert found.log_prob == pytest.approx(-5.144592, abs=1e-5)  # KenLM's
+    assert out == null
+    assert model.BaseScore(null, "</s>", out) == pytest.approx(-3.7391, abs=1e-5)
+    assert model.BaseScore(null, "<s>", out) == 0.0
+    assert "alice" in model
+    assert b"alice" in model
+    assert "</s>" in model
+    assert "<s>" in model
+    assert "zyxw" not in model
+    assert "<unk>" not in model
+
+
+def test_states_are_values(model: kenlm.Model) -> None:
+    begin, null, out = kenlm.State(), kenlm.State(), kenlm.State()
+    model.BeginSentenceWrite(begin)
+    model.NullContextWrite(null)
+    assert begin != null
+    assert (begin < null) != (null < begin)
+    model.BaseScore(begin, "alice", out)
+    for made in (copy.copy(out), copy.deepcopy(out), pickle.loads(pickle.dumps(out))):
+        assert made == out
+        assert hash(made) == hash(out)
+        assert made is not out
+    assert len({begin, null, out, copy.copy(out)}) == 3
+    kept = copy.copy(out)
+    model.BaseScore(out, "was", out)  # in place
+    assert out != kept
+
+
+def test_equal_states_continue_equally(model: kenlm.Model) -> None:
+    seen: dict[kenlm.State, list[float]] = {}
+    words = ["alice", "the", "rabbit", "zyxw", "said", "march", "hare"]
+    for history in itertools.product(words, repeat=2):
+        state, out = kenlm.State(), kenlm.State()
+        model.NullContextWrite(state)
+        for word in history:
+            model.BaseScore(state, word, out)
+            state, out = out, kenlm.State()
+        scores = [model.BaseScore(state, w, out) for w in ("the", "said", ",", "hare", "</s>")]
+        assert seen.setdefault(state, scores) == scores
+    assert len(seen) < len(words) ** 2
+
+
+def test_what_else_the_module_offers(model: kenlm.Model, tmp_path: Path) -> None:
+    config = kenlm.Config()
+    config.load_method = kenlm.LoadMethod.LAZY
+    config.arpa_complain = kenlm.ARPALoadComplain.NONE
+    config.show_progress = False
+    again = kenlm.LanguageModel(str(KENLM3).encode(), config)
+    assert again.score("alice") == model.score("alice") == model.score(b"alice")
+    assert model.path == str(KENLM3.resolve()).encode() or model.path.endswith(b".arpa.xz")
+    assert repr(model) == "<Model from b'alice.kenlm3.arpa.xz'>"
+    assert pickle.loads(pickle.dumps(model)).score("alice") == model.score("alice")
+    assert model.score("alice\u00a0was") != model.score("alice was")  # as KenLM splits
+    for content in (b"mmap lm http://kheafield.com/code format version 5\n", b"text", None):
+        path = tmp_path / "broken"
+        if content is None:
+            path = tmp_path / "missing"
+        else:
+            path.write_bytes(content)
+        with pytest.raises(OSError, match="Cannot read model"):
+            kenlm.Model(str(path))
+
+
+def test_beside_kenlm_itself(tmp_path: Path) -> None:
+    original = pytest.importorskip("kenlm")
+    trained(3).save_arpa(tmp_path / "own.arpa")
+    theirs = original.Model(str(tmp_path / "own.arpa"))
+    ours = kenlm.Model(tmp_path / "own.arpa")
+    rng = np.random.default_rng(5)
+    words = [*trained(3).vocabulary.tokens[3:400], "zyxw", "<unk>", "</s>"]
+    for n in (0, 1, 2, 5, 30):
+        for bos, eos in itertools.product((True, False), repeat=2):
+            sentence = " ".join(rng.choice(words, n).tolist())
+            assert ours.score(sentence, bos=bos, eos=eos) == pytest.approx(
+                theirs.score(sentence, bos=bos, eos=eos), abs=1e-4
+            )
+            mine = [x[1:] for x in ours.full_scores(sentence, bos, eos)]
+            assert mine == [x[1:] for x in theirs.full_scores(sentence, bos, eos)]
+        assert ours.perplexity(sentence) == pytest.approx(theirs.perplexity(sentence), rel=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_decoder_made_for_kenlm_runs_unchanged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pyctcdecode imports kenlm; given ours, it prefers what the model of Alice finds likely."""
+    monkeypatch.setitem(sys.modules, "kenlm", kenlm)
+    for name in [m for m in sys.modules if m.partition(".")[0] == "pyctcdecode"]:
+        monkeypatch.delitem(sys.modules, name)
+    pyctcdecode = pytest.importorskip("pyctcdecode")
+    trained(3).save_arpa(tmp_path / "alice.arpa")
+    trained(3).save(tmp_path / "alice.lm")
+    labels = [" ", *"abcdefghijklmnopqrstuvwxyz'", ""]
+    words = trained(3).vocabulary.tokens[3:]
+    heard = "the mark hare said to alice"
+    # Evidence for "the march hare", slightly weaker than for "the mark hare".
+    frames = []
+    for spoken, other in zip(
+        "the_mark__hare_said_to_alice", "the_march_hare_said_to_alice", strict=True
+    ):
+        p = np.full(len(labels), 1e-3)
+        for letter, weight in ((spoken, 0.55), (other, 0.45)):
+            p[labels.index(" " if letter == "_" else letter)] += weight
+        blank = np.full(len(labels), 1e-3)
+        blank[-1] = 1
+        frames += [np.log(p / p.sum()), np.log(blank / blank.sum())]
+    logits = np.array(frames)
+    plain = pyctcdecode.build_ctcdecoder(labels)
+    assert plain.decode(logits).replace("  ", " ") == heard
+    for file in ("alice.arpa", "alice.lm"):
+        decoder = pyctcdecode.build_ctcdecoder(
+            labels, str(tmp_path / file), unigrams=words, alpha=0.8, beta=1.0
+        )
+        assert decoder.decode(logits) == "the march hare said to alice"
+        beams = decoder.decode_beams(logits, beam_width=20)
+        assert beams[0][0] == "the march hare said to alice"
+        states = beams[0][1]
+        assert isinstance(states, kenlm.State)
