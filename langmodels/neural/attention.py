@@ -1,0 +1,123 @@
+"""Attention: a decoder's look back at every state of the encoder."""
+
+import numpy as np
+
+from langmodels.errors import UsageError
+from langmodels.neural.layers import Generator, Layer, Linear, rows
+from langmodels.neural.parameters import Array
+
+SCORES = ("luong", "bahdanau")
+
+
+class Attention(Layer):
+    """y_t = tanh([c_t; h_t] W + b), where c_t is the mean of the memory m_s with softmax_s(e_ts) as
+    weights.
+
+    "luong": e_ts = h_t A m_s (Luong, Pham and Manning 2015, "general" in equation 8).
+    "bahdanau": e_ts = v tanh(h_t Q + m_s K) (Bahdanau, Cho and Bengio 2015, appendix A.1.2).
+    In both, h_t is the decoder's state after reading the token before the one that is predicted, as
+    in Luong et al., and what was attended to does not enter the next state, so that all steps of
+    training are computed at once.
+
+    Parameters: `combine.weight`, `combine.bias`, and `general` (H, M), or `query` (H, A), `key`
+    (M, A) and `v` (A,) with A = H.
+    """
+
+    def __init__(self, kind: str, hidden: int, memory: int) -> None:
+        super().__init__()
+        if kind not in SCORES:
+            raise UsageError(f"There is no attention {kind!r}; choose one of {', '.join(SCORES)}.")
+        self.kind, self.hidden = kind, hidden
+        self.combine = Linear(memory + hidden, hidden)
+        self.shapes = {f"combine.{n}": shape for n, shape in self.combine.shapes.items()}
+        if kind == "luong":
+            self.shapes["general"] = (hidden, memory)
+        else:
+            self.shapes |= {"query": (hidden, hidden), "key": (memory, hidden), "v": (hidden,)}
+
+    def bind(self, values: dict[str, Array], gradients: dict[str, Array]) -> None:
+        """See `Layer`."""
+        super().bind(values, gradients)
+        self.combine.bind(
+            {n: values[f"combine.{n}"] for n in self.combine.shapes},
+            {n: gradients[f"combine.{n}"] for n in self.combine.shapes},
+        )
+
+    def initialise(self, rng: Generator) -> None:
+        """Uniform within one over the square root of the number of inputs."""
+        self.combine.initialise(rng)
+        for name in self.shapes:
+            if not name.startswith("combine"):
+                array = self.values[name]
+                bound = len(array) ** -0.5
+                array[...] = rng.uniform(-bound, bound, array.shape)
+
+    def forward(self, h: Array, memory: Array, mask: Array | None = None) -> Array:
+        """States (T, B, H) and memory (S, B, M) to (T, B, H).
+
+        `mask` (S, B) is true where there is memory; None: everywhere. `weights` (B, T, S) are
+        afterwards how much each step looked at each place.
+        """
+        self._h = h
+        self._memory = np.ascontiguousarray(memory.transpose(1, 0, 2))
+        scores = self._luong(h) if self.kind == "luong" else self._bahdanau(h)
+        if mask is not None:
+            scores = np.where(mask.T[:, None], scores, -np.inf)
+        scores -= scores.max(axis=2, keepdims=True)
+        np.exp(scores, out=scores)
+        scores /= scores.sum(axis=2, keepdims=True)
+        self.weights = scores
+        context = np.matmul(scores, self._memory).transpose(1, 0, 2)
+        self._y = self.combine.forward(np.concatenate([context, h], axis=2))
+        np.tanh(self._y, out=self._y)
+        return self._y
+
+    def _luong(self, h: Array) -> Array:
+        self._query = np.ascontiguousarray((h @ self.values["general"]).transpose(1, 0, 2))
+        scores: Array = np.matmul(self._query, self._memory.transpose(0, 2, 1))
+        return scores
+
+    def _bahdanau(self, h: Array) -> Array:
+        query = (h @ self.values["query"]).transpose(1, 0, 2)
+        key = self._memory @ self.values["key"]
+        self._both: Array = query[:, :, None] + key[:, None]
+        np.tanh(self._both, out=self._both)
+        scores: Array = self._both @ self.values["v"]
+        return scores
+
+    def backward(self, dy: Array) -> tuple[Array, Array]:
+        """Gradients with respect to the states (T, B, H) and to the memory (S, B, M)."""
+        dy *= 1 - self._y * self._y
+        d_in = self.combine.backward(dy)
+        size = self._memory.shape[2]
+        d_context = np.ascontiguousarray(d_in[:, :, :size].transpose(1, 0, 2))
+        dh = np.ascontiguousarray(d_in[:, :, size:])
+        a = self.weights
+        d_memory = np.matmul(a.transpose(0, 2, 1), d_context)
+        d_scores = np.matmul(d_context, self._memory.transpose(0, 2, 1))
+        d_scores -= (d_scores * a).sum(axis=2, keepdims=True)
+        d_scores *= a
+        if self.kind == "luong":
+            self._luong_backward(d_scores, dh, d_memory)
+        else:
+            self._bahdanau_backward(d_scores, dh, d_memory)
+        return dh, np.ascontiguousarray(d_memory.transpose(1, 0, 2))
+
+    def _luong_backward(self, d_scores: Array, dh: Array, d_memory: Array) -> None:
+        d_memory += np.matmul(d_scores.transpose(0, 2, 1), self._query)
+        d_query = np.matmul(d_scores, self._memory).transpose(1, 0, 2)
+        d_query = np.ascontiguousarray(d_query)
+        np.matmul(rows(self._h).T, rows(d_query), out=self.gradients["general"])
+        dh += d_query @ self.values["general"].T
+
+    def _bahdanau_backward(self, d_scores: Array, dh: Array, d_memory: Array) -> None:
+        both = self._both
+        np.matmul(d_scores.ravel(), rows(both), out=self.gradients["v"])
+        d_both = d_scores[..., None] * self.values["v"]
+        d_both *= 1 - both * both
+        d_query = np.ascontiguousarray(d_both.sum(axis=2).transpose(1, 0, 2))
+        d_key = d_both.sum(axis=1)
+        np.matmul(rows(self._h).T, rows(d_query), out=self.gradients["query"])
+        np.matmul(rows(self._memory).T, rows(d_key), out=self.gradients["key"])
+        dh += d_query @ self.values["query"].T
+        d_memory += d_key @ self.values["key"].T

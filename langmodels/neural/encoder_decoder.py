@@ -1,0 +1,270 @@
+"""The encoder-decoder: a language model of targets that is conditional on a source."""
+
+import copy
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.corpus import Corpus
+from langmodels.errors import UsageError
+from langmodels.model import FloatArray, LanguageModel, Text
+from langmodels.neural.batches import Batches
+from langmodels.neural.encoder_decoder_network import (
+    Encoded,
+    EncoderDecoderNetwork,
+    EncoderDecoderShape,
+)
+from langmodels.neural.language_model import NeuralModel
+from langmodels.neural.pairs import PairBatches, Pairs, Sources
+from langmodels.neural.translation import translate
+from langmodels.parallel import ParallelCorpus
+from langmodels.sampling import Hypothesis
+from langmodels.tokenization import Tokenizer, make_tokenizer
+from langmodels.vocabulary import IntArray, Vocabulary
+
+_PAIRS_AT_ONCE = 256
+
+
+@dataclass(frozen=True, eq=False)
+class DecoderState:
+    """The decoder's states after the tokens so far, its top state first, and the source."""
+
+    encoded: Encoded
+    top: NDArray[Any]
+
+
+class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
+    """p(target | source): an encoder reads the source, a decoder is a language model of the target.
+
+    `cell`: "rnn", "lstm" or "gru", `hidden` units in each of `layers` of both. `bidirectional`:
+    the encoder reads from both sides, with so many units in each direction. `attention`: None,
+    where all that the decoder knows of the source is one state, or "luong" or "bahdanau".
+    `reverse`: the source is read backwards (Sutskever, Vinyals and Le 2014). `embedding`: width of
+    the input vectors (None: `hidden`). `dropout` on all inputs, between layers and before the
+    output. Further keywords: the fields of `TrainingOptions`.
+
+    It is fitted to a `ParallelCorpus`. `given(source)` is the language model conditional on that
+    source, with everything that a language model has; `score`, `token_scores`, `sample` and
+    `complete` take the source as `given=...`, too. Without a source, the source is empty.
+    """
+
+    kind = "encoder-decoder"
+
+    source_vocabulary: Vocabulary
+    source_tokenizer: Tokenizer
+
+    def __init__(
+        self,
+        *,
+        cell: str = "gru",
+        hidden: int = 256,
+        layers: int = 1,
+        embedding: int | None = None,
+        bidirectional: bool = False,
+        attention: str | None = None,
+        reverse: bool = False,
+        dropout: float = 0.0,
+        dtype: str = "float32",
+        **training: Any,
+    ) -> None:
+        super().__init__(dtype, **training)
+        self.cell, self.hidden, self.layers, self.embedding = cell, hidden, layers, embedding
+        self.bidirectional, self.attention, self.reverse = bidirectional, attention, reverse
+        self.dropout = dropout
+        self._source = np.empty(0, np.int32)
+        self._shape(1, 1)  # refuses what could never work
+
+    def _shape(self, source: int, target: int) -> EncoderDecoderShape:
+        return EncoderDecoderShape(
+            self.cell,
+            source,
+            target,
+            self.hidden,
+            self.layers,
+            self.embedding or self.hidden,
+            self.bidirectional,
+            self.attention,
+            self.dropout,
+        )
+
+    def _architecture(self) -> dict[str, Any]:
+        names = ("cell", "hidden", "layers", "embedding", "bidirectional", "attention", "reverse")
+        return {**{name: getattr(self, name) for name in names}, "dropout": self.dropout}
+
+    def _make_network(self, vocabulary: int) -> EncoderDecoderNetwork:
+        return EncoderDecoderNetwork(
+            self._shape(len(self.source_vocabulary), vocabulary), self.dtype
+        )
+
+    def _adopt(self, corpus: Corpus, validation: Corpus | None = None) -> None:
+        super()._adopt(corpus, validation)
+        source = _parallel(corpus).source
+        shown = source if validation is None else _parallel(validation).source
+        if shown.vocabulary != source.vocabulary:
+            raise UsageError("The validation pairs must be encoded with the training vocabularies.")
+        self.source_vocabulary, self.source_tokenizer = source.vocabulary, source.tokenizer
+        self._example = next(shown.sequences())
+
+    def _make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Any]:
+        options = self.options
+        return PairBatches(
+            _parallel(corpus),
+            options.batch_size,
+            reverse=self.reverse,
+            n_shards=n_shards,
+            seed=options.seed,
+        )
+
+    def _identity(self, corpus: Corpus, batches: Batches[Any]) -> dict[str, Any]:
+        ids = np.ascontiguousarray(_parallel(corpus).source.ids)
+        return {**super()._identity(corpus, batches), "source": zlib.crc32(ids.tobytes())}
+
+    def _show(self, tokens: int) -> str:
+        source = self.source_tokenizer.detokenize(self.source_vocabulary.decode(self._example))
+        (found,) = self.translate([self._example], max_tokens=tokens)
+        return f"{source} -> {self.tokenizer.detokenize(found)}"
+
+    # Conditional on a source ------------------------------------------------------------------
+
+    def given(self, source: Text) -> Self:
+        """The model with another source; it shares the weights."""
+        model = copy.copy(self)
+        model._source = self.encode_source(source)
+        return model
+
+    def encode_source(self, source: Text) -> IntArray:
+        """Ids of a source given as text, tokens or ids, without boundaries."""
+        if isinstance(source, str):
+            source = list(self.source_tokenizer.tokenize(source))
+        if len(source) and isinstance(source[0], str):
+            return self.source_vocabulary.encode(cast(Sequence[str], source))
+        ids = np.asarray(source, np.int32)
+        if len(ids) and not 0 <= ids.min() <= ids.max() < len(self.source_vocabulary):
+            raise UsageError(
+                f"Ids of a source must lie between 0 and {len(self.source_vocabulary) - 1}."
+            )
+        return ids
+
+    def start(self, source: Text | None = None) -> DecoderState:
+        """The decoder after `<s>`, from the final state of the encoder."""
+        if source is not None:
+            return self.given(source).start()
+        encoded = self._network.encode(
+            Sources.of([self._bounded(self._source)], reverse=self.reverse)
+        )
+        encoded = encoded.columns(np.zeros(1, np.int64))  # a copy
+        return self._after(encoded, self.vocabulary.bos_id)
+
+    def _bounded(self, ids: IntArray) -> IntArray:
+        vocabulary = self.source_vocabulary
+        return np.concatenate([[vocabulary.bos_id], ids, [vocabulary.eos_id]]).astype(np.int32)
+
+    def _after(self, encoded: Encoded, token: int) -> DecoderState:
+        h, states = self._network.decode(np.array([[token]]), encoded)
+        return DecoderState(Encoded(states, encoded.memory, encoded.mask), h.copy())
+
+    def advance(self, state: DecoderState, token: int) -> DecoderState:
+        """One step of the decoder."""
+        return self._after(state.encoded, token)
+
+    def log_distribution(self, state: DecoderState) -> FloatArray:
+        """The output layer's distribution, (V,), in nats."""
+        y = self._network.attend(state.top, state.encoded)
+        log_p: FloatArray = self._network.output.log_distribution(y[0])[0]
+        return log_p
+
+    def score(self, sequence: Text, given: Text | None = None) -> float:
+        """Log p(sequence | given) in nats."""
+        return float(self.token_scores(sequence, given).sum())
+
+    def token_scores(self, sequence: Text, given: Text | None = None) -> FloatArray:
+        """Log p of each token given the source and the tokens before it, in nats."""
+        model = self if given is None else self.given(given)
+        return LanguageModel.token_scores(model, sequence)
+
+    def sample(self, prompt: Text = (), *, given: Text | None = None, **options: Any) -> list[str]:
+        """See `LanguageModel`."""
+        model = self if given is None else self.given(given)
+        return LanguageModel.sample(model, prompt, **options)
+
+    def score_corpus(self, corpus: Corpus) -> FloatArray:
+        """See `LanguageModel`; pairs side by side. Of a corpus without sources, each sequence is
+        conditional on the source that this model has.
+        """
+        if not isinstance(corpus, ParallelCorpus):
+            return super().score_corpus(corpus)
+        self._check_corpus(corpus)
+        if corpus.source.vocabulary != self.source_vocabulary:
+            raise UsageError("The sources must be encoded with the vocabulary of the model.")
+        pairs = Pairs(corpus, reverse=self.reverse)
+        order = pairs.by_length(np.arange(len(pairs)))
+        scores = np.empty(corpus.n_tokens)
+        for begin in range(0, len(order), _PAIRS_AT_ONCE):
+            index = order[begin : begin + _PAIRS_AT_ONCE]
+            batch = pairs.batch(index)
+            scores[pairs.places(index, batch.valid)] = self._network.log_prob(batch)
+        return scores
+
+    # Targets for sources ----------------------------------------------------------------------
+
+    def search(
+        self, sources: Sequence[Text], *, width: int = 8, max_tokens: int = 100
+    ) -> list[list[Hypothesis]]:
+        """For every source the most probable targets that a beam of `width` finds, best first."""
+        ids = [self._bounded(self.encode_source(source)) for source in sources]
+        end = cast(int, self.vocabulary.eos_id)
+        return translate(
+            self._network, ids, end, width=width, max_tokens=max_tokens, reverse=self.reverse
+        )
+
+    def translate(
+        self, sources: Sequence[Text], *, width: int = 1, max_tokens: int = 100
+    ) -> list[list[str]]:
+        """The most probable target that is found for every source; greedy where `width` is 1."""
+        found = self.search(sources, width=width, max_tokens=max_tokens)
+        return [self.vocabulary.decode(hypotheses[0].ids) for hypotheses in found]
+
+    def attention_weights(self, source: Text, target: Text) -> FloatArray:
+        """How much each token of the target, and its end, looks at each token of the source.
+
+        (T, S) with rows that sum to one; T counts `</s>`, S both boundaries. Raises UsageError for
+        a model without attention.
+        """
+        network = self._network
+        if network.attention is None:
+            raise UsageError("This model has no attention; train one with attention=luong.")
+        batch = Sources.of([self._bounded(self.encode_source(source))], reverse=self.reverse)
+        encoded = network.encode(batch)
+        inputs = np.r_[self.vocabulary.bos_id, self.encode(target)][:, None]
+        h, _ = network.decode(inputs, encoded)
+        network.attend(h, encoded)
+        weights: FloatArray = network.attention.weights[0].astype(np.float64)
+        return weights[:, ::-1] if self.reverse else weights
+
+    # Files ----------------------------------------------------------------------------------
+
+    def _config(self) -> dict[str, Any]:
+        tokenizer = {"level": self.source_tokenizer.level, **self.source_tokenizer.config()}
+        return {**super()._config(), "source_tokenizer": json.dumps(tokenizer)}
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        vocabulary = self.source_vocabulary.to_arrays()
+        return {**super()._arrays(), **{f"source.{name}": a for name, a in vocabulary.items()}}
+
+    def _recall(self, config: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+        prefix = "source."
+        self.source_vocabulary = Vocabulary.from_arrays(
+            {n[len(prefix) :]: a for n, a in arrays.items() if n.startswith(f"{prefix}vocabulary.")}
+        )
+        self.source_tokenizer = make_tokenizer(**json.loads(config["source_tokenizer"]))
+
+
+def _parallel(corpus: Corpus) -> ParallelCorpus:
+    if not isinstance(corpus, ParallelCorpus):
+        raise UsageError("An encoder-decoder learns from pairs; give it a ParallelCorpus.")
+    return corpus

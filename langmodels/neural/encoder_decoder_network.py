@@ -1,0 +1,222 @@
+"""The network of an encoder-decoder: one recurrent network reads, another one writes."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.errors import UsageError
+from langmodels.neural.attention import Attention
+from langmodels.neural.bidirectional import Bidirectional, make_cell
+from langmodels.neural.cells import Recurrent, State
+from langmodels.neural.layers import Dropout, Embedding, Generator, Layer, Linear
+from langmodels.neural.losses import FloatArray, Softmax
+from langmodels.neural.network import Network
+from langmodels.neural.pairs import PairBatch, Sources
+from langmodels.neural.parameters import Array
+from langmodels.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class EncoderDecoderShape:
+    """`layers` of `hidden` units in the encoder (in each direction) and in the decoder.
+
+    `attention`: None, "luong" or "bahdanau".
+    """
+
+    cell: str
+    source: int
+    target: int
+    hidden: int
+    layers: int
+    embedding: int
+    bidirectional: bool = False
+    attention: str | None = None
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        make_cell(self.cell, 1, 1)
+        if self.attention is not None:
+            Attention(self.attention, 1, 1)
+        if min(self.hidden, self.layers, self.embedding) < 1:
+            raise UsageError("hidden, layers and embedding must be at least 1.")
+        if not 0 <= self.dropout < 1:
+            raise UsageError("dropout must be at least 0 and below 1.")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """What the decoder gets of B sources: its first `states`, one a layer, and, to attend to,
+    `memory` (S, B, M), real where `mask` (S, B).
+    """
+
+    states: list[State]
+    memory: Array
+    mask: NDArray[np.bool_] | None
+
+    def columns(self, index: NDArray[np.int64]) -> "Encoded":
+        """Some of the sources, or the same ones several times."""
+        return Encoded(
+            [tuple(a[index] for a in state) for state in self.states],
+            self.memory[:, index],
+            None if self.mask is None else self.mask[:, index],
+        )
+
+
+class EncoderDecoderNetwork(Network[PairBatch]):
+    """Sequence to sequence (Cho et al. 2014; Sutskever, Vinyals and Le 2014).
+
+    The final state of each encoder layer is the first state of the decoder layer above it. Where
+    the encoder is bidirectional, the first state is tanh([forward; backward final state] W + b).
+    """
+
+    def __init__(self, shape: EncoderDecoderShape, dtype: str = "float32") -> None:
+        self.shape = shape
+        super().__init__(dtype)
+
+    def _build(self) -> dict[str, Layer]:
+        shape = self.shape
+        width = shape.hidden * (2 if shape.bidirectional else 1)
+        self.source = Embedding(shape.source, shape.embedding)
+        self.target = Embedding(shape.target, shape.embedding)
+        self.encoder: list[Recurrent | Bidirectional] = [
+            Bidirectional(shape.cell, inputs, shape.hidden)
+            if shape.bidirectional
+            else make_cell(shape.cell, inputs, shape.hidden)
+            for inputs in [shape.embedding] + [width] * (shape.layers - 1)
+        ]
+        self.decoder = [
+            make_cell(shape.cell, inputs, shape.hidden)
+            for inputs in [shape.embedding] + [shape.hidden] * (shape.layers - 1)
+        ]
+        states = self.decoder[0].n_states * shape.hidden
+        self.bridges = [Linear(width, states) for _ in self.encoder if shape.bidirectional]
+        self.attention: Attention | None = None
+        if shape.attention is not None:
+            self.attention = Attention(shape.attention, shape.hidden, width)
+        self.output = Softmax(shape.hidden, shape.target, (Vocabulary.bos_id,))
+        self._drops = [[Dropout(shape.dropout) for _ in range(shape.layers + 1)] for _ in range(3)]
+        return {
+            "source": self.source,
+            "target": self.target,
+            **{f"encoder.{k}": layer for k, layer in enumerate(self.encoder)},
+            **{f"bridge.{k}": layer for k, layer in enumerate(self.bridges)},
+            **{f"decoder.{k}": layer for k, layer in enumerate(self.decoder)},
+            **({"attention": self.attention} if self.attention else {}),
+            "output": self.output,
+        }
+
+    # Encoder --------------------------------------------------------------------------------
+
+    def encode(self, source: Sources, rng: Generator | None = None) -> Encoded:
+        """Read sources. What is returned is overwritten by the next call, but for the states."""
+        drops = self._drops[0]
+        x = drops[0].forward(self.source.forward(source.tokens), rng)
+        keep, states = source.keep, []
+        self._begin = source.begin
+        self._bridged: list[Array] = []
+        for k, layer in enumerate(self.encoder):
+            if isinstance(layer, Bidirectional):
+                y = layer.forward(x, keep=keep)
+                states.append(self._bridge(k, y))
+            else:
+                y = layer.forward(x, keep=keep)
+                states.append(layer.final_state)
+            x = drops[k + 1].forward(y, rng)
+        return Encoded(states, x, source.mask)
+
+    def _bridge(self, k: int, y: Array) -> State:
+        hidden, columns = self.shape.hidden, np.arange(y.shape[1])
+        ends = np.concatenate([y[-1, :, :hidden], y[self._begin, columns, hidden:]], axis=1)
+        state = self.bridges[k].forward(ends)
+        np.tanh(state, out=state)
+        self._bridged.append(state)
+        return tuple(np.split(state.copy(), self.decoder[k].n_states, axis=1))
+
+    def _encode_back(self, d_memory: Array, d_states: list[State]) -> None:
+        drops, dy = self._drops[0], d_memory
+        for k in range(len(self.encoder) - 1, -1, -1):
+            layer = self.encoder[k]
+            dy = drops[k + 1].backward(dy)
+            if isinstance(layer, Bidirectional):
+                self._bridge_back(k, d_states[k], dy)
+                dy = layer.backward(dy)
+            else:
+                dy = layer.backward(dy, d_states[k])
+        self.source.backward(drops[0].backward(dy))
+
+    def _bridge_back(self, k: int, d_state: State, dy: Array) -> None:
+        """Add the gradient of the final states to that of all outputs."""
+        hidden, columns = self.shape.hidden, np.arange(dy.shape[1])
+        slope = 1 - self._bridged[k] * self._bridged[k]
+        ends = self.bridges[k].backward(np.concatenate(d_state, axis=1) * slope)
+        dy[-1, :, :hidden] += ends[:, :hidden]
+        dy[self._begin, columns, hidden:] += ends[:, hidden:]
+
+    # Decoder --------------------------------------------------------------------------------
+
+    def decode(
+        self, inputs: Array, encoded: Encoded, rng: Generator | None = None
+    ) -> tuple[Array, list[State]]:
+        """Read T tokens (T, B) of the target; return the top states (T, B, H), and the states of
+        all layers after the last step.
+        """
+        drops = self._drops[1]
+        x = drops[0].forward(self.target.forward(inputs), rng)
+        states = []
+        for k, layer in enumerate(self.decoder):
+            y = layer.forward(x, encoded.states[k])
+            states.append(layer.final_state)
+            # The top layer's output is attended with before anything of it is dropped.
+            x = y if layer is self.decoder[-1] else drops[k + 1].forward(y, rng)
+        return x, states
+
+    def attend(self, h: Array, encoded: Encoded) -> Array:
+        """What the output layer sees, (T, B, H), of the top states of the decoder."""
+        if self.attention is None:
+            return h
+        return self.attention.forward(h, encoded.memory, encoded.mask)
+
+    def loss(self, batch: PairBatch, scale: float, rng: Generator | None) -> float:
+        """See `Network`. The decoder reads the right tokens, whatever it predicts."""
+        encoded = self.encode(batch.source, rng)
+        h, _ = self.decode(batch.inputs, encoded, rng)
+        y = self.attend(h, encoded)
+        last = self._drops[2][0]
+        seen, valid = last.forward(y, rng), batch.valid
+        total, d_seen = self.output.loss(seen[valid], batch.targets[valid], scale)
+        dy = np.zeros_like(y)
+        dy[valid] = d_seen
+        dy = last.backward(dy)
+        d_memory = None
+        if self.attention is not None:
+            dy, d_memory = self.attention.backward(dy)
+        d_states = self._decode_back(dy)
+        if d_memory is None:
+            d_memory = np.zeros_like(encoded.memory)
+        self._encode_back(d_memory, d_states)
+        return total
+
+    def _decode_back(self, dy: Array) -> list[State]:
+        """Gradients of the first states."""
+        drops, d_states = self._drops[1], []
+        for k in range(len(self.decoder) - 1, -1, -1):
+            layer = self.decoder[k]
+            dy = drops[k].backward(layer.backward(dy))
+            d_states.append(layer.initial_gradient)
+        self.target.backward(dy)
+        return d_states[::-1]
+
+    # Scores ---------------------------------------------------------------------------------
+
+    def log_prob(self, batch: PairBatch) -> FloatArray:
+        """Log p of the targets in nats, row by row."""
+        encoded = self.encode(batch.source)
+        h, _ = self.decode(batch.inputs, encoded)
+        y = self.attend(h, encoded)
+        return self.output.log_prob(y[batch.valid], batch.targets[batch.valid])
+
+    def step(self, tokens: Array, encoded: Encoded) -> tuple[FloatArray, list[State]]:
+        """One token (B,) for each column: log p of everything next (B, V), and the new states."""
+        h, states = self.decode(tokens[None], encoded)
+        return self.output.log_distribution(self.attend(h, encoded)[0]), states

@@ -1,0 +1,134 @@
+"""Batches of pairs, sources and targets padded to the longest of each batch."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.neural.batches import cuts
+from langmodels.parallel import ParallelCorpus
+from langmodels.vocabulary import IntArray, Vocabulary
+
+Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """B source sequences: `tokens` (S, B), each at the bottom of its column from row `begin` on."""
+
+    tokens: IntArray
+    begin: Places
+
+    @property
+    def mask(self) -> NDArray[np.bool_] | None:
+        """(S, B), true where there is a source; None where it fills everything."""
+        if not self.begin.any():
+            return None
+        mask: NDArray[np.bool_] = np.arange(len(self.tokens))[:, None] >= self.begin
+        return mask
+
+    @property
+    def keep(self) -> NDArray[np.bool_] | None:
+        """(S, B), false at the first token of a source, before which padding was read."""
+        if not self.begin.any():
+            return None
+        keep: NDArray[np.bool_] = np.arange(len(self.tokens))[:, None] != self.begin
+        return keep
+
+    @classmethod
+    def of(cls, sequences: Sequence[IntArray], *, reverse: bool = False) -> "Sources":
+        """Sequences of ids side by side, each backwards where `reverse`."""
+        longest = max(map(len, sequences))
+        tokens = np.full((longest, len(sequences)), Vocabulary.bos_id, np.int32)
+        begin = np.array([longest - len(ids) for ids in sequences])
+        for column, ids in enumerate(sequences):
+            tokens[longest - len(ids) :, column] = ids[::-1] if reverse else ids
+        return cls(tokens, begin)
+
+
+@dataclass(frozen=True)
+class PairBatch:
+    """B pairs. `inputs` and `targets` (T, B): what the decoder reads and is to predict, real where
+    `valid`.
+    """
+
+    source: Sources
+    inputs: IntArray
+    targets: IntArray
+    valid: NDArray[np.bool_]
+
+    @property
+    def n_targets(self) -> int:
+        """Predicted tokens."""
+        return int(np.count_nonzero(self.valid))
+
+
+class Pairs:
+    """The pairs of a corpus, to be taken out in batches."""
+
+    def __init__(self, corpus: ParallelCorpus, *, reverse: bool = False) -> None:
+        self.corpus, self.reverse = corpus, reverse
+        self.sources = np.diff(corpus.source.offsets)
+        self.targets = np.diff(corpus.offsets) - 1
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def by_length(self, order: Places) -> Places:
+        """The same pairs, by the length of the source, then of the target, else in this order."""
+        return order[np.lexsort((self.targets[order], self.sources[order]))]
+
+    def batch(self, index: Places) -> PairBatch:
+        """These pairs side by side."""
+        source, corpus = self.corpus.source, self.corpus
+        lengths = self.sources[index]
+        longest = int(lengths.max())
+        begin = longest - lengths
+        steps = np.arange(longest)[:, None] - begin
+        if self.reverse:
+            steps = lengths - 1 - steps
+        place = source.offsets[index] + np.clip(steps, 0, lengths - 1)
+        counts = self.targets[index]
+        steps = np.arange(int(counts.max()))[:, None]
+        valid = steps < counts
+        target = corpus.offsets[index] + np.minimum(steps, counts - 1)
+        return PairBatch(
+            Sources(source.ids[place], begin), corpus.ids[target], corpus.ids[target + 1], valid
+        )
+
+    def places(self, index: Places, valid: NDArray[np.bool_]) -> Places:
+        """Where the targets of a batch stand in `score_corpus`, row by row."""
+        steps, columns = np.nonzero(valid)
+        first: Places = self.corpus.offsets[:-1] - np.arange(len(self))
+        return first[index][columns] + steps
+
+
+class PairBatches:
+    """Pairs of similar lengths together, in random order."""
+
+    def __init__(
+        self,
+        corpus: ParallelCorpus,
+        batch_size: int,
+        *,
+        reverse: bool = False,
+        n_shards: int = 1,
+        seed: int = 0,
+    ) -> None:
+        self._pairs = Pairs(corpus, reverse=reverse)
+        self._batch, self._seed = batch_size, seed
+        self.n_shards = max(1, min(n_shards, batch_size, len(self._pairs)))
+
+    @property
+    def steps(self) -> int:
+        """Batches in an epoch."""
+        return -(-len(self._pairs) // self._batch)
+
+    def epoch(self, number: int) -> Iterator[Sequence[PairBatch]]:
+        """The batches of an epoch, cut into shards."""
+        rng = np.random.default_rng([self._seed, number])
+        order = self._pairs.by_length(rng.permutation(len(self._pairs)))
+        for first in rng.permutation(np.arange(0, len(order), self._batch)).tolist():
+            index = order[first : first + self._batch]
+            yield [self._pairs.batch(index[c]) for c in cuts(len(index), self.n_shards)]

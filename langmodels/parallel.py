@@ -1,0 +1,81 @@
+"""Corpora of pairs: sequences, each with a source that it is conditional on."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import numpy as np
+
+from langmodels.corpus import Corpus
+from langmodels.errors import LangmodelsError
+from langmodels.tokenization import SymbolTokenizer, Tokenizer
+from langmodels.vocabulary import Vocabulary
+
+Side = str | Sequence[str]
+"""One side of a pair: text for its tokenizer, or tokens."""
+
+
+@dataclass(frozen=True, eq=False)
+class ParallelCorpus(Corpus):
+    """A corpus of targets; sequence i of `source` is what sequence i of it is conditional on."""
+
+    source: Corpus = field(kw_only=True)
+
+    @classmethod
+    def from_pairs(
+        cls,
+        pairs: Iterable[tuple[Side, Side]],
+        source_tokenizer: Tokenizer | None = None,
+        target_tokenizer: Tokenizer | None = None,
+        *,
+        like: "ParallelCorpus | None" = None,
+        name: str = "",
+    ) -> "ParallelCorpus":
+        """Encode (source, target) pairs; without tokenizers every character is a token.
+
+        Both sides have ends, whatever the tokenizer. `like`: take vocabularies and tokenizers from
+        this corpus (validation and test pairs need those of training), else they are made from the
+        pairs. Raises LangmodelsError where there are no pairs.
+        """
+        source_tokenizer = source_tokenizer or SymbolTokenizer(1, lines=True)
+        target_tokenizer = target_tokenizer or SymbolTokenizer(1, lines=True)
+        if like is not None:
+            source_tokenizer, target_tokenizer = like.source.tokenizer, like.tokenizer
+        sides: tuple[list[Sequence[str]], list[Sequence[str]]] = ([], [])
+        for source, target in pairs:
+            sides[0].append(_tokens(source, source_tokenizer))
+            sides[1].append(_tokens(target, target_tokenizer))
+        if not sides[0]:
+            raise LangmodelsError("There are no pairs to learn from.")
+        vocabularies = (
+            (like.source.vocabulary, like.vocabulary) if like else tuple(map(_vocabulary, sides))
+        )
+        first = Corpus.from_sequences(
+            sides[0], source_tokenizer, vocabularies[0], name=f"{name} (source)".strip()
+        )
+        second = Corpus.from_sequences(sides[1], target_tokenizer, vocabularies[1], name=name)
+        return cls(
+            second.ids,
+            second.offsets.astype(np.int64),
+            second.vocabulary,
+            second.tokenizer,
+            second.characters,
+            name,
+            source=replace(first, offsets=first.offsets.astype(np.int64)),
+        )
+
+    def head(self, n_tokens: int) -> "ParallelCorpus":
+        """As `Corpus.head`, with the sources of the pairs that are left."""
+        targets = cast(ParallelCorpus, super().head(n_tokens))
+        offsets = self.source.offsets[: targets.n_sequences + 1]
+        source = replace(self.source, ids=self.source.ids[: int(offsets[-1])], offsets=offsets)
+        return replace(targets, source=source)
+
+
+def _tokens(side: Side, tokenizer: Tokenizer) -> Sequence[str]:
+    return tokenizer.tokenize(side) if isinstance(side, str) else side
+
+
+def _vocabulary(sequences: list[Sequence[str]]) -> Vocabulary:
+    return Vocabulary.from_counts(Counter(token for tokens in sequences for token in tokens))
