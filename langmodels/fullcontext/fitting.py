@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from langmodels.fullcontext.counts import ABSENT, ContextCounts, Contexts
@@ -188,6 +187,8 @@ def fit_weights(paths: list[Paths], n_predictable: int) -> tuple[FloatArray, flo
             part, slope = likelihood(parameters)
             loss, gradient = loss + part, gradient + slope
         return loss, gradient
+
+    from scipy.optimize import minimize  # slow to import, and needed nowhere else
 
     found = minimize(
         objective, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS, "maxcor": 20}
