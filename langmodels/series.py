@@ -263,17 +263,19 @@ class SeriesTokenizer(Tokenizer):
         numbers = parse_numbers(text)
         if len(numbers) <= self.differences:
             raise LangmodelsError("There are too few numbers in the series to make bins from.")
-        quantizer = Quantizer.fit(self._values(numbers), self.bins, self.binning)
+        quantizer = Quantizer.fit(self.values(text), self.bins, self.binning)
         return SeriesTokenizer(
             self.bins, self.binning, self.differences, quantizer.config(), float(numbers[-1])
         )
 
     def values(self, text: str) -> FloatArray:
         """What is put into bins: the numbers of a text or, with `differences`, their steps."""
-        return self._values(parse_numbers(text))
-
-    def _values(self, numbers: FloatArray) -> FloatArray:
-        return np.diff(numbers) if self.differences else numbers
+        numbers = parse_numbers(text)
+        if not self.differences:
+            return numbers
+        decimals = _decimals(text)
+        steps = np.diff(numbers)
+        return np.round(steps, decimals) if decimals <= 15 else steps
 
     def tokenize(self, text: str) -> Sequence[str]:
         labels = self.quantizer.labels
@@ -369,7 +371,7 @@ def _decimals(text: str) -> int:
     longest = 0
     for fraction, exponent in regex.findall(r"(?:\.(\d*))?(?:[eE]([+-]?\d+))?(?=\s|$)", text):
         longest = max(longest, len(fraction) - int(exponent or 0))
-    return min(longest, 15)
+    return min(longest, 300)
 
 
 def log_densities(model: LanguageModel[Any], text: str) -> FloatArray:

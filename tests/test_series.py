@@ -274,3 +274,10 @@ def test_bits_per_character_of_a_series_are_those_of_a_code() -> None:
     assert limit < best < limit + 0.1
     assert best < figures["unigram", "series"] < figures["unigram", "char"]
     assert best < figures["witten-bell order=3", "char"]
+
+
+def test_steps_have_the_decimals_of_the_numbers() -> None:
+    tokenizer = SeriesTokenizer(bins=3, differences=True).fit("0.1 0.4 0.9 0.8 1e-3")
+    assert tokenizer.values("0.1 0.4 0.9").tolist() == [0.3, 0.5]
+    tiny = SeriesTokenizer(bins=2, differences=True)
+    assert tiny.fit("1e-200 3e-200 9e-200").quantizer.n_bins == 2

@@ -57,7 +57,10 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         "file": f"{args.model} ({format_bytes(report['bytes'])})",
         "model": f"{report['class']} ({report['kind']})",
         "settings": settings_line(model),
-        "tokens": join_settings(report["tokenizer"]),
+        # The edges of bins are for --json; here they would fill the screen.
+        "tokens": join_settings(
+            {k: v for k, v in report["tokenizer"].items() if not isinstance(v, dict)}
+        ),
         "vocabulary": f"{len(vocabulary):,}: {' '.join(map(visible, frequent))} ...",
         "context": "the whole history" if reach is None else f"the last {reach} tokens",
         "parameters": f"{report['parameters']:,}",
