@@ -37,6 +37,11 @@ class Task:
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=self.completed, note=note)
 
+    @property
+    def shown(self) -> bool:
+        """Whether anybody sees it."""
+        return self._progress is not None
+
     def print(self, text: str) -> None:
         """Print a line above the bars, where there are any."""
         if self._progress is not None:

@@ -141,6 +141,12 @@ class Windows:
         self._targets = np.flatnonzero(np.arange(len(self._ids)) != starts)
         self._starts = starts[self._targets]
 
+    @property
+    def complete(self) -> NDArray[np.bool_]:
+        """Which windows are not filled up, (len,): their sequence has enough tokens before."""
+        whole: NDArray[np.bool_] = self._targets - self._length >= self._starts
+        return whole
+
     def __len__(self) -> int:
         return len(self._targets)
 

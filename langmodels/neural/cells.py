@@ -104,6 +104,10 @@ class Recurrent(Layer):
         """The state after the last step of the last `forward`, copied."""
         return tuple(after[-1].copy() for after in self._after)
 
+    @abstractmethod
+    def activations(self) -> dict[str, Array]:
+        """Every gate and state of the last `forward` by name, (T, B, H) each, as copies."""
+
     def _project(self, x: Array, embedding: Array | None, z: Array) -> None:
         weight, bias = self._scaled["input"], self._scaled["bias"]
         if x.dtype.kind in "iu":
@@ -208,6 +212,10 @@ class Elman(Recurrent):
             self.values["hidden"][...] = np.eye(self.hidden)
             self.values["bias"].fill(0)
 
+    def activations(self) -> dict[str, Array]:
+        """See `Recurrent`."""
+        return {"hidden": self._after[0].copy()}
+
     def _run(self, z: Array) -> None:
         before, after, weight = self._before[0], self._after[0], self._scaled["hidden"]
         for t in range(len(z)):
@@ -258,6 +266,19 @@ class LSTM(Recurrent):
         """As the base class, and 1 for the bias of the forget gate."""
         super().initialise(rng)
         self.values["bias"][self.hidden : 2 * self.hidden] = 1
+
+    def activations(self) -> dict[str, Array]:
+        """See `Recurrent`."""
+        i, f, _, o = self._split(self._z)
+        arrays = {
+            "input gate": i,
+            "forget gate": f,
+            "candidate": self._g,
+            "output gate": o,
+            "cell": self._after[1],
+            "hidden": self._after[0],
+        }
+        return {name: array.copy() for name, array in arrays.items()}
 
     def _split(self, z: Array) -> list[Array]:
         return np.split(z, 4, axis=-1)
@@ -339,6 +360,17 @@ class GRU(Recurrent):
         super().__init__(inputs, hidden)
         self.shapes["hidden_bias"] = (hidden,)
         self._scale = np.repeat([-1.0, -1.0, 1.0], hidden)
+
+    def activations(self) -> dict[str, Array]:
+        """See `Recurrent`."""
+        r, u, _ = np.split(self._z, 3, axis=-1)
+        arrays = {
+            "reset gate": r,
+            "update gate": u,
+            "candidate": self._n,
+            "hidden": self._after[0],
+        }
+        return {name: array.copy() for name, array in arrays.items()}
 
     def _run(self, z: Array) -> None:
         before, after = self._before[0], self._after[0]

@@ -2,7 +2,7 @@
 
 import zlib
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
@@ -12,9 +12,11 @@ from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.model import LanguageModel, Model
 from langmodels.neural.batches import Batches, Chunk
+from langmodels.neural.checkpoints import Checkpoint
+from langmodels.neural.history import Epoch, History
 from langmodels.neural.network import Network
 from langmodels.neural.options import TrainingOptions
-from langmodels.neural.training import Checkpoint, History, Trainer
+from langmodels.neural.training import Trainer
 from langmodels.neural.workers import available_threads
 from langmodels.tokenization import Tokenizer
 from langmodels.vocabulary import Vocabulary
@@ -68,20 +70,20 @@ class NetworkModel(Model, Generic[N]):
         checkpoint: str | None = None,
         checkpoint_seconds: float = 300,
         sample: int = 0,
+        after_epoch: Callable[[Epoch], None] | None = None,
     ) -> Self:
         """Train on a corpus. With `validation` the weights that were best on it are kept.
 
         `checkpoint`: a file to write the state of training to, every so many seconds and after
         every epoch; where it exists already, training goes on from it and arrives at the same
         weights as if it had never stopped. `sample`: tokens to show after every epoch where
-        progress is shown.
+        progress is shown. `after_epoch` is called with the figures of each; the model can be used
+        in it as it then is.
 
         Ctrl-C ends training after the step under way, with the best weights so far. Raises
         LangmodelsError where training diverges, or the checkpoint is of another run.
         """
-        self._adopt(corpus, validation)
-        self._network = self._make_network(len(self.vocabulary))
-        self._network.initialise(self.options.seed)
+        self.untrained(corpus, validation)
         batches = self._make_batches(corpus, self._threads())
         trainer = Trainer(
             self._network,
@@ -92,9 +94,17 @@ class NetworkModel(Model, Generic[N]):
             checkpoint=None
             if checkpoint is None
             else Checkpoint(checkpoint, self._identity(corpus, batches), checkpoint_seconds),
+            after_epoch=after_epoch,
             description=f"Training {self.kind}",
         )
         self.history = trainer.run()
+        return self
+
+    def untrained(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+        """Take over the vocabulary and set the first weights, without any training."""
+        self._adopt(corpus, validation)
+        self._network = self._make_network(len(self.vocabulary))
+        self._network.initialise(self.options.seed)
         return self
 
     def _threads(self) -> int:

@@ -1,21 +1,19 @@
 """The training loop: steps, epochs, early stopping, checkpoints, one for all networks."""
 
-import json
 import math
-import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from langmodels.errors import LangmodelsError
 from langmodels.neural.batches import Batches
+from langmodels.neural.checkpoints import Checkpoint
+from langmodels.neural.history import Epoch, History, Running
 from langmodels.neural.network import Network
 from langmodels.neural.optimizers import make_optimizer, parts, squared_norm
 from langmodels.neural.options import TrainingOptions
@@ -23,7 +21,6 @@ from langmodels.neural.parameters import Array
 from langmodels.neural.schedules import Schedule
 from langmodels.neural.workers import Workers
 from langmodels.progress import Task, track
-from langmodels.storage import open_arrays, save_arrays
 
 
 class HasTargets(Protocol):
@@ -37,63 +34,12 @@ class HasTargets(Protocol):
 B = TypeVar("B", bound=HasTargets)
 
 
-@dataclass
-class Epoch:
-    """What happened in one epoch. Losses are in nats a token, norms before clipping."""
-
-    number: int
-    train_loss: float
-    validation_loss: float | None
-    learning_rate: float
-    gradient_norm: float
-    largest_gradient_norm: float
-    clipped: float
-    tokens_per_second: float
-    seconds: float
-
-
-@dataclass
-class _Running:
-    """Sums over the steps of the epoch under way."""
-
-    loss: float = 0.0
-    targets: int = 0
-    norm: float = 0.0
-    largest: float = 0.0
-    clipped: int = 0
-    seconds: float = 0.0
-    steps: int = 0
-
-
-@dataclass
-class History:
-    """The course of a training run. `stopped`: "" (ran to its end), "early" or "interrupted"."""
-
-    epochs: list[Epoch] = field(default_factory=list)
-    best_epoch: int | None = None
-    stopped: str = ""
-
-    @property
-    def best_loss(self) -> float:
-        """The lowest validation loss, infinite where there was no validation."""
-        losses = [e.validation_loss for e in self.epochs if e.validation_loss is not None]
-        return min(losses, default=math.inf)
-
-    def as_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> "History":
-        """Inverse of `as_dict`."""
-        return cls(**{**values, "epochs": [Epoch(**e) for e in values["epochs"]]})
-
-
 class Trainer(Generic[B]):
     """Trains a network on batches.
 
     `validate` gives the validation loss (nats a token) with the parameters as they are; the
-    parameters that had the lowest one are kept. `sample` gives a line to show after every epoch.
+    parameters that had the lowest one are kept. `sample` gives a line to show after every epoch;
+    `after_epoch` is called with its figures.
     """
 
     def __init__(
@@ -104,12 +50,13 @@ class Trainer(Generic[B]):
         *,
         validate: Callable[[], float] | None = None,
         sample: Callable[[], str] | None = None,
-        checkpoint: "Checkpoint | None" = None,
+        after_epoch: Callable[[Epoch], None] | None = None,
+        checkpoint: Checkpoint | None = None,
         description: str = "Training",
     ) -> None:
         self.network, self.batches, self.options = network, batches, options
         self.validate, self.sample, self.checkpoint = validate, sample, checkpoint
-        self.description = description
+        self.after_epoch, self.description = after_epoch, description
         self.replicas = [network, *(network.replica() for _ in range(batches.n_shards - 1))]
         w = network.parameters.flat
         self.weights = w
@@ -125,8 +72,9 @@ class Trainer(Generic[B]):
         self.average: Array | None = w.copy() if options.average else None
         self.best: Array | None = None
         self.history = History()
-        self.running = _Running()
+        self.running = Running()
         self.step = 0
+        self.gradient_norm = 0.0
 
     def run(self) -> History:
         """Train to the end, or until early stopping or Ctrl-C; leave the best weights in place.
@@ -147,6 +95,16 @@ class Trainer(Generic[B]):
                     break
         self._keep_best()
         return self.history
+
+    def one_step(self, shards: Sequence[B], workers: Workers) -> float:
+        """One step on a batch; returns the mean loss before it, in nats a token.
+
+        `gradient_norm` is then the Euclidean norm of the gradient before clipping. Raises
+        LangmodelsError where either is not a number.
+        """
+        before = self.running.loss
+        self._step(shards, workers)
+        return (self.running.loss - before) / sum(shard.n_targets for shard in shards)
 
     def _epoch(
         self, number: int, workers: Workers, task: Task, interrupted: Callable[[], bool]
@@ -188,7 +146,7 @@ class Trainer(Generic[B]):
             return sum_gradients(g, others, part)
 
         pieces = list(parts(len(g), len(self.replicas)))
-        norm = math.sqrt(sum(workers.map(combine, pieces)))
+        norm = self.gradient_norm = math.sqrt(sum(workers.map(combine, pieces)))
         if not (math.isfinite(norm) and math.isfinite(loss)):
             raise LangmodelsError(
                 f"Training went astray at step {self.step + 1}: the loss is "
@@ -229,19 +187,14 @@ class Trainer(Generic[B]):
     def _close_epoch(self, number: int, task: Task) -> None:
         """Validate, remember, decide whether to go on."""
         r = self.running
-        loss = None
         with self._averaged():
             for replica in self.replicas:
                 replica.refresh()
-            if self.validate is not None:
-                loss = self.validate()
+            loss = None if self.validate is None else self.validate()
             if self.best is None or loss is None or loss < self.history.best_loss:
                 self.best = self.weights.copy()
                 self.history.best_epoch = number
-            if self.sample is not None:
-                task.print(self.sample())
-        self.history.epochs.append(
-            Epoch(
+            epoch = Epoch(
                 number,
                 r.loss / max(1, r.targets),
                 loss,
@@ -252,8 +205,12 @@ class Trainer(Generic[B]):
                 r.targets / max(1e-9, r.seconds),
                 r.seconds,
             )
-        )
-        self.running = _Running()
+            self.history.epochs.append(epoch)
+            self.running = Running()
+            if self.sample is not None and task.shown:
+                task.print(self.sample())
+            if self.after_epoch is not None:
+                self.after_epoch(epoch)
         if loss is not None:
             self.schedule.observe(loss)
         patience, best = self.options.patience, self.history.best_epoch
@@ -314,88 +271,3 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
         yield lambda: pressed
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-class Checkpoint:
-    """A file from which a run goes on exactly where it was, written every `seconds` and every
-    epoch.
-
-    `identity` is what must be the same in the run that goes on: settings and data, as JSON can hold
-    them.
-    """
-
-    def __init__(
-        self, path: str | os.PathLike[str], identity: dict[str, Any], seconds: float = 300
-    ) -> None:
-        self.path = Path(path)
-        self.identity = json.dumps(identity, sort_keys=True)
-        self.seconds = seconds
-        self._saved = time.monotonic()
-
-    def due(self) -> bool:
-        """Whether the last one was long enough ago."""
-        return time.monotonic() - self._saved >= self.seconds
-
-    def save(self, trainer: Trainer[Any]) -> None:
-        """Write everything that the run depends on."""
-        arrays = {"weights": trainer.weights}
-        arrays |= {f"optimizer.{name}": a for name, a in trainer.optimizer.state.items()}
-        if trainer.average is not None:
-            arrays["average"] = trainer.average
-        if trainer.best is not None:
-            arrays["best"] = trainer.best
-        for k, replica in enumerate(trainer.replicas):
-            arrays |= {f"carried.{k}.{name}": a for name, a in replica.carried().items()}
-        schedule = trainer.schedule
-        state = {
-            "step": trainer.step,
-            "history": trainer.history.as_dict(),
-            "running": asdict(trainer.running),
-            "schedule": [schedule.scale, schedule.best, schedule.waited],
-        }
-        save_arrays(
-            self.path,
-            arrays,
-            {
-                "format": "langmodels checkpoint",
-                "identity": self.identity,
-                "state": json.dumps(state),
-            },
-        )
-        self._saved = time.monotonic()
-
-    def restore(self, trainer: Trainer[Any]) -> None:
-        """Go on from the file, where there is one.
-
-        Raises LangmodelsError where it belongs to another run or is broken.
-        """
-        if not self.path.exists():
-            return
-        metadata, arrays = open_arrays(self.path)
-        if metadata.get("format") != "langmodels checkpoint":
-            raise LangmodelsError(f"{self.path} is not a checkpoint; give another name.")
-        if metadata.get("identity") != self.identity:
-            raise LangmodelsError(
-                f"{self.path} belongs to a run with other settings or another text; give the same "
-                "ones to go on, or another name to begin anew."
-            )
-        try:
-            state = json.loads(metadata["state"])
-            trainer.weights[...] = arrays["weights"]
-            for name, array in trainer.optimizer.state.items():
-                array[...] = arrays[f"optimizer.{name}"]
-            if trainer.average is not None:
-                trainer.average[...] = arrays["average"]
-            trainer.best = arrays["best"].copy() if "best" in arrays else None
-            for k, replica in enumerate(trainer.replicas):
-                prefix = f"carried.{k}."
-                replica.carry_on(
-                    {n[len(prefix) :]: a for n, a in arrays.items() if n.startswith(prefix)}
-                )
-            trainer.step = trainer.optimizer.steps = state["step"]
-            trainer.running = _Running(**state["running"])
-            trainer.history = History.from_dict(state["history"])
-            schedule = trainer.schedule
-            schedule.scale, schedule.best, schedule.waited = state["schedule"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise LangmodelsError(f"{self.path} is not a complete checkpoint.") from error

@@ -1,0 +1,57 @@
+"""The course of a training run, in figures."""
+
+import math
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass
+class Epoch:
+    """What happened in one epoch. Losses are in nats a token, norms before clipping."""
+
+    number: int
+    train_loss: float
+    validation_loss: float | None
+    learning_rate: float
+    gradient_norm: float
+    largest_gradient_norm: float
+    clipped: float
+    tokens_per_second: float
+    seconds: float
+
+
+@dataclass
+class Running:
+    """Sums over the steps of the epoch under way."""
+
+    loss: float = 0.0
+    targets: int = 0
+    norm: float = 0.0
+    largest: float = 0.0
+    clipped: int = 0
+    seconds: float = 0.0
+    steps: int = 0
+
+
+@dataclass
+class History:
+    """The course of a training run. `stopped`: "" (ran to its end), "early" or "interrupted"."""
+
+    epochs: list[Epoch] = field(default_factory=list)
+    best_epoch: int | None = None
+    stopped: str = ""
+
+    @property
+    def best_loss(self) -> float:
+        """The lowest validation loss, infinite where there was no validation."""
+        losses = [e.validation_loss for e in self.epochs if e.validation_loss is not None]
+        return min(losses, default=math.inf)
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "History":
+        """Inverse of `as_dict`."""
+        return cls(**{**values, "epochs": [Epoch(**e) for e in values["epochs"]]})
