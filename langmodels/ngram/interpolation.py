@@ -4,6 +4,7 @@ Notation as in `smoothing`.
 """
 
 from abc import abstractmethod
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,22 @@ from numpy.typing import NDArray
 from langmodels.errors import UsageError
 from langmodels.ngram.counting import BOS, IntArray, NGramCounts
 from langmodels.ngram.discounts import modified_discounts, single_discount
-from langmodels.ngram.smoothing import Smoothing, context_sums, log, predicted_counts, spread
-from langmodels.ngram.tables import NGramTables
+from langmodels.ngram.parallel import parallel_map
+from langmodels.ngram.smoothing import (
+    Smoothing,
+    context_starts,
+    context_sums,
+    log,
+    predicted_counts,
+    spread,
+)
+from langmodels.ngram.tables import Float32Array, NGramTables
 from langmodels.ngram.trie import select
 
 FloatArray = NDArray[np.float64]
+
+_PIECE = 1 << 17
+"""N-grams worked on at a time."""
 
 
 class Interpolated(Smoothing):
@@ -30,33 +42,74 @@ class Interpolated(Smoothing):
 
     can_cut = True
 
+    def order_counts(self, counts: NGramCounts, order: int) -> IntArray:
+        """(n_k,) the counts c that the shares are computed from."""
+        return predicted_counts(counts, order)
+
+    def prepare(self, c: IntArray, order: int) -> None:
+        """Estimate what all n-grams of an order have in common. Orders come one after another."""
+
     @abstractmethod
-    def shares(self, counts: NGramCounts, order: int) -> tuple[NDArray[Any], NDArray[Any]]:
-        """The share of k-grams, (n_k,), and gamma of their contexts, (n_{k-1},); (1,) for k = 1."""
+    def shares(
+        self, c: IntArray, starts: IntArray, order: int
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The share of each n-gram, (n,), and gamma of each context, (M,).
+
+        `c`, (n,), are the counts of all n-grams of some contexts, `starts`, (M + 1,), where those
+        of each context begin.
+        """
 
     def estimate(self, counts: NGramCounts) -> NGramTables:
         """Tables with p(w | h) for the n-grams that were seen, and gamma as the back-off weight."""
-        share, gamma = self.shares(counts, 1)
-        p = (share + gamma / (counts.vocabulary_size - 1)).astype(np.float32)
-        p[BOS] = 0.0
-        log_prob, backoff = [log(p)], []
-        for k in range(2, counts.order + 1):
-            share, gamma = self.shares(counts, k)
-            if self.min_count(k) > 1:
-                rare = counts.counts[k - 1] < self.min_count(k)
-                gamma = gamma + context_sums(counts, k, np.where(rare, share, 0.0))
-                share = np.where(rare, 0.0, share).astype(np.float32)
-            p = p[counts.suffixes[k - 1]]
-            p *= spread(counts, k, gamma.astype(np.float32))
-            p += share
-            del share
-            log_prob.append(log(p))
-            backoff.append(log(gamma))
+        log_prob, backoff = [], []
+        lower = np.full(1, 1 / (counts.vocabulary_size - 1), np.float32)
+        for k in range(1, counts.order + 1):
+            lower, gamma = self._interpolate(counts, k, lower)
+            log_prob.append(log(lower))
+            if k > 1:
+                backoff.append(log(gamma))
         tables = NGramTables(counts.words, counts.child_start, log_prob, backoff)
         if max(self.min_counts, default=1) == 1:
             return tables
         keep = [c >= self.min_count(k) for k, c in enumerate(counts.counts, start=1)]
         return select(tables, keep)
+
+    def _interpolate(
+        self, counts: NGramCounts, order: int, lower: Float32Array
+    ) -> tuple[Float32Array, Float32Array]:
+        """The probabilities of k-grams, (n_k,), and gamma of their contexts.
+
+        `lower` holds the probabilities of (k-1)-grams. Contexts are independent of each other: some
+        at a time are worked on in the cache, on all cores.
+        """
+        c, starts = self.order_counts(counts, order), context_starts(counts, order)
+        self.prepare(c, order)
+        p = np.empty(len(c), np.float32)
+        gammas = np.empty(len(starts) - 1, np.float32)
+
+        def run(contexts: slice) -> None:
+            begin, end = int(starts[contexts.start]), int(starts[contexts.stop])
+            here = starts[contexts.start : contexts.stop + 1] - np.int32(begin)
+            share, gamma = self.shares(c[begin:end], here, order)
+            if self.min_count(order) > 1:
+                rare = counts.counts[order - 1][begin:end] < self.min_count(order)
+                gamma = gamma + context_sums(here, np.where(rare, share, 0.0))
+                share = np.where(rare, 0.0, share)
+            gammas[contexts] = gamma
+            part = p[begin:end]
+            if order == 1:
+                part[:] = lower
+            else:
+                lower.take(counts.suffixes[order - 1][begin:end], out=part, mode="clip")
+            part *= spread(here, gammas[contexts])
+            part += share
+
+        cuts = np.searchsorted(starts, np.arange(0, len(c), _PIECE)[1:])
+        bounds = np.unique([0, *cuts.tolist(), len(starts) - 1]).tolist()
+        parallel_map(run, [slice(a, b) for a, b in pairwise(bounds)])
+        if order == 1:
+            p[BOS] = 0.0
+        return p, gammas
 
 
 class WittenBell(Interpolated):
@@ -67,14 +120,15 @@ class WittenBell(Interpolated):
 
     name = "witten_bell"
 
-    def shares(self, counts: NGramCounts, order: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    def shares(
+        self, c: IntArray, starts: IntArray, order: int
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """See the class."""
-        c = predicted_counts(counts, order)
-        total = context_sums(counts, order, c)
-        types = context_sums(counts, order, c > 0)
+        total = context_sums(starts, c)
+        types = context_sums(starts, c > 0)
         gamma = types / np.maximum(total + types, 1)
         gamma[types == 0] = 1.0
-        return c / spread(counts, order, np.maximum(total + types, 1)), gamma
+        return c / spread(starts, np.maximum(total + types, 1)), gamma
 
 
 class AbsoluteDiscounting(Interpolated):
@@ -108,25 +162,24 @@ class AbsoluteDiscounting(Interpolated):
         """The discounts of n-grams that count 1, 2, ...; the last is that of all higher counts."""
         return [single_discount(c, order) if self.discount is None else self.discount]
 
-    def order_counts(self, counts: NGramCounts, order: int) -> IntArray:
-        """(n_k,) the counts that are discounted."""
-        return predicted_counts(counts, order)
+    def prepare(self, c: IntArray, order: int) -> None:
+        """Find the discounts."""
+        self.discounts.append(self.order_discounts(c, order))
 
-    def shares(self, counts: NGramCounts, order: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    def shares(
+        self, c: IntArray, starts: IntArray, order: int
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """See the class."""
-        c = self.order_counts(counts, order)
-        discounts = self.order_discounts(c, order)
-        self.discounts.append(discounts)
-        table = np.array([0.0, *discounts], np.float32)
-        taken = table[np.minimum(c, len(discounts))]
-        total = context_sums(counts, order, c)
-        gamma = context_sums(counts, order, taken)
+        discounts = np.array([0.0, *self.discounts[order - 1]], np.float32)
+        taken = discounts.take(c, mode="clip")
+        total = context_sums(starts, c)
+        gamma = context_sums(starts, taken)
         empty = total == 0
         gamma[empty] = 1.0
         total[empty] = 1
         gamma /= total
         share = c - taken
-        share /= spread(counts, order, total.astype(np.float32))
+        share /= spread(starts, total.astype(np.float32))
         return share, gamma
 
 
@@ -208,7 +261,7 @@ class JelinekMercer(Interpolated):
         return {} if self.weights is None else {"weights": self.weights.tolist()}
 
     def tune(self, counts: NGramCounts, held_out: IntArray) -> None:
-        """Fit the weights; the log likelihood of `held_out` never falls from step to step."""
+        """Fit the weights by expectation maximisation."""
         if self.weight is not None:
             return
         n_words = counts.vocabulary_size - 1
@@ -242,7 +295,7 @@ class JelinekMercer(Interpolated):
         parents: NDArray[Any] = np.zeros(len(held_out), np.int64)
         for k in range(1, counts.order + 1):
             c = predicted_counts(counts, k)
-            total = context_sums(counts, k, c)
+            total = context_sums(context_starts(counts, k), c)
             bucket[k - 1, at] = self._bucket(total)[parents]
             nodes = held_out[at] if k == 1 else counts.find(k, parents, held_out[at])
             found = nodes >= 0
@@ -257,13 +310,14 @@ class JelinekMercer(Interpolated):
         """The number of binary digits of each context's count; 0 for none."""
         return np.minimum(np.frexp(total.astype(np.float64))[1], self._BUCKETS - 1)
 
-    def shares(self, counts: NGramCounts, order: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    def shares(
+        self, c: IntArray, starts: IntArray, order: int
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """See the class."""
-        c = predicted_counts(counts, order)
-        total = context_sums(counts, order, c)
+        total = context_sums(starts, c)
         if self.weights is None:
             weight = np.full(len(total), 0.5 if self.weight is None else self.weight)
         else:
             weight = self.weights[order - 1][self._bucket(total)]
         weight[total == 0] = 0.0
-        return c * spread(counts, order, weight / np.maximum(total, 1)), 1 - weight
+        return c * spread(starts, weight / np.maximum(total, 1)), 1 - weight

@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 from langmodels.errors import UsageError
 from langmodels.ngram.counting import BOS, NGramCounts
 from langmodels.ngram.discounts import good_turing_factors
-from langmodels.ngram.smoothing import Smoothing, context_sums, log, predicted_counts, spread
+from langmodels.ngram.smoothing import (
+    Smoothing,
+    context_starts,
+    context_sums,
+    log,
+    predicted_counts,
+    spread,
+)
 from langmodels.ngram.tables import NGramTables
 
 
@@ -54,11 +61,12 @@ class Katz(Smoothing):
         for k in range(2, counts.order + 1):
             lower = p[counts.suffixes[k - 1]]
             p, left = self._discounted(counts, k)
-            n_children = np.diff(counts.child_start[k - 2])
+            starts = context_starts(counts, k)
+            n_children = np.diff(starts)
             # What the shorter context gives to the words not seen here.
-            rest = 1 - context_sums(counts, k, lower)
+            rest = 1 - context_sums(starts, lower)
             full = (n_children == n_words) | (rest < 1e-9)
-            p /= spread(counts, k, np.where(full, 1 - left, 1.0))
+            p /= spread(starts, np.where(full, 1 - left, 1.0))
             left[full] = rest[full] = 1.0
             backoff.append(log(left / rest))
             log_prob.append(log(p))
@@ -68,13 +76,13 @@ class Katz(Smoothing):
         self, counts: NGramCounts, order: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The values d c(hw) / n(h), (n_k,), and what is left of 1 in each context, (n_{k-1},)."""
-        c = predicted_counts(counts, order)
+        c, starts = predicted_counts(counts, order), context_starts(counts, order)
         factors = good_turing_factors(c, order, self.cutoff)
         self.discounts.append(factors[1:].tolist())
         kept = c * np.append(factors, 1.0)[np.minimum(c, len(factors))]
-        total = context_sums(counts, order, c)
-        taken = context_sums(counts, order, c - kept)
+        total = context_sums(starts, c)
+        taken = context_sums(starts, c - kept)
         none = taken == 0
         total[none] += 1
         taken[none] = 1
-        return kept / spread(counts, order, total), taken / total
+        return kept / spread(starts, total), taken / total

@@ -52,16 +52,19 @@ class Smoothing(ABC):
         return {}
 
 
-def context_sums(counts: NGramCounts, order: int, values: NDArray[Any]) -> NDArray[Any]:
-    """Sum over the k-grams that extend each (k-1)-gram: (n_k,) to (n_{k-1},); 0 for no children.
+def context_starts(counts: NGramCounts, order: int) -> IntArray:
+    """(M + 1,) where the k-grams of each of the M contexts begin; unigrams have one context."""
+    if order == 1:
+        return np.array([0, counts.vocabulary_size], np.int32)
+    return counts.child_start[order - 2]
 
-    Whole numbers are summed as int64, others as float64. For order 1 all words extend the one empty
-    context, and the result is (1,).
+
+def context_sums(starts: IntArray, values: NDArray[Any]) -> NDArray[Any]:
+    """Sum of the values, (n,), of each context, (M,); 0 for a context without any.
+
+    `starts` as in `context_starts`. Whole numbers are summed as int64, others as float64.
     """
     dtype = np.int64 if values.dtype.kind in "iub" else np.float64
-    if order == 1:
-        return np.array([values.sum(dtype=dtype)])
-    starts = counts.child_start[order - 2]
     sums = np.zeros(len(starts) - 1, dtype)
     occupied = np.flatnonzero(starts[1:] > starts[:-1])
     if len(occupied):
@@ -69,11 +72,9 @@ def context_sums(counts: NGramCounts, order: int, values: NDArray[Any]) -> NDArr
     return sums
 
 
-def spread(counts: NGramCounts, order: int, values: NDArray[Any]) -> NDArray[Any]:
-    """Give every k-gram the value of its context: (n_{k-1},) to (n_k,)."""
-    if order == 1:
-        return np.broadcast_to(values, counts.vocabulary_size)
-    return np.repeat(values, np.diff(counts.child_start[order - 2]))
+def spread(starts: IntArray, values: NDArray[Any]) -> NDArray[Any]:
+    """Give every n-gram the value of its context: (M,) to (n,)."""
+    return np.repeat(values, np.diff(starts))
 
 
 def predicted_counts(counts: NGramCounts, order: int) -> IntArray:
@@ -105,8 +106,9 @@ class MaximumLikelihood(Smoothing):
         log_prob, backoff = [], []
         for k in range(1, counts.order + 1):
             c = predicted_counts(counts, k)
-            total = context_sums(counts, k, c)
-            log_prob.append(log(c / spread(counts, k, total)))
+            starts = context_starts(counts, k)
+            total = context_sums(starts, c)
+            log_prob.append(log(c / spread(starts, total)))
             if k > 1:
                 backoff.append(np.where(total > 0, -np.inf, 0.0).astype(np.float32))
         return NGramTables(counts.words, counts.child_start, log_prob, backoff)
@@ -136,12 +138,13 @@ class Additive(Smoothing):
         log_prob, backoff = [], []
         for k in range(1, counts.order + 1):
             c = predicted_counts(counts, k)
-            total = context_sums(counts, k, c) + self.alpha * n_words
+            starts = context_starts(counts, k)
+            total = context_sums(starts, c) + self.alpha * n_words
             p = np.full(len(c), 1 / n_words)
             weight = np.ones(len(total))
             # Whole contexts: all of the longest, and of the others those that begin with <s>.
             part = slice(None) if k == counts.order else slice(*counts.initial_range(k))
-            p[part] = ((c + self.alpha) / spread(counts, k, total))[part]
+            p[part] = ((c + self.alpha) / spread(starts, total))[part]
             if k > 1:
                 before = slice(None) if k == counts.order else slice(*counts.initial_range(k - 1))
                 weight[before] = (self.alpha * n_words / total)[before]
@@ -190,7 +193,8 @@ class StupidBackoff(Smoothing):
         log_prob, backoff = [], []
         for k in range(1, counts.order + 1):
             c = predicted_counts(counts, k)
-            score = c / spread(counts, k, context_sums(counts, k, c))
+            starts = context_starts(counts, k)
+            score = c / spread(starts, context_sums(starts, c))
             if k == 1:
                 score[c == 0] = self.factor / (counts.vocabulary_size - 1)
                 score[BOS] = 0.0
