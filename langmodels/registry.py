@@ -71,7 +71,8 @@ def _recurrent(setting: Setting) -> Options:
 
 
 def _feed_forward(setting: Setting) -> Options:
-    return {**_recurrent(setting), "order": setting.ngram_order}
+    # A row of its batches is one window, not a stretch of text: as many tokens take more rows.
+    return {**_recurrent(setting), "batch_size": 512, "order": setting.ngram_order}
 
 
 @dataclass(frozen=True)

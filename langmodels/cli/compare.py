@@ -17,6 +17,7 @@ from langmodels.cli.options import (
 from langmodels.cli.output import print_json
 from langmodels.datasets import Source
 from langmodels.evaluation.comparison import compare
+from langmodels.evaluation.material import RARE_TYPES
 from langmodels.evaluation.report import check_report_path
 from langmodels.evaluation.report.terminal import print_wide, render
 from langmodels.evaluation.running import default_cache_folder
@@ -59,6 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
     """The options that `compare` and `scale` share."""
     add_corpus_options(parser)
+    parser.set_defaults(min_count=None)
     group = parser.add_argument_group("the models")
     group.add_argument(
         "--models",
@@ -86,19 +88,24 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
 def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict[str, Any]]:
     """The divided text, where it came from, and the keywords that `compare` and `scale` share.
 
-    The text is cut for the first of several levels, and at the same characters for the others.
+    The text is cut for the first of several levels, and at the same characters for the others. By
+    default words that occur once are unknown: a model that never met `<unk>` in training guesses
+    its probability, and at word level the luckiest guess would win the comparison.
     """
     levels = args.level.split(",") if args.level else [text_of(args).level or DEFAULT_LEVEL]
-    first = {**vars(args), "level": levels[0]}
-    if len(levels) > 1 and levels[0] in ("char", "byte"):
-        first["min_count"], first["vocab_size"] = 1, None  # meant for the words
+    min_count = 2 if args.min_count is None else args.min_count
+    first = {**vars(args), "level": levels[0], "min_count": min_count}
+    if levels[0] not in RARE_TYPES:
+        first["min_count"] = args.min_count or 1
+        if len(levels) > 1:
+            first["min_count"], first["vocab_size"] = 1, None  # meant for the words
     splits, source = load_splits(argparse.Namespace(**first))
     keywords = {
         "levels": levels,
         "order": args.order,
         "seed": args.seed,
         "budget": args.budget,
-        "min_count": args.min_count,
+        "min_count": min_count,
         "max_size": args.vocab_size,
         "source": source,
         "jobs": args.jobs,

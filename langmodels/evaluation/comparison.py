@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from langmodels.datasets import Source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Candidate, Models, make_candidates
-from langmodels.evaluation.material import Material
+from langmodels.evaluation.material import RARE_TYPES, Material
 from langmodels.evaluation.measuring import PLANS, Plan, Run
 from langmodels.evaluation.results import Results, jsonable, records, structure, to_text
 from langmodels.evaluation.running import RunCache, Task, run_tasks
@@ -83,7 +83,7 @@ def compare(
     seed: int = 0,
     seeds: int = 1,
     budget: str = "standard",
-    min_count: int = 1,
+    min_count: int = 2,
     max_size: int | None = None,
     source: Source | None = None,
     plan: Plan | None = None,
@@ -103,7 +103,8 @@ def compare(
         seed: of everything random.
         seeds: how many seeds random models are trained with.
         budget: "quick", "standard" or "thorough": what the models may cost.
-        min_count: least count of words, at other levels than that of the splits.
+        min_count: least count of known words, where `corpus` does not say it: in a text, and at
+            other levels than that of the splits.
         max_size: largest vocabulary of words there.
         source: where the text came from; its entropy, if known, is the limit.
         plan: what is measured; by default the budget's plan.
@@ -122,7 +123,9 @@ def compare(
     if seeds < 1:
         raise UsageError(f"The number of seeds must be at least 1, not {seeds}.")
     if isinstance(corpus, str):
-        corpus = Splits.from_text(corpus, make_tokenizer(levels[0] if levels else "word"))
+        level = levels[0] if levels else "word"
+        least = min_count if level in RARE_TYPES else 1
+        corpus = Splits.from_text(corpus, make_tokenizer(level), min_count=least)
     material = Material(corpus, min_count=min_count, max_size=max_size)
     levels = tuple(dict.fromkeys(levels)) or (material.level,)
     setting = Setting(level=levels[0], order=order, seed=seed, budget=budget)

@@ -12,6 +12,9 @@ from langmodels.evaluation.characters import TextCosts, text_costs, token_costs
 from langmodels.splits import Splits
 from langmodels.tokenization import make_tokenizer
 
+RARE_TYPES = ("word", "whitespace")
+"""Levels at which many types are rare, and rare ones become `<unk>`."""
+
 
 @dataclass(frozen=True, eq=False)
 class LevelMaterial:
@@ -42,7 +45,7 @@ class Material:
     """The parts of a text at any level: cut once, at the same characters for all.
 
     `splits` is used as it is for its own level, and its text is encoded again for others, with
-    `min_count` and `max_size` for the units that have rare types (words, symbols).
+    `min_count` and `max_size` for words.
     """
 
     def __init__(self, splits: Splits, *, min_count: int = 1, max_size: int | None = None) -> None:
@@ -86,7 +89,7 @@ class Material:
             raise LangmodelsError(
                 "Comparing levels needs the text; make the corpora with keep_text."
             )
-        rare_types = level not in ("char", "byte")
+        rare_types = level in RARE_TYPES
         return Splits.from_parts(
             (parts[0], parts[1], parts[2]),
             make_tokenizer(level),

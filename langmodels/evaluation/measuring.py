@@ -85,7 +85,7 @@ class Run:
     calibration: Calibration
     sample: str
     steps: dict[int, float] = field(default_factory=dict)
-    history: list[dict[str, float]] = field(default_factory=list)
+    history: list[dict[str, float | None]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -112,7 +112,7 @@ def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan
         calibrate(model, splits.test, plan.calibration),
         draw_sample(model, plan.sample, seed),
         step_seconds(model, splits.test, plan.contexts),
-        [dict(entry) for entry in getattr(model, "history", [])],
+        _history(model),
         list(dict.fromkeys(str(warning.message) for warning in said)),
     )
 
@@ -185,9 +185,24 @@ def _timed_fit(
 
     with PeakMemory() as memory:
         model, seconds = _timed(fit)
+    if _interrupted(model):
+        raise KeyboardInterrupt
     if seconds < _QUICK_FIT:
         seconds = min(seconds, *(_timed(fit)[1] for _ in range(_REPEATS - 1)))
     return model, seconds, memory.growth
+
+
+def _history(model: LanguageModel[Any]) -> list[dict[str, float | None]]:
+    """Losses by epoch, nats a token, of a model that keeps a record of its training."""
+    epochs = getattr(getattr(model, "history", None), "epochs", [])
+    return [{"training": e.train_loss, "validation": e.validation_loss} for e in epochs]
+
+
+def _interrupted(model: LanguageModel[Any]) -> bool:
+    """Whether Ctrl-C ended training early: networks stop in good order instead of raising."""
+    parts = [*getattr(model, "models", []), *([model.base] if hasattr(model, "base") else [])]
+    history = getattr(model, "history", None)
+    return getattr(history, "stopped", "") == "interrupted" or any(map(_interrupted, parts))
 
 
 def _timed_scores(model: LanguageModel[Any], test: Corpus) -> tuple[FloatArray, float]:

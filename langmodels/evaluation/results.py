@@ -129,7 +129,7 @@ class ModelResult:
     calibration: Calibration
     sample: str
     passage: list[float]
-    history: list[dict[str, float]]
+    history: list[dict[str, float | None]]
     warnings: list[str]
     timing: Timing
 

@@ -232,10 +232,13 @@ def steps(axes: "Axes", results: Results) -> str | None:
 
 def training(axes: "Axes", results: Results) -> str | None:
     """Validation loss by epoch, of the models that kept a record."""
-    key = "validation_loss"
-    models = [m for m in results.models if sum(key in h for h in m.history) > 1]
+    curves = {
+        m.label + m.level: [h["validation"] for h in m.history if h["validation"] is not None]
+        for m in results.models
+    }
+    models = [m for m in results.models if len(curves[m.label + m.level]) > 1]
     for m, look in _styled(models):
-        losses = [h[key] / math.log(2) for h in m.history if key in h]
+        losses = [loss / math.log(2) for loss in curves[m.label + m.level]]
         axes.plot(range(1, len(losses) + 1), losses, label=_called(results, m), **look)
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation loss, bits per token")
