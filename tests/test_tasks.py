@@ -109,9 +109,14 @@ def test_tasks_are_deterministic_and_do_not_leak(name: str) -> None:
     targets = ["".join(t) for part in parts for t in part.targets]
     assert len(set(targets)) == len(targets) == sum(map(len, parts))
     assert len(task.test) == len(task.validation) == len(targets) // 10
-    assert set("".join(targets)) <= set(task.target_vocabulary.tokens)
-    assert task.target_vocabulary.ends
-    assert task.source_vocabulary.ends
+    train, _, test = task.corpora()
+    assert set("".join(targets)) <= set(train.vocabulary.tokens)
+    assert test.vocabulary is train.vocabulary
+    assert test.n_sequences == len(task.test)
+    assert [train.source.vocabulary.decode(ids) for ids in test.source.sequences()] == [
+        [token if token in train.source.vocabulary else "<unk>" for token in source]
+        for source in task.test.sources
+    ]
     source, target = next(iter(task.test))
     text = task.source_tokenizer.detokenize(source)
     assert list(task.source_tokenizer.tokenize(text)) == source
@@ -137,7 +142,7 @@ def test_dates_say_what_they_mean() -> None:
         "friday the thirtieth of june seventeen oh two": "1702-06-30",
     }
     known = {w for words in wordings for w in words.split()}
-    assert known <= set(task.source_vocabulary.tokens)
+    assert known <= {word for source in task.train.sources for word in source}
     for source, target in task.test:
         day = datetime.date.fromisoformat("".join(target))
         if source[0].endswith("day"):

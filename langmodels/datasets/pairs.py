@@ -1,13 +1,11 @@
 """Pairs of sequences: what an encoder-decoder learns to turn into what."""
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import chain
 
 from langmodels.errors import LangmodelsError
+from langmodels.parallel import ParallelCorpus
 from langmodels.tokenization import Tokenizer
-from langmodels.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +47,8 @@ class Pairs:
 class PairSplits:
     """A task: training, validation and test pairs without a source in common.
 
-    Vocabularies (both with `</s>`) come from the training pairs alone. The tokenizers turn text
-    into sources and targets back into text. `how` says how the pairs were divided.
+    The tokenizers turn text into sources and targets back into text. `how` says how the pairs were
+    divided. Raises LangmodelsError where a part is empty.
     """
 
     name: str
@@ -61,39 +59,26 @@ class PairSplits:
     how: str
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
-    source_vocabulary: Vocabulary
-    target_vocabulary: Vocabulary
 
-    @classmethod
-    def make(
-        cls,
-        name: str,
-        description: str,
-        parts: Sequence[Pairs],
-        how: str,
-        source_tokenizer: Tokenizer,
-        target_tokenizer: Tokenizer,
-    ) -> "PairSplits":
-        """A task from its training, validation and test pairs.
+    def __post_init__(self) -> None:
+        if not (self.train.sources and self.validation.sources and self.test.sources):
+            raise LangmodelsError(
+                f"The task {self.name} is too small to divide; ask for more pairs."
+            )
 
-        Raises LangmodelsError where a part is empty.
+    def corpora(self) -> tuple[ParallelCorpus, ParallelCorpus, ParallelCorpus]:
+        """The three parts encoded, with the vocabularies of the training pairs.
+
+        Of a pair with alternatives, the target is the first.
         """
-        train, validation, test = parts
-        if not all(map(len, parts)):
-            raise LangmodelsError(f"The task {name} is too small to divide; ask for more pairs.")
-        return cls(
-            name,
-            description,
-            train,
-            validation,
-            test,
-            how,
-            source_tokenizer,
-            target_tokenizer,
-            _vocabulary(train.sources),
-            _vocabulary(train.targets),
+        train = ParallelCorpus.from_pairs(
+            self.train,
+            self.source_tokenizer,
+            self.target_tokenizer,
+            name=f"{self.name} (training part)",
         )
-
-
-def _vocabulary(sequences: Iterable[Iterable[str]]) -> Vocabulary:
-    return Vocabulary.from_counts(Counter(chain.from_iterable(sequences)))
+        validation, test = (
+            ParallelCorpus.from_pairs(pairs, like=train, name=f"{self.name} ({part} part)")
+            for pairs, part in ((self.validation, "validation"), (self.test, "test"))
+        )
+        return train, validation, test

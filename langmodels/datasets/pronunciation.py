@@ -115,14 +115,14 @@ def divide_words(
     if size is not None and size < 1:
         raise UsageError(f"size must be at least 1, not {size}.")
     words = sorted(variants, key=lambda word: _hash(word, seed))
-    held_out = [
+    validation_part, test_part = (
         Pairs(
             [list(word) for word in part],
             [list(next(iter(variants[word]))) for word in part],
             [[list(sounds) for sounds in variants[word]] for word in part],
         )
         for part in (words[test : test + validation], words[:test])
-    ]
+    )
     last = None if size is None else test + validation + size
     training = [
         (list(word), list(sounds))
@@ -130,10 +130,12 @@ def divide_words(
         for sounds in variants[word]
     ]
     train = Pairs([source for source, _ in training], [target for _, target in training])
-    return PairSplits.make(
+    return PairSplits(
         "pronunciation",
         "spelling to phonemes, CMU Pronouncing Dictionary",
-        (train, *held_out),
+        train,
+        validation_part,
+        test_part,
         f"by word: {test:,} for test and {validation:,} for validation by the hash of the word",
         SymbolTokenizer(width=1, lines=True),
         WhitespaceTokenizer(),

@@ -177,10 +177,10 @@ def _divide(
     name: str, description: str, sources: list[list[str]], targets: list[list[str]]
 ) -> PairSplits:
     cuts = [0, *(round(f * len(sources)) for f in _FRACTIONS), len(sources)]
-    parts = [Pairs(sources[a:b], targets[a:b]) for a, b in pairwise(cuts)]
+    train, validation, test = (Pairs(sources[a:b], targets[a:b]) for a, b in pairwise(cuts))
     how = "at random, 80 % / 10 % / 10 %, no item twice"
     words, characters = WhitespaceTokenizer(), SymbolTokenizer(width=1, lines=True)
-    return PairSplits.make(name, description, parts, how, words, characters)
+    return PairSplits(name, description, train, validation, test, how, words, characters)
 
 
 def _check(name: str, value: int, low: int, high: int) -> None:
