@@ -40,9 +40,11 @@ class Vocabulary:
         specials = [UNK, BOS, EOS] if ends else [UNK, BOS]
         self.eos_id: int | None = 2 if ends else None
         # A text may contain "<s>" as a word; it must not become the boundary symbol.
-        ordinary = dict.fromkeys(t for t in tokens if t not in (UNK, BOS, EOS))
+        ordinary = dict.fromkeys(tokens)
+        for special in (UNK, BOS, EOS):
+            ordinary.pop(special, None)
         self._tokens: list[str] = [*specials, *ordinary]
-        self._ids = TokenIds({t: i for i, t in enumerate(self._tokens) if i >= len(specials)})
+        self._ids = TokenIds(zip(ordinary, range(len(specials), len(self._tokens)), strict=True))
         self._ids[UNK] = self.unk_id
 
     @classmethod
