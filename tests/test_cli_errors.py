@@ -22,6 +22,16 @@ from langmodels.storage import open_arrays, save_arrays
 
 TEXT = "the cat sat on the mat .\nthe dog sat on the log .\na cat ran .\n" * 4
 
+# A small model of each kind of file.
+FAMILIES = {
+    "unigram": "unigram",
+    "ngram": "mkn",
+    "full-context": "full-context",
+    "lstm": "lstm:hidden=8:epochs=1",
+    "cache": "cache:order=2",
+    "mixture": "mixture:order=2:hidden=4:epochs=1",
+}
+
 Fail = Callable[..., str]
 
 
@@ -46,8 +56,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a text and a small model of each family."""
     folder = tmp_path_factory.mktemp("models")
     (folder / "text.txt").write_text(TEXT)
-    for name in ("unigram", "mkn", "full-context"):
-        arguments = ["--corpus", folder / "text.txt", "--model", name]
+    for name, model in FAMILIES.items():
+        arguments = ["--corpus", folder / "text.txt", "--model", model]
         with contextlib.redirect_stdout(io.StringIO()):
             assert main(["train", *map(str, arguments), "-o", str(folder / f"{name}.lm")]) == 0
     return folder
@@ -117,7 +127,7 @@ def test_options_that_make_no_sense(fail: Fail, models: Path) -> None:
         ["--nonsense"],
     ):
         fail(2, *train, *options)
-    model = models / "mkn.lm"
+    model = models / "ngram.lm"
     for command in (
         ["score", model, "--file", "text.txt", "a sentence"],
         ["score", model, "--unit", "furlongs", "the"],
@@ -155,7 +165,7 @@ def test_an_empty_corpus(fail: Fail, earlier: Path, level: str) -> None:
 
 def test_an_empty_corpus_to_evaluate(fail: Fail, models: Path) -> None:
     Path("empty.txt").write_text("\n")
-    assert "empty" in fail(1, "evaluate", models / "mkn.lm", "--corpus", "empty.txt")
+    assert "empty" in fail(1, "evaluate", models / "ngram.lm", "--corpus", "empty.txt")
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -196,8 +206,8 @@ def test_bytes_that_are_no_text(fail: Fail, earlier: Path, models: Path) -> None
     assert "offset 3" in line
     assert "--encoding latin-1" in line
     assert main(["train", "--corpus", "latin.txt", "--encoding", "latin-1", "-o", "m.lm"]) == 0
-    assert "offset 3" in fail(1, "score", models / "mkn.lm", "--file", "latin.txt")
-    assert "offset 3" in fail(1, "evaluate", models / "mkn.lm", "--corpus", "latin.txt")
+    assert "offset 3" in fail(1, "score", models / "ngram.lm", "--file", "latin.txt")
+    assert "offset 3" in fail(1, "evaluate", models / "ngram.lm", "--corpus", "latin.txt")
 
 
 def test_nul_characters_are_characters(capsys: pytest.CaptureFixture[str]) -> None:
@@ -223,7 +233,7 @@ def test_a_long_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_missing_files_and_folders(fail: Fail, models: Path, tmp_path: Path) -> None:
-    model = models / "mkn.lm"
+    model = models / "ngram.lm"
     (tmp_path / "folder").mkdir()
     assert "folder" in fail(1, "train", "--corpus", "folder", "-o", "x.lm")
     assert "folder" in fail(1, "train", "--corpus", "text.txt", "-o", "folder")
@@ -237,7 +247,7 @@ def test_missing_files_and_folders(fail: Fail, models: Path, tmp_path: Path) -> 
     fail(2, "evaluate", model, "--corpus", "missing.txt")
 
 
-@pytest.mark.parametrize("family", ["unigram", "mkn", "full-context"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_truncated_and_foreign_model_files(fail: Fail, models: Path, family: str) -> None:
     data = (models / f"{family}.lm").read_bytes()
     header = 8 + int.from_bytes(data[:8], "little")
@@ -273,7 +283,7 @@ def uses(path: Path) -> list[int]:
     ]
 
 
-@pytest.mark.parametrize("family", ["unigram", "mkn", "full-context"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_hostile_metadata(models: Path, family: str, capsys: pytest.CaptureFixture[str]) -> None:
     metadata, arrays = open_arrays(models / f"{family}.lm")
     config = json.loads(metadata["config"])
@@ -304,7 +314,7 @@ def test_hostile_metadata(models: Path, family: str, capsys: pytest.CaptureFixtu
             assert statuses == [1] * 5 or "tokenizer" in change
 
 
-@pytest.mark.parametrize("family", ["unigram", "mkn", "full-context"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_hostile_arrays(models: Path, family: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Arrays missing, of other shapes and types, and full of nonsense: never a crash."""
     metadata, arrays = open_arrays(models / f"{family}.lm")
@@ -405,7 +415,7 @@ def test_control_c(earlier: Path) -> None:
 def test_a_reader_that_goes_away(models: Path) -> None:
     for options in ([], ["--json"]):
         with start(
-            "score", models / "mkn.lm", "the cat", *options, stdout=subprocess.PIPE
+            "score", models / "ngram.lm", "the cat", *options, stdout=subprocess.PIPE
         ) as process:
             assert process.stdout is not None
             assert process.stderr is not None
@@ -418,7 +428,7 @@ def test_a_reader_that_goes_away(models: Path) -> None:
 def test_standard_output_on_a_full_disk(models: Path) -> None:
     with (
         Path("/dev/full").open("wb") as full,
-        start("score", models / "mkn.lm", "the cat", stdout=full) as process,
+        start("score", models / "ngram.lm", "the cat", stdout=full) as process,
     ):
         assert process.stderr is not None
         assert process.wait(30) == 1

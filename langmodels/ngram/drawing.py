@@ -8,7 +8,7 @@ import numpy as np
 from langmodels.ngram.tables import NGramTables, State
 from langmodels.sampling import Decoding
 
-_MAX_ATTEMPTS = 10_000
+_MAX_ATTEMPTS = 1000
 
 
 def draw(tables: NGramTables, state: State, rng: np.random.Generator, *, unk: bool = False) -> int:
