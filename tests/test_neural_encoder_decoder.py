@@ -75,6 +75,8 @@ VARIANTS = [
 def test_gradients_of_the_network(options):
     corpus = pairs_corpus()
     model = small_model(corpus, **options)
+    # Once with tokens looked up, once (more tokens than types) through the mapped table.
+    check_network(model.network, Pairs(corpus, reverse=model.reverse).batch(np.array([2])))
     batch = Pairs(corpus, reverse=model.reverse).batch(np.arange(len(PAIRS)))
     assert batch.source.begin.any()
     assert not batch.valid.all()  # there is padding on both sides
@@ -215,7 +217,14 @@ def test_saved_and_loaded(reversing, tmp_path):
 
 def test_training_with_threads_gives_the_same_twice():
     corpus = pairs_corpus(PAIRS * 10)
-    options = {"hidden": 8, "epochs": 2, "batch_size": 16, "threads": 2, "dropout": 0.2}
+    options = {
+        "hidden": 8,
+        "epochs": 2,
+        "batch_size": 16,
+        "threads": 2,
+        "dropout": 0.2,
+        "input_dropout": 0.1,
+    }
     one, two = (EncoderDecoderModel(**options).fit(corpus) for _ in range(2))
     assert np.array_equal(one.network.parameters.flat, two.network.parameters.flat)
 

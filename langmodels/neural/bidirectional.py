@@ -61,28 +61,37 @@ class Bidirectional(Layer):
             layer.refresh()
 
     def forward(
-        self, x: Array, *, keep: Array | None = None, keep_back: Array | None = None
+        self,
+        x: Array,
+        *,
+        keep: Array | None = None,
+        keep_back: Array | None = None,
+        embedding: Array | None = None,
     ) -> Array:
-        """(T, B, E) to (T, B, 2H).
+        """(T, B, E), or token ids (T, B) for rows of `embedding`, to (T, B, 2H).
 
         `keep` (T, B) is 0 where the forward state is to be forgotten before a step is read;
         `keep_back` likewise, for the one that reads from the end.
         """
         forward, backward = self.directions.values()
-        y = self.space.array("y", (*x.shape[:2], 2 * self.hidden), x.dtype)
-        y[:, :, : self.hidden] = forward.forward(x, keep=keep)
+        left = forward.forward(x, keep=keep, embedding=embedding)
+        y = self.space.array("y", (*x.shape[:2], 2 * self.hidden), left.dtype)
+        y[:, :, : self.hidden] = left
         flipped = None if keep_back is None else keep_back[::-1]
-        reverse = backward.forward(np.ascontiguousarray(x[::-1]), keep=flipped)
+        x = np.ascontiguousarray(x[::-1])
+        reverse = backward.forward(x, keep=flipped, embedding=embedding)
+        self._embedded = embedding is None
         y[:, :, self.hidden :] = reverse[::-1]
         return y
 
     def backward(self, dy: Array) -> Array:
-        """(T, B, 2H) to (T, B, E)."""
+        """(T, B, 2H) to (T, B, E), or to the gradient of `embedding`."""
         forward, backward = self.directions.values()
         left = np.ascontiguousarray(dy[:, :, : self.hidden])
         right = np.ascontiguousarray(dy[::-1, :, self.hidden :])
         dx = forward.backward(left)
-        dx += backward.backward(right)[::-1]
+        d_right = backward.backward(right)
+        dx += d_right[::-1] if self._embedded else d_right
         return dx
 
 

@@ -45,8 +45,9 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
     the encoder reads from both sides, with so many units in each direction. `attention`: None,
     where all that the decoder knows of the source is one state, or "luong" or "bahdanau".
     `reverse`: the source is read backwards (Sutskever, Vinyals and Le 2014). `embedding`: width of
-    the input vectors (None: `hidden`). `dropout` on all inputs, between layers and before the
-    output. Further keywords: the fields of `TrainingOptions`.
+    the input vectors (None: `hidden`). `dropout` between layers, on what is attended to, and before
+    the output, `input_dropout` on the embedded input. Further keywords: the fields of
+    `TrainingOptions`.
 
     It is fitted to a `ParallelCorpus`. `given(source)` is the language model conditional on that
     source, with everything that a language model has; `score`, `token_scores`, `sample` and
@@ -69,13 +70,14 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         attention: str | None = None,
         reverse: bool = False,
         dropout: float = 0.0,
+        input_dropout: float = 0.0,
         dtype: str = "float32",
         **training: Any,
     ) -> None:
         super().__init__(dtype, **training)
         self.cell, self.hidden, self.layers, self.embedding = cell, hidden, layers, embedding
         self.bidirectional, self.attention, self.reverse = bidirectional, attention, reverse
-        self.dropout = dropout
+        self.dropout, self.input_dropout = dropout, input_dropout
         self._source = np.empty(0, np.int32)
         self._shape(1, 1)  # refuses what could never work
 
@@ -90,11 +92,13 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
             self.bidirectional,
             self.attention,
             self.dropout,
+            self.input_dropout,
         )
 
     def _architecture(self) -> dict[str, Any]:
         names = ("cell", "hidden", "layers", "embedding", "bidirectional", "attention", "reverse")
-        return {**{name: getattr(self, name) for name in names}, "dropout": self.dropout}
+        dropouts = ("dropout", "input_dropout")
+        return {name: getattr(self, name) for name in (*names, *dropouts)}
 
     def _make_network(self, vocabulary: int) -> EncoderDecoderNetwork:
         return EncoderDecoderNetwork(

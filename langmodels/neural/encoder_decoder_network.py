@@ -21,7 +21,8 @@ from langmodels.vocabulary import Vocabulary
 class EncoderDecoderShape:
     """`layers` of `hidden` units in the encoder (in each direction) and in the decoder.
 
-    `attention`: None, "luong" or "bahdanau".
+    `attention`: None, "luong" or "bahdanau". `dropout` between layers, on the memory and before the
+    output; `input_dropout` on the embedded input.
     """
 
     cell: str
@@ -33,6 +34,7 @@ class EncoderDecoderShape:
     bidirectional: bool = False
     attention: str | None = None
     dropout: float = 0.0
+    input_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         make_cell(self.cell, 1, 1)
@@ -40,8 +42,8 @@ class EncoderDecoderShape:
             Attention(self.attention, 1, 1)
         if min(self.hidden, self.layers, self.embedding) < 1:
             raise UsageError("hidden, layers and embedding must be at least 1.")
-        if not 0 <= self.dropout < 1:
-            raise UsageError("dropout must be at least 0 and below 1.")
+        if not (0 <= self.dropout < 1 and 0 <= self.input_dropout < 1):
+            raise UsageError("Dropout rates must be at least 0 and below 1.")
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,28 @@ class Encoded:
             self.memory[:, index],
             None if self.mask is None else self.mask[:, index],
         )
+
+
+class _Embedder:
+    """Tokens as the first layer takes them: embedded and dropped out, or, where nothing is dropped
+    and there are more tokens than types, as they are, together with the table of embeddings.
+    """
+
+    def __init__(self, embedding: Embedding, dropout: Dropout) -> None:
+        self.embedding, self.dropout = embedding, dropout
+
+    def forward(self, tokens: Array, rng: Generator | None) -> tuple[Array, Array | None]:
+        table = self.embedding.values["weight"]
+        self._by_table = self.dropout.rate == 0 and len(table) < tokens.size
+        if self._by_table:
+            return tokens, table
+        return self.dropout.forward(self.embedding.forward(tokens), rng), None
+
+    def backward(self, d: Array) -> None:
+        if self._by_table:
+            self.embedding.gradients["weight"][...] = d
+        else:
+            self.embedding.backward(self.dropout.backward(d))
 
 
 class EncoderDecoderNetwork(Network[PairBatch]):
@@ -95,7 +119,10 @@ class EncoderDecoderNetwork(Network[PairBatch]):
         if shape.attention is not None:
             self.attention = Attention(shape.attention, shape.hidden, width)
         self.output = Softmax(shape.hidden, shape.target, (Vocabulary.bos_id,))
-        self._drops = [[Dropout(shape.dropout) for _ in range(shape.layers + 1)] for _ in range(3)]
+        self._embedders = [
+            _Embedder(e, Dropout(shape.input_dropout)) for e in (self.source, self.target)
+        ]
+        self._drops = [[Dropout(shape.dropout) for _ in range(shape.layers)] for _ in range(3)]
         return {
             "source": self.source,
             "target": self.target,
@@ -111,18 +138,18 @@ class EncoderDecoderNetwork(Network[PairBatch]):
     def encode(self, source: Sources, rng: Generator | None = None) -> Encoded:
         """Read sources. What is returned is overwritten by the next call, but for the states."""
         drops = self._drops[0]
-        x = drops[0].forward(self.source.forward(source.tokens), rng)
+        x, table = self._embedders[0].forward(source.tokens, rng)
         keep, states = source.keep, []
         self._begin = source.begin
         self._bridged: list[Array] = []
         for k, layer in enumerate(self.encoder):
             if isinstance(layer, Bidirectional):
-                y = layer.forward(x, keep=keep)
+                y = layer.forward(x, keep=keep, embedding=table)
                 states.append(self._bridge(k, y))
             else:
-                y = layer.forward(x, keep=keep)
+                y = layer.forward(x, keep=keep, embedding=table)
                 states.append(layer.final_state)
-            x = drops[k + 1].forward(y, rng)
+            x, table = drops[k].forward(y, rng), None
         return Encoded(states, x, source.mask)
 
     def _bridge(self, k: int, y: Array) -> State:
@@ -137,13 +164,13 @@ class EncoderDecoderNetwork(Network[PairBatch]):
         drops, dy = self._drops[0], d_memory
         for k in range(len(self.encoder) - 1, -1, -1):
             layer = self.encoder[k]
-            dy = drops[k + 1].backward(dy)
+            dy = drops[k].backward(dy)
             if isinstance(layer, Bidirectional):
                 self._bridge_back(k, d_states[k], dy)
                 dy = layer.backward(dy)
             else:
                 dy = layer.backward(dy, d_states[k])
-        self.source.backward(drops[0].backward(dy))
+        self._embedders[0].backward(dy)
 
     def _bridge_back(self, k: int, d_state: State, dy: Array) -> None:
         """Add the gradient of the final states to that of all outputs."""
@@ -162,13 +189,13 @@ class EncoderDecoderNetwork(Network[PairBatch]):
         all layers after the last step.
         """
         drops = self._drops[1]
-        x = drops[0].forward(self.target.forward(inputs), rng)
+        x, table = self._embedders[1].forward(inputs, rng)
         states = []
         for k, layer in enumerate(self.decoder):
-            y = layer.forward(x, encoded.states[k])
+            y = layer.forward(x, encoded.states[k], embedding=table)
             states.append(layer.final_state)
             # The top layer's output is attended with before anything of it is dropped.
-            x = y if layer is self.decoder[-1] else drops[k + 1].forward(y, rng)
+            x, table = (y if layer is self.decoder[-1] else drops[k].forward(y, rng)), None
         return x, states
 
     def attend(self, h: Array, encoded: Encoded) -> Array:
@@ -202,9 +229,11 @@ class EncoderDecoderNetwork(Network[PairBatch]):
         drops, d_states = self._drops[1], []
         for k in range(len(self.decoder) - 1, -1, -1):
             layer = self.decoder[k]
-            dy = drops[k].backward(layer.backward(dy))
+            if k + 1 < len(self.decoder):
+                dy = drops[k].backward(dy)
+            dy = layer.backward(dy)
             d_states.append(layer.initial_gradient)
-        self.target.backward(dy)
+        self._embedders[1].backward(dy)
         return d_states[::-1]
 
     # Scores ---------------------------------------------------------------------------------
