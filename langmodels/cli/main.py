@@ -25,6 +25,10 @@ COMMANDS = (
     "predict",
     "sample",
     "explain",
+    "mix",
+    "prune",
+    "rescore",
+    "convert",
     "info",
     "corpora",
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
+from langmodels.cli.ngram_files import add_quantize_option, is_arpa_name, write_model
 from langmodels.cli.options import add_corpus_options, add_json_option, load_training
 from langmodels.cli.output import (
     facts_table,
@@ -20,6 +21,7 @@ from langmodels.cli.output import (
 from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import LanguageModel
+from langmodels.ngram import NGramModel
 from langmodels.registry import MODELS, Setting, make_model, model_spec, parse_model
 
 NAME = "train"
@@ -29,6 +31,7 @@ EPILOG = """\
 examples:
   langmodels train --corpus wonderland.txt --output tale.lm
   langmodels train --corpus book.txt.gz --order 5 --smoothing kneser-ney --output book.lm
+  langmodels train --corpus book.txt --order 5 --prune 0 0 1 --quantize --output book.lm
   langmodels train --corpus book.txt --model full-context --level char --output book.lm
   langmodels train --corpus tokens.txt --level whitespace --min-count 2 --output tokens.lm
   langmodels train --corpus - --model jelinek-mercer:order=3 --output model.lm < text.txt
@@ -49,7 +52,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--smoothing", metavar="NAME", help="the n-gram model with this smoothing method"
     )
-    parser.add_argument("--output", "-o", required=True, metavar="FILE", help="the file to write")
+    parser.add_argument(
+        "--prune",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="n-gram models: leave out n-grams that occur at most this often, by order, the last "
+        "number for all higher ones (0 0 1: trigrams and longer ones that occur once)",
+    )
+    add_quantize_option(parser)
+    parser.add_argument(
+        "--output",
+        "-o",
+        required=True,
+        metavar="FILE",
+        help="the file to write; n-gram models as ARPA where the name ends in .arpa, .arpa.gz or "
+        ".arpa.xz",
+    )
     add_corpus_options(parser, default=None)
     add_json_option(parser)
 
@@ -59,14 +78,17 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     name = model_name(args)
     output = Path(args.output)
     _check_output(output)
-    options: dict[str, Any] = {} if args.order is None else {"order": args.order}
+    options = _options(args, name)
     make_model(name, Setting(seed=args.seed), **options)  # a bad option is better said at once
     train, validation, source = load_training(args)
     model = make_model(name, Setting(level=train.tokenizer.level, seed=args.seed), **options)
     began = time.perf_counter()
     model.fit(train, validation)
     seconds = time.perf_counter() - began
-    model.save(output)
+    if isinstance(model, NGramModel):
+        model = write_model(model, args)
+    else:
+        model.save(output)
     report = describe(model, name, train, validation)
     report |= {"seconds": seconds, "output": str(output), "bytes": output.stat().st_size}
     if args.json:
@@ -85,6 +107,24 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     rows["file"] = f"{output} ({format_bytes(report['bytes'])})"
     console.print(facts_table(rows, title=name))
     return None
+
+
+def _options(args: argparse.Namespace, name: str) -> dict[str, Any]:
+    """Hyper-parameters that have options of their own. Raises UsageError where they do not fit."""
+    options: dict[str, Any] = {} if args.order is None else {"order": args.order}
+    if model_spec(name.partition(":")[0]).family != "n-gram":
+        if args.prune or args.quantize or is_arpa_name(args.output):
+            raise UsageError(
+                f"--prune, --quantize and ARPA files are for n-gram models, not {name}."
+            )
+    elif args.prune:
+        if args.prune[0] != 0 or args.prune != sorted(args.prune):
+            raise UsageError(
+                "The numbers of --prune begin with 0, for single words, and never fall: "
+                "0 0 1, for example."
+            )
+        options["min_counts"] = tuple(n + 1 for n in args.prune)
+    return options
 
 
 def model_name(args: argparse.Namespace) -> str:

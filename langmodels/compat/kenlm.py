@@ -99,7 +99,7 @@ class Model:
         self.path = os.path.abspath(os.fsencode(path))  # noqa: PTH100 - bytes, as in KenLM
         self._name = os.fsdecode(path)
         try:
-            self._model = _read(self._name)
+            self._model = NGramModel.open(self._name)
         except LangmodelsError as error:
             raise OSError(f"Cannot read model '{self._name}' ({error})") from error
         self._tables = self._model.tables
@@ -173,20 +173,6 @@ class Model:
 
 class LanguageModel(Model):
     """The name that `Model` had at first."""
-
-
-def _read(path: str) -> NGramModel:
-    """A model from either kind of file."""
-    try:
-        with Path(path).open("rb") as file:
-            start = file.read(13)
-    except OSError as error:
-        raise LangmodelsError(f"{error.strerror or error}") from error
-    if start.startswith(b"mmap lm http"):
-        raise LangmodelsError("it is a KenLM binary; use the ARPA file that it was made from")
-    if start[8:9] == b"{":  # a safetensors header
-        return NGramModel.load(path)
-    return NGramModel.from_arpa(path)
 
 
 def _text(text: str | bytes) -> str:

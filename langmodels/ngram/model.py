@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -110,6 +111,24 @@ class NGramModel(LanguageModel[State]):
         if tokenizer is None:
             tokenizer = WhitespaceTokenizer() if vocabulary.ends else SymbolTokenizer()
         return cls.from_tables(tables, vocabulary, tokenizer, smoothing="given")
+
+    @classmethod
+    def open(cls, path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) -> Self:
+        """A model from either kind of file: what `save` writes or an ARPA file.
+
+        `tokenizer` is for ARPA files; see `from_arpa`.
+        """
+        try:
+            with Path(path).open("rb") as file:
+                start = file.read(12)
+        except OSError as error:
+            raise LangmodelsError(f"Cannot read {path}: {error.strerror or error}.") from error
+        if start == b"mmap lm http":
+            raise LangmodelsError(
+                f"{path} is a binary file of KenLM's; use the ARPA file that it was made from."
+            )
+        # The header of a model file is JSON after eight bytes.
+        return cls.load(path) if start[8:9] == b"{" else cls.from_arpa(path, tokenizer)
 
     def save_arpa(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ARPA file; see `arpa.write_arpa`."""

@@ -1,0 +1,54 @@
+"""`langmodels convert`: ARPA files to model files and back."""
+
+import argparse
+
+from rich.console import Console
+
+from langmodels.cli.ngram_files import (
+    add_input_options,
+    add_quantize_option,
+    check_output,
+    file_line,
+    is_arpa_name,
+    ngrams_line,
+    read_model,
+    write_model,
+)
+from langmodels.cli.options import add_json_option
+from langmodels.cli.output import facts_table, print_json
+
+NAME = "convert"
+HELP = "turn ARPA files into model files and back"
+EPILOG = """\
+examples:
+  langmodels convert news.arpa.gz news.lm
+  langmodels convert news.lm news.arpa
+  langmodels convert news.lm small.lm --quantize
+  langmodels convert letters.arpa letters.lm --level char
+
+ARPA files are what KenLM, SRILM, IRSTLM and others exchange; they may be compressed. A model file
+opens at once, however large it is. The output is ARPA where its name ends in .arpa, .arpa.gz or
+.arpa.xz.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("input", metavar="INPUT", help="an ARPA file or a model file")
+    parser.add_argument("output", metavar="OUTPUT", help="the file to write")
+    add_input_options(parser)
+    add_quantize_option(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int | None:
+    """Read, write, and say what was converted."""
+    check_output(args.output)
+    model = write_model(read_model(args.input, args.level), args)
+    if args.json:
+        print_json({"input": args.input, "output": args.output, "ngrams": model.ngram_counts})
+        return None
+    kind = "ARPA" if is_arpa_name(args.output) else "model file"
+    rows = {"n-grams": ngrams_line(model), "file": f"{file_line(args.output)}, {kind}"}
+    console.print(facts_table(rows))
+    return None

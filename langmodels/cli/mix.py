@@ -1,0 +1,143 @@
+"""`langmodels mix`: interpolate models, merge n-gram models, adapt one to a text."""
+
+import argparse
+from typing import Any
+
+from rich.console import Console
+
+from langmodels.cleaning import clean
+from langmodels.cli.ngram_files import (
+    add_input_options,
+    add_output_options,
+    check_output,
+    file_line,
+    is_arpa_name,
+    ngrams_line,
+    read_model,
+    write_model,
+)
+from langmodels.cli.options import add_json_option, add_text_options, cleaning_of, text_of
+from langmodels.cli.output import facts_table, format_perplexity, print_json
+from langmodels.corpus import Corpus
+from langmodels.errors import UsageError
+from langmodels.mixture import MixtureModel
+from langmodels.model import LanguageModel
+from langmodels.ngram import NGramModel, adapt, merge
+from langmodels.registry import load
+
+NAME = "mix"
+HELP = "interpolate models, merge n-gram models into one, adapt one to a text"
+EPILOG = """\
+examples:
+  langmodels mix ngram.lm lstm.lm --held-out dev.txt --output both.lm
+  langmodels mix news.arpa.gz web.arpa.gz --merge --weights 0.7,0.3 --output one.arpa.gz
+  langmodels mix news.lm --adapt letters.txt --output mine.lm
+
+Without --merge the file holds all the models, of whatever kinds, and their weights; they must
+share a vocabulary. With --merge n-gram models become one n-gram model with the words of all.
+Weights are those that make --held-out most probable, found by EM; without it and --weights they
+are equal. --adapt learns a model from a small text and merges it with the large one, with the
+weight that is best for that text.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("models", nargs="+", metavar="MODEL", help="a model file or an ARPA file")
+    weights = parser.add_mutually_exclusive_group()
+    weights.add_argument(
+        "--weights", type=parse_weights, metavar="W,W...", help="a weight for each model"
+    )
+    weights.add_argument("--held-out", metavar="FILE", help="a text to find the weights on")
+    parser.add_argument("--merge", action="store_true", help="make one n-gram model of them")
+    parser.add_argument("--adapt", metavar="FILE", help="a small text to adapt one model to")
+    add_text_options(parser)
+    add_output_options(parser)
+    add_input_options(parser)
+    add_json_option(parser)
+
+
+def parse_weights(text: str) -> list[float]:
+    """`0.7,0.3` as numbers."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"write weights such as 0.7,0.3, not {text!r}") from None
+
+
+def run(args: argparse.Namespace, console: Console) -> int | None:
+    """Mix, save, and say with what weights."""
+    check_output(args.output)
+    model: LanguageModel[Any]
+    if args.adapt:
+        model, weights = _adapted(args)
+    elif args.merge:
+        model, weights = _merged(args)
+    else:
+        model, weights = _mixed(args)
+    names = [*args.models, args.adapt] if args.adapt else args.models
+    report: dict[str, Any] = {
+        "output": args.output,
+        "weights": dict(zip(names, weights, strict=True)),
+    }
+    if args.held_out:
+        report["held_out_perplexity"] = model.perplexity(_text(args.held_out, args, model))
+    if args.json:
+        print_json(report)
+        return None
+    rows = {name: f"weight {weight:.4f}" for name, weight in zip(names, weights, strict=True)}
+    if isinstance(model, NGramModel):
+        rows["n-grams"] = ngrams_line(model)
+    if args.held_out:
+        perplexity = format_perplexity(report["held_out_perplexity"])
+        rows["held out"] = f"{args.held_out}: perplexity {perplexity}"
+    console.print(facts_table({**rows, "file": file_line(args.output)}))
+    return None
+
+
+def _adapted(args: argparse.Namespace) -> tuple[NGramModel, list[float]]:
+    if len(args.models) != 1 or args.weights:
+        raise UsageError("--adapt takes one model, and finds the weight itself.")
+    large = read_model(args.models[0], args.level)
+    small = _text(args.adapt, args, large, own_words=True)
+    held_out = _text(args.held_out, args, large, own_words=True) if args.held_out else None
+    adapted = adapt(large, small, held_out)
+    return write_model(adapted, args), adapted.fitted["weights"][0]
+
+
+def _merged(args: argparse.Namespace) -> tuple[NGramModel, list[float]]:
+    models = [read_model(path, args.level) for path in args.models]
+    held_out = _text(args.held_out, args, models[0], own_words=True) if args.held_out else None
+    merged = merge(models, args.weights, validation=held_out)
+    return write_model(merged, args), merged.fitted["weights"][0]
+
+
+def _mixed(args: argparse.Namespace) -> tuple[MixtureModel, list[float]]:
+    if args.quantize or is_arpa_name(args.output):
+        raise UsageError("An ARPA file or a quantized one holds one n-gram model; add --merge.")
+    models: list[LanguageModel[Any]] = [
+        read_model(path, args.level) if is_arpa_name(path) else load(path) for path in args.models
+    ]
+    if any(m.vocabulary != models[0].vocabulary for m in models):
+        raise UsageError(
+            "These models have different vocabularies. Train them on texts with one vocabulary, "
+            "or, if they are n-gram models, add --merge."
+        )
+    mixture = MixtureModel(models, args.weights)
+    if args.held_out:
+        mixture.fit_weights(_text(args.held_out, args, mixture))
+    mixture.save(args.output)
+    return mixture, mixture.weights.tolist()
+
+
+def _text(
+    name: str, args: argparse.Namespace, model: LanguageModel[Any], *, own_words: bool = False
+) -> Corpus:
+    """A text as a model reads it, in the model's vocabulary or, with `own_words`, in its own."""
+    source = text_of(args, name)
+    return Corpus.from_text(
+        clean(source.open(), cleaning_of(args, model.tokenizer)),
+        model.tokenizer,
+        vocabulary=None if own_words else model.vocabulary,
+        name=source.name,
+    )

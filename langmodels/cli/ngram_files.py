@@ -1,0 +1,84 @@
+"""What the commands for n-gram models share: reading and writing either kind of file."""
+
+import argparse
+from pathlib import Path
+
+from langmodels.cli.output import format_bytes
+from langmodels.errors import LangmodelsError
+from langmodels.ngram import NGramModel, quantize
+from langmodels.tokenization import TOKENIZERS, Tokenizer, make_tokenizer
+
+_PACKED = (".gz", ".xz", ".bz2")
+
+
+def add_input_options(parser: argparse.ArgumentParser) -> None:
+    """How ARPA files are read."""
+    parser.add_argument(
+        "--level",
+        metavar="LEVEL",
+        help=f"ARPA files: how their text was cut into tokens, one of {', '.join(TOKENIZERS)} "
+        "(default: whitespace)",
+    )
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Where the result goes, and in what form."""
+    parser.add_argument(
+        "--output",
+        "-o",
+        required=True,
+        metavar="FILE",
+        help="the file to write; ARPA where the name ends in .arpa, .arpa.gz or .arpa.xz",
+    )
+    add_quantize_option(parser)
+
+
+def add_quantize_option(parser: argparse.ArgumentParser) -> None:
+    """For commands that write a model file."""
+    parser.add_argument(
+        "--quantize", action="store_true", help="write eight bits a probability: a smaller file"
+    )
+
+
+def is_arpa_name(path: str) -> bool:
+    """Whether a name is that of an ARPA file."""
+    name = Path(path.lower())
+    return (name.with_suffix("") if name.suffix in _PACKED else name).suffix == ".arpa"
+
+
+def read_model(path: str, level: str | None = None) -> NGramModel:
+    """An n-gram model from a model file or an ARPA file, whose text was cut as `level` says."""
+    tokenizer: Tokenizer | None = None if level is None else make_tokenizer(level)
+    return NGramModel.open(path, tokenizer)
+
+
+def check_output(path: str) -> None:
+    """Say before the work, not after it, that a file cannot be written."""
+    if Path(path).is_dir():
+        raise LangmodelsError(f"{path} is a folder; give the name of a file to write.")
+    if not Path(path).parent.is_dir():
+        raise LangmodelsError(
+            f"There is no folder {Path(path).parent}; make it first, or write elsewhere."
+        )
+
+
+def write_model(model: NGramModel, args: argparse.Namespace) -> NGramModel:
+    """Write a model where --output says, quantized if --quantize says so; return what it was."""
+    if args.quantize:
+        model = quantize(model)
+    if is_arpa_name(args.output):
+        model.save_arpa(args.output)
+    else:
+        model.save(args.output)
+    return model
+
+
+def file_line(path: str) -> str:
+    """A file and its size."""
+    return f"{path} ({format_bytes(Path(path).stat().st_size)})"
+
+
+def ngrams_line(model: NGramModel) -> str:
+    """How many n-grams of each order there are."""
+    sizes = model.ngram_counts
+    return f"{sum(sizes):,} ({', '.join(f'{n:,}' for n in sizes)} of orders 1 to {len(sizes)})"
