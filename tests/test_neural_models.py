@@ -60,6 +60,8 @@ SHAPES = {
         "input_dropout": 0.3,
         "shared_dropout": True,
     },
+    "gru-weight-dropout": {"cell": "gru", "embedding": 2, "weight_dropout": 0.4},
+    "rnn-weight-dropout": {"cell": "rnn", "embedding": 2, "weight_dropout": 0.4},
     "gru-one-hot": {"cell": "gru", "layers": 2},
     "gru-adaptive": {"cell": "gru", "embedding": 2, "cutoffs": (3, 5)},
 }
@@ -192,7 +194,9 @@ def test_windows_are_the_tokens_before_each_target():
 MODELS = {
     "rnn": lambda **o: RNNModel(**SMALL | o),
     "relu": lambda **o: RNNModel(relu=True, **SMALL | o),
-    "lstm": lambda **o: LSTMModel(layers=2, dropout=0.2, tied=True, **SMALL | o),
+    "lstm": lambda **o: LSTMModel(
+        layers=2, dropout=0.2, weight_dropout=0.2, tied=True, **SMALL | o
+    ),
     "gru": lambda **o: GRUModel(one_hot=True, **SMALL | o),
     "lstm-adaptive": lambda **o: LSTMModel(cutoffs=(5,), embedding=6, **SMALL | o),
     "window": lambda **o: RNNModel(window=3, one_hot=True, optimizer="rmsprop", **SMALL | o),
@@ -371,6 +375,7 @@ def test_ctrl_c_ends_training_cleanly():
     [
         {"hidden": 0},
         {"dropout": 1.0},
+        {"weight_dropout": 1.0},
         {"optimizer": "nope"},
         {"schedule": "nope"},
         {"tied": True, "embedding": 3},

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from langmodels.neural.layers import Generator, Layer, add_rows, affine_backward, rows
+from langmodels.neural.layers import Generator, Layer, add_rows, affine_backward, draw_mask, rows
 from langmodels.neural.parameters import Array
 
 State = tuple[Array, ...]
@@ -39,6 +39,7 @@ class Recurrent(Layer):
         self.hidden = hidden
         self.shapes = {"input": (inputs, width), "hidden": (hidden, width), "bias": (width,)}
         self._scale: Array | None = None
+        self._mask: Array | None = None
 
     def initialise(self, rng: Generator) -> None:
         """Uniform within 1/sqrt(H)."""
@@ -48,7 +49,7 @@ class Recurrent(Layer):
 
     def refresh(self) -> None:
         """Scale copies of the weights by `_scale` (G H,), where the cell has one."""
-        self._scaled = self.values
+        self._scaled, self._weight, self._mask = self.values, self.values["hidden"], None
         if self._scale is not None:
             scale = self._scale.astype(self.values["bias"].dtype)
             self._scaled = {
@@ -59,6 +60,22 @@ class Recurrent(Layer):
                 )
                 for name in ("input", "hidden", "bias")
             }
+
+    def drop_weights(self, rate: float, rng: Generator) -> None:
+        """Zero a fraction of the hidden-to-hidden weights until the next `refresh`.
+
+        One mask for all steps (DropConnect; Merity, Keskar and Socher 2018, section 2).
+        """
+        dtype, shape = self.values["hidden"].dtype, self.shapes["hidden"]
+        mask = draw_mask(self.space.array("weight mask", shape, dtype), rate, rng)
+        scaled = self.space.array("dropped", shape, dtype)
+        self._scaled = {
+            **self._scaled,
+            "hidden": np.multiply(self._scaled["hidden"], mask, out=scaled),
+        }
+        weight = self.space.array("weight", shape, dtype)
+        self._weight = np.multiply(self.values["hidden"], mask, out=weight)
+        self._mask = mask
 
     def zero_state(self, batch: int) -> State:
         """The state at the beginning of sequences: zeros, (B, H) each."""
@@ -175,6 +192,8 @@ class Recurrent(Layer):
 
     def _hidden_backward(self, dz: Array) -> None:
         np.matmul(rows(self._before[0]).T, rows(dz), out=self.gradients["hidden"])
+        if self._mask is not None:
+            self.gradients["hidden"] *= self._mask
 
     def _blocks(self, steps: int, batch: int) -> Iterator[slice]:
         """Stretches of time, last first."""
@@ -230,7 +249,7 @@ class Elman(Recurrent):
 
     def _run_back(self, dh: Array, dz: Array, carry: State) -> None:
         (later,) = carry
-        h, keep, transposed = self._after[0], self._keep, self.values["hidden"].T
+        h, keep, transposed = self._after[0], self._keep, self._weight.T
         for block in self._blocks(*h.shape[:2]):
             slope = self.space.array("slope", h[block].shape, h.dtype)
             if self.relu:
@@ -308,7 +327,7 @@ class LSTM(Recurrent):
 
     def _run_back(self, dh: Array, dz: Array, carry: State) -> None:
         dh_later, dc = carry
-        keep, transposed = self._keep, self.values["hidden"].T
+        keep, transposed = self._keep, self._weight.T
         steps, batch, width = dh.shape
         z, g, tanh_c, c_before = self._z, self._g, self._tanh_c, self._before[1]
         i, f, _, o = self._split(z)
@@ -400,7 +419,7 @@ class GRU(Recurrent):
 
     def _run_back(self, dh: Array, dz: Array, carry: State) -> None:
         (later,) = carry
-        keep, transposed, before = self._keep, self.values["hidden"].T, self._before[0]
+        keep, transposed, before = self._keep, self._weight.T, self._before[0]
         steps, batch, width = dh.shape
         z, n, hn = self._z, self._n, self._hn
         r, u = z[:, :, :width], z[:, :, width : 2 * width]

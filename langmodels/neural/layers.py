@@ -141,20 +141,24 @@ class Dropout(Layer):
             self._mask = None
             return x
         shape = (1, *x.shape[1:]) if self.shared_steps else x.shape
-        mask = self.space.array("mask", shape, x.dtype)
-        # 16 random bits a unit are enough to hit the rate to five digits, at a quarter of the time.
-        bits = np.frombuffer(rng.bytes(2 * mask.size), np.uint16).reshape(shape)
-        np.greater_equal(bits, round(self.rate * 65536), out=mask, casting="unsafe")
-        mask *= 1 / (1 - self.rate)
-        self._mask = mask
+        self._mask = draw_mask(self.space.array("mask", shape, x.dtype), self.rate, rng)
         y = self.space.array("y", x.shape, x.dtype)
-        return np.multiply(x, mask, out=y)
+        return np.multiply(x, self._mask, out=y)
 
     def backward(self, dy: Array) -> Array:
         """In place."""
         if self._mask is not None:
             dy *= self._mask
         return dy
+
+
+def draw_mask(out: Array, rate: float, rng: Generator) -> Array:
+    """Fill an array with zeros (a fraction `rate` of it) and 1 / (1 - rate)."""
+    # 16 random bits an element are enough to hit the rate to five digits, at a quarter of the time.
+    bits = np.frombuffer(rng.bytes(2 * out.size), np.uint16).reshape(out.shape)
+    np.greater_equal(bits, round(rate * 65536), out=out, casting="unsafe")
+    out *= 1 / (1 - rate)
+    return out
 
 
 def rows(x: Array) -> Array:

@@ -25,7 +25,8 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
     `hidden` units in each of `layers`. `embedding`: width of the input vectors, None for as many as
     hidden units; with `one_hot` there are none. `tied`: the input vectors are the output weights,
     too. `dropout` between layers and before the output, `input_dropout` before the first; with
-    `shared_dropout` one mask serves all steps of a chunk. `cutoffs`: ranks at which an adaptive
+    `shared_dropout` one mask serves all steps of a chunk; `weight_dropout` on the recurrent
+    weights. `cutoffs`: ranks at which an adaptive
     softmax is cut, for large vocabularies.
 
     A sequence begins from a zero state with `<s>`. Training reads the corpus as a stream, `steps`
@@ -49,6 +50,7 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         shared_dropout: bool = False,
+        weight_dropout: float = 0.0,
         cutoffs: tuple[int, ...] = (),
         window: int | None = None,
         dtype: str = "float32",
@@ -62,7 +64,8 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         self.hidden, self.layers, self.embedding = hidden, layers, embedding
         self.one_hot, self.tied, self.window = one_hot, tied, window
         self.dropout, self.input_dropout = dropout, input_dropout
-        self.shared_dropout, self.cutoffs = shared_dropout, tuple(cutoffs)
+        self.shared_dropout, self.weight_dropout = shared_dropout, weight_dropout
+        self.cutoffs = tuple(cutoffs)
         self._shape(2 + max(self.cutoffs, default=0))  # refuses what could never work
 
     def _shape(self, vocabulary: int) -> RecurrentShape:
@@ -76,6 +79,7 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
             dropout=self.dropout,
             input_dropout=self.input_dropout,
             shared_dropout=self.shared_dropout,
+            weight_dropout=self.weight_dropout,
             cutoffs=self.cutoffs,
         )
 
@@ -89,6 +93,7 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
             "dropout": self.dropout,
             "input_dropout": self.input_dropout,
             "shared_dropout": self.shared_dropout,
+            "weight_dropout": self.weight_dropout,
             "cutoffs": list(self.cutoffs),
             "window": self.window,
         }

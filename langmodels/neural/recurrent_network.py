@@ -25,7 +25,8 @@ class RecurrentShape:
 
     `cell`: one of `CELLS`, or "relu-rnn". `embedding`: width of the input vectors, None for one-hot
     input. `dropout` between layers and before the output (Zaremba et al. 2014), `input_dropout` on
-    the embedded input; with `shared_dropout` one mask serves all steps of a chunk. `tied`: the
+    the embedded input; with `shared_dropout` one mask serves all steps of a chunk; `weight_dropout`
+    on the hidden-to-hidden weights. `tied`: the
     output weights are the input embedding (Press and Wolf 2017). `cutoffs`: ranks at which an
     adaptive softmax is cut, none for a full one.
     """
@@ -39,6 +40,7 @@ class RecurrentShape:
     dropout: float = 0.0
     input_dropout: float = 0.0
     shared_dropout: bool = False
+    weight_dropout: float = 0.0
     cutoffs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
@@ -48,7 +50,8 @@ class RecurrentShape:
             or (self.embedding is not None and self.embedding < 1)
         ):
             raise UsageError("hidden, layers and embedding must be at least 1.")
-        if not (0 <= self.dropout < 1 and 0 <= self.input_dropout < 1):
+        rates = (self.dropout, self.input_dropout, self.weight_dropout)
+        if min(rates) < 0 or max(rates) >= 1:
             raise UsageError("Dropout rates must be at least 0 and below 1.")
         if self.tied and self.embedding != self.hidden:
             raise UsageError("Tied weights need an embedding as wide as the hidden layer.")
@@ -117,6 +120,8 @@ class RecurrentNetwork(Network[Chunk]):
             else:
                 x = self.input_dropout.forward(self.embedding.forward(inputs), rng)
         for k, (layer, dropout) in enumerate(zip(self.recurrent, self.dropouts, strict=True)):
+            if rng is not None and self.shape.weight_dropout:
+                layer.drop_weights(self.shape.weight_dropout, rng)
             h = layer.forward(x, states[k] if states else None, keep=keep, embedding=table)
             x, table = dropout.forward(h, rng), None
         return x
