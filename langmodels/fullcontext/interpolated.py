@@ -1,14 +1,25 @@
 """Smoothed probabilities of unbounded order: computed once per context, then looked up."""
 
-from typing import Self
+import math
+from functools import lru_cache
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.fullcontext.counts import ABSENT, ContextCounts
+from langmodels.fullcontext.counts import ABSENT, ContextCounts, Contexts
 from langmodels.fullcontext.matching import LEAF, LongArray, Match, Matches, targets_of
 from langmodels.fullcontext.smoothing import FloatArray, Gates, own_share
 from langmodels.fullcontext.suffix_array import IntArray
+
+
+class _Edge(NamedTuple):
+    """A matched context between two branching ones."""
+
+    above: int  # the branching context above
+    log_backoff: float
+    symbols: NDArray[np.int32]  # what follows it
+    log_own: FloatArray  # log of its own share of each
 
 
 class InterpolatedProbabilities:
@@ -31,6 +42,7 @@ class InterpolatedProbabilities:
         self.weights = weights
         self.log_pair = log_pair
         self.log_backoff = log_backoff
+        self._edge_gates = lru_cache(maxsize=1 << 16)(self._gates_of_edge)
 
     @classmethod
     def compute(cls, counts: ContextCounts, base: FloatArray, weights: FloatArray) -> Self:
@@ -101,9 +113,45 @@ class InterpolatedProbabilities:
             node = int(self.counts.tree.parent[node])
 
     def _edge(self, state: Match) -> "_Edge | None":
-        if state.node != LEAF and state.length == self.counts.tree.depth[state.node]:
+        """What a match adds where it lies between two branching contexts."""
+        counts, tree, node = self.counts, self.counts.tree, state.node
+        if node == LEAF:
+            above = int(tree.leaf_parent[state.low])
+            symbols = tree.following[state.low : state.high]
+            symbols = symbols[symbols < tree.n_symbols]
+            types = branches = total = len(symbols)
+            occurrences = np.ones(total, dtype=np.int64)
+        elif state.length < tree.depth[node]:
+            above = int(tree.parent[node])
+            pairs = slice(int(counts.offsets[node]), int(counts.offsets[node + 1]))
+            symbols = tree.pair_symbol[pairs]
+            types, total = len(symbols), int(counts.occurrences[node])
+            branches = int(counts.branches[node])
+            occurrences = counts.pair_occurrences(pairs)
+        else:
             return None
-        return _Edge(self, state)
+        kind = (state.length, int(tree.depth[above]), types, branches, total, node == LEAF)
+        discount, blend, backoff = self._edge_gates(*kind)
+        discounted = blend * (1 - discount) / max(types, 1)
+        relative = (1 - blend) * (1 - backoff) * occurrences / max(total, 1)
+        return _Edge(above, math.log(backoff), symbols, np.log(discounted + relative))
+
+    def _gates_of_edge(
+        self, length: int, above: int, types: int, branches: int, occurrences: int, once: bool
+    ) -> tuple[float, float, float]:
+        """Discount, blend and back-off of one context on an edge; see `Contexts`."""
+        contexts = Contexts(
+            np.array([length]),
+            np.array([above]),
+            np.array([types]),
+            np.array([branches]),
+            np.array([occurrences]),
+            np.array([True]),
+            np.array([once]),
+            np.array([[types > 0, 0.0, 0.0]]),
+        )
+        gates = Gates.of(contexts, self.weights)
+        return float(gates.discounts[0, 0]), float(gates.blend[0]), float(gates.backoff[0])
 
     def score(self, ids: IntArray, offsets: LongArray) -> FloatArray:
         """Log p of every target, (targets,)."""
@@ -146,28 +194,3 @@ class InterpolatedProbabilities:
             open_, at = open_[~top], at[~top]
             node[open_] = tree.parent[at]
         return log_p
-
-
-class _Edge:
-    """A matched context between two branching ones: what follows it, and its own share of that."""
-
-    def __init__(self, model: InterpolatedProbabilities, state: Match) -> None:
-        counts = model.counts
-        tree = counts.tree
-        matches = Matches.repeated(state, 1)
-        contexts = counts.edges(matches)
-        gates = Gates.of(contexts, model.weights)
-        self.above = int(counts.above(matches)[0])
-        self.log_backoff = float(np.log(gates.backoff[0]))
-        self.symbols: NDArray[np.int32]
-        if state.node == LEAF:
-            self.symbols = tree.following[state.low : state.high]
-            self.symbols = self.symbols[self.symbols < tree.n_symbols]
-            occurrences = np.ones(len(self.symbols), dtype=np.int64)
-        else:
-            pairs = slice(int(counts.offsets[state.node]), int(counts.offsets[state.node + 1]))
-            self.symbols = tree.pair_symbol[pairs]
-            occurrences = counts.pair_occurrences(pairs)
-        n = len(self.symbols)
-        owner, count = np.zeros(n, dtype=np.int64), np.ones(n, dtype=np.int64)
-        self.log_own = np.log(own_share(gates, contexts, owner, count, occurrences))

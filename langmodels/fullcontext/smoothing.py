@@ -40,6 +40,7 @@ _CENTRE = np.array([1.7, 1.5, 3.0, 4.0])
 _SCALE = np.array([0.6, 1.2, 2.0, 3.0])
 _SHORT = 7
 _LOGS = 4
+_FIRST, _SECOND = np.triu_indices(_LOGS)
 N_FEATURES: Final = 1 + _LOGS + _LOGS * (_LOGS + 1) // 2 + 3 + _SHORT
 
 
@@ -49,14 +50,13 @@ def features(contexts: Contexts) -> FloatArray:
     counts = (contexts.types, contexts.branches, contexts.occurrences)
     logs = np.stack([np.log1p(length), *(np.log(np.maximum(c, 1)) for c in counts)], axis=1)
     logs = (logs - _CENTRE) / _SCALE
-    first, second = np.triu_indices(_LOGS)
     gap = np.maximum(length - np.minimum(contexts.above, _LONGEST), 1)
     on_edge = contexts.on_edge
     return np.concatenate(
         [
             np.ones((len(contexts), 1)),
             logs,
-            logs[:, first] * logs[:, second],
+            logs[:, _FIRST] * logs[:, _SECOND],
             np.stack([on_edge, contexts.once, on_edge * np.log(gap)], axis=1),
             length[:, None] == np.arange(_SHORT),
         ],
