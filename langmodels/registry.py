@@ -15,6 +15,7 @@ from langmodels.fullcontext import FullContextModel
 from langmodels.mixture import MixtureModel
 from langmodels.model import LanguageModel, unpack
 from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
+from langmodels.neural.character_aware import CharacterAwareModel
 from langmodels.neural.convolutional import ConvolutionalRecurrentModel
 from langmodels.ngram import NGramModel
 from langmodels.storage import open_arrays
@@ -192,6 +193,14 @@ MODELS: dict[str, ModelSpec] = {
             "neural",
             "a causal convolution before a recurrent layer",
             ConvolutionalRecurrentModel,
+            _recurrent,
+            compared=False,
+        ),
+        ModelSpec(
+            "char-cnn-lstm",
+            "neural",
+            "words read letter by letter, a recurrent layer over them",
+            CharacterAwareModel,
             _recurrent,
             compared=False,
         ),

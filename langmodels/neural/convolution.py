@@ -50,6 +50,9 @@ class CausalConvolution(Layer):
         self._reach = max(widths)
         self._floor = ACTIVATIONS[activation]
 
+    def drop_weights(self, rate: float, rng: Generator) -> None:
+        """Nothing: the weights of the recurrence are meant, and here there are none."""
+
     @property
     def n_states(self) -> int:
         """How many arrays the state has."""

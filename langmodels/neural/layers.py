@@ -95,6 +95,9 @@ class Embedding(Layer):
     gradient of the shared matrix, and this one adds to it.
     """
 
+    by_table = True
+    """Whether the vectors of all tokens are there as one array, `values["weight"]`."""
+
     def __init__(self, vocabulary: int, width: int, *, tied: bool = False) -> None:
         super().__init__()
         self.shapes = {"weight": (vocabulary, width)}

@@ -114,7 +114,11 @@ class RecurrentNetwork(Network[Chunk]):
         x: Array = inputs
         if self.embedding is not None:
             # Mapping the whole table pays off where tokens repeat; masked inputs differ each time.
-            self._by_table = self.shape.input_dropout == 0 and self.shape.vocabulary < inputs.size
+            self._by_table = (
+                self.embedding.by_table
+                and self.shape.input_dropout == 0
+                and self.shape.vocabulary < inputs.size
+            )
             if self._by_table:
                 table = self.embedding.values["weight"]
             else:

@@ -1,0 +1,170 @@
+"""The character-aware language model: words in, words out, but read letter by letter."""
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from langmodels.corpus import Corpus
+from langmodels.errors import UsageError
+from langmodels.model import FloatArray, Text
+from langmodels.neural.batches import Batches, Chunk, StreamBatches
+from langmodels.neural.cells import CELLS
+from langmodels.neural.layers import Layer
+from langmodels.neural.recurrent import RecurrentModel, RecurrentState
+from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape
+from langmodels.neural.scoring import score_sequences
+from langmodels.neural.spelling import SpelledEmbedding, Spellings
+from langmodels.vocabulary import IntArray, Vocabulary
+
+
+class CharacterAwareNetwork(RecurrentNetwork):
+    """A recurrent network whose input vectors are computed from the letters of words."""
+
+    def __init__(
+        self,
+        shape: RecurrentShape,
+        dtype: str,
+        spellings: Spellings,
+        characters: int,
+        filters: dict[int, int],
+        highways: int,
+    ) -> None:
+        self.spellings = spellings
+        self._reading = (characters, filters, highways)
+        super().__init__(shape, dtype)
+
+    def _build(self) -> dict[str, Layer]:
+        layers = super()._build()
+        self.embedding = SpelledEmbedding(self.spellings, *self._reading)
+        return {**layers, "embedding": self.embedding}
+
+
+class CharacterAwareModel(RecurrentModel):
+    """The model of Kim, Jernite, Sontag and Rush (2016), "Character-Aware Neural Language Models".
+
+    It predicts words of the vocabulary, but reads every word as a string of characters: filters of
+    `widths` 1 to so many, `filters` times the width of each (at most `most`), the maximum over the
+    word, `highways` layers, and a recurrent network. A word that it has never seen means something
+    to it by its letters: `state`, `prob`, `predict`, `score`, and the scoring of a corpus that
+    keeps its text read such words as they are written; elsewhere they are `<unk>`. What is
+    predicted is the same as for every other model.
+
+    `characters`: width of the vectors of characters. Further keywords: those of `RecurrentModel`
+    but for `embedding`, `one_hot`, `tied` and `window`, and the fields of `TrainingOptions`.
+    """
+
+    kind = "char-cnn-lstm"
+
+    def __init__(
+        self,
+        *,
+        widths: int = 6,
+        filters: int = 25,
+        most: int = 200,
+        characters: int = 15,
+        highways: int = 1,
+        cell: str = "lstm",
+        **options: Any,
+    ) -> None:
+        if cell not in CELLS:
+            raise UsageError(f"There is no cell {cell!r}; choose one of {', '.join(CELLS)}.")
+        for name in ("embedding", "one_hot", "tied", "window"):
+            if options.get(name):
+                raise UsageError(f"A model that reads letters does not take {name}.")
+        if min(widths, filters, most, characters) < 1 or highways < 0:
+            raise UsageError("widths, filters, most and characters must be at least 1.")
+        self.widths, self.filters, self.most = widths, filters, most
+        self.characters, self.highways = characters, highways
+        self.cell = cell  # type: ignore[misc]
+        super().__init__(**options)
+
+    @property
+    def _filters(self) -> dict[int, int]:
+        return {w: min(self.most, w * self.filters) for w in range(1, self.widths + 1)}
+
+    def _architecture(self) -> dict[str, Any]:
+        names = ("widths", "filters", "most", "characters", "highways", "cell")
+        return {**super()._architecture(), **{name: getattr(self, name) for name in names}}
+
+    def _make_network(self, vocabulary: int) -> CharacterAwareNetwork:
+        shape = replace(self._shape(vocabulary), embedding=sum(self._filters.values()))
+        return CharacterAwareNetwork(
+            shape,
+            self.dtype,
+            Spellings(self.vocabulary),
+            self.characters,
+            self._filters,
+            self.highways,
+        )
+
+    def _make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
+        o = self.options
+        return _SpelledBatches(self._spelled(corpus), o.batch_size, o.steps, n_shards, o.seed)
+
+    @property
+    def spellings(self) -> Spellings:
+        """The words that can be read."""
+        network = self._network
+        assert isinstance(network, CharacterAwareNetwork)
+        return network.spellings
+
+    def read(self, text: Text) -> IntArray:
+        """As `encode`; but unknown words have ids of their own, at which nothing is predicted."""
+        if isinstance(text, str):
+            text = list(self.tokenizer.tokenize(text))
+        if len(text) and isinstance(text[0], str):
+            self.encode(text)  # refuses what cannot stand in a sequence
+            return self.spellings.ids([str(token) for token in text])
+        return self.encode(text)
+
+    def _spelled(self, corpus: Corpus) -> Corpus:
+        """The corpus with unknown words as `read` gives them, where its text was kept."""
+        if corpus.text is None or not corpus.n_oov:
+            return corpus
+        line_end = getattr(corpus.tokenizer, "line_end", None)
+        words = [w for w in corpus.tokenizer.tokenize_lines(corpus.text) if w != line_end]
+        inside = corpus.ids != Vocabulary.bos_id
+        if self.vocabulary.eos_id is not None:
+            inside &= corpus.ids != self.vocabulary.eos_id
+        if len(words) != np.count_nonzero(inside):
+            return corpus  # another text than the ids stand for
+        ids = corpus.ids.copy()
+        ids[inside] = self.spellings.ids(words)
+        return replace(corpus, ids=ids)
+
+    def state(self, context: Text = ()) -> RecurrentState:
+        """See `LanguageModel`."""
+        state = self.start()
+        for token in self.read(context).tolist():
+            state = self.advance(state, token)
+        return state
+
+    def token_scores(self, sequence: Text) -> FloatArray:
+        """See `LanguageModel`."""
+        targets, inputs = self.encode(sequence), self.read(sequence)
+        if self.vocabulary.eos_id is not None:
+            targets = np.append(targets, np.int32(self.vocabulary.eos_id))
+        inputs = np.r_[np.int32(self.vocabulary.bos_id), inputs][: len(targets)]
+        return score_sequences(self._network, [(inputs, targets)])
+
+    def score_corpus(self, corpus: Corpus) -> FloatArray:
+        """See `LanguageModel`; where the text is kept, unknown words are read as written."""
+        self._check_corpus(corpus)
+        inputs = self._spelled(corpus).ids
+        pieces = [
+            (inputs[a : b - 1], corpus.ids[a + 1 : b]) for a, b in pairwise(corpus.offsets.tolist())
+        ]
+        return score_sequences(self._network, pieces)
+
+
+class _SpelledBatches(StreamBatches):
+    """Batches of a corpus in which unknown words have ids of their own, but as targets `<unk>`."""
+
+    def __init__(
+        self, corpus: Corpus, batch_size: int, steps: int, n_shards: int, seed: int
+    ) -> None:
+        super().__init__(corpus, batch_size, steps, n_shards=n_shards, seed=seed)
+        unknown = self._targets >= len(corpus.vocabulary)
+        self._targets = np.where(unknown, np.int32(Vocabulary.unk_id), self._targets)

@@ -1,0 +1,225 @@
+"""Words as vectors computed from their letters, so that a word never seen can be read."""
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from langmodels.errors import UsageError
+from langmodels.neural.layers import Embedding, Generator, Layer, Linear, add_rows, rows
+from langmodels.neural.parameters import Array
+from langmodels.vocabulary import Vocabulary
+
+_PAD, _BEGIN, _END, _STRANGE = range(4)  # codes; then the specials, then the characters
+_LONGEST = 48  # characters of a word that are read
+
+Codes = NDArray[np.int32]
+
+
+class Spellings:
+    """Words as rows of character codes: begin, characters, end, padding.
+
+    The words of the vocabulary have their ids as row numbers; a special token is one symbol of its
+    own. Other words get the numbers after those when they are first read.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        ordinary = vocabulary.tokens[vocabulary.n_special :]
+        alphabet = sorted({character for word in ordinary for character in word})
+        first = _STRANGE + 1 + vocabulary.n_special
+        self._codes = {character: first + i for i, character in enumerate(alphabet)}
+        self.n_symbols = first + len(alphabet)
+        specials = [[_STRANGE + 1 + i] for i in range(vocabulary.n_special)]
+        self.codes: Codes = _rows([*specials, *map(self._spell, ordinary)])
+        self._others: dict[str, int] = {}
+        self._vocabulary = vocabulary
+
+    def _spell(self, word: str) -> list[int]:
+        return [self._codes.get(character, _STRANGE) for character in word[:_LONGEST]]
+
+    def ids(self, words: Sequence[str]) -> NDArray[np.int32]:
+        """Row numbers of words; those that the vocabulary lacks are spelled and remembered."""
+        ids = self._vocabulary.encode(words)
+        unknown = np.flatnonzero(ids == Vocabulary.unk_id).tolist()
+        new = dict.fromkeys(words[i] for i in unknown if words[i] not in self._others)
+        if new:
+            self._others |= {word: len(self.codes) + i for i, word in enumerate(new)}
+            self.codes = _rows(map(self._spell, new), self.codes)
+        for i in unknown:
+            ids[i] = self._others[words[i]]
+        return ids
+
+
+def _rows(words: Iterable[list[int]], before: Codes | None = None) -> Codes:
+    """Codes with begin and end, padded to the longest word, below the rows of `before`."""
+    spelled = [[_BEGIN, *codes, _END] for codes in words]
+    width = max(map(len, spelled), default=0)
+    done = 0 if before is None else len(before)
+    if before is not None:
+        width = max(width, before.shape[1])
+    codes = np.full((done + len(spelled), width), _PAD, np.int32)
+    if before is not None:
+        codes[:done, : before.shape[1]] = before
+    for row, word in enumerate(spelled, start=done):
+        codes[row, : len(word)] = word
+    return codes
+
+
+class Highway(Layer):
+    """y = t relu(x W + b) + (1 - t) x, t = sigmoid(x W' + b') (Srivastava et al. 2015).
+
+    b' begins at -2, so that at first most of x passes unchanged.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.parts = {"transform": Linear(width, width), "gate": Linear(width, width)}
+        self.shapes = {
+            f"{name}.{key}": shape
+            for name, layer in self.parts.items()
+            for key, shape in layer.shapes.items()
+        }
+
+    def bind(self, values: dict[str, Array], gradients: dict[str, Array]) -> None:
+        """See `Layer`."""
+        super().bind(values, gradients)
+        for name, layer in self.parts.items():
+            layer.bind(
+                {key: values[f"{name}.{key}"] for key in layer.shapes},
+                {key: gradients[f"{name}.{key}"] for key in layer.shapes},
+            )
+
+    def initialise(self, rng: Generator) -> None:
+        """As linear layers, but for the gate's bias."""
+        for layer in self.parts.values():
+            layer.initialise(rng)
+        self.values["gate.bias"].fill(-2)
+
+    def forward(self, x: Array) -> Array:
+        """(N, n) to (N, n)."""
+        self._x = x
+        self._g = np.maximum(self.parts["transform"].forward(x), 0)
+        with np.errstate(over="ignore"):
+            self._t = 1 / (1 + np.exp(-self.parts["gate"].forward(x)))
+        y: Array = self._t * (self._g - x) + x
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """(N, n) to (N, n)."""
+        t, g, x = self._t, self._g, self._x
+        dx: Array = self.parts["transform"].backward(dy * t * (g > 0)).copy()
+        dx += self.parts["gate"].backward(dy * (g - x) * t * (1 - t))
+        dx += dy * (1 - t)
+        return dx
+
+
+class SpelledEmbedding(Embedding):
+    """Embedded words, read off their letters (Kim et al. 2016, sections 2.2 and 2.3).
+
+    Filters of several widths slide over the embedded characters of a word; the maximum over all
+    places of tanh(filter) is one number of its vector; highway layers follow. Every type is
+    computed once a call, however often it occurs.
+    """
+
+    by_table = False
+
+    def __init__(
+        self,
+        spellings: Spellings,
+        characters: int,
+        filters: dict[int, int],
+        highways: int,
+    ) -> None:
+        Layer.__init__(self)
+        if characters < 1 or not filters or min(filters) < 1 or min(filters.values()) < 1:
+            raise UsageError("Filters, their widths and their numbers must be at least 1.")
+        self.spellings, self.filters = spellings, filters
+        self.width = sum(filters.values())
+        self.tied = False
+        self.highways = [Highway(self.width) for _ in range(highways)]
+        self.shapes = {"characters": (spellings.n_symbols, characters), "bias": (self.width,)}
+        self.shapes |= {f"filter.{w}": (w * characters, n) for w, n in filters.items()}
+        for k, layer in enumerate(self.highways):
+            self.shapes |= {f"highway.{k}.{name}": s for name, s in layer.shapes.items()}
+
+    def bind(self, values: dict[str, Array], gradients: dict[str, Array]) -> None:
+        """See `Layer`."""
+        super().bind(values, gradients)
+        for k, layer in enumerate(self.highways):
+            layer.bind(
+                {n: values[f"highway.{k}.{n}"] for n in layer.shapes},
+                {n: gradients[f"highway.{k}.{n}"] for n in layer.shapes},
+            )
+
+    def initialise(self, rng: Generator) -> None:
+        """Filters uniform within one over the root of their inputs, characters normal."""
+        for name, array in self.values.items():
+            if name.startswith("filter"):
+                bound = len(array) ** -0.5
+                array[...] = rng.uniform(-bound, bound, array.shape)
+        self.values["characters"][...] = rng.standard_normal(self.shapes["characters"])
+        self.values["characters"] *= 0.5
+        for layer in self.highways:
+            layer.initialise(rng)
+
+    def forward(self, tokens: Array) -> Array:
+        """Ids of words (...), those of `Spellings.ids` included, to (..., width)."""
+        types, self._inverse = np.unique(tokens.ravel(), return_inverse=True)
+        codes = self.spellings.codes[types]
+        lengths = np.count_nonzero(codes != _PAD, axis=1)
+        longest = max(int(lengths.max()), *self.filters)
+        codes = np.pad(codes, ((0, 0), (0, max(0, longest - codes.shape[1]))))[:, :longest]
+        self._codes = codes
+        vectors = np.take(self.values["characters"], codes, axis=0)
+        self._flat = vectors.reshape(len(types), -1)
+        y = np.empty((len(types), self.width), vectors.dtype)
+        self._chosen: list[NDArray[np.intp]] = []
+        for part, width, windows in self._windows():
+            z = windows @ self.values[f"filter.{width}"]
+            places = np.arange(z.shape[1])
+            # A window must lie inside the word; a word shorter than it has the first one.
+            outside = places > np.maximum(lengths - width, 0)[:, None]
+            z[outside] = -np.inf
+            chosen = z.argmax(axis=1)
+            self._chosen.append(chosen)
+            y[:, part] = np.take_along_axis(z, chosen[:, None], axis=1)[:, 0]
+        y += self.values["bias"]
+        self._y = np.tanh(y, out=y)
+        for layer in self.highways:
+            y = layer.forward(y)
+        return y[self._inverse].reshape(*tokens.shape, self.width)
+
+    def _windows(self) -> list[tuple[slice, int, Array]]:
+        """For each width the columns of its filters, and all windows (N, places, width d)."""
+        size = self.shapes["characters"][1]
+        found, begin = [], 0
+        for width, n in self.filters.items():
+            windows = sliding_window_view(self._flat, width * size, axis=1)[:, ::size]
+            found.append((slice(begin, begin + n), width, windows))
+            begin += n
+        return found
+
+    def backward(self, dx: Array) -> None:
+        """Gradient of the vectors of words, (..., width)."""
+        dy = np.zeros_like(self._y)
+        add_rows(dy, self._inverse, rows(dx))
+        for layer in reversed(self.highways):
+            dy = layer.backward(dy)
+        dy = dy * (1 - self._y * self._y)
+        dy.sum(axis=0, out=self.gradients["bias"])
+        d_flat = np.zeros_like(self._flat)
+        size = self.shapes["characters"][1]
+        for (part, width, windows), chosen in zip(self._windows(), self._chosen, strict=True):
+            dz = np.zeros((*windows.shape[:2], chosen.shape[1]), dy.dtype)
+            np.put_along_axis(dz, chosen[:, None], dy[:, None, part], axis=1)
+            flat = rows(np.ascontiguousarray(windows))
+            np.matmul(flat.T, rows(dz), out=self.gradients[f"filter.{width}"])
+            d_windows = dz @ self.values[f"filter.{width}"].T
+            for k in range(width):
+                places = slice(k * size, (k + windows.shape[1]) * size)
+                part_of = d_windows[:, :, k * size : (k + 1) * size]
+                d_flat[:, places] += part_of.reshape(len(d_flat), -1)
+        gradient = self.gradients["characters"]
+        gradient.fill(0)
+        add_rows(gradient, self._codes.ravel(), d_flat.reshape(-1, size))
