@@ -18,8 +18,8 @@ _MIDDLE: dict[str, _Branches] = {
     "check": [("check", "checked", 1.0)],
     "checked": [("pay", "paid", 0.8), ("query", "queried", 0.15), ("cancel", "end", 0.05)],
     "queried": [("answer", "check", 0.9), ("cancel", "end", 0.1)],
-    "paid": [("pick", "picked", 0.9), ("reorder", "reordered", 0.1)],
-    "reordered": [("wait", "reordered", 0.5), ("pick", "picked", 0.5)],
+    "paid": [("pick", "picked", 0.5), ("reorder", "reordered", 0.5)],
+    "reordered": [("wait", "reordered", 0.8), ("pick", "picked", 0.2)],
     "picked": [("pack", "packed", 0.95), ("return", "paid", 0.05)],
 }
 _CHANNELS = (("web", 0.6, "ship"), ("shop", 0.4, "collect"))
@@ -30,9 +30,9 @@ class ProcessSource(Generator):
     """A log of a process: each line is a case, a sequence of events separated by spaces.
 
     An order comes in through the web or in the shop, is checked (again after every query), paid,
-    picked and packed, with loops of any length, and then shipped if it came through the web and
-    collected if it was made in the shop. That last event depends on the first; everything else
-    depends on the event before.
+    picked and packed, with loops of any length (half of the orders wait for supplies), and then
+    shipped if it came through the web and collected if it was made in the shop. That last event
+    depends on the first; everything else depends on the event before.
 
     The process is an automaton whose state is known from the events so far, so the entropy rate is
     exact: the choices at its forks, over all characters of the log, spaces and newlines included.
