@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import regex
@@ -41,6 +41,14 @@ class Filling:
     def prob(self) -> float:
         """The joint probability."""
         return math.exp(self.log_prob)
+
+
+def split_at_blanks(text: str) -> list[str]:
+    """What stands before, between and after blanks. Raises UsageError where there is none."""
+    parts: list[str] = _BLANK.split(text)
+    if len(parts) < 2:
+        raise UsageError("There is no blank in the text; write one as three underscores: ___.")
+    return parts
 
 
 class Cloze(ABC):
@@ -87,9 +95,7 @@ class Cloze(ABC):
         """
         if k < 1 or width < 1:
             raise UsageError("Ask for at least one way to fill the blanks.")
-        parts = _BLANK.split(text)
-        if len(parts) < 2:
-            raise UsageError("There is no blank in the text; write one as three underscores: ___.")
+        parts = split_at_blanks(text)
         ids: list[int] = []
         places: list[int] = []
         for i, part in enumerate(parts):
@@ -133,6 +139,10 @@ class Cloze(ABC):
 
 class ClozeModel(Model, Cloze):
     """A model made for filling blanks, which gives sequences no probability of their own."""
+
+    @abstractmethod
+    def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+        """Learn from a corpus; `validation` is for early stopping. Returns self."""
 
 
 class FillingModel(Cloze):

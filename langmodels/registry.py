@@ -13,9 +13,10 @@ from langmodels.cache import CacheModel
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext import FullContextModel
 from langmodels.mixture import MixtureModel
-from langmodels.model import LanguageModel, unpack
+from langmodels.model import LanguageModel, Model, unpack
 from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
 from langmodels.neural.character_aware import CharacterAwareModel
+from langmodels.neural.cloze import BidirectionalModel
 from langmodels.neural.convolutional import ConvolutionalRecurrentModel
 from langmodels.ngram import NGramModel
 from langmodels.storage import open_arrays
@@ -39,10 +40,10 @@ class Setting:
 
     @property
     def ngram_order(self) -> int:
-        """The order of n-gram models: longer for small units than for words."""
+        """The order of n-gram models: longer for small units than for words and numbers."""
         if self.order is not None:
             return self.order
-        return 4 if self.level in ("word", "whitespace") else 6
+        return {"word": 4, "whitespace": 4, "series": 3}.get(self.level, 6)
 
 
 Options = dict[str, Any]
@@ -235,6 +236,12 @@ def parse_model(text: str) -> tuple[ModelSpec, Options]:
     >>> parse_model("kneser-ney:order=3")[1]
     {'order': 3}
     """
+    name, options = parse_name(text)
+    return model_spec(name), options
+
+
+def parse_name(text: str) -> tuple[str, Options]:
+    """As `parse_model`, with the name as it is. Raises UsageError for options written wrongly."""
     name, *parts = text.strip().split(":")
     options: Options = {}
     for part in parts:
@@ -242,7 +249,7 @@ def parse_model(text: str) -> tuple[ModelSpec, Options]:
         if not (key and equals):
             raise UsageError(f"In {text!r}, write options as name:option=value, not {part!r}.")
         options[key.strip().replace("-", "_")] = _value(value.strip())
-    return model_spec(name), options
+    return name, options
 
 
 def _value(text: str) -> Any:
@@ -271,15 +278,41 @@ def make_model(text: str, setting: Setting | None = None, **options: Any) -> Lan
         raise UsageError(f"The model {spec.name} does not take these options: {error}.") from error
 
 
+CLOZE_MODELS = {f"bidirectional-{cell}": cell for cell in ("lstm", "gru", "rnn")}
+"""Models made for filling blanks, by name, and the cells they are built with."""
+
+
+def make_cloze_model(text: str, setting: Setting | None = None) -> BidirectionalModel:
+    """An unfitted model of `CLOZE_MODELS`, with options as in `parse_model`.
+
+    Raises UsageError for unknown models and options.
+    """
+    name, given = parse_name(text)
+    if name not in CLOZE_MODELS:
+        raise UsageError(
+            f"There is no model {name!r} for filling blanks; choose from {', '.join(CLOZE_MODELS)}."
+        )
+    options = {**_recurrent(setting or Setting()), "cell": CLOZE_MODELS[name], **given}
+    try:
+        return BidirectionalModel(**options)
+    except TypeError as error:
+        raise UsageError(f"The model {name} does not take these options: {error}.") from error
+
+
 def load(path: str | os.PathLike[str]) -> LanguageModel[Any]:
     """Open a saved language model. Raises LangmodelsError where the file is none."""
-    try:
-        model = unpack(*open_arrays(path), name=str(path))
-    except MemoryError as error:
-        raise LangmodelsError(f"{path} needs more memory than there is.") from error
+    model = load_any(path)
     if not isinstance(model, LanguageModel):
         raise LangmodelsError(
             f"{path} holds a {type(model).__name__}, which fills blanks and gives sequences no "
             "probability; use `langmodels fill`."
         )
     return model
+
+
+def load_any(path: str | os.PathLike[str]) -> Model:
+    """Open a saved model of any kind. Raises LangmodelsError where the file is none."""
+    try:
+        return unpack(*open_arrays(path), name=str(path))
+    except MemoryError as error:
+        raise LangmodelsError(f"{path} needs more memory than there is.") from error

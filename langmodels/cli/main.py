@@ -23,6 +23,7 @@ COMMANDS = (
     "score",
     "evaluate",
     "predict",
+    "fill",
     "sample",
     "explain",
     "mix",

@@ -1,0 +1,217 @@
+"""`langmodels fill`: the most probable words for the blanks of a text."""
+
+import argparse
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from langmodels.cli.options import (
+    add_corpus_options,
+    add_json_option,
+    load_splits,
+    load_training,
+)
+from langmodels.cli.output import (
+    bar,
+    format_perplexity,
+    format_probability,
+    make_table,
+    print_json,
+    visible,
+)
+from langmodels.cloze import (
+    BlankScores,
+    Cloze,
+    ClozeModel,
+    FillingModel,
+    compare_on_blanks,
+    split_at_blanks,
+)
+from langmodels.corpus import Corpus
+from langmodels.errors import UsageError
+from langmodels.model import LanguageModel
+from langmodels.registry import (
+    CLOZE_MODELS,
+    Setting,
+    load_any,
+    make_cloze_model,
+    make_model,
+    parse_name,
+)
+
+NAME = "fill"
+HELP = "the most probable words for the blanks of a text"
+BAR = 24  # characters
+EPILOG = """\
+A blank is written as three underscores. A bidirectional model sees both sides of it; a
+one-directional one goes by what comes before, and by how well what follows goes on from each of
+its best candidates.
+
+examples:
+  langmodels fill bidirectional-lstm "the water in the ___ was cold" --output both.lm
+  langmodels fill both.lm "the water in the ___ was cold" -k 5
+  langmodels fill both.lm,mkn "the ___ in the ___ was cold"
+  langmodels fill bidirectional-gru,mkn,lstm --blanks 500
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "models",
+        metavar="MODEL[,MODEL...]",
+        help=f"model files, or models to be trained on --corpus first: {', '.join(CLOZE_MODELS)}, "
+        "or any language model, for example mkn:order=3",
+    )
+    parser.add_argument("text", nargs="?", help="a text with blanks: 'the ___ in the lock'")
+    parser.add_argument("-k", type=int, default=10, help="how many fillings to show (default: 10)")
+    parser.add_argument(
+        "--candidates",
+        type=int,
+        default=200,
+        metavar="N",
+        help="one-directional models: how many words are tried in a blank; 0: go by what comes "
+        "before alone (default: 200)",
+    )
+    parser.add_argument(
+        "--blanks",
+        type=int,
+        metavar="N",
+        help="instead of a text: blank N words of the test part of --corpus, and see how well each "
+        "model fills them",
+    )
+    parser.add_argument("--output", "-o", metavar="FILE", help="keep the one model that is trained")
+    add_corpus_options(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int | None:
+    """Fill the text, or evaluate on blanks."""
+    names = [args.models] if _is_file(args.models) else args.models.split(",")
+    if (args.text is None) == (args.blanks is None):
+        raise UsageError("Give a text with blanks, or --blanks with a number.")
+    if args.candidates < 0:
+        raise UsageError(f"--candidates must be 0 or more, not {args.candidates}.")
+    if args.output and len(names) > 1:
+        raise UsageError("--output keeps one model; name only one.")
+    if args.blanks is not None:
+        _evaluate(names, args, console)
+        return None
+    split_at_blanks(args.text)  # better complained of before the training
+    corpora: list[tuple[Corpus, Corpus | None]] = []
+
+    def training() -> tuple[Corpus, Corpus | None]:
+        if not corpora:
+            corpora.append(load_training(args)[:2])
+        return corpora[0]
+
+    results = {}
+    for name in map(str.strip, names):
+        model = _load(name) if _is_file(name) else _train(name, args, *training())
+        cloze = model if isinstance(model, Cloze) else FillingModel(model, args.candidates)
+        results[name] = cloze.fill(args.text, args.k)
+    if args.json:
+        print_json(
+            {
+                name: [
+                    {"tokens": f.tokens, "prob": f.prob, "log_prob": f.log_prob, "text": f.text}
+                    for f in found
+                ]
+                for name, found in results.items()
+            }
+        )
+        return None
+    for name, found in results.items():
+        table = make_table("rank", "filling", "p", "", left=("filling", ""), title=name)
+        scale = found[0].prob if found and found[0].prob > 0 else 1.0
+        for rank, filling in enumerate(found, 1):
+            tokens = Text(" … ".join(map(visible, filling.tokens)))
+            drawn = Text(bar(filling.prob / scale, BAR, console.encoding), "cyan")
+            table.add_row(str(rank), tokens, format_probability(filling.prob), drawn)
+        console.print(table)
+        if found:
+            console.print(Text(found[0].text, "dim"))
+    return None
+
+
+def _is_file(name: str) -> bool:
+    return os.path.exists(name)  # noqa: PTH110 - never raises
+
+
+def _load(name: str) -> LanguageModel[Any] | ClozeModel:
+    model = load_any(name)
+    if isinstance(model, LanguageModel | ClozeModel):
+        return model
+    raise UsageError(f"{name} holds a {type(model).__name__}, which cannot fill blanks.")
+
+
+def _train(
+    name: str, args: argparse.Namespace, train: Corpus, validation: Corpus | None
+) -> LanguageModel[Any] | ClozeModel:
+    setting = Setting(level=train.tokenizer.level, seed=args.seed)
+    model: LanguageModel[Any] | ClozeModel
+    if parse_name(name)[0] in CLOZE_MODELS:
+        model = make_cloze_model(name, setting)
+    else:
+        model = make_model(name, setting)
+    model.fit(train, validation)
+    if args.output:
+        model.save(args.output)
+    return model
+
+
+def _evaluate(names: list[str], args: argparse.Namespace, console: Console) -> None:
+    """Fill blanks of the test part with every model."""
+    if args.blanks < 1:
+        raise UsageError(f"--blanks must be at least 1, not {args.blanks}.")
+    splits, source = load_splits(args)
+    models: dict[str, Cloze] = {}
+    for name in map(str.strip, names):
+        model = (
+            _load(name) if _is_file(name) else _train(name, args, splits.train, splits.validation)
+        )
+        if isinstance(model, Cloze):
+            models[f"{name}, both sides"] = model
+        else:
+            models[f"{name}, left context"] = FillingModel(model)
+            if args.candidates:
+                models[f"{name}, {args.candidates} candidates"] = FillingModel(
+                    model, args.candidates
+                )
+    results = compare_on_blanks(models, splits.test, args.blanks, args.seed)
+    if args.json:
+        print_json({name: _record(scores) for name, scores in results.items()})
+        return
+    console.print(_table(results, source.name))
+
+
+def _record(scores: BlankScores) -> dict[str, Any]:
+    return {
+        "blanks": len(scores.ranks),
+        "accuracy": scores.accuracy,
+        "reciprocal_rank": scores.reciprocal_rank,
+        "perplexity": scores.perplexity,
+    }
+
+
+def _table(results: Mapping[str, BlankScores], name: str) -> Any:
+    n = len(next(iter(results.values())).ranks)
+    table = make_table(
+        "model",
+        "accuracy",
+        "mean reciprocal rank",
+        "perplexity",
+        left=("model",),
+        title=f"{n:,} blanks of {name} (test part)",
+    )
+    for model, scores in results.items():
+        table.add_row(
+            model,
+            f"{100 * scores.accuracy:.1f} %",
+            f"{scores.reciprocal_rank:.3f}",
+            format_perplexity(scores.perplexity),
+        )
+    return table
