@@ -29,8 +29,10 @@ def add_corpus_options(
         metavar="NAME",
         required=default is None,
         default=default,
-        help="a file (.gz and .xz too), - for standard input, or a name that `langmodels corpora` "
-        "lists" + (f" (default: {default})" if default else ""),
+        help="a file (.gz and .xz too; FASTA by its name), a column of a table "
+        "(data.csv?series=COLUMN for numbers, log.csv?events=COLUMN,case=COLUMN for symbols), "
+        "- for standard input, or a name that `langmodels corpora` lists"
+        + (f" (default: {default})" if default else ""),
     )
     add_text_options(group)
     group.add_argument(

@@ -34,6 +34,9 @@ examples:
   langmodels train --corpus book.txt --order 5 --prune 0 0 1 --quantize --output book.lm
   langmodels train --corpus book.txt --model full-context --level char --output book.lm
   langmodels train --corpus tokens.txt --level whitespace --min-count 2 --output tokens.lm
+  langmodels train --corpus genome.fa --width 3 --output codons.lm
+  langmodels train --corpus "log.csv?events=activity,case=order" --output log.lm
+  langmodels train --corpus "prices.csv?series=close,bins=16,differences=true" --output prices.lm
   langmodels train --corpus - --model jelinek-mercer:order=3 --output model.lm < text.txt
 
 The whole text is used, unless --split or --fractions holds a part of it out; then
