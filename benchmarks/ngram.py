@@ -508,8 +508,8 @@ def peers(args: argparse.Namespace, source: Path, folder: Path) -> str:
             else:
                 missing.append(tool)
         arpa = in_process("arpa", args, **paths)
-        found = arpa and importlib.util.find_spec("kenlm")
-        theirs = in_process("kenlm", args, **paths) if found else None
+        has_kenlm = arpa and importlib.util.find_spec("kenlm")
+        theirs = in_process("kenlm", args, **paths) if has_kenlm else None
         if theirs and arpa:
             ratio = use["score_text"] / theirs["full_scores"]
             lines += [

@@ -351,7 +351,7 @@ def test_any_ngrams_make_tables_that_back_off(order: int, n: int, seed: int) -> 
         log_prob.append(-rng.random(len(rows[-1])).astype(np.float32))
         if k < order:
             backoff.append(-rng.random(len(rows[-1])).astype(np.float32))
-    tables = tables_from_ngrams(rows, log_prob, backoff, v)
+    tables = tables_from_ngrams(list(rows), log_prob, backoff, v)
     p = {(w,): float(log_prob[0][w]) for w in range(v)}
     weight = {(w,): float(backoff[0][w]) for w in range(v)}
     for k in range(2, order + 1):

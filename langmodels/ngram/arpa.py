@@ -119,6 +119,10 @@ class _Section:
             np.concatenate(self.backoff),
         )
 
+    def clear(self) -> None:
+        """Give the memory of the blocks back."""
+        self.rows, self.log_prob, self.backoff = [], [], []
+
 
 class _Reader:
     def __init__(self, file: IO[bytes], name: str, tokenizer: Tokenizer | None) -> None:
@@ -185,8 +189,10 @@ class _Reader:
             new[ids[EOS]] = -1 if vocabulary.eos_id is None else vocabulary.eos_id
         size = len(vocabulary)
         rows, log_probs, backoffs = [], [], []
-        for section in sections:
+        while sections:
+            section = sections.pop(0)
             words, log_prob, backoff = section.gathered()
+            section.clear()
             words = new[words]
             keep = (words >= 0).all(axis=1)
             if section.order > 1:
@@ -199,9 +205,9 @@ class _Reader:
                     log_prob[Vocabulary.unk_id] = MISSING_UNK * _LOG10
             rows.append(words)
             log_probs.append(log_prob)
-            if section.order < len(sections):
+            if sections:
                 backoffs.append(backoff)
-        sections.clear()
+            del words
         try:
             tables = tables_from_ngrams(rows, log_probs, backoffs, size)
         except RepeatedNGramError as error:

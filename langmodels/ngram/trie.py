@@ -11,7 +11,7 @@ from langmodels.ngram.tables import Float32Array, FloatArray, IntArray, NGramTab
 
 
 def tables_from_ngrams(
-    rows: Sequence[IntArray],
+    rows: list[IntArray],
     log_prob: Sequence[Float32Array],
     backoff: Sequence[Float32Array],
     vocabulary_size: int,
@@ -19,7 +19,8 @@ def tables_from_ngrams(
     """Back-off tables of n-grams that come in any order.
 
     Args:
-        rows: by order, (n_k, k) word ids. Those of order 1 are left out: all words are unigrams.
+        rows: by order, (n_k, k) word ids, which this empties to save memory. Order 1 is not looked
+            at: all words are unigrams.
         log_prob: by order, (n_k,) nats; for order 1, by word id.
         backoff: by order, (n_k,) nats, orders 1 to N-1.
         vocabulary_size: V.
@@ -56,31 +57,37 @@ def tables_from_ngrams(
     return NGramTables(words, child_start, probabilities, backoffs)
 
 
-def _closed(
-    rows: Sequence[IntArray], vocabulary_size: int
-) -> tuple[list[IntArray], list[NDArray[np.int64]]]:
+def _closed(rows: list[IntArray], vocabulary_size: int) -> tuple[list[IntArray], list[IntArray]]:
     """The n-grams of each order, sorted, with all prefixes and suffixes of those of the next order.
 
-    Also where each came from in `rows`; -1 where it was added.
+    Also where each came from in `rows`, -1 where it was added. `rows` is emptied on the way.
     """
-    sorted_rows = [np.empty((0, 1), np.int32) for _ in rows]
-    sources = [np.empty(0, np.int64) for _ in rows]
-    needed = np.empty((0, len(rows)), np.int32)
-    for k in range(len(rows), 1, -1):
-        given = len(rows[k - 1])
-        every = np.concatenate([rows[k - 1], needed]) if len(needed) else rows[k - 1]
+    order = len(rows)
+    sorted_rows, sources = [np.empty((0, 1), np.int32)], [np.empty(0, np.int32)]
+    needed = np.empty((0, order), np.int32)
+    for k in range(order, 1, -1):
+        every = rows.pop()
+        given = len(every)
+        if len(needed):
+            every = np.concatenate([every, needed])
+            del needed
         place = lexicographic_order(every, vocabulary_size)
-        here = every[place]
-        first = _first_of_each(here)
+        every = every[place]
+        first = _first_of_each(every)
+        group = np.cumsum(first, dtype=np.int32)
+        group -= 1
+        here = every[first]
+        del every
         # The sort is not stable: what was given may stand anywhere among its equals.
-        group = np.cumsum(first) - 1
-        is_given = place < given
-        if given and np.bincount(group[is_given]).max() > 1:
-            twice = int(np.flatnonzero(np.bincount(group[is_given]) > 1)[0])
-            raise RepeatedNGramError(here[np.flatnonzero(first)[twice]].tolist())
-        sources[k - 1] = np.full(int(first.sum()), -1, np.int64)
-        sources[k - 1][group[is_given]] = place[is_given]
-        sorted_rows[k - 1] = here = here[first]
+        is_given = np.flatnonzero(place < given)
+        source = np.full(len(here), -1, np.int32)
+        source[group[is_given]] = place[is_given]
+        if np.count_nonzero(source >= 0) < given:
+            often = np.bincount(group[is_given])
+            raise RepeatedNGramError(here[int(often.argmax())].tolist())
+        sources.insert(1, source)
+        sorted_rows.insert(1, here)
+        del group, place, is_given
         if k > 2:
             prefixes = here[:, :-1]
             needed = np.concatenate([prefixes[_first_of_each(prefixes)], here[:, 1:]])
