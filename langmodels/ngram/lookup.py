@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 IntArray = NDArray[np.int32]
 
+_FEW_BITS = 5
+
 
 def find_children(
     child_start: IntArray, column: IntArray, parents: NDArray[Any], words: NDArray[Any]
@@ -21,17 +23,34 @@ def find_children(
     """
     if len(column) == 0:
         return np.full(len(parents), -1, np.int32)
-    # `take` with clipped indices gathers fastest, and lets the search run past the end.
     first = child_start.take(parents).astype(np.int64)
     end = child_start.take(parents + 1)
-    # The last child whose word does not come after the one looked for, found by halving steps.
     at = first - 1
-    for bit in range(int((end - first).max(initial=0)).bit_length() - 1, -1, -1):
-        step = np.int64(1 << bit)
-        further = at + step
-        goes = column.take(further, mode="clip") <= words
-        goes &= further < end
-        at += goes * step
+    size = end - first
+    bits = int(size.max(initial=0)).bit_length()
+    if bits > _FEW_BITS:
+        # Most nodes have few children: only the others need the long steps.
+        many = np.flatnonzero(size >= 1 << _FEW_BITS)
+        some = at.take(many)
+        _halve(column, some, end.take(many), words.take(many), range(_FEW_BITS, bits))
+        at[many] = some
+    _halve(column, at, end, words, range(min(bits, _FEW_BITS)))
     found = column.take(at, mode="clip") == words
     found &= at >= first
     return np.where(found, at, -1).astype(np.int32)
+
+
+def _halve(
+    column: IntArray, at: NDArray[np.int64], end: IntArray, words: NDArray[Any], bits: range
+) -> None:
+    """Move `at` to the last place before `end` whose word does not come after that looked for.
+
+    In steps of powers of two, the largest of `bits` first.
+    """
+    for bit in reversed(bits):
+        step = np.int64(1 << bit)
+        further = at + step
+        # `take` with clipped indices gathers fastest, and may look past the end of the column.
+        goes = column.take(further, mode="clip") <= words
+        goes &= further < end
+        at += goes * step

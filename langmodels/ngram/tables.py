@@ -30,8 +30,8 @@ State = tuple[int, ...]
 """The context: at index j-1 the id of the j-gram that the last j tokens are, or -1 where there is
 none. No more than N-1 long, and no longer than it can matter to what comes."""
 
-_BLOCK = 1 << 15
-"""Positions scored at a time: the working arrays of a block stay in a core's cache."""
+_BLOCK = 1 << 16
+"""Positions scored at a time: the arrays of a block stay in the cache."""
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,8 @@ class NGramTables:
         at, parents = np.arange(1, len(ids)), ids[:-1]
         for k in range(2, self.order + 1):
             nodes = self.find(k, parents, ids.take(at))
-            contexts[at] = k - 1
+            if self.unseen_backoff:
+                contexts[at] = k - 1
             scores[at] += self.backoff[k - 2].take(parents)
             found = np.flatnonzero(nodes >= 0)
             at, parents = at.take(found), nodes.take(found)
