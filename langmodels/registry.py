@@ -19,6 +19,7 @@ from langmodels.neural.character_aware import CharacterAwareModel
 from langmodels.neural.cloze import BidirectionalModel
 from langmodels.neural.convolutional import ConvolutionalRecurrentModel
 from langmodels.ngram import NGramModel
+from langmodels.ngram.arpa import is_arpa_name
 from langmodels.storage import open_arrays
 from langmodels.unigram import UnigramModel
 
@@ -300,7 +301,12 @@ def make_cloze_model(text: str, setting: Setting | None = None) -> Bidirectional
 
 
 def load(path: str | os.PathLike[str]) -> LanguageModel[Any]:
-    """Open a saved language model. Raises LangmodelsError where the file is none."""
+    """Open a saved language model, or an ARPA file (known by its name: .arpa, .arpa.gz, .arpa.xz).
+
+    Raises LangmodelsError where the file is none.
+    """
+    if is_arpa_name(path):
+        return NGramModel.from_arpa(path)
     model = load_any(path)
     if not isinstance(model, LanguageModel):
         raise LangmodelsError(

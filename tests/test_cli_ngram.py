@@ -83,6 +83,14 @@ def test_convert_there_and_back(run: Run) -> None:
     assert isinstance(langmodels.load("q.lm"), QuantizedNGramModel)
 
 
+def test_arpa_files_are_used_like_model_files(run: Run) -> None:
+    run("convert", "one.lm", "one.arpa.gz")
+    one, two = (run("score", name, "the cat sat") for name in ("one.lm", "one.arpa.gz"))
+    assert one == two
+    assert json.loads(run("info", "one.arpa.gz", "--json"))["ngrams"][0] == 18
+    assert isinstance(langmodels.load("one.arpa.gz"), NGramModel)
+
+
 def test_prune(run: Run) -> None:
     before = langmodels.load("one.lm").ngram_counts
     report = json.loads(run("prune", "one.lm", "--max-ngrams", 40, "--output", "p.lm", "--json"))

@@ -9,13 +9,13 @@ from langmodels.cli.ngram_files import (
     add_quantize_option,
     check_output,
     file_line,
-    is_arpa_name,
     ngrams_line,
     read_model,
     write_model,
 )
 from langmodels.cli.options import add_json_option
 from langmodels.cli.output import facts_table, print_json
+from langmodels.ngram.arpa import is_arpa_name
 
 NAME = "convert"
 HELP = "turn ARPA files into model files and back"

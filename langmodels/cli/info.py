@@ -16,10 +16,9 @@ from langmodels.cli.output import (
     settings_line,
     visible,
 )
-from langmodels.model import LanguageModel
+from langmodels.model import LanguageModel, pack
 from langmodels.ngram import NGramModel
 from langmodels.registry import load
-from langmodels.storage import open_arrays
 
 NAME = "info"
 HELP = "what is in a model file"
@@ -42,7 +41,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     """Print what the file says of the model."""
     model = load(args.model)
     report = {"file": args.model, "bytes": Path(args.model).stat().st_size, **describe(model)}
-    _, arrays = open_arrays(args.model)
+    _, arrays = pack(model)
     report["arrays"] = {
         name: {"dtype": str(array.dtype), "shape": array.shape, "bytes": array.nbytes}
         for name, array in arrays.items()

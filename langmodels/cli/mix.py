@@ -11,7 +11,6 @@ from langmodels.cli.ngram_files import (
     add_output_options,
     check_output,
     file_line,
-    is_arpa_name,
     ngrams_line,
     read_model,
     write_model,
@@ -23,6 +22,7 @@ from langmodels.errors import UsageError
 from langmodels.mixture import MixtureModel
 from langmodels.model import LanguageModel
 from langmodels.ngram import NGramModel, adapt, merge
+from langmodels.ngram.arpa import is_arpa_name
 from langmodels.registry import load
 
 NAME = "mix"

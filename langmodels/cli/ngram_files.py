@@ -6,9 +6,8 @@ from pathlib import Path
 from langmodels.cli.output import format_bytes
 from langmodels.errors import LangmodelsError
 from langmodels.ngram import NGramModel, quantize
+from langmodels.ngram.arpa import is_arpa_name
 from langmodels.tokenization import TOKENIZERS, Tokenizer, make_tokenizer
-
-_PACKED = (".gz", ".xz", ".bz2")
 
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:
@@ -38,12 +37,6 @@ def add_quantize_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--quantize", action="store_true", help="write eight bits a probability: a smaller file"
     )
-
-
-def is_arpa_name(path: str) -> bool:
-    """Whether a name is that of an ARPA file."""
-    name = Path(path.lower())
-    return (name.with_suffix("") if name.suffix in _PACKED else name).suffix == ".arpa"
 
 
 def read_model(path: str, level: str | None = None) -> NGramModel:

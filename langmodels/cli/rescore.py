@@ -9,12 +9,13 @@ from typing import Any
 
 from rich.console import Console
 
-from langmodels.cli.ngram_files import add_input_options, is_arpa_name, read_model
+from langmodels.cli.ngram_files import add_input_options, read_model
 from langmodels.cli.options import add_json_option
 from langmodels.cli.output import UNITS, print_json
 from langmodels.datasets import read_chunks
 from langmodels.errors import LangmodelsError
 from langmodels.model import LanguageModel
+from langmodels.ngram.arpa import is_arpa_name
 from langmodels.registry import load
 from langmodels.scoring import score_batch
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from langmodels.cli.ngram_files import add_quantize_option, is_arpa_name, write_model
+from langmodels.cli.ngram_files import add_quantize_option, write_model
 from langmodels.cli.options import add_corpus_options, add_json_option, load_training
 from langmodels.cli.output import (
     facts_table,
@@ -22,6 +22,7 @@ from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import LanguageModel
 from langmodels.ngram import NGramModel
+from langmodels.ngram.arpa import is_arpa_name
 from langmodels.registry import MODELS, Setting, make_model, model_spec, parse_model
 
 NAME = "train"

@@ -51,8 +51,15 @@ _MAGIC: dict[bytes, Callable[[IO[bytes]], Any]] = {
     b"\xfd7zXZ\x00": lzma.open,
     b"BZh": bz2.open,
 }
+_PACKED = (".gz", ".xz", ".bz2")
 _SECTION = re.compile(rb"\\(\d+)-grams:\Z")
 _COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)\Z")
+
+
+def is_arpa_name(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is meant to be ARPA: .arpa, or that and .gz, .xz or .bz2."""
+    name = Path(os.fspath(path).lower())
+    return (name.with_suffix("") if name.suffix in _PACKED else name).suffix == ".arpa"
 
 
 # Reading -------------------------------------------------------------------------------------
