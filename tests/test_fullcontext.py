@@ -198,6 +198,18 @@ def test_the_gradient_of_the_held_out_likelihood(pair: tuple[Corpus, Corpus]) ->
     assert loss == pytest.approx(expected)
 
 
+@pytest.mark.parametrize("size", [-1e4, 1e4])
+def test_the_likelihood_is_finite_far_out(pair: tuple[Corpus, Corpus], size: float) -> None:
+    train, other = pair
+    model = FullContextModel(held_out=0).fit(train)
+    likelihood = fitting.Likelihood(
+        model._paths(model._model.counts, other), train.vocabulary.n_predictable
+    )
+    loss, gradient = likelihood(np.full(N_FEATURES * N_GATES + 1, size))
+    assert np.isfinite(loss)
+    assert np.isfinite(gradient).all()
+
+
 def test_fitting_lowers_the_held_out_loss() -> None:
     train, held_out = corpus(CHARS, "char"), corpus(OTHER_CHARS, "char")
     held_out = corpus(OTHER_CHARS, "char", train)

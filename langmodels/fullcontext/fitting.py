@@ -5,7 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from langmodels.fullcontext.counts import ABSENT, ContextCounts, Contexts
 from langmodels.fullcontext.matching import LongArray, Matches
@@ -15,6 +14,7 @@ from langmodels.fullcontext.smoothing import (
     FloatArray,
     default_weights,
     features,
+    sigmoid,
 )
 
 _STEPS = 60
@@ -23,6 +23,8 @@ _PULL = 4.0
 # Tokens after contexts with more branching ones above them are left out; texts that repeat
 # themselves at length have such contexts.
 _MAX_LEVEL = 64
+# Keeps the loss finite where a step of the line search is far out.
+_TINY = 1e-100
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ class Likelihood:
         paths, contexts, context = self.paths, self.paths.contexts, self.paths.context
         n = len(contexts)
         weights = parameters[:-1].reshape(N_FEATURES, N_GATES)
-        gate = expit(self.features @ weights)
+        gate = sigmoid(self.features @ weights)
         top = np.arange(1, 4)
         discounts, blend = gate[:, :3] * top, gate[:, 3]
         backoff = (discounts * contexts.shares).sum(axis=1)
@@ -135,7 +137,7 @@ class Likelihood:
         own += per_relative[context] * self.relative
         passed = backoff[context]
 
-        share = float(expit(parameters[-1]))
+        share = float(sigmoid(parameters[-1]))
         below = np.empty(len(context))
         p = np.where(paths.unknown, share, (1 - share) / self.others)
         for begin, end in self._levels():
@@ -143,6 +145,7 @@ class Likelihood:
             below[begin:end] = front
             front *= passed[begin:end]
             front += own[begin:end]
+        np.maximum(p, _TINY, out=p)
         loss = -float(np.log(p).sum())
 
         slope = -1.0 / p  # of the loss with respect to p, at the level we are at
@@ -194,4 +197,4 @@ def fit_weights(paths: list[Paths], n_predictable: int) -> tuple[FloatArray, flo
         objective, start, jac=True, method="L-BFGS-B", options={"maxiter": _STEPS, "maxcor": 20}
     )
     weights: FloatArray = found.x[:-1].reshape(N_FEATURES, N_GATES)
-    return weights, float(expit(found.x[-1]))
+    return weights, float(sigmoid(found.x[-1]))

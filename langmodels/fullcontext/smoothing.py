@@ -33,7 +33,6 @@ FloatArray = NDArray[np.float64]
 N_GATES = 4
 # Lengths beyond this look alike, so that matching need not know them exactly.
 _LONGEST = 64
-_MAX_LOGIT = 30.0
 _PIECE = 1 << 16
 # Near the means and deviations of the logarithms below in English text, to keep weights comparable.
 _CENTRE = np.array([1.7, 1.5, 3.0, 4.0])
@@ -64,6 +63,12 @@ def features(contexts: Contexts) -> FloatArray:
     )
 
 
+def sigmoid(x: FloatArray) -> FloatArray:
+    """The logistic function, kept away from 0 and 1 so that no context takes or passes on all."""
+    y: FloatArray = expit(np.clip(x, -30, 30))
+    return y
+
+
 def default_weights() -> FloatArray:
     """Weights before fitting, (`N_FEATURES`, `N_GATES`): the same discounts everywhere."""
     weights = np.zeros((N_FEATURES, N_GATES))
@@ -86,7 +91,7 @@ class Gates:
         for i in range(0, len(contexts), _PIECE):
             piece = slice(i, i + _PIECE)
             out[piece] = features(contexts[piece]) @ weights
-        out = expit(np.clip(out, -_MAX_LOGIT, _MAX_LOGIT))
+        out = sigmoid(out)
         discounts = out[:, :3] * np.arange(1, 4)
         backoff = (discounts * contexts.shares).sum(axis=1)
         backoff[contexts.branches == 0] = 1.0
