@@ -82,7 +82,7 @@ def _by_position(test: Corpus) -> Grouping:
 
 def _by_oov(test: Corpus) -> Grouping:
     unknown = (test.targets == Vocabulary.unk_id).astype(np.int64)
-    return Grouping("in the vocabulary or not", ["known", "unknown"], unknown)
+    return Grouping("whether it is known", ["known", "unknown"], unknown)
 
 
 def _banded(name: str, values: IndexArray, edges: Sequence[int]) -> Grouping:

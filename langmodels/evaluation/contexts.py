@@ -55,7 +55,7 @@ def context_counts(train: Corpus, test: Corpus, longest: int) -> list[ContextCou
         counts.append(
             ContextCount(
                 length,
-                float(len(train.vocabulary) - 1) ** length,
+                float(len(train.vocabulary)) ** length,
                 distinct,
                 float(known_context[asked].mean()),
                 float(found[asked].mean()),

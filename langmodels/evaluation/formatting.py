@@ -97,7 +97,7 @@ def times(exponent: float) -> str:
     return DASH if math.isnan(exponent) else f"x {2**exponent:.2f}"
 
 
-def visible(token: str) -> str:
+def visible(token: str, space: str = "␣") -> str:
     """A token as it can be printed: white space and control characters by a sign."""
-    named = {" ": "␣", "\n": "↵", "\t": "⇥"}
+    named = {" ": space, "\n": "↵", "\t": "⇥"}
     return "".join(named.get(c, c if c.isprintable() else f"\\x{ord(c):02x}") for c in token)

@@ -290,7 +290,7 @@ def difference_tables(results: Results) -> Iterator[Table]:
     """The tokens on which the two best models of each level differ most."""
     for found in results.differences:
         rows = [
-            [f"… {visible(d.context)}", visible(d.token), *(figure(b) for b in d.bits)]
+            [f"… {visible(d.context, space=' ')}", visible(d.token), *(figure(b) for b in d.bits)]
             for d in found.tokens
         ]
         title = f"Where {found.models[0]} and {found.models[1]} differ most (bits)"

@@ -25,7 +25,7 @@ _SHOWN = len(_COLOURS)
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
-    "font.size": 9,
+    "font.size": 9.5,
     "axes.edgecolor": _INK,
     "axes.labelcolor": _INK,
     "text.color": _INK,
@@ -35,7 +35,7 @@ _STYLE: dict[str, Any] = {
     "axes.spines.right": False,
     "axes.titlesize": 10,
     "legend.frameon": False,
-    "legend.fontsize": 8,
+    "legend.fontsize": 8.5,
     "lines.linewidth": 1.6,
     "lines.markersize": 4.5,
 }
@@ -56,7 +56,7 @@ def draw(results: Results) -> tuple[dict[str, str], str]:
         for name, (plot, height) in PLOTS.items():
             style: Any = {**_STYLE, "svg.hashsalt": name}
             with mpl.rc_context(style):
-                figure = Figure(figsize=(5.2, height(results)), layout="constrained")
+                figure = Figure(figsize=(4.6, height(results)), layout="constrained")
                 caption = plot(figure.add_subplot(), results)
                 if caption is not None:
                     svg = _svg(figure, name)
@@ -85,10 +85,20 @@ def _called(results: Results, model: ModelResult) -> str:
     return f"{model.label} ({model.level})" if len(results.levels) > 1 else model.label
 
 
-def _styled(models: Sequence[ModelResult]) -> Iterator[tuple[ModelResult, dict[str, Any]]]:
-    """The models that a line plot has room for, best first, each with its own look."""
-    for i, model in enumerate(models[:_SHOWN]):
-        yield model, {"color": _COLOURS[i], "marker": _MARKERS[i], "linestyle": _DASHES[i]}
+def _styled(
+    results: Results, models: Sequence[ModelResult]
+) -> Iterator[tuple[ModelResult, dict[str, Any]]]:
+    """The models that a line plot has room for, best first; one look a model in all plots."""
+    for model in models[:_SHOWN]:
+        i = results.models.index(model)
+        yield (
+            model,
+            {
+                "color": _COLOURS[i % _SHOWN],
+                "marker": _MARKERS[i % _SHOWN],
+                "linestyle": _DASHES[(i + i // _SHOWN) % _SHOWN],
+            },
+        )
 
 
 def _room(results: Results) -> str:
@@ -182,7 +192,7 @@ def quality_and_size(axes: "Axes", results: Results) -> str | None:
 def growth_of_quality(axes: "Axes", results: Results) -> str | None:
     """Bits per character over the size of the training text."""
     models = [m for m in _finite(results) if len(m.growth) > 1]
-    for m, look in _styled(models):
+    for m, look in _styled(results, models):
         x = _characters(results, m)
         y = [g.bits_per_character for g in m.growth]
         axes.plot(x, y, label=_called(results, m), **look)
@@ -198,7 +208,7 @@ def growth_of_quality(axes: "Axes", results: Results) -> str | None:
 def growth_of_time(axes: "Axes", results: Results) -> str | None:
     """Seconds of training over the size of the training text, both on log axes."""
     models = [m for m in _finite(results) if len(m.timing.growth) > 1]
-    for m, look in _styled(models):
+    for m, look in _styled(results, models):
         y = [c.seconds for c in m.timing.growth]
         axes.plot(_characters(results, m), y, label=_called(results, m), **look)
     _log(axes, "x")
@@ -218,7 +228,7 @@ def _characters(results: Results, model: ModelResult) -> list[float]:
 def steps(axes: "Axes", results: Results) -> str | None:
     """Time for a step over the length of the context."""
     models = [m for m in _finite(results) if len(m.timing.steps) > 1]
-    for m, look in _styled(models):
+    for m, look in _styled(results, models):
         lengths, seconds = zip(*sorted(m.timing.steps.items()), strict=True)
         axes.plot(lengths, [1e6 * s for s in seconds], label=_called(results, m), **look)
     _log(axes, "x", sorted({n for m in models for n in m.timing.steps}))
@@ -237,7 +247,7 @@ def training(axes: "Axes", results: Results) -> str | None:
         for m in results.models
     }
     models = [m for m in results.models if len(curves[m.label + m.level]) > 1]
-    for m, look in _styled(models):
+    for m, look in _styled(results, models):
         losses = [loss / math.log(2) for loss in curves[m.label + m.level]]
         axes.plot(range(1, len(losses) + 1), losses, label=_called(results, m), **look)
     axes.set_xlabel("epoch")
@@ -255,7 +265,7 @@ def bands(axes: "Axes", results: Results) -> str | None:
         return None
     labels = level.groups[name][0]
     models = [m for m in _finite(results) if m.level == level.level]
-    for m, look in _styled(models):
+    for m, look in _styled(results, models):
         axes.plot(labels, m.bands[name], label=_called(results, m), **look)
     axes.set_xlabel(f"{name}, {level.unit}s")
     axes.set_ylabel(f"bits per {level.unit}")
@@ -273,7 +283,7 @@ def calibration(axes: "Axes", results: Results) -> str | None:
     """Observed over predicted frequency, by band of probability."""
     models = _finite(results)
     axes.plot([1e-4, 1], [1e-4, 1], color=_INK, linewidth=0.8, linestyle=":")
-    for m, look in _styled(models):
+    for m, look in _styled(results, models):
         shown = [b for b in m.calibration.bands if b.n and b.observed > 0 and b.predicted > 1e-4]
         axes.plot([b.predicted for b in shown], [b.observed for b in shown],
                   label=_called(results, m), **look)  # fmt: skip
@@ -288,7 +298,7 @@ def calibration(axes: "Axes", results: Results) -> str | None:
 
 
 def _fixed(results: Results) -> float:
-    return 3.9
+    return 3.7
 
 
 def _per_model(results: Results) -> float:

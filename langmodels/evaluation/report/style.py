@@ -33,7 +33,7 @@ tr.apart td { font-style: italic; color: var(--accent); }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 27rem), 1fr));
   gap: 1.2rem; margin: 1.2rem 0; }
 figure { margin: 0; min-width: 0; }
-figure svg { width: 100%; height: auto; max-width: 40rem; display: block; }
+figure svg { width: 100%; height: auto; max-width: 34rem; display: block; }
 figcaption { color: var(--dim); font-size: 0.85rem; }
 .heat { line-height: 1.9; overflow-wrap: anywhere; max-width: 60rem; }
 .heat span { background: rgb(var(--heat) / calc(var(--c) * 0.75)); border-radius: 3px;

@@ -1,0 +1,98 @@
+"""Whether 95 % intervals cover the truth 95 % of the time.
+
+    python benchmarks/coverage.py [--quick] [--output benchmarks/results/coverage.md]
+
+A source whose entropy rate is known exactly makes one long text; its pieces are test texts. The
+source's own probabilities are the model: its expected loss is the entropy rate. Each piece gives
+an interval, the one that `compare` prints. A unigram model is the second case: its losses depend
+on one another along the text, and its true loss is known from the long text; so is the difference
+of the two models, the quantity of the paired tests.
+"""
+
+import argparse
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.datasets.synthetic import make_generator
+from langmodels.evaluation.statistics import block_edges, block_sums, bootstrap_interval
+
+FloatArray = NDArray[np.float64]
+
+SOURCES = ("markov?order=1", "markov?order=3", "reber", "hmm")
+SIZES = (4_000, 16_000, 64_000)
+
+
+def block_bits(costs: FloatArray) -> FloatArray:
+    """Bits per character of each block of a piece."""
+    edges = block_edges(len(costs))
+    ends = np.arange(1, len(costs) + 1)
+    return block_sums(costs, ends, edges) / np.diff(edges) / math.log(2)
+
+
+def coverage(costs: FloatArray, truth: float, size: int) -> float:
+    """Share of the pieces of `size` characters whose interval holds the truth, in bits."""
+    pieces = costs[: len(costs) // size * size].reshape(-1, size)
+    found = [bootstrap_interval(block_bits(p), seed=i) for i, p in enumerate(pieces)]
+    return sum(low <= truth <= high for low, high in found) / len(pieces)
+
+
+def unigram_costs(text: str) -> FloatArray:
+    """Nats that a unigram model of the text pays for each character."""
+    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    _, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    costs: FloatArray = -np.log(counts / counts.sum())[inverse]
+    return costs
+
+
+def table(pieces: int) -> list[str]:
+    """Markdown rows: coverage by source and size of the test text."""
+    lines = [
+        "| source | characters | the source itself | unigram | difference |",
+        "| :-- | --: | --: | --: | --: |",
+    ]
+    for name in SOURCES:
+        length = pieces * max(SIZES)
+        separator = "&" if "?" in name else "?"
+        generator = make_generator(f"synthetic:{name}{separator}length={length}&seed=1")
+        text = generator.generate()
+        own = -generator.log_probs(text)
+        unigram = unigram_costs(text)
+        for size in SIZES:
+            shown = pieces * size
+            # A hidden Markov source's rate is known within bounds only.
+            bound = generator.entropy_is_bound
+            truth = float(own.mean()) / math.log(2) if bound else generator.entropy_bits
+            mean = float(unigram.mean()) / math.log(2)
+            shares = (
+                coverage(own[:shown], truth, size),
+                coverage(unigram[:shown], mean, size),
+                coverage((unigram - own)[:shown], mean - truth, size),
+            )
+            figures = " | ".join(f"{100 * share:.1f} %" for share in shares)
+            lines.append(f"| {name} | {size:,} | {figures} |")
+            print(lines[-1], flush=True)
+    return lines
+
+
+def main() -> None:
+    """Run and print; write the table where asked."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="100 pieces instead of 500")
+    parser.add_argument("--output", type=Path, default=None)
+    arguments = parser.parse_args()
+    pieces = 100 if arguments.quick else 500
+    error = 100 * math.sqrt(0.95 * 0.05 / pieces)
+    note = (
+        f"Share of 95 % intervals that hold the true value, over {pieces} texts; "
+        f"a true 95 % would be measured with a standard error of {error:.1f} %."
+    )
+    lines = ["## Coverage of the intervals", "", *table(pieces), "", note, ""]
+    if arguments.output:
+        arguments.output.write_text("\n".join(lines), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

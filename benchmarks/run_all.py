@@ -1,0 +1,98 @@
+"""Run every benchmark of this folder and put their tables into one page.
+
+    python benchmarks/run_all.py [--quick] [--only NAME ...]
+
+Each benchmark is a script that takes --quick and --output; it writes its part to
+`benchmarks/results/NAME.md`, and the page is `benchmarks/results/README.md`. One that fails, or is
+left out by --only, keeps its earlier part, and the page says so.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import time
+from importlib import metadata
+from pathlib import Path
+
+FOLDER = Path(__file__).resolve().parent
+RESULTS = FOLDER / "results"
+PACKAGES = ("langmodels", "numpy", "scipy", "torch", "kenlm", "nltk")
+
+
+def benchmarks() -> list[str]:
+    """Names of the scripts."""
+    return sorted(p.stem for p in FOLDER.glob("[a-z]*.py") if p.stem != Path(__file__).stem)
+
+
+def run(name: str, quick: bool) -> str:
+    """Run one; say in a line how it went."""
+    output = RESULTS / f"{name}.md"
+    began = time.perf_counter()
+    command = [sys.executable, str(FOLDER / f"{name}.py"), "--output", str(output)]
+    done = subprocess.run([*command, *(["--quick"] if quick else [])], cwd=FOLDER.parent)
+    seconds = time.perf_counter() - began
+    if done.returncode:
+        return f"{name}: failed with status {done.returncode}; its earlier table is shown, if any"
+    return f"{name}: {'quick, ' if quick else ''}{seconds:.0f} s"
+
+
+def machine() -> list[str]:
+    """What the figures were taken on."""
+    rows = [
+        ("processor", _processor()),
+        ("processors", str(os.cpu_count())),
+        ("system", f"{platform.system()} {platform.machine()}"),
+        ("Python", platform.python_version()),
+    ]
+    for package in PACKAGES:
+        try:
+            rows.append((package, metadata.version(package)))
+        except metadata.PackageNotFoundError:
+            rows.append((package, "not installed"))
+    return ["| | |", "| :-- | :-- |", *(f"| {name} | {value} |" for name, value in rows)]
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(
+            line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")
+        )
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown"
+
+
+def demoted(text: str) -> str:
+    """A part's headings, one level down."""
+    return "\n".join(f"#{line}" if line.startswith("#") else line for line in text.splitlines())
+
+
+def page(reports: list[str]) -> str:
+    """All parts under one roof."""
+    parts = [demoted(p.read_text(encoding="utf-8")) for p in sorted(RESULTS.glob("*.md"))
+             if p.name != "README.md"]  # fmt: skip
+    lines = ["# Benchmarks", "", "Made by `python benchmarks/run_all.py`.", "", *machine(), ""]
+    lines += [*(f"- {report}" for report in reports), "", *parts]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def main() -> int:
+    """Run what is asked for, write the page; 1 where something failed."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="smaller and less exact")
+    parser.add_argument("--only", nargs="+", choices=benchmarks(), metavar="NAME")
+    arguments = parser.parse_args()
+    RESULTS.mkdir(exist_ok=True)
+    reports = []
+    for name in arguments.only or benchmarks():
+        print(f"== {name}", flush=True)
+        reports.append(run(name, arguments.quick))
+        print(reports[-1], flush=True)
+    (RESULTS / "README.md").write_text(page(reports), encoding="utf-8")
+    return 1 if any("failed" in report for report in reports) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
