@@ -39,12 +39,14 @@ class Vocabulary:
     def __init__(self, tokens: Iterable[str], *, ends: bool = True) -> None:
         specials = [UNK, BOS, EOS] if ends else [UNK, BOS]
         self.eos_id: int | None = 2 if ends else None
+        ordinary = list(tokens)
+        self._ids = _number(ordinary, len(specials))
         # A text may contain "<s>" as a word; it must not become the boundary symbol.
-        ordinary = dict.fromkeys(tokens)
-        for special in (UNK, BOS, EOS):
-            ordinary.pop(special, None)
+        reserved = {UNK, BOS, EOS}
+        if len(self._ids) < len(ordinary) or not reserved.isdisjoint(self._ids):
+            ordinary = [t for t in dict.fromkeys(ordinary) if t not in reserved]
+            self._ids = _number(ordinary, len(specials))
         self._tokens: list[str] = [*specials, *ordinary]
-        self._ids = TokenIds(zip(ordinary, range(len(specials), len(self._tokens)), strict=True))
         self._ids[UNK] = self.unk_id
 
     @classmethod
@@ -158,6 +160,10 @@ class Vocabulary:
         if len(vocabulary) != len(tokens) + vocabulary.n_special:
             raise LangmodelsError("The model file's vocabulary repeats a token; it is broken.")
         return vocabulary
+
+
+def _number(tokens: list[str], first: int) -> "TokenIds":
+    return TokenIds(zip(tokens, range(first, first + len(tokens)), strict=True))
 
 
 def frequency_order(
