@@ -1,0 +1,122 @@
+"""Long-range recall: how many symbols later a model still knows what it saw."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.corpus import Corpus
+from langmodels.datasets.synthetic import RecallSource
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.model import LanguageModel
+from langmodels.storage import atomic_write
+from langmodels.tokenization import SymbolTokenizer
+
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RecallCurve:
+    """Accuracy by lag: `accuracy[name][i]` is the share of cues recalled after `lags[i]` symbols.
+
+    `chance` is what guessing gives.
+    """
+
+    lags: tuple[int, ...]
+    accuracy: dict[str, FloatArray]
+    chance: float
+
+
+def recall_corpora(source: RecallSource, validation: float = 0.1) -> tuple[Corpus, Corpus]:
+    """Training and validation lines of a source, each line a sequence."""
+    lines = source.generate().splitlines(keepends=True)
+    cut = max(1, round(len(lines) * (1 - validation)))
+    tokenizer = SymbolTokenizer(1, lines=True)
+    train = Corpus.from_text("".join(lines[:cut]), tokenizer, name=source.name)
+    held_out = "".join(lines[cut:]) or lines[-1]
+    return train, Corpus.from_text(held_out, tokenizer, vocabulary=train.vocabulary)
+
+
+def recall_curve(
+    models: Mapping[str, LanguageModel[Any]],
+    source: RecallSource,
+    lags: Sequence[int],
+    *,
+    lines: int = 100,
+    seed: int = 0,
+) -> RecallCurve:
+    """How often each fitted model finds the cue the most probable one, by lag.
+
+    `lines` fresh lines for every lag: a cue, that many distractors, and then, of all cues, the one
+    that the model gives the highest probability; a cue that comes after a draw counts in part.
+
+    Raises UsageError for lags below zero, and for models of another alphabet.
+    """
+    if not lags or min(lags) < 0 or lines < 1:
+        raise UsageError("Lags must be at least 0, and there must be at least one line.")
+    rng = np.random.default_rng(seed)
+    accuracy: dict[str, list[float]] = {name: [] for name in models}
+    for lag in lags:
+        cues = rng.integers(0, source.cues, lines)
+        distractors = rng.integers(0, source.distractors, (lines, lag))
+        for name, model in models.items():
+            log_p = _recall_scores(model, source, cues, distractors)
+            right = log_p[np.arange(lines), cues][:, None]
+            best = (log_p > right).sum(axis=1) == 0
+            draws = (log_p == right).sum(axis=1)
+            accuracy[name].append(float((best / draws).mean()))
+    return RecallCurve(
+        tuple(lags), {name: np.array(a) for name, a in accuracy.items()}, 1 / source.cues
+    )
+
+
+def _recall_scores(
+    model: LanguageModel[Any],
+    source: RecallSource,
+    cues: NDArray[np.int64],
+    distractors: NDArray[np.int64],
+) -> FloatArray:
+    """Log p of every cue after a cue and its distractors, (lines, cues)."""
+    characters = source.alphabet.replace("\n", "")
+    ids = model.vocabulary.encode(list(characters))
+    if (ids == model.vocabulary.unk_id).any():
+        raise UsageError(f"The model does not know the alphabet of {source.name}.")
+    n, lag = distractors.shape
+    rows = np.empty((n, source.cues, lag + 3), np.int32)
+    rows[:, :, 0] = model.vocabulary.bos_id
+    rows[:, :, 1] = ids[cues][:, None]
+    rows[:, :, 2:-1] = ids[source.cues + distractors][:, None]
+    rows[:, :, -1] = ids[: source.cues]
+    offsets = np.arange(n * source.cues + 1, dtype=np.int64) * (lag + 3)
+    corpus = Corpus(rows.ravel(), offsets, model.vocabulary, model.tokenizer, 0)
+    return model.score_corpus(corpus).reshape(n, source.cues, lag + 2)[:, :, -1]
+
+
+def plot_recall(curve: RecallCurve, path: str | os.PathLike[str]) -> None:
+    """Draw the curve into a file: .png, .svg or .pdf. Raises LangmodelsError without matplotlib."""
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise LangmodelsError(
+            "Pictures need matplotlib; run pip install 'langmodels[report]'."
+        ) from error
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    for name, accuracy in curve.accuracy.items():
+        axes.plot(curve.lags, accuracy, marker="o", markersize=4, label=name)
+    axes.axhline(curve.chance, linestyle=":", color="gray", label="guessing")
+    axes.set_xlabel("symbols between cue and recall")
+    axes.set_ylabel("cues recalled")
+    axes.set_ylim(0, 1.03)
+    axes.legend()
+    kind = Path(path).suffix.lstrip(".").lower() or "png"
+    if kind not in figure.canvas.get_supported_filetypes():
+        raise UsageError(f"A picture cannot be written as {Path(path).suffix}; use .png or .svg.")
+    with atomic_write(path) as file:
+        figure.savefig(file, format=kind, dpi=150)
