@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ngram_data import KENLM3, alice, held_out, scored, trained
 
 from langmodels.corpus import Corpus
-from langmodels.errors import LangmodelsError
+from langmodels.errors import LangmodelsError, UsageError
 from langmodels.ngram import NGramModel
 from langmodels.ngram.trie import lexicographic_order, ngram_words, suffixes_of, tables_from_ngrams
 from langmodels.tokenization import make_tokenizer
@@ -271,6 +271,21 @@ def test_stupid_backoff_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(LangmodelsError, match="Stupid"):
         model.save_arpa(tmp_path / "m.arpa")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_from_a_file_is_not_fitted(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="smoothing method"):
+        read(tmp_path, SMALL).fit(alice().head(100))
+
+
+def test_either_kind_of_file_is_opened(tmp_path: Path) -> None:
+    model = read(tmp_path, SMALL)
+    model.save(tmp_path / "model.lm")
+    for name in ("model.arpa", "model.lm"):
+        assert NGramModel.open(tmp_path / name).score("a b c") == model.score("a b c")
+    (tmp_path / "binary").write_bytes(b"mmap lm http://kheafield.com/code format version 5\n\0")
+    with pytest.raises(LangmodelsError, match="KenLM"):
+        NGramModel.open(tmp_path / "binary")
 
 
 # Broken files --------------------------------------------------------------------------------

@@ -192,3 +192,19 @@ def test_train_prunes_by_count_and_quantizes(run: Run, refused: Run) -> None:
     assert NGramModel.from_arpa("all.arpa.gz").ngram_counts == whole.ngram_counts
     assert "n-gram" in refused(*text, "--model", "unigram", "--prune", 0, 1, "--output", "x.lm")
     assert "0 0 1" in refused(*text, "--prune", 1, 0, "--output", "x.lm")
+
+
+def test_what_cannot_be_done_is_said(run: Run, refused: Run) -> None:
+    run("train", "--corpus", "text.txt", "--model", "stupid-backoff", "--order", 2, "-o", "sb.lm")
+    assert "stupid backoff" in refused("prune", "sb.lm", "--threshold", "1e-6", "-o", "x.lm")
+    assert "Cannot read" in refused("convert", "missing.arpa", "x.lm")
+    assert "not an ARPA file" in refused("convert", "text.txt", "x.lm")
+    assert "FullContextModel" in refused("convert", _full_context(run), "x.lm")
+    assert "threshold" in refused("prune", "one.lm", "--threshold", "-1", "-o", "x.lm")
+    assert "unigrams" in refused("prune", "one.lm", "--max-ngrams", 3, "-o", "x.lm")
+    assert not Path("x.lm").exists()
+
+
+def _full_context(run: Run) -> str:
+    run("train", "--corpus", "text.txt", "--model", "full-context", "--output", "fc.lm")
+    return "fc.lm"
