@@ -406,8 +406,8 @@ def run_all(args: argparse.Namespace, folder: Path) -> str:
 def heading(args: argparse.Namespace, rows: list[Result]) -> str:
     name = args.corpus.name if args.corpus else "made up (Zipfian words and phrases)"
     return (
-        f"# The n-gram engine: speed and memory\n\n"
-        f"Written by `python benchmarks/ngram.py`. {args.order}-gram models, modified Kneser-Ney. "
+        "# Speed and memory of the n-gram engine\n\n"
+        f"{args.order}-gram models, modified Kneser-Ney. "
         f"Text: {name}, up to {rows[-1]['n']:,} tokens. Python {platform.python_version()}, "
         f"NumPy {np.__version__}, {os.cpu_count()} processors.\n\n"
         "One *sort* is `np.argsort` of as many random 64-bit integers as the text has tokens.\n"
@@ -553,6 +553,7 @@ def main() -> None:
         "--corpus", type=Path, help="a text, one sentence a line (default: made up)"
     )
     parser.add_argument("--tokens", type=int, default=4_000_000, help="the largest size measured")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the tokens")
     parser.add_argument("--order", type=int, default=5)
     parser.add_argument("--output", type=Path, default=HERE / "results" / "ngram.md")
     for option in ("--measure", "--model"):
@@ -560,6 +561,8 @@ def main() -> None:
     for option in ("--text", "--held-out"):
         parser.add_argument(option, type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
+    if args.quick:
+        args.tokens //= 10
     if args.measure:
         print(json.dumps(MEASURES[args.measure](args)))
         return
