@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
+from langmodels.cache import CacheModel
 from langmodels.cli.options import add_json_option
 from langmodels.cli.output import (
     facts_table,
@@ -16,6 +17,7 @@ from langmodels.cli.output import (
     settings_line,
     visible,
 )
+from langmodels.mixture import MixtureModel
 from langmodels.model import LanguageModel, pack
 from langmodels.ngram import NGramModel
 from langmodels.registry import load
@@ -73,6 +75,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
             f"{'  '.join(f'{d:.4f}' for d in discounts)}  of order {k}"
             for k, discounts in enumerate(report["discounts"], start=1)
         )
+    if report["parts"]:
+        rows["made of"] = "\n".join(report["parts"])
     if not report["is_distribution"]:
         rows["note"] = "its scores do not sum to one; they are no probabilities"
     console.print(facts_table(rows))
@@ -99,4 +103,11 @@ def describe(model: LanguageModel[Any]) -> dict[str, Any]:
         "is_distribution": model.is_distribution,
         "ngrams": ngram.ngram_counts if ngram else [],
         "discounts": ngram.discounts if ngram else [],
+        "parts": [f"{type(part).__name__}: {settings_line(part)}" for part in _parts(model)],
     }
+
+
+def _parts(model: LanguageModel[Any]) -> list[LanguageModel[Any]]:
+    if isinstance(model, MixtureModel):
+        return model.models
+    return [model.base] if isinstance(model, CacheModel) else []

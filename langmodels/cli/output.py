@@ -155,7 +155,7 @@ def join_settings(settings: Mapping[str, Any]) -> str:
     for name, value in settings.items():
         if isinstance(value, Mapping):
             parts.append(join_settings(value))
-        elif value is not None:
+        elif value not in (None, [], ()):
             parts.append(f"{name.replace('_', ' ')} {value}")
     return ", ".join(part for part in parts if part)
 
