@@ -141,8 +141,9 @@ def visible(token: str) -> str:
 
 def settings_line(model: LanguageModel[Any]) -> str:
     """The hyper-parameters of a model, those that its constructor takes, in one line."""
+    config = model._config()
     arguments = inspect.signature(type(model)).parameters
-    return join_settings({k: v for k, v in model._config().items() if k in arguments})
+    return join_settings({k: v for k, v in config.items() if k in arguments} or config)
 
 
 def join_settings(settings: Mapping[str, Any]) -> str:
