@@ -147,7 +147,7 @@ def settings_line(model: LanguageModel[Any]) -> str:
 
 
 def join_settings(settings: Mapping[str, Any]) -> str:
-    """Names and values in one line, nested ones without their prefix, what is not set left out.
+    """Names and values in one line, nested ones without their prefix, what is not set or zero left out.
 
     >>> join_settings({"order": 2, "options": {"alpha": 0.5}, "validation": None})
     'order 2, alpha 0.5'
@@ -156,7 +156,9 @@ def join_settings(settings: Mapping[str, Any]) -> str:
     for name, value in settings.items():
         if isinstance(value, Mapping):
             parts.append(join_settings(value))
-        elif value not in (None, [], ()):
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            continue  # a history, not a setting
+        elif value not in (None, [], "", False, 0.0):
             parts.append(f"{name.replace('_', ' ')} {value}")
     return ", ".join(part for part in parts if part)
 
