@@ -22,6 +22,7 @@ from langmodels.ngram import (
     make_smoothing,
     tables,
 )
+from langmodels.ngram import model as ngram_model
 from langmodels.tokenization import make_tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::langmodels.ngram.SmoothingWarning")
@@ -271,3 +272,12 @@ def test_discounts_that_cannot_be_estimated_are_reported() -> None:
     with pytest.warns(SmoothingWarning, match="2-gram counts .* 0.5, 1 and 1.5"):
         model = NGramModel(2).fit(words("a a a a"))
     assert model.discounts == [[0.5, 1.0, 1.5]] * 2
+
+
+def test_short_and_long_sequences_are_scored_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = NGramModel(4).fit(words())
+    tokens = ("the cat sat on a zebra and the dog ran " * 20).split()
+    array_code = model.token_scores(tokens)
+    monkeypatch.setattr(ngram_model, "_SHORT", 10**6)
+    assert model.token_scores(tokens) == pytest.approx(array_code, abs=1e-9)
+    assert len(array_code) == len(tokens) + 1

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from langmodels.errors import LangmodelsError
 from langmodels.ngram.lookup import find_children
 from langmodels.ngram.parallel import parallel_map, slices
+from langmodels.progress import track
 
 IntArray = NDArray[np.int32]
 
@@ -116,9 +117,12 @@ def count_ngrams(ids: NDArray[Any], vocabulary_size: int, order: int) -> NGramCo
     counts = [np.bincount(ids, minlength=vocabulary_size).astype(np.int32)]
     child_start: list[IntArray] = []
     suffixes: list[IntArray] = [np.empty(0, np.int32)]
-    if order > 1:
+    if order == 1:
+        return NGramCounts(words, child_start, counts, suffixes)
+    with track("Counting n-grams", total=order) as task:
         sorter = _Sorter(text, len(ids), counts[0])
         for k in range(2, order + 1):
+            task.advance(note=f"{k}-grams")
             new_words, new_counts, children, suffix = sorter.refine(k, last=k == order)
             words.append(new_words)
             counts.append(new_counts)

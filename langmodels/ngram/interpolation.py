@@ -24,6 +24,7 @@ from langmodels.ngram.smoothing import (
 )
 from langmodels.ngram.tables import Float32Array, NGramTables
 from langmodels.ngram.trie import select
+from langmodels.progress import track
 
 FloatArray = NDArray[np.float64]
 
@@ -63,11 +64,13 @@ class Interpolated(Smoothing):
         """Tables with p(w | h) for the n-grams that were seen, and gamma as the back-off weight."""
         log_prob, backoff = [], []
         lower = np.full(1, 1 / (counts.vocabulary_size - 1), np.float32)
-        for k in range(1, counts.order + 1):
-            lower, gamma = self._interpolate(counts, k, lower)
-            log_prob.append(log(lower))
-            if k > 1:
-                backoff.append(log(gamma))
+        with track("Smoothing", total=counts.order) as task:
+            for k in range(1, counts.order + 1):
+                lower, gamma = self._interpolate(counts, k, lower)
+                log_prob.append(log(lower))
+                if k > 1:
+                    backoff.append(log(gamma))
+                task.advance(note=f"{k}-grams")
         tables = NGramTables(counts.words, counts.child_start, log_prob, backoff)
         if max(self.min_counts, default=1) == 1:
             return tables
