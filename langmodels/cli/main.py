@@ -24,6 +24,7 @@ COMMANDS = (
     "evaluate",
     "predict",
     "fill",
+    "translate",
     "sample",
     "explain",
     "mix",

@@ -1,0 +1,228 @@
+"""`langmodels translate`: train an encoder-decoder on pairs, use it, and count its errors."""
+
+import argparse
+import os
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from langmodels.cli.options import add_json_option
+from langmodels.cli.output import (
+    facts_table,
+    format_log,
+    format_perplexity,
+    format_seconds,
+    make_table,
+    print_json,
+    settings_line,
+)
+from langmodels.datasets.pairs import PairSplits
+from langmodels.datasets.tasks import TASKS, make_task
+from langmodels.error_rates import sequence_error_rate, token_error_rate
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.neural.encoder_decoder import EncoderDecoderModel
+from langmodels.registry import load, parse_name
+
+NAME = "translate"
+HELP = "turn one sequence into another with an encoder-decoder: numbers in words into digits"
+LENGTHS = 5  # groups of test sources by length
+DEFAULT_MODEL = "encoder-decoder:attention=luong"
+DEFAULTS: dict[str, Any] = {
+    "hidden": 64,
+    "bidirectional": True,
+    "epochs": 8,
+    "batch_size": 64,
+    "learning_rate": 0.005,
+    "patience": 3,
+}
+EPILOG = f"""\
+tasks: {", ".join(TASKS)}; with parameters as numbers?size=5000&digits=6
+
+examples:
+  langmodels translate numbers.lm --task numbers --train
+  langmodels translate numbers.lm "two thousand and six" -k 3
+  langmodels translate numbers.lm --task numbers --width 5
+  langmodels translate fixed.lm --task numbers --train \\
+    --model encoder-decoder:attention=none:bidirectional=false
+  langmodels translate words.lm --task pronunciation --train \\
+    --model encoder-decoder:attention=luong:hidden=256:dropout=0.2:epochs=10:batch_size=128
+
+With --task the errors on its test pairs are counted, by length of the source too: without
+attention (attention=none) all that the decoder gets of a source is one vector, and long sources
+suffer.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("file", metavar="FILE", help="an encoder-decoder's file")
+    parser.add_argument("sources", nargs="*", metavar="TEXT", help="what to turn into something")
+    parser.add_argument("--task", metavar="NAME", help="pairs to train on and to count errors on")
+    parser.add_argument("--train", action="store_true", help="train on --task and write FILE")
+    parser.add_argument(
+        "--model",
+        default=DEFAULT_MODEL,
+        metavar="NAME[:OPTION=VALUE...]",
+        help=f"what --train trains (default: {DEFAULT_MODEL})",
+    )
+    parser.add_argument(
+        "--width", type=int, default=1, help="width of the beam; 1: greedy (default: 1)"
+    )
+    parser.add_argument("-k", type=int, default=1, help="how many results to show (default: 1)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all that is random")
+    parser.add_argument(
+        "--checkpoint", metavar="FILE", help="a file to resume the training from after a stop"
+    )
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int | None:
+    """Train, count errors, translate: whatever was asked for."""
+    if args.train and args.task is None:
+        raise UsageError("--train needs pairs to learn from; name them with --task.")
+    if not args.sources and args.task is None:
+        raise UsageError("Give a text to translate, or --task.")
+    if args.k < 1 or args.width < 1:
+        raise UsageError("-k and --width must be at least 1.")
+    task = None if args.task is None else make_task(args.task)
+    report: dict[str, Any] = {}
+    if args.train and task is not None:
+        model = _train(args, task, report, console)
+    else:
+        model = _open(args.file)
+    if task is not None:
+        _count_errors(model, task, args, report, console)
+    if args.sources:
+        _translate(model, args, report, console)
+    if args.json:
+        print_json(report)
+    return None
+
+
+def _open(path: str) -> EncoderDecoderModel:
+    model = load(path)
+    if not isinstance(model, EncoderDecoderModel):
+        raise LangmodelsError(
+            f"{path} holds a {type(model).__name__}, which does not translate; "
+            "train an encoder-decoder with --task and --train."
+        )
+    return model
+
+
+def make_model(text: str, seed: int) -> EncoderDecoderModel:
+    """An unfitted encoder-decoder from `encoder-decoder:option=value...`. Raises UsageError."""
+    name, options = parse_name(text)
+    if name != "encoder-decoder":
+        raise UsageError(f"{name} does not translate; the model for it is encoder-decoder.")
+    try:
+        return EncoderDecoderModel(**{**DEFAULTS, "seed": seed, **options})
+    except TypeError as error:
+        raise UsageError(f"The model {name} does not take these options: {error}.") from error
+
+
+def _train(
+    args: argparse.Namespace, task: PairSplits, report: dict[str, Any], console: Console
+) -> EncoderDecoderModel:
+    folder = os.path.dirname(args.file) or "."  # noqa: PTH120
+    if os.path.isdir(args.file) or not os.access(folder, os.W_OK):  # noqa: PTH112
+        raise LangmodelsError(f"{args.file} cannot be written; give another name.")
+    model = make_model(args.model, args.seed)
+    train, validation, _ = task.corpora()
+    began = time.perf_counter()
+    model.fit(train, validation, checkpoint=args.checkpoint, sample=40)
+    seconds = time.perf_counter() - began
+    model.save(args.file)
+    report["training"] = {
+        "task": task.name,
+        "pairs": len(task.train.sources),
+        "seconds": seconds,
+        "epochs": len(model.history.epochs),
+        "validation_perplexity": model.perplexity(validation),
+        "config": model._config(),
+    }
+    if not args.json:
+        rows = {
+            "task": f"{task.description}; {len(task.train.sources):,} training pairs",
+            "settings": settings_line(model),
+            "parameters": f"{model.n_parameters:,}",
+            "validation": f"perplexity {format_perplexity(model.perplexity(validation))}",
+            "time": format_seconds(seconds),
+            "file": args.file,
+        }
+        console.print(facts_table(rows, title="encoder-decoder"))
+    return model
+
+
+def _count_errors(
+    model: EncoderDecoderModel,
+    task: PairSplits,
+    args: argparse.Namespace,
+    report: dict[str, Any],
+    console: Console,
+) -> None:
+    """Error rates on the test pairs, whole and by length of the source."""
+    sources, references = task.test.sources, task.test.references
+    found = model.translate(sources, width=args.width)
+    lengths = sorted({len(source) for source in sources})
+    step = -(-len(lengths) // LENGTHS)
+    groups = [lengths[i : i + step] for i in range(0, len(lengths), step)]
+    rows = []
+    for group in [lengths, *groups]:
+        chosen = [i for i, source in enumerate(sources) if group[0] <= len(source) <= group[-1]]
+        hypotheses, right = [found[i] for i in chosen], [references[i] for i in chosen]
+        rows.append(
+            {
+                "from": group[0],
+                "to": group[-1],
+                "pairs": len(chosen),
+                "token_error_rate": token_error_rate(hypotheses, right),
+                "sequence_error_rate": sequence_error_rate(hypotheses, right),
+            }
+        )
+    report["test"] = {"task": task.name, "width": args.width, **rows[0], "by_length": rows[1:]}
+    if args.json:
+        return
+    table = make_table(
+        "tokens in source",
+        "pairs",
+        "token errors",
+        "wrong targets",
+        title=f"{task.name}, test pairs ({task.how}), beam {args.width}",
+    )
+    for row, label in zip(rows, ["all", *(f"{g[0]} to {g[-1]}" for g in groups)], strict=True):
+        table.add_row(
+            label,
+            f"{row['pairs']:,}",
+            f"{100 * row['token_error_rate']:.2f} %",
+            f"{100 * row['sequence_error_rate']:.2f} %",
+        )
+    console.print(table)
+
+
+def _translate(
+    model: EncoderDecoderModel, args: argparse.Namespace, report: dict[str, Any], console: Console
+) -> None:
+    found = model.search(args.sources, width=max(args.width, args.k))
+    results = {
+        source: [
+            (model.tokenizer.detokenize(model.vocabulary.decode(h.ids)), h.log_prob)
+            for h in hypotheses[: args.k]
+        ]
+        for source, hypotheses in zip(args.sources, found, strict=True)
+    }
+    report["translations"] = [
+        {"source": source, "targets": [{"text": t, "log_prob": p} for t, p in targets]}
+        for source, targets in results.items()
+    ]
+    if args.json:
+        return
+    for source, targets in results.items():
+        if args.k == 1:
+            console.print(Text(targets[0][0] if targets else ""))
+            continue
+        table = make_table("target", "ln p", left=("target",), title=source)
+        for text, log_prob in targets:
+            table.add_row(Text(text), format_log(log_prob))
+        console.print(table)

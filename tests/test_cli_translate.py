@@ -1,0 +1,67 @@
+"""`langmodels translate` on the command line."""
+
+import json
+
+import pytest
+
+from langmodels.cli.main import main
+
+TINY = "encoder-decoder:hidden=16:epochs=25:batch_size=16:learning_rate=0.01"
+
+
+@pytest.fixture
+def trained(tmp_path, capsys):
+    path = str(tmp_path / "numbers.lm")
+    task = "numbers?size=50&digits=2"
+    assert main(["translate", path, "--task", task, "--train", "--model", TINY, "--json"]) == 0
+    return path, json.loads(capsys.readouterr().out)
+
+
+def test_trains_counts_and_translates(trained, capsys):
+    path, report = trained
+    assert report["training"]["epochs"] >= 4
+    test = report["test"]
+    assert sum(g["pairs"] for g in test["by_length"]) == test["pairs"] == 5
+    assert 0 <= test["sequence_error_rate"] <= 1
+    arguments = ["--task", "numbers?size=50&digits=2", "--width", "3"]
+    assert main(["translate", path, *arguments]) == 0
+    assert "wrong targets" in capsys.readouterr().out
+    assert main(["translate", path, "twenty one", "six", "--json", "-k", "2"]) == 0
+    found = json.loads(capsys.readouterr().out)["translations"]
+    assert [f["source"] for f in found] == ["twenty one", "six"]
+    assert all(len(f["targets"]) == 2 for f in found)
+    assert main(["translate", path, "twenty one"]) == 0
+    assert capsys.readouterr().out.strip().isdigit()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "complaint"),
+    [
+        ([], 2, "Give a text"),
+        (["--train"], 2, "--task"),
+        (["six"], 1, "Cannot read"),
+        (["--task", "cooking"], 2, "no task"),
+        (["--task", "numbers?size=50&digits=2", "--train", "--model", "mkn"], 2, "translate"),
+        (
+            ["--task", "numbers?size=50&digits=2", "--train", "--model", "encoder-decoder:wings=2"],
+            2,
+            "wings",
+        ),
+        (["six", "--width", "0"], 2, "at least 1"),
+    ],
+)
+def test_what_makes_no_sense_is_one_line(arguments, status, complaint, tmp_path, capsys):
+    assert main(["translate", str(tmp_path / "x.lm"), *arguments]) == status
+    error = capsys.readouterr().err
+    assert complaint in error
+    assert error.count("\n") == 1
+
+
+def test_other_models_do_not_translate(tmp_path, capsys):
+    text = tmp_path / "text.txt"
+    text.write_text("to be or not to be\n" * 5)
+    model = str(tmp_path / "mkn.lm")
+    assert main(["train", "--corpus", str(text), "--output", model]) == 0
+    capsys.readouterr()
+    assert main(["translate", model, "six"]) == 1
+    assert "does not translate" in capsys.readouterr().err
