@@ -11,6 +11,7 @@ from langmodels.cli.options import (
     DEFAULT_LEVEL,
     add_corpus_options,
     add_json_option,
+    cleaning_of,
     load_splits,
     text_of,
 )
@@ -26,7 +27,9 @@ from langmodels.splits import Splits
 
 NAME = "compare"
 HELP = "train several models on one text and compare them on its held-out part"
-EPILOG = """examples:
+EPILOG = """Words that occur once in the training part are unknown here, unless --min-count says otherwise.
+
+examples:
   langmodels compare --corpus wonderland.txt
   langmodels compare --corpus book.txt --level char --order 7
   langmodels compare --models unigram,mkn:order=3,mkn:order=5
@@ -110,7 +113,7 @@ def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict
         "source": source,
         "jobs": args.jobs,
         "settings": {
-            "cleaning": "lower" if args.lower and args.clean == "none" else args.clean,
+            "cleaning": cleaning_of(args, splits.train.tokenizer),
             "command": shlex.join(["langmodels", *sys.argv[1:]]),
         },
     }

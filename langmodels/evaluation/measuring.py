@@ -233,7 +233,7 @@ class PeakMemory:
 
     def __enter__(self) -> "PeakMemory":
         gc.collect()
-        with suppress(OSError, AttributeError):
+        with suppress(OSError, AttributeError, TypeError):
             ctypes.CDLL(None).malloc_trim(0)
         try:
             (self._PROC / "clear_refs").write_text("5")  # the mark begins at the present size

@@ -35,7 +35,7 @@ def corpus_table(results: Results) -> Table:
     rows = []
     for level in results.levels:
         for i, part in enumerate(_PARTS):
-            oov = DASH if i == 0 else percent(level.oov[i - 1] / max(1, level.tokens[i]))
+            oov = percent(level.oov[i] / max(1, level.tokens[i]))
             unit = [level.unit] if several else []
             rows.append([part, *unit, *map(count, (level.tokens[i], level.types[i])), oov])
             rows[-1].insert(1 + len(unit), count(results.text.characters[i]))

@@ -194,7 +194,7 @@ def _level_result(material: LevelMaterial) -> LevelResult:
         tokenizer=repr(test.tokenizer),
         tokens=(train.n_tokens, validation.n_tokens, test.n_tokens),
         types=(train.n_types, validation.n_types, test.n_types),
-        oov=(validation.n_oov, test.n_oov),
+        oov=(train.n_oov, validation.n_oov, test.n_oov),
         vocabulary=len(train.vocabulary),
         extras={k: v / math.log(2) / characters for k, v in material.costs.parts.items()},
         lowered=bool(getattr(test.tokenizer, "lower", False)),
