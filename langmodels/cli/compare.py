@@ -27,7 +27,8 @@ from langmodels.splits import Splits
 
 NAME = "compare"
 HELP = "train several models on one text and compare them on its held-out part"
-EPILOG = """Words that occur once in the training part are unknown here, unless --min-count says otherwise.
+EPILOG = """Words that occur once in the training part are unknown here, unless --min-count
+says otherwise.
 
 examples:
   langmodels compare --corpus wonderland.txt

@@ -29,7 +29,8 @@ class LevelResult:
     `per`: what the losses of its models are divided by, "char" of the raw text, or "token" where
     tokens cannot be found in the text; the latter only where there is one level.
 
-    `tokens`, `types` and unknown tokens (`oov`) of the training, validation and test part; `vocabulary`: ids in all; `unit` is the level's name for a token.
+    `tokens`, `types` and unknown tokens (`oov`) of the training, validation and test part;
+    `vocabulary`: ids in all; `unit` is the level's name for a token.
     `extras`: bits per character that every model of the level pays beyond its tokens, by reason.
     `groups`: for each way of breaking the losses down, labels and target counts. `passage`: tokens
     at the beginning of the test text.
