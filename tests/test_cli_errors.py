@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import langmodels
 from langmodels.cli.main import BROKEN_PIPE, INTERRUPTED, main
 from langmodels.registry import MODELS
 from langmodels.storage import open_arrays, save_arrays
@@ -380,8 +381,8 @@ def test_an_unforeseen_error_is_a_line_too(
 
 def start(*arguments: Any, **options: Any) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "langmodels", *map(str, arguments)]
-    package = str(Path(__file__).resolve().parents[1])
-    environment = {**os.environ, "PYTHONPATH": package}
+    package = Path(langmodels.__file__).resolve().parents[1]  # the one that is tested here
+    environment = {**os.environ, "PYTHONPATH": str(package)}
     return subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, **options)
 
 

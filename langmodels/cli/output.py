@@ -147,7 +147,7 @@ def settings_line(model: LanguageModel[Any]) -> str:
 
 
 def join_settings(settings: Mapping[str, Any]) -> str:
-    """Names and values in one line, nested ones without their prefix, what is not set or zero left out.
+    """Names and values in one line, nested ones without their prefix, what is not set left out.
 
     >>> join_settings({"order": 2, "options": {"alpha": 0.5}, "validation": None})
     'order 2, alpha 0.5'
