@@ -1,7 +1,6 @@
 """The encoder-decoder: a language model of targets that is conditional on a source."""
 
 import copy
-import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -254,7 +253,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
 
     def _config(self) -> dict[str, Any]:
         tokenizer = {"level": self.source_tokenizer.level, **self.source_tokenizer.config()}
-        return {**super()._config(), "source_tokenizer": json.dumps(tokenizer)}
+        return {**super()._config(), "source_tokenizer": tokenizer}
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         vocabulary = self.source_vocabulary.to_arrays()
@@ -265,7 +264,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         self.source_vocabulary = Vocabulary.from_arrays(
             {n[len(prefix) :]: a for n, a in arrays.items() if n.startswith(f"{prefix}vocabulary.")}
         )
-        self.source_tokenizer = make_tokenizer(**json.loads(config["source_tokenizer"]))
+        self.source_tokenizer = make_tokenizer(**config["source_tokenizer"])
 
 
 def _parallel(corpus: Corpus) -> ParallelCorpus:
