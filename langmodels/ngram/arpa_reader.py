@@ -1,0 +1,374 @@
+"""The parser of ARPA files: blocks of lines in, tables out."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import IO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.errors import LangmodelsError
+from langmodels.ngram.tables import Float32Array, IntArray, NGramTables
+from langmodels.ngram.trie import RepeatedNGramError, tables_from_ngrams
+from langmodels.progress import track
+from langmodels.tokenization import Tokenizer
+from langmodels.vocabulary import BOS, EOS, UNK, Vocabulary
+
+ZERO = -99.0
+"""What stands for log10 of zero."""
+MISSING_UNK = -100.0
+"""Log10 p of `<unk>` in a model that has none; KenLM's choice."""
+
+_LOG10 = np.log(10.0)
+_READ = 1 << 24  # bytes
+_HEADER = 1 << 16  # bytes in which the beginning of the data must come
+_SPACE = np.zeros(256, np.bool_)
+_SPACE[list(b"\t\n\v\f\r ")] = True  # as bytes.split() has it
+_SECTION = re.compile(rb"\\(\d+)-grams:\Z")
+_COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)\Z")
+
+
+@dataclass
+class _Section:
+    """The n-grams of one order, gathered block by block."""
+
+    order: int
+    rows: list[IntArray] = field(default_factory=list)
+    log_prob: list[Float32Array] = field(default_factory=list)
+    backoff: list[Float32Array] = field(default_factory=list)
+
+    def gathered(self) -> tuple[IntArray, Float32Array, Float32Array]:
+        """Words (n, k), log p and back-off weights (n,), nats."""
+        if not self.rows:
+            empty = np.empty(0, np.float32)
+            return np.empty((0, self.order), np.int32), empty, empty
+        if not self.rows:
+            nothing = np.empty(0, np.float32)
+            return np.empty((0, self.order), np.int32), nothing, nothing
+        return (
+            np.concatenate(self.rows),
+            np.concatenate(self.log_prob),
+            np.concatenate(self.backoff),
+        )
+
+    def clear(self) -> None:
+        """Give the memory of the blocks back."""
+        self.rows, self.log_prob, self.backoff = [], [], []
+
+
+class ArpaReader:
+    """Reads one file; see `arpa.read_arpa`."""
+
+    def __init__(self, file: IO[bytes], name: str, tokenizer: Tokenizer | None) -> None:
+        self._file = file
+        self._name = name
+        self._tokenizer = tokenizer
+        self._rest = b""
+        self._line = 0  # lines handed out
+        self._ids: dict[bytes, int] = {}
+        self._tokens: list[bytes] = []
+
+    def error(self, what: str, line: int | None = None) -> LangmodelsError:
+        at = self._line if line is None else line
+        return LangmodelsError(f"{self._name}, line {at}: {what}.")
+
+    def read(self) -> tuple[Vocabulary, NGramTables]:
+        sizes, mark = self._header()
+        sections = []
+        with track("Reading ARPA", total=sum(sizes)) as task:
+            for order, size in enumerate(sizes, start=1):
+                found = _SECTION.match(mark)
+                if not found or int(found[1]) != order:
+                    raise self.error(f"\\{order}-grams: should stand here, not {_shown(mark)}")
+                section = _Section(order)
+                start, n = self._line, 0
+                for lines in self._blocks():
+                    if order == 1:
+                        self._learn(lines)
+                    rows, log_prob, backoff = self._parse(lines, order, order == len(sizes))
+                    section.rows.append(rows)
+                    section.log_prob.append(log_prob)
+                    section.backoff.append(backoff)
+                    n += len(rows)
+                    task.advance(len(rows))
+                mark = self._next_line()
+                if n != size:
+                    raise self.error(
+                        f"the file has {n} {order}-grams here (from line {start + 1} on), but "
+                        f"promised {size}"
+                    )
+                sections.append(section)
+        if mark.lower() != b"\\end\\":
+            raise self.error(f"\\end\\ should stand here, not {_shown(mark)}")
+        return self._tables(sections)
+
+    def _tables(self, sections: list[_Section]) -> tuple[Vocabulary, NGramTables]:
+        """Put the specials where the vocabulary has them, and build the tables."""
+        tokens = [t.decode("utf-8", "surrogateescape") for t in self._tokens]
+        if self._tokenizer is not None and self._tokenizer.level != "whitespace":
+            tokens = [unescaped(t) for t in tokens]
+        ids = {t: i for i, t in enumerate(tokens)}
+        unk = ids.get(UNK, ids.get("<UNK>"))
+        ends = EOS in ids
+        if self._tokenizer is not None and self._tokenizer.ends != ends:
+            ends = self._without_ends(sections, ids)
+        specials = {unk, ids.get(BOS), ids.get(EOS)}
+        vocabulary = Vocabulary((t for i, t in enumerate(tokens) if i not in specials), ends=ends)
+        new = vocabulary.encode(tokens)
+        if unk is not None:
+            new[unk] = Vocabulary.unk_id
+        if BOS in ids:
+            new[ids[BOS]] = Vocabulary.bos_id
+        if EOS in ids:  # -1: n-grams with it are left out
+            new[ids[EOS]] = -1 if vocabulary.eos_id is None else vocabulary.eos_id
+        size = len(vocabulary)
+        rows, log_probs, backoffs = [], [], []
+        while sections:
+            section = sections.pop(0)
+            words, log_prob, backoff = section.gathered()
+            section.clear()
+            words = new[words]
+            keep = (words >= 0).all(axis=1)
+            if section.order > 1:
+                keep &= (words[:, 1:] != Vocabulary.bos_id).all(axis=1)
+            if not keep.all():
+                words, log_prob, backoff = words[keep], log_prob[keep], backoff[keep]
+            if section.order == 1:
+                log_prob, backoff = _by_word(words[:, 0], log_prob, backoff, size)
+                if unk is None:
+                    log_prob[Vocabulary.unk_id] = MISSING_UNK * _LOG10
+            rows.append(words)
+            log_probs.append(log_prob)
+            if sections:
+                backoffs.append(backoff)
+            del words
+        try:
+            tables = tables_from_ngrams(rows, log_probs, backoffs, size)
+        except RepeatedNGramError as error:
+            ngram = " ".join(vocabulary.decode(error.ids))
+            raise LangmodelsError(f"{self._name} has the n-gram {ngram!r} twice.") from error
+        return vocabulary, tables
+
+    def _without_ends(self, sections: list[_Section], ids: dict[str, int]) -> bool:
+        """Drop a `</s>` that is never predicted; complain about any other."""
+        level = "" if self._tokenizer is None else self._tokenizer.level
+        if EOS not in ids:
+            raise LangmodelsError(f"{self._name} has no {EOS}, but level {level} has line ends.")
+        for section in sections:
+            for rows, log_prob in zip(section.rows, section.log_prob, strict=True):
+                if (log_prob[rows[:, -1] == ids[EOS]] > (ZERO + 1) * _LOG10).any():
+                    raise LangmodelsError(
+                        f"{self._name} predicts {EOS}, but level {level} has no line ends; "
+                        "read it as whitespace."
+                    )
+        return False
+
+    # Lines
+
+    def _fill(self) -> bool:
+        block = self._file.read(_READ)
+        self._rest += block
+        return bool(block)
+
+    def _next_line(self) -> bytes:
+        """The next line that is not blank, stripped; empty at the end of the file."""
+        while True:
+            cut = self._rest.find(b"\n")
+            if cut < 0 and self._fill():
+                continue
+            line, self._rest = (
+                (self._rest, b"") if cut < 0 else (self._rest[:cut], self._rest[cut + 1 :])
+            )
+            if cut < 0 and not line:
+                return b""
+            self._line += 1
+            if line.strip():
+                return line.strip()
+
+    def _header(self) -> tuple[list[int], bytes]:
+        """The numbers of n-grams by order, and the line after them."""
+        while len(self._rest) < _HEADER and self._fill():
+            pass
+        while (line := self._next_line()).lower() != b"\\data\\":
+            # What comes so late, or never, is in some other kind of file.
+            if not line or b"\\data\\" not in self._rest.lower():
+                raise LangmodelsError(f"{self._name} is not an ARPA file: it has no \\data\\ line.")
+        sizes: list[int] = []
+        while found := _COUNT.match(line := self._next_line()):
+            if int(found[1]) != len(sizes) + 1:
+                raise self.error(f"the count of {len(sizes) + 1}-grams should stand here")
+            sizes.append(int(found[2]))
+        if not sizes:
+            raise self.error(f"'ngram 1=...' should stand here, not {_shown(line)}")
+        return sizes, line
+
+    def _blocks(self) -> Iterator[bytes]:
+        """Blocks of whole lines, up to the line that begins with a backslash (not included)."""
+        ended = False
+        while not ended:
+            mark = _next_mark(self._rest)
+            if mark is not None:
+                cut, ended = mark, True
+            else:
+                cut = self._rest.rfind(b"\n") + 1
+                if cut == 0 or len(self._rest) < _READ:
+                    if self._fill():
+                        continue
+                    cut, ended = len(self._rest), True
+            lines, self._rest = self._rest[:cut], self._rest[cut:]
+            if lines:
+                yield lines
+                self._line += lines.count(b"\n")
+
+    # Entries
+
+    def _learn(self, lines: bytes) -> None:
+        """Give the words of a block of unigrams ids."""
+        fields, starts, counts, numbers = _fields(lines)
+        for at, line in zip(starts[counts > 1].tolist(), numbers[counts > 1].tolist(), strict=True):
+            word = fields[at + 1]
+            if self._ids.setdefault(word, len(self._tokens)) != len(self._tokens):
+                raise self.error(
+                    f"the word {_shown(word)} comes a second time", self._line + line + 1
+                )
+            self._tokens.append(word)
+
+    def _parse(
+        self, lines: bytes, order: int, last: bool
+    ) -> tuple[IntArray, Float32Array, Float32Array]:
+        """Words (n, k), log p and back-off weights (n,) of a block of lines, nats."""
+        fields, starts, counts, numbers = _fields(lines)
+        n = len(counts)
+        wrong = (counts < order + 1) | (counts > order + 2)
+        if wrong.any():
+            first = int(wrong.argmax())
+            raise self.error(
+                f"a {order}-gram is a log probability, {order} word{'s' * (order > 1)} and maybe a "
+                f"back-off weight, but the line has {counts[first]} fields",
+                self._line + int(numbers[first]) + 1,
+            )
+        weighted = counts == order + 2
+        columns: Callable[[int], Sequence[bytes]]
+        if weighted.all() or not weighted.any():
+            step = order + 2 if n and weighted[0] else order + 1
+
+            def columns(i: int) -> Sequence[bytes]:
+                return fields[i::step]
+        else:
+            every = np.array(fields, dtype=object)
+
+            def columns(i: int) -> Sequence[bytes]:
+                chosen: list[bytes] = every[starts + i].tolist()
+                return chosen
+
+        rows = np.empty((n, order), np.int32)
+        for i in range(order):
+            words = columns(i + 1)
+            try:
+                rows[:, i] = np.fromiter(map(self._ids.__getitem__, words), np.int32, n)
+            except KeyError as error:
+                line = next(j for j, word in enumerate(words) if word not in self._ids)
+                raise self.error(
+                    f"the word {_shown(words[line])} is not among the 1-grams",
+                    self._line + int(numbers[line]) + 1,
+                ) from error
+        log_prob = self._numbers(columns(0), numbers, "log probability")
+        # Sums of floats may end a hair above 0; <s> is never predicted, whatever is said of it.
+        bad = log_prob > 1e-4
+        bad &= rows[:, -1] != self._ids.get(BOS.encode(), -1)
+        if bad.any():
+            first = int(bad.argmax())
+            raise self.error(
+                f"the log probability {log_prob[first]:g} is above 0",
+                self._line + int(numbers[first]) + 1,
+            )
+        backoff = np.zeros(n)
+        if weighted.any() and not last:
+            given = columns(order + 1) if weighted.all() else every[starts[weighted] + order + 1]
+            backoff[weighted] = self._numbers(given, numbers[weighted], "back-off weight")
+        return (
+            rows,
+            (np.minimum(log_prob, 0.0) * _LOG10).astype(np.float32),
+            (backoff * _LOG10).astype(np.float32),
+        )
+
+    def _numbers(
+        self, texts: Sequence[bytes], numbers: NDArray[np.int64], what: str
+    ) -> NDArray[np.float64]:
+        """Finite numbers from text; -inf may be written for zero."""
+        try:
+            values = np.fromiter(map(float, texts), np.float64, len(texts))
+        except ValueError:
+            values = np.fromiter(map(_float_or_nan, texts), np.float64, len(texts))
+        bad = ~(values < np.inf)
+        if bad.any():
+            first = int(bad.argmax())
+            raise self.error(
+                f"the {what} {_shown(texts[first])} is not a number",
+                self._line + int(numbers[first]) + 1,
+            )
+        return np.maximum(values, ZERO * 10)
+
+
+def _next_mark(data: bytes) -> int | None:
+    """Where the first line that begins with a backslash begins, spaces before it allowed."""
+    found = re.compile(rb"[ \t\r]*\\").match(data)
+    if found:
+        return 0
+    later = re.search(rb"\n[ \t\r]*\\", data)
+    return later.start() + 1 if later else None
+
+
+def _fields(
+    lines: bytes,
+) -> tuple[list[bytes], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """All fields; of each line that is not blank: its first field, how many, its number from 0."""
+    data = np.frombuffer(lines, np.uint8)
+    space = _SPACE[data]
+    begins = ~space
+    begins[1:] &= space[:-1]
+    ends = np.flatnonzero(data == ord("\n"))
+    if not len(ends) or ends[-1] != len(data) - 1:
+        ends = np.append(ends, len(data))
+    stop = np.searchsorted(np.flatnonzero(begins), ends)
+    counts = np.diff(stop, prepend=0)
+    numbers = np.flatnonzero(counts)
+    return lines.split(), (stop - counts)[numbers], counts[numbers], numbers
+
+
+def _by_word(
+    words: IntArray, log_prob: Float32Array, backoff: Float32Array, size: int
+) -> tuple[Float32Array, Float32Array]:
+    """Unigram columns in the order of the vocabulary; zero probability where the file has none."""
+    p = np.full(size, ZERO * _LOG10, np.float32)
+    weights = np.zeros(size, np.float32)
+    p[words], weights[words] = log_prob, backoff
+    p[Vocabulary.bos_id] = -np.inf
+    return p, weights
+
+
+def _float_or_nan(text: bytes) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+def _shown(text: bytes) -> str:
+    shown = text[:60].decode("utf-8", "replace")
+    return repr(shown) if text else "the end of the file"
+
+
+_NEEDS_ESCAPE = re.compile(r"[\x00\t\n\v\f\r ]|<(?=0x[0-9A-F]{2}>)")
+_ESCAPED = re.compile(r"<0x([0-9A-F]{2})>")
+
+
+def escaped(token: str) -> str:
+    """A token without white space: its ASCII code in hexadecimal stands for each such character."""
+    return _NEEDS_ESCAPE.sub(lambda m: f"<0x{ord(m[0]):02X}>", token)
+
+
+def unescaped(token: str) -> str:
+    """Inverse of `escaped`."""
+    return _ESCAPED.sub(lambda m: chr(int(m[1], 16)), token)
