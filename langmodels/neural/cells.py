@@ -21,7 +21,7 @@ from langmodels.neural.parameters import Array
 State = tuple[Array, ...]
 """The arrays (B, H) that a cell carries from step to step: (h,), or (h, c) for an LSTM."""
 
-_BLOCK = 32_768  # elements of (steps, B, H) whose gate derivatives are computed at once: fits in L2
+_BLOCK = 65_536  # elements of (steps, B, H) whose gate derivatives are computed at once
 
 
 class Recurrent(Layer):
