@@ -27,8 +27,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from itertools import islice, pairwise
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -82,25 +82,21 @@ def _zipf(rng: np.random.Generator, n: int, size: int) -> Any:
 
 
 def cut_text(source: Path, train: Path, held_out: Path, n_tokens: int) -> int:
-    """The first `n_tokens` to train on, those after them held out; returns how many there were."""
-    counted = 0
-    with source.open(errors="replace") as lines, train.open("w") as first:
+    """Hold out the beginning, train on at most `n_tokens` after it; returns how many there were."""
+    with source.open(errors="replace") as lines:
+        _copy(lines, held_out, HELD_OUT)
+        return _copy(lines, train, n_tokens)
+
+
+def _copy(lines: Iterator[str], target: Path, n_tokens: int) -> int:
+    copied = 0
+    with target.open("w") as file:
         for line in lines:
-            counted += len(line.split())
-            first.write(line)
-            if counted >= n_tokens:
+            file.write(line)
+            copied += line.count(" ") + 1
+            if copied >= n_tokens:
                 break
-        with held_out.open("w") as second:
-            kept = 0
-            for line in lines:
-                kept += len(line.split())
-                second.write(line)
-                if kept >= HELD_OUT:
-                    break
-    if kept == 0:  # the whole text was used; the beginning has to do
-        with source.open(errors="replace") as lines, held_out.open("w") as second:
-            second.writelines(islice(lines, 5000))
-    return counted
+    return copied
 
 
 # Measuring -----------------------------------------------------------------------------------
