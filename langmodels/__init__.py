@@ -8,13 +8,24 @@ True
 """
 
 from langmodels.cache import CacheModel
+from langmodels.cloze import FillingModel
 from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext import FullContextModel
 from langmodels.mixture import MixtureModel
 from langmodels.model import LanguageModel
-from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
+from langmodels.neural import (
+    BidirectionalModel,
+    CharacterAwareModel,
+    ConvolutionalRecurrentModel,
+    EncoderDecoderModel,
+    FeedForwardModel,
+    GRUModel,
+    LSTMModel,
+    RNNModel,
+)
 from langmodels.ngram import NGramModel
+from langmodels.parallel import ParallelCorpus
 from langmodels.registry import MODELS, Setting, load, make_model
 from langmodels.series import SeriesTokenizer
 from langmodels.splits import Splits
@@ -26,9 +37,14 @@ __version__ = "0.1.0"
 
 __all__ = [
     "MODELS",
+    "BidirectionalModel",
     "CacheModel",
+    "CharacterAwareModel",
+    "ConvolutionalRecurrentModel",
     "Corpus",
+    "EncoderDecoderModel",
     "FeedForwardModel",
+    "FillingModel",
     "FullContextModel",
     "GRUModel",
     "LSTMModel",
@@ -36,6 +52,7 @@ __all__ = [
     "LanguageModel",
     "MixtureModel",
     "NGramModel",
+    "ParallelCorpus",
     "RNNModel",
     "SeriesTokenizer",
     "Setting",

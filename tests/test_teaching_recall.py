@@ -1,7 +1,10 @@
 """Long memory: what n-grams forget, plain networks lose, and gates keep."""
 
+import json
+
 import pytest
 
+from langmodels.cli.main import main
 from langmodels.corpus import Corpus
 from langmodels.datasets.synthetic import ReberSource, RecallSource
 from langmodels.errors import UsageError
@@ -89,3 +92,19 @@ def test_the_embedded_reber_grammar_is_learnt_to_its_entropy(model):
     assert truth * 0.999 < model(**options).fit(train).cross_entropy(test) < truth * 1.02
     ngram = NGramModel(order=5, smoothing="witten_bell").fit(train)
     assert ngram.cross_entropy(test) > truth * 1.1
+
+
+def test_the_command_prints_and_draws(tmp_path, capsys):
+    pytest.importorskip("matplotlib")
+    picture = tmp_path / "recall.svg"
+    arguments = ["--lag", "3", "--length", "4000", "--plot", str(picture)]
+    models = "witten-bell:order=3,gru:hidden=8:epochs=1"
+    assert main(["recall", "--models", models, *arguments, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["lags"] == [0, 1, 2, 3]
+    assert found["accuracy"]["witten-bell:order=3"][:2] == [1, 1]
+    assert picture.exists()
+    assert main(["recall", "--models", "unigram", "--lag", "2", "--length", "1000"]) == 0
+    assert "guessing: 25" in capsys.readouterr().out
+    assert main(["recall", "--lag", "0"]) == 2
+    assert main(["recall", "--models", "elephant"]) == 2

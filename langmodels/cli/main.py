@@ -27,6 +27,7 @@ COMMANDS = (
     "translate",
     "sample",
     "explain",
+    "recall",
     "mix",
     "prune",
     "rescore",

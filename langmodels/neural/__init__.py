@@ -1,10 +1,18 @@
 """Neural language models: layers, training and models, forward and backward by hand in NumPy."""
 
+from langmodels.neural.character_aware import CharacterAwareModel
+from langmodels.neural.cloze import BidirectionalModel
+from langmodels.neural.convolutional import ConvolutionalRecurrentModel
+from langmodels.neural.encoder_decoder import EncoderDecoderModel
 from langmodels.neural.feedforward import FeedForwardModel
 from langmodels.neural.options import TrainingOptions
 from langmodels.neural.recurrent import GRUModel, LSTMModel, RecurrentModel, RNNModel
 
 __all__ = [
+    "BidirectionalModel",
+    "CharacterAwareModel",
+    "ConvolutionalRecurrentModel",
+    "EncoderDecoderModel",
     "FeedForwardModel",
     "GRUModel",
     "LSTMModel",

@@ -1,0 +1,86 @@
+"""`langmodels recall`: how long models remember a symbol."""
+
+import argparse
+from typing import Any
+
+from rich.console import Console
+
+from langmodels.cli.options import add_json_option
+from langmodels.cli.output import make_table, print_json
+from langmodels.datasets.synthetic import RecallSource
+from langmodels.errors import UsageError
+from langmodels.registry import Setting, make_model, model_spec, parse_name
+from langmodels.teaching.recall import plot_recall, recall_corpora, recall_curve
+
+NAME = "recall"
+HELP = "how long models remember: a cue to be repeated after a growing stretch of other symbols"
+DEFAULT_MODELS = "witten-bell:order=5,rnn,gru,lstm"
+POINTS = 10  # lags that are measured
+NEURAL: dict[str, Any] = {
+    "hidden": 48,
+    "embedding": 16,
+    "dropout": 0.0,
+    "epochs": 6,
+    "learning_rate": 0.007,
+}
+EPILOG = """\
+All models are trained on the same lines: a cue, up to --lag distractors, and the cue again. An
+n-gram of order n knows the cue as long as fewer than n - 1 symbols came since.
+
+examples:
+  langmodels recall
+  langmodels recall --lag 40 --plot recall.png
+  langmodels recall --models witten-bell:order=8,gru:hidden=32
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--models",
+        default=DEFAULT_MODELS,
+        metavar="MODEL[,MODEL...]",
+        help=f"what to train (default: {DEFAULT_MODELS})",
+    )
+    parser.add_argument("--lag", type=int, default=20, help="the longest stretch (default: 20)")
+    parser.add_argument("--cues", type=int, default=4, help="different cues (default: 4)")
+    parser.add_argument(
+        "--length", type=int, default=150_000, help="characters to train on (default: 150000)"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of all that is random")
+    parser.add_argument("--plot", metavar="FILE", help="draw the curves into a .png, .svg or .pdf")
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int | None:
+    """Train, measure, print."""
+    if args.lag < 1:
+        raise UsageError(f"--lag must be at least 1, not {args.lag}.")
+    source = RecallSource(
+        cues=args.cues, lag=0, spread=args.lag, distractors=2, length=args.length, seed=args.seed
+    )
+    train, validation = recall_corpora(source)
+    setting = Setting(level="symbols", seed=args.seed)
+    models = {}
+    for name in map(str.strip, args.models.split(",")):
+        kind, given = parse_name(name)
+        recurrent = model_spec(kind).family == "neural" and kind != "feed-forward"
+        options = {**NEURAL, "steps": args.lag + 20, **given} if recurrent else given
+        models[name] = make_model(kind, setting, **options).fit(train, validation)
+    lags = sorted({round(i * args.lag / POINTS) for i in range(POINTS + 1)})
+    curve = recall_curve(models, source, lags, lines=200, seed=args.seed)
+    if args.plot:
+        plot_recall(curve, args.plot)
+    if args.json:
+        print_json({"lags": curve.lags, "chance": curve.chance, "accuracy": curve.accuracy})
+        return None
+    table = make_table(
+        "symbols between",
+        *map(str, curve.lags),
+        left=("symbols between",),
+        title=f"cues recalled, % (guessing: {100 * curve.chance:.0f})",
+    )
+    for name, accuracy in curve.accuracy.items():
+        table.add_row(name, *(f"{100 * a:.0f}" for a in accuracy))
+    console.print(table)
+    return None
