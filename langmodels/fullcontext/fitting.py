@@ -109,7 +109,7 @@ class Likelihood:
         self.paths = paths
         self.others = max(n_predictable - 1, 1)
         contexts = paths.contexts
-        self.features = features(contexts)
+        self.features = np.ascontiguousarray(features(contexts).T)
         branches = np.where(contexts.on_edge, contexts.types, contexts.branches)
         self.per_branch = 1.0 / np.maximum(branches, 1)
         self.empty = contexts.branches == 0
@@ -121,16 +121,17 @@ class Likelihood:
         paths, contexts, context = self.paths, self.paths.contexts, self.paths.context
         n = len(contexts)
         weights = parameters[:-1].reshape(N_FEATURES, N_GATES)
-        gate = sigmoid(self.features @ weights)
-        top = np.arange(1, 4)
-        discounts, blend = gate[:, :3] * top, gate[:, 3]
-        backoff = (discounts * contexts.shares).sum(axis=1)
+        # A gate a row. The products are so thin that BLAS would lose more time on its threads.
+        gate = sigmoid(np.einsum("fk,fg->gk", self.features, weights))
+        top = np.arange(1, 4)[:, None]
+        discounts, blend = gate[:3] * top, gate[3]
+        backoff = np.einsum("gk,kg->k", discounts, contexts.shares)
         backoff[self.empty] = 1.0
 
         # What a step adds to its token is linear in the branch count and the relative frequency.
         per_count = blend * self.per_branch
         discounted = np.zeros((n, 4))
-        discounted[:, 1:] = per_count[:, None] * discounts
+        discounted[:, 1:] = (per_count * discounts).T
         per_relative = (1 - blend) * (1 - backoff)
         own = per_count[context] * self.count
         own -= discounted.ravel()[self.kind]
@@ -154,18 +155,18 @@ class Likelihood:
             at_step[begin:end] = slope[: end - begin]
             slope[: end - begin] *= passed[begin:end]
 
-        by_kind = np.bincount(self.kind, at_step, 4 * n).reshape(n, 4)[:, 1:]
+        by_kind = np.bincount(self.kind, at_step, 4 * n).reshape(n, 4)[:, 1:].T
         counted = np.bincount(context, at_step * self.count, n)
         occurred = np.bincount(context, at_step * self.relative, n)
         to_backoff = np.bincount(context, at_step * below, n) - (1 - blend) * occurred
         to_backoff[self.empty] = 0.0
-        kept = counted - (by_kind * discounts).sum(axis=1)
-        to_gate = np.empty((n, N_GATES))
-        to_gate[:, 3] = kept * self.per_branch - (1 - backoff) * occurred
-        to_gate[:, :3] = to_backoff[:, None] * contexts.shares - by_kind * per_count[:, None]
-        to_gate[:, :3] *= top
+        kept = counted - (by_kind * discounts).sum(axis=0)
+        to_gate = np.empty((N_GATES, n))
+        to_gate[3] = kept * self.per_branch - (1 - backoff) * occurred
+        to_gate[:3] = (to_backoff * contexts.shares.T - by_kind * per_count) * top
         gradient = np.empty_like(parameters)
-        gradient[:-1] = (self.features.T @ (to_gate * gate * (1 - gate))).ravel()
+        to_gate *= gate * (1 - gate)
+        gradient[:-1] = np.einsum("fk,gk->fg", self.features, to_gate).ravel()
         to_share = np.where(paths.unknown, slope, -slope / self.others).sum()
         gradient[-1] = to_share * share * (1 - share)
         return loss, gradient
