@@ -211,13 +211,22 @@ def test_bytes_that_are_no_text(fail: Fail, earlier: Path, models: Path) -> None
     assert "offset 3" in fail(1, "evaluate", models / "ngram.lm", "--corpus", "latin.txt")
 
 
-def test_nul_characters_are_characters(capsys: pytest.CaptureFixture[str]) -> None:
-    Path("nul.txt").write_bytes(b"a\0b \0 c\n" * 5)
-    for level in ("word", "char", "byte", "whitespace"):
-        assert main(["train", "--corpus", "nul.txt", "--level", level, "-o", "n.lm"]) == 0
-        assert main(["score", "n.lm", "--file", "nul.txt"]) == 0
-        assert main(["explain", "n.lm", "a\0b"]) == 0
-        assert "\0" not in capsys.readouterr().out
+@pytest.mark.parametrize("level", ["word", "char", "byte", "whitespace", "symbols"])
+def test_nul_characters(fail: Fail, earlier: Path, models: Path, level: str) -> None:
+    Path("nul.txt").write_bytes(b"abc\0def \0 g\n" * 5)
+    line = fail(1, "train", "--corpus", "nul.txt", "--level", level, "-o", earlier)
+    assert "character 4 is NUL" in line
+    assert "utf-16" in line
+    fail(1, "evaluate", models / "ngram.lm", "--corpus", "nul.txt")
+
+
+def test_nul_characters_can_be_scored(models: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One bad line among millions is no reason to stop."""
+    Path("nul.txt").write_bytes(b"the cat\nthe \0 cat\nthe dog\n")
+    assert main(["score", str(models / "ngram.lm"), "--file", "nul.txt"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+    assert main(["explain", str(models / "ngram.lm"), "the \0"]) == 0
+    assert "\0" not in capsys.readouterr().out
 
 
 def test_a_long_line(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from langmodels.cli.options import (
     add_split_options,
     add_text_options,
     cleaning_of,
+    open_text,
     text_of,
 )
 from langmodels.cli.output import facts_table, format_perplexity, print_json
@@ -118,7 +119,7 @@ def _exp(loss: float) -> float:
 
 def _read(args: argparse.Namespace, model: LanguageModel[Any]) -> Corpus:
     source = text_of(args)
-    text = clean(source.open(), cleaning_of(args, model.tokenizer))
+    text = clean(open_text(source), cleaning_of(args, model.tokenizer))
     if args.part != "all":
         parts = split_text(
             "".join(text),

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,20 @@ def text_of(args: argparse.Namespace, name: str | None = None) -> Source:
     return find_source(args.corpus if name is None else name, args.encoding)
 
 
+def open_text(source: Source) -> Iterator[str]:
+    """The text of a source in pieces. Raises LangmodelsError at the first NUL character."""
+    before = 0
+    for chunk in source.open():
+        at = chunk.find("\0")
+        if at >= 0:
+            raise LangmodelsError(
+                f"{source.name} is no plain text: its character {before + at + 1:,} is NUL; if the "
+                "text is UTF-16, say --encoding utf-16, else remove these (tr -d '\\000')."
+            )
+        before += len(chunk)
+        yield chunk
+
+
 def cleaning_of(args: argparse.Namespace, tokenizer: Tokenizer) -> str:
     """The cleaning that --clean and --lower ask for, beyond what the tokenizer does itself."""
     folds = getattr(tokenizer, "lower", False)
@@ -159,10 +174,10 @@ def load_splits(args: argparse.Namespace) -> tuple[Splits, Source]:
         if args.split or args.fractions:
             raise UsageError("With --validation and --test there is nothing to divide by --split.")
         others = (text_of(args, args.validation), text_of(args, args.test))
-        parts = (source.open(), others[0].open(), others[1].open())
+        parts = (open_text(source), open_text(others[0]), open_text(others[1]))
         return Splits.from_parts(parts, tokenizer, **shared), source
     splits = Splits.from_text(
-        source.open(),
+        open_text(source),
         tokenizer,
         by=args.split or WAYS[0],
         fractions=args.fractions or DEFAULT_FRACTIONS,
@@ -186,7 +201,7 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
     tokenizer = tokenizer_of(args, source)
     cleaning = cleaning_of(args, tokenizer)
     train = Corpus.from_text(
-        clean(source.open(), cleaning),
+        clean(open_text(source), cleaning),
         tokenizer,
         min_count=args.min_count,
         max_size=args.vocab_size,
@@ -195,7 +210,7 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
     validation = None
     if args.validation:
         validation = Corpus.from_text(
-            clean(text_of(args, args.validation).open(), cleaning),
+            clean(open_text(text_of(args, args.validation)), cleaning),
             train.tokenizer,
             vocabulary=train.vocabulary,
             name=args.validation,
