@@ -22,7 +22,7 @@ from langmodels.evaluation.statistics import block_edges, block_sums, bootstrap_
 FloatArray = NDArray[np.float64]
 
 SOURCES = ("markov?order=1", "markov?order=3", "reber", "hmm")
-SIZES = (4_000, 16_000, 64_000)
+SIZES = (4_000, 16_000)
 
 
 def block_bits(costs: FloatArray) -> FloatArray:

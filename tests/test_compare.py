@@ -4,6 +4,7 @@ import json
 import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
@@ -16,6 +17,7 @@ from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import Comparison, compare, scale
 from langmodels.evaluation.measuring import Plan
+from langmodels.mixture import MixtureModel
 from langmodels.model import FloatArray, LanguageModel
 from langmodels.splits import Splits
 from langmodels.tokenization import make_tokenizer
@@ -164,7 +166,8 @@ def test_the_known_entropy_is_a_line() -> None:
     best = comparison.results.models[0]
     assert best.interval is not None
     assert best.interval[0] < source.entropy_bits + 0.02  # type: ignore[operator]
-    assert "the limit" in rendered(comparison)
+    text = rendered(comparison)
+    assert text.count("the limit (entropy)") == 2  # in the tables of quality and of growth
 
 
 # Fairness ---------------------------------------------------------------------------------------
@@ -228,6 +231,31 @@ def test_the_cache_trains_only_what_is_new(tmp_path: Path, monkeypatch: pytest.M
         file.write_bytes(file.read_bytes()[:50])
     compare(MODELS[:1], parts(), plan=PLAN, cache=tmp_path)
     assert trained[-1] == "unigram"
+
+
+def test_a_network_that_ctrl_c_stopped_is_not_finished() -> None:
+    class Stopped(CoinModel):
+        """Like a network: Ctrl-C ends its training in good order."""
+
+        kind = "test-stopped"
+        history = SimpleNamespace(epochs=[], stopped="interrupted")
+
+    for model in (Stopped(), MixtureModel([CoinModel(), Stopped()])):
+        models = {"coin": CoinModel(), "stopped": model}
+        results = compare(models, parts(), plan=PLAN).results
+        assert [m.label for m in results.models] == ["coin"]
+        assert results.unfinished == ["stopped"]
+
+
+def test_several_seeds_are_averaged() -> None:
+    model = "lstm:hidden=8:epochs=1:batch_size=4"
+    comparison = compare([model, "unigram"], parts("char"), plan=PLAN, seeds=2, seed=5)
+    found = next(m for m in comparison.results.models if m.name == "lstm")
+    assert list(found.seeds) == [5, 6]
+    assert found.bits_per_character == pytest.approx(np.mean(list(found.seeds.values())))
+    assert found.spread == pytest.approx(np.std(list(found.seeds.values()), ddof=1))
+    assert found.history
+    assert "seeds ±" in rendered(comparison)
 
 
 def test_ctrl_c_keeps_what_is_finished() -> None:

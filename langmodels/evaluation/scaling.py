@@ -7,10 +7,16 @@ from typing import Any
 from langmodels.errors import UsageError
 from langmodels.evaluation.candidates import Models
 from langmodels.evaluation.comparison import Comparison, compare
-from langmodels.evaluation.formatting import DASH, Table, count, duration, figure, size
+from langmodels.evaluation.formatting import Table, count, duration, figure, size
 from langmodels.evaluation.measuring import PLANS
 from langmodels.evaluation.results import ModelResult, Results
-from langmodels.evaluation.sections import label_columns, labels
+from langmodels.evaluation.sections import (
+    label_columns,
+    labels,
+    limit_labels,
+    padded,
+    training_shares,
+)
 from langmodels.evaluation.statistics import Exponent
 from langmodels.splits import Splits
 
@@ -83,24 +89,21 @@ def size_tables(results: Results) -> list[Table]:
         ("Model size", lambda m, i: size(m.growth[i].size)),
         ("Test tokens scored per second", lambda m, i: count(m.timing.growth[i].rate)),
     ]
-    n = max(len(m.growth) for m in results.models)
+    shares = training_shares(results)
+    n = len(shares)
     total = results.text.characters[0]
-    longest = next(m for m in results.models if len(m.growth) == n)
-    shares = [g.tokens / longest.growth[-1].tokens for g in longest.growth]
     columns = [*label_columns(results), *(count(round(total * share)) for share in shares)]
-    return [
-        Table(
-            f"{title}, by characters of training text",
-            columns,
-            [
-                [
-                    *labels(results, m),
-                    *[DASH] * (n - len(m.growth)),
-                    *(show(m, i) for i in range(len(m.growth))),
-                ]
-                for m in results.models
-            ],
-            len(label_columns(results)),
-        )
-        for title, show in quantities
-    ]
+    left = len(label_columns(results))
+    tables: list[Table] = []
+    for title, show in quantities:
+        rows = [
+            [*labels(results, m), *padded([show(m, i) for i in range(len(m.growth))], n)]
+            for m in results.models
+        ]
+        emphasis = frozenset[int]()
+        if results.limit and not tables:  # the first table is that of the loss
+            emphasis = frozenset([len(rows)])
+            rows.append([*limit_labels(results), *[figure(results.limit.bits, 3)] * n])
+        title = f"{title}, by characters of training text"
+        tables.append(Table(title, columns, rows, left, emphasis=emphasis))
+    return tables

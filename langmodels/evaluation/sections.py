@@ -91,11 +91,9 @@ def _interval(model: ModelResult) -> str:
 
 
 def _limit_row(results: Results) -> list[str]:
-    assert results.limit is not None
-    name = "bound on the limit" if results.limit.is_bound else "the limit (entropy)"
-    cells = {f"bits/{results.per}": figure(results.limit.bits, 3)}
-    blank = [""] * (len(label_columns(results)) - 1)
-    return [name, *blank, *(cells.get(title, "") for title, _ in _figures(results))]
+    bits = figure(results.limit.bits if results.limit else None, 3)
+    cells = {f"bits/{results.per}": bits}
+    return [*limit_labels(results), *(cells.get(title, "") for title, _ in _figures(results))]
 
 
 def _quality_notes(results: Results) -> Iterator[str]:
@@ -179,26 +177,48 @@ def _rounded(value: float) -> float:
 
 def growth_table(results: Results) -> Table | None:
     """How quality, time and size change as the training text grows; None where it did not."""
-    shown = [m for m in results.models if len(m.growth) > 1]
-    if not shown:
+    sizes = training_shares(results)
+    if len(sizes) < 2:
         return None
-    n = max(len(m.growth) for m in shown)
     several = len(results.levels) > 1
-    total = shown[0].growth[-1].tokens
-    shares = [_share(g.tokens / total) for g in shown[0].growth[-n:]]
-    columns = [*label_columns(results), *shares, "time", "size"]
+    columns = [*label_columns(results), *map(_share, sizes), "time", "size"]
     rows = []
-    for m in shown:
+    for m in results.models:
         values = [g.bits_per_character if several else g.perplexity for g in m.growth]
         cells = [figure(v, 3) if several else perplexity(v) for v in values]
         growth = (m.timing.exponents["seconds"].value, m.exponents["size"].value)
-        rows.append([*labels(results, m), *cells, *map(times, growth)])
+        rows.append([*labels(results, m), *padded(cells, len(sizes)), *map(times, growth)])
+    emphasis = frozenset[int]()
+    if results.limit and (several or results.levels[0].level == "char"):
+        bits = results.limit.bits
+        emphasis = frozenset([len(rows)])
+        cell = figure(bits, 3) if several else perplexity(2**bits)
+        rows.append([*limit_labels(results), *[cell] * len(sizes), "", ""])
     what = f"bits/{results.per}" if several else "perplexity"
     notes = [
         f"{what} after training on that share of the training text, its vocabulary kept. "
         "time, size: what a doubling of the text multiplies training time and model size by."
     ]
-    return Table("As the training text grows", columns, rows, len(label_columns(results)), notes)
+    left = len(label_columns(results))
+    return Table("As the training text grows", columns, rows, left, notes, emphasis)
+
+
+def training_shares(results: Results) -> list[float]:
+    """Sizes of the training text as shares of the whole, the whole last."""
+    longest = max(results.models, key=lambda m: len(m.growth)).growth
+    return [g.tokens / longest[-1].tokens for g in longest]
+
+
+def padded(cells: Sequence[str], n: int) -> list[str]:
+    """Cells for the last of `n` sizes; sizes too small for a model get a dash."""
+    return [*[DASH] * (n - len(cells)), *cells]
+
+
+def limit_labels(results: Results) -> list[str]:
+    """The cells that name the limit, where a model's would stand."""
+    bound = results.limit is not None and results.limit.is_bound
+    name = "bound on the limit" if bound else "the limit (entropy)"
+    return [name, *[""] * (len(label_columns(results)) - 1)]
 
 
 def _share(value: float) -> str:
