@@ -15,7 +15,13 @@ from langmodels.cli.ngram_files import (
     read_model,
     write_model,
 )
-from langmodels.cli.options import add_json_option, add_text_options, cleaning_of, text_of
+from langmodels.cli.options import (
+    add_json_option,
+    add_text_options,
+    cleaning_of,
+    open_text,
+    text_of,
+)
 from langmodels.cli.output import facts_table, format_perplexity, print_json
 from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
@@ -136,7 +142,7 @@ def _text(
     """A text as a model reads it, in the model's vocabulary or, with `own_words`, in its own."""
     source = text_of(args, name)
     return Corpus.from_text(
-        clean(source.open(), cleaning_of(args, model.tokenizer)),
+        clean(open_text(source), cleaning_of(args, model.tokenizer)),
         model.tokenizer,
         vocabulary=None if own_words else model.vocabulary,
         name=source.name,
