@@ -108,9 +108,11 @@ def plot_recall(curve: RecallCurve, path: str | os.PathLike[str]) -> None:
     figure = Figure(figsize=(7, 4.2), layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
-    for name, accuracy in curve.accuracy.items():
-        axes.plot(curve.lags, accuracy, marker="o", markersize=4, label=name)
+    for k, (name, accuracy) in enumerate(curve.accuracy.items()):
+        # Perfect curves lie on each other; different marks and strokes show them all.
+        axes.plot(curve.lags, accuracy, "osD^v"[k % 5] + ["-", "--", ":"][k % 3], label=name)
     axes.axhline(curve.chance, linestyle=":", color="gray", label="guessing")
+    axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set_xlabel("symbols between cue and recall")
     axes.set_ylabel("cues recalled")
     axes.set_ylim(0, 1.03)
