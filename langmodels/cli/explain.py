@@ -58,6 +58,9 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if len(chains) > 1 and len({chain.tokens for chain in chains}) == 1:
         for i in range(0, len(chains), TOGETHER):
             _print_together(chains[i : i + TOGETHER], console)
+        console.print(
+            "→ log10 of the product so far    | the context that the model uses", style="dim"
+        )
     else:
         for chain in chains:
             _print_alone(chain, console)
