@@ -79,3 +79,12 @@ def test_models_by_name():
         make_cloze_model("bidirectional-gru:hidden=7:layers=2")._config()["arguments"]["cell"]
         == "gru"
     )
+
+
+def test_info_knows_a_model_that_fills_blanks(text, tmp_path, capsys):
+    model = str(tmp_path / "both.lm")
+    arguments = ["--corpus", text, "--level", "word", "--output", model]
+    assert main(["fill", f"bidirectional-gru:{TINY}", "the ___ is", *arguments]) == 0
+    capsys.readouterr()
+    assert main(["info", model]) == 0
+    assert "both sides of a blank" in capsys.readouterr().out

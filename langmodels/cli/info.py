@@ -18,9 +18,9 @@ from langmodels.cli.output import (
     visible,
 )
 from langmodels.mixture import MixtureModel
-from langmodels.model import LanguageModel, pack
+from langmodels.model import LanguageModel, Model, pack
 from langmodels.ngram import NGramModel
-from langmodels.registry import load
+from langmodels.registry import load_any
 
 NAME = "info"
 HELP = "what is in a model file"
@@ -41,7 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Print what the file says of the model."""
-    model = load(args.model)
+    model = load_any(args.model)
     report = {"file": args.model, "bytes": Path(args.model).stat().st_size, **describe(model)}
     _, arrays = pack(model)
     report["arrays"] = {
@@ -63,7 +63,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
             {k: v for k, v in report["tokenizer"].items() if not isinstance(v, dict)}
         ),
         "vocabulary": f"{len(vocabulary):,}: {' '.join(map(visible, frequent))} ...",
-        "context": "the whole history" if reach is None else f"the last {reach} tokens",
+        "context": _context(model, reach),
         "parameters": f"{report['parameters']:,}",
     }
     if report["ngrams"]:
@@ -89,8 +89,15 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     return None
 
 
-def describe(model: LanguageModel[Any]) -> dict[str, Any]:
+def _context(model: Model, reach: int | None) -> str:
+    if not isinstance(model, LanguageModel):
+        return "both sides of a blank"
+    return "the whole history" if reach is None else f"the last {reach} tokens"
+
+
+def describe(model: Model) -> dict[str, Any]:
     """What a model says of itself, as plain data."""
+    sequences = model if isinstance(model, LanguageModel) else None
     ngram = model if isinstance(model, NGramModel) else None
     return {
         "kind": model.kind,
@@ -98,16 +105,16 @@ def describe(model: LanguageModel[Any]) -> dict[str, Any]:
         "config": model._config(),
         "tokenizer": {"level": model.tokenizer.level, **model.tokenizer.config()},
         "vocabulary": len(model.vocabulary),
-        "context_length": model.context_length,
+        "context_length": sequences.context_length if sequences else None,
         "parameters": model.n_parameters,
-        "is_distribution": model.is_distribution,
+        "is_distribution": sequences is None or sequences.is_distribution,
         "ngrams": ngram.ngram_counts if ngram else [],
         "discounts": ngram.discounts if ngram else [],
         "parts": [f"{type(part).__name__}: {settings_line(part)}" for part in _parts(model)],
     }
 
 
-def _parts(model: LanguageModel[Any]) -> list[LanguageModel[Any]]:
+def _parts(model: Model) -> list[LanguageModel[Any]]:
     if isinstance(model, MixtureModel):
         return model.models
     return [model.base] if isinstance(model, CacheModel) else []

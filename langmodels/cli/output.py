@@ -12,7 +12,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from langmodels.model import LanguageModel
+from langmodels.model import Model
 
 UNITS: dict[str, float] = {"log10": math.log(10), "bits": math.log(2), "nats": 1.0}
 """Units of log probabilities: how many nats one of each is."""
@@ -139,7 +139,7 @@ def visible(token: str) -> str:
     return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in token)
 
 
-def settings_line(model: LanguageModel[Any]) -> str:
+def settings_line(model: Model) -> str:
     """The hyper-parameters of a model, those that its constructor takes, in one line."""
     config = model._config()
     arguments = inspect.signature(type(model)).parameters

@@ -101,6 +101,7 @@ def plot_recall(curve: RecallCurve, path: str | os.PathLike[str]) -> None:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
+        from matplotlib.ticker import MaxNLocator
     except ImportError as error:
         raise LangmodelsError(
             "Pictures need matplotlib; run pip install 'langmodels[report]'."
@@ -112,7 +113,7 @@ def plot_recall(curve: RecallCurve, path: str | os.PathLike[str]) -> None:
         # Perfect curves lie on each other; different marks and strokes show them all.
         axes.plot(curve.lags, accuracy, "osD^v"[k % 5] + ["-", "--", ":"][k % 3], label=name)
     axes.axhline(curve.chance, linestyle=":", color="gray", label="guessing")
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("symbols between cue and recall")
     axes.set_ylabel("cues recalled")
     axes.set_ylim(0, 1.03)
