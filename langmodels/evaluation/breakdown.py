@@ -17,7 +17,7 @@ FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
 
 LONGEST_MATCH = 8
-_SHOWN_CONTEXT = 8
+_SHOWN_WORDS, _SHOWN_SYMBOLS = 8, 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,6 +111,7 @@ def disagreements(
     """
     targets = test.targets
     difference = np.where(np.isfinite(first) & np.isfinite(second), first - second, 0.0)
+    shown = _SHOWN_WORDS if test.vocabulary.ends else _SHOWN_SYMBOLS
     found: list[Disagreement] = []
     for side in (difference, -difference):
         seen: set[int] = set()
@@ -120,7 +121,7 @@ def disagreements(
                 break
             if token not in seen:
                 seen.add(token)
-                context = test.vocabulary.decode(targets[max(0, i - _SHOWN_CONTEXT) : i].tolist())
+                context = test.vocabulary.decode(targets[max(0, i - shown) : i].tolist())
                 found.append(
                     Disagreement(
                         test.tokenizer.detokenize(context),

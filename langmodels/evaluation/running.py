@@ -112,21 +112,21 @@ def run_tasks(
     if jobs < 1:
         raise UsageError(f"The number of jobs must be at least 1, not {jobs}.")
     done: dict[int, Run] = {}
-    keys = {
-        i: cache.key(task, material, plan)
-        for i, task in enumerate(tasks)
-        if cache is not None and task.candidate.prototype is None
-    }
-    for i, key in keys.items():
-        run = cache.load(key) if cache is not None else None
-        if run is not None:
-            done[i] = run
-    todo = [i for i in range(len(tasks)) if i not in done]
-    for task in tasks:
-        material.at(task.candidate.level)  # once, before it is sent to other processes
-    with track("Comparing models", total=len(todo)) as progress:
+    with track("Comparing models", total=len(tasks)) as progress:
+        for task in tasks:
+            material.at(task.candidate.level)  # once, before it is sent to other processes
+        keys: dict[int, str] = {}
+        if cache is not None:
+            for i, task in enumerate(tasks):
+                if task.candidate.prototype is None:
+                    keys[i] = cache.key(task, material, plan)
+                    found = cache.load(keys[i])
+                    if found is not None:
+                        done[i] = found
+                        progress.advance(1, task.candidate.label)
+        todo = [(i, task) for i, task in enumerate(tasks) if i not in done]
         try:
-            for i, run in _measured([(i, tasks[i]) for i in todo], material, plan, jobs):
+            for i, run in _measured(todo, material, plan, jobs):
                 done[i] = run
                 if cache is not None and i in keys:
                     cache.save(keys[i], run)

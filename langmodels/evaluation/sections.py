@@ -113,7 +113,7 @@ def _quality_notes(results: Results) -> Iterator[str]:
         if level.lowered:
             yield f"Models of {level.unit}s see lower-cased text; capitals are paid for apart."
     for warning in dict.fromkeys(w for m in results.models for w in m.warnings):
-        of = ", ".join(m.label for m in results.models if warning in m.warnings)
+        of = ", ".join(dict.fromkeys(m.label for m in results.models if warning in m.warnings))
         yield f"{of}: {warning}"
     if results.limit:
         yield f"The limit: {results.limit.note}."
@@ -313,7 +313,9 @@ def difference_tables(results: Results) -> Iterator[Table]:
             [f"… {visible(d.context, space=' ')}", visible(d.token), *(figure(b) for b in d.bits)]
             for d in found.tokens
         ]
-        title = f"Where {found.models[0]} and {found.models[1]} differ most (bits)"
+        several = len(results.differences) > 1
+        where = f", {found.level} level" if several else ""
+        title = f"Where {found.models[0]} and {found.models[1]} differ most (bits{where})"
         yield Table(title, ["after", "token", *found.models], rows, 2)
 
 

@@ -242,6 +242,8 @@ def steps(axes: "Axes", results: Results) -> str | None:
 
 def training(axes: "Axes", results: Results) -> str | None:
     """Validation loss by epoch, of the models that kept a record."""
+    from matplotlib.ticker import MaxNLocator
+
     curves = {
         m.label + m.level: [h["validation"] for h in m.history if h["validation"] is not None]
         for m in results.models
@@ -250,6 +252,7 @@ def training(axes: "Axes", results: Results) -> str | None:
     for m, look in _styled(results, models):
         losses = [loss / math.log(2) for loss in curves[m.label + m.level]]
         axes.plot(range(1, len(losses) + 1), losses, label=_called(results, m), **look)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation loss, bits per token")
     axes.grid(color=_INK, alpha=0.15)
