@@ -305,8 +305,6 @@ def load(path: str | os.PathLike[str]) -> LanguageModel[Any]:
 
     Raises LangmodelsError where the file is none.
     """
-    if is_arpa_name(path):
-        return NGramModel.from_arpa(path)
     model = load_any(path)
     if not isinstance(model, LanguageModel):
         raise LangmodelsError(
@@ -317,8 +315,10 @@ def load(path: str | os.PathLike[str]) -> LanguageModel[Any]:
 
 
 def load_any(path: str | os.PathLike[str]) -> Model:
-    """Open a saved model of any kind. Raises LangmodelsError where the file is none."""
+    """Open a saved model of any kind; see `load`. Raises LangmodelsError where the file is none."""
     try:
+        if is_arpa_name(path):
+            return NGramModel.from_arpa(path)
         return unpack(*open_arrays(path), name=str(path))
     except MemoryError as error:
         raise LangmodelsError(f"{path} needs more memory than there is.") from error

@@ -1,6 +1,7 @@
 """The map between tokens and ids."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +13,7 @@ from langmodels.errors import LangmodelsError, UsageError
 IntArray = NDArray[np.int32]
 
 UNK, BOS, EOS = "<unk>", "<s>", "</s>"
+_RESERVED = frozenset((UNK, BOS, EOS))
 
 
 class TokenIds(dict[str, int]):
@@ -40,14 +42,24 @@ class Vocabulary:
         specials = [UNK, BOS, EOS] if ends else [UNK, BOS]
         self.eos_id: int | None = 2 if ends else None
         ordinary = list(tokens)
-        self._ids = _number(ordinary, len(specials))
+        ids = _number(ordinary, len(specials))
         # A text may contain "<s>" as a word; it must not become the boundary symbol.
-        reserved = {UNK, BOS, EOS}
-        if len(self._ids) < len(ordinary) or not reserved.isdisjoint(self._ids):
-            ordinary = [t for t in dict.fromkeys(ordinary) if t not in reserved]
-            self._ids = _number(ordinary, len(specials))
+        if len(ids) < len(ordinary) or not _RESERVED.isdisjoint(ids):
+            ordinary = [t for t in dict.fromkeys(ordinary) if t not in _RESERVED]
+            ids = _number(ordinary, len(specials))
         self._tokens: list[str] = [*specials, *ordinary]
-        self._ids[UNK] = self.unk_id
+        ids[UNK] = self.unk_id
+        self._ids = ids
+
+    @cached_property
+    def _ids(self) -> "TokenIds":
+        """The ids of a vocabulary that was read from a file."""
+        ordinary = self._tokens[self.n_special :]
+        ids = _number(ordinary, self.n_special)
+        if len(ids) < len(ordinary) or not _RESERVED.isdisjoint(ids):
+            raise LangmodelsError("The model file's vocabulary repeats a token; it is broken.")
+        ids[UNK] = self.unk_id
+        return ids
 
     @classmethod
     def from_counts(
@@ -156,9 +168,9 @@ class Vocabulary:
         except (KeyError, IndexError, UnicodeDecodeError) as error:
             raise LangmodelsError("The model file's vocabulary is missing or broken.") from error
         tokens = [text[a:b] for a, b in pairwise(offsets)]
-        vocabulary = cls(tokens, ends=ends)
-        if len(vocabulary) != len(tokens) + vocabulary.n_special:
-            raise LangmodelsError("The model file's vocabulary repeats a token; it is broken.")
+        vocabulary = cls((), ends=ends)
+        vocabulary._tokens += tokens
+        del vocabulary._ids  # a large model opens at once if tokens are numbered when asked for
         return vocabulary
 
 

@@ -55,7 +55,7 @@ def test_a_broken_stored_vocabulary() -> None:
         {**arrays, "vocabulary.text": np.array([255, 254], np.uint8)},
     ):
         with pytest.raises(LangmodelsError, match="vocabulary"):
-            Vocabulary.from_arrays(broken)
+            Vocabulary.from_arrays(broken).id("a")
 
 
 # Tokenizers --------------------------------------------------------------------------------
