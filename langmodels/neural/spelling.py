@@ -153,13 +153,16 @@ class SpelledEmbedding(Embedding):
             )
 
     def initialise(self, rng: Generator) -> None:
-        """Filters uniform within one over the root of their inputs, characters normal."""
+        """Characters normal, filters uniform; so that what a filter gives has unit variance.
+
+        With less, the maxima over a word's places are much the same for all words, and training is
+        slow to tell words apart.
+        """
         for name, array in self.values.items():
             if name.startswith("filter"):
-                bound = len(array) ** -0.5
+                bound = (3 / len(array)) ** 0.5
                 array[...] = rng.uniform(-bound, bound, array.shape)
         self.values["characters"][...] = rng.standard_normal(self.shapes["characters"])
-        self.values["characters"] *= 0.5
         for layer in self.highways:
             layer.initialise(rng)
 
