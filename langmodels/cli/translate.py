@@ -47,7 +47,7 @@ examples:
   langmodels translate fixed.lm --task numbers --train \\
     --model encoder-decoder:attention=none:bidirectional=false
   langmodels translate words.lm --task pronunciation --train \\
-    --model encoder-decoder:attention=luong:hidden=256:dropout=0.2:epochs=10:batch_size=128
+    --model encoder-decoder:attention=luong:hidden=256:dropout=0.2:learning_rate=0.002
 
 With --task the errors on its test pairs are counted, by length of the source too: without
 attention (attention=none) all that the decoder gets of a source is one vector, and long sources
