@@ -70,4 +70,4 @@ def test_levels_cover_the_values(n: int, seed: int, outliers: bool) -> None:
     assert levels[0] == values.min()
     assert levels[-1] <= 0
     nearest = np.abs(values[:, None] - levels[None]).min(axis=1)
-    assert np.sqrt((nearest**2).mean()) < 0.05
+    assert np.sqrt((nearest**2).mean()) < 0.02
