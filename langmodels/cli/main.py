@@ -27,6 +27,8 @@ COMMANDS = (
     "translate",
     "sample",
     "explain",
+    "article",
+    "gradients",
     "recall",
     "mix",
     "prune",

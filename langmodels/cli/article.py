@@ -1,0 +1,73 @@
+"""`langmodels article`: the classic first experiment with a recurrent network, as it is told."""
+
+import argparse
+
+from rich.console import Console
+
+from langmodels.cleaning import clean
+from langmodels.cli.options import add_json_option, open_text, text_of
+from langmodels.cli.output import format_seconds, print_json
+from langmodels.corpus import Corpus
+from langmodels.errors import UsageError
+from langmodels.neural.article import Iteration, run_article
+from langmodels.tokenization import CharacterTokenizer
+
+NAME = "article"
+HELP = "a character RNN on a cleaned book, with text generated after each iteration"
+EPILOG = """\
+The text is stripped, lower-cased, reduced to ASCII, and joined by spaces. A recurrent network of
+128 units reads one-hot windows of 10 characters and learns the character after each: batches of
+128, RMSprop. After each of 25 iterations it continues a seed with the 100 most probable characters.
+
+examples:
+  langmodels article
+  langmodels article --corpus gutenberg:11
+  langmodels article --iterations 5 --output tale-rnn.lm
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--corpus",
+        default="wonderland.txt",
+        help="a file, or a name that `langmodels corpora` lists (default: wonderland.txt)",
+    )
+    parser.add_argument("--encoding", default="utf-8", help="encoding of the file")
+    parser.add_argument("--iterations", type=int, default=25, help="passes (default: 25)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all that is random")
+    parser.add_argument("--output", "-o", metavar="FILE", help="keep the network")
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int | None:
+    """Train, printing what each iteration writes."""
+    if args.iterations < 1:
+        raise UsageError(f"--iterations must be at least 1, not {args.iterations}.")
+    text = clean(open_text(text_of(args)), "article")
+    corpus = Corpus.from_text(text, CharacterTokenizer(), name=args.corpus)
+    iterations: list[Iteration] = []
+
+    def show(iteration: Iteration) -> None:
+        iterations.append(iteration)
+        if args.json:
+            return
+        epoch = iteration.epoch
+        console.rule(f"iteration {epoch.number + 1}", characters="=")
+        console.print(
+            f"loss {epoch.train_loss:.4f} nats a character, {format_seconds(epoch.seconds)}"
+        )
+        console.print(f"generating from seed: {iteration.seed}", markup=False, highlight=False)
+        console.print(iteration.seed + iteration.generated, markup=False, highlight=False)
+
+    model = run_article(corpus, show, iterations=args.iterations, seed=args.seed)
+    if args.json:
+        print_json(
+            [
+                {"loss": i.epoch.train_loss, "seed": i.seed, "generated": i.generated}
+                for i in iterations
+            ]
+        )
+    if args.output:
+        model.save(args.output)
+    return None

@@ -1,0 +1,179 @@
+"""`langmodels gradients`: vanishing and exploding gradients, and what the gates do."""
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from langmodels.cli.options import add_corpus_options, add_json_option, load_training
+from langmodels.cli.output import bar, make_table, print_json, visible
+from langmodels.corpus import Corpus
+from langmodels.errors import UsageError
+from langmodels.model import FloatArray
+from langmodels.neural import GRUModel, LSTMModel, RecurrentModel, RNNModel
+from langmodels.neural.diagnostics import (
+    NormCourse,
+    gate_activations,
+    gradient_by_lag,
+    gradient_norm_course,
+)
+from langmodels.registry import load
+
+NAME = "gradients"
+HELP = "why recurrent networks are hard to train: gradients by lag, clipping, gates"
+LAGS = (0, 1, 2, 3, 5, 8, 12, 20, 30, 45)
+CELLS: dict[str, Callable[..., RecurrentModel]] = {
+    "rnn": RNNModel,
+    "relu-rnn": partial(RNNModel, relu=True),
+    "gru": GRUModel,
+    "lstm": LSTMModel,
+}
+STEEP = {"optimizer": "sgd", "learning_rate": 10.0}  # far too large: what clipping is there for
+BAR = 24
+EPILOG = """\
+How much does the loss here depend on the state of the network some tokens ago? The norm of that
+gradient is given for each lag, in percent of that at lag 0: where it fades, the gradient vanishes.
+Then fresh networks take steps of plain gradient descent with far too large a learning rate, with
+the gradient clipped to norm 1 and without. --gates shows what a trained network's gates do over a
+text.
+
+examples:
+  langmodels gradients
+  langmodels gradients --cells rnn,lstm --train 2 --level char
+  langmodels gradients --model tale-lstm.lm --gates "She looked at the heron."
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--cells",
+        default=",".join(CELLS),
+        help=f"networks to look at (default: {','.join(CELLS)})",
+    )
+    parser.add_argument("--model", metavar="FILE", help="a trained network of yours instead")
+    parser.add_argument("--hidden", type=int, default=64, help="units (default: 64)")
+    parser.add_argument(
+        "--train", type=int, default=0, metavar="EPOCHS", help="train first (default: 0, untrained)"
+    )
+    parser.add_argument("--steps", type=int, default=100, help="steps with and without clipping")
+    parser.add_argument("--gates", metavar="TEXT", help="gate activations over this text instead")
+    add_corpus_options(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int | None:
+    """Measure, print."""
+    corpus = None if args.model and args.gates is not None else load_training(args)[0]
+    models = _models(args, corpus)
+    if args.gates is not None:
+        _gates(models, args, console)
+        return None
+    assert corpus is not None
+    _check_vocabulary(models, corpus)
+    by_lag = {
+        name: gradient_by_lag(model, corpus, lags=max(LAGS) + 1, seed=args.seed)[-1]
+        for name, model in models.items()
+    }
+    courses = {
+        name: {
+            way: gradient_norm_course(
+                CELLS[name](hidden=args.hidden, seed=args.seed, **STEEP),
+                corpus,
+                steps=args.steps,
+                clip_norm=clip_norm,
+            )
+            for way, clip_norm in (("clipped", 1.0), ("not clipped", None))
+        }
+        for name in models
+        if name in CELLS
+    }
+    if args.json:
+        print_json({name: _as_json(by_lag[name], courses.get(name, {})) for name in models})
+        return None
+    table = make_table(
+        "lag", *models, title="gradient of the loss by the state `lag` tokens ago, % of that at 0"
+    )
+    for lag in LAGS:
+        shares = (100 * norms[lag] / norms[0] for norms in by_lag.values())
+        table.add_row(str(lag), *(f"{s:.3g}" for s in shares))
+    console.print(table)
+    if not courses:
+        return None
+    table = make_table(
+        "network",
+        "clipping",
+        "median norm",
+        "largest",
+        "last loss",
+        left=("network", "clipping"),
+        title=f"norm of the gradient over {args.steps} steps of training",
+    )
+    for name, ways in courses.items():
+        for way, course in ways.items():
+            norms = course.norms if len(course.norms) else np.array([np.nan])
+            last = "diverged" if course.diverged else f"{course.losses[-1]:.3f}"
+            table.add_row(name, way, f"{np.median(norms):.3g}", f"{norms.max():.3g}", last)
+    console.print(table)
+    return None
+
+
+def _models(args: argparse.Namespace, corpus: Corpus | None) -> dict[str, RecurrentModel]:
+    """The networks asked for, trained or not."""
+    if args.model:
+        model = load(args.model)
+        if not isinstance(model, RecurrentModel):
+            raise UsageError(
+                f"{args.model} holds a {type(model).__name__}; name an RNN, GRU or LSTM."
+            )
+        return {args.model: model}
+    assert corpus is not None
+    models = {}
+    for name in map(str.strip, args.cells.split(",")):
+        if name not in CELLS:
+            raise UsageError(f"There is no cell {name!r}; choose from {', '.join(CELLS)}.")
+        model = CELLS[name](
+            hidden=args.hidden, epochs=max(args.train, 1), seed=args.seed, learning_rate=0.01
+        )
+        models[name] = model.fit(corpus) if args.train else model.untrained(corpus)
+    return models
+
+
+def _check_vocabulary(models: dict[str, RecurrentModel], corpus: Corpus) -> None:
+    for name, model in models.items():
+        if model.vocabulary != corpus.vocabulary:
+            raise UsageError(f"{name} was trained on another text; give that text as --corpus.")
+
+
+def _as_json(norms: FloatArray, courses: dict[str, NormCourse]) -> dict[str, Any]:
+    return {
+        "gradient_by_lag": norms,
+        "courses": {
+            way: {"norms": c.norms, "losses": c.losses, "diverged": c.diverged}
+            for way, c in courses.items()
+        },
+    }
+
+
+def _gates(models: dict[str, RecurrentModel], args: argparse.Namespace, console: Console) -> None:
+    """The mean of every gate over the units of the last layer, token by token."""
+    activations = {name: gate_activations(m, args.gates)[-1] for name, m in models.items()}
+    if args.json:
+        print_json(activations)
+        return
+    for name, model in models.items():
+        gates = {g: a.mean(axis=1) for g, a in activations[name].items() if a.min() >= 0}
+        if not gates:
+            raise UsageError(f"{name} has no gates; look at a GRU or an LSTM.")
+        table = make_table(
+            "token", *gates, left=("token", *gates), title=f"{name}: mean activation"
+        )
+        for i, token in enumerate(model.vocabulary.decode(model.encode(args.gates))):
+            cells = [
+                f"{g[i]:.2f} {bar(float(g[i]), BAR // 2, console.encoding)}" for g in gates.values()
+            ]
+            table.add_row(visible(token), *cells)
+        console.print(table)
