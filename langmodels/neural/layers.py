@@ -1,5 +1,6 @@
 """Layers: parameters, a forward pass, and the gradient of it by hand."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,7 +23,7 @@ class Workspace:
 
     def array(self, name: str, shape: Shape, dtype: Any) -> Array:
         """An array of this shape, uninitialised; what was under this name before is overwritten."""
-        size = int(np.prod(shape))
+        size = math.prod(shape)
         flat = self._flat.get(name)
         if flat is None or flat.size < size or flat.dtype != dtype:
             flat = self._flat[name] = np.empty(size, dtype)
@@ -180,13 +181,19 @@ def sum_rows(x: Array, out: Array) -> None:
     np.matmul(np.ones(len(x), x.dtype), x, out=out)
 
 
+def sum_by_row(size: int, index: Array, source: Array) -> Array:
+    """An array (size, n) whose row r is the sum of the source[k] (K, n) with index[k] = r."""
+    n = len(index)
+    # Column k of this sparse matrix has its one where row k is to be added.
+    selection = csc_array((np.ones(n, source.dtype), index, np.arange(n + 1)), (size, n))
+    sums: Array = selection @ source
+    return sums
+
+
 def add_rows(target: Array, index: Array, source: Array) -> None:
     """target[index[k]] += source[k] for all k, where an index may come more than once."""
     found, place = np.unique(index, return_inverse=True)
-    n = len(index)
-    # Column k of this sparse matrix has its one where row k is to be added.
-    selection = csc_array((np.ones(n, source.dtype), place, np.arange(n + 1)), (len(found), n))
-    target[found] += selection @ source
+    target[found] += sum_by_row(len(found), place, source)
 
 
 def named(layers: Mapping[str, Layer]) -> dict[str, Shape]:
