@@ -2,7 +2,7 @@
 
     python benchmarks/neural.py [--quick] [--threads 2] [--output benchmarks/results/neural.md]
 
-Both run in one process, by turns, with the same number of threads. A training step is forward,
+Both run in one process, by turns, with at most so many threads. A training step is forward,
 backward, clipping by norm and Adam's update, on random tokens. What counts is the ratio.
 """
 
@@ -56,15 +56,16 @@ class OneBatch:
         yield self.shards
 
 
-def ours(cell: str, shape: tuple[int, ...], workers: Workers) -> Callable[[], None]:
-    """One training step of this library."""
+def ours(cell: str, shape: tuple[int, ...], threads: int) -> tuple[Callable[[], Any], Workers]:
+    """One training step of this library, and the threads to be entered for it."""
     batch, steps, hidden, embedding, vocabulary, layers = shape
     network = RecurrentNetwork(RecurrentShape(cell, vocabulary, hidden, layers, embedding))
     network.initialise(0)
-    data = OneBatch(batch, steps, vocabulary, workers.n)
+    data = OneBatch(batch, steps, vocabulary, network.shards(batch, threads))
     options = TrainingOptions(learning_rate=1e-3, clip_norm=5.0, schedule="constant")
     trainer = Trainer(network, data, options)
-    return lambda: trainer._step(data.shards, workers)
+    workers = Workers(data.n_shards)
+    return lambda: trainer.one_step(data.shards, workers), workers
 
 
 def peer(cell: str, shape: tuple[int, ...]) -> Callable[[], None]:
@@ -111,10 +112,9 @@ def training(threads: int, seconds: float, cells: tuple[str, ...]) -> list[str]:
     ]
     for cell in cells:
         for shape in SHAPES:
-            with Workers(threads) as workers:
-                functions = [ours(cell, shape, workers)]
-                if torch is not None:
-                    functions.append(peer(cell, shape))
+            step, workers = ours(cell, shape, threads)
+            functions = [step] if torch is None else [step, peer(cell, shape)]
+            with workers:
                 result = by_turns(functions, seconds)
             lines.append(f"| {cell} | {', '.join(map(str, shape))} | {_figures(result)} |")
             print(lines[-1], flush=True)

@@ -124,6 +124,17 @@ def test_replicas_add_up_to_the_whole_batch():
     np.testing.assert_allclose(network.gradients.flat + twin.gradients.flat, expected, atol=1e-12)
 
 
+@pytest.mark.parametrize(
+    ("batch", "hidden", "vocabulary", "expected"),
+    [(32, 128, 65, 1), (64, 256, 65, 2), (20, 200, 10_000, 2), (6, 512, 65, 1), (64, 512, 65, 2)],
+)
+def test_a_batch_is_cut_where_threads_pay_off(batch, hidden, vocabulary, expected):
+    """Not where calls in the time loop are short, nor for a few sequences."""
+    network = RecurrentNetwork(RecurrentShape("lstm", vocabulary, hidden, embedding=4))
+    assert network.shards(batch, 2) == expected
+    assert network.shards(batch, 1) == 1
+
+
 def test_adaptive_softmax_is_exactly_normalised():
     layer = AdaptiveSoftmax(4, 50, (10, 30), excluded=1)
     rng = np.random.default_rng(0)

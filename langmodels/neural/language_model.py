@@ -24,8 +24,6 @@ from langmodels.vocabulary import Vocabulary
 S = TypeVar("S")
 N = TypeVar("N", bound=Network[Any])
 
-_SEQUENCES_PER_THREAD = 8  # fewer are not worth a thread
-
 
 class NetworkModel(Model, Generic[N]):
     """A model that is a network, trained by gradient descent.
@@ -84,7 +82,9 @@ class NetworkModel(Model, Generic[N]):
         LangmodelsError where training diverges, or the checkpoint is of another run.
         """
         self.untrained(corpus, validation)
-        batches = self._make_batches(corpus, self._threads())
+        o = self.options
+        shards = o.threads or self._network.shards(o.batch_size, available_threads())
+        batches = self._make_batches(corpus, shards)
         trainer = Trainer(
             self._network,
             batches,
@@ -106,11 +106,6 @@ class NetworkModel(Model, Generic[N]):
         self._network = self._make_network(len(self.vocabulary))
         self._network.initialise(self.options.seed)
         return self
-
-    def _threads(self) -> int:
-        if self.options.threads is not None:
-            return self.options.threads
-        return max(1, min(available_threads(), self.options.batch_size // _SEQUENCES_PER_THREAD))
 
     def _identity(self, corpus: Corpus, batches: Batches[Any]) -> dict[str, Any]:
         return {

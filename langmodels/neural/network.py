@@ -13,6 +13,8 @@ from langmodels.neural.parameters import Array, Parameters
 
 B = TypeVar("B")
 
+_SEQUENCES = 8  # fewer are not worth a thread
+
 
 class Network(ABC, Generic[B]):
     """What a trainer trains on batches of the type B.
@@ -40,6 +42,10 @@ class Network(ABC, Generic[B]):
         """Sum of -log p over the targets of the batch, in nats; `gradients` become those of
         `scale` times it. `rng` is for dropout.
         """
+
+    def shards(self, batch: int, threads: int) -> int:
+        """Into how many parts a batch of so many sequences is best cut, to be worked on at once."""
+        return max(1, min(threads, batch // _SEQUENCES))
 
     def carried(self) -> dict[str, Array]:
         """What goes from one batch to the next besides the parameters (hidden states)."""

@@ -23,8 +23,8 @@ class TrainingOptions:
     `patience`: stop after this many epochs without a better validation loss; None: never.
     `average`: decay of a moving average of the weights, which is what is evaluated and kept in the
     end (Polyak averaging, exponentially weighted); 0: none.
-    `seed`: of first weights, order and dropout. `threads`: None for as many as there are processors
-    and at least 8 sequences each. The same seed and threads give the same weights, bit for bit.
+    `seed`: of first weights, order and dropout. `threads`: parts of a batch that are worked on at
+    once; None: as many as pay off. The same seed and threads give the same weights, bit for bit.
 
     Raises UsageError for values outside their range.
     """

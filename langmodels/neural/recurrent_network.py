@@ -15,6 +15,9 @@ from langmodels.neural.network import Network
 from langmodels.neural.parameters import Array
 from langmodels.vocabulary import Vocabulary
 
+_WORTH_A_THREAD = 4096  # elements of (B, H)
+_LARGE = 8  # times the hidden units
+
 States = list[State]
 """The state of every recurrent layer."""
 
@@ -164,6 +167,17 @@ class RecurrentNetwork(Network[Chunk]):
             dy = whole
         self.backward(dy)
         return total
+
+    def shards(self, batch: int, threads: int) -> int:
+        """See `Network`. A small network runs faster on one thread.
+
+        Between short calls threads wait for Python's global lock longer than they compute. The work
+        outside the loop over time, which is large where the vocabulary is, pays off nevertheless.
+        """
+        most = super().shards(batch, threads)
+        if self.shape.vocabulary >= _LARGE * self.shape.hidden * self.shape.layers:
+            return most
+        return max(1, min(most, batch * self.shape.hidden // _WORTH_A_THREAD))
 
     def carried(self) -> dict[str, Array]:
         """The states of all layers."""

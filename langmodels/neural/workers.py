@@ -2,7 +2,8 @@
 
 NumPy and BLAS release Python's global lock while they compute, so that threads which each take
 a part of a batch use several cores for the element-wise work too. BLAS is held to one thread
-meanwhile: its own threads would compete with these.
+meanwhile: its own threads would compete with these, and where the processors are busy with other
+work, they wait for each other longer than they compute.
 """
 
 import os
