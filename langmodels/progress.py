@@ -1,7 +1,7 @@
-"""Progress of long work: a bar on a terminal, silence everywhere else.
+"""Progress of long work: bars on a terminal, and lines for what is worth keeping.
 
 A library does not print. The command line calls `enable(console)` once; until then `track` does
-nothing but count.
+nothing but count, and `say` nothing at all.
 """
 
 from collections.abc import Iterator
@@ -37,20 +37,22 @@ class Task:
         if self._progress is not None and self._task is not None:
             self._progress.update(self._task, completed=self.completed, note=note)
 
-    @property
-    def shown(self) -> bool:
-        """Whether anybody sees it."""
-        return self._progress is not None
-
-    def print(self, text: str) -> None:
-        """Print a line above the bars, where there are any."""
-        if self._progress is not None:
-            self._progress.console.print(text, highlight=False, markup=False)
-
 
 def enable(console: Console | None) -> None:
     """Show the progress of work started from now on, on `console` (None: show nothing)."""
     _console.set(console)
+
+
+def shown() -> bool:
+    """Whether anybody sees it."""
+    return _console.get() is not None
+
+
+def say(text: str) -> None:
+    """Print a line where progress is shown, above the bars if there are any."""
+    console = _console.get()
+    if console is not None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from langmodels.neural.diagnostics import (
     gradient_norm_course,
 )
 from langmodels.registry import load
+from langmodels.teaching.gradients import plot_gradients
 
 NAME = "gradients"
 HELP = "why recurrent networks are hard to train: gradients by lag, clipping, gates"
@@ -31,7 +32,8 @@ CELLS: dict[str, Callable[..., RecurrentModel]] = {
     "gru": GRUModel,
     "lstm": LSTMModel,
 }
-STEEP = {"optimizer": "sgd", "learning_rate": 10.0}  # far too large: what clipping is there for
+# Far too large a learning rate over long chunks: what clipping is there for.
+STEEP = {"optimizer": "sgd", "learning_rate": 5.0, "schedule": "constant", "steps": 50}
 BAR = 24
 EPILOG = """\
 How much does the loss here depend on the state of the network some tokens ago? The norm of that
@@ -42,7 +44,7 @@ text.
 
 examples:
   langmodels gradients
-  langmodels gradients --cells rnn,lstm --train 2 --level char
+  langmodels gradients --cells rnn,lstm --train 2 --plot gradients.png
   langmodels gradients --model tale-lstm.lm --gates "She looked at the heron."
 """
 
@@ -61,14 +63,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--steps", type=int, default=100, help="steps with and without clipping")
     parser.add_argument("--gates", metavar="TEXT", help="gate activations over this text instead")
+    parser.add_argument("--plot", metavar="FILE", help="draw both into a .png, .svg or .pdf")
     add_corpus_options(parser)
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Measure, print."""
-    corpus = None if args.model and args.gates is not None else load_training(args)[0]
-    models = _models(args, corpus)
+    if args.hidden < 1 or args.steps < 1 or args.train < 0:
+        raise UsageError("--hidden and --steps must be at least 1, --train at least 0.")
+    given = _load(args.model) if args.model else None
+    args.level = args.level or (given.tokenizer.level if given else "char")
+    corpus = None if given and args.gates is not None else load_training(args)[0]
+    models = {args.model: given} if given else _fresh(args, corpus)
     if args.gates is not None:
         _gates(models, args, console)
         return None
@@ -91,6 +98,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         for name in models
         if name in CELLS
     }
+    if args.plot:
+        plot_gradients(by_lag, courses, args.plot)
     if args.json:
         print_json({name: _as_json(by_lag[name], courses.get(name, {})) for name in models})
         return None
@@ -121,15 +130,15 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     return None
 
 
-def _models(args: argparse.Namespace, corpus: Corpus | None) -> dict[str, RecurrentModel]:
-    """The networks asked for, trained or not."""
-    if args.model:
-        model = load(args.model)
-        if not isinstance(model, RecurrentModel):
-            raise UsageError(
-                f"{args.model} holds a {type(model).__name__}; name an RNN, GRU or LSTM."
-            )
-        return {args.model: model}
+def _load(path: str) -> RecurrentModel:
+    model = load(path)
+    if not isinstance(model, RecurrentModel):
+        raise UsageError(f"{path} holds a {type(model).__name__}; name an RNN, GRU or LSTM.")
+    return model
+
+
+def _fresh(args: argparse.Namespace, corpus: Corpus | None) -> dict[str, RecurrentModel]:
+    """The networks that --cells asks for, trained or not."""
     assert corpus is not None
     models = {}
     for name in map(str.strip, args.cells.split(",")):

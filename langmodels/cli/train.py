@@ -8,6 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
+from langmodels import progress
+from langmodels.cli.main import INTERRUPTED
 from langmodels.cli.ngram_files import add_quantize_option, write_model
 from langmodels.cli.options import add_corpus_options, add_json_option, load_training
 from langmodels.cli.output import (
@@ -21,6 +23,8 @@ from langmodels.cli.output import (
 from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import LanguageModel
+from langmodels.neural.history import Epoch
+from langmodels.neural.language_model import NetworkModel
 from langmodels.ngram import NGramModel
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.registry import MODELS, Setting, make_model, model_spec, parse_model
@@ -38,7 +42,12 @@ examples:
   langmodels train --corpus genome.fa --width 3 --output codons.lm
   langmodels train --corpus "log.csv?events=activity,case=order" --output log.lm
   langmodels train --corpus "prices.csv?series=close,bins=16,differences=true" --output prices.lm
+  langmodels train --corpus book.txt --level char --model lstm:hidden=512:epochs=14 \\
+      --split contiguous --checkpoint book.ckpt --sample 200 --output book.lm
   langmodels train --corpus - --model jelinek-mercer:order=3 --output model.lm < text.txt
+
+A network is trained with a line on standard error after every epoch. Ctrl-C ends training early,
+with the best weights so far; with --checkpoint the same command goes on from there another time.
 
 The whole text is used, unless --split or --fractions holds a part of it out; then
 `langmodels evaluate` with the same options measures the model on the part never seen.
@@ -66,6 +75,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_quantize_option(parser)
     parser.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="networks: keep the state of training here every few minutes; where it is there "
+        "already, go on from it, bit for bit as if nothing had happened",
+    )
+    parser.add_argument(
+        "--sample", type=int, metavar="N", help="networks: show N tokens of it after every epoch"
+    )
+    parser.add_argument(
         "--output",
         "-o",
         required=True,
@@ -82,12 +100,19 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     name = model_name(args)
     output = Path(args.output)
     _check_output(output)
+    if args.checkpoint is not None:
+        _check_output(Path(args.checkpoint))
     options = _options(args, name)
     make_model(name, Setting(seed=args.seed), **options)  # a bad option is better said at once
     train, validation, source = load_training(args)
     model = make_model(name, Setting(level=train.tokenizer.level, seed=args.seed), **options)
     began = time.perf_counter()
-    model.fit(train, validation)
+    interrupted = False
+    if isinstance(model, NetworkModel):
+        _fit_network(model, train, validation, args)
+        interrupted = model.history.stopped == "interrupted"
+    else:
+        model.fit(train, validation)
     seconds = time.perf_counter() - began
     if isinstance(model, NGramModel):
         model = write_model(model, args)
@@ -95,9 +120,10 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         model.save(output)
     report = describe(model, name, train, validation)
     report |= {"seconds": seconds, "output": str(output), "bytes": output.stat().st_size}
+    status = INTERRUPTED if interrupted else None
     if args.json:
         print_json(report)
-        return None
+        return status
     rows = {
         "settings": settings_line(model),
         "text": f"{source.name}: {train.n_tokens:,} tokens, {train.n_types:,} types"
@@ -107,16 +133,43 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     }
     if validation is not None:
         rows["validation"] = f"perplexity {format_perplexity(report['validation_perplexity'])}"
+    if interrupted:
+        rows["interrupted"] = "the best weights so far are kept"
     rows["time"] = format_seconds(seconds)
     rows["file"] = f"{output} ({format_bytes(report['bytes'])})"
     console.print(facts_table(rows, title=name))
-    return None
+    return status
+
+
+def _fit_network(
+    model: NetworkModel[Any], train: Corpus, validation: Corpus | None, args: argparse.Namespace
+) -> None:
+    """Train, with a line after every epoch where progress is shown."""
+    epochs = model.options.epochs
+
+    def tell(epoch: Epoch) -> None:
+        validated = epoch.validation_loss
+        progress.say(
+            f"epoch {epoch.number + 1} of {epochs}: loss {epoch.train_loss:.4f} nats a token"
+            + ("" if validated is None else f", on the validation text {validated:.4f}")
+            + f"; {epoch.tokens_per_second:,.0f} tokens/s; gradient {epoch.gradient_norm:.2f}, "
+            f"at most {epoch.largest_gradient_norm:.2f}; {format_seconds(epoch.seconds)}"
+        )
+
+    model.fit(
+        train, validation, checkpoint=args.checkpoint, sample=args.sample or 0, after_epoch=tell
+    )
 
 
 def _options(args: argparse.Namespace, name: str) -> dict[str, Any]:
     """Hyper-parameters that have options of their own. Raises UsageError where they do not fit."""
     options: dict[str, Any] = {} if args.order is None else {"order": args.order}
-    if model_spec(name.partition(":")[0]).family != "n-gram":
+    family = model_spec(name.partition(":")[0]).family
+    if family != "neural" and (args.checkpoint is not None or args.sample is not None):
+        raise UsageError(f"--checkpoint and --sample are for neural networks, not {name}.")
+    if args.sample is not None and args.sample < 1:
+        raise UsageError(f"--sample must be at least 1, not {args.sample}.")
+    if family != "n-gram":
         if args.prune or args.quantize or is_arpa_name(args.output):
             raise UsageError(
                 f"--prune, --quantize and ARPA files are for n-gram models, not {name}."

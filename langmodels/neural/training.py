@@ -20,7 +20,7 @@ from langmodels.neural.options import TrainingOptions
 from langmodels.neural.parameters import Array
 from langmodels.neural.schedules import Schedule
 from langmodels.neural.workers import Workers
-from langmodels.progress import Task, track
+from langmodels.progress import Task, say, shown, track
 
 
 class HasTargets(Protocol):
@@ -121,7 +121,7 @@ class Trainer(Generic[B]):
             if stop:
                 self.history.stopped = "interrupted"
                 break
-        self._close_epoch(number, task)
+        self._close_epoch(number)
         if self.checkpoint is not None and self.history.stopped != "interrupted":
             self.checkpoint.save(self)
         return not self.history.stopped
@@ -184,7 +184,7 @@ class Trainer(Generic[B]):
         average = self.average[part]
         average += (1 - decay) * (self.weights[part] - average)
 
-    def _close_epoch(self, number: int, task: Task) -> None:
+    def _close_epoch(self, number: int) -> None:
         """Validate, remember, decide whether to go on."""
         r = self.running
         with self._averaged():
@@ -207,10 +207,10 @@ class Trainer(Generic[B]):
             )
             self.history.epochs.append(epoch)
             self.running = Running()
-            if self.sample is not None and task.shown:
-                task.print(self.sample())
             if self.after_epoch is not None:
                 self.after_epoch(epoch)
+            if self.sample is not None and shown():
+                say(self.sample())
         if loss is not None:
             self.schedule.observe(loss)
         patience, best = self.options.patience, self.history.best_epoch

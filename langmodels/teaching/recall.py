@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 
 from langmodels.corpus import Corpus
 from langmodels.datasets.synthetic import RecallSource
-from langmodels.errors import LangmodelsError, UsageError
+from langmodels.errors import UsageError
 from langmodels.model import LanguageModel
-from langmodels.storage import atomic_write
+from langmodels.teaching.pictures import LINES, picture
 from langmodels.tokenization import SymbolTokenizer
 
 FloatArray = NDArray[np.float64]
@@ -97,29 +96,13 @@ def _recall_scores(
 
 
 def plot_recall(curve: RecallCurve, path: str | os.PathLike[str]) -> None:
-    """Draw the curve into a file: .png, .svg or .pdf. Raises LangmodelsError without matplotlib."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
+    """Draw the curve into a file: .png, .svg or .pdf. Raises what `pictures.picture` raises."""
+    with picture(path) as (axes,):
         from matplotlib.ticker import MaxNLocator
-    except ImportError as error:
-        raise LangmodelsError(
-            "Pictures need matplotlib; run pip install 'langmodels[report]'."
-        ) from error
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    for k, (name, accuracy) in enumerate(curve.accuracy.items()):
-        # Perfect curves lie on each other; different marks and strokes show them all.
-        axes.plot(curve.lags, accuracy, "osD^v"[k % 5] + ["-", "--", ":"][k % 3], label=name)
-    axes.axhline(curve.chance, linestyle=":", color="gray", label="guessing")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("symbols between cue and recall")
-    axes.set_ylabel("cues recalled")
-    axes.set_ylim(0, 1.03)
-    axes.legend()
-    kind = Path(path).suffix.lstrip(".").lower() or "png"
-    if kind not in figure.canvas.get_supported_filetypes():
-        raise UsageError(f"A picture cannot be written as {Path(path).suffix}; use .png or .svg.")
-    with atomic_write(path) as file:
-        figure.savefig(file, format=kind, dpi=150)
+
+        for k, (name, accuracy) in enumerate(curve.accuracy.items()):
+            axes.plot(curve.lags, accuracy, LINES[k % len(LINES)], label=name)
+        axes.axhline(curve.chance, linestyle=":", color="gray", label="guessing")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set(xlabel="symbols between cue and recall", ylabel="cues recalled", ylim=(0, 1.03))
+        axes.legend()
