@@ -38,6 +38,7 @@ SHAPES = (
     (32, 35, 512, 512, 10_000, 2),
     (128, 10, 128, 57, 57, 1),
 )
+SEQUENCES = 250  # side by side in batch scoring
 
 
 class OneBatch:
@@ -122,7 +123,7 @@ def training(threads: int, seconds: float, cells: tuple[str, ...]) -> list[str]:
 
 
 def inference(seconds: float, cells: tuple[str, ...]) -> list[str]:
-    """Scoring a long text (ms per 1000 tokens), and one step at a time (ms)."""
+    """Scoring 20,000 tokens, as one stream and as a batch of sequences, and one step at a time."""
     lines = [
         "| cell | task (256 units, 65 types) | langmodels | PyTorch | PyTorch / langmodels |",
         "| --- | --- | --- | --- | --- |",
@@ -136,15 +137,20 @@ def inference(seconds: float, cells: tuple[str, ...]) -> list[str]:
         def score(network: RecurrentNetwork = network, ids: Any = ids) -> Any:
             return score_sequences(network, [(ids[:-1], ids[1:])])
 
+        def batch(network: RecurrentNetwork = network, ids: Any = ids) -> Any:
+            sequences = ids[:-1].reshape(SEQUENCES, -1), ids[1:].reshape(SEQUENCES, -1)
+            return score_sequences(network, list(zip(*sequences, strict=True)))
+
         def step(network: RecurrentNetwork = network, states: Any = states) -> Any:
             network.forward(np.array([[3]]), states)
             return network.output.log_distribution(network.final_states[-1][0])
 
         tasks = [
             ("score one stream of 20,000", score),
+            (f"score {SEQUENCES} sequences of {20_000 // SEQUENCES}", batch),
             ("one symbol: advance and distribution", step),
         ]
-        rivals = _torch_inference(cell, ids) if torch is not None else [None, None]
+        rivals = _torch_inference(cell, ids) if torch is not None else [None] * len(tasks)
         for (name, mine), theirs in zip(tasks, rivals, strict=True):
             functions = [mine] if theirs is None else [mine, theirs]
             result = by_turns(functions, seconds)
@@ -166,12 +172,19 @@ def _torch_inference(cell: str, ids: Any) -> list[Callable[[], Any]]:
         logits = linear(recurrent(embed(x))[0]).flatten(0, 1)
         return torch.nn.functional.cross_entropy(logits, y, reduction="none")
 
+    xs, ys = x.reshape(SEQUENCES, -1).T, y.reshape(SEQUENCES, -1).T
+
+    @torch.no_grad()
+    def batch() -> Any:
+        logits = linear(recurrent(embed(xs))[0]).flatten(0, 1)
+        return torch.nn.functional.cross_entropy(logits, ys.flatten(), reduction="none")
+
     @torch.no_grad()
     def step() -> Any:
         h, _ = recurrent(embed(one), first)
         return torch.log_softmax(linear(h), -1)
 
-    return [score, step]
+    return [score, batch, step]
 
 
 def _figures(result: list[float], digits: int = 1) -> str:
@@ -197,8 +210,8 @@ def main() -> None:
     text = [
         "# Speed of the neural engine",
         "",
-        f"Medians; {arguments.threads} threads each; NumPy {np.__version__}, PyTorch {version}, "
-        f"Python {platform.python_version()}, {os.cpu_count()} processors "
+        f"Medians; at most {arguments.threads} threads each; NumPy {np.__version__}, "
+        f"PyTorch {version}, Python {platform.python_version()}, {os.cpu_count()} processors "
         f"({platform.machine()}). Made by `python benchmarks/neural.py`.",
         "",
         "## One training step",

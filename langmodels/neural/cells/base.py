@@ -128,13 +128,16 @@ class Recurrent(Layer):
 
     def _project(self, x: Array, embedding: Array | None, z: Array) -> None:
         weight, bias = self._scaled["input"], self._scaled["bias"]
-        if x.dtype.kind in "iu":
-            # An affine map of a looked-up row is a row of the mapped table.
-            table = (weight if embedding is None else embedding @ weight) + bias
-            np.take(table, x, axis=0, out=z, mode="clip")
-        else:
+        if x.dtype.kind not in "iu":
             np.matmul(rows(x), weight, out=rows(z))
-            z += bias
+        elif embedding is None:
+            np.take(weight, x, axis=0, out=z, mode="clip")
+        else:  # an affine map of a looked-up row is a row of the mapped table
+            table = embedding @ weight
+            table += bias
+            np.take(table, x, axis=0, out=z, mode="clip")
+            return
+        z += bias
 
     def _series(self, k: int, steps: int, batch: int) -> tuple[Array, Array]:
         """State k before and after every step; views of one array unless some are forgotten."""
