@@ -17,6 +17,7 @@ from langmodels.neural.feedforward_network import FeedForwardNetwork, FeedForwar
 from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape
 from langmodels.neural.schedules import Schedule
 from langmodels.neural.training import Trainer
+from langmodels.neural.workers import Workers
 from langmodels.tokenization import make_tokenizer
 
 LINES = "\n".join(
@@ -359,6 +360,25 @@ def test_checkpoint_of_another_kind_is_refused(tmp_path):
     model.save(tmp_path / "model")
     with pytest.raises(LangmodelsError, match="not a checkpoint"):
         RNNModel(**SMALL).fit(text, checkpoint=str(tmp_path / "model"))
+
+
+@pytest.mark.parametrize("clip", [{"clip_norm": 0.01}, {"clip_norm": None, "clip_value": 1e-3}])
+def test_clipping_bounds_the_step(clip):
+    """Plain gradient descent at rate 1 moves the weights by the clipped gradient itself."""
+    text = corpus("char")
+    model = GRUModel(**SMALL, optimizer="sgd", learning_rate=1.0, schedule="constant", **clip)
+    model.untrained(text)
+    batches = model._make_batches(text, 1)
+    trainer = Trainer(model.network, batches, model.options)
+    before = trainer.weights.copy()
+    with Workers(1) as workers:
+        trainer.one_step(next(batches.epoch(0)), workers)
+    moved = np.abs(trainer.weights - before)
+    assert trainer.gradient_norm > 0.05
+    if clip["clip_norm"]:
+        assert np.linalg.norm(moved) == pytest.approx(0.01, rel=1e-3)
+    else:
+        assert moved.max() == pytest.approx(1e-3, rel=1e-3)
 
 
 def test_divergence_is_a_sentence_with_step_and_norm():
