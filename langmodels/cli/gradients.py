@@ -39,8 +39,8 @@ EPILOG = """\
 How much does the loss here depend on the state of the network some tokens ago? The norm of that
 gradient is given for each lag, in percent of that at lag 0: where it fades, the gradient vanishes.
 Then fresh networks take steps of plain gradient descent with far too large a learning rate, with
-the gradient clipped to norm 1 and without: where it explodes, clipping keeps training alive. --gates shows what a trained network's gates do over a
-text.
+the gradient clipped to norm 1 and without: where it explodes, clipping keeps training alive.
+--gates shows what a trained network's gates do over a text.
 
 examples:
   langmodels gradients
