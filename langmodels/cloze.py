@@ -217,8 +217,10 @@ def positions(corpus: Corpus) -> NDArray[np.int64]:
     return np.flatnonzero(inside)
 
 
-def choose_blanks(corpus: Corpus, n: int, seed: int = 0) -> list[Blank]:
+def choose_blanks(corpus: Corpus, n: int, seed: int = 0, *, reach: int = _REACH) -> list[Blank]:
     """At most `n` known tokens of a corpus, drawn at random, one a sequence while there are enough.
+
+    A blank has at most `reach` tokens on each side.
 
     Raises LangmodelsError where the corpus has none.
     """
@@ -235,7 +237,7 @@ def choose_blanks(corpus: Corpus, n: int, seed: int = 0) -> list[Blank]:
     rounds = np.empty(len(order), np.int64)
     rounds[by_sequence] = np.arange(len(order)) - first
     chosen = order[np.argsort(rounds, kind="stable")[:n]]
-    return list(_blanks_at(corpus, np.sort(chosen)))
+    return list(_blanks_at(corpus, np.sort(chosen), reach))
 
 
 def all_blanks(corpus: Corpus) -> Iterable[Blank]:
@@ -243,14 +245,14 @@ def all_blanks(corpus: Corpus) -> Iterable[Blank]:
     return _blanks_at(corpus, positions(corpus))
 
 
-def _blanks_at(corpus: Corpus, places: NDArray[np.int64]) -> Iterable[Blank]:
+def _blanks_at(corpus: Corpus, places: NDArray[np.int64], reach: int = _REACH) -> Iterable[Blank]:
     sequence = np.searchsorted(corpus.offsets, places, side="right") - 1
     begins = corpus.offsets[sequence] + 1
     ends = corpus.offsets[sequence + 1] - int(corpus.vocabulary.ends)
     for place, begin, end in zip(places.tolist(), begins.tolist(), ends.tolist(), strict=True):
         yield Blank(
-            corpus.ids[max(begin, place - _REACH) : place],
-            corpus.ids[place + 1 : min(end, place + 1 + _REACH)],
+            corpus.ids[max(begin, place - reach) : place],
+            corpus.ids[place + 1 : min(end, place + 1 + reach)],
             int(corpus.ids[place]),
         )
 

@@ -4,12 +4,14 @@ Adding a model to the toolkit is adding one line to `MODELS`.
 """
 
 import difflib
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from langmodels.cache import CacheModel
+from langmodels.cloze import ClozeModel
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext import FullContextModel
 from langmodels.mixture import MixtureModel
@@ -80,8 +82,11 @@ def _feed_forward(setting: Setting) -> Options:
     return {**_recurrent(setting), "batch_size": 512, "order": setting.ngram_order}
 
 
+M_co = TypeVar("M_co", bound=Model, covariant=True)
+
+
 @dataclass(frozen=True)
-class ModelSpec:
+class ModelSpec(Generic[M_co]):
     """One registered model: how it is called, what it is, and how to build it.
 
     `build` takes hyper-parameters as keywords, `defaults` gives those of a setting. `compared`
@@ -91,9 +96,18 @@ class ModelSpec:
     name: str
     family: str
     summary: str
-    build: Callable[..., LanguageModel[Any]]
+    build: Callable[..., M_co]
     defaults: Callable[[Setting], Options] = _nothing
     compared: bool = True
+
+    def make(self, setting: Setting, options: Options) -> M_co:
+        """An unfitted model, defaults of the setting filled in. Raises UsageError."""
+        try:
+            return self.build(**{**self.defaults(setting), **options})
+        except TypeError as error:
+            raise UsageError(
+                f"The model {self.name} does not take these options: {error}."
+            ) from error
 
 
 def _ngram(smoothing: str) -> Callable[..., LanguageModel[Any]]:
@@ -123,7 +137,7 @@ def _cache(order: int, **options: Any) -> CacheModel:
     return CacheModel(NGramModel(order=order), **options)
 
 
-MODELS: dict[str, ModelSpec] = {
+MODELS: dict[str, ModelSpec[LanguageModel[Any]]] = {
     spec.name: spec
     for spec in (
         ModelSpec("unigram", "unigram", "independent tokens", UnigramModel),
@@ -218,20 +232,41 @@ MODELS: dict[str, ModelSpec] = {
     )
 }
 
+CLOZE_MODELS: dict[str, ModelSpec[ClozeModel]] = {
+    spec.name: spec
+    for spec in (
+        ModelSpec(
+            f"bidirectional-{cell}",
+            "neural",
+            f"fills blanks: two {name}, one from each side",
+            functools.partial(BidirectionalModel, cell=cell),
+            _recurrent,
+            compared=False,
+        )
+        for cell, name in (("lstm", "LSTMs"), ("gru", "GRUs"), ("rnn", "recurrent networks"))
+    )
+}
+"""Models made for filling blanks; they give sequences no probability."""
+
 ALIASES = {"mkn": "modified-kneser-ney", "kn": "kneser-ney", "ngram": "modified-kneser-ney"}
 
 
-def model_spec(name: str) -> ModelSpec:
+def model_spec(name: str) -> ModelSpec[LanguageModel[Any]]:
     """The registered model of a name or alias. Raises UsageError, with the nearest names."""
     name = ALIASES.get(name, name)
     if name in MODELS:
         return MODELS[name]
+    if name in CLOZE_MODELS:
+        raise UsageError(
+            f"{name} fills blanks and gives sequences no probability; use `langmodels fill`, or "
+            "`langmodels compare` to see what both sides are worth."
+        )
     near = difflib.get_close_matches(name, [*MODELS, *ALIASES], n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(MODELS)}."
     raise UsageError(f"There is no model {name!r}; {hint}")
 
 
-def parse_model(text: str) -> tuple[ModelSpec, Options]:
+def parse_model(text: str) -> tuple[ModelSpec[LanguageModel[Any]], Options]:
     """`name` or `name:option=value:option=value`, as it is typed after `--models`.
 
     Values are read as whole numbers, numbers, true/false, or else words.
@@ -274,18 +309,10 @@ def make_model(text: str, setting: Setting | None = None, **options: Any) -> Lan
     Raises UsageError for unknown models and options.
     """
     spec, given = parse_model(text)
-    merged = {**spec.defaults(setting or Setting()), **given, **options}
-    try:
-        return spec.build(**merged)
-    except TypeError as error:
-        raise UsageError(f"The model {spec.name} does not take these options: {error}.") from error
+    return spec.make(setting or Setting(), {**given, **options})
 
 
-CLOZE_MODELS = {f"bidirectional-{cell}": cell for cell in ("lstm", "gru", "rnn")}
-"""Models made for filling blanks, by name, and the cells they are built with."""
-
-
-def make_cloze_model(text: str, setting: Setting | None = None) -> BidirectionalModel:
+def make_cloze_model(text: str, setting: Setting | None = None, **options: Any) -> ClozeModel:
     """An unfitted model of `CLOZE_MODELS`, with options as in `parse_model`.
 
     Raises UsageError for unknown models and options.
@@ -295,11 +322,7 @@ def make_cloze_model(text: str, setting: Setting | None = None) -> Bidirectional
         raise UsageError(
             f"There is no model {name!r} for filling blanks; choose from {', '.join(CLOZE_MODELS)}."
         )
-    options = {**_recurrent(setting or Setting()), "cell": CLOZE_MODELS[name], **given}
-    try:
-        return BidirectionalModel(**options)
-    except TypeError as error:
-        raise UsageError(f"The model {name} does not take these options: {error}.") from error
+    return CLOZE_MODELS[name].make(setting or Setting(), {**given, **options})
 
 
 def load(path: str | os.PathLike[str]) -> LanguageModel[Any]:

@@ -34,6 +34,7 @@ examples:
   langmodels compare --corpus wonderland.txt
   langmodels compare --corpus book.txt --level char --order 7
   langmodels compare --models unigram,mkn:order=3,mkn:order=5
+  langmodels compare --models mkn,lstm,bidirectional-lstm
   langmodels compare --level word,char --models mkn,full-context --report out.html
   langmodels compare --corpus synthetic:reber --json > results.json"""
 

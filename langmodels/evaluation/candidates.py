@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from langmodels.cloze import ClozeModel
 from langmodels.errors import UsageError
 from langmodels.model import LanguageModel
-from langmodels.registry import MODELS, Setting, make_model, parse_model
+from langmodels.registry import CLOZE_MODELS, MODELS, ModelSpec, Setting, model_spec, parse_name
 from langmodels.tokenization import TOKENIZERS
 
-Models = Sequence[str | LanguageModel[Any]] | Mapping[str, str | LanguageModel[Any]]
+AnyModel = LanguageModel[Any] | ClozeModel
+Models = Sequence[str | AnyModel] | Mapping[str, str | AnyModel]
 """Names with options, as after `--models`, or unfitted models; a mapping gives them labels."""
 
 
@@ -27,7 +29,7 @@ class Candidate:
     name: str
     level: str
     options: Mapping[str, Any] = field(default_factory=dict)
-    prototype: LanguageModel[Any] | None = None
+    prototype: AnyModel | None = None
 
     @property
     def random(self) -> bool:
@@ -37,16 +39,22 @@ class Candidate:
     @property
     def summary(self) -> str:
         """What the model is, in a clause."""
-        return MODELS[self.name].summary if self.name in MODELS else "a model of the caller's"
+        spec = _find(self.name)
+        return "a model of the caller's" if spec is None else spec.summary
 
-    def make(self, seed: int | None = None) -> LanguageModel[Any]:
+    @property
+    def fills_blanks(self) -> bool:
+        """Whether that is all it does."""
+        return isinstance(self.prototype, ClozeModel) or self.name in CLOZE_MODELS
+
+    def make(self, seed: int | None = None) -> AnyModel:
         """A new model to fit, with another seed where one is given and it is random."""
         if self.prototype is not None:
             return copy.deepcopy(self.prototype)
         options = dict(self.options)
         if self.random and seed is not None:
             options["seed"] = seed
-        return make_model(self.name, **options)
+        return (_find(self.name) or model_spec(self.name)).make(Setting(), options)
 
 
 def make_candidates(
@@ -63,11 +71,11 @@ def make_candidates(
         _check_level(level)
     if models is None:
         models = [spec.name for spec in MODELS.values() if spec.compared]
-    labelled: list[tuple[str | None, str | LanguageModel[Any]]]
+    labelled: list[tuple[str | None, str | AnyModel]]
     labelled = list(models.items()) if isinstance(models, Mapping) else [(None, m) for m in models]
     candidates: dict[tuple[str, str], Candidate] = {}
     for label, model in labelled:
-        if isinstance(model, LanguageModel):
+        if not isinstance(model, str):
             found = [Candidate(label or _label_of(model), model.kind, levels[0], prototype=model)]
             found[0] = replace(found[0], options=_config_of(model))
         else:
@@ -86,7 +94,8 @@ def make_candidates(
 def _of_name(
     text: str, label: str | None, levels: Sequence[str], setting: Setting
 ) -> list[Candidate]:
-    spec, given = parse_model(text)
+    name, given = parse_name(text)
+    spec = _find(name) or model_spec(name)
     own = given.pop("level", None)
     if own is not None:
         _check_level(str(own))
@@ -100,16 +109,20 @@ def _of_name(
     return found
 
 
+def _find(name: str) -> ModelSpec[AnyModel] | None:
+    return MODELS.get(name) or CLOZE_MODELS.get(name)
+
+
 def _check_level(level: str) -> None:
     if level not in TOKENIZERS:
         raise UsageError(f"There is no level {level!r}; choose from {', '.join(TOKENIZERS)}.")
 
 
-def _label_of(model: LanguageModel[Any]) -> str:
+def _label_of(model: AnyModel) -> str:
     return type(model).__name__
 
 
-def _config_of(model: LanguageModel[Any]) -> dict[str, Any]:
+def _config_of(model: AnyModel) -> dict[str, Any]:
     """Hyper-parameters of an unfitted model, as far as it can tell them."""
     try:
         return dict(model._config())

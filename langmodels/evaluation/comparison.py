@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from langmodels.datasets import Source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Candidate, Models, make_candidates
 from langmodels.evaluation.material import RARE_TYPES, Material
-from langmodels.evaluation.measuring import PLANS, Plan, Run
+from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
 from langmodels.evaluation.results import Results, jsonable, records, structure, to_text
 from langmodels.evaluation.running import RunCache, Task, run_tasks
 from langmodels.evaluation.summary import summarise
@@ -96,7 +97,8 @@ def compare(
     Args:
         models: names with options (`"kneser-ney:order=3"`, `"mkn:level=char"`), unfitted models, or
             a mapping of labels to either; None for all registered models that are compared by
-            default. Unfitted models are fitted at the level of `corpus`.
+            default. Unfitted models are fitted at the level of `corpus`. Where one fills blanks, as
+            `"bidirectional-gru"` does, all are put to that task, too.
         corpus: splits that kept their text, or a text, which is divided 80/10/10.
         levels: units at which named models are trained; by default that of the splits, or words.
         order: of n-gram models, by default the level's.
@@ -131,13 +133,15 @@ def compare(
     setting = Setting(level=levels[0], order=order, seed=seed, budget=budget)
     candidates = make_candidates(models, levels, setting)
     plan = plan or PLANS[budget]
+    if not any(candidate.fills_blanks for candidate in candidates):
+        plan = replace(plan, blanks=0)
     tasks = [
         Task(candidate, seed + i)
         for candidate in candidates
         for i in range(seeds if candidate.random else 1)
     ]
     runs = run_tasks(tasks, material, plan, jobs=jobs, cache=RunCache(cache) if cache else None)
-    finished: dict[str, tuple[Candidate, dict[int, Run]]] = {}
+    finished: dict[str, tuple[Candidate, dict[int, AnyRun]]] = {}
     for i, run in sorted(runs.items()):
         task = tasks[i]
         key = f"{task.candidate.label}\n{task.candidate.level}"

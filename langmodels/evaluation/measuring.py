@@ -8,16 +8,18 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from langmodels.corpus import Corpus
+from langmodels.evaluation.blanks import fill_blanks
 from langmodels.evaluation.calibration import Calibration, calibrate
-from langmodels.evaluation.candidates import Candidate
+from langmodels.evaluation.candidates import AnyModel, Candidate
 from langmodels.evaluation.material import LevelMaterial
+from langmodels.evaluation.results import Filled
 from langmodels.model import LanguageModel
 
 FloatArray = NDArray[np.float64]
@@ -35,13 +37,15 @@ class Plan:
 
     `growth`: smaller fractions of the training text to train on, too. `contexts`: lengths of the
     context after which a step is timed. `calibration`: test tokens whose whole distributions are
-    looked at. `sample`: characters of text to sample.
+    looked at. `sample`: characters of text to sample. `blanks`: how many test tokens are left blank
+    to be filled, where a model that fills blanks takes part.
     """
 
     growth: tuple[float, ...] = (0.25, 0.5)
     contexts: tuple[int, ...] = (1, 4, 16, 64, 256)
     calibration: int = 400
     sample: int = 160
+    blanks: int = 200
 
 
 PLANS = {
@@ -74,7 +78,7 @@ class Run:
 
     `scores`: log p of every test target in nats, (n,). `fits`: by growing training size, the whole
     text last. `steps`: seconds a step after a context of each length of the plan. `warnings`: what
-    fitting on the whole text complained of.
+    fitting on the whole text complained of. `filled`: how blanks were filled, if any were.
     """
 
     scores: FloatArray
@@ -87,10 +91,25 @@ class Run:
     steps: dict[int, float] = field(default_factory=dict)
     history: list[dict[str, float | None]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    filled: Filled | None = None
 
 
-def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan) -> Run:
+@dataclass(frozen=True)
+class ClozeRun:
+    """What is measured of a model that only fills blanks; `seconds` of training."""
+
+    filled: Filled
+    seconds: float
+    parameters: int
+
+
+AnyRun = Run | ClozeRun
+
+
+def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan) -> AnyRun:
     """Train a candidate on growing parts of the training text and measure it on the test text."""
+    if candidate.fills_blanks:
+        return _measure_cloze(candidate, seed, material, plan)
     splits = material.splits
     fits: list[Fit] = []
     for fraction in (*plan.growth, 1.0):
@@ -99,7 +118,8 @@ def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan
             continue
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
-            model, seconds, peak = _timed_fit(candidate, seed, part, splits.validation)
+            fitted, seconds, peak = _timed_fit(candidate, seed, part, splits.validation)
+        model = cast(LanguageModel[Any], fitted)
         scores, rate = _timed_scores(model, splits.test)
         size = sum(array.nbytes for array in model._arrays().values())
         fits.append(Fit(part.n_tokens, -float(scores.sum()), seconds, size, rate, peak))
@@ -114,7 +134,18 @@ def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan
         step_seconds(model, splits.test, plan.contexts),
         _history(model),
         list(dict.fromkeys(str(warning.message) for warning in said)),
+        fill_blanks(model, splits.test, plan.blanks) if plan.blanks else None,
     )
+
+
+def _measure_cloze(
+    candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan
+) -> ClozeRun:
+    splits = material.splits
+    model, seconds, _ = _timed_fit(candidate, seed, splits.train, splits.validation)
+    filled = fill_blanks(model, splits.test, plan.blanks)
+    assert filled is not None
+    return ClozeRun(filled, seconds, model.n_parameters)
 
 
 def normalised_scores(model: LanguageModel[Any], corpus: Corpus) -> FloatArray:
@@ -179,8 +210,8 @@ def step_seconds(
 
 def _timed_fit(
     candidate: Candidate, seed: int, train: Corpus, validation: Corpus
-) -> tuple[LanguageModel[Any], float, int | None]:
-    def fit() -> LanguageModel[Any]:
+) -> tuple[AnyModel, float, int | None]:
+    def fit() -> AnyModel:
         return candidate.make(seed).fit(train, validation)
 
     with PeakMemory() as memory:
@@ -198,7 +229,7 @@ def _history(model: LanguageModel[Any]) -> list[dict[str, float | None]]:
     return [{"training": e.train_loss, "validation": e.validation_loss} for e in epochs]
 
 
-def _interrupted(model: LanguageModel[Any]) -> bool:
+def _interrupted(model: AnyModel) -> bool:
     """Whether Ctrl-C ended training early: networks stop in good order instead of raising."""
     parts = [*getattr(model, "models", []), *([model.base] if hasattr(model, "base") else [])]
     history = getattr(model, "history", None)

@@ -97,6 +97,49 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class BlankFigures:
+    """How so many blanks were filled: how often the right token came first, the mean of one over
+    its rank, and the mean of its -log p in nats.
+    """
+
+    blanks: int
+    accuracy: float
+    reciprocal_rank: float
+    loss: float
+
+    @property
+    def perplexity(self) -> float:
+        """Perplexity of the right token."""
+        return math.exp(self.loss) if self.loss < 700 else math.inf
+
+
+@dataclass(frozen=True)
+class Filled:
+    """How a model filled blanks by what comes `before` them, and by `both` sides.
+
+    Models made for blanks have no `before`; the others, for both sides, try their most probable
+    tokens and keep what makes the whole sequence probable.
+    """
+
+    before: BlankFigures | None
+    both: BlankFigures | None
+
+
+@dataclass(frozen=True)
+class ClozeResult:
+    """A model that fills blanks and gives sequences no probability; means over its seeds."""
+
+    label: str
+    name: str
+    level: str
+    summary: str
+    options: dict[str, Any]
+    parameters: int
+    seconds: float
+    filled: Filled
+
+
+@dataclass(frozen=True)
 class ModelResult:
     """One model's figures on the test text, means over its seeds.
 
@@ -106,7 +149,8 @@ class ModelResult:
     test tokens with probability zero. `seeds`: bits per character by seed; `spread` is their
     standard deviation. `bands`: mean bits per token by group. `passage`: bits of its tokens.
     `history`, `warnings`: what the model recorded and complained of while it was trained.
-    `exponents`: how "size" and "bits" grow with the training text.
+    `exponents`: how "size" and "bits" grow with the training text. `filled`: only where models
+    that fill blanks are compared as well.
     """
 
     label: str
@@ -132,6 +176,7 @@ class ModelResult:
     history: list[dict[str, float | None]]
     warnings: list[str]
     timing: Timing
+    filled: Filled | None = None
 
     @property
     def size(self) -> int:
@@ -191,7 +236,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything a comparison found; `models` best first."""
+    """Everything a comparison found; `models` best first, and `cloze` models, which fill blanks."""
 
     text: Text
     limit: Limit | None
@@ -202,6 +247,7 @@ class Results:
     settings: dict[str, Any]
     environment: dict[str, str]
     unfinished: list[str] = field(default_factory=list)
+    cloze: list[ClozeResult] = field(default_factory=list)
 
     @property
     def per(self) -> str:

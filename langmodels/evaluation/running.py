@@ -10,12 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import langmodels
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Candidate
 from langmodels.evaluation.material import Material
-from langmodels.evaluation.measuring import Plan, Run, measure
+from langmodels.evaluation.measuring import AnyRun, ClozeRun, Plan, Run, measure
 from langmodels.evaluation.results import jsonable, structure
 from langmodels.progress import track
 from langmodels.storage import open_arrays, save_arrays
@@ -52,27 +53,30 @@ class RunCache:
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
-    def load(self, key: str) -> Run | None:
-        """A finished run, or None."""
+    def load(self, key: str, kind: type[AnyRun]) -> AnyRun | None:
+        """A finished run of this kind, or None."""
         path = self.folder / f"{key}.run"
         if not path.is_file():
             return None
         try:
             metadata, arrays = open_arrays(path)
             data = json.loads(metadata["run"])
-            kinds = {f.name: f.type for f in fields(Run) if f.name != "scores"}
-            found = {name: structure(kind, data[name]) for name, kind in kinds.items()}
-            return Run(scores=arrays["scores"], **found)
+            found: dict[str, Any] = dict(arrays)
+            for f in fields(kind):
+                if f.name not in arrays:
+                    found[f.name] = structure(f.type, data[f.name])
+            return kind(**found)
         except (LangmodelsError, KeyError, TypeError, ValueError):
             return None
 
-    def save(self, key: str, run: Run) -> None:
+    def save(self, key: str, run: AnyRun) -> None:
         """Keep a finished run, where the folder can be written."""
-        rest = {f.name: jsonable(getattr(run, f.name)) for f in fields(Run) if f.name != "scores"}
+        arrays = {"scores": run.scores} if isinstance(run, Run) else {}
+        rest = {f.name: jsonable(getattr(run, f.name)) for f in fields(run) if f.name not in arrays}
         path = self.folder / f"{key}.run"
         with suppress(LangmodelsError, OSError):  # a full disk must not cost the results
             self.folder.mkdir(parents=True, exist_ok=True)
-            save_arrays(path, {"scores": run.scores}, {"run": json.dumps(rest)})
+            save_arrays(path, arrays, {"run": json.dumps(rest)})
 
 
 def default_cache_folder() -> Path:
@@ -103,7 +107,7 @@ def run_tasks(
     *,
     jobs: int = 1,
     cache: RunCache | None = None,
-) -> dict[int, Run]:
+) -> dict[int, AnyRun]:
     """Measure every task; runs by index in `tasks`.
 
     `jobs` processes share the work. On Ctrl-C what is finished is returned; KeyboardInterrupt goes
@@ -111,7 +115,7 @@ def run_tasks(
     """
     if jobs < 1:
         raise UsageError(f"The number of jobs must be at least 1, not {jobs}.")
-    done: dict[int, Run] = {}
+    done: dict[int, AnyRun] = {}
     with track("Comparing models", total=len(tasks)) as progress:
         for task in tasks:
             material.at(task.candidate.level)  # once, before it is sent to other processes
@@ -120,7 +124,8 @@ def run_tasks(
             for i, task in enumerate(tasks):
                 if task.candidate.prototype is None:
                     keys[i] = cache.key(task, material, plan)
-                    found = cache.load(keys[i])
+                    kind = ClozeRun if task.candidate.fills_blanks else Run
+                    found = cache.load(keys[i], kind)
                     if found is not None:
                         done[i] = found
                         progress.advance(1, task.candidate.label)
@@ -139,7 +144,7 @@ def run_tasks(
 
 def _measured(
     tasks: Sequence[tuple[int, Task]], material: Material, plan: Plan, jobs: int
-) -> Iterator[tuple[int, Run]]:
+) -> Iterator[tuple[int, AnyRun]]:
     if jobs == 1 or len(tasks) < 2:
         for i, task in tasks:
             yield i, _measure(task, material, plan)
@@ -150,7 +155,7 @@ def _measured(
         yield from pool.imap_unordered(_work, tasks)
 
 
-def _measure(task: Task, material: Material, plan: Plan) -> Run:
+def _measure(task: Task, material: Material, plan: Plan) -> AnyRun:
     return measure(task.candidate, task.seed, material.at(task.candidate.level), plan)
 
 
@@ -163,5 +168,5 @@ def _start_worker(material: Material, plan: Plan) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process to handle
 
 
-def _work(numbered: tuple[int, Task]) -> tuple[int, Run]:
+def _work(numbered: tuple[int, Task]) -> tuple[int, AnyRun]:
     return numbered[0], _measure(numbered[1], *_shared)

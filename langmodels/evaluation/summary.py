@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from langmodels import __version__
 from langmodels.datasets import Source
+from langmodels.evaluation.blanks import mean_filled
 from langmodels.evaluation.breakdown import bits, disagreements
 from langmodels.evaluation.candidates import Candidate
 from langmodels.evaluation.contexts import context_counts
 from langmodels.evaluation.material import LevelMaterial, Material
-from langmodels.evaluation.measuring import Run
+from langmodels.evaluation.measuring import AnyRun, ClozeRun, Run
 from langmodels.evaluation.results import (
+    ClozeResult,
     Cost,
     Differences,
     Growth,
@@ -49,7 +51,7 @@ PASSAGE = 400
 
 def summarise(
     material: Material,
-    finished: Sequence[tuple[Candidate, dict[int, Run]]],
+    finished: Sequence[tuple[Candidate, dict[int, AnyRun]]],
     source: Source | None,
     settings: dict[str, Any],
     seed: int,
@@ -57,8 +59,9 @@ def summarise(
 ) -> Results:
     """Turn runs, by candidate and seed, into results."""
     summaries = [
-        _Summary(candidate, runs, material.at(candidate.level), seed)
+        _Summary(candidate, found, material.at(candidate.level), seed)
         for candidate, runs in finished
+        if (found := {s: run for s, run in runs.items() if isinstance(run, Run)})
     ]
     summaries.sort(key=lambda s: s.rank)
     levels = list(dict.fromkeys(candidate.level for candidate, _ in finished))
@@ -79,6 +82,24 @@ def summarise(
         settings=settings,
         environment=_environment(),
         unfinished=list(dict.fromkeys(unfinished)),
+        cloze=[
+            _cloze_result(candidate, cloze_runs)
+            for candidate, runs in finished
+            if (cloze_runs := [run for run in runs.values() if isinstance(run, ClozeRun)])
+        ],
+    )
+
+
+def _cloze_result(candidate: Candidate, runs: Sequence[ClozeRun]) -> ClozeResult:
+    return ClozeResult(
+        candidate.label,
+        candidate.name,
+        candidate.level,
+        candidate.summary,
+        dict(candidate.options),
+        runs[0].parameters,
+        runs[0].seconds,
+        mean_filled([run.filled for run in runs]),
     )
 
 
@@ -122,6 +143,7 @@ class _Summary:
 
     def result(self) -> ModelResult:
         first, n = self.first, len(self.scores)
+        filled = [run.filled for run in self.runs.values() if run.filled is not None]
         growth = [
             Growth(f.tokens, f.size, _perplexity(f.nats / n), self._per_character(f.nats))
             for f in first.fits
@@ -166,6 +188,7 @@ class _Summary:
                     "steps": growth_exponent(list(first.steps), list(first.steps.values())),
                 },
             ),
+            filled=mean_filled(filled) if filled else None,
         )
 
 

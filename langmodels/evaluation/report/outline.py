@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from langmodels.evaluation import sections
+from langmodels.evaluation.blanks import blanks_tables
 from langmodels.evaluation.formatting import Table
 from langmodels.evaluation.results import LevelResult, Results
 from langmodels.evaluation.scaling import exponent_table
@@ -42,8 +43,9 @@ def outline(results: Results) -> list[Section]:
     ]
     if results.unfinished:
         parts[0].paragraphs.append(f"Interrupted before {', '.join(results.unfinished)}.")
+    blanks = Section("What both sides are worth", tables=list(blanks_tables(results)))
     if not results.models:
-        return parts
+        return [*parts, blanks]
     growth, steps = sections.growth_table(results), sections.steps_table(results)
     return [
         *parts,
@@ -69,6 +71,7 @@ def outline(results: Results) -> list[Section]:
             tables=[*sections.band_tables(results), *sections.difference_tables(results)],
             plots=["bands"],
         ),
+        blanks,
         Section(
             "Whether probabilities mean what they say",
             tables=[sections.calibration_table(results)],

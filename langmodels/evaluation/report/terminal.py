@@ -8,6 +8,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from langmodels.evaluation import sections
+from langmodels.evaluation.blanks import blanks_tables
 from langmodels.evaluation.formatting import Table
 from langmodels.evaluation.results import Results
 from langmodels.evaluation.scaling import exponent_table, size_tables
@@ -25,6 +26,7 @@ def render(results: Results, *, details: bool = False) -> RenderableType:
         tables = [sections.cost_table(results), sections.growth_table(results)]
         tables += [sections.steps_table(results)]
         tables += [sections.contexts_table(level) for level in results.levels]
+        tables += blanks_tables(results)
         if details:
             tables += [*sections.band_tables(results), sections.calibration_table(results)]
             tables += [*sections.difference_tables(results), sections.models_table(results)]
