@@ -1,10 +1,13 @@
 """`langmodels translate` on the command line."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from langmodels.cli.main import main
+from langmodels.datasets.pairs import PublishedResult
+from langmodels.datasets.tasks import TASKS, make_task
 
 TINY = "encoder-decoder:hidden=16:epochs=25:batch_size=16:learning_rate=0.01"
 
@@ -65,3 +68,15 @@ def test_other_models_do_not_translate(tmp_path, capsys):
     capsys.readouterr()
     assert main(["translate", model, "six"]) == 1
     assert "does not translate" in capsys.readouterr().err
+
+
+def test_what_others_report_stands_beside(trained, monkeypatch, capsys):
+    path, _ = trained
+    found = make_task("numbers?size=50&digits=2")
+    other = PublishedResult("an oracle", None, 12.5, "the same numbers", "nobody 2020")
+    monkeypatch.setitem(TASKS, "oracles", lambda: replace(found, published=(other,)))
+    assert main(["translate", path, "--task", "oracles"]) == 0
+    assert "12.50 %" in capsys.readouterr().out
+    assert main(["translate", path, "--task", "oracles", "--json"]) == 0
+    (shown,) = json.loads(capsys.readouterr().out)["published"]
+    assert (shown["system"], shown["token_error_rate"]) == ("an oracle", None)

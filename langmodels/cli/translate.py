@@ -3,9 +3,11 @@
 import argparse
 import os
 import time
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from langmodels.cli.options import add_json_option
@@ -134,12 +136,13 @@ def _train(
     model.fit(train, validation, checkpoint=args.checkpoint, sample=40)
     seconds = time.perf_counter() - began
     model.save(args.file)
+    perplexity = model.perplexity(validation)
     report["training"] = {
         "task": task.name,
         "pairs": len(task.train.sources),
         "seconds": seconds,
         "epochs": len(model.history.epochs),
-        "validation_perplexity": model.perplexity(validation),
+        "validation_perplexity": perplexity,
         "config": model._config(),
     }
     if not args.json:
@@ -147,7 +150,7 @@ def _train(
             "task": f"{task.description}; {len(task.train.sources):,} training pairs",
             "settings": settings_line(model),
             "parameters": f"{model.n_parameters:,}",
-            "validation": f"perplexity {format_perplexity(model.perplexity(validation))}",
+            "validation": f"perplexity {format_perplexity(perplexity)}",
             "time": format_seconds(seconds),
             "file": args.file,
         }
@@ -182,6 +185,8 @@ def _count_errors(
             }
         )
     report["test"] = {"task": task.name, "width": args.width, **rows[0], "by_length": rows[1:]}
+    if task.published:
+        report["published"] = [asdict(found) for found in task.published]
     if args.json:
         return
     table = make_table(
@@ -199,6 +204,26 @@ def _count_errors(
             f"{100 * row['sequence_error_rate']:.2f} %",
         )
     console.print(table)
+    if task.published:
+        console.print(_published_table(task))
+
+
+def _published_table(task: PairSplits) -> Table:
+    table = make_table(
+        "published, on other parts of the data",
+        "token errors",
+        "wrong targets",
+        left=("published, on other parts of the data",),
+        title=f"{task.name}, as others report it",
+    )
+    for found in task.published:
+        tokens = found.token_error_rate
+        table.add_row(
+            Text(f"{found.system} ({found.source}; {found.data})"),
+            "" if tokens is None else f"{tokens:.2f} %",
+            f"{found.sequence_error_rate:.2f} %",
+        )
+    return table
 
 
 def _translate(

@@ -43,12 +43,27 @@ class Pairs:
         return Pairs(self.sources[:n], self.targets[:n], alternatives)
 
 
+@dataclass(frozen=True)
+class PublishedResult:
+    """What others report for a task: error rates of tokens (None: not given) and of targets, in %.
+
+    `data`: what it was measured on.
+    """
+
+    system: str
+    token_error_rate: float | None
+    sequence_error_rate: float
+    data: str
+    source: str
+
+
 @dataclass(frozen=True, eq=False)
 class PairSplits:
     """A task: training, validation and test pairs without a source in common.
 
     The tokenizers turn text into sources and targets back into text. `how` says how the pairs were
-    divided. Raises LangmodelsError where a part is empty.
+    divided; `published` are results of others to set beside one's own. Raises LangmodelsError where
+    a part is empty.
     """
 
     name: str
@@ -59,6 +74,7 @@ class PairSplits:
     how: str
     source_tokenizer: Tokenizer
     target_tokenizer: Tokenizer
+    published: tuple[PublishedResult, ...] = ()
 
     def __post_init__(self) -> None:
         if not (self.train.sources and self.validation.sources and self.test.sources):

@@ -2,29 +2,13 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
 
-from langmodels.datasets.pairs import Pairs, PairSplits
-from langmodels.error_rates import sequence_error_rate, token_error_rate
+from langmodels.datasets.pairs import Pairs, PairSplits, PublishedResult
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.tokenization import SymbolTokenizer, WhitespaceTokenizer
 
 TEST_WORDS = 12_000
 VALIDATION_WORDS = 2_500
-
-phoneme_error_rate = token_error_rate
-word_error_rate = sequence_error_rate
-
-
-@dataclass(frozen=True)
-class PublishedResult:
-    """What others report for CMUdict without stress, in per cent; None where it is not given."""
-
-    system: str
-    phoneme_error_rate: float | None
-    word_error_rate: float
-    data: str
-    source: str
 
 
 _EARLIER = "an earlier CMUdict"
@@ -36,6 +20,13 @@ PUBLISHED = (
         23.55,
         _EARLIER,
         "Yao & Zweig 2015, arXiv:1506.00196",
+    ),
+    PublishedResult(
+        "bidirectional LSTM with CTC, combined with n-grams",
+        None,
+        21.3,
+        _EARLIER,
+        "Rao et al. 2015, ICASSP",
     ),
     PublishedResult(
         "deep bidirectional LSTM with many-to-many alignments",
@@ -139,6 +130,7 @@ def divide_words(
         f"by word: {test:,} for test and {validation:,} for validation by the hash of the word",
         SymbolTokenizer(width=1, lines=True),
         WhitespaceTokenizer(),
+        PUBLISHED,
     )
 
 
