@@ -33,6 +33,13 @@ def test_trains_counts_and_translates(trained, capsys):
     found = json.loads(capsys.readouterr().out)["translations"]
     assert [f["source"] for f in found] == ["twenty one", "six"]
     assert all(len(f["targets"]) == 2 for f in found)
+    draws = ["translate", path, "twenty one", "--sample", "-k", "4", "--seed", "3", "--json"]
+    assert main(draws) == 0
+    first = json.loads(capsys.readouterr().out)["translations"][0]["targets"]
+    assert len(first) == 4
+    assert all(target["log_prob"] < 0 for target in first)
+    assert main(draws) == 0
+    assert json.loads(capsys.readouterr().out)["translations"][0]["targets"] == first
     assert main(["translate", path, "twenty one"]) == 0
     assert capsys.readouterr().out.strip().isdigit()
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from langmodels.bins import BINNINGS, Quantizer
 from langmodels.corpus import Corpus
 from langmodels.datasets import find_source
 from langmodels.errors import LangmodelsError, UsageError
@@ -15,8 +16,6 @@ from langmodels.evaluation.comparison import compare
 from langmodels.ngram import NGramModel
 from langmodels.registry import load
 from langmodels.series import (
-    BINNINGS,
-    Quantizer,
     SeriesTokenizer,
     log_densities,
     parse_numbers,

@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -45,6 +46,7 @@ tasks: {", ".join(TASKS)}; with parameters as numbers?size=5000&digits=6
 examples:
   langmodels translate numbers.lm --task numbers --train
   langmodels translate numbers.lm "two thousand and six" -k 3
+  langmodels translate numbers.lm "two thousand and six" --sample -k 3
   langmodels translate numbers.lm --task numbers --width 5
   langmodels translate fixed.lm --task numbers --train \\
     --model encoder-decoder:attention=none:bidirectional=false
@@ -71,6 +73,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--width", type=int, default=1, help="width of the beam; 1: greedy (default: 1)"
+    )
+    parser.add_argument(
+        "--sample", action="store_true", help="draw results at random instead of searching for them"
     )
     parser.add_argument("-k", type=int, default=1, help="how many results to show (default: 1)")
     parser.add_argument("--seed", type=int, default=0, help="seed of all that is random")
@@ -226,17 +231,35 @@ def _published_table(task: PairSplits) -> Table:
     return table
 
 
-def _translate(
-    model: EncoderDecoderModel, args: argparse.Namespace, report: dict[str, Any], console: Console
-) -> None:
+Found = dict[str, list[tuple[str, float]]]
+"""For each source, targets and their log probabilities."""
+
+
+def _searched(model: EncoderDecoderModel, args: argparse.Namespace) -> Found:
     found = model.search(args.sources, width=max(args.width, args.k))
-    results = {
+    return {
         source: [
             (model.tokenizer.detokenize(model.vocabulary.decode(h.ids)), h.log_prob)
             for h in hypotheses[: args.k]
         ]
         for source, hypotheses in zip(args.sources, found, strict=True)
     }
+
+
+def _drawn(model: EncoderDecoderModel, args: argparse.Namespace) -> Found:
+    rng = np.random.default_rng(args.seed)
+    found: Found = {}
+    for source in args.sources:
+        given = model.given(source)
+        draws = [given.sample(seed=rng) for _ in range(args.k)]
+        found[source] = [(model.tokenizer.detokenize(d), given.score(d)) for d in draws]
+    return found
+
+
+def _translate(
+    model: EncoderDecoderModel, args: argparse.Namespace, report: dict[str, Any], console: Console
+) -> None:
+    results = _drawn(model, args) if args.sample else _searched(model, args)
     report["translations"] = [
         {"source": source, "targets": [{"text": t, "log_prob": p} for t, p in targets]}
         for source, targets in results.items()
