@@ -1,6 +1,7 @@
 """What every registered model must do: the contract of `LanguageModel`, on words and characters."""
 
 import math
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,8 @@ import langmodels
 from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import LanguageModel
+from langmodels.neural.encoder_decoder import EncoderDecoderModel
+from langmodels.parallel import ParallelCorpus
 from langmodels.registry import MODELS, Setting, make_model
 from langmodels.tokenization import make_tokenizer
 
@@ -26,12 +29,14 @@ the cat ran to the dog and the dog ran to the cat
 """
 HELD_OUT = "the cat ran on the zebra\nzebras , said the dog\nno mat\n"
 LEVELS = ("word", "char")
+CONDITIONAL = "encoder-decoder"  # not registered, since it learns from pairs
+CASES = [*((name, level) for name in MODELS for level in LEVELS), (CONDITIONAL, "word")]
 
 # Texts this small never have the counts of counts that discounts are estimated from.
 pytestmark = pytest.mark.filterwarnings("ignore::langmodels.ngram.SmoothingWarning")
 
 
-@pytest.fixture(scope="module", params=[(n, lv) for n in MODELS for lv in LEVELS], ids="-".join)
+@pytest.fixture(scope="module", params=CASES, ids="-".join)
 def fitted(request: pytest.FixtureRequest) -> tuple[LanguageModel[Any], Corpus, str, str]:
     name, level = request.param
     train, held_out = corpora(level)
@@ -46,8 +51,17 @@ def corpora(level: str) -> tuple[Corpus, Corpus]:
 
 
 def fit(name: str, level: str, train: Corpus, validation: Corpus) -> LanguageModel[Any]:
+    if name == CONDITIONAL:
+        model = EncoderDecoderModel(hidden=16, attention="luong", epochs=2, seed=7)
+        return model.fit(*map(copying, (train, validation)))
     setting = Setting(level=level, order=3, seed=7, budget="quick")
     return make_model(name, setting).fit(train, validation)
+
+
+def copying(corpus: Corpus) -> ParallelCorpus:
+    """Pairs of the same sequence on both sides."""
+    same = {f.name: getattr(corpus, f.name) for f in fields(corpus)}
+    return ParallelCorpus(**same, source=corpus)
 
 
 def states(model: LanguageModel[Any], corpus: Corpus) -> list[Any]:
