@@ -50,8 +50,8 @@ examples:
   langmodels translate numbers.lm --task numbers --width 5
   langmodels translate fixed.lm --task numbers --train \\
     --model encoder-decoder:attention=none:bidirectional=false
-  langmodels translate words.lm --task pronunciation --train \\
-    --model encoder-decoder:attention=luong:hidden=256:dropout=0.2:learning_rate=0.002
+  langmodels translate words.lm --task pronunciation --train --width 5 --checkpoint words.part \\
+  --model encoder-decoder:attention=luong:hidden=256:dropout=0.3:batch_size=128:learning_rate=0.002
 
 With --task the errors on its test pairs are counted, by length of the source too: without
 attention (attention=none) all that the decoder gets of a source is one vector, and long sources
