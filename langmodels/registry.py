@@ -269,7 +269,8 @@ def model_spec(name: str) -> ModelSpec[LanguageModel[Any]]:
 def parse_model(text: str) -> tuple[ModelSpec[LanguageModel[Any]], Options]:
     """`name` or `name:option=value:option=value`, as it is typed after `--models`.
 
-    Values are read as whole numbers, numbers, true/false, or else words.
+    Values are read as whole numbers, several of them joined by `+`, numbers, true/false, none, or
+    else words.
 
     >>> parse_model("kneser-ney:order=3")[1]
     {'order': 3}
@@ -295,6 +296,10 @@ def _value(text: str) -> Any:
         return text.lower() == "true"
     if text.lower() == "none":
         return None
+    if "+" in text.strip("+"):
+        numbers = text.split("+")
+        if all(map(str.isdecimal, numbers)):
+            return tuple(map(int, numbers))
     for convert in (int, float):
         try:
             return convert(text)

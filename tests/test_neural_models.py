@@ -18,6 +18,7 @@ from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape
 from langmodels.neural.schedules import Schedule
 from langmodels.neural.training import Trainer
 from langmodels.neural.workers import Workers
+from langmodels.registry import make_model
 from langmodels.tokenization import make_tokenizer
 
 LINES = "\n".join(
@@ -443,3 +444,9 @@ def test_schedules():
     for loss in (3.0, 2.0, 2.0, 2.0):
         plateau.observe(loss)
     assert plateau.rate(50) == pytest.approx(0.1)
+
+
+def test_lists_in_the_options_of_a_name() -> None:
+    assert make_model("lstm:cutoffs=2000+8000").cutoffs == (2000, 8000)  # type: ignore[attr-defined]
+    assert make_model("feed-forward:cutoffs=50").cutoffs == (50,)  # type: ignore[attr-defined]
+    assert make_model("crnn:widths=2+3").widths == (2, 3)  # type: ignore[attr-defined]

@@ -1,11 +1,13 @@
 """The convolutional recurrent language model (CRNN): causal convolution, then recurrent layers."""
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from langmodels.errors import UsageError
 from langmodels.neural.cells import CELLS, Recurrent
 from langmodels.neural.convolution import CausalConvolution
 from langmodels.neural.layers import Dropout, Layer
+from langmodels.neural.options import whole_numbers
 from langmodels.neural.recurrent import RecurrentModel
 from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape
 
@@ -60,7 +62,7 @@ class ConvolutionalRecurrentModel(RecurrentModel):
     def __init__(
         self,
         *,
-        widths: tuple[int, ...] = (1, 2, 3),
+        widths: int | Sequence[int] = (1, 2, 3),
         channels: int = 64,
         activation: str = "relu",
         pooling: int = 1,
@@ -71,10 +73,7 @@ class ConvolutionalRecurrentModel(RecurrentModel):
             raise UsageError(f"There is no cell {cell!r}; choose one of {', '.join(CELLS)}.")
         if options.get("one_hot"):
             raise UsageError("A convolution needs embedded input; leave one_hot out.")
-        self.widths, self.channels = (
-            (widths,) if isinstance(widths, int) else tuple(widths),
-            channels,
-        )
+        self.widths, self.channels = whole_numbers(widths), channels
         self.activation, self.pooling = activation, pooling
         self.cell = cell  # type: ignore[misc]
         CausalConvolution(1, self.widths, channels, activation=activation, pooling=pooling)

@@ -1,5 +1,6 @@
 """The feed-forward neural language model of Bengio et al. (2003)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from langmodels.model import FloatArray
 from langmodels.neural.batches import Batches, Chunk, WindowBatches, Windows
 from langmodels.neural.feedforward_network import FeedForwardNetwork, FeedForwardShape
 from langmodels.neural.language_model import NeuralModel
+from langmodels.neural.options import whole_numbers
 
 _WINDOWS_AT_ONCE = 4096
 
@@ -32,13 +34,14 @@ class FeedForwardModel(NeuralModel[tuple[int, ...], FeedForwardNetwork]):
         hidden: int = 256,
         direct: bool = False,
         dropout: float = 0.0,
-        cutoffs: tuple[int, ...] = (),
+        cutoffs: int | Sequence[int] = (),
         dtype: str = "float32",
         **training: Any,
     ) -> None:
         super().__init__(dtype, **training)
         self.order, self.embedding, self.hidden = order, embedding, hidden
-        self.direct, self.dropout, self.cutoffs = direct, dropout, tuple(cutoffs)
+        self.direct, self.dropout = direct, dropout
+        self.cutoffs = whole_numbers(cutoffs)
         self._shape(2 + max(self.cutoffs, default=0))  # refuses what could never work
 
     def _shape(self, vocabulary: int) -> FeedForwardShape:

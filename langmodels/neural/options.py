@@ -1,5 +1,6 @@
 """How a network is trained: all settings in one place."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -68,6 +69,11 @@ class TrainingOptions:
     def config(self) -> dict[str, Any]:
         """The settings as JSON can hold them."""
         return asdict(self)
+
+
+def whole_numbers(given: int | Iterable[int]) -> tuple[int, ...]:
+    """A setting of one or several whole numbers; one may stand by itself."""
+    return (given,) if isinstance(given, int) else tuple(given)
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

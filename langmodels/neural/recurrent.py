@@ -1,5 +1,6 @@
 """Recurrent language models: RNN, LSTM and GRU."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -10,6 +11,7 @@ from langmodels.errors import UsageError
 from langmodels.model import FloatArray
 from langmodels.neural.batches import Batches, Chunk, StreamBatches, WindowBatches, Windows
 from langmodels.neural.language_model import NeuralModel
+from langmodels.neural.options import whole_numbers
 from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape, States
 from langmodels.neural.scoring import score_sequences
 
@@ -26,8 +28,7 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
     hidden units; with `one_hot` there are none. `tied`: the input vectors are the output weights,
     too. `dropout` between layers and before the output, `input_dropout` before the first; with
     `shared_dropout` one mask serves all steps of a chunk; `weight_dropout` on the recurrent
-    weights. `cutoffs`: ranks at which an adaptive
-    softmax is cut, for large vocabularies.
+    weights. `cutoffs`: ranks at which an adaptive softmax is cut, for large vocabularies.
 
     A sequence begins from a zero state with `<s>`. Training reads the corpus as a stream, `steps`
     tokens at a time, and carries the state over. With `window` it takes independent windows of so
@@ -51,7 +52,7 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         input_dropout: float = 0.0,
         shared_dropout: bool = False,
         weight_dropout: float = 0.0,
-        cutoffs: tuple[int, ...] = (),
+        cutoffs: int | Sequence[int] = (),
         window: int | None = None,
         dtype: str = "float32",
         **training: Any,
@@ -65,7 +66,7 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         self.one_hot, self.tied, self.window = one_hot, tied, window
         self.dropout, self.input_dropout = dropout, input_dropout
         self.shared_dropout, self.weight_dropout = shared_dropout, weight_dropout
-        self.cutoffs = tuple(cutoffs)
+        self.cutoffs = whole_numbers(cutoffs)
         self._shape(2 + max(self.cutoffs, default=0))  # refuses what could never work
 
     def _shape(self, vocabulary: int) -> RecurrentShape:
