@@ -380,7 +380,7 @@ def test_any_ngrams_make_tables_that_back_off(order: int, n: int, seed: int) -> 
             return p[ngram]
         return weight.get(ngram[:-1], 0.0) + expected(ngram[1:])
 
-    text = rng.integers(0, v, 40).astype(np.int32)
+    text = rng.integers(0, v, 150).astype(np.int32)  # long enough for array code
     scores, _ = tables.score(text)
     for t in range(len(text)):
         assert scores[t] == pytest.approx(expected(tuple(text[max(0, t - order + 1) : t + 1])))

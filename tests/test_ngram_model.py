@@ -22,7 +22,6 @@ from langmodels.ngram import (
     make_smoothing,
     tables,
 )
-from langmodels.ngram import model as ngram_model
 from langmodels.tokenization import make_tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::langmodels.ngram.SmoothingWarning")
@@ -274,10 +273,15 @@ def test_discounts_that_cannot_be_estimated_are_reported() -> None:
     assert model.discounts == [[0.5, 1.0, 1.5]] * 2
 
 
-def test_short_and_long_sequences_are_scored_alike(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = NGramModel(4).fit(words())
-    tokens = ("the cat sat on a zebra and the dog ran " * 20).split()
-    array_code = model.token_scores(tokens)
-    monkeypatch.setattr(ngram_model, "_SHORT", 10**6)
-    assert model.token_scores(tokens) == pytest.approx(array_code, abs=1e-9)
-    assert len(array_code) == len(tokens) + 1
+@pytest.mark.parametrize("smoothing", ["modified_kneser_ney", "stupid_backoff"])
+def test_short_and_long_sequences_are_scored_alike(
+    smoothing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = NGramModel(4, smoothing).fit(words())
+    sentences = "the cat sat on a zebra and the dog ran\nthe dog sat\n" * 20
+    text = Corpus.from_text(sentences, model.tokenizer, vocabulary=model.vocabulary)
+    assert len(text.ids) > tables._SHORT
+    array_code = model.full_scores(text)
+    monkeypatch.setattr(tables, "_SHORT", 10**6)
+    for looped, expected in zip(model.full_scores(text), array_code, strict=True):
+        assert looped == pytest.approx(expected, abs=1e-6)

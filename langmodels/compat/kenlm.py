@@ -19,10 +19,14 @@ from functools import total_ordering
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from langmodels.errors import LangmodelsError
 from langmodels.ngram import NGramModel
+from langmodels.ngram.tables import FloatArray, IntArray
 from langmodels.ngram.tables import State as Context
-from langmodels.vocabulary import Vocabulary
+from langmodels.vocabulary import BOS, EOS, TokenIds, Vocabulary
 
 _LOG10 = math.log(10.0)
 _UNK, _BOS = Vocabulary.unk_id, Vocabulary.bos_id
@@ -104,8 +108,11 @@ class Model:
             raise OSError(f"Cannot read model '{self._name}' ({error})") from error
         self._tables = self._model.tables
         self._step = self._tables.step
-        self._vocabulary = self._model.vocabulary
-        self._ids = self._vocabulary.text_ids
+        vocabulary = self._model.vocabulary
+        self._ids = TokenIds(vocabulary.text_ids)
+        self._ids[BOS] = vocabulary.bos_id  # in a sentence for KenLM, boundaries are words
+        if vocabulary.eos_id is not None:
+            self._ids[EOS] = vocabulary.eos_id
 
     @property
     def order(self) -> int:
@@ -114,20 +121,28 @@ class Model:
 
     def score(self, sentence: str | bytes, bos: bool = True, eos: bool = True) -> float:
         """Log10 p(sentence </s> | <s>), or without the boundaries that are switched off."""
-        return math.fsum(score for score, _, _ in self.full_scores(sentence, bos, eos))
+        return float(self._scores(sentence, bos, eos)[0].sum())
 
     def full_scores(
         self, sentence: str | bytes, bos: bool = True, eos: bool = True
     ) -> Iterator[tuple[float, int, bool]]:
         """For each word, and `</s>`: log10 p, the length of the n-gram found, whether it is OOV."""
-        words = [self._id(word) for word in _WORDS(_text(sentence))]
-        if eos and self._vocabulary.eos_id is not None:
-            words.append(self._vocabulary.eos_id)
-        step = self._step
-        context = self._tables.start() if bos else ()
-        for word in words:
-            log_p, length, context = step(context, word)
-            yield _log10(log_p, word), length, word == _UNK
+        log_p, lengths, ids = self._scores(sentence, bos, eos)
+        return zip(log_p.tolist(), lengths.tolist(), (ids == _UNK).tolist(), strict=True)
+
+    def _scores(
+        self, sentence: str | bytes, bos: bool, eos: bool
+    ) -> tuple[FloatArray, NDArray[np.int16], IntArray]:
+        """Log10 p, the length of the n-gram found, and the id of each word of a sentence."""
+        words = _WORDS(_text(sentence))
+        if eos and EOS in self._ids:
+            words.append(EOS)
+        ids = np.fromiter(map(self._ids.__getitem__, words), np.int32, len(words))
+        begin = np.array([_BOS] * bos, np.int32)
+        log_p, lengths = self._tables.score(np.concatenate([begin, ids]))
+        log10_p = log_p[len(begin) :] / _LOG10
+        log10_p[ids == _BOS] = 0.0  # as `_log10` has it
+        return log10_p, lengths[len(begin) :], ids
 
     def perplexity(self, sentence: str | bytes) -> float:
         """The perplexity of a sentence, `</s>` counted as a word."""
@@ -161,8 +176,7 @@ class Model:
         return FullScoreReturn(_log10(log_p, token), length, token == _UNK)
 
     def _id(self, word: str | bytes) -> int:
-        # Words of text first: among those, boundaries have the id 0.
-        return self._ids[word] or self._vocabulary.id(_text(word))  # type: ignore[index]
+        return self._ids[word if isinstance(word, str) else _text(word)]
 
     def __repr__(self) -> str:
         return f"<Model from {os.fsencode(Path(self._name).name)!r}>"

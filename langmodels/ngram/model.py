@@ -24,9 +24,6 @@ from langmodels.vocabulary import IntArray, Vocabulary
 
 MAX_ORDER = 100
 
-_SHORT = 100
-"""Tokens in a sequence up to which a loop is faster than array code."""
-
 
 class NGramModel(LanguageModel[State]):
     """p(w_t | w_1 ... w_{t-1}) = p(w_t | w_{t-N+1} ... w_{t-1}), estimated from counts.
@@ -201,14 +198,8 @@ class NGramModel(LanguageModel[State]):
 
     def _scores_of_ids(self, ids: IntArray) -> FloatArray:
         ends = [] if self.vocabulary.eos_id is None else [self.vocabulary.eos_id]
-        if len(ids) > _SHORT:
-            text = np.concatenate([[Vocabulary.bos_id], ids, ends]).astype(np.int32)
-            return self.tables.score(text)[0][1:]
-        scores, state = [], self.start()
-        for token in [*ids.tolist(), *ends]:
-            log_p, _, state = self.tables.step(state, token)
-            scores.append(log_p)
-        return np.array(scores, np.float64)
+        text = np.concatenate([[Vocabulary.bos_id], ids, ends]).astype(np.int32)
+        return self.tables.score(text)[0][1:]
 
     def sample_next(self, state: State, rng: np.random.Generator, *, unk: bool = False) -> int:
         """A token drawn from p(next | context), in a time that hardly depends on the vocabulary.

@@ -33,6 +33,9 @@ none. No more than N-1 long, and no longer than it can matter to what comes."""
 _BLOCK = 1 << 16
 """Positions scored at a time: the arrays of a block stay in the cache."""
 
+_SHORT = 100
+"""Positions up to which a loop is faster than array code."""
+
 
 @dataclass(frozen=True)
 class NGramTables:
@@ -44,8 +47,7 @@ class NGramTables:
     - The unigrams are the whole vocabulary, and the id of a unigram is its word.
     - The prefix of a stored n-gram is stored. Its suffix need not be (a pruned model may lack it).
     - The children of a node (the n-grams that extend it by a word) have consecutive ids, with
-      rising
-      last words; nodes are in the order of their parents.
+      rising last words; nodes are in the order of their parents.
     - Log probabilities are at most 0 and never NaN; that of `<s>` (id 1) as a unigram is -inf.
     """
 
@@ -123,25 +125,27 @@ class NGramTables:
         log_p: float = self._unigrams[word]
         length = 1
         nodes = [word]
-        for parent, (starts, backoff, words, log_prob) in zip(state, self._levels, strict=False):
-            node = -1
+        levels = self._levels
+        for parent, (starts, backoff, words, log_prob) in zip(state, levels, strict=False):
             if parent < 0:
                 log_p += self.unseen_backoff
             else:
-                end = starts[parent + 1]
-                at = bisect_left(words, word, starts[parent], end)
-                if at < end and words[at] == word:
-                    node, log_p, length = at, log_prob[at], len(nodes) + 1
-                else:
-                    log_p += backoff[parent]
-            nodes.append(node)
-        n = min(len(nodes), self.order - 1)
+                begin, end = starts[parent], starts[parent + 1]
+                if begin < end:
+                    at = bisect_left(words, word, begin, end)
+                    if at < end and words[at] == word:
+                        nodes.append(at)
+                        log_p, length = log_prob[at], len(nodes)
+                        continue
+                log_p += backoff[parent]
+            nodes.append(-1)
+        n = min(len(nodes), len(levels))
         while n and not self.unseen_backoff:
             # A context without successors or a charge for backing off changes nothing to come.
             node = nodes[n - 1]
             if node >= 0:
-                starts, backoff, _, _ = self._levels[n - 1]
-                if starts[node] < starts[node + 1] or backoff[node] != 0.0:
+                starts, backoff, _, _ = levels[n - 1]
+                if backoff[node] != 0.0 or starts[node] < starts[node + 1]:
                     break
             n -= 1
         return log_p, length, tuple(nodes[:n])
@@ -198,6 +202,8 @@ class NGramTables:
             Log p of each word given the words before it in its sequence, (T,) nats, -inf at `<s>`;
             and the length of the n-gram that gave it, (T,).
         """
+        if len(ids) <= _SHORT:
+            return self._score_short(ids, bos)
         scores = np.empty(len(ids), np.float64)
         lengths = np.empty(len(ids), np.int16)
 
@@ -209,6 +215,16 @@ class NGramTables:
 
         parallel_map(run, slices(len(ids), _BLOCK))
         return scores, lengths
+
+    def _score_short(self, ids: IntArray, bos: int) -> tuple[FloatArray, NDArray[np.int16]]:
+        """`score`, word by word."""
+        scores, lengths = [], []
+        state: State = ()
+        for word in ids.tolist():
+            log_p, length, state = self.step(() if word == bos else state, word)
+            scores.append(log_p)
+            lengths.append(length)
+        return np.array(scores, np.float64), np.array(lengths, np.int16)
 
     def _score_block(self, ids: IntArray, bos: int) -> tuple[FloatArray, NDArray[np.int16]]:
         """`score` for a text that fits in the cache."""
