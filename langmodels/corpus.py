@@ -1,5 +1,6 @@
 """A corpus: one array of token ids, with the boundaries of its sequences in place."""
 
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.fields import WordIndex, encode_text, space_table, split_fields
 from langmodels.tokenization import Tokenizer
 from langmodels.vocabulary import BOS, EOS, UNK, IntArray, TokenIds, Vocabulary, frequency_order
 
@@ -164,7 +166,7 @@ class Corpus:
 
 
 class _Pieces:
-    """The token lists of a text that comes in chunks, cut where no token is cut."""
+    """A text that comes in chunks, cut where no token is cut."""
 
     def __init__(self, chunks: Iterable[str], tokenizer: Tokenizer, keep: bool) -> None:
         self._chunks = chunks
@@ -173,7 +175,7 @@ class _Pieces:
         self.characters = 0
         self.kept: list[str] = []
 
-    def __iter__(self) -> Iterator[Sequence[str]]:
+    def __iter__(self) -> Iterator[str]:
         rest = ""
         for chunk in self._chunks:
             self.characters += len(chunk)
@@ -183,17 +185,24 @@ class _Pieces:
             cut = self._tokenizer.safe_cut(text)
             rest = text[cut:]
             if cut:
-                yield self._tokenizer.tokenize_lines(text[:cut])
+                yield text[:cut]
         if rest:
-            yield self._tokenizer.tokenize_lines(rest)
+            yield rest
 
+
+_MANY = 1 << 17
+"""Characters for which it pays to index a vocabulary."""
+
+# What str.split takes for white space.
+_SPACES = space_table(b"\t\n\v\f\r\x1c\x1d\x1e\x1f ")
+_OTHER_SPACES = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 
 # While a text is read, tokens have ids by first appearance; these come first.
 _LINE_END, _UNK = 0, 1
 
 
 def _index(
-    pieces: Iterable[Sequence[str]], tokenizer: Tokenizer, min_count: int, max_size: int | None
+    pieces: Iterable[str], tokenizer: Tokenizer, min_count: int, max_size: int | None
 ) -> tuple[IntArray, Vocabulary]:
     """Ids of all pieces, line ends as `</s>`, and the vocabulary made from them."""
     first_seen: defaultdict[str, int] = defaultdict()
@@ -204,11 +213,21 @@ def _index(
     first_seen.update({UNK: _UNK, BOS: _UNK, EOS: _UNK})
     # The specials share an id, so ids are not dense here; numbering goes on from the size.
     first_seen.default_factory = first_seen.__len__
-    arrays = [np.fromiter(map(first_seen.__getitem__, p), np.int32, len(p)) for p in pieces]
+    n_reserved = len(first_seen)
+    arrays = []
+    n_indexed = 0
+    for text in pieces:
+        if tokenizer.splits_lines and len(first_seen) > 2 * n_indexed + n_reserved:
+            # Most words of the following pieces are among those known now.
+            index = WordIndex({encode_text(t): i for t, i in first_seen.items()})
+            n_indexed = len(first_seen)
+        if n_indexed:
+            arrays.append(_word_ids(text, index, _LINE_END, first_seen))
+        else:
+            arrays.append(_token_ids(tokenizer.tokenize_lines(text), first_seen))
     ids = np.concatenate(arrays) if arrays else np.empty(0, np.int32)
     del arrays
     tokens = list(first_seen)
-    n_reserved = 4
     counts = np.bincount(ids, minlength=len(tokens))
     order = frequency_order(counts[n_reserved:], min_count, max_size) + n_reserved
     order = order[counts[order] > 0]
@@ -220,20 +239,50 @@ def _index(
     return final[ids], vocabulary
 
 
-def _encode(
-    pieces: Iterable[Sequence[str]], tokenizer: Tokenizer, vocabulary: Vocabulary
-) -> IntArray:
+def _encode(pieces: Iterable[str], tokenizer: Tokenizer, vocabulary: Vocabulary) -> IntArray:
     """Ids of all pieces in a given vocabulary, line ends as `</s>`."""
     if tokenizer.ends != vocabulary.ends:
         raise UsageError(
             f"The {tokenizer.level} tokenizer does not fit this vocabulary: one has line ends, "
             "the other has not."
         )
-    ids = TokenIds(vocabulary.text_ids)
-    if vocabulary.eos_id is not None:
-        ids[tokenizer.line_end] = vocabulary.eos_id
-    arrays = [np.fromiter(map(ids.__getitem__, p), np.int32, len(p)) for p in pieces]
+    arrays = []
+    known: TokenIds | None = None
+    for text in pieces:
+        if tokenizer.splits_lines and vocabulary.eos_id is not None and len(text) >= _MANY:
+            arrays.append(_word_ids(text, vocabulary.word_index, vocabulary.eos_id))
+            continue
+        if known is None:
+            known = TokenIds(vocabulary.text_ids)
+            if vocabulary.eos_id is not None:
+                known[tokenizer.line_end] = vocabulary.eos_id
+        arrays.append(_token_ids(tokenizer.tokenize_lines(text), known))
     return np.concatenate(arrays) if arrays else np.empty(0, np.int32)
+
+
+def _token_ids(tokens: Sequence[str], ids: dict[str, int]) -> IntArray:
+    return np.fromiter(map(ids.__getitem__, tokens), np.int32, len(tokens))
+
+
+def _word_ids(
+    text: str, index: WordIndex, line_end: int, others: dict[str, int] | None = None
+) -> IntArray:
+    """The same for a text that a tokenizer with `splits_lines` reads, by array code.
+
+    `others` has the ids of words that are not in the index; without it they are `<unk>`.
+    """
+    if not text.isascii():
+        text = _OTHER_SPACES.sub(" ", text)
+    words = split_fields(encode_text(text), _SPACES)
+    ids = index.find(words)
+    missing = np.flatnonzero(ids < 0)
+    if others is None:
+        ids[missing] = Vocabulary.unk_id
+    else:
+        tokens = [word.decode("utf-8", "surrogatepass") for word in words.select(missing)]
+        ids[missing] = _token_ids(tokens, others)
+    ends = np.flatnonzero(np.frombuffer(words.data, np.uint8) == ord("\n"))
+    return np.insert(ids, np.searchsorted(words.starts, ends), np.int32(line_end))
 
 
 def _with_boundaries(ids: IntArray, vocabulary: Vocabulary) -> tuple[IntArray, NDArray[np.int64]]:

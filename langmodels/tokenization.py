@@ -17,13 +17,15 @@ class Tokenizer(ABC):
 
     `level` names it; `ends` says whether every line is a sequence with an end (words) or the whole
     text one endless stream (characters, bytes, symbols); `reversible` whether `detokenize` gives
-    back the very text; `learns` whether there is something to `fit` on the training text.
+    back the very text; `learns` whether there is something to `fit` on the training text;
+    `splits_lines` whether the tokens of each line are just what white space separates in it.
     """
 
     level: ClassVar[str]
     ends: bool = False
     reversible: ClassVar[bool] = False
     learns: ClassVar[bool] = False
+    splits_lines: ClassVar[bool] = False
     line_end: ClassVar[str] = "\n"
 
     @abstractmethod
@@ -161,6 +163,7 @@ class WhitespaceTokenizer(_LineTokenizer):
     """Text that is already tokenized: whatever stands between white space is a token."""
 
     level = "whitespace"
+    splits_lines = True
     line_end = _NONCHARACTER
 
     def tokenize(self, text: str) -> Sequence[str]:

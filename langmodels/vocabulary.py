@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.fields import WordIndex, encode_text
 
 IntArray = NDArray[np.int32]
 
@@ -120,6 +121,12 @@ class Vocabulary:
         """The map behind `encode`. Not a copy: do not change it."""
         return self._ids
 
+    @cached_property
+    def word_index(self) -> WordIndex:
+        """The same map for words as UTF-8 bytes, many at a time."""
+        words = self._tokens[self.n_special :]
+        return WordIndex({encode_text(t): i for i, t in enumerate(words, self.n_special)})
+
     def encode(self, tokens: Sequence[str]) -> IntArray:
         """Ids of tokens of text, int32; no boundaries are added.
 
@@ -151,7 +158,7 @@ class Vocabulary:
         ordinary = self._tokens[self.n_special :]
         offsets = np.zeros(len(ordinary) + 1, np.int64)
         np.cumsum([len(t) for t in ordinary], out=offsets[1:])
-        text = "".join(ordinary).encode("utf-8", "surrogatepass")
+        text = encode_text("".join(ordinary))
         return {
             "vocabulary.text": np.frombuffer(text, np.uint8),
             "vocabulary.offsets": offsets,

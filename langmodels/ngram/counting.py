@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError
 from langmodels.ngram.lookup import find_children
-from langmodels.ngram.parallel import parallel_map, slices
 from langmodels.progress import track
+from langmodels.threads import parallel_map, slices
 
 IntArray = NDArray[np.int32]
 

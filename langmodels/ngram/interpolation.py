@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from langmodels.errors import UsageError
 from langmodels.ngram.counting import BOS, IntArray, NGramCounts
 from langmodels.ngram.discounts import modified_discounts, single_discount
-from langmodels.ngram.parallel import parallel_map
 from langmodels.ngram.smoothing import (
     Smoothing,
     context_starts,
@@ -25,6 +24,7 @@ from langmodels.ngram.smoothing import (
 from langmodels.ngram.tables import Float32Array, NGramTables
 from langmodels.ngram.trie import select
 from langmodels.progress import track
+from langmodels.threads import parallel_map
 
 FloatArray = NDArray[np.float64]
 

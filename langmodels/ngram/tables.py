@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError
 from langmodels.ngram.lookup import find_children
-from langmodels.ngram.parallel import parallel_map, slices
+from langmodels.threads import parallel_map, slices
 
 IntArray = NDArray[np.int32]
 Float32Array = NDArray[np.float32]
