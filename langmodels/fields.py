@@ -69,12 +69,10 @@ def space_table(characters: bytes) -> NDArray[np.bool_]:
 
 def split_fields(text: bytes, is_space: NDArray[np.bool_]) -> Fields:
     """What stands between white space."""
-    space = is_space[np.frombuffer(text, np.uint8)]
-    edges = np.flatnonzero(space[1:] != space[:-1]) + 1
-    first = [0] if len(space) and not space[0] else []
-    last = [len(space)] if len(space) and not space[-1] else []
-    edges = np.concatenate([first, edges, last]).astype(np.int64)
-    return Fields(text + _PADDING, edges[::2].copy(), edges[1::2].copy())
+    space = np.ones(len(text) + 2, np.bool_)  # one before the text, and one after it
+    np.take(is_space, np.frombuffer(text, np.uint8), out=space[1:-1])
+    edges = np.flatnonzero(space[1:] != space[:-1])
+    return Fields(text + _PADDING, edges[::2], edges[1::2])
 
 
 def encode_text(text: str) -> bytes:

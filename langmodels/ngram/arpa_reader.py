@@ -1,7 +1,8 @@
 """The parser of ARPA files: blocks of lines in, tables out."""
 
+import copy
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError
-from langmodels.ngram.tables import Float32Array, IntArray, NGramTables
+from langmodels.fields import Fields, WordIndex, decimals, space_table, split_fields
+from langmodels.ngram.tables import Float32Array, FloatArray, IntArray, NGramTables
 from langmodels.ngram.trie import RepeatedNGramError, tables_from_ngrams
 from langmodels.progress import track
 from langmodels.tokenization import Tokenizer
@@ -21,10 +23,9 @@ MISSING_UNK = -100.0
 """Log10 p of `<unk>` in a model that has none; KenLM's choice."""
 
 _LOG10 = np.log(10.0)
-_READ = 1 << 24  # bytes
+_READ = 1 << 22  # bytes
 _HEADER = 1 << 16  # bytes in which the beginning of the data must come
-_SPACE = np.zeros(256, np.bool_)
-_SPACE[list(b"\t\n\v\f\r ")] = True  # as bytes.split() has it
+_SPACES = space_table(b"\t\n\v\f\r ")  # as bytes.split() has it
 _SECTION = re.compile(rb"\\(\d+)-grams:\Z")
 _COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)\Z")
 
@@ -40,9 +41,6 @@ class _Section:
 
     def gathered(self) -> tuple[IntArray, Float32Array, Float32Array]:
         """Words (n, k), log p and back-off weights (n,), nats."""
-        if not self.rows:
-            empty = np.empty(0, np.float32)
-            return np.empty((0, self.order), np.int32), empty, empty
         if not self.rows:
             nothing = np.empty(0, np.float32)
             return np.empty((0, self.order), np.int32), nothing, nothing
@@ -66,8 +64,8 @@ class ArpaReader:
         self._tokenizer = tokenizer
         self._rest = b""
         self._line = 0  # lines handed out
-        self._ids: dict[bytes, int] = {}
-        self._tokens: list[bytes] = []
+        self._ids: dict[bytes, int] = {}  # by the place of a word among the unigrams
+        self._index = WordIndex({})
 
     def error(self, what: str, line: int | None = None) -> LangmodelsError:
         at = self._line if line is None else line
@@ -86,6 +84,7 @@ class ArpaReader:
                 for lines in self._blocks():
                     if order == 1:
                         self._learn(lines)
+                        self._index = WordIndex(self._ids)
                     rows, log_prob, backoff = self._parse(lines, order, order == len(sizes))
                     section.rows.append(rows)
                     section.log_prob.append(log_prob)
@@ -105,7 +104,7 @@ class ArpaReader:
 
     def _tables(self, sections: list[_Section]) -> tuple[Vocabulary, NGramTables]:
         """Put the specials where the vocabulary has them, and build the tables."""
-        tokens = [t.decode("utf-8", "surrogateescape") for t in self._tokens]
+        tokens = [t.decode("utf-8", "surrogateescape") for t in self._ids]
         if self._tokenizer is not None and self._tokenizer.level != "whitespace":
             tokens = [unescaped(t) for t in tokens]
         ids = {t: i for i, t in enumerate(tokens)}
@@ -129,9 +128,11 @@ class ArpaReader:
             words, log_prob, backoff = section.gathered()
             section.clear()
             words = new[words]
-            keep = (words >= 0).all(axis=1)
-            if section.order > 1:
-                keep &= (words[:, 1:] != Vocabulary.bos_id).all(axis=1)
+            keep = np.ones(len(words), np.bool_)
+            for i, column in enumerate(words.T):
+                keep &= column >= 0
+                if i > 0:
+                    keep &= column != Vocabulary.bos_id
             if not keep.all():
                 words, log_prob, backoff = words[keep], log_prob[keep], backoff[keep]
             if section.order == 1:
@@ -223,57 +224,32 @@ class ArpaReader:
 
     # Entries
 
-    def _learn(self, lines: bytes) -> None:
+    def _learn(self, block: bytes) -> None:
         """Give the words of a block of unigrams ids."""
-        fields, starts, counts, numbers = _fields(lines)
-        for at, line in zip(starts[counts > 1].tolist(), numbers[counts > 1].tolist(), strict=True):
-            word = fields[at + 1]
-            if self._ids.setdefault(word, len(self._tokens)) != len(self._tokens):
+        entries = _Entries(block)
+        whole = entries.select(entries.counts > 1)
+        for i, word in enumerate(whole.fields(1)):
+            new = len(self._ids)
+            if self._ids.setdefault(word, new) != new:
                 raise self.error(
-                    f"the word {_shown(word)} comes a second time", self._line + line + 1
+                    f"the word {_shown(word)} comes a second time", self._line + whole.line(i)
                 )
-            self._tokens.append(word)
 
     def _parse(
-        self, lines: bytes, order: int, last: bool
+        self, block: bytes, order: int, last: bool
     ) -> tuple[IntArray, Float32Array, Float32Array]:
         """Words (n, k), log p and back-off weights (n,) of a block of lines, nats."""
-        fields, starts, counts, numbers = _fields(lines)
-        n = len(counts)
-        wrong = (counts < order + 1) | (counts > order + 2)
+        entries = _Entries(block)
+        wrong = (entries.counts < order + 1) | (entries.counts > order + 2)
         if wrong.any():
             first = int(wrong.argmax())
             raise self.error(
                 f"a {order}-gram is a log probability, {order} word{'s' * (order > 1)} and maybe a "
-                f"back-off weight, but the line has {counts[first]} fields",
-                self._line + int(numbers[first]) + 1,
+                f"back-off weight, but the line has {entries.counts[first]} fields",
+                self._line + entries.line(first),
             )
-        weighted = counts == order + 2
-        columns: Callable[[int], Sequence[bytes]]
-        if weighted.all() or not weighted.any():
-            step = order + 2 if n and weighted[0] else order + 1
-
-            def columns(i: int) -> Sequence[bytes]:
-                return fields[i::step]
-        else:
-            every = np.array(fields, dtype=object)
-
-            def columns(i: int) -> Sequence[bytes]:
-                chosen: list[bytes] = every[starts + i].tolist()
-                return chosen
-
-        rows = np.empty((n, order), np.int32)
-        for i in range(order):
-            words = columns(i + 1)
-            try:
-                rows[:, i] = np.fromiter(map(self._ids.__getitem__, words), np.int32, n)
-            except KeyError as error:
-                line = next(j for j, word in enumerate(words) if word not in self._ids)
-                raise self.error(
-                    f"the word {_shown(words[line])} is not among the 1-grams",
-                    self._line + int(numbers[line]) + 1,
-                ) from error
-        log_prob = self._numbers(columns(0), numbers, "log probability")
+        rows = np.stack([self._words(entries, i) for i in range(1, order + 1)], axis=1)
+        log_prob = self._numbers(entries, 0, "log probability")
         # Sums of floats may end a hair above 0; <s> is never predicted, whatever is said of it.
         bad = log_prob > 1e-4
         bad &= rows[:, -1] != self._ids.get(BOS.encode(), -1)
@@ -281,60 +257,87 @@ class ArpaReader:
             first = int(bad.argmax())
             raise self.error(
                 f"the log probability {log_prob[first]:g} is above 0",
-                self._line + int(numbers[first]) + 1,
+                self._line + entries.line(first),
             )
-        backoff = np.zeros(n)
-        if weighted.any() and not last:
-            given = columns(order + 1) if weighted.all() else every[starts[weighted] + order + 1]
-            backoff[weighted] = self._numbers(given, numbers[weighted], "back-off weight")
+        backoff = np.zeros(len(rows))
+        if not last:
+            weighted = entries.counts == order + 2
+            backoff[weighted] = self._numbers(
+                entries.select(weighted), order + 1, "back-off weight"
+            )
         return (
             rows,
             (np.minimum(log_prob, 0.0) * _LOG10).astype(np.float32),
             (backoff * _LOG10).astype(np.float32),
         )
 
-    def _numbers(
-        self, texts: Sequence[bytes], numbers: NDArray[np.int64], what: str
-    ) -> NDArray[np.float64]:
-        """Finite numbers from text; -inf may be written for zero."""
-        try:
-            values = np.fromiter(map(float, texts), np.float64, len(texts))
-        except ValueError:
-            values = np.fromiter(map(_float_or_nan, texts), np.float64, len(texts))
+    def _words(self, entries: "_Entries", column: int) -> IntArray:
+        """The ids of a column of words, (n,)."""
+        words = entries.fields(column)
+        ids = self._index.find(words)
+        if len(ids) and ids.min() < 0:
+            first = int(ids.argmin())
+            raise self.error(
+                f"the word {_shown(words[first])} is not among the 1-grams",
+                self._line + entries.line(first),
+            )
+        return ids
+
+    def _numbers(self, entries: "_Entries", column: int, what: str) -> FloatArray:
+        """A column of finite numbers, (n,); -inf may be written for zero."""
+        texts = entries.fields(column)
+        values = decimals(texts)
+        for i in np.flatnonzero(np.isnan(values)).tolist():
+            values[i] = _float_or_nan(texts[i])
         bad = ~(values < np.inf)
         if bad.any():
             first = int(bad.argmax())
             raise self.error(
                 f"the {what} {_shown(texts[first])} is not a number",
-                self._line + int(numbers[first]) + 1,
+                self._line + entries.line(first),
             )
         return np.maximum(values, ZERO * 10)
 
 
+class _Entries:
+    """The lines of a block that are not blank: field j of entry i is fields(j)[i]."""
+
+    def __init__(self, block: bytes) -> None:
+        self._all = split_fields(block, _SPACES)
+        line_ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
+        if not block.endswith(b"\n"):
+            line_ends = np.append(line_ends, len(block))
+        stop = np.searchsorted(self._all.starts, line_ends)
+        counts = np.diff(stop, prepend=0)
+        self._numbers = np.flatnonzero(counts)
+        self.counts: NDArray[np.int64] = counts[self._numbers]
+        """(n,) fields in each."""
+        self._first = (stop - counts)[self._numbers]
+
+    def select(self, which: NDArray[np.bool_]) -> "_Entries":
+        """Some of the entries."""
+        part = copy.copy(self)
+        part._numbers, part._first = self._numbers[which], self._first[which]
+        part.counts = self.counts[which]
+        return part
+
+    def fields(self, column: int) -> Fields:
+        """One field of each entry."""
+        return self._all.select(self._first + column)
+
+    def line(self, i: int) -> int:
+        """The number of an entry's line in the block, from 1."""
+        return int(self._numbers[i]) + 1
+
+
 def _next_mark(data: bytes) -> int | None:
     """Where the first line that begins with a backslash begins, spaces before it allowed."""
-    found = re.compile(rb"[ \t\r]*\\").match(data)
-    if found:
+    if b"\\" not in data:
+        return None
+    if re.match(rb"[ \t\r]*\\", data):
         return 0
     later = re.search(rb"\n[ \t\r]*\\", data)
     return later.start() + 1 if later else None
-
-
-def _fields(
-    lines: bytes,
-) -> tuple[list[bytes], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """All fields; of each line that is not blank: its first field, how many, its number from 0."""
-    data = np.frombuffer(lines, np.uint8)
-    space = _SPACE[data]
-    begins = ~space
-    begins[1:] &= space[:-1]
-    ends = np.flatnonzero(data == ord("\n"))
-    if not len(ends) or ends[-1] != len(data) - 1:
-        ends = np.append(ends, len(data))
-    stop = np.searchsorted(np.flatnonzero(begins), ends)
-    counts = np.diff(stop, prepend=0)
-    numbers = np.flatnonzero(counts)
-    return lines.split(), (stop - counts)[numbers], counts[numbers], numbers
 
 
 def _by_word(

@@ -150,7 +150,9 @@ def _first_of_each(rows: IntArray) -> NDArray[np.bool_]:
     """Which of sorted rows differ from the row before them."""
     first = np.ones(len(rows), np.bool_)
     if len(rows):
-        first[1:] = (rows[1:] != rows[:-1]).any(axis=1)
+        np.not_equal(rows[1:, -1], rows[:-1, -1], out=first[1:])
+        for column in rows.T[:-1]:  # several times faster than any(axis=1)
+            first[1:] |= column[1:] != column[:-1]
     return first
 
 
