@@ -1,0 +1,313 @@
+"""The measurements of the n-gram benchmark, each made in a process of its own.
+
+    python benchmarks/ngram_parts/measures.py NAME --text FILE --held-out FILE --model FILE
+
+prints one line of JSON. Peak memory is that of the one task, and a tool that fails takes nothing
+else with it.
+"""
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+QUERIES = 20_000
+NLTK_TOKENS = 50_000
+NLTK_SECONDS = 20
+
+Result = dict[str, Any]
+
+
+# Time and memory -----------------------------------------------------------------------------
+
+
+def seconds(call: Callable[[], Any]) -> tuple[float, Any]:
+    """How long a call takes, and what it returns."""
+    began = time.perf_counter()
+    result = call()
+    return time.perf_counter() - began, result
+
+
+def best(call: Callable[[], Any], n: int = 3) -> float:
+    """The shortest of `n` times."""
+    return min(seconds(call)[0] for _ in range(n))
+
+
+def best_by_turns(calls: dict[str, Callable[[], Any]], n: int = 5) -> dict[str, float]:
+    """The shortest time of each call; all take turns, so that all meet the same machine."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for _ in range(n):
+        for name, call in calls.items():
+            times[name].append(seconds(call)[0])
+    return {name: min(values) for name, values in times.items()}
+
+
+def peak() -> int:
+    """Peak memory of this process so far, bytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+# Our own -------------------------------------------------------------------------------------
+
+
+def measure_unit(args: argparse.Namespace) -> Result:
+    """Sorting as many 64-bit integers as the text has tokens."""
+    keys = np.random.default_rng(0).integers(0, 2**63, args.tokens, dtype=np.uint64)
+    return {"argsort": best(lambda: np.argsort(keys))}
+
+
+def measure_fit(args: argparse.Namespace) -> Result:
+    """Text file to saved model."""
+    from langmodels import Corpus, NGramModel, make_tokenizer
+    from langmodels.datasets import read_chunks
+
+    baseline = peak()
+    read, corpus = seconds(
+        lambda: Corpus.from_text(read_chunks(str(args.text)), make_tokenizer("whitespace"))
+    )
+    fit, model = seconds(lambda: NGramModel(args.order).fit(corpus))
+    memory = peak() - baseline
+    tables = sum(a.nbytes for a in model.tables.to_arrays().values())
+    save, _ = seconds(lambda: model.save(args.model))
+    return {
+        "tokens": corpus.n_tokens,
+        "types": corpus.n_types,
+        "ngrams": model.ngram_counts,
+        "discounts": model.discounts,
+        "read": read,
+        "fit": fit,
+        "save": save,
+        "peak": memory,
+        "tables": tables,
+        "bytes": Path(args.model).stat().st_size,
+    }
+
+
+def measure_use(args: argparse.Namespace) -> Result:
+    """Opening, scoring, asking, sampling."""
+    from langmodels import NGramModel
+    from langmodels.compat import kenlm
+
+    opened = best(lambda: NGramModel.load(args.model))
+    model = NGramModel.load(args.model)
+    from_text = best(lambda: score_text(model, args.held_out))
+    text, scores = score_text(model, args.held_out)
+    asked = kenlm.Model(args.model)
+    sentences = args.held_out.read_text().splitlines()
+    words = args.held_out.read_text().split()[:QUERIES]
+    states = [model.state(s.split()[:4]) for s in sentences[:50]]
+    return {
+        "types": text.vocabulary.n_predictable,
+        "open": opened,
+        "perplexity": float(np.exp(-scores.mean())),
+        "score_text": text.n_tokens / from_text,
+        "score_ids": text.n_tokens / best(lambda: model.score_corpus(text)),
+        "base_score": best(lambda: ask(kenlm, asked, words)) / len(words),
+        "distribution": best(lambda: [model.log_distribution(s) for s in states]) / len(states),
+        "sample": best(lambda: sample(model, 100)),
+    }
+
+
+def score_text(model: Any, path: Path) -> tuple[Any, Any]:
+    """A text file as a corpus, and its scores."""
+    from langmodels import Corpus
+    from langmodels.datasets import read_chunks
+
+    text = Corpus.from_text(read_chunks(str(path)), model.tokenizer, vocabulary=model.vocabulary)
+    return text, model.score_corpus(text)
+
+
+def ask(module: Any, model: Any, words: list[str]) -> None:
+    """Single queries to a model of KenLM's module or of its stand-in, one after another."""
+    state, out = module.State(), module.State()
+    model.BeginSentenceWrite(state)
+    for word in words:
+        model.BaseScore(state, word, out)
+        state, out = out, state
+
+
+def sample(model: Any, n_tokens: int) -> None:
+    """Draw tokens, whatever ends in between."""
+    n, seed = 0, 0
+    while n < n_tokens:
+        n += len(model.sample(max_tokens=n_tokens - n, seed=seed)) + 1
+        seed += 1
+
+
+def measure_quantize(args: argparse.Namespace) -> Result:
+    """Making and using the small file."""
+    from langmodels import NGramModel
+    from langmodels.ngram import quantize
+
+    model = NGramModel.load(args.model)
+    took, small = seconds(lambda: quantize(model))
+    path = Path(f"{args.model}.small")
+    small.save(path)
+    _, scores = score_text(small, args.held_out)
+    return {
+        "quantize": took,
+        "bytes": path.stat().st_size,
+        "open": best(lambda: NGramModel.load(path)),
+        "perplexity": float(np.exp(-scores.mean())),
+    }
+
+
+# Other tools ---------------------------------------------------------------------------------
+
+
+def measure_kenlm(args: argparse.Namespace) -> Result:
+    """KenLM's own module and ours by turns, on the same model and text."""
+    import kenlm as theirs
+
+    from langmodels import NGramModel
+    from langmodels.compat import kenlm as ours
+
+    arpa = f"{args.model}.arpa"
+    model = NGramModel.load(args.model)
+    write, _ = seconds(lambda: model.save_arpa(arpa))
+    quiet = theirs.Config()
+    quiet.show_progress = False
+    read = best_by_turns(
+        {
+            "theirs": lambda: theirs.Model(arpa, quiet),
+            "ours": lambda: NGramModel.from_arpa(arpa),
+        },
+        n=3,
+    )
+    their_model, our_model = theirs.Model(arpa, quiet), ours.Model(args.model)
+    sentences = args.held_out.read_text().splitlines()
+    n_words = sum(len(s.split()) + 1 for s in sentences)
+    words = args.held_out.read_text().split()[:QUERIES]
+    times = best_by_turns(
+        {
+            "score": lambda: [their_model.score(s) for s in sentences],
+            "full_scores": lambda: [list(their_model.full_scores(s)) for s in sentences],
+            "our_full_scores": lambda: [list(our_model.full_scores(s)) for s in sentences],
+            "our_text": lambda: score_text(model, args.held_out),
+            "base_score": lambda: ask(theirs, their_model, words),
+            "our_base_score": lambda: ask(ours, our_model, words),
+        }
+    )
+    return {
+        "ngrams": sum(model.ngram_counts),
+        "write": write,
+        "read": read["theirs"],
+        "our_read": read["ours"],
+        "score": n_words / times["score"],
+        "full_scores": n_words / times["full_scores"],
+        "our_full_scores": n_words / times["our_full_scores"],
+        "our_text": n_words / times["our_text"],
+        "base_score": times["base_score"] / len(words),
+        "our_base_score": times["our_base_score"] / len(words),
+        "perplexity": 10 ** (-sum(their_model.score(s) for s in sentences) / n_words),
+    }
+
+
+def measure_nltk(args: argparse.Namespace) -> Result:
+    """NLTK's interpolated Kneser-Ney on a small text, for it works in plain Python; and ours."""
+    from nltk.lm import KneserNeyInterpolated
+    from nltk.lm.preprocessing import padded_everygram_pipeline, padded_everygrams
+
+    from langmodels import Corpus, NGramModel, make_tokenizer
+
+    lines, n = [], 0
+    for line in args.text.open():
+        lines.append(line)
+        n += len(line.split())
+        if n >= NLTK_TOKENS:
+            break
+    order = min(args.order, 3)
+
+    def their_fit() -> Any:
+        ngrams, words = padded_everygram_pipeline(order, [line.split() for line in lines])
+        model = KneserNeyInterpolated(order)
+        model.fit(ngrams, words)
+        return model
+
+    def our_fit() -> Any:
+        text = Corpus.from_text("".join(lines), make_tokenizer("whitespace"))
+        return NGramModel(order, "kneser_ney").fit(text)
+
+    fit, theirs = seconds(their_fit)
+    our_fit_time, ours = seconds(our_fit)
+    asked, began = 0, time.perf_counter()
+    for line in args.held_out.open():
+        for ngram in padded_everygrams(order, line.split()):
+            if len(ngram) == order:
+                theirs.logscore(ngram[-1], ngram[:-1])
+                asked += 1
+        if time.perf_counter() - began > NLTK_SECONDS:
+            break
+    score = asked / (time.perf_counter() - began)
+    our_score = len(score_text(ours, args.held_out)[1]) / best(
+        lambda: score_text(ours, args.held_out)
+    )
+    return {
+        "order": order,
+        "fit": n / fit,
+        "our_fit": n / our_fit_time,
+        "score": score,
+        "our_score": our_score,
+    }
+
+
+def measure_lmplz(args: argparse.Namespace) -> Result:
+    """KenLM's estimation."""
+    command = ["lmplz", "-o", str(args.order), "--discount_fallback", "-S", "40%"]
+    with args.text.open("rb") as text, Path(os.devnull).open("wb") as out:
+        took, _ = seconds(
+            lambda: subprocess.run(command, stdin=text, stdout=out, stderr=out, check=True)
+        )
+    return {"fit": took, "peak": _peak_of_children()}
+
+
+def measure_irstlm(args: argparse.Namespace) -> Result:
+    """Modified shift-beta, IRSTLM's modified Kneser-Ney, nothing pruned."""
+    tool = ["tlm"] if shutil.which("tlm") else ["irstlm", "tlm"]
+    with tempfile.TemporaryDirectory() as folder:
+        text, out = Path(folder, "text"), Path(folder, "out.arpa")
+        with args.text.open() as lines, text.open("w") as padded:
+            padded.writelines(f"<s> {line.strip()} </s>\n" for line in lines)
+        options = [f"-tr={text}", f"-n={args.order}", "-lm=msb", "-ps=no", f"-oarpa={out}"]
+        took, _ = seconds(
+            lambda: subprocess.run([*tool, *options], check=True, capture_output=True)
+        )
+    return {"fit": took, "peak": _peak_of_children()}
+
+
+def _peak_of_children() -> int:
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+
+
+MEASURES: dict[str, Callable[[argparse.Namespace], Result]] = {
+    name.removeprefix("measure_"): function
+    for name, function in list(globals().items())
+    if name.startswith("measure_")
+}
+
+
+def main() -> None:
+    """Make one measurement."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=MEASURES)
+    for option in ("--text", "--held-out", "--model"):
+        parser.add_argument(option, type=Path)
+    parser.add_argument("--tokens", type=int)
+    parser.add_argument("--order", type=int, default=5)
+    args = parser.parse_args()
+    print(json.dumps(MEASURES[args.name](args)))
+
+
+if __name__ == "__main__":
+    main()
