@@ -4,7 +4,8 @@ import copy
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import IO
+from itertools import islice
+from typing import IO, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,8 @@ from langmodels.errors import LangmodelsError
 from langmodels.fields import Fields, WordIndex, decimals, space_table, split_fields
 from langmodels.ngram.tables import Float32Array, FloatArray, IntArray, NGramTables
 from langmodels.ngram.trie import RepeatedNGramError, tables_from_ngrams
-from langmodels.progress import track
+from langmodels.progress import Task, track
+from langmodels.threads import cpu_count, parallel_map
 from langmodels.tokenization import Tokenizer
 from langmodels.vocabulary import BOS, EOS, UNK, Vocabulary
 
@@ -30,6 +32,10 @@ _SECTION = re.compile(rb"\\(\d+)-grams:\Z")
 _COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)\Z")
 
 
+_Columns = tuple[IntArray, Float32Array, Float32Array]
+"""Words (n, k), log p and back-off weights (n,), nats."""
+
+
 @dataclass
 class _Section:
     """The n-grams of one order, gathered block by block."""
@@ -39,8 +45,18 @@ class _Section:
     log_prob: list[Float32Array] = field(default_factory=list)
     backoff: list[Float32Array] = field(default_factory=list)
 
-    def gathered(self) -> tuple[IntArray, Float32Array, Float32Array]:
-        """Words (n, k), log p and back-off weights (n,), nats."""
+    def add(self, columns: _Columns) -> None:
+        """Append those of one more block."""
+        for parts, part in zip((self.rows, self.log_prob, self.backoff), columns, strict=True):
+            parts.append(part)
+
+    @property
+    def size(self) -> int:
+        """How many n-grams there are."""
+        return sum(map(len, self.rows))
+
+    def gathered(self) -> _Columns:
+        """All blocks together."""
         if not self.rows:
             nothing = np.empty(0, np.float32)
             return np.empty((0, self.order), np.int32), nothing, nothing
@@ -79,28 +95,32 @@ class ArpaReader:
                 found = _SECTION.match(mark)
                 if not found or int(found[1]) != order:
                     raise self.error(f"\\{order}-grams: should stand here, not {_shown(mark)}")
-                section = _Section(order)
-                start, n = self._line, 0
-                for lines in self._blocks():
-                    if order == 1:
-                        self._learn(lines)
-                        self._index = WordIndex(self._ids)
-                    rows, log_prob, backoff = self._parse(lines, order, order == len(sizes))
-                    section.rows.append(rows)
-                    section.log_prob.append(log_prob)
-                    section.backoff.append(backoff)
-                    n += len(rows)
-                    task.advance(len(rows))
+                start = self._line
+                section = self._section(order, order == len(sizes), task)
                 mark = self._next_line()
-                if n != size:
+                if section.size != size:
                     raise self.error(
-                        f"the file has {n} {order}-grams here (from line {start + 1} on), but "
-                        f"promised {size}"
+                        f"the file has {section.size} {order}-grams here (from line {start + 1} "
+                        f"on), but promised {size}"
                     )
                 sections.append(section)
         if mark.lower() != b"\\end\\":
             raise self.error(f"\\end\\ should stand here, not {_shown(mark)}")
         return self._tables(sections)
+
+    def _section(self, order: int, last: bool, task: Task) -> _Section:
+        """The n-grams of an order, parsed in as many blocks at a time as there are cores."""
+        section = _Section(order)
+        blocks = self._blocks()
+        while some := list(islice(blocks, cpu_count())):
+            if order == 1:
+                for block in some:
+                    self._learn(block)
+                self._index = WordIndex(self._ids)
+            for columns in parallel_map(lambda b: self._parse(b, order, last), some):
+                section.add(columns)
+                task.advance(len(columns[0]))
+        return section
 
     def _tables(self, sections: list[_Section]) -> tuple[Vocabulary, NGramTables]:
         """Put the specials where the vocabulary has them, and build the tables."""
@@ -204,7 +224,7 @@ class ArpaReader:
             raise self.error(f"'ngram 1=...' should stand here, not {_shown(line)}")
         return sizes, line
 
-    def _blocks(self) -> Iterator[bytes]:
+    def _blocks(self) -> Iterator["_Block"]:
         """Blocks of whole lines, up to the line that begins with a backslash (not included)."""
         ended = False
         while not ended:
@@ -219,26 +239,22 @@ class ArpaReader:
                     cut, ended = len(self._rest), True
             lines, self._rest = self._rest[:cut], self._rest[cut:]
             if lines:
-                yield lines
+                yield _Block(lines, self._line)
                 self._line += lines.count(b"\n")
 
     # Entries
 
-    def _learn(self, block: bytes) -> None:
+    def _learn(self, block: "_Block") -> None:
         """Give the words of a block of unigrams ids."""
         entries = _Entries(block)
         whole = entries.select(entries.counts > 1)
         for i, word in enumerate(whole.fields(1)):
             new = len(self._ids)
             if self._ids.setdefault(word, new) != new:
-                raise self.error(
-                    f"the word {_shown(word)} comes a second time", self._line + whole.line(i)
-                )
+                raise self.error(f"the word {_shown(word)} comes a second time", whole.line(i))
 
-    def _parse(
-        self, block: bytes, order: int, last: bool
-    ) -> tuple[IntArray, Float32Array, Float32Array]:
-        """Words (n, k), log p and back-off weights (n,) of a block of lines, nats."""
+    def _parse(self, block: "_Block", order: int, last: bool) -> "_Columns":
+        """The columns of a block of lines."""
         entries = _Entries(block)
         wrong = (entries.counts < order + 1) | (entries.counts > order + 2)
         if wrong.any():
@@ -246,7 +262,7 @@ class ArpaReader:
             raise self.error(
                 f"a {order}-gram is a log probability, {order} word{'s' * (order > 1)} and maybe a "
                 f"back-off weight, but the line has {entries.counts[first]} fields",
-                self._line + entries.line(first),
+                entries.line(first),
             )
         rows = np.stack([self._words(entries, i) for i in range(1, order + 1)], axis=1)
         log_prob = self._numbers(entries, 0, "log probability")
@@ -257,7 +273,7 @@ class ArpaReader:
             first = int(bad.argmax())
             raise self.error(
                 f"the log probability {log_prob[first]:g} is above 0",
-                self._line + entries.line(first),
+                entries.line(first),
             )
         backoff = np.zeros(len(rows))
         if not last:
@@ -279,7 +295,7 @@ class ArpaReader:
             first = int(ids.argmin())
             raise self.error(
                 f"the word {_shown(words[first])} is not among the 1-grams",
-                self._line + entries.line(first),
+                entries.line(first),
             )
         return ids
 
@@ -294,31 +310,39 @@ class ArpaReader:
             first = int(bad.argmax())
             raise self.error(
                 f"the {what} {_shown(texts[first])} is not a number",
-                self._line + entries.line(first),
+                entries.line(first),
             )
         return np.maximum(values, ZERO * 10)
+
+
+class _Block(NamedTuple):
+    """Whole lines of the file, and how many lines come before them."""
+
+    text: bytes
+    lines_before: int
 
 
 class _Entries:
     """The lines of a block that are not blank: field j of entry i is fields(j)[i]."""
 
-    def __init__(self, block: bytes) -> None:
-        self._all = split_fields(block, _SPACES)
-        line_ends = np.flatnonzero(np.frombuffer(block, np.uint8) == ord("\n"))
-        if not block.endswith(b"\n"):
-            line_ends = np.append(line_ends, len(block))
+    def __init__(self, block: _Block) -> None:
+        self._all = split_fields(block.text, _SPACES)
+        line_ends = np.flatnonzero(np.frombuffer(block.text, np.uint8) == ord("\n"))
+        if not block.text.endswith(b"\n"):
+            line_ends = np.append(line_ends, len(block.text))
         stop = np.searchsorted(self._all.starts, line_ends)
         counts = np.diff(stop, prepend=0)
-        self._numbers = np.flatnonzero(counts)
-        self.counts: NDArray[np.int64] = counts[self._numbers]
+        filled = np.flatnonzero(counts)
+        self.counts: NDArray[np.int64] = counts[filled]
         """(n,) fields in each."""
-        self._first = (stop - counts)[self._numbers]
+        self._first = (stop - counts)[filled]
+        self._lines = filled + block.lines_before + 1
 
     def select(self, which: NDArray[np.bool_]) -> "_Entries":
         """Some of the entries."""
         part = copy.copy(self)
-        part._numbers, part._first = self._numbers[which], self._first[which]
-        part.counts = self.counts[which]
+        part.counts, part._first = self.counts[which], self._first[which]
+        part._lines = self._lines[which]
         return part
 
     def fields(self, column: int) -> Fields:
@@ -326,8 +350,8 @@ class _Entries:
         return self._all.select(self._first + column)
 
     def line(self, i: int) -> int:
-        """The number of an entry's line in the block, from 1."""
-        return int(self._numbers[i]) + 1
+        """The number of an entry's line in the file, from 1."""
+        return int(self._lines[i])
 
 
 def _next_mark(data: bytes) -> int | None:
