@@ -39,6 +39,9 @@ class Vocabulary:
     unk_id = 0
     bos_id = 1
 
+    _stored: tuple[str, NDArray[Any]]
+    """All tokens of a file together, and where each begins."""
+
     def __init__(self, tokens: Iterable[str], *, ends: bool = True) -> None:
         specials = [UNK, BOS, EOS] if ends else [UNK, BOS]
         self.eos_id: int | None = 2 if ends else None
@@ -48,9 +51,17 @@ class Vocabulary:
         if len(ids) < len(ordinary) or not _RESERVED.isdisjoint(ids):
             ordinary = [t for t in dict.fromkeys(ordinary) if t not in _RESERVED]
             ids = _number(ordinary, len(specials))
-        self._tokens: list[str] = [*specials, *ordinary]
+        self._tokens = [*specials, *ordinary]
+        self._size = len(self._tokens)
         ids[UNK] = self.unk_id
         self._ids = ids
+
+    @cached_property
+    def _tokens(self) -> list[str]:
+        """The tokens of a vocabulary that was read from a file."""
+        text, offsets = self._stored
+        specials = [UNK, BOS, EOS][: self.n_special]
+        return specials + [text[a:b] for a, b in pairwise(offsets.tolist())]
 
     @cached_property
     def _ids(self) -> "TokenIds":
@@ -112,8 +123,8 @@ class Vocabulary:
 
     def token(self, id: int) -> str:
         """The token of an id. Raises IndexError outside 0..len-1."""
-        if not 0 <= id < len(self._tokens):
-            raise IndexError(f"token id {id} is outside 0..{len(self._tokens) - 1}")
+        if not 0 <= id < len(self):
+            raise IndexError(f"token id {id} is outside 0..{len(self) - 1}")
         return self._tokens[id]
 
     @property
@@ -140,7 +151,7 @@ class Vocabulary:
         return [self.token(int(i)) for i in ids]
 
     def __len__(self) -> int:
-        return len(self._tokens)
+        return self._size
 
     def __contains__(self, token: object) -> bool:
         return token in self._ids or token == BOS or (token == EOS and self.ends)
@@ -170,14 +181,15 @@ class Vocabulary:
         """Inverse of `to_arrays`. Raises LangmodelsError where the arrays do not fit together."""
         try:
             text = arrays["vocabulary.text"].tobytes().decode("utf-8", "surrogatepass")
-            offsets = arrays["vocabulary.offsets"].tolist()
+            offsets = arrays["vocabulary.offsets"]
             ends = bool(arrays["vocabulary.ends"][0])
         except (KeyError, IndexError, UnicodeDecodeError) as error:
             raise LangmodelsError("The model file's vocabulary is missing or broken.") from error
-        tokens = [text[a:b] for a, b in pairwise(offsets)]
         vocabulary = cls((), ends=ends)
-        vocabulary._tokens += tokens
-        del vocabulary._ids  # a large model opens at once if tokens are numbered when asked for
+        # A large model opens at once if its tokens are made and numbered when asked for.
+        vocabulary._stored = text, offsets
+        vocabulary._size = vocabulary.n_special + max(len(offsets) - 1, 0)
+        del vocabulary._tokens, vocabulary._ids
         return vocabulary
 
 

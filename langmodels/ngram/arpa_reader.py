@@ -47,8 +47,9 @@ class _Section:
 
     def add(self, columns: _Columns) -> None:
         """Append those of one more block."""
-        for parts, part in zip((self.rows, self.log_prob, self.backoff), columns, strict=True):
-            parts.append(part)
+        self.rows.append(columns[0])
+        self.log_prob.append(columns[1])
+        self.backoff.append(columns[2])
 
     @property
     def size(self) -> int:
