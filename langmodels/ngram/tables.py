@@ -236,8 +236,8 @@ class NGramTables:
             nodes = self.find(k, parents, ids.take(at))
             if self.unseen_backoff:
                 contexts[at] = k - 1
-            scores[at] += self.backoff[k - 2].take(parents)
-            found = np.flatnonzero(nodes >= 0)
+            missed, found = np.flatnonzero(nodes < 0), np.flatnonzero(nodes >= 0)
+            scores[at.take(missed)] += self.backoff[k - 2].take(parents.take(missed))
             at, parents = at.take(found), nodes.take(found)
             scores[at] = self.log_prob[k - 1].take(parents)
             lengths[at] = k
