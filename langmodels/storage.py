@@ -45,16 +45,23 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a binary file that appears at `path` whole, or not at all.
 
     The data go to a temporary file in the same folder, which is synced and renamed over `path` when
-    the block ends, and removed when it ends in an exception (Ctrl-C included).
+    the block ends, and removed when it ends in an exception (Ctrl-C included). A link keeps its
+    place and its target is replaced; what is no file but a device or a pipe is written to as it is.
 
     Raises LangmodelsError where the folder is missing or not writable, `path` is a folder, or the
     disk is full.
     """
-    target = Path(path)
-    if target.is_dir():
-        raise LangmodelsError(f"{target} is a folder; give the name of a file to write.")
+    given = Path(path)
+    if given.is_dir():
+        raise LangmodelsError(f"{given} is a folder; give the name of a file to write.")
+    target = Path(os.path.realpath(given))
     temporary: str | None = None
     try:
+        if given.exists() and not given.is_file():
+            # Renaming would put a file in the place of /dev/null.
+            with given.open("wb") as file:
+                yield file
+            return
         descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -70,7 +77,7 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     except OSError as error:
         reason = error.strerror or str(error)
         raise LangmodelsError(
-            f"Cannot write {target}: {reason}. Any earlier file of that name is unchanged."
+            f"Cannot write {given}: {reason}. Any earlier file of that name is unchanged."
         ) from error
     finally:
         if temporary is not None:
@@ -125,6 +132,8 @@ def open_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str,
             if size < 8:
                 raise _broken(target, "it is too short")
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError as error:
+        raise LangmodelsError(f"There is no file {target}; check the path.") from error
     except OSError as error:
         raise LangmodelsError(f"Cannot read {target}: {error.strerror or error}.") from error
     length = int.from_bytes(data[:8], "little")

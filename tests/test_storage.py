@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,10 @@ def test_a_header_longer_than_the_file(tmp_path: Path) -> None:
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
-    for path in (tmp_path / "none", tmp_path):
-        with pytest.raises(LangmodelsError, match="Cannot read"):
-            open_arrays(path)
+    with pytest.raises(LangmodelsError, match="There is no file"):
+        open_arrays(tmp_path / "none")
+    with pytest.raises(LangmodelsError, match="Cannot read"):
+        open_arrays(tmp_path)
     with pytest.raises(LangmodelsError, match="folder"), atomic_write(tmp_path):
         pass
     with pytest.raises(LangmodelsError, match="Cannot write"), atomic_write(tmp_path / "no" / "x"):
@@ -113,3 +115,23 @@ def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
     with atomic_write(path) as file:
         file.write(b"new")
     assert path.read_bytes() == b"new"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and pipes of POSIX")
+def test_links_and_pipes_keep_their_place(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    with atomic_write(tmp_path / "link") as file:
+        file.write(b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    with atomic_write(pipe) as file:
+        file.write(b"through")
+    assert os.read(reader, 100) == b"through"
+    os.close(reader)
+    assert pipe.is_fifo()
+    assert {p.name for p in tmp_path.iterdir()} == {"real", "link", "pipe"}
