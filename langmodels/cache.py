@@ -66,13 +66,13 @@ class CacheModel(LanguageModel[CacheState]):
         self._given = (decay, weight)
         self.decay = 0.99 if decay is None else decay
         self.weight = 0.05 if weight is None else weight
-        if hasattr(base, "vocabulary"):
+        if base.is_fitted:
             self.vocabulary, self.tokenizer = base.vocabulary, base.tokenizer
 
     def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
         """Fit the base where it is not fitted yet, then decay and weight on the validation text."""
         self._adopt(corpus, validation)
-        if not hasattr(self.base, "vocabulary"):
+        if not self.base.is_fitted:
             self.base.fit(corpus, validation)
         elif self.base.vocabulary != corpus.vocabulary:
             raise UsageError("The base of the cache was fitted with another vocabulary.")

@@ -45,7 +45,7 @@ class MixtureModel(LanguageModel[States]):
                 )
         self.fixed = weights is not None
         self.weights = check_weights(weights, len(self.models))
-        fitted = [m for m in self.models if hasattr(m, "vocabulary")]
+        fitted = [m for m in self.models if m.is_fitted]
         for model in fitted:
             if model.vocabulary != fitted[0].vocabulary:
                 raise UsageError("The parts of a mixture must share one vocabulary.")
@@ -57,7 +57,7 @@ class MixtureModel(LanguageModel[States]):
         self._adopt(corpus, validation)
         with track("Fitting the parts of a mixture", total=len(self.models)) as task:
             for model in self.models:
-                if not hasattr(model, "vocabulary"):
+                if not model.is_fitted:
                     model.fit(corpus, validation)
                 elif model.vocabulary != corpus.vocabulary:
                     raise UsageError("A part of the mixture was fitted with another vocabulary.")

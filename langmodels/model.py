@@ -34,15 +34,31 @@ class Model(ABC):
     kind: ClassVar[str]
     """Name of the family in model files."""
 
-    vocabulary: Vocabulary
     tokenizer: Tokenizer = WhitespaceTokenizer()
 
+    _vocabulary: Vocabulary | None = None
     _classes: ClassVar[dict[str, type["Model"]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "kind" in cls.__dict__:
             Model._classes[cls.kind] = cls
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that the model knows. Raises UsageError before there are any."""
+        if self._vocabulary is None:
+            raise UsageError(f"This {type(self).__name__} has learnt nothing yet; call fit first.")
+        return self._vocabulary
+
+    @vocabulary.setter
+    def vocabulary(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether there is a vocabulary yet."""
+        return self._vocabulary is not None
 
     @property
     @abstractmethod
@@ -55,19 +71,20 @@ class Model(ABC):
         Raises UsageError for ids outside the vocabulary, and for `<s>`, which is nothing to
         predict.
         """
+        vocabulary = self.vocabulary
         if isinstance(text, str):
-            return self.vocabulary.encode(self.tokenizer.tokenize(text))
+            return vocabulary.encode(self.tokenizer.tokenize(text))
         if len(text) == 0:
             return np.empty(0, np.int32)
         if isinstance(text[0], str):
             if BOS in text:
                 raise UsageError(f"{BOS} marks the beginning; it cannot stand inside a sequence.")
-            return self.vocabulary.encode(list(map(str, text)))
+            return vocabulary.encode(list(map(str, text)))
         ids = np.asarray(text)
         if ids.ndim != 1 or ids.dtype.kind not in "iu":
             raise UsageError("A sequence is a string, a list of tokens, or a list of token ids.")
-        if ids.min() < 0 or ids.max() >= len(self.vocabulary):
-            raise UsageError(f"Token ids must lie between 0 and {len(self.vocabulary) - 1}.")
+        if ids.min() < 0 or ids.max() >= len(vocabulary):
+            raise UsageError(f"Token ids must lie between 0 and {len(vocabulary) - 1}.")
         if (ids == Vocabulary.bos_id).any():
             raise UsageError(f"{BOS} marks the beginning; it cannot stand inside a sequence.")
         return ids.astype(np.int32)
@@ -197,8 +214,9 @@ class LanguageModel(Model, Generic[S]):
 
     def state(self, context: Text = ()) -> S:
         """The state after a context, which is taken as the beginning of a sequence."""
+        tokens = self.encode(context).tolist()
         state = self.start()
-        for token in self.encode(context).tolist():
+        for token in tokens:
             state = self.advance(state, token)
         return state
 
@@ -307,6 +325,7 @@ class LanguageModel(Model, Generic[S]):
 
 def pack(model: Model) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
     """A model as string metadata and arrays, the contents of its file."""
+    vocabulary = model.vocabulary.to_arrays()
     metadata = {
         "format": "langmodels",
         "format_version": FORMAT_VERSION,
@@ -314,7 +333,7 @@ def pack(model: Model) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
         "config": json.dumps(model._config()),
         "tokenizer": json.dumps({"level": model.tokenizer.level, **model.tokenizer.config()}),
     }
-    return metadata, {**model.vocabulary.to_arrays(), **model._arrays()}
+    return metadata, {**vocabulary, **model._arrays()}
 
 
 def unpack(

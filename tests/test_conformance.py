@@ -228,6 +228,21 @@ def test_bad_input_is_refused(fitted: Any) -> None:
         model.score_corpus(other)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_a_model_that_has_learnt_nothing_says_so(name: str, tmp_path: Any) -> None:
+    model = make_model(name)
+    corpus = Corpus.from_text("the cat", make_tokenizer("word"))
+    for call in (
+        lambda: model.prob("the"),
+        lambda: model.sample(),
+        lambda: model.score("the cat"),
+        lambda: model.score_corpus(corpus),
+        lambda: model.save(tmp_path / "model"),
+    ):
+        with pytest.raises(UsageError, match="fit"):
+            call()
+
+
 def test_an_empty_sequence_has_a_score(fitted: Any) -> None:
     model, *_ = fitted
     if model.vocabulary.ends:
