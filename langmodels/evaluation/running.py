@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import langmodels
+from langmodels.datasets.download import cache_folder
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Candidate
 from langmodels.evaluation.material import Material
@@ -80,12 +81,8 @@ class RunCache:
 
 
 def default_cache_folder() -> Path:
-    """Where the command line keeps finished runs: LANGMODELS_CACHE, or the user's cache folder."""
-    own = os.environ.get("LANGMODELS_CACHE")
-    if own:
-        return Path(own)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "langmodels" / "runs"
+    """Where the command line keeps finished runs: beside the downloads."""
+    return cache_folder() / "runs"
 
 
 @functools.cache
