@@ -6,6 +6,7 @@ Adding a model to the toolkit is adding one line to `MODELS`.
 import difflib
 import functools
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -105,9 +106,7 @@ class ModelSpec(Generic[M_co]):
         try:
             return self.build(**{**self.defaults(setting), **options})
         except TypeError as error:
-            raise UsageError(
-                f"The model {self.name} does not take these options: {error}."
-            ) from error
+            raise _refused(self.name, options, error) from error
 
 
 def _ngram(smoothing: str) -> Callable[..., LanguageModel[Any]]:
@@ -328,6 +327,15 @@ def make_cloze_model(text: str, setting: Setting | None = None, **options: Any) 
             f"There is no model {name!r} for filling blanks; choose from {', '.join(CLOZE_MODELS)}."
         )
     return CLOZE_MODELS[name].make(setting or Setting(), {**given, **options})
+
+
+def _refused(name: str, options: Options, error: TypeError) -> UsageError:
+    """What a constructor's TypeError means to whoever typed the options."""
+    unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+    if unknown:
+        return UsageError(f"The model {name} has no option {unknown[1]!r}.")
+    given = ", ".join(f"{key}={value}" for key, value in options.items())
+    return UsageError(f"The model {name} cannot be made with {given}: a value of the wrong kind.")
 
 
 def load(path: str | os.PathLike[str]) -> LanguageModel[Any]:

@@ -110,8 +110,10 @@ def split_text(
     """
     if by not in WAYS:
         raise UsageError(f"There is no split {by!r}; choose one of {', '.join(WAYS)}.")
-    if min(fractions) <= 0 or abs(sum(fractions) - 1) > 1e-9:
+    if not (all(f > 0 for f in fractions) and abs(sum(fractions) - 1) <= 1e-9):
         raise UsageError("The parts of a split must be positive fractions that sum to 1.")
+    if not text.strip():
+        raise LangmodelsError("There is no text to divide: it is empty or only white space.")
     if by == "lines":
         parts = _by_lines(text, fractions, seed)
     else:

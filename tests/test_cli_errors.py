@@ -96,6 +96,9 @@ def test_names_that_mean_nothing(fail: Fail, models: Path) -> None:
     assert "utf-8" in fail(2, *train, "--encoding", "klingon")
     assert "kneser-ney" in fail(2, *train, "--smoothing", "kneser-nay")
     assert "--model" in fail(2, *train, "--smoothing", "unigram")
+    assert "no option 'color'" in fail(2, *train, "--model", "mkn:color=red")
+    assert "order=three" in fail(2, *train, "--model", "mkn:order=three")
+    assert "synthetic:markov?" in fail(2, "corpora", "--get", "synthetic:markof")
     assert "mkn" in fail(2, "predict", "mkm", "the")
     assert "no model file" in fail(1, "predict", "missing.lm", "the")
     assert not Path("x.lm").exists()
@@ -112,7 +115,6 @@ def test_options_that_make_no_sense(fail: Fail, models: Path) -> None:
         ["--order", "1000000"],
         ["--model", "unigram", "--order", "3"],
         ["--model", "mkn:order"],
-        ["--model", "mkn:color=red"],
         ["--model", "mkn", "--smoothing", "katz"],
         ["--min-count", "0"],
         ["--vocab-size", "0"],
@@ -125,6 +127,8 @@ def test_options_that_make_no_sense(fail: Fail, models: Path) -> None:
         ["--width", "2"],
         ["--test", "text.txt"],
         ["--split", "lines", "--validation", "text.txt"],
+        ["--fractions", "nan,nan,nan"],
+        ["--seed", "-1"],
         ["--nonsense"],
     ):
         fail(2, *train, *options)
@@ -137,6 +141,7 @@ def test_options_that_make_no_sense(fail: Fail, models: Path) -> None:
         ["evaluate", model, "--corpus", "text.txt", "--part", "most"],
         ["predict", model, "the", "-k", "0"],
         ["predict", model, "the", "--token", "two words"],
+        ["sample", model, "--seed", "-1"],
         ["sample", model, "--temperature", "-1"],
         ["sample", model, "--temperature", "nan"],
         ["sample", model, "--top-p", "0"],
@@ -432,6 +437,15 @@ def test_a_reader_that_goes_away(models: Path) -> None:
             process.stdout.close()
             assert process.wait(30) == BROKEN_PIPE
             assert process.stderr.read() == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="needs /dev/full")
+def test_a_device_is_written_to_and_not_replaced(
+    fail: Fail, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(Path, "replace")  # a failure here must not cost anybody the device
+    assert "No space left" in fail(1, "train", "--corpus", "text.txt", "-o", "/dev/full")
+    assert Path("/dev/full").is_char_device()
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")

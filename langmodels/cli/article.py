@@ -5,7 +5,7 @@ import argparse
 from rich.console import Console
 
 from langmodels.cleaning import clean
-from langmodels.cli.options import add_json_option, open_text, text_of
+from langmodels.cli.options import add_json_option, add_seed_option, open_text, text_of
 from langmodels.cli.output import format_seconds, print_json
 from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
@@ -35,7 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--encoding", default="utf-8", help="encoding of the file")
     parser.add_argument("--iterations", type=int, default=25, help="passes (default: 25)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of all that is random")
+    add_seed_option(parser)
     parser.add_argument("--output", "-o", metavar="FILE", help="keep the network")
     add_json_option(parser)
 

@@ -3,6 +3,7 @@
 import argparse
 import shlex
 import sys
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from langmodels.cli.options import (
 )
 from langmodels.cli.output import print_json
 from langmodels.datasets import Source
+from langmodels.errors import UsageError
 from langmodels.evaluation.comparison import compare
 from langmodels.evaluation.material import RARE_TYPES
 from langmodels.evaluation.report import check_report_path
@@ -132,6 +134,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if args.report:
         check_report_path(args.report)  # before the work, not after it
     splits, _, keywords = evaluation_arguments(args)
+    if args.cache and not args.no_cache and Path(args.cache).is_file():
+        raise UsageError(f"--cache {args.cache} is a file; name a folder.")
     cache = None if args.no_cache else args.cache or default_cache_folder()
     comparison = compare(model_names(args), splits, seeds=args.seeds, cache=cache, **keywords)
     if args.json:

@@ -10,6 +10,7 @@ from rich.console import Console
 from langmodels.cleaning import clean
 from langmodels.cli.options import (
     add_json_option,
+    add_seed_option,
     add_split_options,
     add_text_options,
     cleaning_of,
@@ -55,7 +56,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_text_options(group)
     add_split_options(group)
-    parser.add_argument("--seed", type=int, default=0, help="seed of --split lines (default: 0)")
+    add_seed_option(parser, "--split lines")
     add_json_option(parser)
 
 

@@ -65,9 +65,7 @@ def add_corpus_options(
     add_split_options(group)
     group.add_argument("--validation", metavar="FILE", help="a validation text of your own")
     group.add_argument("--test", metavar="FILE", help="a test text of your own")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="seed of all that is random (default 0)"
-    )
+    add_seed_option(parser)
 
 
 def add_text_options(group: argparse._ActionsContainer) -> None:
@@ -98,9 +96,23 @@ def add_split_options(group: argparse._ActionsContainer) -> None:
     )
 
 
+def add_seed_option(parser: argparse.ArgumentParser, what: str = "all that is random") -> None:
+    """Where anything is drawn."""
+    parser.add_argument(
+        "--seed", type=parse_seed, default=0, metavar="N", help=f"seed of {what} (default: 0)"
+    )
+
+
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     """Every command has it."""
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def parse_seed(text: str) -> int:
+    """A seed: a whole number that is not negative."""
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"a seed is a whole number of at least 0, not {text!r}")
+    return int(text)
 
 
 def parse_fractions(text: str) -> Fractions:

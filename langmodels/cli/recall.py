@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from langmodels.cli.options import add_json_option
+from langmodels.cli.options import add_json_option, add_seed_option
 from langmodels.cli.output import make_table, print_json
 from langmodels.datasets.synthetic import RecallSource
 from langmodels.errors import UsageError
@@ -47,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--length", type=int, default=150_000, help="characters to train on (default: 150000)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of all that is random")
+    add_seed_option(parser)
     parser.add_argument("--plot", metavar="FILE", help="draw the curves into a .png, .svg or .pdf")
     add_json_option(parser)
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from langmodels.cli.options import add_json_option
+from langmodels.cli.options import add_json_option, add_seed_option
 from langmodels.cli.output import (
     facts_table,
     format_log,
@@ -78,7 +78,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--sample", action="store_true", help="draw results at random instead of searching for them"
     )
     parser.add_argument("-k", type=int, default=1, help="how many results to show (default: 1)")
-    parser.add_argument("--seed", type=int, default=0, help="seed of all that is random")
+    add_seed_option(parser)
     parser.add_argument(
         "--checkpoint", metavar="FILE", help="a file to resume the training from after a stop"
     )

@@ -63,9 +63,9 @@ def make_generator(name: str) -> Generator:
     kind, _, query = name.removeprefix(PREFIX).partition("?")
     if kind not in GENERATORS:
         close = difflib.get_close_matches(kind, GENERATORS, n=1)
-        hint = f"did you mean {PREFIX}{close[0]}? " if close else ""
+        hint = f" Did you mean {PREFIX}{close[0]}?" if close else ""
         raise UsageError(
-            f"There is no generator {kind!r}; {hint}The generators are {', '.join(GENERATORS)}."
+            f"There is no generator {kind!r}; choose from {', '.join(GENERATORS)}.{hint}"
         )
     fields = {field.name: field for field in dataclasses.fields(GENERATORS[kind])}
     values: dict[str, Any] = {}
