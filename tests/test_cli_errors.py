@@ -427,6 +427,22 @@ def test_control_c(earlier: Path) -> None:
 
 
 @posix
+def test_control_c_while_a_network_learns(
+    fail: Fail, models: Path, earlier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def press(*_: Any) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return ""
+
+    monkeypatch.setattr("langmodels.neural.training.Trainer._note", press)
+    train = ("train", "--corpus", "text.txt", "--model", "lstm:hidden=8:epochs=9", "-o")
+    assert "as it was before" in fail(INTERRUPTED, *train, earlier)
+    assert main([*train, "new.lm"]) == INTERRUPTED
+    assert main(["score", "new.lm", "the cat"]) == 0
+    fail(INTERRUPTED, "predict", "lstm:hidden=8", "the", "--corpus", "text.txt")
+
+
+@posix
 def test_a_reader_that_goes_away(models: Path) -> None:
     for options in ([], ["--json"]):
         with start(

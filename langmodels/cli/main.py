@@ -91,8 +91,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return status
     except LangmodelsError as error:
         return _fail(str(error), error.exit_status)
-    except KeyboardInterrupt:
-        return _fail("interrupted.", INTERRUPTED)
+    except KeyboardInterrupt as end:
+        return _fail(str(end) or "interrupted.", INTERRUPTED)
     except MemoryError:
         return _fail(
             "there is not enough memory for this; try a shorter text, a lower order or a smaller "

@@ -12,6 +12,7 @@ from langmodels.corpus import Corpus
 from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import LanguageModel
+from langmodels.neural.history import was_interrupted
 from langmodels.registry import ALIASES, MODELS, Setting, load, make_model
 from langmodels.splits import DEFAULT_FRACTIONS, WAYS, Fractions, Splits
 from langmodels.tokenization import TOKENIZERS, Tokenizer, make_tokenizer
@@ -257,7 +258,10 @@ def load_models(text: str, args: argparse.Namespace) -> list[tuple[str, Language
             corpora = load_training(args)
         train, validation, _ = corpora
         setting = Setting(level=train.tokenizer.level, seed=args.seed)
-        models.append((name, make_model(name, setting).fit(train, validation)))
+        model = make_model(name, setting).fit(train, validation)
+        if was_interrupted(model):
+            raise KeyboardInterrupt
+        models.append((name, model))
     return models
 
 

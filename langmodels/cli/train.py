@@ -23,7 +23,7 @@ from langmodels.cli.output import (
 from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import LanguageModel
-from langmodels.neural.history import Epoch
+from langmodels.neural.history import Epoch, was_interrupted
 from langmodels.neural.language_model import NetworkModel
 from langmodels.ngram import NGramModel
 from langmodels.ngram.arpa import is_arpa_name
@@ -46,8 +46,9 @@ examples:
       --split contiguous --checkpoint book.ckpt --sample 200 --output book.lm
   langmodels train --corpus - --model jelinek-mercer:order=3 --output model.lm < text.txt
 
-A network is trained with a line on standard error after every epoch. Ctrl-C ends training early,
-with the best weights so far; with --checkpoint the same command goes on from there another time.
+A network is trained with a line on standard error after every epoch. Ctrl-C ends training early:
+the best weights so far are written, unless there is a file of that name already; with --checkpoint
+the same command goes on from there another time.
 
 The whole text is used, unless --split or --fractions holds a part of it out; then
 `langmodels evaluate` with the same options measures the model on the part never seen.
@@ -107,13 +108,14 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     train, validation, source = load_training(args)
     model = make_model(name, Setting(level=train.tokenizer.level, seed=args.seed), **options)
     began = time.perf_counter()
-    interrupted = False
     if isinstance(model, NetworkModel):
         _fit_network(model, train, validation, args)
-        interrupted = model.history.stopped == "interrupted"
     else:
         model.fit(train, validation)
     seconds = time.perf_counter() - began
+    interrupted = was_interrupted(model)
+    if interrupted and output.exists():
+        raise KeyboardInterrupt(f"interrupted; {output} is as it was before.")
     if isinstance(model, NGramModel):
         model = write_model(model, args)
     else:

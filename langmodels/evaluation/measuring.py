@@ -21,6 +21,7 @@ from langmodels.evaluation.candidates import AnyModel, Candidate
 from langmodels.evaluation.material import LevelMaterial
 from langmodels.evaluation.results import Filled
 from langmodels.model import LanguageModel
+from langmodels.neural.history import was_interrupted
 
 FloatArray = NDArray[np.float64]
 T = TypeVar("T")
@@ -216,7 +217,7 @@ def _timed_fit(
 
     with PeakMemory() as memory:
         model, seconds = _timed(fit)
-    if _interrupted(model):
+    if was_interrupted(model):
         raise KeyboardInterrupt
     if seconds < _QUICK_FIT:
         seconds = min(seconds, *(_timed(fit)[1] for _ in range(_REPEATS - 1)))
@@ -227,13 +228,6 @@ def _history(model: LanguageModel[Any]) -> list[dict[str, float | None]]:
     """Losses by epoch, nats a token, of a model that keeps a record of its training."""
     epochs = getattr(getattr(model, "history", None), "epochs", [])
     return [{"training": e.train_loss, "validation": e.validation_loss} for e in epochs]
-
-
-def _interrupted(model: AnyModel) -> bool:
-    """Whether Ctrl-C ended training early: networks stop in good order instead of raising."""
-    parts = [*getattr(model, "models", []), *([model.base] if hasattr(model, "base") else [])]
-    history = getattr(model, "history", None)
-    return getattr(history, "stopped", "") == "interrupted" or any(map(_interrupted, parts))
 
 
 def _timed_scores(model: LanguageModel[Any], test: Corpus) -> tuple[FloatArray, float]:

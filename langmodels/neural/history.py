@@ -55,3 +55,13 @@ class History:
     def from_dict(cls, values: dict[str, Any]) -> "History":
         """Inverse of `as_dict`."""
         return cls(**{**values, "epochs": [Epoch(**e) for e in values["epochs"]]})
+
+
+def was_interrupted(model: Any) -> bool:
+    """Whether Ctrl-C ended the training of a model, or of a part of it, before its time.
+
+    Networks stop in good order then, and `fit` returns.
+    """
+    parts = [*getattr(model, "models", []), *([model.base] if hasattr(model, "base") else [])]
+    history = getattr(model, "history", None)
+    return getattr(history, "stopped", "") == "interrupted" or any(map(was_interrupted, parts))
