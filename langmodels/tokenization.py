@@ -1,5 +1,6 @@
 """Text to tokens and back: one class a way of cutting text, and one registry of them."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
@@ -39,6 +40,14 @@ class Tokenizer(ABC):
     def tokenize_lines(self, text: str) -> Sequence[str]:
         """Tokens of a piece of a corpus; where `ends`, each line ends in the token `line_end`."""
         return self.tokenize(text)
+
+    def gaps(self, text: str) -> Sequence[str] | None:
+        """What lies before each of the n tokens of `tokenize_lines` and after the last, (n + 1,).
+
+        None where tokens do not stand in the text one after the other. Tokens that run on over
+        white space, as k-mers may, do not fit between these gaps.
+        """
+        return None
 
     def safe_cut(self, text: str) -> int:
         """How much of the beginning of `text` has the same tokens whatever text comes after it."""
@@ -152,6 +161,10 @@ class WordTokenizer(_LineTokenizer):
         tokens: list[str] = self._word_or_end.findall(text.lower() if self.lower else text)
         return tokens
 
+    def gaps(self, text: str) -> Sequence[str]:
+        found: list[str] = self._word_or_end.split(text.lower() if self.lower else text)
+        return found
+
     def detokenize(self, tokens: Iterable[str]) -> str:
         return join_words(tokens)
 
@@ -171,6 +184,9 @@ class WhitespaceTokenizer(_LineTokenizer):
 
     def tokenize_lines(self, text: str) -> Sequence[str]:
         return text.replace("\n", f" {_NONCHARACTER} ").split()
+
+    def gaps(self, text: str) -> Sequence[str]:
+        return re.split(r"\S+|\n", text)  # whose white space is that of str.split
 
     def detokenize(self, tokens: Iterable[str]) -> str:
         return " ".join(tokens)
@@ -210,6 +226,10 @@ class SymbolTokenizer(Tokenizer):
             return text
         tokens: list[str] = regex.findall(f"[^\n]{{1,{self.width}}}|\n", text)
         return tokens
+
+    def gaps(self, text: str) -> Sequence[str]:
+        symbol = rf"\S{{1,{self.width}}}" if self.width else r"\S+"
+        return re.split(f"{symbol}|\n" if self.lines else symbol, text)
 
     @property
     def at_breaks(self) -> bool:

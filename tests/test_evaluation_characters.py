@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError
-from langmodels.evaluation.alignment import align
+from langmodels.evaluation.alignment import Strings, align
 from langmodels.evaluation.characters import CODE_POINTS, Speller, text_costs
 from langmodels.splits import Splits
 from langmodels.tokenization import (
@@ -41,17 +42,21 @@ def test_alignment_gives_back_the_text(tokenizer: Tokenizer, text: str) -> None:
     if isinstance(tokenizer, SymbolTokenizer) and tokenizer.width == 2:
         text = text.replace(" ", "").replace("\n", "").replace("\t", "")
     found = align(text, tokenizer)
-    if not found.tokens:
-        assert found.tail == text
-        return
+    gaps = dict(zip(found.with_gap.tolist(), found.gaps, strict=True))
     again = found.lead
-    for i, (surface, gap) in enumerate(zip(found.surfaces, found.gaps, strict=True)):
-        again += (gap or "") + surface
+    for i, surface in enumerate(found.surfaces):
+        again += gaps.get(i, "") + surface
         assert found.ends[i] == len(again)
     assert again + found.tail == text
-    if tokenizer.ends:
+    assert found.is_end.any() == (tokenizer.ends and len(found.tokens) > 0)
+    if found.is_end.any():
         assert found.tail == ""
         assert found.ends[-1] == len(text)
+    if len(found.tokens):  # the targets are those of the corpus
+        expected = Corpus.from_text(text, tokenizer)
+        ids = expected.vocabulary.encode(list(found.tokens))
+        ids[found.is_end] = expected.vocabulary.id("</s>")
+        assert ids.tolist() == expected.targets.tolist()
 
 
 @pytest.mark.parametrize("level", ["word", "whitespace", "symbols", "char", "byte"])
@@ -112,7 +117,7 @@ def test_spelling_is_a_distribution_over_strings() -> None:
     total = 0.0
     for _ in range(7):
         strings = [s + c for s in strings for c in letters]
-        total += float(np.exp(-speller.costs(strings)).sum())
+        total += float(np.exp(-speller.costs(Strings.of(strings))).sum())
     assert 0.5 < total < 1
 
 

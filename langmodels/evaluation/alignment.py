@@ -1,30 +1,99 @@
 """Where in the raw text the tokens of a corpus stand, and what lies between them."""
 
+import operator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError
 from langmodels.tokenization import Tokenizer
 from langmodels.vocabulary import EOS
 
+IndexArray = NDArray[np.int64]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
+class Strings:
+    """A long sequence of strings of which few differ: string i is `types[ids[i]]`; `ids` (n,)."""
+
+    types: list[str]
+    ids: IndexArray
+
+    @classmethod
+    def of(cls, strings: Iterable[str]) -> "Strings":
+        """Number strings by their first appearance."""
+        numbers: defaultdict[str, int] = defaultdict()
+        numbers.default_factory = numbers.__len__
+        ids = np.fromiter(map(numbers.__getitem__, strings), np.int64)
+        return cls(list(numbers), ids)
+
+    def map(self, function: Callable[[str], str]) -> "Strings":
+        """`function` of every string; it is called once a type."""
+        images = Strings.of(map(function, self.types))
+        return Strings(images.types, images.ids[self.ids])
+
+    def after(self, first: str) -> "Strings":
+        """The string before each one, (n,); `first` before the first."""
+        return Strings([*self.types, first], np.concatenate([[len(self.types)], self.ids])[:-1])
+
+    def counts(self) -> IndexArray:
+        """How often each type occurs."""
+        return np.bincount(self.ids, minlength=len(self.types))
+
+    def __getitem__(self, index: NDArray[Any]) -> "Strings":
+        return Strings(self.types, self.ids[index])
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self.types.__getitem__, self.ids.tolist())
+
+
+@dataclass(frozen=True, eq=False)
 class Alignment:
-    """A text as its tokens and the gaps that tokenizing lost; the n entries are a model's targets.
+    """A text and where in it the targets of a model stand, n in all.
 
-    `tokens`: as the model knows them, `</s>` for the end of a line. `surfaces`: as they stand in
-    the text, which differs where a tokenizer folds case, and is empty for `</s>`. `gaps`: the
-    characters before a token within its line, or, at `</s>`, all from the end of the line to the
-    first token of the next; None where a `</s>` has already paid for them. `ends`: characters of
-    the text up to and with each target. `lead` and `tail`: what stands before the first target and
-    after the last.
+    `tokens`: as the model knows them, `</s>` for the end of a line (`is_end`). Target i stands at
+    text[starts[i]:ends[i]], which differs from its token where a tokenizer folds case, and is empty
+    for `</s>`: that stands just before the first token of the next line.
     """
 
-    tokens: list[str]
-    surfaces: list[str]
-    gaps: list[str | None]
-    ends: list[int]
-    lead: str
-    tail: str
+    text: str
+    tokens: Strings
+    is_end: NDArray[np.bool_]
+    starts: IndexArray
+    ends: IndexArray
+
+    @property
+    def surfaces(self) -> Strings:
+        """The targets as they stand in the text."""
+        return Strings.of(_slices(self.text, self.starts, self.ends))
+
+    @property
+    def with_gap(self) -> IndexArray:
+        """The targets with a gap before them: all but the first and those that begin a line."""
+        return np.flatnonzero(~self.is_end[:-1]) + 1
+
+    @property
+    def gaps(self) -> Strings:
+        """What lies before each target of `with_gap`: white space, or whatever tokenizing lost."""
+        at = self.with_gap
+        return Strings.of(_slices(self.text, self.ends[at - 1], self.starts[at]))
+
+    @property
+    def lead(self) -> str:
+        """The text before the first target."""
+        return self.text[: self.starts[0]] if len(self.starts) else ""
+
+    @property
+    def tail(self) -> str:
+        """The text after the last target."""
+        return self.text[self.ends[-1] :] if len(self.ends) else self.text
 
 
 def align(text: str, tokenizer: Tokenizer) -> Alignment:
@@ -33,40 +102,47 @@ def align(text: str, tokenizer: Tokenizer) -> Alignment:
     Raises LangmodelsError for a tokenizer whose tokens are not in the text, in order.
     """
     folded = text.lower() if getattr(tokenizer, "lower", False) else text
-    found = Alignment([], [], [], [], "", "")
-    lead = ""
-    position = 0
-    line_ended = False
+    tokens = Strings.of(tokenizer.tokenize_lines(text))
+    gaps = tokenizer.gaps(text)
+    if gaps is None or len(gaps) != len(tokens) + 1 or len(folded) != len(text):
+        raise _not_there(tokenizer)
+    lengths = _lengths(tokens.types)[tokens.ids]
+    ends: IndexArray = np.cumsum(_lengths(gaps[:-1]) + lengths)
+    starts = ends - lengths
+    breaks = [tokenizer.ends and token == tokenizer.line_end for token in tokens.types]
+    is_break: NDArray[np.bool_] = np.array(breaks, np.bool_)[tokens.ids]
+    line = np.cumsum(is_break, dtype=np.int64)[~is_break]
+    tokens, starts, ends = tokens[~is_break], starts[~is_break], ends[~is_break]
+    if any(map(operator.ne, _slices(folded, starts, ends), tokens)):
+        raise _not_there(tokenizer)
+    aligned = Alignment(text, tokens, np.zeros(len(tokens), np.bool_), starts, ends)
+    return _with_line_ends(aligned, line) if tokenizer.ends and len(tokens) else aligned
 
-    def add(token: str, gap: str | None, end: int) -> None:
-        found.tokens.append(token)
-        found.surfaces.append("" if token == EOS else text[position:end])
-        found.gaps.append(gap)
-        found.ends.append(end)
 
-    for token in tokenizer.tokenize_lines(text):
-        if tokenizer.ends and token == tokenizer.line_end:
-            line_ended = bool(found.tokens)  # blank lines are not sequences
-            continue
-        start = folded.find(token, position)
-        if start < 0 or len(folded) != len(text):
-            raise LangmodelsError(
-                "Bits per character need tokens that stand in the text in their order; "
-                f"{token!r} does not."
-            )
-        gap: str | None = text[position:start]
-        position = start
-        if not found.tokens:
-            lead, gap = str(gap), None
-        elif line_ended:
-            add(EOS, gap, start)
-            gap = None
-        line_ended = False
-        add(token, gap, start + len(token))
-        position = start + len(token)
-    tail = text[position:]
-    if tokenizer.ends and found.tokens:
-        position = len(text)
-        add(EOS, tail, len(text))
-        tail = ""
-    return Alignment(found.tokens, found.surfaces, found.gaps, found.ends, lead, tail)
+def _with_line_ends(aligned: Alignment, line: IndexArray) -> Alignment:
+    """Put `</s>` after the last token of each line; blank lines are none. `line` (n,)."""
+    tokens = Strings.of([*aligned.tokens.types, EOS])  # which a text may have as a word
+    after = np.append(np.flatnonzero(np.diff(line)) + 1, len(line))
+    place = np.append(aligned.starts, len(aligned.text))[after]
+    return Alignment(
+        aligned.text,
+        Strings(tokens.types, np.insert(aligned.tokens.ids, after, tokens.ids[-1])),
+        np.insert(aligned.is_end, after, True),
+        np.insert(aligned.starts, after, place),
+        np.insert(aligned.ends, after, place),
+    )
+
+
+def _lengths(strings: Sequence[str]) -> IndexArray:
+    return np.fromiter(map(len, strings), np.int64, len(strings))
+
+
+def _slices(text: str, starts: IndexArray, ends: IndexArray) -> Iterator[str]:
+    return map(text.__getitem__, map(slice, starts.tolist(), ends.tolist()))
+
+
+def _not_there(tokenizer: Tokenizer) -> LangmodelsError:
+    return LangmodelsError(
+        "Bits per character need tokens that stand in the text in their order; "
+        f"those of {tokenizer!r} do not."
+    )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError
-from langmodels.evaluation.alignment import Alignment, align
+from langmodels.evaluation.alignment import Alignment, Strings, align
 from langmodels.ngram import NGramModel
 from langmodels.series import SeriesTokenizer
 from langmodels.splits import Splits
@@ -77,13 +77,13 @@ def text_costs(splits: Splits) -> TextCosts:
     speller = Speller(train)
     unknown = splits.test.targets == Vocabulary.unk_id
     spelling = np.zeros(len(unknown))
-    spelling[unknown] = speller.costs([test.tokens[i] for i in np.flatnonzero(unknown).tolist()])
+    spelling[unknown] = speller.costs(test.tokens[unknown])
     spacing = _spacing_costs(train, test, speller)
     parts = {"spelling": spelling, "spacing": spacing}
     if getattr(tokenizer, "lower", False):
         parts["capitals"] = _capital_costs(train, test)
     return TextCosts(
-        np.asarray(test.ends, np.int64),
+        test.ends,
         np.sum(list(parts.values()), axis=0),
         len(splits.test.text),
         {name: float(costs.sum()) for name, costs in parts.items()},
@@ -112,9 +112,8 @@ class Speller:
     _ORDER = 5
 
     def __init__(self, alignment: Alignment) -> None:
-        strings = dict.fromkeys(
-            s for s in chain(alignment.tokens, alignment.gaps) if s and s != EOS
-        )
+        words, gaps = alignment.tokens.types, alignment.gaps.types
+        strings = dict.fromkeys(s for s in (*words, *gaps) if s and s != EOS)
         letters = Counter(chain.from_iterable(strings))
         self._vocabulary = Vocabulary.from_counts(letters)
         model = NGramModel(order=self._ORDER, smoothing="witten_bell")
@@ -123,17 +122,22 @@ class Speller:
     def _corpus(self, strings: Sequence[str]) -> Corpus:
         return Corpus.from_sequences(strings, CharacterTokenizer(), self._vocabulary)
 
-    def costs(self, strings: Sequence[str]) -> FloatArray:
+    def costs(self, strings: Strings) -> FloatArray:
         """Nats that it takes to spell each string, (n,), its end included."""
-        if not strings:
+        if not len(strings):
             return np.zeros(0)
-        corpus = self._corpus(strings)
+        used, inverse = np.unique(strings.ids, return_inverse=True)
+        corpus = self._corpus([strings.types[i] for i in used.tolist()])
         costs = -self._model.score_corpus(corpus)
         unseen = CODE_POINTS - (len(self._vocabulary) - self._vocabulary.n_special)
         costs += np.where(corpus.targets == Vocabulary.unk_id, np.log(unseen), 0.0)
-        starts = corpus.offsets[:-1] - np.arange(len(strings))  # targets have no <s>
-        sums: FloatArray = np.add.reduceat(costs, starts)
+        starts = corpus.offsets[:-1] - np.arange(len(used))  # targets have no <s>
+        sums: FloatArray = np.add.reduceat(costs, starts)[inverse]
         return sums
+
+
+Rows = tuple[Strings, ...]
+"""Columns of equal length: the last one to be predicted from the others, the farthest first."""
 
 
 def _spacing_costs(train: Alignment, test: Alignment, speller: Speller) -> FloatArray:
@@ -141,30 +145,22 @@ def _spacing_costs(train: Alignment, test: Alignment, speller: Speller) -> Float
 
     The gap before it is what tells an opening quotation mark from a closing one.
     """
-    at, rows = _gap_rows(test)
     costs = np.zeros(len(test.tokens))
-    if rows:
-        paid, unseen = _conditional_costs(_gap_rows(train)[1], rows)
-        paid[unseen] += speller.costs([rows[i][-1] for i in np.flatnonzero(unseen).tolist()])
-        costs[at] = paid
+    rows = _gap_rows(test)
+    gaps = rows[-1]
+    if len(gaps):
+        paid, unseen = _conditional_costs(_gap_rows(train), rows)
+        paid[unseen] += speller.costs(gaps[unseen])
+        costs[test.with_gap] = paid
     for index, gap in ((0, test.lead), (-1, test.tail)):
-        costs[index] += speller.costs([gap] if gap else []).sum()
+        costs[index] += speller.costs(Strings.of([gap] if gap else [])).sum()
     return costs
 
 
-def _gap_rows(alignment: Alignment) -> tuple[list[int], list[tuple[str, ...]]]:
-    """Targets that have a gap, and (gap before, kind of token before, kind of token after, gap)."""
-    kinds = {token: _kind(token) for token in set(alignment.tokens)}
-    at: list[int] = []
-    rows: list[tuple[str, ...]] = []
-    before = "line"
-    for i, gap in enumerate(alignment.gaps):
-        if gap is not None:
-            left = kinds[alignment.tokens[i - 1]]
-            at.append(i)
-            rows.append((before, left, kinds[alignment.tokens[i]], gap))
-            before = gap
-    return at, rows
+def _gap_rows(alignment: Alignment) -> Rows:
+    """Gap before, kind of the token before, kind of the token after, gap."""
+    at, gaps, kinds = alignment.with_gap, alignment.gaps, alignment.tokens.map(_kind)
+    return gaps.after("line"), kinds[at - 1], kinds[at], gaps
 
 
 def _kind(token: str) -> str:
@@ -178,62 +174,66 @@ def _kind(token: str) -> str:
 
 def _capital_costs(train: Alignment, test: Alignment) -> FloatArray:
     """Nats for the case of each target, (n,): p(case | token before, token)."""
-    at, rows = _case_rows(test)
     costs = np.zeros(len(test.tokens))
-    if rows:
+    at, rows = _case_rows(test)
+    if len(at):
         paid, unseen = _conditional_costs(_case_rows(train)[1], rows)
         paid[unseen] += np.log(len(_CASES))
         # Mixed case is written out, a bit for each letter that has one.
-        letters = [
-            test.surfaces[i] if row[-1] == "mixed" else "" for i, row in zip(at, rows, strict=True)
-        ]
-        paid += np.log(2) * np.array([sum(c.lower() != c.upper() for c in s) for s in letters])
-        costs[at] = paid
+        surfaces = test.surfaces
+        letters = [sum(map(_has_case, s)) if _case(s) == "mixed" else 0 for s in surfaces.types]
+        costs[at] = paid + np.log(2) * np.array(letters)[surfaces.ids[at]]
     return costs
 
 
 _CASES = ("lower", "title", "upper", "mixed")
 
 
-def _case_rows(alignment: Alignment) -> tuple[list[int], list[tuple[str, ...]]]:
-    at: list[int] = []
-    rows: list[tuple[str, ...]] = []
-    before = "line"
-    for i, (token, surface) in enumerate(zip(alignment.tokens, alignment.surfaces, strict=True)):
-        if surface.lower() != surface.upper():
-            forms = (surface.lower(), surface[:1].upper() + surface[1:].lower(), surface.upper())
-            case = _CASES[forms.index(surface)] if surface in forms else "mixed"
-            at.append(i)
-            rows.append((before, token, case))
-        before = "line" if token == EOS else token
-    return at, rows
+def _case_rows(alignment: Alignment) -> tuple[NDArray[np.int64], Rows]:
+    """The targets that have a case; token before ("line" for none), token, case of each."""
+    cases = alignment.surfaces.map(_case)
+    at = np.flatnonzero(np.array([bool(case) for case in cases.types], np.bool_)[cases.ids])
+    before = alignment.tokens.map(lambda token: "line" if token == EOS else token).after("line")
+    return at, (before[at], alignment.tokens[at], cases[at])
 
 
-def _conditional_costs(
-    train: Sequence[tuple[str, ...]], test: Sequence[tuple[str, ...]]
-) -> tuple[FloatArray, NDArray[np.bool_]]:
+def _case(surface: str) -> str:
+    """One of `_CASES`, empty for what has no case."""
+    if not _has_case(surface):
+        return ""
+    forms = (surface.lower(), surface[:1].upper() + surface[1:].lower(), surface.upper())
+    return _CASES[forms.index(surface)] if surface in forms else "mixed"
+
+
+def _has_case(text: str) -> bool:
+    return text.lower() != text.upper()
+
+
+def _conditional_costs(train: Rows, test: Rows) -> tuple[FloatArray, NDArray[np.bool_]]:
     """-log p of the last entry of each row given the others, (n,), and whether it was never seen.
 
     Interpolated by Witten-Bell through the shorter contexts: the rows are sequences of an n-gram
     model, of whose predictions only that one is used.
     """
-    width = len(test[0])
-    vocabulary = Vocabulary.from_counts(Counter(chain.from_iterable(train)))
-    if not train:
-        return np.full(len(test), np.log(len(vocabulary))), np.ones(len(test), np.bool_)
+    n, width = len(test[0]), len(test)
+    counts: Counter[str] = Counter()
+    for column in train:
+        counts.update(dict(zip(column.types, column.counts().tolist(), strict=True)))
+    vocabulary = Vocabulary.from_counts(+counts)
+    if not len(train[0]):
+        return np.full(n, np.log(len(vocabulary))), np.ones(n, np.bool_)
     model = NGramModel(order=width, smoothing="witten_bell").fit(_row_corpus(train, vocabulary))
     corpus = _row_corpus(test, vocabulary)
-    scores = model.score_corpus(corpus).reshape(len(test), width + 1)[:, width - 1]
-    last = corpus.targets.reshape(len(test), width + 1)[:, width - 1]
+    scores = model.score_corpus(corpus).reshape(n, width + 1)[:, width - 1]
+    last = corpus.targets.reshape(n, width + 1)[:, width - 1]
     return -scores, last == Vocabulary.unk_id
 
 
-def _row_corpus(rows: Sequence[tuple[str, ...]], vocabulary: Vocabulary) -> Corpus:
-    n, width = len(rows), len(rows[0])
+def _row_corpus(rows: Rows, vocabulary: Vocabulary) -> Corpus:
+    n, width = len(rows[0]), len(rows)
     ids = np.full((n, width + 2), vocabulary.bos_id, np.int32)
-    entries = vocabulary.encode(list(chain.from_iterable(rows)))
-    entries[entries < vocabulary.n_special] = vocabulary.unk_id  # a word may read "<s>"
-    ids[:, 1:-1] = entries.reshape(n, width)
+    for i, column in enumerate(rows, 1):
+        ids[:, i] = vocabulary.encode(column.types)[column.ids]
     ids[:, -1] = vocabulary.id(EOS)
     offsets = np.arange(n + 1, dtype=np.int64) * (width + 2)
     return Corpus(ids.ravel(), offsets, vocabulary, WhitespaceTokenizer(), characters=0)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.corpus import Corpus
+from langmodels.ngram import count_ngrams
 from langmodels.vocabulary import Vocabulary
 
 IndexArray = NDArray[np.int64]
@@ -67,31 +68,15 @@ def context_counts(train: Corpus, test: Corpus, longest: int) -> list[ContextCou
 
 
 def _n_grams(train: Corpus, test: Corpus, longest: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
-    """For n = 1..longest: how many n-grams training has, and whether it has each of the test's.
-
-    The n-gram that ends at a position is numbered by its rank among the sorted keys (number of the
-    (n-1)-gram before it) * V + token, so that each order costs one sort.
-    """
-    numbers = [corpus.ids.astype(np.int64) for corpus in (train, test)]
-    for n in range(1, longest + 1):
-        if n > 1:
-            numbers = [_extended(c, a) for c, a in zip((train, test), numbers, strict=True)]
-        keys = np.unique(numbers[0][numbers[0] >= 0])
-        numbers = [_look_up(keys, a) for a in numbers]
-        yield len(keys), numbers[1] >= 0
-
-
-def _extended(corpus: Corpus, numbers: IndexArray) -> IndexArray:
-    """Keys of the n-grams at each position from the numbers of the shorter ones; -1 for none."""
-    before = np.concatenate([[np.int64(-1)], numbers[:-1]])
-    before[corpus.offsets[:-1]] = -1
-    keys: IndexArray = np.where(before < 0, -1, before * len(corpus.vocabulary) + corpus.ids)
-    return keys
-
-
-def _look_up(keys: IndexArray, wanted: IndexArray) -> IndexArray:
-    if not len(keys):
-        return np.full(len(wanted), -1, np.int64)
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    found: IndexArray = np.where(keys[at] == wanted, at, -1)
-    return found
+    """For n = 1..longest: how many n-grams training has, and whether it has each of the test's."""
+    counts = count_ngrams(train.ids, len(train.vocabulary), longest)
+    known = counts.counts[0] > 0
+    numbers = np.where(known[test.ids], test.ids, -1)
+    yield int(known.sum()), numbers >= 0
+    for n in range(2, longest + 1):
+        before = np.concatenate([[-1], numbers[:-1]])
+        before[test.offsets[:-1]] = -1  # no n-gram joins two sequences
+        numbers = np.full(len(test.ids), -1)
+        at = np.flatnonzero(before >= 0)
+        numbers[at] = counts.find(n, before[at], test.ids[at])
+        yield counts.sizes[n - 1], numbers >= 0
