@@ -168,6 +168,11 @@ def test_the_known_entropy_is_a_line() -> None:
     assert best.interval[0] < source.entropy_bits + 0.02  # type: ignore[operator]
     text = rendered(comparison)
     assert text.count("the limit (entropy)") == 2  # in the tables of quality and of growth
+    # There are no lines: the position is that in the text.
+    labels, counts = comparison.results.levels[0].groups["position in the text"]
+    assert dict(zip(labels, counts, strict=True)) == {
+        "1-10": 10, "11-100": 90, "101-1,000": 900, "1,001-10,000": 1000
+    }  # fmt: skip
 
 
 # Fairness ---------------------------------------------------------------------------------------
@@ -256,14 +261,20 @@ def test_several_seeds_are_averaged() -> None:
     assert found.spread == pytest.approx(np.std(list(found.seeds.values()), ddof=1))
     assert found.history
     assert "seeds ±" in rendered(comparison)
+    assert "one random start" not in rendered(comparison)
+    once = compare([model], parts("char"), plan=PLAN)
+    assert "lstm hidden=8 epochs=1 batch_size=4: trained from one random start" in rendered(once)
 
 
-def test_ctrl_c_keeps_what_is_finished() -> None:
+def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
     models = {"one": CoinModel(), "two": CoinModel(fail=KeyboardInterrupt()), "three": CoinModel()}
     results = compare(models, parts(), plan=PLAN).results
     assert [m.label for m in results.models] == ["one"]
     assert results.unfinished == ["two", "three"]
     assert "not finished: two, three" in rendered(Comparison(results))
+    for ending in ("md", "html"):
+        Comparison(results).report(tmp_path / f"report.{ending}")
+        assert "not finished: two, three" in (tmp_path / f"report.{ending}").read_text()
     with pytest.raises(KeyboardInterrupt):
         compare({"two": models["two"]}, parts(), plan=PLAN)
 

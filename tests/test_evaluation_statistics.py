@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langmodels.evaluation.statistics import (
+    Exponent,
     block_edges,
     block_sums,
     bootstrap_interval,
@@ -87,3 +88,5 @@ def test_growth_exponents() -> None:
     rough = growth_exponent(np.exp([0.0, 1.0, 2.0]).tolist(), np.exp([0.0, 1.0, 1.0]).tolist())
     assert rough.value == pytest.approx(0.5)
     assert rough.error == pytest.approx(math.sqrt(1 / 6 / 2))
+    assert str(rough) == "0.50 ± 0.29"
+    assert str(Exponent(-0.001, 0.0)) == "0.00 ± 0.00"

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from langmodels.cli.options import (
     DEFAULT_LEVEL,
@@ -19,7 +19,7 @@ from langmodels.cli.options import (
 from langmodels.cli.output import print_json
 from langmodels.datasets import Source
 from langmodels.errors import UsageError
-from langmodels.evaluation.comparison import compare
+from langmodels.evaluation.comparison import Comparison, compare
 from langmodels.evaluation.material import RARE_TYPES
 from langmodels.evaluation.report import check_report_path
 from langmodels.evaluation.report.terminal import print_wide, render
@@ -52,9 +52,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="train random models with N seeds; show mean and spread (default: 1)",
     )
     parser.add_argument("--details", action="store_true", help="also print where the bits go")
-    parser.add_argument(
-        "--report", metavar="FILE", help="write a report: .html, .md, .csv or .json"
-    )
     parser.add_argument(
         "--cache",
         metavar="DIR",
@@ -89,6 +86,7 @@ def add_evaluation_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="processes; figures do not depend on it, times do (default: 1)",
     )
+    group.add_argument("--report", metavar="FILE", help="write a report: .html, .md, .csv or .json")
     add_json_option(parser)
 
 
@@ -99,6 +97,8 @@ def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict
     default words that occur once are unknown: a model that never met `<unk>` in training guesses
     its probability, and at word level the luckiest guess would win the comparison.
     """
+    if args.report:
+        check_report_path(args.report)  # before the work, not after it
     levels = args.level.split(",") if args.level else [text_of(args).level or DEFAULT_LEVEL]
     min_count = 2 if args.min_count is None else args.min_count
     first = {**vars(args), "level": levels[0], "min_count": min_count}
@@ -131,17 +131,25 @@ def model_names(args: argparse.Namespace) -> list[str] | None:
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Compare, print, and write the report."""
-    if args.report:
-        check_report_path(args.report)  # before the work, not after it
     splits, _, keywords = evaluation_arguments(args)
     if args.cache and not args.no_cache and Path(args.cache).is_file():
         raise UsageError(f"--cache {args.cache} is a file; name a folder.")
     cache = None if args.no_cache else args.cache or default_cache_folder()
     comparison = compare(model_names(args), splits, seeds=args.seeds, cache=cache, **keywords)
+    return show(comparison, render(comparison.results, details=args.details), args, console)
+
+
+def show(
+    comparison: Comparison, rendered: RenderableType, args: argparse.Namespace, console: Console
+) -> int | None:
+    """Print a comparison, as JSON or as `rendered`, and write the report that is asked for.
+
+    Returns the exit status.
+    """
     if args.json:
         print_json(comparison.to_json())
     else:
-        print_wide(console, render(comparison.results, details=args.details))
+        print_wide(console, rendered)
     if args.report:
         comparison.report(args.report)
         if not args.json:

@@ -4,10 +4,13 @@ import argparse
 
 from rich.console import Console
 
-from langmodels.cli.compare import add_evaluation_options, evaluation_arguments, model_names
-from langmodels.cli.output import print_json
-from langmodels.evaluation.report import check_report_path
-from langmodels.evaluation.report.terminal import print_wide, render_scaling
+from langmodels.cli.compare import (
+    add_evaluation_options,
+    evaluation_arguments,
+    model_names,
+    show,
+)
+from langmodels.evaluation.report.terminal import render_scaling
 from langmodels.evaluation.scaling import scale
 
 NAME = "scale"
@@ -28,21 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="train on texts from n / 2^N to n (default: 4)",
     )
-    parser.add_argument(
-        "--report", metavar="FILE", help="write a report: .html, .md, .csv or .json"
-    )
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Measure, print, and write the report."""
-    if args.report:
-        check_report_path(args.report)  # before the work, not after it
     splits, _, keywords = evaluation_arguments(args)
     comparison = scale(model_names(args), splits, doublings=args.doublings, **keywords)
-    if args.json:
-        print_json(comparison.to_json())
-    else:
-        print_wide(console, render_scaling(comparison.results))
-    if args.report:
-        comparison.report(args.report)
-    return 130 if comparison.results.unfinished else None
+    return show(comparison, render_scaling(comparison.results), args, console)

@@ -69,15 +69,21 @@ def _by_frequency(splits: Splits) -> Grouping:
 
 
 def _by_position(test: Corpus) -> Grouping:
-    """Position in the line: in the sequence, or, in a stream of characters, since the newline."""
+    """Position in the line: in the sequence, or, in a stream of characters, since the newline.
+
+    In a stream without newlines, position in the text.
+    """
     before = np.concatenate([[np.int32(-1)], test.ids[:-1]])
     begins = before == Vocabulary.bos_id
-    if not test.vocabulary.ends and "\n" in test.vocabulary:
+    newlines = "\n" in test.vocabulary
+    if not test.vocabulary.ends and newlines:
         begins |= before == test.vocabulary.id("\n")
     begins = begins[test.ids != Vocabulary.bos_id]
     index = np.arange(len(begins))
     offset = index - np.maximum.accumulate(np.where(begins, index, 0)) + 1
-    return _banded("position in the line", offset, [1, 2, 3, 4, 6, 11, 21, 51])
+    if test.vocabulary.ends or newlines:
+        return _banded("position in the line", offset, [1, 2, 3, 4, 6, 11, 21, 51])
+    return _banded("position in the text", offset, [1, 11, 101, 1001, 10_001, 100_001])
 
 
 def _by_oov(test: Corpus) -> Grouping:

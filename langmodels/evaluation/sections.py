@@ -115,6 +115,10 @@ def _quality_notes(results: Results) -> Iterator[str]:
     for warning in dict.fromkeys(w for m in results.models for w in m.warnings):
         of = ", ".join(dict.fromkeys(m.label for m in results.models if warning in m.warnings))
         yield f"{of}: {warning}"
+    once = [m.label for m in results.models if "seed" in m.options and len(m.seeds) == 1]
+    if once:
+        of = ", ".join(dict.fromkeys(once))
+        yield f"{of}: trained from one random start; --seeds shows how much that matters."
     if results.limit:
         yield f"The limit: {results.limit.note}."
 
@@ -234,7 +238,7 @@ def steps_table(results: Results) -> Table | None:
     rows = [
         [
             *labels(results, m),
-            *(figure(1e6 * m.timing.steps[n], 1) if n in m.timing.steps else DASH for n in lengths),
+            *(_microseconds(m.timing.steps.get(n)) for n in lengths),
             str(m.timing.exponents["steps"]),
         ]
         for m in results.models
@@ -245,6 +249,10 @@ def steps_table(results: Results) -> Table | None:
     ]
     title = "Time for a step, by length of the context"
     return Table(title, columns, rows, len(label_columns(results)), notes)
+
+
+def _microseconds(seconds: float | None) -> str:
+    return DASH if seconds is None else figure(1e6 * seconds, 1 if seconds < 1e-4 else 0)
 
 
 def contexts_table(level: LevelResult) -> Table:
@@ -317,6 +325,11 @@ def difference_tables(results: Results) -> Iterator[Table]:
         where = f", {found.level} level" if several else ""
         title = f"Where {found.models[0]} and {found.models[1]} differ most (bits{where})"
         yield Table(title, ["after", "token", *found.models], rows, 2)
+
+
+def unfinished(results: Results) -> str:
+    """What Ctrl-C cut off."""
+    return f"Interrupted; not finished: {', '.join(results.unfinished)}."
 
 
 def samples(results: Results) -> list[tuple[str, str]]:

@@ -104,7 +104,8 @@ class Exponent:
     def __str__(self) -> str:
         if math.isnan(self.value):
             return "–"
-        return f"{self.value:.2f}" + ("" if math.isnan(self.error) else f" ± {self.error:.2f}")
+        value = round(self.value, 2) + 0.0  # no "-0.00"
+        return f"{value:.2f}" + ("" if math.isnan(self.error) else f" ± {self.error:.2f}")
 
 
 def growth_exponent(x: Sequence[float], y: Sequence[float]) -> Exponent:

@@ -62,10 +62,10 @@ def _body(results: Results) -> str:
 
 
 def _section(section: Section, figures: dict[str, str]) -> Iterator[str]:
-    for text in section.paragraphs:
-        yield f"<p>{html.escape(text)}</p>"
     for table in section.tables:
         yield _table(table)
+    for text in section.paragraphs:
+        yield f"<p>{html.escape(text)}</p>"
     if section.lines:
         items = "".join(f"<li>{html.escape(line)}</li>" for line in section.lines)
         yield f"<ul>{items}</ul>"

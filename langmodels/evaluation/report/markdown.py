@@ -15,17 +15,18 @@ def render(results: Results) -> str:
 
 
 def _section(section: Section) -> list[str]:
-    content = [
+    if section.passages:  # which are told by colour
+        return []
+    return [
+        f"## {section.title}",
         *(table_text(table) for table in section.tables),
+        *map(_escape, section.paragraphs),
         *(["\n".join(f"- {_escape(line)}" for line in section.lines)] if section.lines else []),
         *(
             f"**{_escape(label)}**\n\n" + "\n".join(f"> {_escape(line)}" for line in lines)
             for label, lines in ((label, text.split("\n")) for label, text in section.samples)
         ),
     ]
-    if not content:  # passages and plots are for HTML
-        return []
-    return [f"## {section.title}", *map(_escape, section.paragraphs), *content]
 
 
 def table_text(table: Table) -> str:

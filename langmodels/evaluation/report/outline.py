@@ -22,9 +22,9 @@ class Section:
     """A part of a report. `plots` are names in `plots.PLOTS`; empty parts are left out."""
 
     title: str
+    tables: list[Table] = field(default_factory=list)
     paragraphs: list[str] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
-    tables: list[Table] = field(default_factory=list)
     plots: list[str] = field(default_factory=list)
     passages: list[Passage] = field(default_factory=list)
     samples: list[tuple[str, str]] = field(default_factory=list)
@@ -42,7 +42,7 @@ def outline(results: Results) -> list[Section]:
         )
     ]
     if results.unfinished:
-        parts[0].paragraphs.append(f"Interrupted before {', '.join(results.unfinished)}.")
+        parts.insert(0, Section("Interrupted", paragraphs=[sections.unfinished(results)]))
     blanks = Section("What both sides are worth", tables=list(blanks_tables(results)))
     if not results.models:
         return [*parts, blanks]
@@ -51,9 +51,9 @@ def outline(results: Results) -> list[Section]:
         *parts,
         Section(
             "Which model is better",
+            [sections.quality_table(results)],
             [sections.VERDICT_NOTE] if results.tests else [],
             sections.verdicts(results),
-            [sections.quality_table(results)],
             ["quality"],
         ),
         Section(
@@ -79,7 +79,9 @@ def outline(results: Results) -> list[Section]:
         ),
         Section(
             "A passage, token by token",
-            ["The beginning of the test text; the darker a token, the more bits it cost."],
+            paragraphs=[
+                "The beginning of the test text; the darker a token, the more bits it cost."
+            ],
             passages=[_passage(results, level) for level in results.levels],
         ),
         Section("Samples", samples=sections.samples(results)),

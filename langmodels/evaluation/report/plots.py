@@ -95,8 +95,8 @@ def _styled(
             model,
             {
                 "color": _COLOURS[i % _SHOWN],
-                "marker": _MARKERS[i % _SHOWN],
-                "linestyle": _DASHES[(i + i // _SHOWN) % _SHOWN],
+                "marker": _MARKERS[(i + i // _SHOWN) % _SHOWN],
+                "linestyle": _DASHES[(i + 2 * (i // _SHOWN)) % _SHOWN],
             },
         )
 
@@ -252,6 +252,8 @@ def training(axes: "Axes", results: Results) -> str | None:
     for m, look in _styled(results, models):
         losses = [loss / math.log(2) for loss in curves[m.label + m.level]]
         axes.plot(range(1, len(losses) + 1), losses, label=_called(results, m), **look)
+    if {m.level for m in models} == {"char"}:
+        _limit(axes, results)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation loss, bits per token")
@@ -261,15 +263,17 @@ def training(axes: "Axes", results: Results) -> str | None:
 
 
 def bands(axes: "Axes", results: Results) -> str | None:
-    """Loss by position in the line, for the level of the best model."""
+    """Loss by position in the line or text, for the level of the best model."""
     level = _first_level(results)
-    name = "position in the line"
-    if level is None or name not in level.groups:
+    name = next((n for n in level.groups if n.startswith("position")), None) if level else None
+    if level is None or name is None:
         return None
     labels = level.groups[name][0]
     models = [m for m in _finite(results) if m.level == level.level]
     for m, look in _styled(results, models):
         axes.plot(labels, m.bands[name], label=_called(results, m), **look)
+    if level.level == "char":
+        _limit(axes, results)
     axes.set_xlabel(f"{name}, {level.unit}s")
     axes.set_ylabel(f"bits per {level.unit}")
     axes.grid(color=_INK, alpha=0.15)

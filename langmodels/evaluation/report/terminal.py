@@ -36,7 +36,7 @@ def render(results: Results, *, details: bool = False) -> RenderableType:
         for label, text in sections.samples(results):
             parts += [Padding(label, (0, 0, 0, 2)), Padding(Text(text, "dim"), (0, 0, 0, 4))]
     if results.unfinished:
-        parts += [Text(f"Interrupted; not finished: {', '.join(results.unfinished)}.")]
+        parts += [Text(sections.unfinished(results))]
     return Group(*parts)
 
 
@@ -50,7 +50,7 @@ def render_scaling(results: Results) -> RenderableType:
         tables += [exponent_table(results)]
         parts += rich_tables([t for t in tables if t is not None])
     if results.unfinished:
-        parts += [Text(f"Interrupted; not finished: {', '.join(results.unfinished)}.")]
+        parts += [Text(sections.unfinished(results))]
     return Group(*parts)
 
 
