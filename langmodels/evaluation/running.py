@@ -6,8 +6,9 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -147,9 +148,23 @@ def _measured(
             yield i, _measure(task, material, plan)
         return
     context = multiprocessing.get_context("spawn")
-    # Leaving the block terminates what still runs.
-    with context.Pool(min(jobs, len(tasks)), _start_worker, (material, plan)) as pool:
+    with _interrupts_ignored():  # by the workers from their first moment: they inherit it
+        pool = context.Pool(min(jobs, len(tasks)), _start_worker, (material, plan))
+    with pool:  # leaving the block terminates what still runs
         yield from pool.imap_unordered(_work, tasks)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """Ignore Ctrl-C for a moment; only the main thread can, and only it is interrupted."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _measure(task: Task, material: Material, plan: Plan) -> AnyRun:
@@ -162,7 +177,7 @@ _shared: tuple[Material, Plan]  # of a worker process
 def _start_worker(material: Material, plan: Plan) -> None:
     global _shared
     _shared = (material, plan)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process to handle
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it is not inherited (Windows)
 
 
 def _work(numbered: tuple[int, Task]) -> tuple[int, AnyRun]:
