@@ -369,7 +369,7 @@ def test_periodic_pattern_has_no_shorter_period():
     ("name", "message"),
     [
         ("synthetic:markow", "did you mean synthetic:markov"),
-        ("synthetic:", "The generators are markov, hmm"),
+        ("synthetic:", "choose from markov, hmm"),
         ("synthetic:xyz?order=2", "no generator 'xyz'"),
         ("synthetic:markov?ordre=2", "no parameter 'ordre=2'.*order, alphabet"),
         ("synthetic:markov?order", "NAME=NUMBER"),

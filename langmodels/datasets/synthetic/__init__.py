@@ -63,10 +63,9 @@ def make_generator(name: str) -> Generator:
     kind, _, query = name.removeprefix(PREFIX).partition("?")
     if kind not in GENERATORS:
         close = difflib.get_close_matches(kind, GENERATORS, n=1)
-        hint = f" Did you mean {PREFIX}{close[0]}?" if close else ""
-        raise UsageError(
-            f"There is no generator {kind!r}; choose from {', '.join(GENERATORS)}.{hint}"
-        )
+        hint = f"did you mean {PREFIX}{close[0]}?" if close else ""
+        hint = hint or f"choose from {', '.join(GENERATORS)}."
+        raise UsageError(f"There is no generator {kind!r}; {hint}")
     fields = {field.name: field for field in dataclasses.fields(GENERATORS[kind])}
     values: dict[str, Any] = {}
     for part in re.split("[&,]", query) if query else []:
