@@ -49,7 +49,7 @@ def test_trains_counts_and_translates(trained, capsys):
     [
         ([], 2, "Give a text"),
         (["--train"], 2, "--task"),
-        (["six"], 1, "Cannot read"),
+        (["six"], 1, "There is no file"),
         (["--task", "cooking"], 2, "no task"),
         (["--task", "numbers?size=50&digits=2", "--train", "--model", "mkn"], 2, "translate"),
         (
