@@ -138,6 +138,8 @@ def test_calibration_of_a_known_model() -> None:
     hits = np.mean(splits.test.targets[: PLAN.calibration] == 2)
     assert found.accuracy == pytest.approx(hits)
     assert sum(b.n for b in found.bands) == n * PLAN.calibration
+    # The favourite is alone in its band, and promises more than it keeps.
+    assert found.misplaced == pytest.approx(abs(p[0] - hits))
 
 
 def test_bands_average_to_the_whole(words: Comparison) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from langmodels.corpus import Corpus
 from langmodels.evaluation.contexts import match_lengths
 from langmodels.splits import Splits
-from langmodels.vocabulary import Vocabulary
+from langmodels.vocabulary import EOS, Vocabulary
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]
@@ -128,6 +128,7 @@ def disagreements(
             if token not in seen:
                 seen.add(token)
                 context = test.vocabulary.decode(targets[max(0, i - shown) : i].tolist())
+                context = ["\n" if t == EOS else t for t in context]
                 found.append(
                     Disagreement(
                         test.tokenizer.detokenize(context),

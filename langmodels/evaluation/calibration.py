@@ -33,8 +33,8 @@ class Calibration:
 
     `expected_bits`: mean entropy of the distributions, what the model expects to pay for a token;
     `paid_bits`: what it pays; equal for a calibrated model, less is overconfidence. `accuracy`: how
-    often the most probable token came; `confidence`: its mean probability. `misplaced`: the sum
-    over bands of |predicted - observed|, probability mass per token that is in the wrong band.
+    often the most probable token came; `confidence`: its mean probability. `misplaced`: half the
+    sum over bands of |predicted - observed| mass per token, the share that is in the wrong band.
     """
 
     tokens: int
@@ -70,7 +70,7 @@ def calibrate(model: LanguageModel[Any], test: Corpus, tokens: int) -> Calibrati
         float(np.mean(paid)) / math.log(2),
         float(np.mean(right)),
         float(np.mean(confidence)),
-        float(np.abs(mass - hits).sum()) / len(paid),
+        float(np.abs(mass - hits).sum()) / 2 / len(paid),
         [
             Band(*row)
             for row in zip(
