@@ -401,6 +401,14 @@ def start(*arguments: Any, **options: Any) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, stderr=subprocess.PIPE, env=environment, **options)
 
 
+@pytest.fixture
+def heeds_interrupts() -> Iterator[None]:
+    """A shell starts what runs in the background with Ctrl-C ignored, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and devices of POSIX")
 
 
@@ -415,6 +423,7 @@ def interrupt(process: "subprocess.Popen[bytes]") -> None:
 
 
 @posix
+@pytest.mark.usefixtures("heeds_interrupts")
 def test_control_c(earlier: Path) -> None:
     with start("train", "--corpus", "-", "-o", earlier, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
