@@ -73,7 +73,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     bits = report["bits_per_token"]
     excluding = format_perplexity(report["perplexity_without_oov"])
     rows = {
-        "text": f"{report['tokens']:,} tokens in {report['sequences']:,} sequences, "
+        "text": f"{report['tokens']:,} tokens in {report['sequences']:,} "
+        f"sequence{'s' * (report['sequences'] != 1)}, "
         f"{report['characters']:,} characters",
         "unknown": f"{report['oov_tokens']:,} tokens ({100 * report['oov_rate']:.2f} %)",
         "perplexity": f"{format_perplexity(report['perplexity'])} per token"
