@@ -268,9 +268,25 @@ def test_bad_requests_are_refused() -> None:
 
 
 def test_discounts_that_cannot_be_estimated_are_reported() -> None:
-    with pytest.warns(SmoothingWarning, match="2-gram counts .* 0.5, 1 and 1.5"):
+    with pytest.warns(SmoothingWarning, match="1-gram and 2-gram counts .* 0.5, 1, 1.5") as said:
         model = NGramModel(2).fit(words("a a a a"))
+    assert len(said) == 1
     assert model.discounts == [[0.5, 1.0, 1.5]] * 2
+
+
+@pytest.mark.parametrize(
+    ("smoothing", "discounts", "what"),
+    [
+        ("absolute_discounting", [0.75], r"the discount to be estimated; using 0\.75"),
+        ("katz", [0.5, 0.75, 2.5 / 3, 0.875, 0.9], "Good-Turing discounts .* half a count"),
+    ],
+)
+def test_defaults_of_discounts_are_reported(
+    smoothing: str, discounts: list[float], what: str
+) -> None:
+    with pytest.warns(SmoothingWarning, match=what):
+        model = NGramModel(1, smoothing=smoothing).fit(words("a a a a"))
+    assert model.discounts[0] == pytest.approx(discounts)
 
 
 @pytest.mark.parametrize("smoothing", ["modified_kneser_ney", "stupid_backoff"])

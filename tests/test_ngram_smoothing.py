@@ -173,19 +173,16 @@ def test_good_turing_factors_by_hand() -> None:
     # d1 = (2 * 20 / 40 - 0.6) / 0.4 = 1: not below 1, so the cutoff is lowered to 4:
     # m = 5 * 6 / 40 = 0.75, d1 = (1 - 0.75) / 0.25 = 1, and so on down; no cutoff will do.
     counts = np.repeat([1, 2, 3, 4, 5, 6], [40, 20, 12, 8, 6, 4]).astype(np.int32)
-    with pytest.warns(SmoothingWarning, match="Good-Turing"):
-        factors = good_turing_factors(counts, 1, 5)
-    assert factors.tolist() == [0, *((r - 0.5) / r for r in range(1, 6))]
+    assert good_turing_factors(counts, 5) is None
     # n1..n3 = 100, 30, 12, cutoff 2: m = 3 * 12 / 100 = 0.36;
     # d1 = (60 / 100 - 0.36) / 0.64 = 0.375, d2 = (36 / 60 - 0.36) / 0.64 = 0.375.
     counts = np.repeat([1, 2, 3], [100, 30, 12]).astype(np.int32)
-    assert good_turing_factors(counts, 1, 2) == pytest.approx([0, 0.375, 0.375])
+    assert good_turing_factors(counts, 2) == pytest.approx([0, 0.375, 0.375])
 
 
 def test_single_discount_by_hand() -> None:
-    assert single_discount(np.array([1, 1, 1, 2, 5], np.int32), 1) == pytest.approx(3 / 5)
-    with pytest.warns(SmoothingWarning, match=r"0\.75"):
-        assert single_discount(np.array([3, 3], np.int32), 1) == 0.75
+    assert single_discount(np.array([1, 1, 1, 2, 5], np.int32)) == pytest.approx(3 / 5)
+    assert single_discount(np.array([3, 3], np.int32)) is None
 
 
 def test_jelinek_mercer_weights_are_those_of_expectation_maximisation() -> None:

@@ -6,9 +6,10 @@ from rich.console import Console
 
 from langmodels.cleaning import clean
 from langmodels.cli.options import add_json_option, add_seed_option, open_text, text_of
-from langmodels.cli.output import format_seconds, print_json
+from langmodels.cli.output import print_json
 from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
+from langmodels.formatting import duration
 from langmodels.neural.article import Iteration, run_article
 from langmodels.tokenization import CharacterTokenizer
 
@@ -54,9 +55,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
             return
         epoch = iteration.epoch
         console.rule(f"iteration {epoch.number + 1}", characters="=")
-        console.print(
-            f"loss {epoch.train_loss:.4f} nats a character, {format_seconds(epoch.seconds)}"
-        )
+        console.print(f"loss {epoch.train_loss:.4f} nats a character, {duration(epoch.seconds)}")
         console.print(f"generating from seed: {iteration.seed}", markup=False, highlight=False)
         console.print(iteration.seed + iteration.generated, markup=False, highlight=False)
 

@@ -10,13 +10,13 @@ from langmodels.cache import CacheModel
 from langmodels.cli.options import add_json_option
 from langmodels.cli.output import (
     facts_table,
-    format_bytes,
     join_settings,
     make_table,
     print_json,
     settings_line,
     visible,
 )
+from langmodels.formatting import size
 from langmodels.mixture import MixtureModel
 from langmodels.model import LanguageModel, Model, pack
 from langmodels.ngram import NGramModel
@@ -55,7 +55,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     frequent = vocabulary.tokens[vocabulary.n_special :][:SHOWN]
     reach = report["context_length"]
     rows = {
-        "file": f"{args.model} ({format_bytes(report['bytes'])})",
+        "file": f"{args.model} ({size(report['bytes'])})",
         "model": f"{report['class']} ({report['kind']})",
         "settings": settings_line(model),
         # The edges of bins are for --json; here they would fill the screen.
@@ -84,7 +84,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         table = make_table("array", "dtype", "shape", "size", left=("array", "dtype"))
         for name, entry in report["arrays"].items():
             shape = " x ".join(f"{n:,}" for n in entry["shape"])
-            table.add_row(name, entry["dtype"], shape, format_bytes(entry["bytes"]))
+            table.add_row(name, entry["dtype"], shape, size(entry["bytes"]))
         console.print(table)
     return None
 

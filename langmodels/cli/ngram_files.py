@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from langmodels.cli.output import format_bytes
 from langmodels.errors import LangmodelsError
+from langmodels.formatting import size
 from langmodels.ngram import NGramModel, quantize
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.tokenization import TOKENIZERS, Tokenizer, make_tokenizer
@@ -68,7 +68,7 @@ def write_model(model: NGramModel, args: argparse.Namespace) -> NGramModel:
 
 def file_line(path: str) -> str:
     """A file and its size."""
-    return f"{path} ({format_bytes(Path(path).stat().st_size)})"
+    return f"{path} ({size(Path(path).stat().st_size)})"
 
 
 def ngrams_line(model: NGramModel) -> str:

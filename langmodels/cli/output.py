@@ -12,6 +12,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from langmodels import formatting
 from langmodels.model import Model
 
 UNITS: dict[str, float] = {"log10": math.log(10), "bits": math.log(2), "nats": 1.0}
@@ -104,39 +105,13 @@ def format_perplexity(value: float) -> str:
     return f"{value:,.4f}" if value < 10 else f"{value:,.2f}"
 
 
-def format_bytes(n: int) -> str:
-    """A size: `512 bytes`, `1.4 kB`, `3.0 MB`, in powers of 1000."""
-    if n < 1000:
-        return f"{n} bytes"
-    size = float(n)
-    for unit in ("kB", "MB", "GB"):
-        size /= 1000
-        if size < 999.95:
-            return f"{size:.1f} {unit}"
-    return f"{size / 1000:.1f} TB"
-
-
-def format_seconds(seconds: float) -> str:
-    """A duration: `12 ms`, `3.4 s`, `2 min 05 s`."""
-    if seconds < 1:
-        return f"{1000 * seconds:.0f} ms"
-    if seconds < 120:
-        return f"{seconds:.1f} s"
-    return f"{int(seconds // 60)} min {int(seconds % 60):02d} s"
-
-
 def visible(token: str) -> str:
     """A token as a table can show it: shortened, white space and control characters visible.
 
     >>> visible(" "), visible("x"), visible(chr(10))
     ('␣', 'x', '↵')
     """
-    if len(token) > LONGEST:
-        token = f"{token[: LONGEST - 1]}…"
-    named = {" ": "␣", "\n": "↵", "\t": "⇥"}
-    if token in named:
-        return named[token]
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in token)
+    return formatting.visible(token if len(token) <= LONGEST else f"{token[: LONGEST - 1]}…")
 
 
 def settings_line(model: Model) -> str:

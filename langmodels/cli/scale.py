@@ -23,7 +23,7 @@ EPILOG = """examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    add_evaluation_options(parser)
+    add_evaluation_options(parser, jobs=1)  # times are what it is about
     parser.add_argument(
         "--doublings",
         type=int,

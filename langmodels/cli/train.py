@@ -14,14 +14,13 @@ from langmodels.cli.ngram_files import add_quantize_option, write_model
 from langmodels.cli.options import add_corpus_options, add_json_option, load_training
 from langmodels.cli.output import (
     facts_table,
-    format_bytes,
     format_perplexity,
-    format_seconds,
     print_json,
     settings_line,
 )
 from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.formatting import duration, size
 from langmodels.model import LanguageModel
 from langmodels.neural.history import Epoch, was_interrupted
 from langmodels.neural.language_model import NetworkModel
@@ -137,8 +136,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         rows["validation"] = f"perplexity {format_perplexity(report['validation_perplexity'])}"
     if interrupted:
         rows["interrupted"] = "the best weights so far are kept"
-    rows["time"] = format_seconds(seconds)
-    rows["file"] = f"{output} ({format_bytes(report['bytes'])})"
+    rows["time"] = duration(seconds)
+    rows["file"] = f"{output} ({size(report['bytes'])})"
     console.print(facts_table(rows, title=name))
     return status
 
@@ -155,7 +154,7 @@ def _fit_network(
             f"epoch {epoch.number + 1} of {epochs}: loss {epoch.train_loss:.4f} nats a token"
             + ("" if validated is None else f", on the validation text {validated:.4f}")
             + f"; {epoch.tokens_per_second:,.0f} tokens/s; gradient {epoch.gradient_norm:.2f}, "
-            f"at most {epoch.largest_gradient_norm:.2f}; {format_seconds(epoch.seconds)}"
+            f"at most {epoch.largest_gradient_norm:.2f}; {duration(epoch.seconds)}"
         )
 
     model.fit(

@@ -16,7 +16,6 @@ from langmodels.cli.output import (
     facts_table,
     format_log,
     format_perplexity,
-    format_seconds,
     make_table,
     print_json,
     settings_line,
@@ -25,6 +24,7 @@ from langmodels.datasets.pairs import PairSplits
 from langmodels.datasets.tasks import TASKS, make_task
 from langmodels.error_rates import sequence_error_rate, token_error_rate
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.formatting import duration
 from langmodels.neural.encoder_decoder import EncoderDecoderModel
 from langmodels.registry import load, parse_name
 
@@ -156,7 +156,7 @@ def _train(
             "settings": settings_line(model),
             "parameters": f"{model.n_parameters:,}",
             "validation": f"perplexity {format_perplexity(perplexity)}",
-            "time": format_seconds(seconds),
+            "time": duration(seconds),
             "file": args.file,
         }
         console.print(facts_table(rows, title="encoder-decoder"))

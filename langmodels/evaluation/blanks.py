@@ -6,8 +6,8 @@ from typing import Any
 
 from langmodels.cloze import BlankScores, Cloze, FillingModel, choose_blanks, evaluate_blanks
 from langmodels.corpus import Corpus
-from langmodels.evaluation.formatting import DASH, Table, figure, percent, perplexity
 from langmodels.evaluation.results import BlankFigures, ClozeResult, Filled, ModelResult, Results
+from langmodels.formatting import DASH, Table, figure, percent, perplexity
 from langmodels.model import LanguageModel
 
 CANDIDATES = 50

@@ -128,6 +128,8 @@ def run_tasks(
                         done[i] = found
                         progress.advance(1, task.candidate.label)
         todo = [(i, task) for i, task in enumerate(tasks) if i not in done]
+        if jobs > 1:  # the long ones first: networks, the larger of which are named later
+            todo.sort(key=lambda item: (not item[1].candidate.random, -item[0]))
         try:
             for i, run in _measured(todo, material, plan, jobs):
                 done[i] = run

@@ -7,7 +7,6 @@ from typing import Any
 from langmodels.errors import UsageError
 from langmodels.evaluation.candidates import Models
 from langmodels.evaluation.comparison import Comparison, compare
-from langmodels.evaluation.formatting import Table, count, duration, figure, size
 from langmodels.evaluation.measuring import PLANS
 from langmodels.evaluation.results import ModelResult, Results
 from langmodels.evaluation.sections import (
@@ -18,6 +17,7 @@ from langmodels.evaluation.sections import (
     training_shares,
 )
 from langmodels.evaluation.statistics import Exponent
+from langmodels.formatting import Table, count, duration, figure, size
 from langmodels.splits import Splits
 
 CONTEXTS = (1, 4, 16, 64, 256, 1024)

@@ -3,7 +3,8 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from langmodels.evaluation.formatting import (
+from langmodels.evaluation.results import LevelResult, ModelResult, PairedTest, Results
+from langmodels.formatting import (
     DASH,
     Table,
     count,
@@ -17,7 +18,6 @@ from langmodels.evaluation.formatting import (
     times,
     visible,
 )
-from langmodels.evaluation.results import LevelResult, ModelResult, PairedTest, Results
 
 _PARTS = ("training", "validation", "test")
 _UNLIKE = "Perplexities and bits per token of different units do not compare; bits/char do."

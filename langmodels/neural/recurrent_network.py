@@ -15,8 +15,9 @@ from langmodels.neural.network import Network
 from langmodels.neural.parameters import Array
 from langmodels.vocabulary import Vocabulary
 
-_WORTH_A_THREAD = 4096  # elements of (B, H)
-_LARGE = 8  # times the hidden units
+# What pays for a thread more: so many elements of the state (B, H), or of a step's logits (B, V).
+_STATE_A_THREAD = 4096
+_LOGITS_A_THREAD = 65_536
 
 States = list[State]
 """The state of every recurrent layer."""
@@ -174,10 +175,11 @@ class RecurrentNetwork(Network[Chunk]):
         Between short calls threads wait for Python's global lock longer than they compute. The work
         outside the loop over time, which is large where the vocabulary is, pays off nevertheless.
         """
-        most = super().shards(batch, threads)
-        if self.shape.vocabulary >= _LARGE * self.shape.hidden * self.shape.layers:
-            return most
-        return max(1, min(most, batch * self.shape.hidden // _WORTH_A_THREAD))
+        worth = max(
+            batch * self.shape.hidden // _STATE_A_THREAD,
+            batch * self.shape.vocabulary // _LOGITS_A_THREAD,
+        )
+        return max(1, min(super().shards(batch, threads), worth))
 
     def carried(self) -> dict[str, Array]:
         """The states of all layers."""

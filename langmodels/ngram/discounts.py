@@ -1,10 +1,11 @@
 """What to take off the counts: discounts estimated from counts-of-counts.
 
-Each estimate has a fallback for small or odd data, where the counts-of-counts it needs are zero or
-give something impossible, and says so with a `SmoothingWarning`.
+Small or odd data may not allow an estimate: the counts-of-counts it needs are zero or give
+something impossible. Each then has a default, and the method says so with a `SmoothingWarning`.
 """
 
 import warnings
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,11 +25,10 @@ def counts_of_counts(counts: IntArray, highest: int) -> FloatArray:
     return np.bincount(clipped, minlength=highest + 2)[: highest + 1].astype(np.float64)
 
 
-def modified_discounts(counts: IntArray, order: int) -> tuple[float, float, float]:
-    """D1, D2, D3+ of n-grams that count 1, 2, 3 and more.
+def modified_discounts(counts: IntArray) -> tuple[float, float, float] | None:
+    """D1, D2, D3+ of n-grams that count 1, 2, 3 and more; None where the data does not allow it.
 
     Chen and Goodman (1998), equation 26: Y = n1 / (n1 + 2 n2), Dj = j - (j + 1) Y n(j+1) / nj.
-    Where that is impossible, 0.5, 1 and 1.5, as `lmplz --discount_fallback` has them.
     """
     n = counts_of_counts(counts, 4)
     if n[1:4].all():
@@ -36,25 +36,21 @@ def modified_discounts(counts: IntArray, order: int) -> tuple[float, float, floa
         discounts = tuple(float(j - (j + 1) * y * n[j + 1] / n[j]) for j in (1, 2, 3))
         if all(0 <= d <= j for j, d in enumerate(discounts, start=1)):
             return discounts[0], discounts[1], discounts[2]
-    _warn(order, "the three discounts", "0.5, 1 and 1.5")
-    return 0.5, 1.0, 1.5
+    return None
 
 
-def single_discount(counts: IntArray, order: int) -> float:
-    """D = n1 / (n1 + 2 n2); Ney, Essen and Kneser (1994). 0.75 where n1 or n2 is zero."""
+def single_discount(counts: IntArray) -> float | None:
+    """D = n1 / (n1 + 2 n2); Ney, Essen and Kneser (1994). None where n1 or n2 is zero."""
     n = counts_of_counts(counts, 2)
-    if n[1] and n[2]:
-        return float(n[1] / (n[1] + 2 * n[2]))
-    _warn(order, "the discount", "0.75")
-    return 0.75
+    return float(n[1] / (n[1] + 2 * n[2])) if n[1] and n[2] else None
 
 
-def good_turing_factors(counts: IntArray, order: int, cutoff: int) -> FloatArray:
+def good_turing_factors(counts: IntArray, cutoff: int) -> FloatArray | None:
     """Katz's d_r for counts r = 0, ..., cutoff, (cutoff + 1,), d_0 being 0; counts above are kept.
 
     Katz (1987): with r* = (r + 1) n(r+1) / nr and m = (cutoff + 1) n(cutoff+1) / n1,
     d_r = (r* / r - m) / (1 - m). A cutoff at which some d_r is not between 0 and 1 is lowered;
-    where none will do, d_r = (r - 1/2) / r.
+    None where none will do.
     """
     n = counts_of_counts(counts, cutoff + 1)
     for k in range(cutoff, 1, -1):
@@ -67,15 +63,23 @@ def good_turing_factors(counts: IntArray, order: int, cutoff: int) -> FloatArray
         factors = ((r + 1) * n[2 : k + 2] / (r * n[1 : k + 1]) - beyond) / (1 - beyond)
         if ((factors > 0) & (factors < 1)).all():
             return np.concatenate([[0.0], factors])
-    _warn(order, "the Good-Turing discounts", "half a count")
+    return None
+
+
+def half_a_count(cutoff: int) -> FloatArray:
+    """d_r = (r - 1/2) / r, as `good_turing_factors` gives them."""
     r = np.arange(1, cutoff + 1)
     return np.concatenate([[0.0], (r - 0.5) / r])
 
 
-def _warn(order: int, what: str, instead: str) -> None:
+def warn_of_defaults(orders: Sequence[int], what: str, instead: str) -> None:
+    """Say which orders took a default, if any did."""
+    if not orders:
+        return
+    named = [f"{order}-gram" for order in orders]
+    some = " and ".join([", ".join(named[:-1]), named[-1]] if len(named) > 1 else named)
     warnings.warn(
-        f"The {order}-gram counts of this text do not allow {what} to be estimated; "
-        f"using {instead}.",
+        f"The {some} counts of this text do not allow {what} to be estimated; using {instead}.",
         SmoothingWarning,
         stacklevel=4,
     )

@@ -4,15 +4,16 @@ Notation as in `smoothing`.
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import UsageError
 from langmodels.ngram.counting import BOS, IntArray, NGramCounts
-from langmodels.ngram.discounts import modified_discounts, single_discount
+from langmodels.ngram.discounts import modified_discounts, single_discount, warn_of_defaults
 from langmodels.ngram.smoothing import (
     Smoothing,
     context_starts,
@@ -141,12 +142,15 @@ class AbsoluteDiscounting(Interpolated):
     """
 
     name = "absolute_discounting"
+    default: ClassVar[tuple[float, ...]] = (0.75,)
+    """What is used where the counts do not allow an estimate."""
 
     def __init__(self, discount: float | None = None) -> None:
         if discount is not None and not 0 < discount < 1:
             raise UsageError(f"A discount must lie between 0 and 1, not be {discount}.")
         self.discount = discount
         self.discounts: list[list[float]] = []
+        self._by_default: list[int] = []
 
     def options(self) -> dict[str, Any]:
         """Constructor arguments."""
@@ -158,16 +162,29 @@ class AbsoluteDiscounting(Interpolated):
 
     def estimate(self, counts: NGramCounts) -> NGramTables:
         """See the class."""
-        self.discounts = []
-        return super().estimate(counts)
+        self.discounts, self._by_default = [], []
+        tables = super().estimate(counts)
+        warn_of_defaults(
+            self._by_default,
+            "the discount" if len(self.default) == 1 else "the three discounts",
+            ", ".join(map("{:g}".format, self.default)),
+        )
+        return tables
 
-    def order_discounts(self, c: IntArray, order: int) -> list[float]:
-        """The discounts of n-grams that count 1, 2, ...; the last is that of all higher counts."""
-        return [single_discount(c, order) if self.discount is None else self.discount]
+    def order_discounts(self, c: IntArray) -> Sequence[float] | None:
+        """The discounts of n-grams that count 1, 2, ...; the last is that of all higher counts.
+
+        None where the counts do not allow an estimate.
+        """
+        discount = single_discount(c) if self.discount is None else self.discount
+        return None if discount is None else [discount]
 
     def prepare(self, c: IntArray, order: int) -> None:
         """Find the discounts."""
-        self.discounts.append(self.order_discounts(c, order))
+        found = self.order_discounts(c)
+        if found is None:
+            self._by_default.append(order)
+        self.discounts.append(list(found or self.default))
 
     def shares(
         self, c: IntArray, starts: IntArray, order: int
@@ -214,6 +231,7 @@ class ModifiedKneserNey(KneserNey):
     """
 
     name = "modified_kneser_ney"
+    default = (0.5, 1.0, 1.5)  # those of `lmplz --discount_fallback`
 
     def __init__(self) -> None:
         super().__init__()
@@ -222,9 +240,9 @@ class ModifiedKneserNey(KneserNey):
         """None."""
         return {}
 
-    def order_discounts(self, c: IntArray, order: int) -> list[float]:
+    def order_discounts(self, c: IntArray) -> Sequence[float] | None:
         """D1, D2, D3+."""
-        return list(modified_discounts(c, order))
+        return modified_discounts(c)
 
 
 class JelinekMercer(Interpolated):

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from langmodels.errors import UsageError
 from langmodels.ngram.counting import BOS, NGramCounts
-from langmodels.ngram.discounts import good_turing_factors
+from langmodels.ngram.discounts import good_turing_factors, half_a_count, warn_of_defaults
 from langmodels.ngram.smoothing import (
     Smoothing,
     context_starts,
@@ -37,6 +37,7 @@ class Katz(Smoothing):
             raise UsageError(f"Katz smoothing needs a cutoff of at least 2, not {cutoff}.")
         self.cutoff = cutoff
         self.discounts: list[list[float]] = []
+        self._by_default: list[int] = []
 
     def options(self) -> dict[str, Any]:
         """Constructor arguments."""
@@ -49,7 +50,7 @@ class Katz(Smoothing):
     def estimate(self, counts: NGramCounts) -> NGramTables:
         """Tables with alpha as the back-off weight."""
         n_words = counts.vocabulary_size - 1
-        self.discounts = []
+        self.discounts, self._by_default = [], []
         p, left = self._discounted(counts, 1)
         unseen = p == 0
         unseen[BOS] = False
@@ -70,6 +71,7 @@ class Katz(Smoothing):
             left[full] = rest[full] = 1.0
             backoff.append(log(left / rest))
             log_prob.append(log(p))
+        warn_of_defaults(self._by_default, "the Good-Turing discounts", "half a count")
         return NGramTables(counts.words, counts.child_start, log_prob, backoff)
 
     def _discounted(
@@ -77,7 +79,10 @@ class Katz(Smoothing):
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """The values d c(hw) / n(h), (n_k,), and what is left of 1 in each context, (n_{k-1},)."""
         c, starts = predicted_counts(counts, order), context_starts(counts, order)
-        factors = good_turing_factors(c, order, self.cutoff)
+        factors = good_turing_factors(c, self.cutoff)
+        if factors is None:
+            self._by_default.append(order)
+            factors = half_a_count(self.cutoff)
         self.discounts.append(factors[1:].tolist())
         kept = c * np.append(factors, 1.0)[np.minimum(c, len(factors))]
         total = context_sums(starts, c)

@@ -5,11 +5,11 @@ import math
 from collections.abc import Iterator, Sequence
 
 from langmodels.evaluation import sections
-from langmodels.evaluation.formatting import Table, visible
 from langmodels.evaluation.report.outline import Passage, Section, outline
 from langmodels.evaluation.report.plots import draw
 from langmodels.evaluation.report.style import STYLE
 from langmodels.evaluation.results import Results
+from langmodels.formatting import Table, visible
 
 _SCALE = 12.0
 """Bits at which the colour of a token is darkest."""

@@ -1,9 +1,9 @@
 """A report in Markdown: tables in pipes, samples as quotations."""
 
 from langmodels.evaluation import sections
-from langmodels.evaluation.formatting import Table
 from langmodels.evaluation.report.outline import Section, outline
 from langmodels.evaluation.results import Results
+from langmodels.formatting import Table
 
 
 def render(results: Results) -> str:

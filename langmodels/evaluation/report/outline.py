@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from langmodels.evaluation import sections
 from langmodels.evaluation.blanks import blanks_tables
-from langmodels.evaluation.formatting import Table
 from langmodels.evaluation.results import LevelResult, Results
 from langmodels.evaluation.scaling import exponent_table
+from langmodels.formatting import Table
 
 
 @dataclass(frozen=True)

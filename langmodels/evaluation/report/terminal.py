@@ -9,9 +9,9 @@ from rich.text import Text
 
 from langmodels.evaluation import sections
 from langmodels.evaluation.blanks import blanks_tables
-from langmodels.evaluation.formatting import Table
 from langmodels.evaluation.results import Results
 from langmodels.evaluation.scaling import exponent_table, size_tables
+from langmodels.formatting import Table
 
 
 def render(results: Results, *, details: bool = False) -> RenderableType:
