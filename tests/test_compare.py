@@ -17,6 +17,7 @@ from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import Comparison, compare, scale
 from langmodels.evaluation.measuring import Plan
+from langmodels.evaluation.sections import band_tables, calibration_table
 from langmodels.mixture import MixtureModel
 from langmodels.model import FloatArray, LanguageModel
 from langmodels.splits import Splits
@@ -170,6 +171,10 @@ def test_the_known_entropy_is_a_line() -> None:
     assert best.interval[0] < source.entropy_bits + 0.02  # type: ignore[operator]
     text = rendered(comparison)
     assert text.count("the limit (entropy)") == 2  # in the tables of quality and of growth
+    tables = [*band_tables(comparison.results), calibration_table(comparison.results)]
+    for table in tables:
+        assert table.rows[-1][0] == "the limit (entropy)"
+        assert table.rows[-1][1] == f"{source.entropy_bits:.2f}"
     # There are no lines: the position is that in the text.
     labels, counts = comparison.results.levels[0].groups["position in the text"]
     assert dict(zip(labels, counts, strict=True)) == {

@@ -220,9 +220,12 @@ def padded(cells: Sequence[str], n: int) -> list[str]:
 
 def limit_labels(results: Results) -> list[str]:
     """The cells that name the limit, where a model's would stand."""
+    return [_limit_name(results), *[""] * (len(label_columns(results)) - 1)]
+
+
+def _limit_name(results: Results) -> str:
     bound = results.limit is not None and results.limit.is_bound
-    name = "bound on the limit" if bound else "the limit (entropy)"
-    return [name, *[""] * (len(label_columns(results)) - 1)]
+    return "bound on the limit" if bound else "the limit (entropy)"
 
 
 def _share(value: float) -> str:
@@ -283,8 +286,13 @@ def band_tables(results: Results) -> Iterator[Table]:
             total = sum(counts)
             rows = [["share of the tokens", *(percent(n / total) for n in counts)]]
             rows += [[m.label, *map(_dense, m.bands[name])] for m in models]
+            emphasis, notes = {0}, []
+            if results.limit and level.level == "char":
+                emphasis.add(len(rows))
+                rows.append([_limit_name(results), *[_dense(results.limit.bits)] * len(labels)])
+                notes.append("The limit is that of the whole text, in every column.")
             title = f"Bits per {level.unit} by {name}"
-            yield Table(title, ["model", *labels], rows, emphasis=frozenset([0]))
+            yield Table(title, ["model", *labels], rows, 1, notes, frozenset(emphasis))
 
 
 def _dense(bits: float) -> str:
@@ -311,7 +319,12 @@ def calibration_table(results: Results) -> Table:
         "overconfident. right: how often the most probable token came; confident: the "
         "probability it had. misplaced: probability that stands in the wrong band."
     ]
-    return Table("Calibration", columns, rows, len(label_columns(results)), notes)
+    emphasis = frozenset[int]()
+    if results.limit and [level.level for level in results.levels] == ["char"]:
+        emphasis = frozenset([len(rows)])
+        bits = _dense(results.limit.bits)
+        rows.append([*limit_labels(results), bits, bits, *[""] * 3])
+    return Table("Calibration", columns, rows, len(label_columns(results)), notes, emphasis)
 
 
 def difference_tables(results: Results) -> Iterator[Table]:
