@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
+from scipy.special import ndtr, stdtrit
 
 FloatArray = NDArray[np.float64]
 
@@ -58,8 +58,8 @@ def bootstrap_interval(
         return math.nan, math.nan
     counts = np.random.default_rng([seed, n]).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
     means = counts @ values / n
-    tail = stats.t.ppf((1 - confidence) / 2, n - 1) * math.sqrt(n / (n - 1))
-    low, high = np.quantile(means, [stats.norm.cdf(tail), stats.norm.cdf(-tail)])
+    tail = stdtrit(n - 1, (1 - confidence) / 2) * math.sqrt(n / (n - 1))
+    low, high = np.quantile(means, ndtr([tail, -tail]))
     return float(low), float(high)
 
 

@@ -26,9 +26,10 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
 
     `hidden` units in each of `layers`. `embedding`: width of the input vectors, None for as many as
     hidden units; with `one_hot` there are none. `tied`: the input vectors are the output weights,
-    too. `dropout` between layers and before the output, `input_dropout` before the first; with
-    `shared_dropout` one mask serves all steps of a chunk; `weight_dropout` on the recurrent
-    weights. `cutoffs`: ranks at which an adaptive softmax is cut, for large vocabularies.
+    too; None: wherever their shapes allow it. `dropout` between layers and before the output,
+    `input_dropout` before the first; with `shared_dropout` one mask serves all steps of a chunk;
+    `weight_dropout` on the recurrent weights. `cutoffs`: ranks at which an adaptive softmax is cut,
+    for large vocabularies.
 
     A sequence begins from a zero state with `<s>`. Training reads the corpus as a stream, `steps`
     tokens at a time, and carries the state over. With `window` it takes independent windows of so
@@ -47,7 +48,7 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         layers: int = 1,
         embedding: int | None = None,
         one_hot: bool = False,
-        tied: bool = False,
+        tied: bool | None = False,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         shared_dropout: bool = False,
@@ -63,6 +64,8 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         if one_hot and (tied or embedding is not None):
             raise UsageError("One-hot input has no embedding, and nothing to tie.")
         self.hidden, self.layers, self.embedding = hidden, layers, embedding
+        if tied is None:
+            tied = not (one_hot or cutoffs) and embedding in (None, hidden)
         self.one_hot, self.tied, self.window = one_hot, tied, window
         self.dropout, self.input_dropout = dropout, input_dropout
         self.shared_dropout, self.weight_dropout = shared_dropout, weight_dropout

@@ -23,7 +23,7 @@ from langmodels.vocabulary import IntArray
 _COLUMNS = 64  # pieces run side by side
 _STEPS = 128  # tokens between two comparisons of states
 _BLOCK = 32  # groups of columns in work at once: a bound on memory
-_SAME = 1e-6  # largest difference of two states that count as the same
+_SAME = 1e-6  # largest difference of two states that count as the same; relative, above 1
 
 
 @dataclass(eq=False)
@@ -162,7 +162,8 @@ def _advance(network: RecurrentNetwork, group: list[_Piece], states: States, beg
 
 def _close(one: States, other: States) -> bool:
     return all(
-        float(np.abs(a - b).max()) <= _SAME
+        # A cell that counts far is rounded more coarsely than one within (-1, 1).
+        bool((np.abs(a - b) <= _SAME * np.maximum(1, np.abs(a))).all())
         for x, y in zip(one, other, strict=True)
         for a, b in zip(x, y, strict=True)
     )
