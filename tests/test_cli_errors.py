@@ -437,6 +437,30 @@ def test_control_c(earlier: Path) -> None:
 
 
 @posix
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("article", "--corpus", "text.txt"),
+        ("recall", "--models", "lstm:hidden=8", "--lag", "5", "--length", "300"),
+        ("gradients", "--train", "2", "--corpus", "text.txt"),
+        ("fill", "bidirectional-gru:hidden=8", "the ___ sat", "--corpus", "text.txt"),
+        ("translate", "new.lm", "--task", "numbers?size=200", "--train"),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_control_c_ends_a_command_that_trains(
+    fail: Fail, models: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    def press(*_: Any) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return ""
+
+    monkeypatch.setattr("langmodels.neural.training.Trainer._note", press)
+    assert "interrupted" in fail(INTERRUPTED, *arguments)
+    assert not Path("new.lm").exists()
+
+
+@posix
 def test_control_c_while_a_network_learns(
     fail: Fail, models: Path, earlier: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

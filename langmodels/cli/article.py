@@ -5,7 +5,7 @@ import argparse
 from rich.console import Console
 
 from langmodels.cleaning import clean
-from langmodels.cli.options import add_json_option, add_seed_option, open_text, text_of
+from langmodels.cli.options import add_json_option, add_seed_option, completed, open_text, text_of
 from langmodels.cli.output import print_json
 from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
@@ -59,7 +59,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         console.print(f"generating from seed: {iteration.seed}", markup=False, highlight=False)
         console.print(iteration.seed + iteration.generated, markup=False, highlight=False)
 
-    model = run_article(corpus, show, iterations=args.iterations, seed=args.seed)
+    model = completed(run_article(corpus, show, iterations=args.iterations, seed=args.seed))
     if args.json:
         print_json(
             [

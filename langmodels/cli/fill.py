@@ -11,6 +11,7 @@ from rich.text import Text
 from langmodels.cli.options import (
     add_corpus_options,
     add_json_option,
+    completed,
     load_splits,
     load_training,
 )
@@ -157,7 +158,7 @@ def _train(
         model = make_cloze_model(name, setting)
     else:
         model = make_model(name, setting)
-    model.fit(train, validation)
+    completed(model.fit(train, validation))
     if args.output:
         model.save(args.output)
     return model

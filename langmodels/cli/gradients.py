@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from langmodels.cli.options import add_corpus_options, add_json_option, load_training
+from langmodels.cli.options import add_corpus_options, add_json_option, completed, load_training
 from langmodels.cli.output import bar, make_table, print_json, visible
 from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
@@ -147,7 +147,7 @@ def _fresh(args: argparse.Namespace, corpus: Corpus | None) -> dict[str, Recurre
         model = CELLS[name](
             hidden=args.hidden, epochs=max(args.train, 1), seed=args.seed, learning_rate=0.01
         )
-        models[name] = model.fit(corpus) if args.train else model.untrained(corpus)
+        models[name] = completed(model.fit(corpus)) if args.train else model.untrained(corpus)
     return models
 
 

@@ -5,7 +5,7 @@ import difflib
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from langmodels.cleaning import CLEANINGS, clean
 from langmodels.corpus import Corpus
@@ -258,11 +258,22 @@ def load_models(text: str, args: argparse.Namespace) -> list[tuple[str, Language
             corpora = load_training(args)
         train, validation, _ = corpora
         setting = Setting(level=train.tokenizer.level, seed=args.seed)
-        model = make_model(name, setting).fit(train, validation)
-        if was_interrupted(model):
-            raise KeyboardInterrupt
-        models.append((name, model))
+        models.append((name, completed(make_model(name, setting).fit(train, validation))))
     return models
+
+
+M = TypeVar("M")
+
+
+def completed(model: M) -> M:
+    """A model that was just fitted. Raises KeyboardInterrupt where Ctrl-C cut its training short.
+
+    Networks stop in good order then, but a command that goes on with them would show half-trained
+    figures.
+    """
+    if was_interrupted(model):
+        raise KeyboardInterrupt
+    return model
 
 
 def _check_model_name(text: str) -> None:

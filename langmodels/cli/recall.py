@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.console import Console
 
-from langmodels.cli.options import add_json_option, add_seed_option
+from langmodels.cli.options import add_json_option, add_seed_option, completed
 from langmodels.cli.output import make_table, print_json
 from langmodels.datasets.synthetic import RecallSource
 from langmodels.errors import UsageError
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         kind, given = parse_name(name)
         recurrent = model_spec(kind).family == "neural" and kind != "feed-forward"
         options = {**NEURAL, "steps": args.lag + 20, **given} if recurrent else given
-        models[name] = make_model(kind, setting, **options).fit(train, validation)
+        models[name] = completed(make_model(kind, setting, **options).fit(train, validation))
     lags = sorted({round(i * args.lag / POINTS) for i in range(POINTS + 1)})
     curve = recall_curve(models, source, lags, lines=200, seed=args.seed)
     if args.plot:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from langmodels.cli.options import add_json_option, add_seed_option
+from langmodels.cli.options import add_json_option, add_seed_option, completed
 from langmodels.cli.output import (
     facts_table,
     format_log,
@@ -138,7 +138,7 @@ def _train(
     model = make_model(args.model, args.seed)
     train, validation, _ = task.corpora()
     began = time.perf_counter()
-    model.fit(train, validation, checkpoint=args.checkpoint, sample=40)
+    completed(model.fit(train, validation, checkpoint=args.checkpoint, sample=40))
     seconds = time.perf_counter() - began
     model.save(args.file)
     perplexity = model.perplexity(validation)
