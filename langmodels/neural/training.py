@@ -209,7 +209,7 @@ class Trainer(Generic[B]):
             self.running = Running()
             if self.after_epoch is not None:
                 self.after_epoch(epoch)
-            if self.sample is not None and shown():
+            if self.sample is not None and shown() and self.history.stopped != "interrupted":
                 say(self.sample())
         if loss is not None:
             self.schedule.observe(loss)
