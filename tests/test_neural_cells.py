@@ -4,24 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from neural_checks import bind, numerical_gradient
 
 from langmodels.neural.cells import CELLS, Elman, Recurrent
-from langmodels.neural.layers import Dropout, Embedding, Layer, Linear, add_rows
+from langmodels.neural.layers import Dropout, Embedding, Linear, add_rows
 from langmodels.neural.losses import Softmax
 
 DATA = Path(__file__).parent / "data"
 CELL_NAMES = ["rnn", "lstm", "gru"]
-
-
-def bind(layer: Layer, dtype=np.float64, seed=0) -> Layer:
-    """Give a layer parameters of its own, at random."""
-    layer.bind(
-        {k: np.zeros(s, dtype) for k, s in layer.shapes.items()},
-        {k: np.full(s, np.nan, dtype) for k, s in layer.shapes.items()},
-    )
-    layer.initialise(np.random.default_rng(seed))
-    layer.refresh()
-    return layer
 
 
 def from_torch(kind: str, z, suffix: str) -> Recurrent:
@@ -123,20 +113,6 @@ def test_layers_compose_to_a_bidirectional_network(kind):
         d = left + right[::-1]
         assert_gradients(kind, forward, z, f"l{k}")
         assert_gradients(kind, backward, z, f"l{k}_reverse")
-
-
-def numerical_gradient(f, array, step=1e-6):
-    """Central differences of f() with respect to every element of an array."""
-    result = np.empty_like(array)
-    for index in np.ndindex(array.shape):
-        kept = array[index]
-        array[index] = kept + step
-        above = f()
-        array[index] = kept - step
-        below = f()
-        array[index] = kept
-        result[index] = (above - below) / (2 * step)
-    return result
 
 
 def recurrent_layers():

@@ -152,7 +152,7 @@ def compare(
         "seed": seed,
         "seeds": seeds,
         "budget": budget,
-        "min_count": min_count,
+        "min_count": min_count if set(levels) & set(RARE_TYPES) else 1,
         "max_size": max_size,
         **(settings or {}),
     }
