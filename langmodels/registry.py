@@ -21,6 +21,7 @@ from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
 from langmodels.neural.character_aware import CharacterAwareModel
 from langmodels.neural.cloze import BidirectionalModel
 from langmodels.neural.convolutional import ConvolutionalRecurrentModel
+from langmodels.neural.dynamic import DynamicModel
 from langmodels.ngram import NGramModel
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.storage import open_arrays
@@ -161,6 +162,12 @@ def _cache(order: int, **options: Any) -> CacheModel:
     return CacheModel(NGramModel(order=order), **options)
 
 
+def _dynamic(
+    *, rate: float | None = None, decay: float = 0.003, every: int = 20, **recurrent: Any
+) -> DynamicModel:
+    return DynamicModel(LSTMModel(**recurrent), rate=rate, decay=decay, every=every)
+
+
 MODELS: dict[str, ModelSpec[LanguageModel[Any]]] = {
     spec.name: spec
     for spec in (
@@ -230,6 +237,14 @@ MODELS: dict[str, ModelSpec[LanguageModel[Any]]] = {
         ModelSpec("rnn", "neural", "a recurrent network", RNNModel, _rnn),
         ModelSpec("gru", "neural", "a gated recurrent unit", GRUModel, _gru),
         ModelSpec("lstm", "neural", "a long short-term memory", LSTMModel, _lstm),
+        ModelSpec(
+            "dynamic",
+            "neural",
+            "an LSTM that goes on learning from what it reads",
+            _dynamic,
+            _lstm,
+            compared=False,
+        ),
         ModelSpec(
             "crnn",
             "neural",

@@ -22,6 +22,7 @@ from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.formatting import duration, size
 from langmodels.model import LanguageModel
+from langmodels.neural.dynamic import DynamicModel
 from langmodels.neural.history import Epoch, was_interrupted
 from langmodels.neural.language_model import NetworkModel
 from langmodels.ngram import NGramModel
@@ -107,9 +108,10 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     train, validation, source = load_training(args)
     model = make_model(name, Setting(level=train.tokenizer.level, seed=args.seed), **options)
     began = time.perf_counter()
-    if isinstance(model, NetworkModel):
-        _fit_network(model, train, validation, args)
-    else:
+    network = model.base if isinstance(model, DynamicModel) else model
+    if isinstance(network, NetworkModel):
+        _fit_network(network, train, validation, args)
+    if network is not model or not isinstance(network, NetworkModel):
         model.fit(train, validation)
     seconds = time.perf_counter() - began
     interrupted = was_interrupted(model)

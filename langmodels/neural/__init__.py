@@ -3,6 +3,7 @@
 from langmodels.neural.character_aware import CharacterAwareModel
 from langmodels.neural.cloze import BidirectionalModel
 from langmodels.neural.convolutional import ConvolutionalRecurrentModel
+from langmodels.neural.dynamic import DynamicModel
 from langmodels.neural.encoder_decoder import EncoderDecoderModel
 from langmodels.neural.feedforward import FeedForwardModel
 from langmodels.neural.options import TrainingOptions
@@ -12,6 +13,7 @@ __all__ = [
     "BidirectionalModel",
     "CharacterAwareModel",
     "ConvolutionalRecurrentModel",
+    "DynamicModel",
     "EncoderDecoderModel",
     "FeedForwardModel",
     "GRUModel",

@@ -1,0 +1,237 @@
+"""Dynamic evaluation: a network that goes on learning from what it reads."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice, pairwise
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.corpus import Corpus
+from langmodels.errors import UsageError
+from langmodels.mixture import restore_part
+from langmodels.model import FloatArray, LanguageModel
+from langmodels.neural.batches import StreamBatches
+from langmodels.neural.layers import rows
+from langmodels.neural.parameters import Array
+from langmodels.neural.recurrent import GRUModel, LSTMModel, RecurrentModel, RNNModel
+from langmodels.neural.recurrent_network import RecurrentNetwork, States
+from langmodels.progress import track
+from langmodels.tokenization import Tokenizer
+from langmodels.vocabulary import IntArray, Vocabulary
+
+RATES = (0.0, 1e-4, 3e-4, 1e-3)
+"""What is tried on the validation text where no rate is given."""
+
+_TUNED_ON = 20_000  # validation tokens at most
+_STRETCHES, _CHUNKS = 16, 32  # of the training text, and in each, for the root mean square
+_DAMPING = 0.2  # share of the mean root mean square that is added to every one
+
+
+@dataclass(frozen=True, eq=False)
+class DynamicState:
+    """What the network has become, and what it reads now.
+
+    `weights` are those for the present chunk and are never written to; `before` are the recurrent
+    states before its first input, `inputs` its tokens so far, `after` the states after them.
+    """
+
+    weights: Array
+    before: States
+    inputs: tuple[int, ...]
+    after: States
+
+
+class DynamicModel(LanguageModel[DynamicState]):
+    """A recurrent model whose weights follow the text, by a step of gradient descent every chunk.
+
+    w <- w - rate g / (RMS + eps) + decay (w0 - w) after every `every` tokens of a sequence, where g
+    is the gradient of the mean loss on them, RMS the root mean square of such gradients on the
+    training text, and w0 are the trained weights, from which every sequence begins. Krause,
+    Kahembwe, Murray and Renals 2018, "Dynamic Evaluation of Neural Sequence Models", section 4,
+    without their scaling of the decay; in language modelling first by Mikolov et al. 2010. It
+    remains a model of sequences: p(x | h) depends on what came before x alone.
+
+    `rate` None is chosen on the validation text from `RATES` (3e-4 without such text). `fit` trains
+    the network where it is not trained yet.
+
+    Raises UsageError for values outside their range and for networks that read windows.
+    """
+
+    kind = "dynamic"
+
+    def __init__(
+        self,
+        base: RecurrentModel,
+        *,
+        rate: float | None = None,
+        decay: float = 0.003,
+        every: int = 20,
+    ) -> None:
+        if not isinstance(base, RNNModel | GRUModel | LSTMModel) or base.window is not None:
+            raise UsageError("Only an RNN, GRU or LSTM without a window can go on learning.")
+        if rate is not None and rate < 0:
+            raise UsageError(f"The rate must be 0 or more, not {rate}.")
+        if not 0 <= decay < 1:
+            raise UsageError(f"The decay must be at least 0 and below 1, not {decay}.")
+        if every < 1:
+            raise UsageError(f"every must be at least 1, not {every}.")
+        self.base = base
+        self._given = rate
+        self.rate = 3e-4 if rate is None else rate
+        self.decay, self.every = decay, every
+        self._network: RecurrentNetwork | None = None
+        self._loaded: Array | None = None
+        if base.is_fitted:
+            self.vocabulary, self.tokenizer = base.vocabulary, base.tokenizer
+
+    def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+        """Train the network where it is not trained yet, measure its gradients, choose the rate."""
+        self._adopt(corpus, validation)
+        if not self.base.is_fitted:
+            self.base.fit(corpus, validation)
+        elif self.base.vocabulary != corpus.vocabulary:
+            raise UsageError("The network was trained with another vocabulary.")
+        self._network = None
+        self._measure(corpus)
+        if validation is not None and self._given is None:
+            self._choose_rate(validation.head(_TUNED_ON))
+        return self
+
+    def _measure(self, corpus: Corpus) -> None:
+        """The root mean square of every weight's gradient over chunks of the training text."""
+        network = self._ready()
+        batches = StreamBatches(corpus, _STRETCHES, self.every)
+        chunks = [chunk for shards in islice(batches.epoch(0), _CHUNKS) for chunk in shards]
+        squares = np.zeros(network.parameters.flat.size)
+        n = 0
+        for stretch in range(chunks[0].targets.shape[1]):
+            for chunk in chunks:
+                one = chunk.part(slice(stretch, stretch + 1))
+                network.loss(one, 1 / one.n_targets, None)
+                squares += np.square(network.gradients.flat, dtype=np.float64)
+                n += 1
+        self.rms: Array = np.sqrt(squares / n).astype(network.dtype)
+
+    def _choose_rate(self, held_out: Corpus) -> None:
+        losses = {}
+        for rate in RATES:
+            self.rate = rate
+            losses[rate] = self.cross_entropy(held_out)
+        self.rate = min(RATES, key=lambda rate: losses[rate])
+
+    # The two functions ----------------------------------------------------------------------
+
+    def start(self) -> DynamicState:
+        """The trained weights, after `<s>`."""
+        network = self._ready()
+        zero = [layer.zero_state(1) for layer in network.recurrent]
+        weights = self.base.network.parameters.flat
+        bos = self.vocabulary.bos_id
+        return DynamicState(weights, zero, (bos,), self._step(weights, zero, bos))
+
+    def advance(self, state: DynamicState, token: int) -> DynamicState:
+        """One step of all layers; after a whole chunk a step of learning first."""
+        weights, before, inputs = state.weights, state.before, state.inputs
+        if len(inputs) == self.every:
+            targets = np.array([*inputs[1:], token], np.int32)
+            _, weights, before = self._learn(weights, before, np.array(inputs, np.int32), targets)
+            inputs = ()
+        after = self._step(weights, before if not inputs else state.after, token)
+        return DynamicState(weights, before, (*inputs, token), after)
+
+    def log_distribution(self, state: DynamicState) -> FloatArray:
+        """The output layer's distribution under the present weights, (V,), in nats."""
+        network = self._ready(state.weights)
+        log_p: FloatArray = network.output.log_distribution(state.after[-1][0])[0]
+        return log_p
+
+    def score_corpus(self, corpus: Corpus) -> FloatArray:
+        """Log p of every target in nats, (corpus.n_tokens,); every sequence from the start."""
+        self._check_corpus(corpus)
+        scores: list[FloatArray] = []
+        zero = [layer.zero_state(1) for layer in self._ready().recurrent]
+        with track("Learning while scoring", total=len(corpus.ids)) as task:
+            for begin, end in pairwise(corpus.offsets.tolist()):
+                weights, states = self.base.network.parameters.flat, zero
+                inputs, targets = corpus.ids[begin : end - 1], corpus.ids[begin + 1 : end]
+                for k in range(0, len(inputs), self.every):
+                    part = slice(k, k + self.every)
+                    found, weights, states = self._learn(
+                        weights, states, inputs[part], targets[part]
+                    )
+                    scores.append(found)
+                    task.advance(len(found))
+        return np.concatenate(scores) if scores else np.empty(0)
+
+    def _step(self, weights: Array, states: States, token: int) -> States:
+        network = self._ready(weights)
+        network.forward(np.array([[token]]), states)
+        return network.final_states
+
+    def _learn(
+        self, weights: Array, states: States, inputs: IntArray, targets: IntArray
+    ) -> tuple[FloatArray, Array, States]:
+        """Read a chunk: log p of its targets, then the weights and the states after it."""
+        network = self._ready(weights)
+        h = network.forward(inputs[:, None], states)
+        after = network.final_states
+        scores = network.output.log_prob(rows(h), targets)
+        if self.rate == 0 or len(inputs) < self.every:
+            return scores, weights, after
+        _, dh = network.output.loss(rows(h), targets, 1 / len(targets))
+        network.backward(dh.reshape(h.shape))
+        change = self.rate * network.gradients.flat
+        change /= self.rms + _DAMPING * self.rms.mean()
+        change += self.decay * (weights - self.base.network.parameters.flat)
+        return scores, weights - change, after
+
+    def _ready(self, weights: Array | None = None) -> RecurrentNetwork:
+        """The network that learns, with these weights; the trained ones where none are given."""
+        trained = self.base.network.parameters.flat
+        if self._network is None:
+            self._network, self._loaded = self.base._make_network(len(self.vocabulary)), None
+        weights = trained if weights is None else weights
+        if weights is not self._loaded:
+            self._network.parameters.flat[...] = weights
+            self._network.refresh()
+            self._loaded = weights
+        return self._network
+
+    @property
+    def n_parameters(self) -> int:
+        """Those of the network, and rate and decay."""
+        return self.base.n_parameters + 2
+
+    # Files ----------------------------------------------------------------------------------
+
+    def _config(self) -> dict[str, Any]:
+        return {
+            "base": {"kind": self.base.kind, "config": self.base._config()},
+            "rate": self.rate,
+            "decay": self.decay,
+            "every": self.every,
+            "given": self._given,
+        }
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        own = {f"base.{name}": array for name, array in self.base._arrays().items()}
+        return {**own, "rms": self.rms}
+
+    @classmethod
+    def _restore(
+        cls,
+        config: dict[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        vocabulary: Vocabulary,
+        tokenizer: Tokenizer,
+    ) -> Self:
+        base = restore_part(config["base"], "base.", arrays, vocabulary, tokenizer)
+        assert isinstance(base, RecurrentModel)
+        model = cls(base, rate=config["rate"], decay=config["decay"], every=config["every"])
+        model._given = config["given"]
+        model.rms = np.array(arrays["rms"])
+        if model.rms.shape != base.network.parameters.flat.shape:
+            raise ValueError(f"array rms has shape {model.rms.shape}")
+        return model
