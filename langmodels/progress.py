@@ -4,10 +4,12 @@ A library does not print. The command line calls `enable(console)` once; until t
 nothing but count, and `say` nothing at all.
 """
 
-from collections.abc import Iterator
+import itertools
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rich.console import Console
 from rich.progress import (
@@ -19,23 +21,39 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+
+@dataclass(frozen=True)
+class Report:
+    """What one process tells another of a piece of work; `completed` is None when it ends."""
+
+    key: str
+    description: str
+    total: float | None
+    completed: float | None
+    note: str = ""
+
+
+_EVERY = 0.1  # seconds between two reports of one piece of work
+
 _console: ContextVar[Console | None] = ContextVar("progress_console", default=None)
 _display: ContextVar[Progress | None] = ContextVar("progress_display", default=None)
+_send: ContextVar[Callable[[Report], None] | None] = ContextVar("progress_send", default=None)
+_prefix: ContextVar[str] = ContextVar("progress_prefix", default="")
+_numbers = itertools.count()
 
 
 @dataclass
 class Task:
     """One piece of work under way."""
 
-    _progress: Progress | None = None
-    _task: TaskID | None = None
+    _show: Callable[[float, str], None] | None = None
     completed: float = 0
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         """Say that `amount` more is done; `note` is shown beside the bar (a loss, a size)."""
         self.completed += amount
-        if self._progress is not None and self._task is not None:
-            self._progress.update(self._task, completed=self.completed, note=note)
+        if self._show is not None:
+            self._show(self.completed, note)
 
 
 def enable(console: Console | None) -> None:
@@ -65,17 +83,18 @@ def track(description: str, total: float | None = None) -> Iterator[Task]:
     >>> task.completed
     3
     """
-    console = _console.get()
+    console, send = _console.get(), _send.get()
+    if send is not None:
+        with _reported(f"{_prefix.get()}{description}", total, send) as task:
+            yield task
+        return
     if console is None:
         yield Task()
         return
     progress = _display.get()
     if progress is not None:
-        task = progress.add_task(description, total=total, note="")
-        try:
-            yield Task(progress, task)
-        finally:
-            progress.remove_task(task)
+        with _bar(progress, description, total) as task:
+            yield task
         return
     progress = Progress(
         TextColumn("{task.description}"),
@@ -90,6 +109,77 @@ def track(description: str, total: float | None = None) -> Iterator[Task]:
     with progress:
         token = _display.set(progress)
         try:
-            yield Task(progress, progress.add_task(description, total=total, note=""))
+            with _bar(progress, description, total) as task:
+                yield task
         finally:
             _display.reset(token)
+
+
+@contextmanager
+def _bar(progress: Progress, description: str, total: float | None) -> Iterator[Task]:
+    number = progress.add_task(description, total=total, note="")
+
+    def show(completed: float, note: str) -> None:
+        progress.update(number, completed=completed, note=note)
+
+    try:
+        yield Task(show)
+    finally:
+        progress.remove_task(number)
+
+
+# Work in other processes --------------------------------------------------------------------------
+
+
+def report_to(send: Callable[[Report], None]) -> None:
+    """In a process that works for another: hand on what would be shown, some times a second."""
+    _send.set(send)
+
+
+@contextmanager
+def named(name: str) -> Iterator[None]:
+    """Put a name before the descriptions of the work in this block, where it is reported."""
+    token = _prefix.set(f"{name}: ")
+    try:
+        yield
+    finally:
+        _prefix.reset(token)
+
+
+@contextmanager
+def _reported(
+    description: str, total: float | None, send: Callable[[Report], None]
+) -> Iterator[Task]:
+    key, due, sent = str(next(_numbers)), time.monotonic() + _EVERY, False
+
+    def show(completed: float, note: str) -> None:
+        nonlocal due, sent
+        if time.monotonic() >= due:
+            due, sent = time.monotonic() + _EVERY, True
+            send(Report(key, description, total, completed, note))
+
+    try:
+        yield Task(show)
+    finally:
+        if sent:
+            send(Report(key, description, total, None))
+
+
+@dataclass
+class Replay:
+    """Shows, in the display that is open, what other processes report."""
+
+    _bars: dict[str, TaskID] = field(default_factory=dict)
+
+    def show(self, source: str, report: Report) -> None:
+        """Show a report; the same key of another source is another piece of work."""
+        progress, key = _display.get(), f"{source} {report.key}"
+        if progress is None:
+            return
+        if report.completed is None:
+            if key in self._bars:
+                progress.remove_task(self._bars.pop(key))
+            return
+        if key not in self._bars:
+            self._bars[key] = progress.add_task(report.description, total=report.total, note="")
+        progress.update(self._bars[key], completed=report.completed, note=report.note)

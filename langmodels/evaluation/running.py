@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import langmodels
 from langmodels.datasets.download import cache_folder
@@ -20,8 +20,15 @@ from langmodels.evaluation.candidates import Candidate
 from langmodels.evaluation.material import Material
 from langmodels.evaluation.measuring import AnyRun, ClozeRun, Plan, Run, measure
 from langmodels.evaluation.results import jsonable, structure
-from langmodels.progress import track
+from langmodels.progress import Replay, Report, named, report_to, shown, track
 from langmodels.storage import open_arrays, save_arrays
+
+if TYPE_CHECKING:
+    from multiprocessing.queues import SimpleQueue
+
+    Reports = SimpleQueue[tuple[str, Report]]
+
+_REFRESH = 0.2  # seconds between two looks at what other processes report
 
 
 @dataclass(frozen=True)
@@ -114,7 +121,7 @@ def run_tasks(
     if jobs < 1:
         raise UsageError(f"The number of jobs must be at least 1, not {jobs}.")
     done: dict[int, AnyRun] = {}
-    with track("Comparing models", total=len(tasks)) as progress:
+    with track("Comparing models", total=sum(map(_work_of, tasks))) as progress:
         for task in tasks:
             material.at(task.candidate.level)  # once, before it is sent to other processes
         keys: dict[int, str] = {}
@@ -126,7 +133,7 @@ def run_tasks(
                     found = cache.load(keys[i], kind)
                     if found is not None:
                         done[i] = found
-                        progress.advance(1, task.candidate.label)
+                        progress.advance(_work_of(task), task.candidate.label)
         todo = [(i, task) for i, task in enumerate(tasks) if i not in done]
         if jobs > 1:  # the long ones first: networks, the larger of which are named later
             todo.sort(key=lambda item: (not item[1].candidate.random, -item[0]))
@@ -135,11 +142,16 @@ def run_tasks(
                 done[i] = run
                 if cache is not None and i in keys:
                     cache.save(keys[i], run)
-                progress.advance(1, tasks[i].candidate.label)
+                progress.advance(_work_of(tasks[i]), tasks[i].candidate.label)
         except KeyboardInterrupt:
             if not done:
                 raise
     return done
+
+
+def _work_of(task: Task) -> float:
+    """About how long a task takes, in units of an n-gram model; for the time that is left."""
+    return 20.0 if task.candidate.random else 1.0
 
 
 def _measured(
@@ -150,10 +162,23 @@ def _measured(
             yield i, _measure(task, material, plan)
         return
     context = multiprocessing.get_context("spawn")
+    reports: Reports | None = context.SimpleQueue() if shown() else None
+    replay = Replay()
     with _interrupts_ignored():  # by the workers from their first moment: they inherit it
-        pool = context.Pool(min(jobs, len(tasks)), _start_worker, (material, plan))
+        pool = context.Pool(min(jobs, len(tasks)), _start_worker, (material, plan, reports))
     with pool:  # leaving the block terminates what still runs
-        yield from pool.imap_unordered(_work, tasks)
+        runs = pool.imap_unordered(_work, tasks)
+        while True:
+            try:
+                run = runs.next(timeout=_REFRESH)
+            except StopIteration:
+                return
+            except multiprocessing.TimeoutError:
+                run = None
+            while reports is not None and not reports.empty():
+                replay.show(*reports.get())
+            if run is not None:
+                yield run
 
 
 @contextmanager
@@ -176,11 +201,16 @@ def _measure(task: Task, material: Material, plan: Plan) -> AnyRun:
 _shared: tuple[Material, Plan]  # of a worker process
 
 
-def _start_worker(material: Material, plan: Plan) -> None:
+def _start_worker(material: Material, plan: Plan, reports: "Reports | None") -> None:
     global _shared
     _shared = (material, plan)
+    if reports is not None:
+        source = str(os.getpid())
+        report_to(lambda report: reports.put((source, report)))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it is not inherited (Windows)
 
 
 def _work(numbered: tuple[int, Task]) -> tuple[int, AnyRun]:
-    return numbered[0], _measure(numbered[1], *_shared)
+    number, task = numbered
+    with named(task.candidate.label):
+        return number, _measure(task, *_shared)

@@ -1,0 +1,66 @@
+"""Progress: nested bars, and what one process tells another."""
+
+import contextvars
+import io
+from collections.abc import Iterator
+
+import pytest
+from rich.console import Console
+
+from langmodels import progress
+from langmodels.progress import Replay, Report, named, report_to, track
+
+
+@pytest.fixture
+def terminal() -> Iterator[io.StringIO]:
+    screen = io.StringIO()
+    progress.enable(Console(file=screen, force_terminal=True, width=100))
+    yield screen
+    progress.enable(None)
+
+
+def reported(monkeypatch: pytest.MonkeyPatch, every: float) -> list[Report]:
+    monkeypatch.setattr(progress, "_EVERY", every)
+    found: list[Report] = []
+
+    def work() -> None:
+        report_to(found.append)
+        with named("lstm"), track("Training", total=3) as task:
+            for step in range(3):
+                task.advance(1, f"step {step}")
+
+    contextvars.copy_context().run(work)  # what it sets is forgotten after
+    return found
+
+
+def test_another_process_hears_of_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    first, *_, last, end = reported(monkeypatch, 0.0)
+    assert (first.description, first.total, first.completed) == ("lstm: Training", 3, 1)
+    assert (last.completed, last.note) == (3, "step 2")
+    assert end.completed is None
+    assert len({first.key, last.key, end.key}) == 1
+
+
+def test_short_work_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert reported(monkeypatch, 60.0) == []
+
+
+def test_reports_are_shown_as_bars_until_they_end(terminal: io.StringIO) -> None:
+    replay = Replay()
+    with track("Comparing", total=2) as task:
+        display = progress._display.get()
+        assert display is not None
+        replay.show("a", Report("0", "lstm: Training", 10, 4, "loss 2.0"))
+        replay.show("b", Report("0", "gru: Training", 10, 7))
+        replay.show("a", Report("0", "lstm: Training", 10, 5, "loss 1.9"))
+        bars = {bar.description: bar.completed for bar in display.tasks}
+        assert bars == {"Comparing": 0, "lstm: Training": 5, "gru: Training": 7}
+        replay.show("a", Report("0", "lstm: Training", 10, None))
+        replay.show("c", Report("9", "never seen", 10, None))
+        assert [bar.description for bar in display.tasks] == ["Comparing", "gru: Training"]
+        task.advance()
+    assert "Comparing" in terminal.getvalue()
+
+
+def test_reports_without_a_display_are_dropped() -> None:
+    Replay().show("a", Report("0", "lstm: Training", 10, 4))
