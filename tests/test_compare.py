@@ -16,10 +16,14 @@ from langmodels.corpus import Corpus
 from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import Comparison, compare, scale
+from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.measuring import Plan
+from langmodels.evaluation.running import Task, worthwhile_jobs
 from langmodels.evaluation.sections import band_tables, calibration_table
 from langmodels.mixture import MixtureModel
 from langmodels.model import FloatArray, LanguageModel
+from langmodels.neural.workers import available_threads
+from langmodels.registry import Setting
 from langmodels.splits import Splits
 from langmodels.tokenization import make_tokenizer
 
@@ -205,6 +209,16 @@ def test_two_runs_agree_but_for_times(words: Comparison) -> None:
 def test_processes_change_no_figure(words: Comparison) -> None:
     parallel = compare(MODELS, parts(), plan=PLAN, jobs=2)
     assert without_times(parallel.to_json()) == without_times(words.to_json())
+
+
+def test_processes_are_for_networks() -> None:
+    def jobs(*models: str) -> int:
+        candidates = make_candidates(models, ["word"], Setting())
+        return worthwhile_jobs([Task(candidate, 0) for candidate in candidates])
+
+    assert jobs("mkn", "unigram", "full-context") == 1
+    assert jobs("mkn", "unigram", "lstm") == 1
+    assert jobs("rnn", "gru", "lstm", "mixture", "feed-forward") == min(4, available_threads())
 
 
 def test_levels_share_one_text() -> None:

@@ -24,7 +24,6 @@ from langmodels.evaluation.material import RARE_TYPES
 from langmodels.evaluation.report import check_report_path
 from langmodels.evaluation.report.terminal import print_wide, render
 from langmodels.evaluation.running import default_cache_folder
-from langmodels.neural.workers import available_threads
 from langmodels.registry import BUDGETS
 from langmodels.splits import Splits
 
@@ -41,12 +40,10 @@ examples:
   langmodels compare --level word,char --models mkn,full-context --report out.html
   langmodels compare --corpus synthetic:reber --json > results.json"""
 
-_MOST_JOBS = 4  # unless asked for more: each process holds the text and a model
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    add_evaluation_options(parser, jobs=min(available_threads(), _MOST_JOBS))
+    add_evaluation_options(parser, jobs=None)
     parser.add_argument(
         "--seeds",
         type=int,
@@ -64,8 +61,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-cache", action="store_true", help="train every model again")
 
 
-def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int) -> None:
-    """The options that `compare` and `scale` share, with so many processes by default."""
+def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None) -> None:
+    """The options that `compare` and `scale` share, with so many processes by default.
+
+    None: as many as there are networks to train, up to the number of processors.
+    """
     add_corpus_options(parser)
     parser.set_defaults(min_count=None)
     group = parser.add_argument_group("the models")
@@ -87,7 +87,8 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int) -> Non
         type=int,
         default=jobs,
         metavar="N",
-        help=f"processes; figures do not depend on it, times do (default here: {jobs})",
+        help="processes; figures do not depend on it, times do "
+        f"(default: {'one a network, up to the number of processors' if jobs is None else jobs})",
     )
     group.add_argument("--report", metavar="FILE", help="write a report: .html, .md, .csv or .json")
     add_json_option(parser)

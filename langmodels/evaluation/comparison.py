@@ -13,7 +13,7 @@ from langmodels.evaluation.candidates import Candidate, Models, make_candidates
 from langmodels.evaluation.material import RARE_TYPES, Material
 from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
 from langmodels.evaluation.results import Results, jsonable, records, structure, to_text
-from langmodels.evaluation.running import RunCache, Task, run_tasks
+from langmodels.evaluation.running import RunCache, Task, run_tasks, worthwhile_jobs
 from langmodels.evaluation.summary import summarise
 from langmodels.registry import BUDGETS, Setting
 from langmodels.splits import Splits
@@ -88,7 +88,7 @@ def compare(
     max_size: int | None = None,
     source: Source | None = None,
     plan: Plan | None = None,
-    jobs: int = 1,
+    jobs: int | None = 1,
     cache: str | os.PathLike[str] | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Comparison:
@@ -110,7 +110,8 @@ def compare(
         max_size: largest vocabulary of words there.
         source: where the text came from; its entropy, if known, is the limit.
         plan: what is measured; by default the budget's plan.
-        jobs: processes; figures do not depend on it, but times do.
+        jobs: processes; figures do not depend on it, but times do. None: one a network, up to the
+            number of processors and four.
         cache: folder where finished runs are kept and looked up; None for no cache.
         settings: further settings to record.
 
@@ -140,6 +141,8 @@ def compare(
         for candidate in candidates
         for i in range(seeds if candidate.random else 1)
     ]
+    if jobs is None:
+        jobs = worthwhile_jobs(tasks)
     runs = run_tasks(tasks, material, plan, jobs=jobs, cache=RunCache(cache) if cache else None)
     finished: dict[str, tuple[Candidate, dict[int, AnyRun]]] = {}
     for i, run in sorted(runs.items()):

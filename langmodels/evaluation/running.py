@@ -20,6 +20,7 @@ from langmodels.evaluation.candidates import Candidate
 from langmodels.evaluation.material import Material
 from langmodels.evaluation.measuring import AnyRun, ClozeRun, Plan, Run, measure
 from langmodels.evaluation.results import jsonable, structure
+from langmodels.neural.workers import available_threads
 from langmodels.progress import Replay, Report, named, report_to, shown, track
 from langmodels.storage import open_arrays, save_arrays
 
@@ -103,6 +104,16 @@ def _code_digest() -> str:
         if part not in ("cli", "teaching"):  # which make no figures
             text.update(path.read_bytes())
     return text.hexdigest()
+
+
+def worthwhile_jobs(tasks: Sequence[Task]) -> int:
+    """One process a network, up to the number of processors.
+
+    More than four would hold the text too often; and n-gram models take less time than a process
+    takes to start.
+    """
+    networks = sum(task.candidate.random for task in tasks)
+    return max(1, min(networks, available_threads(), 4))
 
 
 def run_tasks(
