@@ -298,6 +298,19 @@ def test_pieces_merge_although_cells_count_far(monkeypatch):
     np.testing.assert_allclose(fast[:5000], LanguageModel.score_corpus(model, short), atol=2e-5)
 
 
+def test_weights_are_tied_where_that_makes_sense():
+    text = corpus("char")
+
+    def tied(**options):
+        return GRUModel(tied=None, **options).untrained(text).network.shape.tied
+
+    assert tied(hidden=3)
+    assert not tied(hidden=len(text.vocabulary))
+    assert not tied(hidden=3, embedding=4)
+    assert not tied(hidden=3, one_hot=True)
+    assert not tied(hidden=3, cutoffs=(4,))
+
+
 def test_a_sequence_begins_from_a_zero_state():
     text = corpus("word")
     model = LSTMModel(**SMALL).fit(text)

@@ -21,7 +21,7 @@ from langmodels.progress import track
 from langmodels.tokenization import Tokenizer
 from langmodels.vocabulary import IntArray, Vocabulary
 
-RATES = (0.0, 1e-4, 3e-4, 1e-3)
+RATES = (0.0, 1e-4, 2e-4, 4e-4, 8e-4)
 """What is tried on the validation text where no rate is given."""
 
 _TUNED_ON = 20_000  # validation tokens at most

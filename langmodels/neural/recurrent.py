@@ -26,10 +26,10 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
 
     `hidden` units in each of `layers`. `embedding`: width of the input vectors, None for as many as
     hidden units; with `one_hot` there are none. `tied`: the input vectors are the output weights,
-    too; None: wherever their shapes allow it. `dropout` between layers and before the output,
-    `input_dropout` before the first; with `shared_dropout` one mask serves all steps of a chunk;
-    `weight_dropout` on the recurrent weights. `cutoffs`: ranks at which an adaptive softmax is cut,
-    for large vocabularies.
+    too; None: where the shapes allow it and there are more tokens than units. `dropout` between
+    layers and before the output, `input_dropout` before the first; with `shared_dropout` one mask
+    serves all steps of a chunk; `weight_dropout` on the recurrent weights. `cutoffs`: ranks at
+    which an adaptive softmax is cut, for large vocabularies.
 
     A sequence begins from a zero state with `<s>`. Training reads the corpus as a stream, `steps`
     tokens at a time, and carries the state over. With `window` it takes independent windows of so
@@ -64,8 +64,6 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         if one_hot and (tied or embedding is not None):
             raise UsageError("One-hot input has no embedding, and nothing to tie.")
         self.hidden, self.layers, self.embedding = hidden, layers, embedding
-        if tied is None:
-            tied = not (one_hot or cutoffs) and embedding in (None, hidden)
         self.one_hot, self.tied, self.window = one_hot, tied, window
         self.dropout, self.input_dropout = dropout, input_dropout
         self.shared_dropout, self.weight_dropout = shared_dropout, weight_dropout
@@ -73,13 +71,17 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         self._shape(2 + max(self.cutoffs, default=0))  # refuses what could never work
 
     def _shape(self, vocabulary: int) -> RecurrentShape:
+        tied = self.tied
+        if tied is None:
+            alike = not self.one_hot and self.embedding in (None, self.hidden)
+            tied = alike and not self.cutoffs and vocabulary > self.hidden
         return RecurrentShape(
             cell=self.cell,
             vocabulary=vocabulary,
             hidden=self.hidden,
             layers=self.layers,
             embedding=None if self.one_hot else self.embedding or self.hidden,
-            tied=self.tied,
+            tied=tied,
             dropout=self.dropout,
             input_dropout=self.input_dropout,
             shared_dropout=self.shared_dropout,
