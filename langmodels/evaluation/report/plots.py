@@ -268,7 +268,7 @@ def bands(axes: "Axes", results: Results) -> str | None:
     name = next((n for n in level.groups if n.startswith("position")), None) if level else None
     if level is None or name is None:
         return None
-    labels = level.groups[name][0]
+    labels = [_in_thousands(label) for label in level.groups[name][0]]
     models = [m for m in _finite(results) if m.level == level.level]
     for m, look in _styled(results, models):
         axes.plot(labels, m.bands[name], label=_called(results, m), **look)
@@ -279,6 +279,15 @@ def bands(axes: "Axes", results: Results) -> str | None:
     axes.grid(color=_INK, alpha=0.15)
     _legend(axes)
     return f"Loss by {name}.{_room(results)}"
+
+
+def _in_thousands(label: str) -> str:
+    """A band's label with its long numbers shortened, so that neighbours do not touch.
+
+    >>> _in_thousands("1,001-10,000")
+    '1k-10k'
+    """
+    return re.sub(r"(\d+),\d{3}", r"\1k", label)
 
 
 def _first_level(results: Results) -> LevelResult | None:
