@@ -86,9 +86,12 @@ def _language(setting: Setting, words: float, characters: float) -> Options:
     options = _recurrent(setting)
     if setting.level not in ("word", "whitespace"):
         return {**options, "learning_rate": characters}
+    options |= {"tied": None, "learning_rate": words}
     if setting.budget == "standard":
         options["epochs"] = 5  # tied weights learn faster
-    return {**options, "tied": None, "learning_rate": words}
+    elif setting.budget == "thorough":  # twice the units overfit unless they are held back
+        options |= {"epochs": 10, "dropout": 0.6, "weight_dropout": 0.3, "learning_rate": words / 2}
+    return options
 
 
 def _rnn(setting: Setting) -> Options:
