@@ -17,6 +17,7 @@ from langmodels.neural.layers import rows
 from langmodels.neural.parameters import Array
 from langmodels.neural.recurrent import GRUModel, LSTMModel, RecurrentModel, RNNModel
 from langmodels.neural.recurrent_network import RecurrentNetwork, States
+from langmodels.neural.workers import Workers
 from langmodels.progress import track
 from langmodels.tokenization import Tokenizer
 from langmodels.vocabulary import IntArray, Vocabulary
@@ -152,7 +153,8 @@ class DynamicModel(LanguageModel[DynamicState]):
         self._check_corpus(corpus)
         scores: list[FloatArray] = []
         zero = [layer.zero_state(1) for layer in self._ready().recurrent]
-        with track("Learning while scoring", total=len(corpus.ids)) as task:
+        # One sequence is too little for a second thread of BLAS.
+        with Workers(1), track("Learning while scoring", total=len(corpus.ids)) as task:
             for begin, end in pairwise(corpus.offsets.tolist()):
                 weights, states = self.base.network.parameters.flat, zero
                 inputs, targets = corpus.ids[begin : end - 1], corpus.ids[begin + 1 : end]
