@@ -92,6 +92,15 @@ def test_it_learns_what_the_text_repeats():
     assert model.base.network.parameters.flat is base.network.parameters.flat
 
 
+def test_no_rate_is_chosen_for_a_network_whose_training_was_cut_short():
+    base = LSTMModel(**SMALL).fit(TRAIN)
+    base.history.stopped = "interrupted"
+    held_out = corpus("toast hams " * 60)
+    assert DynamicModel(base).fit(TRAIN, held_out).rate == 3e-4
+    base.history.stopped = ""
+    assert DynamicModel(base).fit(TRAIN, held_out).rate in RATES
+
+
 def test_states_keep_their_weights():
     model = DynamicModel(LSTMModel(**SMALL), rate=0.05, every=3).fit(TRAIN)
     state = model.state("the dog")

@@ -111,7 +111,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     network = model.base if isinstance(model, DynamicModel) else model
     if isinstance(network, NetworkModel):
         _fit_network(network, train, validation, args)
-    if network is not model or not isinstance(network, NetworkModel):
+    if not model.is_fitted:
         model.fit(train, validation)
     seconds = time.perf_counter() - began
     interrupted = was_interrupted(model)

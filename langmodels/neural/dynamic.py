@@ -13,6 +13,7 @@ from langmodels.errors import UsageError
 from langmodels.mixture import restore_part
 from langmodels.model import FloatArray, LanguageModel
 from langmodels.neural.batches import StreamBatches
+from langmodels.neural.history import was_interrupted
 from langmodels.neural.layers import rows
 from langmodels.neural.parameters import Array
 from langmodels.neural.recurrent import GRUModel, LSTMModel, RecurrentModel, RNNModel
@@ -96,7 +97,7 @@ class DynamicModel(LanguageModel[DynamicState]):
             raise UsageError("The network was trained with another vocabulary.")
         self._network = None
         self._measure(corpus)
-        if validation is not None and self._given is None:
+        if validation is not None and self._given is None and not was_interrupted(self.base):
             self._choose_rate(validation.head(_TUNED_ON))
         return self
 
