@@ -89,7 +89,7 @@ def main() -> None:
         f"Share of 95 % intervals that hold the true value, over {pieces} texts; "
         f"a true 95 % would be measured with a standard error of {error:.1f} %."
     )
-    lines = ["## Coverage of the intervals", "", *table(pieces), "", note, ""]
+    lines = ["# Coverage of the intervals", "", *table(pieces), "", note, ""]
     if arguments.output:
         arguments.output.write_text("\n".join(lines), encoding="utf-8")
 

@@ -74,8 +74,8 @@ def page(reports: list[str]) -> str:
     parts = [demoted(p.read_text(encoding="utf-8")) for p in sorted(RESULTS.glob("*.md"))
              if p.name != "README.md"]  # fmt: skip
     lines = ["# Benchmarks", "", "Made by `python benchmarks/run_all.py`.", "", *machine(), ""]
-    lines += [*(f"- {report}" for report in reports), "", *parts]
-    return "\n".join(lines).rstrip() + "\n"
+    lines += [f"- {report}" for report in reports]
+    return "\n\n".join(["\n".join(lines), *parts]).rstrip() + "\n"
 
 
 def main() -> int:
