@@ -20,9 +20,10 @@ from langmodels.neural.recurrent_network import RecurrentNetwork, States
 from langmodels.neural.workers import Workers, available_threads
 from langmodels.vocabulary import IntArray
 
-_COLUMNS = 64  # pieces run side by side
+_COLUMNS = 64  # pieces a thread into which one long sequence is cut
+_WIDTHS = 32, 128  # fewest and most pieces run side by side, where there are enough
 _STEPS = 128  # tokens between two comparisons of states
-_BLOCK = 32  # groups of columns in work at once: a bound on memory
+_BLOCK = 32  # times so many pieces in work at once: a bound on memory
 _SAME = 1e-6  # largest difference of two states that count as the same; relative, above 1
 
 
@@ -89,7 +90,9 @@ def _settle(replicas: list[RecurrentNetwork], workers: Workers, block: list[_Pie
     again = [p for p in block if p.previous is not None and id(p.previous) in inside]
     while pending:
         pending = sorted(pending, key=lambda p: -len(p.inputs))
-        groups = [pending[k : k + _COLUMNS] for k in range(0, len(pending), _COLUMNS)]
+        fewest, most = _WIDTHS
+        width = min(most, max(fewest, -(-len(pending) // workers.n)))
+        groups = [pending[k : k + width] for k in range(0, len(pending), width)]
         starts = [[_start(piece) for piece in group] for group in groups]
         shares = [slice(k, None, workers.n) for k in range(min(workers.n, len(groups)))]
 
