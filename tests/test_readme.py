@@ -121,3 +121,15 @@ def test_links_lead_somewhere() -> None:
     for target in re.findall(r"\]\(([^)]+)\)", text()):
         if not target.startswith("http"):
             assert (ROOT / target).exists(), target
+
+
+def test_what_stands_between_fences_is_code() -> None:
+    """Every block is closed before the next one opens, and no prose has slipped into one."""
+    language = None
+    for number, line in enumerate(text().splitlines(), 1):
+        if line.startswith("```"):
+            opens, language = language is None, line[3:] if language is None else None
+            assert opens == bool(line[3:]), f"line {number} opens or closes the wrong block"
+        else:
+            assert language is None or not re.match(r"#{2,} |\| |- |`langmodels", line), number
+    assert language is None
