@@ -156,9 +156,7 @@ class FillingModel(Cloze):
     """
 
     def __init__(self, model: LanguageModel[Any], candidates: int = 0) -> None:
-        if not model.is_distribution:
-            raise UsageError("The scores of this model do not sum to one; it cannot fill blanks.")
-        self.model, self.candidates = model, candidates
+        self.model, self.candidates = model.normalized(), candidates
         self.vocabulary, self.tokenizer = model.vocabulary, model.tokenizer
 
     def blank_distributions(self, blanks: Sequence[Blank]) -> FloatArray:

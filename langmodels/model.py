@@ -252,9 +252,13 @@ class LanguageModel(Model, Generic[S]):
         """Log p(sequence) in nats: the chain rule's sum, `</s>` included where there are ends."""
         return float(self.token_scores(sequence).sum())
 
+    def normalized(self) -> Self:
+        """The model itself, or where its scores sum to anything else, that proportional to them."""
+        return self
+
     def cross_entropy(self, corpus: Corpus) -> float:
-        """Mean of -log p over the tokens of a corpus, in nats a token."""
-        return -float(self.score_corpus(corpus).mean())
+        """Mean of -log p over the tokens of a corpus, in nats a token, of `normalized` scores."""
+        return -float(self.normalized().score_corpus(corpus).mean())
 
     def perplexity(self, corpus: Corpus) -> float:
         """The exponential of the cross-entropy; infinite where any token has probability zero."""

@@ -64,7 +64,6 @@ def test_counts_how_many_blanks_are_filled(text, capsys):
         (["mkn,kn", "a ___", "--output", "x.lm"], "only one"),
         (["mkn", "a ___", "--candidates", "-1"], "0 or more"),
         (["mkn", "--blanks", "0"], "at least 1"),
-        (["stupid-backoff", "a ___"], "sum to one"),
     ],
 )
 def test_what_makes_no_sense_is_one_line(arguments, complaint, text, capsys):

@@ -280,11 +280,21 @@ def test_several_seeds_are_averaged() -> None:
     assert list(found.seeds) == [5, 6]
     assert found.bits_per_character == pytest.approx(np.mean(list(found.seeds.values())))
     assert found.spread == pytest.approx(np.std(list(found.seeds.values()), ddof=1))
+    assert found.growth[-1].bits_per_character == pytest.approx(found.bits_per_character)
     assert found.history
     assert "seeds ±" in rendered(comparison)
     assert "one random start" not in rendered(comparison)
     once = compare([model], parts("char"), plan=PLAN)
     assert "lstm hidden=8 epochs=1 batch_size=4: trained from one random start" in rendered(once)
+
+
+def test_a_seed_in_a_name_is_that_of_its_model() -> None:
+    small = "rnn:hidden=4:epochs=1:seed="
+    comparison = compare([f"{small}1", f"{small}2"], parts("char"), plan=PLAN, seeds=2, seed=5)
+    one, two = sorted(comparison.results.models, key=lambda m: m.label)
+    assert (list(one.seeds), list(two.seeds)) == ([1], [2])
+    assert one.bits_per_character != two.bits_per_character
+    assert "another random start" in rendered(comparison)
 
 
 def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
@@ -433,6 +443,17 @@ def test_command(book: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert len(data["models"]) == 4
 
 
+def test_lower_casing_holds_for_all_levels(book: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["compare", "--corpus", str(book), "--models", "unigram", "--no-cache", "--json"]
+    for levels in ("word,char", "char,word"):
+        assert main([*line, "--budget", "quick", "--lower", "--level", levels]) == 0
+        data = json.loads(capsys.readouterr().out)
+        assert data["settings"]["cleaning"] == "lower"
+        assert not any(level["lowered"] for level in data["levels"])  # they see it, and pay nothing
+        (characters,) = (level for level in data["levels"] if level["level"] == "char")
+        assert characters["vocabulary"] < 45
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
@@ -440,6 +461,7 @@ def test_command(book: Path, capsys: pytest.CaptureFixture[str]) -> None:
         (["--report", "out.pdf"], 2, "ends in"),
         (["--report", "nowhere/out.html"], 1, "no folder"),
         (["--level", "word,letters"], 2, "no level"),
+        (["--level", "word,char", "--pattern", "a"], 2, "for one level"),
         (["--corpus", "/"], 1, "folder"),
     ],
 )

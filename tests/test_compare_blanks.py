@@ -8,7 +8,8 @@ from rich.console import Console
 
 from langmodels.cli.main import main
 from langmodels.cloze import FillingModel, choose_blanks, evaluate_blanks
-from langmodels.evaluation import Comparison, compare
+from langmodels.errors import UsageError
+from langmodels.evaluation import Comparison, compare, scale
 from langmodels.evaluation.blanks import mean_filled
 from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.report import write_report
@@ -99,6 +100,14 @@ def test_an_unfitted_model_alone_and_with_two_seeds() -> None:
     model = BidirectionalModel(hidden=4, epochs=1, threads=1)
     found = compare({"mine": model}, parts(), plan=PLAN).results
     assert ([m.label for m in found.cloze], found.models) == (["mine"], [])
+    assert "Filling blanks" in shown(Comparison(found))
+    (record,) = Comparison(found).records()
+    assert (record["model"], record["blanks_right"]) == (
+        "mine",
+        found.cloze[0].filled.both.accuracy,
+    )
+    with pytest.raises(UsageError, match="fills blanks"):
+        scale(["unigram", "bidirectional-rnn"], parts())
     named = "bidirectional-rnn:hidden=4:epochs=1"
     one, two, both = (
         compare([named], parts(), plan=PLAN, seed=seed, seeds=n).results.cloze[0].filled.both

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_ngram_smoothing import joined, random_text
 
+from langmodels.cloze import FillingModel
 from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import LanguageModel
@@ -198,6 +199,8 @@ def test_scores_of_stupid_backoff_can_be_normalized() -> None:
     for context in ("", "the", "the cat", "zebra"):
         assert fixed.distribution(context).sum() == pytest.approx(1, abs=1e-5)
         assert model.distribution(context).sum() != pytest.approx(1, abs=1e-3)
+    assert model.perplexity(corpus) == fixed.perplexity(corpus)
+    assert FillingModel(model).fill("the ___ sat") == FillingModel(fixed).fill("the ___ sat")
     mkn = NGramModel(3).fit(corpus)
     assert mkn.normalized() is mkn
 

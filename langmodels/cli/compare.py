@@ -106,6 +106,12 @@ def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict
     levels = args.level.split(",") if args.level else [text_of(args).level or DEFAULT_LEVEL]
     min_count = 2 if args.min_count is None else args.min_count
     first = {**vars(args), "level": levels[0], "min_count": min_count}
+    if len(levels) > 1:
+        for option in ("pattern", "width"):
+            if getattr(args, option) is not None:
+                raise UsageError(f"--{option} is for one level, not for {args.level}.")
+        if args.lower and args.clean == "none":  # for all levels, not for words alone
+            first |= {"lower": False, "clean": "lower"}
     if levels[0] not in RARE_TYPES:
         first["min_count"] = args.min_count or 1
         if len(levels) > 1:
@@ -121,7 +127,7 @@ def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict
         "source": source,
         "jobs": args.jobs,
         "settings": {
-            "cleaning": cleaning_of(args, splits.train.tokenizer),
+            "cleaning": cleaning_of(argparse.Namespace(**first), splits.train.tokenizer),
             "command": shlex.join(["langmodels", *sys.argv[1:]]),
         },
     }

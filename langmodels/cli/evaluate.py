@@ -97,7 +97,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
 
 def measure(model: LanguageModel[Any], corpus: Corpus) -> dict[str, Any]:
     """Averages of a model's log probabilities over a corpus."""
-    log_probs = model.score_corpus(corpus)
+    log_probs = model.normalized().score_corpus(corpus)
     unknown = corpus.targets == Vocabulary.unk_id
     known = log_probs[~unknown]
     loss = -float(log_probs.mean())

@@ -16,10 +16,8 @@ _REACH = 64  # tokens on each side of a blank: what is further away costs time a
 _SEED = 0  # all models, whatever their seeds, get the same blanks
 
 
-def fill_blanks(model: LanguageModel[Any] | Cloze, test: Corpus, n: int) -> Filled | None:
-    """Blank `n` tokens of a text and see how well a model fills them; None where it cannot."""
-    if isinstance(model, LanguageModel) and not model.is_distribution:
-        return None
+def fill_blanks(model: LanguageModel[Any] | Cloze, test: Corpus, n: int) -> Filled:
+    """Blank `n` tokens of a text and see how well a model fills them."""
     blanks = choose_blanks(test, n, _SEED, reach=_REACH)
     if isinstance(model, Cloze):
         return Filled(None, _figures(evaluate_blanks(model, blanks)))

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp
 
 from langmodels.corpus import Corpus
 from langmodels.model import FloatArray, LanguageModel
@@ -86,15 +85,13 @@ def calibrate(model: LanguageModel[Any], test: Corpus, tokens: int) -> Calibrati
 
 
 def _walk(model: LanguageModel[Any], test: Corpus, tokens: int) -> Iterator[tuple[FloatArray, int]]:
-    """Yield normalised log distributions without `<s>`, (V - 1,), and the place of the target."""
+    """Yield log distributions without `<s>`, (V - 1,), and the place of the target."""
     ends = [] if test.vocabulary.eos_id is None else [test.vocabulary.eos_id]
     left = tokens
     for ids in test.sequences():
         state = model.start()
         for token in [*ids[:left].tolist(), *ends][:left]:
             log_p = np.delete(model.log_distribution(state), Vocabulary.bos_id)
-            if not model.is_distribution:
-                log_p = log_p - logsumexp(log_p)
             yield log_p, token - (token > Vocabulary.bos_id)
             if token not in ends:
                 state = model.advance(state, token)

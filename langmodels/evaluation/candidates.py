@@ -21,8 +21,8 @@ class Candidate:
     """One model of a comparison, not yet fitted.
 
     `options` are all its hyper-parameters; one with a `seed` among them is random, and is trained
-    once for each seed of the comparison. `prototype` is the caller's own model, copied before it is
-    fitted.
+    once for each seed of the comparison, or where its name gives one (`own_seed`) with that.
+    `prototype` is the caller's own model, copied before it is fitted.
     """
 
     label: str
@@ -30,11 +30,18 @@ class Candidate:
     level: str
     options: Mapping[str, Any] = field(default_factory=dict)
     prototype: AnyModel | None = None
+    own_seed: bool = False
 
     @property
     def random(self) -> bool:
         """Whether its figures depend on a seed."""
         return self.prototype is None and "seed" in self.options
+
+    def seeds(self, first: int, n: int) -> list[int]:
+        """The seeds with which it is to be trained where random models are with so many."""
+        if not self.random:
+            return [first]
+        return [self.options["seed"]] if self.own_seed else list(range(first, first + n))
 
     @property
     def summary(self) -> str:
@@ -103,7 +110,8 @@ def _of_name(
     for level in [str(own)] if own is not None else levels:
         options = {**spec.defaults(replace(setting, level=level)), **given}
         shown = " ".join([spec.name, *(f"{k}={v}" for k, v in given.items())])
-        candidate = Candidate(label or shown, spec.name, level, options)
+        own_seed = "seed" in given
+        candidate = Candidate(label or shown, spec.name, level, options, own_seed=own_seed)
         candidate.make()  # so that a bad option is an error before any work is done
         found.append(candidate)
     return found
@@ -125,6 +133,7 @@ def _label_of(model: AnyModel) -> str:
 def _config_of(model: AnyModel) -> dict[str, Any]:
     """Hyper-parameters of an unfitted model, as far as it can tell them."""
     try:
-        return dict(model._config())
+        config = model._config()
+        return dict(config.get("arguments", config))
     except (AttributeError, TypeError, ValueError):
         return {}

@@ -55,7 +55,7 @@ class Comparison:
             return cls(structure(Results, data))
         except OSError as error:
             raise LangmodelsError(f"Cannot read {path}: {error.strerror or error}.") from error
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise LangmodelsError(f"{path} is not a saved comparison: {error!r}.") from error
 
     def report(self, path: str | os.PathLike[str]) -> None:
@@ -137,9 +137,7 @@ def compare(
     if not any(candidate.fills_blanks for candidate in candidates):
         plan = replace(plan, blanks=0)
     tasks = [
-        Task(candidate, seed + i)
-        for candidate in candidates
-        for i in range(seeds if candidate.random else 1)
+        Task(candidate, each) for candidate in candidates for each in candidate.seeds(seed, seeds)
     ]
     if jobs is None:
         jobs = worthwhile_jobs(tasks)

@@ -12,7 +12,6 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logsumexp
 
 from langmodels.corpus import Corpus
 from langmodels.evaluation.blanks import fill_blanks
@@ -121,7 +120,8 @@ def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan
             warnings.simplefilter("always")
             fitted, seconds, peak = _timed_fit(candidate, seed, part, splits.validation)
         model = cast(LanguageModel[Any], fitted)
-        scores, rate = _timed_scores(model, splits.test)
+        judged = model.normalized()
+        scores, rate = _timed_scores(judged, splits.test)
         size = sum(array.nbytes for array in model._arrays().values())
         fits.append(Fit(part.n_tokens, -float(scores.sum()), seconds, size, rate, peak))
     return Run(
@@ -130,7 +130,7 @@ def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan
         model.n_parameters,
         model.context_length,
         model.is_distribution,
-        calibrate(model, splits.test, plan.calibration),
+        calibrate(judged, splits.test, plan.calibration),
         draw_sample(model, plan.sample, seed),
         step_seconds(model, splits.test, plan.contexts),
         _history(model),
@@ -145,27 +145,7 @@ def _measure_cloze(
     splits = material.splits
     model, seconds, _ = _timed_fit(candidate, seed, splits.train, splits.validation)
     filled = fill_blanks(model, splits.test, plan.blanks)
-    assert filled is not None
     return ClozeRun(filled, seconds, model.n_parameters)
-
-
-def normalised_scores(model: LanguageModel[Any], corpus: Corpus) -> FloatArray:
-    """Log p of every target, nats, (n,); of a model whose scores do not sum to one, divided by sum.
-
-    The sums cost a distribution a token.
-    """
-    if model.is_distribution:
-        return model.score_corpus(corpus)
-    end = corpus.vocabulary.eos_id
-    scores: list[float] = []
-    for ids in corpus.sequences():
-        state = model.start()
-        for token in [*ids.tolist(), *([] if end is None else [end])]:
-            log_p = model.log_distribution(state)
-            scores.append(float(log_p[token] - logsumexp(log_p)))
-            if token != end:
-                state = model.advance(state, token)
-    return np.array(scores)
 
 
 def draw_sample(model: LanguageModel[Any], characters: int, seed: int) -> str:
@@ -231,8 +211,8 @@ def _history(model: LanguageModel[Any]) -> list[dict[str, float | None]]:
 
 
 def _timed_scores(model: LanguageModel[Any], test: Corpus) -> tuple[FloatArray, float]:
-    normalised_scores(model, test.head(_WARM_UP))
-    scores, seconds = _timed(lambda: normalised_scores(model, test))
+    model.score_corpus(test.head(_WARM_UP))
+    scores, seconds = _timed(lambda: model.score_corpus(test))
     return scores, len(scores) / max(seconds, 1e-9)
 
 

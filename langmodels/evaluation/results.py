@@ -256,8 +256,8 @@ class Results:
 
 
 def records(results: Results) -> list[dict[str, Any]]:
-    """One flat record a model, best first."""
-    return [
+    """One flat record a model, best first; then those that only fill blanks."""
+    rows: list[dict[str, Any]] = [
         {
             "model": m.label,
             "level": m.level,
@@ -274,9 +274,28 @@ def records(results: Results) -> list[dict[str, Any]]:
             "peak_bytes": m.timing.full.peak,
             "training_seconds": m.timing.full.seconds,
             "tokens_per_second": m.timing.full.rate,
+            **_blank_figures(m.filled),
         }
         for m in results.models
     ]
+    rows += [
+        {
+            "model": m.label,
+            "level": m.level,
+            "parameters": m.parameters,
+            "training_seconds": m.seconds,
+            **_blank_figures(m.filled),
+        }
+        for m in results.cloze
+    ]
+    names = dict.fromkeys(name for row in rows for name in row)
+    return [{name: row.get(name, math.nan) for name in names} for row in rows]
+
+
+def _blank_figures(filled: Filled | None) -> dict[str, Any]:
+    if filled is None or filled.both is None:
+        return {}
+    return {"blanks_right": filled.both.accuracy, "blanks_perplexity": filled.both.perplexity}
 
 
 # JSON -------------------------------------------------------------------------------------------

@@ -56,7 +56,7 @@ class RunCache:
             task.candidate.name,
             task.candidate.level,
             json.dumps(dict(task.candidate.options), sort_keys=True, default=repr),
-            str(task.seed if task.candidate.random else 0),
+            str(task.seed),
             material.at(task.candidate.level).digest,
             repr(plan),
             _code_digest(),
@@ -146,8 +146,8 @@ def run_tasks(
                         done[i] = found
                         progress.advance(_work_of(task), task.candidate.label)
         todo = [(i, task) for i, task in enumerate(tasks) if i not in done]
-        if jobs > 1:  # the long ones first: networks, the larger of which are named later
-            todo.sort(key=lambda item: (not item[1].candidate.random, -item[0]))
+        if jobs > 1:  # of the networks, the long ones first: the larger ones are named later
+            todo.sort(key=lambda item: (item[1].candidate.random, -item[0]))
         try:
             for i, run in _measured(todo, material, plan, jobs):
                 done[i] = run

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from langmodels.errors import UsageError
-from langmodels.evaluation.candidates import Models
+from langmodels.evaluation.candidates import Models, make_candidates
 from langmodels.evaluation.comparison import Comparison, compare
 from langmodels.evaluation.measuring import PLANS
 from langmodels.evaluation.results import ModelResult, Results
@@ -18,6 +18,7 @@ from langmodels.evaluation.sections import (
 )
 from langmodels.evaluation.statistics import Exponent
 from langmodels.formatting import Table, count, duration, figure, size
+from langmodels.registry import Setting
 from langmodels.splits import Splits
 
 CONTEXTS = (1, 4, 16, 64, 256, 1024)
@@ -37,13 +38,17 @@ def scale(
     """Train every model on texts of size n / 2^doublings, ..., n / 2, n and measure what grows.
 
     All sizes share vocabulary and test text. `options` are those of `compare`; the comparison that
-    comes back is a full one. Raises UsageError for less than two doublings, and what `compare`
-    raises.
+    comes back is a full one. Raises UsageError for less than two doublings and for models that only
+    fill blanks, and what `compare` raises.
     """
     if not 2 <= doublings <= MAX_DOUBLINGS:
         raise UsageError(
             f"Scaling needs from 2 to {MAX_DOUBLINGS} doublings of the text, not {doublings}."
         )
+    levels = options.get("levels") or [Setting().level]
+    for candidate in make_candidates(models, levels, Setting()):
+        if candidate.fills_blanks:
+            raise UsageError(f"{candidate.label} fills blanks; scaling is for language models.")
     growth = tuple(2.0**-k for k in range(doublings, 0, -1))
     plan = replace(PLANS.get(budget, PLANS["standard"]), growth=growth, contexts=CONTEXTS)
     return compare(models, corpus, budget=budget, plan=plan, **options)

@@ -147,10 +147,15 @@ def _verdict(test: PairedTest, per: str) -> str:
     return f"{test.better} and {test.worse} cannot be told apart ({by})."
 
 
-VERDICT_NOTE = (
-    "Neighbours in the ranking, paired over blocks of the test text by approximate randomization, "
-    "p after Holm's correction."
-)
+def verdict_note(results: Results) -> str:
+    """What the verdicts go by."""
+    note = (
+        "Neighbours in the ranking, paired over blocks of the test text by approximate "
+        "randomization, p after Holm's correction"
+    )
+    if any("seed" in m.options for m in results.models):
+        note += "; networks as they were trained, whatever another random start would give"
+    return f"{note}."
 
 
 def cost_table(results: Results) -> Table:

@@ -18,7 +18,7 @@ from langmodels.evaluation.breakdown import bits, disagreements
 from langmodels.evaluation.candidates import Candidate
 from langmodels.evaluation.contexts import context_counts
 from langmodels.evaluation.material import LevelMaterial, Material
-from langmodels.evaluation.measuring import AnyRun, ClozeRun, Run
+from langmodels.evaluation.measuring import AnyRun, ClozeRun, Fit, Run
 from langmodels.evaluation.results import (
     ClozeResult,
     Cost,
@@ -33,7 +33,6 @@ from langmodels.evaluation.results import (
     Timing,
 )
 from langmodels.evaluation.statistics import (
-    Exponent,
     block_edges,
     block_sums,
     bootstrap_interval,
@@ -112,6 +111,9 @@ class _Summary:
         self.candidate = candidate
         self.runs = runs
         self.first = runs[min(runs)]
+        self.fits = [
+            _mean_fit(fits) for fits in zip(*(run.fits for run in runs.values()), strict=True)
+        ]
         self.material = material
         self.seed = seed
         self.scores: FloatArray = np.mean([run.scores for run in runs.values()], axis=0)
@@ -146,8 +148,9 @@ class _Summary:
         filled = [run.filled for run in self.runs.values() if run.filled is not None]
         growth = [
             Growth(f.tokens, f.size, _perplexity(f.nats / n), self._per_character(f.nats))
-            for f in first.fits
+            for f in self.fits
         ]
+        tokens = [f.tokens for f in self.fits]
         loss = -float(self.scores.mean())
         token_bits = bits(self.scores)
         groups = self.material.groupings
@@ -169,8 +172,8 @@ class _Summary:
             context_length=first.context_length,
             growth=growth,
             exponents={
-                "size": _growth(first, [g.size for g in growth]),
-                "bits": _growth(first, [g.bits_per_character for g in growth]),
+                "size": growth_exponent(tokens, [g.size for g in growth]),
+                "bits": growth_exponent(tokens, [g.bits_per_character for g in growth]),
             },
             bands={g.name: g.means(token_bits) for g in groups},
             calibration=first.calibration,
@@ -179,12 +182,12 @@ class _Summary:
             history=first.history,
             warnings=first.warnings,
             timing=Timing(
-                [Cost(f.tokens, f.seconds, f.peak, f.rate) for f in first.fits],
+                [Cost(f.tokens, f.seconds, f.peak, f.rate) for f in self.fits],
                 first.steps,
                 {
-                    "seconds": _growth(first, [f.seconds for f in first.fits]),
-                    "peak": _growth(first, [f.peak or math.nan for f in first.fits]),
-                    "rate": _growth(first, [f.rate for f in first.fits]),
+                    "seconds": growth_exponent(tokens, [f.seconds for f in self.fits]),
+                    "peak": growth_exponent(tokens, [f.peak or math.nan for f in self.fits]),
+                    "rate": growth_exponent(tokens, [f.rate for f in self.fits]),
                     "steps": growth_exponent(list(first.steps), list(first.steps.values())),
                 },
             ),
@@ -192,8 +195,17 @@ class _Summary:
         )
 
 
-def _growth(run: Run, values: Sequence[float]) -> Exponent:
-    return growth_exponent([fit.tokens for fit in run.fits], values)
+def _mean_fit(fits: Sequence[Fit]) -> Fit:
+    """What models with different seeds cost and reached on the same text, on average."""
+    peaks = [fit.peak for fit in fits if fit.peak is not None]
+    return Fit(
+        fits[0].tokens,
+        float(np.mean([fit.nats for fit in fits])),
+        float(np.mean([fit.seconds for fit in fits])),
+        fits[0].size,
+        float(np.mean([fit.rate for fit in fits])),
+        max(peaks) if peaks else None,
+    )
 
 
 def passage_length(material: LevelMaterial) -> int:

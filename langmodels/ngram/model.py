@@ -135,7 +135,7 @@ class NGramModel(LanguageModel[State]):
         write_arpa(path, self.tables, self.vocabulary)
 
     def normalized(self) -> Self:
-        """The model itself, or where its scores sum to anything else, that proportional to them."""
+        """See `LanguageModel`; of stupid backoff a model with other back-off weights."""
         if self.is_distribution:
             return self
         model = self.from_tables(

@@ -52,7 +52,7 @@ def outline(results: Results) -> list[Section]:
         Section(
             "Which model is better",
             [sections.quality_table(results)],
-            [sections.VERDICT_NOTE] if results.tests else [],
+            [sections.verdict_note(results)] if results.tests else [],
             sections.verdicts(results),
             ["quality"],
         ),

@@ -22,11 +22,10 @@ def render(results: Results, *, details: bool = False) -> RenderableType:
         parts += rich_tables([sections.quality_table(results)])
         if results.tests:
             parts += [Text(line) for line in sections.verdicts(results)]
-            parts += [Text(sections.VERDICT_NOTE, style="dim"), Text()]
+            parts += [Text(sections.verdict_note(results), style="dim"), Text()]
         tables = [sections.cost_table(results), sections.growth_table(results)]
         tables += [sections.steps_table(results)]
         tables += [sections.contexts_table(level) for level in results.levels]
-        tables += blanks_tables(results)
         if details:
             tables += [*sections.band_tables(results), sections.calibration_table(results)]
             tables += [*sections.difference_tables(results), sections.models_table(results)]
@@ -34,7 +33,9 @@ def render(results: Results, *, details: bool = False) -> RenderableType:
         parts += rich_tables([t for t in tables if t is not None])
         parts += [Text("Samples", style="bold")]
         for label, text in sections.samples(results):
-            parts += [Padding(label, (0, 0, 0, 2)), Padding(Text(text, "dim"), (0, 0, 0, 4))]
+            parts += [Padding(Text(label), (0, 0, 0, 2)), Padding(Text(text, "dim"), (0, 0, 0, 4))]
+        parts += [Text()]
+    parts += rich_tables(list(blanks_tables(results)))
     if results.unfinished:
         parts += [Text(sections.unfinished(results))]
     return Group(*parts)
