@@ -121,7 +121,8 @@ class ModelSpec(Generic[M_co]):
     """One registered model: how it is called, what it is, and how to build it.
 
     `build` takes hyper-parameters as keywords, `defaults` gives those of a setting. `compared`
-    models are in `compare`'s table unless others are asked for.
+    models are in `compare`'s table unless others are asked for. `caveat`: what has to be said
+    wherever its figures stand.
     """
 
     name: str
@@ -130,6 +131,7 @@ class ModelSpec(Generic[M_co]):
     build: Callable[..., M_co]
     defaults: Callable[[Setting], Options] = _nothing
     compared: bool = True
+    caveat: str = ""
 
     def make(self, setting: Setting, options: Options) -> M_co:
         """An unfitted model, defaults of the setting filled in. Raises UsageError."""
@@ -181,6 +183,7 @@ MODELS: dict[str, ModelSpec[LanguageModel[Any]]] = {
             "full context",
             "relative frequency after the whole history",
             _full_context("none"),
+            caveat="After a history never seen it is 0/0; the uniform distribution stands in.",
         ),
         ModelSpec(
             "full-context",

@@ -376,6 +376,17 @@ def test_reports(words: Comparison, tmp_path: Path, ending: str) -> None:
         assert not re.search(r"<h2>[^<]*</h2>\s*</section>", text)
 
 
+def test_labels_are_shown_as_they_are(tmp_path: Path) -> None:
+    labels = ["<b>[/b] $\\frac$", "[bold]"]
+    comparison = compare(dict(zip(labels, ("unigram", "mle"), strict=True)), TEXT, plan=PLAN)
+    comparison.report(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "<b>" not in page
+    assert "A text</h1>" in page
+    shown = rendered(comparison)
+    assert all(label in shown for label in labels)
+
+
 def test_a_report_without_matplotlib_says_so(
     words: Comparison, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

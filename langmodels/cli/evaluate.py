@@ -22,7 +22,9 @@ from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.model import LanguageModel
 from langmodels.registry import load
+from langmodels.series import SeriesTokenizer
 from langmodels.splits import DEFAULT_FRACTIONS, WAYS, split_text
+from langmodels.tokenization import Tokenizer
 from langmodels.vocabulary import Vocabulary
 
 NAME = "evaluate"
@@ -35,8 +37,8 @@ examples:
   langmodels evaluate book.lm --corpus book.txt --part test
 
 The text is cut into tokens as the model's training text was, and encoded with the model's
-vocabulary. Words it does not know count as <unk> and are not spelled out, so that bits per
-character of a model with unknown words is too low to set beside a character model's;
+vocabulary. What the tokens do not say (the spelling of words that count as <unk>, the space between
+words) is not in the bits per character, which are then too low to set beside a character model's;
 `langmodels compare` is fair to both.
 """
 
@@ -72,6 +74,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         return None
     bits = report["bits_per_token"]
     excluding = format_perplexity(report["perplexity_without_oov"])
+    unpaid = _unpaid(model.tokenizer, report["oov_tokens"])
     rows = {
         "text": f"{report['tokens']:,} tokens in {report['sequences']:,} "
         f"sequence{'s' * (report['sequences'] != 1)}, "
@@ -81,7 +84,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         + (f" ({excluding} without the unknown ones)" if report["oov_tokens"] else ""),
         "cross-entropy": f"{bits:.4f} bits per token = {bits * math.log(2):.4f} nats",
         "per character": f"{report['bits_per_character']:.4f} bits"
-        + (" (unknown words not spelled)" if report["oov_tokens"] else ""),
+        + (f" (without {', '.join(unpaid)})" if unpaid else ""),
     }
     if report["zero_probability_tokens"]:
         rows["impossible"] = (
@@ -93,6 +96,17 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     part = "" if args.part == "all" else f", {args.part} part"
     console.print(facts_table(rows, title=f"{args.model} on {args.corpus}{part}"))
     return None
+
+
+def _unpaid(tokenizer: Tokenizer, unknown: int) -> list[str]:
+    """What of the text the tokens do not say, so that the model's bits leave it out."""
+    missing = {
+        "the spelling of unknown words": unknown > 0,
+        "capitals": getattr(tokenizer, "lower", False),
+        "the decimals": isinstance(tokenizer, SeriesTokenizer),
+        "the space between tokens": not tokenizer.reversible,
+    }
+    return [what for what, is_so in missing.items() if is_so]
 
 
 def measure(model: LanguageModel[Any], corpus: Corpus) -> dict[str, Any]:

@@ -68,8 +68,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if unknown:
         console.print(Text(f"* not in the vocabulary, read as <unk>: {', '.join(unknown)}"))
     for chain in chains:
-        if not chain.is_distribution:
-            console.print(Text(f"The scores of {chain.model} do not sum to one."))
+        if chain.note:
+            console.print(Text(f"{chain.model}: {chain.note}"))
     return None
 
 

@@ -82,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     one line on standard error.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    errors = Console(stderr=True, highlight=False)
+    errors = Console(stderr=True, highlight=False, markup=False)
     try:
         with _warnings_as_lines():
             progress.enable(errors)
@@ -143,7 +143,7 @@ def _run(arguments: list[str]) -> int:
         args = parser.parse_intermixed_args(arguments[position + 1 :])
     except SystemExit as end:  # --help and --version
         return int(end.code or 0)
-    return module.run(args, _Console(highlight=False)) or 0
+    return module.run(args, _Console(highlight=False, markup=False)) or 0
 
 
 def _overview() -> argparse.ArgumentParser:

@@ -109,7 +109,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         for scores in batches:
             if not args.summary:
                 _print_lines(scores, model, args)
-        where = console if args.summary else Console(stderr=True, highlight=False)
+        where = console if args.summary else Console(stderr=True, highlight=False, markup=False)
         _print_totals(totals.report(nats), args.unit, model, where)
     return None
 

@@ -50,6 +50,12 @@ class Candidate:
         return "a model of the caller's" if spec is None else spec.summary
 
     @property
+    def caveat(self) -> str:
+        """What has to be said of its figures, if anything."""
+        spec = _find(self.name)
+        return "" if spec is None or self.prototype is not None else spec.caveat
+
+    @property
     def fills_blanks(self) -> bool:
         """Whether that is all it does."""
         return isinstance(self.prototype, ClozeModel) or self.name in CLOZE_MODELS

@@ -26,7 +26,8 @@ _UNLIKE = "Perplexities and bits per token of different units do not compare; bi
 def heading(results: Results) -> str:
     """What was compared on, in a line."""
     text = results.text
-    return f"{text.name}: {text.description}" if text.description else text.name
+    name = text.name or "A text"
+    return f"{name}: {text.description}" if text.description else name
 
 
 def corpus_table(results: Results) -> Table:

@@ -180,7 +180,7 @@ class _Summary:
             sample=first.sample,
             passage=token_bits[:shown].tolist(),
             history=first.history,
-            warnings=first.warnings,
+            warnings=[*first.warnings, *filter(None, [self.candidate.caveat])],
             timing=Timing(
                 [Cost(f.tokens, f.seconds, f.peak, f.rate) for f in self.fits],
                 first.steps,

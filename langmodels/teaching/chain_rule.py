@@ -1,6 +1,7 @@
 """A sentence through the chain rule: p(x1, x2, x3, ...) = p(x1) p(x2 | x1) p(x3 | x1, x2) ..."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,13 +39,15 @@ class Step:
 class ChainRule:
     """What one model makes of one sequence: a step for each token, `</s>` where there are ends.
 
-    `separator` is what stands between tokens when they are shown in a row.
+    `separator` is what stands between tokens when they are shown in a row, `note` what has to be
+    said of the factors.
     """
 
     model: str
     steps: tuple[Step, ...]
     separator: str = " "
     is_distribution: bool = True
+    note: str = ""
 
     @property
     def tokens(self) -> tuple[str, ...]:
@@ -69,6 +72,7 @@ class ChainRule:
             "log_prob": self.log_prob,
             "perplexity": self.perplexity,
             "is_distribution": self.is_distribution,
+            "note": self.note,
             "steps": [
                 {
                     "token": step.token,
@@ -102,8 +106,21 @@ def chain_rule(model: LanguageModel[Any], text: str, name: str = "") -> ChainRul
         known = token in model.vocabulary
         steps.append(Step(token, known, context, context_seen(model, context), log_prob, running))
     return ChainRule(
-        name or model.kind, tuple(steps), separator(model.tokenizer), model.is_distribution
+        name or model.kind,
+        tuple(steps),
+        separator(model.tokenizer),
+        model.is_distribution,
+        _note(model, steps),
     )
+
+
+def _note(model: LanguageModel[Any], steps: Sequence[Step]) -> str:
+    if not model.is_distribution:
+        return "The scores do not sum to one."
+    lost = any(step.context and not step.used for step in steps)
+    if isinstance(model, FullContextModel) and model.smoothing == "none" and lost:
+        return "After a history never seen it is 0/0; the uniform distribution stands in."
+    return ""
 
 
 def context_seen(model: LanguageModel[Any], context: tuple[str, ...]) -> tuple[str, ...]:

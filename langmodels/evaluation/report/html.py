@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from langmodels.evaluation import sections
+from langmodels.evaluation.blanks import blanks_tables
 from langmodels.evaluation.report.outline import Passage, Section, outline
 from langmodels.evaluation.report.plots import draw
 from langmodels.evaluation.report.style import STYLE
@@ -31,6 +32,7 @@ def fragment(results: Results) -> str:
     tables = [sections.corpus_table(results)]
     if results.models:
         tables += [sections.quality_table(results), sections.cost_table(results)]
+    tables += blanks_tables(results)
     return "\n".join(map(_table, tables))
 
 

@@ -8,6 +8,7 @@ import io
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from langmodels.evaluation.results import LevelResult, ModelResult, Results
@@ -60,7 +61,9 @@ def draw(results: Results) -> tuple[dict[str, str], str]:
                 caption = plot(figure.add_subplot(), results)
                 if caption is not None:
                     svg = _svg(figure, name)
-                    found[name] = f"<figure>{svg}<figcaption>{caption}</figcaption></figure>"
+                    found[name] = (
+                        f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
+                    )
     return found, ""
 
 
@@ -83,6 +86,11 @@ def _finite(results: Results) -> list[ModelResult]:
 
 def _called(results: Results, model: ModelResult) -> str:
     return f"{model.label} ({model.level})" if len(results.levels) > 1 else model.label
+
+
+def _drawn(results: Results, model: ModelResult) -> str:
+    """The same for matplotlib, which takes what stands between dollars for a formula."""
+    return _called(results, model).replace("$", r"\$")
 
 
 def _styled(
@@ -149,7 +157,7 @@ def quality(axes: "Axes", results: Results) -> str | None:
         axes.plot([low, high], [y, y], color=_COLOURS[0], linewidth=3, alpha=0.45)
         axes.plot(m.bits_per_character, y, "o", color=_COLOURS[0])
     _limit(axes, results, vertical=True)
-    axes.set_yticks(range(len(models)), [_called(results, m) for m in models])
+    axes.set_yticks(range(len(models)), [_drawn(results, m) for m in models])
     axes.set_xlabel(f"bits per {results.per} (fewer is better)")
     axes.grid(axis="x", color=_INK, alpha=0.15)
     infinite = len(results.models) - len(models)
@@ -195,7 +203,7 @@ def growth_of_quality(axes: "Axes", results: Results) -> str | None:
     for m, look in _styled(results, models):
         x = _characters(results, m)
         y = [g.bits_per_character for g in m.growth]
-        axes.plot(x, y, label=_called(results, m), **look)
+        axes.plot(x, y, label=_drawn(results, m), **look)
     _limit(axes, results)
     _log(axes, "x")
     axes.set_xlabel("characters of training text")
@@ -210,7 +218,7 @@ def growth_of_time(axes: "Axes", results: Results) -> str | None:
     models = [m for m in _finite(results) if len(m.timing.growth) > 1]
     for m, look in _styled(results, models):
         y = [c.seconds for c in m.timing.growth]
-        axes.plot(_characters(results, m), y, label=_called(results, m), **look)
+        axes.plot(_characters(results, m), y, label=_drawn(results, m), **look)
     _log(axes, "x")
     _log(axes, "y")
     axes.set_xlabel("characters of training text")
@@ -230,7 +238,7 @@ def steps(axes: "Axes", results: Results) -> str | None:
     models = [m for m in _finite(results) if len(m.timing.steps) > 1]
     for m, look in _styled(results, models):
         lengths, seconds = zip(*sorted(m.timing.steps.items()), strict=True)
-        axes.plot(lengths, [1e6 * s for s in seconds], label=_called(results, m), **look)
+        axes.plot(lengths, [1e6 * s for s in seconds], label=_drawn(results, m), **look)
     _log(axes, "x", sorted({n for m in models for n in m.timing.steps}))
     _log(axes, "y")
     axes.set_xlabel("tokens of context")
@@ -251,7 +259,7 @@ def training(axes: "Axes", results: Results) -> str | None:
     models = [m for m in results.models if len(curves[m.label + m.level]) > 1]
     for m, look in _styled(results, models):
         losses = [loss / math.log(2) for loss in curves[m.label + m.level]]
-        axes.plot(range(1, len(losses) + 1), losses, label=_called(results, m), **look)
+        axes.plot(range(1, len(losses) + 1), losses, label=_drawn(results, m), **look)
     if {m.level for m in models} == {"char"}:
         _limit(axes, results)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -271,7 +279,7 @@ def bands(axes: "Axes", results: Results) -> str | None:
     labels = [_in_thousands(label) for label in level.groups[name][0]]
     models = [m for m in _finite(results) if m.level == level.level]
     for m, look in _styled(results, models):
-        axes.plot(labels, m.bands[name], label=_called(results, m), **look)
+        axes.plot(labels, m.bands[name], label=_drawn(results, m), **look)
     if level.level == "char":
         _limit(axes, results)
     axes.set_xlabel(f"{name}, {level.unit}s")
@@ -302,7 +310,7 @@ def calibration(axes: "Axes", results: Results) -> str | None:
     for m, look in _styled(results, models):
         shown = [b for b in m.calibration.bands if b.n and b.observed > 0 and b.predicted > 1e-4]
         axes.plot([b.predicted for b in shown], [b.observed for b in shown],
-                  label=_called(results, m), **look)  # fmt: skip
+                  label=_drawn(results, m), **look)  # fmt: skip
     _log(axes, "x")
     _log(axes, "y")
     axes.set_xlabel("predicted probability")

@@ -61,17 +61,16 @@ def rich_tables(tables: list[Table]) -> list[RenderableType]:
     for table in tables:
         rich = RichTable(
             box=box.SIMPLE_HEAD,
-            title=table.title,
+            title=Text(table.title, "bold"),  # as text, in which brackets are no markup
             title_justify="left",
-            title_style="bold",
             pad_edge=False,
             collapse_padding=True,
         )
         for i, column in enumerate(table.columns):
             if i < table.left:
-                rich.add_column(column, overflow="fold")
+                rich.add_column(Text(column), overflow="fold")
             else:
-                rich.add_column(column, justify="right", no_wrap=True)
+                rich.add_column(Text(column), justify="right", no_wrap=True)
         for i, row in enumerate(table.rows):
             rich.add_row(*map(Text, row), style="italic" if i in table.emphasis else None)
         parts += [rich, *(Text(note, style="dim") for note in table.notes), Text()]
@@ -84,7 +83,9 @@ def print_wide(console: Console, rendered: RenderableType) -> None:
         free = console.options.update(width=10_000)
         tables = rendered.renderables if isinstance(rendered, Group) else [rendered]
         widths = [Measurement.get(console, free, t).maximum for t in tables if _is_table(t)]
-        console = Console(file=console.file, highlight=False, width=max([80, *widths]))
+        console = Console(
+            file=console.file, highlight=False, markup=False, width=max([80, *widths])
+        )
     console.print(rendered)
 
 
