@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import langmodels
@@ -220,6 +221,41 @@ def test_evaluate_agrees_with_the_model(run: Run) -> None:
     shown = run("evaluate", "word.lm", "--corpus", "wonderland.txt")
     assert "perplexity" in shown
     assert "without the unknown" in shown
+    assert "not in it: spelling, spacing" in shown
+    assert "not in it" not in run("evaluate", "char.lm", "--corpus", "text.txt")
+
+
+def test_evaluate_divides_scores_by_their_sum(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "scores.lm"
+    run("train", "--corpus", "text.txt", "--model", "stupid-backoff:order=2", "-o", path)
+    found = json.loads(run("evaluate", path, "--corpus", "text.txt", "--json"))
+    model = load(path)
+    losses = []
+    for line in filter(str.strip, TEXT.splitlines()):
+        state = model.start()
+        for token in [*model.encode(line).tolist(), model.vocabulary.eos_id]:
+            scores = np.exp(model.log_distribution(state))
+            losses.append(-math.log(scores[token] / scores.sum()))
+            state = model.advance(state, token)
+    assert found["perplexity"] == pytest.approx(math.exp(np.mean(losses)), rel=1e-4)
+
+
+def test_blank_lines_are_counted_apart(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_text("the cat\n\n \nthe dog\n")
+    shown = run("score", "word.lm", "--summary", "--file", tmp_path / "lines.txt")
+    assert "4, of them 2 blank lines" in shown
+
+
+def test_brackets_in_a_text_are_no_markup(run: Run) -> None:
+    assert "The [/i] cat [b]sat" in run("score", "word.lm", "--tokens", "The [/i] cat [b]sat")
+
+
+def test_zero_over_zero_is_explained(run: Run) -> None:
+    shown = run("explain", "full-context-mle", "zebra the cat", "--corpus", "text.txt")
+    assert "0/0" in shown
+    assert "0/0" not in run(
+        "explain", "full-context-mle", TEXT.split("\n")[0], "--corpus", "text.txt"
+    )
 
 
 def test_predict(run: Run) -> None:

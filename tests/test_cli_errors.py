@@ -116,6 +116,7 @@ def test_options_that_make_no_sense(fail: Fail, models: Path) -> None:
         ["--order", "1000000"],
         ["--model", "unigram", "--order", "3"],
         ["--model", "mkn:order"],
+        ["--model", "mkn:order=2", "--order", "3"],
         ["--model", "mkn", "--smoothing", "katz"],
         ["--min-count", "0"],
         ["--vocab-size", "0"],
@@ -152,11 +153,32 @@ def test_options_that_make_no_sense(fail: Fail, models: Path) -> None:
         ["sample", model, "--beam", "3", "--greedy"],
         ["sample", model, "--max-tokens", "-5"],
         ["explain", model, ""],
+        ["fill", model, "the ___", "--output", "x.lm"],
         ["corpora", "--output", "x.txt"],
         ["corpora", "--get", "synthetic:nothing"],
     ):
         fail(2, *command)
     assert not Path("x.lm").exists()
+
+
+def test_where_nothing_can_be_written_no_work_is_done(
+    fail: Fail, models: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def work(*_: object, **__: object) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr("langmodels.model.Model._adopt", work)
+    for command in (
+        ["train", "--corpus", "text.txt", "-o", "nowhere/x.lm"],
+        ["train", "--corpus", "text.txt", "-o", "x.lm", "--checkpoint", "nowhere/x"],
+        ["article", "--corpus", "text.txt", "-o", "nowhere/x.lm"],
+        ["fill", "mkn", "a ___", "--corpus", "text.txt", "-o", "nowhere/x.lm"],
+        ["recall", "--plot", "nowhere/x.png"],
+        ["gradients", "--corpus", "text.txt", "--plot", "nowhere/x.png"],
+        ["translate", "nowhere/x.lm", "--task", "numbers", "--train"],
+        ["mix", models / "ngram.lm", models / "ngram.lm", "-o", "nowhere/x.lm"],
+    ):
+        assert "no folder nowhere" in fail(1, *command)
 
 
 # Texts -----------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ def test_every_command_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(tmp_path)
     shutil.copytree(ROOT / "corpora", tmp_path / "corpora")
     tale = (ROOT / "corpora" / "wonderland.txt").read_text(encoding="utf-8")
-    for name in ("train", "valid", "test"):  # stand for the reader's own
+    for name in ("train", "valid", "test", "mine"):  # stand for the reader's own
         (tmp_path / f"{name}.txt").write_text(tale[:1000], encoding="utf-8")
     assert len(commands()) > 10
     for arguments in commands():

@@ -6,7 +6,7 @@ from rich.console import Console
 
 from langmodels.cleaning import clean
 from langmodels.cli.options import add_json_option, add_seed_option, completed, open_text, text_of
-from langmodels.cli.output import print_json
+from langmodels.cli.output import check_output, print_json
 from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.formatting import duration
@@ -45,6 +45,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     """Train, printing what each iteration writes."""
     if args.iterations < 1:
         raise UsageError(f"--iterations must be at least 1, not {args.iterations}.")
+    check_output(args.output)
     text = clean(open_text(text_of(args)), "article")
     corpus = Corpus.from_text(text, CharacterTokenizer(), name=args.corpus)
     iterations: list[Iteration] = []

@@ -66,7 +66,7 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
 
     None: as many as there are networks to train, up to the number of processors.
     """
-    add_corpus_options(parser)
+    add_corpus_options(parser, min_count="2 for words, else 1")
     parser.set_defaults(min_count=None)
     group = parser.add_argument_group("the models")
     group.add_argument(
@@ -75,7 +75,9 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
         help="names with options, for example unigram,mkn:order=3 (default: all that are "
         "compared); level=char sets the unit of one model",
     )
-    group.add_argument("--order", type=int, metavar="N", help="order of n-gram models")
+    group.add_argument(
+        "--order", type=int, metavar="N", help="order of n-gram models, where their names give none"
+    )
     group.add_argument(
         "--budget",
         choices=BUDGETS,

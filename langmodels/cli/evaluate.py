@@ -84,7 +84,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         + (f" ({excluding} without the unknown ones)" if report["oov_tokens"] else ""),
         "cross-entropy": f"{bits:.4f} bits per token = {bits * math.log(2):.4f} nats",
         "per character": f"{report['bits_per_character']:.4f} bits"
-        + (f" (without {', '.join(unpaid)})" if unpaid else ""),
+        + (f" (not in it: {', '.join(unpaid)})" if unpaid else ""),
     }
     if report["zero_probability_tokens"]:
         rows["impossible"] = (
@@ -101,10 +101,10 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
 def _unpaid(tokenizer: Tokenizer, unknown: int) -> list[str]:
     """What of the text the tokens do not say, so that the model's bits leave it out."""
     missing = {
-        "the spelling of unknown words": unknown > 0,
+        "spelling": unknown > 0,
         "capitals": getattr(tokenizer, "lower", False),
-        "the decimals": isinstance(tokenizer, SeriesTokenizer),
-        "the space between tokens": not tokenizer.reversible,
+        "decimals": isinstance(tokenizer, SeriesTokenizer),
+        "spacing": not tokenizer.reversible,
     }
     return [what for what, is_so in missing.items() if is_so]
 

@@ -17,6 +17,7 @@ from langmodels.cli.options import (
 )
 from langmodels.cli.output import (
     bar,
+    check_output,
     format_perplexity,
     format_probability,
     make_table,
@@ -98,6 +99,9 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         raise UsageError(f"--candidates must be 0 or more, not {args.candidates}.")
     if args.output and len(names) > 1:
         raise UsageError("--output keeps one model; name only one.")
+    if args.output and _is_file(names[0]):
+        raise UsageError(f"--output is for a model that is trained; {names[0]} is a file already.")
+    check_output(args.output)
     if args.blanks is not None:
         _evaluate(names, args, console)
         return None

@@ -8,8 +8,14 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from langmodels.cli.options import add_corpus_options, add_json_option, completed, load_training
-from langmodels.cli.output import bar, make_table, print_json, visible
+from langmodels.cli.options import (
+    add_corpus_options,
+    add_json_option,
+    completed,
+    corpus_for,
+    load_training,
+)
+from langmodels.cli.output import bar, check_output, make_table, print_json, visible
 from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.model import FloatArray
@@ -72,15 +78,17 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     """Measure, print."""
     if args.hidden < 1 or args.steps < 1 or args.train < 0:
         raise UsageError("--hidden and --steps must be at least 1, --train at least 0.")
+    check_output(args.plot)
     given = _load(args.model) if args.model else None
     args.level = args.level or (given.tokenizer.level if given else "char")
-    corpus = None if given and args.gates is not None else load_training(args)[0]
+    if given and args.gates is not None:
+        _gates({args.model: given}, args, console)
+        return None
+    corpus = corpus_for(given, args) if given else load_training(args)[0]
     models = {args.model: given} if given else _fresh(args, corpus)
     if args.gates is not None:
         _gates(models, args, console)
         return None
-    assert corpus is not None
-    _check_vocabulary(models, corpus)
     by_lag = {
         name: gradient_by_lag(model, corpus, lags=max(LAGS) + 1, seed=args.seed)[-1]
         for name, model in models.items()
@@ -137,9 +145,8 @@ def _load(path: str) -> RecurrentModel:
     return model
 
 
-def _fresh(args: argparse.Namespace, corpus: Corpus | None) -> dict[str, RecurrentModel]:
+def _fresh(args: argparse.Namespace, corpus: Corpus) -> dict[str, RecurrentModel]:
     """The networks that --cells asks for, trained or not."""
-    assert corpus is not None
     models = {}
     for name in map(str.strip, args.cells.split(",")):
         if name not in CELLS:
@@ -149,12 +156,6 @@ def _fresh(args: argparse.Namespace, corpus: Corpus | None) -> dict[str, Recurre
         )
         models[name] = completed(model.fit(corpus)) if args.train else model.untrained(corpus)
     return models
-
-
-def _check_vocabulary(models: dict[str, RecurrentModel], corpus: Corpus) -> None:
-    for name, model in models.items():
-        if model.vocabulary != corpus.vocabulary:
-            raise UsageError(f"{name} was trained on another text; give that text as --corpus.")
 
 
 def _as_json(norms: FloatArray, courses: dict[str, NormCourse]) -> dict[str, Any]:

@@ -9,7 +9,6 @@ from langmodels.cleaning import clean
 from langmodels.cli.ngram_files import (
     add_input_options,
     add_output_options,
-    check_output,
     file_line,
     ngrams_line,
     read_model,
@@ -19,10 +18,11 @@ from langmodels.cli.options import (
     add_json_option,
     add_text_options,
     cleaning_of,
+    corpus_for,
     open_text,
     text_of,
 )
-from langmodels.cli.output import facts_table, format_perplexity, print_json
+from langmodels.cli.output import check_output, facts_table, format_perplexity, print_json
 from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.mixture import MixtureModel
@@ -87,7 +87,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         "weights": dict(zip(names, weights, strict=True)),
     }
     if args.held_out:
-        report["held_out_perplexity"] = model.perplexity(_text(args.held_out, args, model))
+        report["held_out_perplexity"] = model.perplexity(corpus_for(model, args, args.held_out))
     if args.json:
         print_json(report)
         return None
@@ -105,15 +105,15 @@ def _adapted(args: argparse.Namespace) -> tuple[NGramModel, list[float]]:
     if len(args.models) != 1 or args.weights:
         raise UsageError("--adapt takes one model, and finds the weight itself.")
     large = read_model(args.models[0], args.level)
-    small = _text(args.adapt, args, large, own_words=True)
-    held_out = _text(args.held_out, args, large, own_words=True) if args.held_out else None
+    small = _text(args.adapt, args, large)
+    held_out = _text(args.held_out, args, large) if args.held_out else None
     adapted = adapt(large, small, held_out)
     return write_model(adapted, args), adapted.fitted["weights"][0]
 
 
 def _merged(args: argparse.Namespace) -> tuple[NGramModel, list[float]]:
     models = [read_model(path, args.level) for path in args.models]
-    held_out = _text(args.held_out, args, models[0], own_words=True) if args.held_out else None
+    held_out = _text(args.held_out, args, models[0]) if args.held_out else None
     merged = merge(models, args.weights, validation=held_out)
     return write_model(merged, args), merged.fitted["weights"][0]
 
@@ -131,19 +131,13 @@ def _mixed(args: argparse.Namespace) -> tuple[MixtureModel, list[float]]:
         )
     mixture = MixtureModel(models, args.weights)
     if args.held_out:
-        mixture.fit_weights(_text(args.held_out, args, mixture))
+        mixture.fit_weights(corpus_for(mixture, args, args.held_out))
     mixture.save(args.output)
     return mixture, mixture.weights.tolist()
 
 
-def _text(
-    name: str, args: argparse.Namespace, model: LanguageModel[Any], *, own_words: bool = False
-) -> Corpus:
-    """A text as a model reads it, in the model's vocabulary or, with `own_words`, in its own."""
+def _text(name: str, args: argparse.Namespace, model: LanguageModel[Any]) -> Corpus:
+    """A text cut as a model's was, with a vocabulary of its own."""
     source = text_of(args, name)
-    return Corpus.from_text(
-        clean(open_text(source), cleaning_of(args, model.tokenizer)),
-        model.tokenizer,
-        vocabulary=None if own_words else model.vocabulary,
-        name=source.name,
-    )
+    text = clean(open_text(source), cleaning_of(args, model.tokenizer))
+    return Corpus.from_text(text, model.tokenizer, name=source.name)

@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-from langmodels.errors import LangmodelsError
 from langmodels.formatting import size
 from langmodels.ngram import NGramModel, quantize
 from langmodels.ngram.arpa import is_arpa_name
@@ -43,16 +42,6 @@ def read_model(path: str, level: str | None = None) -> NGramModel:
     """An n-gram model from a model file or an ARPA file, whose text was cut as `level` says."""
     tokenizer: Tokenizer | None = None if level is None else make_tokenizer(level)
     return NGramModel.open(path, tokenizer)
-
-
-def check_output(path: str) -> None:
-    """Say before the work, not after it, that a file cannot be written."""
-    if Path(path).is_dir():
-        raise LangmodelsError(f"{path} is a folder; give the name of a file to write.")
-    if not Path(path).parent.is_dir():
-        raise LangmodelsError(
-            f"There is no folder {Path(path).parent}; make it first, or write elsewhere."
-        )
 
 
 def write_model(model: NGramModel, args: argparse.Namespace) -> NGramModel:

@@ -22,9 +22,15 @@ DEFAULT_LEVEL = "word"
 
 
 def add_corpus_options(
-    parser: argparse.ArgumentParser, *, default: str | None = DEFAULT_CORPUS
+    parser: argparse.ArgumentParser,
+    *,
+    default: str | None = DEFAULT_CORPUS,
+    min_count: str = "1, keep all",
 ) -> None:
-    """Options that say which text is read and how; without a `default`, --corpus is required."""
+    """Options that say which text is read and how; without a `default`, --corpus is required.
+
+    `min_count`: what the help says of the default of --min-count.
+    """
     group = parser.add_argument_group("the text")
     group.add_argument(
         "--corpus",
@@ -54,7 +60,7 @@ def add_corpus_options(
         type=int,
         default=1,
         metavar="N",
-        help="rarer tokens become <unk> (default: 1, keep all)",
+        help=f"rarer tokens become <unk> (default: {min_count})",
     )
     group.add_argument(
         "--vocab-size",
@@ -65,7 +71,9 @@ def add_corpus_options(
     )
     add_split_options(group)
     group.add_argument("--validation", metavar="FILE", help="a validation text of your own")
-    group.add_argument("--test", metavar="FILE", help="a test text of your own")
+    group.add_argument(
+        "--test", metavar="FILE", help="a test text of your own, where the command measures"
+    )
     add_seed_option(parser)
 
 
@@ -229,6 +237,15 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
             name=args.validation,
         )
     return train, validation, source
+
+
+def corpus_for(
+    model: LanguageModel[Any], args: argparse.Namespace, name: str | None = None
+) -> Corpus:
+    """The text that --corpus (or `name`) names as a model reads it, in the model's vocabulary."""
+    source = text_of(args, name)
+    text = clean(open_text(source), cleaning_of(args, model.tokenizer))
+    return Corpus.from_text(text, model.tokenizer, vocabulary=model.vocabulary, name=source.name)
 
 
 def add_model_argument(parser: argparse.ArgumentParser, *, several: bool = False) -> None:

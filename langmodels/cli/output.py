@@ -3,8 +3,10 @@
 import inspect
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from langmodels import formatting
+from langmodels.errors import LangmodelsError
 from langmodels.model import Model
 
 UNITS: dict[str, float] = {"log10": math.log(10), "bits": math.log(2), "nats": 1.0}
@@ -35,6 +38,19 @@ def jsonable(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def check_output(path: str | Path | None) -> None:
+    """Say before the work, not after it, that a file cannot be written; None is no file."""
+    if path is None:
+        return
+    folder = Path(path).parent
+    if Path(path).is_dir():
+        raise LangmodelsError(f"{path} is a folder; give the name of a file to write.")
+    if not folder.is_dir():
+        raise LangmodelsError(f"There is no folder {folder}; make it first, or write elsewhere.")
+    if not os.access(folder, os.W_OK):
+        raise LangmodelsError(f"The folder {folder} is not writable; write elsewhere.")
 
 
 def print_json(data: Any) -> None:

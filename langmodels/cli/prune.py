@@ -7,14 +7,13 @@ from rich.console import Console
 from langmodels.cli.ngram_files import (
     add_input_options,
     add_output_options,
-    check_output,
     file_line,
     ngrams_line,
     read_model,
     write_model,
 )
 from langmodels.cli.options import add_json_option
-from langmodels.cli.output import facts_table, print_json
+from langmodels.cli.output import check_output, facts_table, print_json
 from langmodels.ngram import prune
 
 NAME = "prune"

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 
 from langmodels.cli.options import add_json_option, add_seed_option, completed
-from langmodels.cli.output import make_table, print_json
+from langmodels.cli.output import check_output, make_table, print_json
 from langmodels.datasets.synthetic import RecallSource
 from langmodels.errors import UsageError
 from langmodels.registry import Setting, make_model, model_spec, parse_name
@@ -56,6 +56,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     """Train, measure, print."""
     if args.lag < 1:
         raise UsageError(f"--lag must be at least 1, not {args.lag}.")
+    check_output(args.plot)
     source = RecallSource(
         cues=args.cues, lag=0, spread=args.lag, distractors=2, length=args.length, seed=args.seed
     )

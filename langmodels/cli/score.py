@@ -66,6 +66,7 @@ class Totals:
     """Sums over all sentences."""
 
     sentences: int = 0
+    blank: int = 0
     tokens: int = 0
     oov: int = 0
     log_prob: float = 0.0
@@ -74,6 +75,7 @@ class Totals:
     def add(self, scores: LineScores) -> None:
         """Add a batch."""
         self.sentences += len(scores.lines)
+        self.blank += sum(not line.strip() for line in scores.lines)
         self.tokens += len(scores.targets)
         self.oov += int(scores.n_oov.sum())
         self.log_prob += float(scores.log_probs.sum())
@@ -84,6 +86,7 @@ class Totals:
         known = self.log_prob - self.oov_log_prob
         return {
             "sentences": self.sentences,
+            "blank": self.blank,
             "tokens": self.tokens,
             "oov": self.oov,
             "log_prob": self.log_prob / nats,
@@ -179,7 +182,8 @@ def _print_totals(
     report: dict[str, Any], unit: str, model: LanguageModel[Any], console: Console
 ) -> None:
     rows = {
-        "sentences": f"{report['sentences']:,}",
+        "sentences": f"{report['sentences']:,}"
+        + (f", of them {report['blank']:,} blank lines" if report["blank"] else ""),
         "tokens": f"{report['tokens']:,}, of them {report['oov']:,} unknown",
         "total": f"{format_log(report['log_prob'])} ({UNIT_LABELS[unit]})",
         "perplexity": f"{format_perplexity(report['perplexity'])}"

@@ -1,7 +1,6 @@
 """`langmodels train`: estimate a model and write it to a file."""
 
 import argparse
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,14 @@ from langmodels.cli.main import INTERRUPTED
 from langmodels.cli.ngram_files import add_quantize_option, write_model
 from langmodels.cli.options import add_corpus_options, add_json_option, load_training
 from langmodels.cli.output import (
+    check_output,
     facts_table,
     format_perplexity,
     print_json,
     settings_line,
 )
 from langmodels.corpus import Corpus
-from langmodels.errors import LangmodelsError, UsageError
+from langmodels.errors import UsageError
 from langmodels.formatting import duration, size
 from langmodels.model import LanguageModel
 from langmodels.neural.dynamic import DynamicModel
@@ -27,7 +27,7 @@ from langmodels.neural.history import Epoch, was_interrupted
 from langmodels.neural.language_model import NetworkModel
 from langmodels.ngram import NGramModel
 from langmodels.ngram.arpa import is_arpa_name
-from langmodels.registry import MODELS, Setting, make_model, model_spec, parse_model
+from langmodels.registry import MODELS, Setting, make_model, model_spec, parse_model, parse_name
 
 NAME = "train"
 HELP = "estimate a model from a text and write it to a file"
@@ -100,9 +100,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     """Train, save, and say what was learnt."""
     name = model_name(args)
     output = Path(args.output)
-    _check_output(output)
-    if args.checkpoint is not None:
-        _check_output(Path(args.checkpoint))
+    check_output(output)
+    check_output(args.checkpoint)
     options = _options(args, name)
     make_model(name, Setting(seed=args.seed), **options)  # a bad option is better said at once
     train, validation, source = load_training(args)
@@ -167,6 +166,8 @@ def _fit_network(
 def _options(args: argparse.Namespace, name: str) -> dict[str, Any]:
     """Hyper-parameters that have options of their own. Raises UsageError where they do not fit."""
     options: dict[str, Any] = {} if args.order is None else {"order": args.order}
+    if options.keys() & parse_name(name)[1].keys():
+        raise UsageError(f"--order {args.order} and {name} both give an order; give one of them.")
     family = model_spec(name.partition(":")[0]).family
     if family != "neural" and (args.checkpoint is not None or args.sample is not None):
         raise UsageError(f"--checkpoint and --sample are for neural networks, not {name}.")
@@ -221,14 +222,3 @@ def describe(
     if validation is not None:
         report["validation_perplexity"] = model.perplexity(validation)
     return report
-
-
-def _check_output(path: Path) -> None:
-    # Before the training rather than after it.
-    if path.is_dir():
-        raise LangmodelsError(f"{path} is a folder; give the name of a file to write.")
-    folder = path.parent
-    if not folder.is_dir():
-        raise LangmodelsError(f"There is no folder {folder}; make it first, or write elsewhere.")
-    if not os.access(folder, os.W_OK):
-        raise LangmodelsError(f"The folder {folder} is not writable; write elsewhere.")

@@ -1,7 +1,6 @@
 """`langmodels translate`: train an encoder-decoder on pairs, use it, and count its errors."""
 
 import argparse
-import os
 import time
 from dataclasses import asdict
 from typing import Any
@@ -13,6 +12,7 @@ from rich.text import Text
 
 from langmodels.cli.options import add_json_option, add_seed_option, completed
 from langmodels.cli.output import (
+    check_output,
     facts_table,
     format_log,
     format_perplexity,
@@ -132,9 +132,7 @@ def make_model(text: str, seed: int) -> EncoderDecoderModel:
 def _train(
     args: argparse.Namespace, task: PairSplits, report: dict[str, Any], console: Console
 ) -> EncoderDecoderModel:
-    folder = os.path.dirname(args.file) or "."  # noqa: PTH120
-    if os.path.isdir(args.file) or not os.access(folder, os.W_OK):  # noqa: PTH112
-        raise LangmodelsError(f"{args.file} cannot be written; give another name.")
+    check_output(args.file)
     model = make_model(args.model, args.seed)
     train, validation, _ = task.corpora()
     began = time.perf_counter()
