@@ -67,7 +67,7 @@ class CacheModel(LanguageModel[CacheState]):
         self.decay = 0.99 if decay is None else decay
         self.weight = 0.05 if weight is None else weight
         if base.is_fitted:
-            self.vocabulary, self.tokenizer = base.vocabulary, base.tokenizer
+            self._take_over(base)
 
     def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
         """Fit the base where it is not fitted yet, then decay and weight on the validation text."""

@@ -41,6 +41,10 @@ CLEANINGS: dict[str, Callable[[Iterable[str]], Iterator[str]]] = {
 }
 
 
+LINEWISE = ("none", "lower")
+"""Those that clean every line by itself, and keep it a line."""
+
+
 def clean(chunks: Iterable[str], how: str) -> Iterator[str]:
     """Apply a named cleaning. Raises UsageError for an unknown name."""
     if how not in CLEANINGS:

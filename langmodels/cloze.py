@@ -61,6 +61,10 @@ class Cloze(ABC):
     tokenizer: Tokenizer
 
     @abstractmethod
+    def tokenize(self, text: str) -> Sequence[str]:
+        """The tokens of a text as the model reads it."""
+
+    @abstractmethod
     def blank_distributions(self, blanks: Sequence[Blank]) -> FloatArray:
         """Log p of every token at every blank in nats, (len(blanks), V)."""
 
@@ -102,7 +106,7 @@ class Cloze(ABC):
             if i:
                 places.append(len(ids))
                 ids.append(Vocabulary.unk_id)
-            ids += self.vocabulary.encode(self.tokenizer.tokenize(part)).tolist()
+            ids += self.vocabulary.encode(self.tokenize(part)).tolist()
         beam: list[tuple[float, list[int]]] = [(0.0, ids)]
         for i, place in enumerate(places):
             keep = k if i + 1 == len(places) else max(k, width)
@@ -158,6 +162,10 @@ class FillingModel(Cloze):
     def __init__(self, model: LanguageModel[Any], candidates: int = 0) -> None:
         self.model, self.candidates = model.normalized(), candidates
         self.vocabulary, self.tokenizer = model.vocabulary, model.tokenizer
+
+    def tokenize(self, text: str) -> Sequence[str]:
+        """See `Cloze`."""
+        return self.model.tokenize(text)
 
     def blank_distributions(self, blanks: Sequence[Blank]) -> FloatArray:
         """See `Cloze`."""
@@ -261,7 +269,7 @@ def one_sequence(model: Cloze, sequence: Text) -> Corpus:
     if isinstance(model, Model):
         ids = model.encode(sequence)
     else:
-        tokens = model.tokenizer.tokenize(sequence) if isinstance(sequence, str) else sequence
+        tokens = model.tokenize(sequence) if isinstance(sequence, str) else sequence
         ids = vocabulary.encode(list(map(str, tokens)))
     end = [] if vocabulary.eos_id is None else [vocabulary.eos_id]
     ids = np.concatenate([[vocabulary.bos_id], ids, end]).astype(np.int32)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from langmodels.cleaning import clean
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fields import WordIndex, encode_text, space_table, split_fields
 from langmodels.tokenization import Tokenizer
@@ -20,8 +21,8 @@ class Corpus:
 
     `ids` (N,) int32: every sequence is `<s> w1 .. wn </s>` where the vocabulary has ends, and
     `<s> w1 .. wn` otherwise. `offsets` (S+1,) int64: where each sequence begins in `ids`, and N.
-    `characters`: characters of raw text that the ids stand for. `text`: that text, where it was
-    kept.
+    `characters`: characters of text that the ids stand for. `text`: that text, where it was kept.
+    `cleaning`: how it was cleaned before, one of `CLEANINGS`.
     """
 
     ids: IntArray
@@ -31,6 +32,7 @@ class Corpus:
     characters: int
     name: str = ""
     text: str | None = None
+    cleaning: str = "none"
 
     @property
     def targets(self) -> IntArray:
@@ -107,10 +109,11 @@ class Corpus:
         vocabulary: Vocabulary | None = None,
         min_count: int = 1,
         max_size: int | None = None,
+        cleaning: str = "none",
         name: str = "",
         keep_text: bool = False,
     ) -> "Corpus":
-        """Read a text, whole or in pieces, into ids.
+        """Clean a text, whole or in pieces, and read it into ids.
 
         Without a `vocabulary` one is made: the tokens seen at least `min_count` times, of these the
         `max_size` most frequent. With one, tokens that it lacks become `<unk>`. Blank lines are not
@@ -119,10 +122,11 @@ class Corpus:
 
         Raises LangmodelsError where the text has no tokens.
         """
+        chunks: Iterable[str] = clean([text] if isinstance(text, str) else text, cleaning)
         if vocabulary is None and tokenizer.learns:
-            text = text if isinstance(text, str) else "".join(text)
-            tokenizer = tokenizer.fit(text)
-        pieces = _Pieces([text] if isinstance(text, str) else text, tokenizer, keep_text)
+            chunks = ["".join(chunks)]
+            tokenizer = tokenizer.fit(chunks[0])
+        pieces = _Pieces(chunks, tokenizer, keep_text)
         if vocabulary is None:
             ids, vocabulary = _index(pieces, tokenizer, min_count, max_size)
         else:
@@ -139,6 +143,7 @@ class Corpus:
             pieces.characters,
             name,
             "".join(pieces.kept) if keep_text else None,
+            cleaning,
         )
 
     @classmethod

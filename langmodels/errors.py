@@ -1,5 +1,8 @@
 """The one exception that is meant for people."""
 
+import operator
+from typing import Any
+
 
 class LangmodelsError(ValueError):
     """Something the user can mend: one sentence saying what is wrong and what to do about it.
@@ -14,3 +17,14 @@ class UsageError(LangmodelsError):
     """A request that could never work as it was put: an unknown name, an impossible option."""
 
     exit_status = 2
+
+
+def check_whole(**values: Any) -> None:
+    """Raise UsageError for the first of the named values that is no whole number."""
+    for name, value in values.items():
+        try:
+            operator.index(value)
+        except TypeError:
+            raise UsageError(f"{name} must be a whole number, not {value!r}.") from None
+        if isinstance(value, bool):
+            raise UsageError(f"{name} must be a whole number, not {value}.")

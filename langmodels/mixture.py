@@ -50,7 +50,7 @@ class MixtureModel(LanguageModel[States]):
             if model.vocabulary != fitted[0].vocabulary:
                 raise UsageError("The parts of a mixture must share one vocabulary.")
         if len(fitted) == len(self.models):
-            self.vocabulary, self.tokenizer = fitted[0].vocabulary, fitted[0].tokenizer
+            self._take_over(fitted[0])
 
     def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
         """Fit the parts that are not fitted yet, then the weights on the validation text."""

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from langmodels.cleaning import clean
 from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.sampling import Decoding, beam_search, generate
@@ -35,6 +36,9 @@ class Model(ABC):
     """Name of the family in model files."""
 
     tokenizer: Tokenizer = WhitespaceTokenizer()
+
+    cleaning: str = "none"
+    """How strings are cleaned before they are cut, one of `CLEANINGS`: as the training text was."""
 
     _vocabulary: Vocabulary | None = None
     _classes: ClassVar[dict[str, type["Model"]]] = {}
@@ -65,6 +69,10 @@ class Model(ABC):
     def n_parameters(self) -> int:
         """How many numbers were learnt."""
 
+    def tokenize(self, text: str) -> Sequence[str]:
+        """The tokens of a text, cleaned first as the training text was."""
+        return self.tokenizer.tokenize("".join(clean([text], self.cleaning)))
+
     def encode(self, text: Text) -> IntArray:
         """Token ids of a sequence given as a string, tokens or ids; no boundaries are added.
 
@@ -73,7 +81,7 @@ class Model(ABC):
         """
         vocabulary = self.vocabulary
         if isinstance(text, str):
-            return vocabulary.encode(self.tokenizer.tokenize(text))
+            return vocabulary.encode(self.tokenize(text))
         if len(text) == 0:
             return np.empty(0, np.int32)
         if isinstance(text[0], str):
@@ -134,7 +142,12 @@ class Model(ABC):
             raise LangmodelsError("The training text is empty; there is nothing to learn from.")
         if validation is not None and validation.vocabulary != corpus.vocabulary:
             raise UsageError("The validation text must be encoded with the training vocabulary.")
-        self.vocabulary, self.tokenizer = corpus.vocabulary, corpus.tokenizer
+        self._take_over(corpus)
+
+    def _take_over(self, other: "Corpus | Model") -> None:
+        """Read text as a corpus was read, or as another model reads it."""
+        self.vocabulary, self.tokenizer = other.vocabulary, other.tokenizer
+        self.cleaning = other.cleaning
 
     def _check_corpus(self, corpus: Corpus) -> None:
         if corpus.vocabulary is not self.vocabulary and corpus.vocabulary != self.vocabulary:
@@ -314,12 +327,12 @@ class LanguageModel(Model, Generic[S]):
 
     def _token_id(self, token: str | int) -> int:
         if not isinstance(token, str):
-            return int(self.encode([int(token)])[0])
+            return int(self.encode([token])[0])
         if token == BOS:
             raise UsageError(f"{BOS} marks the beginning; it is never predicted.")
         if token in self.vocabulary:
             return self.vocabulary.id(token)
-        tokens = self.tokenizer.tokenize(token)
+        tokens = self.tokenize(token)
         if len(tokens) != 1:
             raise UsageError(
                 f"{token!r} is {len(tokens)} tokens, not one; use score for sequences."
@@ -336,6 +349,7 @@ def pack(model: Model) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
         "kind": model.kind,
         "config": json.dumps(model._config()),
         "tokenizer": json.dumps({"level": model.tokenizer.level, **model.tokenizer.config()}),
+        "cleaning": model.cleaning,
     }
     return metadata, {**vocabulary, **model._arrays()}
 
@@ -358,7 +372,9 @@ def unpack(
         tokenizer = make_tokenizer(**json.loads(metadata["tokenizer"]))
         config = json.loads(metadata["config"])
         vocabulary = Vocabulary.from_arrays(arrays)
-        return Model._classes[kind]._restore(config, arrays, vocabulary, tokenizer)
+        model = Model._classes[kind]._restore(config, arrays, vocabulary, tokenizer)
+        model.cleaning = metadata.get("cleaning", "none")
+        return model
     except LangmodelsError:
         raise
     except (KeyError, IndexError, ValueError, TypeError, RecursionError) as error:

@@ -23,7 +23,7 @@ from langmodels.neural.cloze import BidirectionalModel
 from langmodels.neural.convolutional import ConvolutionalRecurrentModel
 from langmodels.neural.dynamic import DynamicModel
 from langmodels.ngram import NGramModel
-from langmodels.ngram.arpa import is_arpa_name
+from langmodels.ngram.arpa import is_arpa_name, is_arpa_text
 from langmodels.storage import open_arrays
 from langmodels.unigram import UnigramModel
 
@@ -386,7 +386,7 @@ def _refused(name: str, options: Options, error: TypeError) -> UsageError:
 
 
 def load(path: str | os.PathLike[str]) -> LanguageModel[Any]:
-    """Open a saved language model, or an ARPA file (known by its name: .arpa, .arpa.gz, .arpa.xz).
+    """Open a saved language model, or an ARPA file, known by its name or its first lines.
 
     Raises LangmodelsError where the file is none.
     """
@@ -402,7 +402,7 @@ def load(path: str | os.PathLike[str]) -> LanguageModel[Any]:
 def load_any(path: str | os.PathLike[str]) -> Model:
     """Open a saved model of any kind; see `load`. Raises LangmodelsError where the file is none."""
     try:
-        if is_arpa_name(path):
+        if is_arpa_name(path) or is_arpa_text(path):
             return NGramModel.from_arpa(path)
         return unpack(*open_arrays(path), name=str(path))
     except MemoryError as error:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from langmodels.cleaning import LINEWISE
 from langmodels.corpus import Corpus
 from langmodels.model import FloatArray, LanguageModel
 from langmodels.vocabulary import IntArray, Vocabulary
@@ -102,9 +103,11 @@ def score_batch(model: LanguageModel[Any], lines: list[str]) -> LineScores:
 def _encode(model: LanguageModel[Any], lines: list[str]) -> Corpus:
     """One sequence a line; lines must not be blank where the model has ends."""
     tokenizer, vocabulary = model.tokenizer, model.vocabulary
-    if vocabulary.ends:
-        corpus = Corpus.from_text("\n".join(lines), tokenizer, vocabulary=vocabulary)
+    if vocabulary.ends and model.cleaning in LINEWISE:
+        corpus = Corpus.from_text(
+            "\n".join(lines), tokenizer, vocabulary=vocabulary, cleaning=model.cleaning
+        )
         if corpus.n_sequences == len(lines):
             return corpus
     # Streams, and the rare line in which the tokenizer finds no token at all.
-    return Corpus.from_sequences(map(tokenizer.tokenize, lines), tokenizer, vocabulary)
+    return Corpus.from_sequences(map(model.tokenize, lines), tokenizer, vocabulary)

@@ -1,7 +1,7 @@
 """Training, validation and test parts of a text, without leaks."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,13 +47,19 @@ class Splits:
             whole, fractions=fractions, by=by, at_breaks=tokenizer.at_breaks, seed=seed
         )
         percent = " / ".join(f"{100 * f:g} %" for f in fractions)
-        return cls.from_parts(
+        splits = cls.from_parts(
             parts,
             tokenizer,
             how=f"{by} {percent}",
             min_count=min_count,
             max_size=max_size,
             name=name,
+        )
+        return cls(
+            replace(splits.train, cleaning=cleaning),
+            replace(splits.validation, cleaning=cleaning),
+            replace(splits.test, cleaning=cleaning),
+            splits.how,
         )
 
     @classmethod
@@ -69,10 +75,10 @@ class Splits:
         name: str = "",
     ) -> "Splits":
         """Encode three texts that are already divided: training, validation, test."""
-        texts = [clean([p] if isinstance(p, str) else p, cleaning) for p in parts]
         train = Corpus.from_text(
-            texts[0],
+            parts[0],
             tokenizer,
+            cleaning=cleaning,
             min_count=min_count,
             max_size=max_size,
             name=f"{name} (training part)",
@@ -83,10 +89,11 @@ class Splits:
                 text,
                 train.tokenizer,
                 vocabulary=train.vocabulary,
+                cleaning=cleaning,
                 name=f"{name} ({part} part)",
                 keep_text=True,
             )
-            for text, part in zip(texts[1:], ("validation", "test"), strict=True)
+            for text, part in zip(parts[1:], ("validation", "test"), strict=True)
         )
         return cls(train, validation, test, how)
 
@@ -149,9 +156,7 @@ def _near_break(text: str, position: int) -> int:
 
 
 def _by_lines(text: str, fractions: Fractions, seed: int) -> tuple[str, str, str]:
-    lines = [line for line in text.splitlines(keepends=True) if line.strip()]
-    if lines and not lines[-1].endswith("\n"):
-        lines[-1] += "\n"
+    lines = [f"{line}\n" for line in text.split("\n") if line.strip()]
     number = {line: i for i, line in enumerate(dict.fromkeys(lines))}
     rank = np.random.default_rng(seed).permutation(len(number))
     first = fractions[0] * len(number)

@@ -152,6 +152,10 @@ class WordTokenizer(_LineTokenizer):
             raise UsageError(f"The token pattern is not a regular expression: {error}.") from error
         if self._word.groups:
             raise UsageError("The token pattern has capturing groups; write them as (?:...).")
+        if self._word.fullmatch(""):
+            raise UsageError("The token pattern matches where there is nothing; write + for *.")
+        if self._word.fullmatch("\n"):
+            raise UsageError("The token pattern matches the end of a line, which is no token.")
 
     def tokenize(self, text: str) -> Sequence[str]:
         tokens: list[str] = self._word.findall(text.lower() if self.lower else text)

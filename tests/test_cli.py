@@ -250,6 +250,24 @@ def test_brackets_in_a_text_are_no_markup(run: Run) -> None:
     assert "The [/i] cat [b]sat" in run("score", "word.lm", "--tokens", "The [/i] cat [b]sat")
 
 
+@pytest.mark.parametrize("level", ["char", "byte", "whitespace", "word"])
+def test_a_model_reads_as_its_text_was_cleaned(run: Run, tmp_path: Path, level: str) -> None:
+    path = tmp_path / "lower.lm"
+    run("train", "--corpus", "text.txt", "--level", level, "--lower", "-o", path)
+    (tmp_path / "loud.txt").write_text(TEXT.upper())
+    loud, quiet = (
+        json.loads(run("score", path, text, "--json"))["total"] for text in ("The CAT", "the cat")
+    )
+    assert loud == quiet
+    assert loud["oov"] == 0
+    found = json.loads(run("evaluate", path, "--corpus", tmp_path / "loud.txt", "--json"))
+    assert found["oov_tokens"] == 0
+    shown = (run("predict", path, context).splitlines()[2:] for context in ("THE CAT", "the cat"))
+    assert next(shown) == next(shown)
+    run("prune", path, "--threshold", "1e-9", "-o", tmp_path / "pruned.lm")
+    assert '"oov": 0' in run("score", tmp_path / "pruned.lm", "The CAT", "--json")
+
+
 def test_zero_over_zero_is_explained(run: Run) -> None:
     shown = run("explain", "full-context-mle", "zebra the cat", "--corpus", "text.txt")
     assert "0/0" in shown

@@ -98,7 +98,7 @@ def test_names_that_mean_nothing(fail: Fail, models: Path) -> None:
     assert "kneser-ney" in fail(2, *train, "--smoothing", "kneser-nay")
     assert "--model" in fail(2, *train, "--smoothing", "unigram")
     assert "no option 'color'" in fail(2, *train, "--model", "mkn:color=red")
-    assert "order=three" in fail(2, *train, "--model", "mkn:order=three")
+    assert "whole number, not 'three'" in fail(2, *train, "--model", "mkn:order=three")
     assert "synthetic:markov?" in fail(2, "corpora", "--get", "synthetic:markof")
     assert "mkn" in fail(2, "predict", "mkm", "the")
     assert "no model file" in fail(1, "predict", "missing.lm", "the")
@@ -116,6 +116,15 @@ def test_options_that_make_no_sense(fail: Fail, models: Path) -> None:
         ["--order", "1000000"],
         ["--model", "unigram", "--order", "3"],
         ["--model", "mkn:order"],
+        ["--model", "mkn:order=3.5"],
+        ["--model", "mkn:order=true"],
+        ["--model", "mkn:min_counts=1+2.5"],
+        ["--model", "katz:cutoff=2.5"],
+        ["--model", "jelinek-mercer:max_iterations=2.5"],
+        ["--model", "rnn:hidden=8.5"],
+        ["--model", "rnn:epochs=1.5"],
+        ["--pattern", "[a-z]*"],
+        ["--pattern", r"\s+|\w+"],
         ["--model", "mkn:order=2", "--order", "3"],
         ["--model", "mkn", "--smoothing", "katz"],
         ["--min-count", "0"],
@@ -150,6 +159,9 @@ def test_options_that_make_no_sense(fail: Fail, models: Path) -> None:
         ["sample", model, "--top-k", "0"],
         ["sample", model, "--number", "0"],
         ["sample", model, "--beam", "0"],
+        ["sample", model, "--beam", "2", "--number", "3"],
+        ["sample", model, "--beam", "2", "--unk"],
+        ["sample", "mkn,unigram"],
         ["sample", model, "--beam", "3", "--greedy"],
         ["sample", model, "--max-tokens", "-5"],
         ["explain", model, ""],

@@ -173,11 +173,18 @@ def test_rescore_plain_lists(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     run("convert", "one.lm", "one.arpa")
     best = run("rescore", "one.arpa", "--nbest", "plain.txt", "--best")
     assert best == "the cat sat\nthe log\n"
+    rows = run("rescore", "one.arpa", "--nbest", "plain.txt").split("\n\n")
+    assert [len(row.splitlines()) for row in rows] == [2, 2]
+    Path("one.arpa").rename("srilm.lm")  # a name that says nothing
+    assert run("rescore", "srilm.lm", "--nbest", "plain.txt", "--best") == best
+    assert "trigram" in run("info", "srilm.lm") or "ngram" in run("info", "srilm.lm")
 
 
 def test_rescore_says_what_is_wrong(refused: Run) -> None:
     Path("bad.txt").write_text("0 ||| the cat ||| -1\n0 ||| the dog ||| minus one\n")
     assert "Line 2" in refused("rescore", "one.lm", "--nbest", "bad.txt")
+    Path("bad.txt").write_text("0 ||| the cat ||| nan\n")
+    assert "Line 1" in refused("rescore", "one.lm", "--nbest", "bad.txt")
 
 
 def test_train_prunes_by_count_and_quantizes(run: Run, refused: Run) -> None:

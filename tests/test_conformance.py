@@ -112,7 +112,9 @@ def test_scoring_a_corpus_equals_the_plain_loop(fitted: Any) -> None:
     slow = LanguageModel.score_corpus(model, corpus)
     assert fast.shape == (corpus.n_tokens,)
     assert fast == pytest.approx(slow, abs=1e-4)
-    expected = math.exp(-fast.mean()) if np.isfinite(fast).all() else math.inf
+    judged = model.normalized().score_corpus(corpus)
+    expected = math.exp(-judged.mean()) if np.isfinite(judged).all() else math.inf
+    assert model.is_distribution == np.array_equal(judged, fast)
     assert model.perplexity(corpus) == pytest.approx(expected)
 
 

@@ -241,6 +241,11 @@ def test_drawn_lines_do_not_leak() -> None:
     assert sorted("".join(parts).splitlines()) == sorted(text.splitlines())
     assert split_text(text, by="lines", seed=1) == parts
     assert split_text(text, by="lines", seed=2) != parts
+    # A form feed, or what else Python calls the end of a line, is none.
+    pages = "".join(f"left {i}\x0cright\u2028end\n" for i in range(50))
+    assert all(
+        len(line) > 12 for part in split_text(pages, by="lines") for line in part.split("\n")[:-1]
+    )
 
 
 def test_impossible_splits() -> None:

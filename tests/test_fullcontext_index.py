@@ -1,6 +1,7 @@
 """The sorted contexts, the tree above them, and matching, against slow direct computation."""
 
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -155,9 +156,8 @@ def test_matching(texts: Sequences, others: Sequences, stretch: int, warm_up: in
                 batch.high[target],
                 batch.node[target],
             )
-            # A unique context may have been read from less far back than it reaches.
-            if state.node != LEAF or batch.length[target] < warm_up:
-                assert batch.length[target] == length
+            # A context may have been read from less far back than the same occurrences reach.
+            assert min(batch.length[target], warm_up) == min(length, warm_up)
             state = matcher.advance(state, other[end])
             target += 1
     assert target == len(batch.low)
@@ -170,3 +170,22 @@ def test_matching_a_repetitive_text_with_itself() -> None:
     expected = np.concatenate([np.arange(1, 3001), np.arange(1, 1801)])
     exact = batch.node != LEAF
     assert np.array_equal(batch.length[exact], expected[exact])
+
+
+def test_matching_a_text_that_is_there_twice() -> None:
+    rng = np.random.default_rng(0)
+    text = rng.integers(2, 6, 2500).tolist()
+    ids, offsets = joined([[BOS, *text], [BOS, *text, *text[:700]], [BOS, *text[1000:]]])
+    matcher = Matcher(ContextTree.build(ids, offsets, N_SYMBOLS), BOS)
+    for few in (0, 1000):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(matching, "_FEW", few)
+            batch = matcher.match(ids, offsets)
+        target = 0
+        for begin, end in pairwise(offsets.tolist()):
+            state = matcher.start
+            for symbol in ids[begin + 1 : end].tolist():
+                found = (batch.low[target], batch.high[target], batch.node[target])
+                assert found == (state.low, state.high, state.node)
+                state = matcher.advance(state, symbol)
+                target += 1

@@ -121,6 +121,9 @@ def test_what_cannot_be_merged_is_refused() -> None:
         merge([])
     with pytest.raises(UsageError, match="lines"):
         merge([words, characters])
+    octets = NGramModel(2).fit(Corpus.from_text("ab", make_tokenizer("byte")))
+    with pytest.raises(UsageError, match="different ways"):
+        merge([characters, octets])
     with pytest.raises(UsageError, match="weights"):
         merge([words, words], [1.0])
     with pytest.raises(UsageError, match="line ends"):

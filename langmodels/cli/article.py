@@ -4,7 +4,6 @@ import argparse
 
 from rich.console import Console
 
-from langmodels.cleaning import clean
 from langmodels.cli.options import add_json_option, add_seed_option, completed, open_text, text_of
 from langmodels.cli.output import check_output, print_json
 from langmodels.corpus import Corpus
@@ -46,8 +45,9 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if args.iterations < 1:
         raise UsageError(f"--iterations must be at least 1, not {args.iterations}.")
     check_output(args.output)
-    text = clean(open_text(text_of(args)), "article")
-    corpus = Corpus.from_text(text, CharacterTokenizer(), name=args.corpus)
+    corpus = Corpus.from_text(
+        open_text(text_of(args)), CharacterTokenizer(), cleaning="article", name=args.corpus
+    )
     iterations: list[Iteration] = []
 
     def show(iteration: Iteration) -> None:

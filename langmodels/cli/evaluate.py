@@ -13,7 +13,7 @@ from langmodels.cli.options import (
     add_seed_option,
     add_split_options,
     add_text_options,
-    cleaning_of,
+    cleaning_for,
     open_text,
     text_of,
 )
@@ -135,7 +135,7 @@ def _exp(loss: float) -> float:
 
 def _read(args: argparse.Namespace, model: LanguageModel[Any]) -> Corpus:
     source = text_of(args)
-    text = clean(open_text(source), cleaning_of(args, model.tokenizer))
+    text = clean(open_text(source), cleaning_for(args, model))
     if args.part != "all":
         parts = split_text(
             "".join(text),

@@ -5,7 +5,6 @@ from typing import Any
 
 from rich.console import Console
 
-from langmodels.cleaning import clean
 from langmodels.cli.ngram_files import (
     add_input_options,
     add_output_options,
@@ -17,7 +16,7 @@ from langmodels.cli.ngram_files import (
 from langmodels.cli.options import (
     add_json_option,
     add_text_options,
-    cleaning_of,
+    cleaning_for,
     corpus_for,
     open_text,
     text_of,
@@ -139,5 +138,5 @@ def _mixed(args: argparse.Namespace) -> tuple[MixtureModel, list[float]]:
 def _text(name: str, args: argparse.Namespace, model: LanguageModel[Any]) -> Corpus:
     """A text cut as a model's was, with a vocabulary of its own."""
     source = text_of(args, name)
-    text = clean(open_text(source), cleaning_of(args, model.tokenizer))
-    return Corpus.from_text(text, model.tokenizer, name=source.name)
+    cleaning = cleaning_for(args, model)
+    return Corpus.from_text(open_text(source), model.tokenizer, cleaning=cleaning, name=source.name)

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from langmodels.cleaning import CLEANINGS, clean
+from langmodels.cleaning import CLEANINGS
 from langmodels.corpus import Corpus
 from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.model import LanguageModel
+from langmodels.model import LanguageModel, Model
 from langmodels.neural.history import was_interrupted
 from langmodels.registry import ALIASES, MODELS, Setting, load, make_model
 from langmodels.splits import DEFAULT_FRACTIONS, WAYS, Fractions, Splits
@@ -222,8 +222,9 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
     tokenizer = tokenizer_of(args, source)
     cleaning = cleaning_of(args, tokenizer)
     train = Corpus.from_text(
-        clean(open_text(source), cleaning),
+        open_text(source),
         tokenizer,
+        cleaning=cleaning,
         min_count=args.min_count,
         max_size=args.vocab_size,
         name=source.name,
@@ -231,8 +232,9 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
     validation = None
     if args.validation:
         validation = Corpus.from_text(
-            clean(open_text(text_of(args, args.validation)), cleaning),
+            open_text(text_of(args, args.validation)),
             train.tokenizer,
+            cleaning=cleaning,
             vocabulary=train.vocabulary,
             name=args.validation,
         )
@@ -244,8 +246,19 @@ def corpus_for(
 ) -> Corpus:
     """The text that --corpus (or `name`) names as a model reads it, in the model's vocabulary."""
     source = text_of(args, name)
-    text = clean(open_text(source), cleaning_of(args, model.tokenizer))
-    return Corpus.from_text(text, model.tokenizer, vocabulary=model.vocabulary, name=source.name)
+    return Corpus.from_text(
+        open_text(source),
+        model.tokenizer,
+        vocabulary=model.vocabulary,
+        cleaning=cleaning_for(args, model),
+        name=source.name,
+    )
+
+
+def cleaning_for(args: argparse.Namespace, model: Model) -> str:
+    """The cleaning that --clean and --lower ask for, by default that of the model's training."""
+    asked = cleaning_of(args, model.tokenizer)
+    return model.cleaning if asked == "none" else asked
 
 
 def add_model_argument(parser: argparse.ArgumentParser, *, several: bool = False) -> None:

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from langmodels import formatting
 from langmodels.errors import LangmodelsError
+from langmodels.formatting import DASH
 from langmodels.model import Model
 
 UNITS: dict[str, float] = {"log10": math.log(10), "bits": math.log(2), "nats": 1.0}
@@ -115,9 +116,13 @@ def format_log_probability(log_p: float) -> str:
 
 
 def format_perplexity(value: float) -> str:
-    """A perplexity with two decimals, four below ten; `inf` where it is infinite."""
-    if not math.isfinite(value):
+    """A perplexity with two decimals, four below ten; `inf` for infinity, a dash for none."""
+    if math.isnan(value):
+        return DASH
+    if value == math.inf:
         return "inf"
+    if value >= 1e15:
+        return f"{value:.2e}"
     return f"{value:,.4f}" if value < 10 else f"{value:,.2f}"
 
 

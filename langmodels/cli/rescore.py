@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import math
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -76,7 +77,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     rescored: list[Hypothesis] = []
     for hypothesis, nats in zip(read, scores.totals.tolist(), strict=True):
         log_p = nats / UNITS[args.unit]
-        bonus = args.length_bonus * len(model.tokenizer.tokenize(hypothesis.text))
+        bonus = args.length_bonus * len(model.tokenize(hypothesis.text))
         total = hypothesis.score + args.weight * log_p + bonus
         rescored.append(replace(hypothesis, log_prob=log_p, total=total))
     lists = [
@@ -86,10 +87,12 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if args.json:
         print_json([[_entry(h) for h in (ranked[:1] if args.best else ranked)] for ranked in lists])
         return None
-    for ranked in lists:
+    for i, ranked in enumerate(lists):
         if args.best:
             sys.stdout.write(f"{ranked[0].text}\n")
             continue
+        if i and len(ranked[0].fields) == 1:  # no ids: what parts lists is a blank line
+            sys.stdout.write("\n")
         for h in ranked:
             fields = (*h.fields, f"{h.log_prob:.6f}", f"{h.total:.6f}")
             sys.stdout.write(f" {_MARK} ".join(fields) + "\n")
@@ -133,8 +136,10 @@ def parse(lines: Iterable[str]) -> Iterator[Hypothesis]:
                 try:
                     score = float(fields[-1])
                 except ValueError:
+                    score = math.nan
+                if not math.isfinite(score):
                     raise LangmodelsError(
                         f"Line {number} of the list: the score {fields[-1]!r} is not a number; "
                         f"write id {_MARK} hypothesis {_MARK} score."
-                    ) from None
+                    )
             yield Hypothesis(fields[0], fields[1], score, fields)

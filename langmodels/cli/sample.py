@@ -68,7 +68,10 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     """Print the texts, the prompt in front of each."""
     if args.number < 1 or args.max_tokens < 1:
         raise UsageError("--number and --max-tokens must be at least 1.")
-    ((_, model),) = load_models(args.model, args)
+    named = load_models(args.model, args)
+    if len(named) != 1:
+        raise UsageError(f"sample takes one model, not {len(named)}.")
+    model = named[0][1]
     samples = _search(args, model) if args.beam is not None else _draw(args, model)
     if args.json:
         print_json(samples)
@@ -102,8 +105,10 @@ def _draw(args: argparse.Namespace, model: LanguageModel[Any]) -> list[dict[str,
 
 
 def _search(args: argparse.Namespace, model: LanguageModel[Any]) -> list[dict[str, Any]]:
-    if args.greedy or args.temperature != 1 or args.top_k or args.top_p:
+    if args.greedy or args.temperature != 1 or args.top_k or args.top_p or args.unk:
         raise UsageError("Beam search draws nothing: leave out the options of drawing.")
+    if args.beam < args.number:
+        raise UsageError(f"A beam of {args.beam} finds no {args.number} texts; widen it.")
     found = model.complete(args.prompt, max_tokens=args.max_tokens, width=args.beam)
     return [
         {**_sample(model, args.prompt, tokens), "log_prob": log_prob}
@@ -112,7 +117,7 @@ def _search(args: argparse.Namespace, model: LanguageModel[Any]) -> list[dict[st
 
 
 def _sample(model: LanguageModel[Any], prompt: str, tokens: list[str]) -> dict[str, Any]:
-    before = list(model.tokenizer.tokenize(prompt))
+    before = list(model.tokenize(prompt))
     return {
         "prompt": model.tokenizer.detokenize(before),
         "text": model.tokenizer.detokenize([*before, *tokens]),

@@ -86,7 +86,7 @@ class DynamicModel(LanguageModel[DynamicState]):
         self._network: RecurrentNetwork | None = None
         self._loaded: Array | None = None
         if base.is_fitted:
-            self.vocabulary, self.tokenizer = base.vocabulary, base.tokenizer
+            self._take_over(base)
 
     def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
         """Train the network where it is not trained yet, measure its gradients, choose the rate."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from langmodels.errors import UsageError
+from langmodels.errors import UsageError, check_whole
 from langmodels.neural.adaptive import check_cutoffs
 from langmodels.neural.batches import Chunk
 from langmodels.neural.layers import Dropout, Embedding, Generator, Layer, Linear
@@ -30,6 +30,7 @@ class FeedForwardShape:
     cutoffs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        check_whole(context=self.context, embedding=self.embedding, hidden=self.hidden)
         if min(self.context, self.embedding, self.hidden) < 1:
             raise UsageError("context, embedding and hidden must be at least 1.")
         if not 0 <= self.dropout < 1:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from langmodels.errors import UsageError
+from langmodels.errors import UsageError, check_whole
 from langmodels.neural.optimizers import OPTIMIZERS
 from langmodels.neural.schedules import SCHEDULES
 
@@ -50,6 +50,11 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         _one_of("optimizer", self.optimizer, tuple(OPTIMIZERS))
         _one_of("schedule", self.schedule, SCHEDULES)
+        for name in ("epochs", "batch_size", "steps", "decay_every", "warmup", "seed"):
+            check_whole(**{name: getattr(self, name)})
+        for name in ("patience", "threads"):
+            if getattr(self, name) is not None:
+                check_whole(**{name: getattr(self, name)})
         for name in ("epochs", "batch_size", "steps", "decay_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from langmodels.errors import UsageError
+from langmodels.errors import UsageError, check_whole
 from langmodels.neural.adaptive import AdaptiveSoftmax, check_cutoffs
 from langmodels.neural.batches import Chunk
 from langmodels.neural.cells import CELLS, Elman, Recurrent, State
@@ -48,6 +48,7 @@ class RecurrentShape:
     cutoffs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
+        check_whole(hidden=self.hidden, layers=self.layers, embedding=self.embedding or 0)
         if (
             self.hidden < 1
             or self.layers < 1

@@ -50,6 +50,16 @@ def is_arpa_name(path: str | os.PathLike[str]) -> bool:
     return (name.with_suffix("") if name.suffix in _PACKED else name).suffix == ".arpa"
 
 
+def is_arpa_text(path: str | os.PathLike[str]) -> bool:
+    """Whether a file that is there begins like an ARPA file, whatever it is called."""
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(65_536)
+    except OSError:
+        return False
+    return start[8:9] != b"{" and b"\\data\\" in start  # a model file has a JSON header
+
+
 # Reading -------------------------------------------------------------------------------------
 
 
@@ -59,9 +69,10 @@ def read_arpa(
     """The vocabulary and the tables of an ARPA file, plain or compressed (gzip, xz, bzip2).
 
     Reads what the common tools write, and what their files suffer on the way: text before the
-    data line, carriage returns, any spacing, back-off weights left out, `<UNK>`, -99 for zero, no
-    `<unk>` (it gets 10^-100, as in KenLM), no `</s>` (the vocabulary then has no ends), n-grams
-    whose prefix or suffix was pruned away. N-grams that predict `<s>` are dropped: nothing does.
+    data line, carriage returns, any spacing, back-off weights left out, `<UNK>`, -99 for zero
+    (taken for just that, as in KenLM), no `<unk>` (it gets 10^-100, as in KenLM), no `</s>` (the
+    vocabulary then has no ends), n-grams whose prefix or suffix was pruned away. N-grams that
+    predict `<s>` are dropped: nothing does.
 
     With the `tokenizer` that the model was made with, white space inside tokens is read as
     `write_arpa` writes it, and a stream's vocabulary has no `</s>`.

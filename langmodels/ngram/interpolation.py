@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.errors import UsageError
+from langmodels.errors import UsageError, check_whole
 from langmodels.ngram.counting import BOS, IntArray, NGramCounts
 from langmodels.ngram.discounts import modified_discounts, single_discount, warn_of_defaults
 from langmodels.ngram.smoothing import (
@@ -261,6 +261,7 @@ class JelinekMercer(Interpolated):
     def __init__(self, weight: float | None = None, max_iterations: int = 50) -> None:
         if weight is not None and not 0 < weight < 1:
             raise UsageError(f"An interpolation weight lies between 0 and 1, not at {weight}.")
+        check_whole(max_iterations=max_iterations)
         if max_iterations < 1:
             raise UsageError("Expectation maximisation needs at least one iteration.")
         self.weight = weight

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.errors import UsageError
+from langmodels.errors import UsageError, check_whole
 from langmodels.ngram.counting import BOS, NGramCounts
 from langmodels.ngram.discounts import good_turing_factors, half_a_count, warn_of_defaults
 from langmodels.ngram.smoothing import (
@@ -33,6 +33,7 @@ class Katz(Smoothing):
     name = "katz"
 
     def __init__(self, cutoff: int = 5) -> None:
+        check_whole(cutoff=cutoff)
         if cutoff < 2:
             raise UsageError(f"Katz smoothing needs a cutoff of at least 2, not {cutoff}.")
         self.cutoff = cutoff

@@ -13,6 +13,7 @@ from langmodels.ngram.model import NGramModel
 from langmodels.ngram.pruning import normalizing_backoff
 from langmodels.ngram.tables import FloatArray, IntArray, NGramTables
 from langmodels.ngram.trie import next_suffixes, parents_of, starts_of
+from langmodels.tokenization import WhitespaceTokenizer
 from langmodels.vocabulary import Vocabulary
 from langmodels.weights import check_weights, em_weights, log_mean
 
@@ -37,7 +38,7 @@ def merge(
     text (in any vocabulary) those that EM finds for it.
 
     Raises UsageError for models that cannot be merged (stupid backoff; sequences with ends and
-    without), and impossible weights.
+    without; different tokenizers), and impossible weights.
     """
     if not models:
         raise UsageError("There is nothing to merge: give at least one model.")
@@ -46,6 +47,11 @@ def merge(
             raise UsageError("Only n-gram models of probabilities can be merged.")
         if model.vocabulary.ends != models[0].vocabulary.ends:
             raise UsageError("Models of lines and models of streams cannot be merged.")
+    # What was read from an ARPA file takes what comes, words that others have cut.
+    cut = [m.tokenizer for m in models if not isinstance(m.tokenizer, WhitespaceTokenizer)]
+    if len(set(cut)) > 1:
+        ways = " and ".join(map(repr, dict.fromkeys(cut)))
+        raise UsageError(f"These models cut text in different ways ({ways}); they do not merge.")
     vocabulary = union_vocabulary([m.vocabulary for m in models])
     if weights is not None:
         shares = check_weights(weights, len(models))
@@ -60,6 +66,7 @@ def merge(
         shares,
     )
     merged = NGramModel.from_tables(tables, vocabulary, models[0].tokenizer, smoothing="given")
+    merged.cleaning = models[0].cleaning
     merged.fitted = {"weights": [shares.tolist()]}
     return merged
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.corpus import Corpus
-from langmodels.errors import LangmodelsError, UsageError
+from langmodels.errors import LangmodelsError, UsageError, check_whole
 from langmodels.model import FloatArray, LanguageModel, Text
 from langmodels.ngram.arpa import read_arpa, write_arpa
 from langmodels.ngram.counting import count_ngrams
@@ -48,6 +48,7 @@ class NGramModel(LanguageModel[State]):
         min_counts: Sequence[int] = (),
         **options: Any,
     ) -> None:
+        check_whole(order=order)
         if not 1 <= order <= MAX_ORDER:
             raise UsageError(
                 f"An n-gram model's order lies between 1 and {MAX_ORDER}, not {order}."
@@ -142,6 +143,7 @@ class NGramModel(LanguageModel[State]):
             normalized(self.tables), self.vocabulary, self.tokenizer, smoothing=self.smoothing
         )
         model.is_distribution = True  # type: ignore[misc]
+        model.cleaning = self.cleaning
         return model
 
     @property
@@ -263,7 +265,9 @@ class NGramModel(LanguageModel[State]):
 
 def _checked(min_counts: Sequence[int], smoothing: Smoothing) -> tuple[int, ...]:
     """Count cut-offs that make sense with a smoothing method, or UsageError."""
-    limits = tuple(int(n) for n in min_counts)
+    for n in min_counts:
+        check_whole(min_counts=n)
+    limits = tuple(min_counts)
     if limits[0] != 1 or list(limits) != sorted(limits):
         raise UsageError(
             "Minimum counts begin with 1, for single words, and never fall from order to order: "

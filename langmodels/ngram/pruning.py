@@ -56,7 +56,7 @@ def prune(
     smaller = NGramModel.from_tables(
         pruned, model.vocabulary, model.tokenizer, smoothing=model.smoothing
     )
-    smaller.fitted = model.fitted
+    smaller.fitted, smaller.cleaning = model.fitted, model.cleaning
     return smaller
 
 

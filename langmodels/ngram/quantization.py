@@ -76,7 +76,7 @@ def quantize(model: NGramModel) -> QuantizedNGramModel:
     result = QuantizedNGramModel.from_tables(
         rounded, model.vocabulary, model.tokenizer, smoothing=model.smoothing
     )
-    result.fitted = model.fitted
+    result.fitted, result.cleaning = model.fitted, model.cleaning
     return result
 
 

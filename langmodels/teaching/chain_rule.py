@@ -93,7 +93,7 @@ def chain_rule(model: LanguageModel[Any], text: str, name: str = "") -> ChainRul
 
     Raises UsageError where the text has no tokens.
     """
-    tokens = list(model.tokenizer.tokenize(text))
+    tokens = list(model.tokenize(text))
     if not tokens:
         raise UsageError("The sentence is empty; give at least one word.")
     scores = model.token_scores(tokens).tolist()

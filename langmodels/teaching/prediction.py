@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.errors import UsageError
 from langmodels.model import LanguageModel
 from langmodels.teaching.chain_rule import context_seen, separator
 
@@ -58,14 +57,11 @@ def predict_next(
 
     Raises UsageError for a `k` below one, or a `token` that is more than one.
     """
-    tokens = tuple(model.tokenizer.tokenize(context))
-    if k < 1:
-        raise UsageError(f"Ask for at least one prediction, not {k}.")
+    tokens = tuple(model.tokenize(context))
     p = model.distribution(list(tokens))
-    order = np.argsort(-p, kind="stable")[: min(k, model.vocabulary.n_predictable)]
     candidates = tuple(
-        Candidate(rank, model.vocabulary.token(i), float(p[i]))
-        for rank, i in enumerate(order.tolist(), start=1)
+        Candidate(rank, candidate, probability)
+        for rank, (candidate, probability) in enumerate(model.predict(list(tokens), k), start=1)
     )
     asked = None
     if token is not None:
