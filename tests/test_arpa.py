@@ -238,10 +238,33 @@ def test_characters_are_written_and_read(tmp_path: Path) -> None:
         text = Corpus.from_text("to be\n<or> not <0x20>\tto be\n", tokenizer)
         model = NGramModel(3, "witten_bell").fit(text)
         model.save_arpa(tmp_path / "c.arpa")
-        again = NGramModel.from_arpa(tmp_path / "c.arpa", tokenizer)
-        assert again.vocabulary == model.vocabulary
-        assert again.score_corpus(text) == pytest.approx(model.score_corpus(text), abs=1e-4)
+        for known in (tokenizer, None):
+            again = NGramModel.from_arpa(tmp_path / "c.arpa", known)
+            assert again.vocabulary == model.vocabulary
+            assert again.tokenizer == tokenizer
+            assert again.score_corpus(text) == pytest.approx(model.score_corpus(text), abs=1e-4)
     assert "<0x20>" in (tmp_path / "c.arpa").read_text()
+
+
+def test_how_a_text_was_cut_and_cleaned_is_noted(tmp_path: Path) -> None:
+    path = tmp_path / "c.arpa.gz"
+    for level, options, cleaning in (
+        ("word", {"lower": True}, "none"),
+        ("whitespace", {}, "lower"),
+        ("symbols", {"width": 2, "lines": True}, "none"),
+    ):
+        text = Corpus.from_text(
+            "ToBe Or\nNotTo Be\n", make_tokenizer(level, **options), cleaning=cleaning
+        )
+        model = NGramModel(2, "witten_bell").fit(text)
+        model.save_arpa(path)
+        again = NGramModel.from_arpa(path)
+        assert (again.tokenizer, again.cleaning) == (model.tokenizer, cleaning)
+        assert again.score("ToBe Or") == pytest.approx(model.score("ToBe Or"), abs=1e-4)
+    # Comments of others are no notes.
+    for line in ("# langmodels", "# langmodels is great", '# langmodels {"level": "parsec"}'):
+        (tmp_path / "x.arpa").write_text(f"{line}\n{SMALL}")
+        assert NGramModel.from_arpa(tmp_path / "x.arpa").tokenizer.level == "whitespace"
 
 
 def test_kenlm_reads_characters(tmp_path: Path) -> None:

@@ -15,23 +15,24 @@ are read and written in blocks of many lines, each handled by a few calls on who
 
 import bz2
 import gzip
+import json
 import lzma
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError
-from langmodels.ngram.arpa_reader import ZERO, ArpaReader, escaped
+from langmodels.ngram.arpa_reader import NOTE, ZERO, ArpaReader, escaped
 from langmodels.ngram.tables import NGramTables
 from langmodels.ngram.trie import ngram_words
 from langmodels.progress import track
 from langmodels.storage import atomic_write
-from langmodels.tokenization import Tokenizer
+from langmodels.tokenization import Tokenizer, WhitespaceTokenizer
 from langmodels.vocabulary import EOS, Vocabulary
 
 _LOG10 = np.log(10.0)
@@ -63,10 +64,17 @@ def is_arpa_text(path: str | os.PathLike[str]) -> bool:
 # Reading -------------------------------------------------------------------------------------
 
 
-def read_arpa(
-    path: str | os.PathLike[str], tokenizer: Tokenizer | None = None
-) -> tuple[Vocabulary, NGramTables]:
-    """The vocabulary and the tables of an ARPA file, plain or compressed (gzip, xz, bzip2).
+class ArpaContents(NamedTuple):
+    """A vocabulary and tables, and as far as it is known how the text was cut and cleaned."""
+
+    vocabulary: Vocabulary
+    tables: NGramTables
+    tokenizer: Tokenizer | None
+    cleaning: str
+
+
+def read_arpa(path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) -> ArpaContents:
+    """What is in an ARPA file, plain or compressed (gzip, xz, bzip2).
 
     Reads what the common tools write, and what their files suffer on the way: text before the
     data line, carriage returns, any spacing, back-off weights left out, `<UNK>`, -99 for zero
@@ -74,8 +82,8 @@ def read_arpa(
     vocabulary then has no ends), n-grams whose prefix or suffix was pruned away. N-grams that
     predict `<s>` are dropped: nothing does.
 
-    With the `tokenizer` that the model was made with, white space inside tokens is read as
-    `write_arpa` writes it, and a stream's vocabulary has no `</s>`.
+    With the `tokenizer` that the model was made with, which `write_arpa` notes in a comment, white
+    space inside tokens is read as it is written there, and a stream's vocabulary has no `</s>`.
 
     Raises LangmodelsError, with the number of the line, where the file is no ARPA file, is cut
     short, or contradicts itself.
@@ -83,7 +91,9 @@ def read_arpa(
     name = str(path)
     try:
         with _open_text(Path(path)) as file:
-            return ArpaReader(file, name, tokenizer).read()
+            reader = ArpaReader(file, name, tokenizer)
+            vocabulary, tables = reader.read()
+            return ArpaContents(vocabulary, tables, reader.tokenizer, reader.cleaning)
     except (OSError, EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise LangmodelsError(f"Cannot read {name}: {reason}.") from error
@@ -105,8 +115,16 @@ def _open_text(path: Path) -> Iterator[IO[bytes]]:
 # Writing -------------------------------------------------------------------------------------
 
 
-def write_arpa(path: str | os.PathLike[str], tables: NGramTables, vocabulary: Vocabulary) -> None:
+def write_arpa(
+    path: str | os.PathLike[str],
+    tables: NGramTables,
+    vocabulary: Vocabulary,
+    tokenizer: Tokenizer | None = None,
+    cleaning: str = "none",
+) -> None:
     """Write tables as an ARPA file; compressed where the name ends in .gz, .xz or .bz2.
+
+    How the text was cut and cleaned is noted in a comment before the data, which other tools skip.
 
     `</s>` is written with probability zero where the vocabulary has no ends, as other tools expect
     to find it. ASCII white space inside a token is written as `<0x20>`, its code in hexadecimal.
@@ -123,6 +141,9 @@ def write_arpa(path: str | os.PathLike[str], tables: NGramTables, vocabulary: Vo
     sizes = list(tables.sizes)
     extra = "" if vocabulary.ends else f"{ZERO:g}\t{EOS}\n"
     with atomic_write(path) as raw, _compressed(raw, Path(path)) as out:
+        if tokenizer is not None and (tokenizer, cleaning) != (WhitespaceTokenizer(), "none"):
+            note = {"level": tokenizer.level, **tokenizer.config(), "cleaning": cleaning}
+            out.write(NOTE + json.dumps(note).encode() + b"\n")
         out.write(b"\\data\\\n")
         for k, size in enumerate(sizes, start=1):
             out.write(b"ngram %d=%d\n" % (k, size + (k == 1 and bool(extra))))

@@ -1,6 +1,7 @@
 """The parser of ARPA files: blocks of lines in, tables out."""
 
 import copy
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,13 +17,15 @@ from langmodels.ngram.tables import Float32Array, FloatArray, IntArray, NGramTab
 from langmodels.ngram.trie import RepeatedNGramError, tables_from_ngrams
 from langmodels.progress import Task, track
 from langmodels.threads import cpu_count, parallel_map
-from langmodels.tokenization import Tokenizer
+from langmodels.tokenization import Tokenizer, make_tokenizer
 from langmodels.vocabulary import BOS, EOS, UNK, Vocabulary
 
 ZERO = -99.0
 """What stands for log10 of zero."""
 MISSING_UNK = -100.0
 """Log10 p of `<unk>` in a model that has none; KenLM's choice."""
+NOTE = b"# langmodels "
+"""Begins a comment that says, as JSON, how the text was cut and cleaned."""
 
 _LOG10 = np.log(10.0)
 _READ = 1 << 22  # bytes
@@ -78,7 +81,8 @@ class ArpaReader:
     def __init__(self, file: IO[bytes], name: str, tokenizer: Tokenizer | None) -> None:
         self._file = file
         self._name = name
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
+        self.cleaning = "none"
         self._rest = b""
         self._line = 0  # lines handed out
         self._ids: dict[bytes, int] = {}  # by the place of a word among the unigrams
@@ -126,12 +130,12 @@ class ArpaReader:
     def _tables(self, sections: list[_Section]) -> tuple[Vocabulary, NGramTables]:
         """Put the specials where the vocabulary has them, and build the tables."""
         tokens = [t.decode("utf-8", "surrogateescape") for t in self._ids]
-        if self._tokenizer is not None and self._tokenizer.level != "whitespace":
+        if self.tokenizer is not None and self.tokenizer.level != "whitespace":
             tokens = [unescaped(t) for t in tokens]
         ids = {t: i for i, t in enumerate(tokens)}
         unk = ids.get(UNK, ids.get("<UNK>"))
         ends = EOS in ids
-        if self._tokenizer is not None and self._tokenizer.ends != ends:
+        if self.tokenizer is not None and self.tokenizer.ends != ends:
             ends = self._without_ends(sections, ids)
         specials = {unk, ids.get(BOS), ids.get(EOS)}
         vocabulary = Vocabulary((t for i, t in enumerate(tokens) if i not in specials), ends=ends)
@@ -174,7 +178,7 @@ class ArpaReader:
 
     def _without_ends(self, sections: list[_Section], ids: dict[str, int]) -> bool:
         """Drop a `</s>` that is never predicted; complain about any other."""
-        level = "" if self._tokenizer is None else self._tokenizer.level
+        level = "" if self.tokenizer is None else self.tokenizer.level
         if EOS not in ids:
             raise LangmodelsError(f"{self._name} has no {EOS}, but level {level} has line ends.")
         for section in sections:
@@ -214,6 +218,8 @@ class ArpaReader:
             pass
         while (line := self._next_line()).lower() != b"\\data\\":
             # What comes so late, or never, is in some other kind of file.
+            if line.startswith(NOTE):
+                self._read_note(line.removeprefix(NOTE))
             if not line or b"\\data\\" not in self._rest.lower():
                 raise LangmodelsError(f"{self._name} is not an ARPA file: it has no \\data\\ line.")
         sizes: list[int] = []
@@ -224,6 +230,17 @@ class ArpaReader:
         if not sizes:
             raise self.error(f"'ngram 1=...' should stand here, not {_shown(line)}")
         return sizes, line
+
+    def _read_note(self, note: bytes) -> None:
+        """What `write_arpa` noted of the text that the model is of; a caller knows better."""
+        try:
+            settings = json.loads(note)
+            cleaning = settings.pop("cleaning", "none")
+            tokenizer = make_tokenizer(**settings)
+        except (ValueError, TypeError, AttributeError):
+            return  # somebody else's comment
+        if self.tokenizer is None:
+            self.tokenizer, self.cleaning = tokenizer, cleaning
 
     def _blocks(self) -> Iterator["_Block"]:
         """Blocks of whole lines, up to the line that begins with a backslash (not included)."""

@@ -105,13 +105,15 @@ class NGramModel(LanguageModel[State]):
     def from_arpa(cls, path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) -> Self:
         """Read an ARPA file, as other tools write them too; see `arpa.read_arpa`.
 
-        `tokenizer`: how the text was cut into tokens, which the file does not say; None is
-        `whitespace`, or, in a file without `</s>`, `symbols`.
+        `tokenizer`: how the text was cut into tokens; None is what `save_arpa` noted in the file,
+        and in files of other tools `whitespace`, or, without `</s>`, `symbols`.
         """
-        vocabulary, tables = read_arpa(path, tokenizer)
+        vocabulary, tables, tokenizer, cleaning = read_arpa(path, tokenizer)
         if tokenizer is None:
             tokenizer = WhitespaceTokenizer() if vocabulary.ends else SymbolTokenizer()
-        return cls.from_tables(tables, vocabulary, tokenizer, smoothing="given")
+        model = cls.from_tables(tables, vocabulary, tokenizer, smoothing="given")
+        model.cleaning = cleaning
+        return model
 
     @classmethod
     def open(cls, path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) -> Self:
@@ -133,7 +135,7 @@ class NGramModel(LanguageModel[State]):
 
     def save_arpa(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ARPA file; see `arpa.write_arpa`."""
-        write_arpa(path, self.tables, self.vocabulary)
+        write_arpa(path, self.tables, self.vocabulary, self.tokenizer, self.cleaning)
 
     def normalized(self) -> Self:
         """See `LanguageModel`; of stupid backoff a model with other back-off weights."""
