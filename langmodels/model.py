@@ -16,7 +16,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.sampling import Decoding, beam_search, generate
 from langmodels.storage import open_arrays, save_arrays
 from langmodels.tokenization import Tokenizer, WhitespaceTokenizer, make_tokenizer
-from langmodels.vocabulary import BOS, IntArray, Vocabulary
+from langmodels.vocabulary import BOS, EOS, UNK, IntArray, Vocabulary
 
 FloatArray = NDArray[np.float64]
 S = TypeVar("S")
@@ -70,8 +70,14 @@ class Model(ABC):
         """How many numbers were learnt."""
 
     def tokenize(self, text: str) -> Sequence[str]:
-        """The tokens of a text, cleaned first as the training text was."""
-        return self.tokenizer.tokenize("".join(clean([text], self.cleaning)))
+        """The tokens of a text, cleaned first as the training text was.
+
+        The words `<s>` and `</s>` in it are unknown ones.
+        """
+        tokens = self.tokenizer.tokenize("".join(clean([text], self.cleaning)))
+        if BOS in text or EOS in text:
+            tokens = [UNK if token in (BOS, EOS) else token for token in tokens]
+        return tokens
 
     def encode(self, text: Text) -> IntArray:
         """Token ids of a sequence given as a string, tokens or ids; no boundaries are added.
@@ -85,8 +91,9 @@ class Model(ABC):
         if len(text) == 0:
             return np.empty(0, np.int32)
         if isinstance(text[0], str):
-            if BOS in text:
-                raise UsageError(f"{BOS} marks the beginning; it cannot stand inside a sequence.")
+            for mark in (BOS, EOS):
+                if mark in text:
+                    raise UsageError(f"{mark} is added by itself; leave it out of the tokens.")
             return vocabulary.encode(list(map(str, text)))
         ids = np.asarray(text)
         if ids.ndim != 1 or ids.dtype.kind not in "iu":

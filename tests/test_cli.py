@@ -268,6 +268,18 @@ def test_a_model_reads_as_its_text_was_cleaned(run: Run, tmp_path: Path, level: 
     assert '"oov": 0' in run("score", tmp_path / "pruned.lm", "The CAT", "--json")
 
 
+def test_boundary_marks_in_a_text_are_unknown_words(run: Run, tmp_path: Path) -> None:
+    path = tmp_path / "spaces.lm"
+    run("train", "--corpus", "text.txt", "--level", "whitespace", "--order", 3, "-o", path)
+    for command in ("predict", "score", "explain"):
+        assert "<unk>" in run(command, path, "<s> the </s>", "--json") or command == "score"
+    model = load(path)
+    assert model.score("<s> the") == model.score("zebra the")
+    for tokens in (["<s>", "the"], ["the", "</s>"]):
+        with pytest.raises(langmodels.UsageError, match="by itself"):
+            model.score(tokens)
+
+
 def test_zero_over_zero_is_explained(run: Run) -> None:
     shown = run("explain", "full-context-mle", "zebra the cat", "--corpus", "text.txt")
     assert "0/0" in shown
