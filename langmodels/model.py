@@ -147,6 +147,8 @@ class Model(ABC):
         """Take over the training corpus's vocabulary and tokenizer, after checking both corpora."""
         if corpus.n_tokens == 0:
             raise LangmodelsError("The training text is empty; there is nothing to learn from.")
+        if validation is not None and validation.n_tokens == 0:
+            raise LangmodelsError("The validation text is empty; leave it out, or give one.")
         if validation is not None and validation.vocabulary != corpus.vocabulary:
             raise UsageError("The validation text must be encoded with the training vocabulary.")
         self._take_over(corpus)
@@ -215,6 +217,7 @@ class LanguageModel(Model, Generic[S]):
 
     def log_prob_next(self, state: S, token: int) -> float:
         """Log p(token | context) in nats."""
+        self._check_id(token)
         return float(self.log_distribution(state)[token])
 
     def sample_next(self, state: S, rng: np.random.Generator, *, unk: bool = False) -> int:
@@ -331,6 +334,11 @@ class LanguageModel(Model, Generic[S]):
             if i + 1 < len(tokens):
                 state = self.advance(state, token)
         return scores
+
+    def _check_id(self, token: int) -> None:
+        """Arrays would read a negative id from the end, and some that are too large, too."""
+        if not 0 <= token < len(self.vocabulary):
+            raise UsageError(f"Token ids must lie between 0 and {len(self.vocabulary) - 1}.")
 
     def _token_id(self, token: str | int) -> int:
         if not isinstance(token, str):

@@ -172,4 +172,10 @@ def test_gates_of_a_trained_network(capsys):
     assert train(model="mkn", output="n.lm") == 0
     assert main(["gradients", "--model", "n.lm"]) == 2
     assert main(["gradients", "--cells", "nope", "--corpus", "text.txt"]) == 2
+    capsys.readouterr()
+    assert main(["gradients", "--corpus", "text.txt", "--gates", "the cat"]) == 0
+    assert "reset gate" in capsys.readouterr().out  # though an RNN has none
+    assert main(["gradients", "--corpus", "text.txt", "--gates", "a", "--cells", "relu-rnn"]) == 2
+    assert train(model="crnn:hidden=8:epochs=1", output="c.lm") == 0
+    assert main(["gradients", "--model", "c.lm", "--gates", "the cat", "--json"]) == 0
     assert main(["gradients", "--steps", "0", "--corpus", "text.txt"]) == 2

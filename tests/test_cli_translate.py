@@ -29,9 +29,10 @@ def test_trains_counts_and_translates(trained, capsys):
     arguments = ["--task", "numbers?size=50&digits=2", "--width", "3"]
     assert main(["translate", path, *arguments]) == 0
     assert "wrong targets" in capsys.readouterr().out
-    assert main(["translate", path, "twenty one", "six", "--json", "-k", "2"]) == 0
+    sources = ["twenty one", "six", "twenty one"]
+    assert main(["translate", path, *sources, "--json", "-k", "2"]) == 0
     found = json.loads(capsys.readouterr().out)["translations"]
-    assert [f["source"] for f in found] == ["twenty one", "six"]
+    assert [f["source"] for f in found] == sources
     assert all(len(f["targets"]) == 2 for f in found)
     draws = ["translate", path, "twenty one", "--sample", "-k", "4", "--seed", "3", "--json"]
     assert main(draws) == 0

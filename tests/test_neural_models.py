@@ -9,6 +9,7 @@ import pytest
 
 from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.mixture import MixtureModel
 from langmodels.model import LanguageModel
 from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel, scoring
 from langmodels.neural.adaptive import AdaptiveSoftmax
@@ -18,6 +19,7 @@ from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape
 from langmodels.neural.schedules import Schedule
 from langmodels.neural.training import Trainer
 from langmodels.neural.workers import Workers
+from langmodels.ngram import NGramModel
 from langmodels.registry import make_model
 from langmodels.tokenization import make_tokenizer
 
@@ -482,3 +484,89 @@ def test_lists_in_the_options_of_a_name() -> None:
     assert make_model("lstm:cutoffs=2000+8000").cutoffs == (2000, 8000)  # type: ignore[attr-defined]
     assert make_model("feed-forward:cutoffs=50").cutoffs == (50,)  # type: ignore[attr-defined]
     assert make_model("crnn:widths=2+3").widths == (2, 3)  # type: ignore[attr-defined]
+
+
+# What must not go wrong silently ------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["lstm", "feed-forward", "dynamic", "crnn", "char-cnn-lstm"])
+def test_threads_do_not_disturb_each_other(name):
+    text = corpus("word")
+    options = {k: v for k, v in SMALL.items() if k != "hidden"}
+    model = make_model(f"{name}:hidden=16:dropout=0.0", **options).fit(text)
+    sentence = "the cat saw the cow"
+    expected = model.token_scores(sentence)
+    wrong = []
+
+    def ask() -> None:
+        for _ in range(30):
+            if not np.allclose(model.token_scores(sentence), expected, atol=1e-5):
+                wrong.append(sentence)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_a_training_that_failed_leaves_nothing_fitted():
+    text = corpus("word")
+    model = LSTMModel(**SMALL, learning_rate=1e38, optimizer="sgd", clip_norm=None, l2=1.0)
+    mixture = MixtureModel([NGramModel(2, "witten_bell"), model])
+    for _ in range(2):
+        with pytest.raises(LangmodelsError, match="went astray"):
+            mixture.fit(text, text)
+    assert not model.is_fitted
+
+
+def test_a_checkpoint_knows_all_its_texts(tmp_path):
+    text, other = corpus("word"), corpus("word", "the cow saw the rat")
+    path = str(tmp_path / "run.ckpt")
+    RNNModel(**SMALL).fit(text, text, checkpoint=path)
+    twin = corpus("word", LINES.replace("cat", "cot"))
+    np.testing.assert_array_equal(twin.ids, text.ids)
+    for train, validation, what in (
+        (text, corpus("word", "the cow saw the rat", like=text), "validation text"),
+        (text, None, "validation text"),
+        (other, other, "training text"),
+        (twin, twin, "vocabulary"),
+    ):
+        with pytest.raises(LangmodelsError, match=what):
+            RNNModel(**SMALL).fit(train, validation, checkpoint=path)
+    with pytest.raises(LangmodelsError, match="threads=1 there, 2 here"):
+        RNNModel(**SMALL, threads=2).fit(text, text, checkpoint=path)
+
+
+def test_what_is_no_setting_is_refused():
+    for options in (
+        {"window": 2.5},
+        {"dropout": float("nan")},
+        {"decay_factor": -3.0},
+        {"l2": float("nan")},
+        {"learning_rate": float("inf")},
+        {"cutoffs": 3.5},
+        {"hidden": 8.5},
+        {"epochs": True},
+    ):
+        with pytest.raises(UsageError):
+            LSTMModel(**options)
+
+
+def test_an_empty_validation_text_is_refused():
+    text = corpus("word")
+    empty = Corpus.from_sequences([], text.tokenizer, text.vocabulary)
+    with pytest.raises(LangmodelsError, match="validation text is empty"):
+        LSTMModel(**SMALL).fit(text, empty)
+
+
+def test_ids_outside_the_vocabulary_are_refused():
+    text = corpus("word")
+    for kind in (LSTMModel, FeedForwardModel):
+        model = kind(**{k: v for k, v in SMALL.items() if k != "steps"}).untrained(text)
+        for token in (-1, len(model.vocabulary)):
+            with pytest.raises(UsageError, match="must lie"):
+                model.advance(model.start(), token)
+            with pytest.raises(UsageError, match="must lie"):
+                model.log_prob_next(model.start(), token)

@@ -89,8 +89,10 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if args.gates is not None:
         _gates(models, args, console)
         return None
+    # No state lies further back than the longest sequence reaches.
+    lags = min(max(LAGS) + 1, int(np.diff(corpus.offsets).max()) - 1)
     by_lag = {
-        name: gradient_by_lag(model, corpus, lags=max(LAGS) + 1, seed=args.seed)[-1]
+        name: gradient_by_lag(model, corpus, lags=lags, seed=args.seed)[-1]
         for name, model in models.items()
     }
     courses = {
@@ -114,7 +116,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     table = make_table(
         "lag", *models, title="gradient of the loss by the state `lag` tokens ago, % of that at 0"
     )
-    for lag in LAGS:
+    for lag in (lag for lag in LAGS if lag < lags):
         shares = (100 * norms[lag] / norms[0] for norms in by_lag.values())
         table.add_row(str(lag), *(f"{s:.3g}" for s in shares))
     console.print(table)
@@ -174,10 +176,16 @@ def _gates(models: dict[str, RecurrentModel], args: argparse.Namespace, console:
     if args.json:
         print_json(activations)
         return
-    for name, model in models.items():
-        gates = {g: a.mean(axis=1) for g, a in activations[name].items() if a.min() >= 0}
+    gated = {
+        name: {g: a.mean(axis=1) for g, a in arrays.items() if g.endswith("gate")}
+        for name, arrays in activations.items()
+    }
+    if not any(gated.values()):
+        raise UsageError(f"{', '.join(models)}: there are no gates; look at a GRU or an LSTM.")
+    for name, gates in gated.items():
+        model = models[name]
         if not gates:
-            raise UsageError(f"{name} has no gates; look at a GRU or an LSTM.")
+            continue
         table = make_table(
             "token", *gates, left=("token", *gates), title=f"{name}: mean activation"
         )

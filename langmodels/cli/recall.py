@@ -67,6 +67,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         kind, given = parse_name(name)
         recurrent = model_spec(kind).family == "neural" and kind != "feed-forward"
         options = {**NEURAL, "steps": args.lag + 20, **given} if recurrent else given
+        if "embedding" not in given and (kind == "char-cnn-lstm" or given.get("one_hot")):
+            options.pop("embedding")  # which these have not
         models[name] = completed(make_model(kind, setting, **options).fit(train, validation))
     lags = sorted({round(i * args.lag / POINTS) for i in range(POINTS + 1)})
     curve = recall_curve(models, source, lags, lines=200, seed=args.seed)

@@ -229,28 +229,28 @@ def _published_table(task: PairSplits) -> Table:
     return table
 
 
-Found = dict[str, list[tuple[str, float]]]
-"""For each source, targets and their log probabilities."""
+Found = list[list[tuple[str, float]]]
+"""For each source in turn, targets and their log probabilities."""
 
 
 def _searched(model: EncoderDecoderModel, args: argparse.Namespace) -> Found:
     found = model.search(args.sources, width=max(args.width, args.k))
-    return {
-        source: [
+    return [
+        [
             (model.tokenizer.detokenize(model.vocabulary.decode(h.ids)), h.log_prob)
             for h in hypotheses[: args.k]
         ]
-        for source, hypotheses in zip(args.sources, found, strict=True)
-    }
+        for hypotheses in found
+    ]
 
 
 def _drawn(model: EncoderDecoderModel, args: argparse.Namespace) -> Found:
     rng = np.random.default_rng(args.seed)
-    found: Found = {}
+    found: Found = []
     for source in args.sources:
         given = model.given(source)
         draws = [given.sample(seed=rng) for _ in range(args.k)]
-        found[source] = [(model.tokenizer.detokenize(d), given.score(d)) for d in draws]
+        found.append([(model.tokenizer.detokenize(d), given.score(d)) for d in draws])
     return found
 
 
@@ -260,11 +260,11 @@ def _translate(
     results = _drawn(model, args) if args.sample else _searched(model, args)
     report["translations"] = [
         {"source": source, "targets": [{"text": t, "log_prob": p} for t, p in targets]}
-        for source, targets in results.items()
+        for source, targets in zip(args.sources, results, strict=True)
     ]
     if args.json:
         return
-    for source, targets in results.items():
+    for source, targets in zip(args.sources, results, strict=True):
         if args.k == 1:
             console.print(Text(targets[0][0] if targets else ""))
             continue

@@ -63,6 +63,17 @@ class Checkpoint:
         )
         self._saved = time.monotonic()
 
+    def _differences(self, other: str) -> str:
+        """What is different in another run: numbers and words as they are, texts by name."""
+        there, here = json.loads(other), json.loads(self.identity)
+        found = []
+        for name in here:
+            old, new = there.get(name), here[name]
+            if old != new:
+                texts = "text" in name or name == "vocabulary"
+                found.append(name if texts else f"{name}={old} there, {new} here")
+        return "; ".join(found)
+
     def restore(self, trainer: "Trainer[Any]") -> None:
         """Go on from the file, where there is one.
 
@@ -75,8 +86,9 @@ class Checkpoint:
             raise LangmodelsError(f"{self.path} is not a checkpoint; give another name.")
         if metadata.get("identity") != self.identity:
             raise LangmodelsError(
-                f"{self.path} belongs to a run with other settings or another text; give the same "
-                "ones to go on, or another name to begin anew."
+                f"{self.path} belongs to a run with other settings or another text "
+                f"({self._differences(metadata.get('identity', '{}'))}); give the same ones to go "
+                "on, or another name to begin anew."
             )
         try:
             state = json.loads(metadata["state"])

@@ -87,6 +87,10 @@ class CausalConvolution(Layer):
             state.append(np.stack([self._lagged(k)[-1] for k in range(self.pooling - 1)], axis=1))
         return tuple(state)
 
+    def activations(self) -> dict[str, Array]:
+        """See `Recurrent`."""
+        return {"activation": self._a.copy()}
+
     # Forward --------------------------------------------------------------------------------
 
     def forward(

@@ -72,12 +72,14 @@ def gradient_norm_course(
 
     A recurrent network's gradient can grow exponentially with the number of steps it is propagated
     through; clipping bounds the step that follows (Pascanu, Mikolov and Bengio 2013). All other
-    settings are those of the model, which itself is left as it is.
+    settings are those of the model, which itself is left as it is; its schedule is drawn out where
+    the steps are more than its epochs have.
     """
     options = {**model.options.config(), "clip_norm": clip_norm, "clip_value": None}
     network = model._make_network(len(corpus.vocabulary))
     network.initialise(model.options.seed)
     batches = model._make_batches(corpus, 1)
+    options["epochs"] = max(model.options.epochs, -(-steps // batches.steps))
     trainer = Trainer(network, batches, TrainingOptions(**options))
     losses: list[float] = []
     norms: list[float] = []

@@ -18,7 +18,7 @@ from langmodels.neural.layers import rows
 from langmodels.neural.parameters import Array
 from langmodels.neural.recurrent import GRUModel, LSTMModel, RecurrentModel, RNNModel
 from langmodels.neural.recurrent_network import RecurrentNetwork, States
-from langmodels.neural.workers import Workers
+from langmodels.neural.workers import PerThread, Workers
 from langmodels.progress import track
 from langmodels.tokenization import Tokenizer
 from langmodels.vocabulary import IntArray, Vocabulary
@@ -43,6 +43,14 @@ class DynamicState:
     before: States
     inputs: tuple[int, ...]
     after: States
+
+
+@dataclass
+class _Learner:
+    """A network whose weights change, and the vector that they were last set to."""
+
+    network: RecurrentNetwork
+    loaded: Array | None = None
 
 
 class DynamicModel(LanguageModel[DynamicState]):
@@ -83,8 +91,7 @@ class DynamicModel(LanguageModel[DynamicState]):
         self._given = rate
         self.rate = 3e-4 if rate is None else rate
         self.decay, self.every = decay, every
-        self._network: RecurrentNetwork | None = None
-        self._loaded: Array | None = None
+        self._learners: PerThread[_Learner] = PerThread()
         if base.is_fitted:
             self._take_over(base)
 
@@ -95,7 +102,7 @@ class DynamicModel(LanguageModel[DynamicState]):
             self.base.fit(corpus, validation)
         elif self.base.vocabulary != corpus.vocabulary:
             raise UsageError("The network was trained with another vocabulary.")
-        self._network = None
+        self._learners = PerThread()
         self._measure(corpus)
         if validation is not None and self._given is None and not was_interrupted(self.base):
             self._choose_rate(validation.head(_TUNED_ON))
@@ -135,6 +142,7 @@ class DynamicModel(LanguageModel[DynamicState]):
 
     def advance(self, state: DynamicState, token: int) -> DynamicState:
         """One step of all layers; after a whole chunk a step of learning first."""
+        self._check_id(token)
         weights, before, inputs = state.weights, state.before, state.inputs
         if len(inputs) == self.every:
             targets = np.array([*inputs[1:], token], np.int32)
@@ -193,14 +201,14 @@ class DynamicModel(LanguageModel[DynamicState]):
     def _ready(self, weights: Array | None = None) -> RecurrentNetwork:
         """The network that learns, with these weights; the trained ones where none are given."""
         trained = self.base.network.parameters.flat
-        if self._network is None:
-            self._network, self._loaded = self.base._make_network(len(self.vocabulary)), None
+        size = len(self.vocabulary)
+        learner = self._learners.get(lambda: _Learner(self.base._make_network(size)))
         weights = trained if weights is None else weights
-        if weights is not self._loaded:
-            self._network.parameters.flat[...] = weights
-            self._network.refresh()
-            self._loaded = weights
-        return self._network
+        if weights is not learner.loaded:
+            learner.network.parameters.flat[...] = weights
+            learner.network.refresh()
+            learner.loaded = weights
+        return learner.network
 
     @property
     def n_parameters(self) -> int:

@@ -1,7 +1,6 @@
 """The encoder-decoder: a language model of targets that is conditional on a source."""
 
 import copy
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, cast
@@ -123,9 +122,8 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
             seed=options.seed,
         )
 
-    def _identity(self, corpus: Corpus, batches: Batches[Any]) -> dict[str, Any]:
-        ids = np.ascontiguousarray(_parallel(corpus).source.ids)
-        return {**super()._identity(corpus, batches), "source": zlib.crc32(ids.tobytes())}
+    def _digest(self, corpus: Corpus) -> list[int]:
+        return [*super()._digest(corpus), *super()._digest(_parallel(corpus).source)]
 
     def _show(self, tokens: int) -> str:
         source = self.source_tokenizer.detokenize(self.source_vocabulary.decode(self._example))
@@ -173,6 +171,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
 
     def advance(self, state: DecoderState, token: int) -> DecoderState:
         """One step of the decoder."""
+        self._check_id(token)
         return self._after(state.encoded, token)
 
     def log_distribution(self, state: DecoderState) -> FloatArray:
@@ -194,6 +193,13 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         """See `LanguageModel`."""
         model = self if given is None else self.given(given)
         return LanguageModel.sample(model, prompt, **options)
+
+    def complete(
+        self, prompt: Text = (), *, given: Text | None = None, **options: Any
+    ) -> list[tuple[list[str], float]]:
+        """See `LanguageModel`."""
+        model = self if given is None else self.given(given)
+        return LanguageModel.complete(model, prompt, **options)
 
     def score_corpus(self, corpus: Corpus) -> FloatArray:
         """See `LanguageModel`; pairs side by side. Of a corpus without sources, each sequence is

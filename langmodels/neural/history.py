@@ -15,7 +15,7 @@ class Epoch:
     learning_rate: float
     gradient_norm: float
     largest_gradient_norm: float
-    clipped: float
+    clipped: float  # share of the steps whose gradient was shortened to `clip_norm`
     tokens_per_second: float
     seconds: float
 

@@ -17,7 +17,7 @@ from langmodels.neural.history import Epoch, History
 from langmodels.neural.network import Network
 from langmodels.neural.options import TrainingOptions
 from langmodels.neural.training import Trainer
-from langmodels.neural.workers import available_threads
+from langmodels.neural.workers import PerThread, available_threads
 from langmodels.tokenization import Tokenizer
 from langmodels.vocabulary import Vocabulary
 
@@ -30,8 +30,6 @@ class NetworkModel(Model, Generic[N]):
 
     `options` are the settings of training, `history` (after `fit`) its course.
     """
-
-    _network: N
 
     def __init__(self, dtype: str = "float32", **training: Any) -> None:
         if dtype not in ("float32", "float64"):
@@ -79,7 +77,8 @@ class NetworkModel(Model, Generic[N]):
         in it as it then is.
 
         Ctrl-C ends training after the step under way, with the best weights so far. Raises
-        LangmodelsError where training diverges, or the checkpoint is of another run.
+        LangmodelsError where training diverges, or the checkpoint is of another run; the model is
+        not fitted then.
         """
         self.untrained(corpus, validation)
         o = self.options
@@ -93,11 +92,17 @@ class NetworkModel(Model, Generic[N]):
             sample=(lambda: self._show(sample)) if sample else None,
             checkpoint=None
             if checkpoint is None
-            else Checkpoint(checkpoint, self._identity(corpus, batches), checkpoint_seconds),
+            else Checkpoint(
+                checkpoint, self._identity(corpus, validation, batches), checkpoint_seconds
+            ),
             after_epoch=after_epoch,
             description=f"Training {self.kind}",
         )
-        self.history = trainer.run()
+        try:
+            self.history = trainer.run()
+        except BaseException:
+            self._vocabulary = None
+            raise
         return self
 
     def untrained(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
@@ -107,20 +112,43 @@ class NetworkModel(Model, Generic[N]):
         self._network.initialise(self.options.seed)
         return self
 
-    def _identity(self, corpus: Corpus, batches: Batches[Any]) -> dict[str, Any]:
+    def _identity(
+        self, corpus: Corpus, validation: Corpus | None, batches: Batches[Any]
+    ) -> dict[str, Any]:
         return {
             "kind": self.kind,
             **self._architecture(),
             **self.options.config(),
             "dtype": self.dtype,
             "threads": batches.n_shards,
-            "text": [len(corpus.ids), zlib.crc32(np.ascontiguousarray(corpus.ids).tobytes())],
+            "training text": self._digest(corpus),
+            "validation text": None if validation is None else self._digest(validation),
+            "vocabulary": zlib.crc32("\0".join(self.vocabulary.tokens).encode("utf-8", "replace")),
         }
+
+    def _digest(self, corpus: Corpus) -> list[int]:
+        """What tells a text from others."""
+        return [len(corpus.ids), zlib.crc32(np.ascontiguousarray(corpus.ids).tobytes())]
 
     @property
     def network(self) -> N:
-        """The network, for those who want to look inside."""
+        """The network, for those who want to look inside; each thread has its own replica."""
         return self._network
+
+    @property
+    def _network(self) -> N:
+        # Layers work in arrays of their own, which two threads would write at once.
+        return self._replicas.get(self._replica)
+
+    @_network.setter
+    def _network(self, network: N) -> None:
+        self._trained, self._replicas = network, PerThread[N]()
+        self._replicas.get(lambda: network)
+
+    def _replica(self) -> N:
+        replica = self._trained.replica()
+        replica.refresh()
+        return replica
 
     @property
     def n_parameters(self) -> int:

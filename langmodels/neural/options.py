@@ -1,5 +1,6 @@
 """How a network is trained: all settings in one place."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -62,13 +63,14 @@ class TrainingOptions:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{name} must be above 0, or None for none, not {value}.")
-        if not self.learning_rate > 0:
-            raise UsageError(f"The learning rate must be above 0, not {self.learning_rate}.")
+        for name in ("learning_rate", "decay_factor"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise UsageError(f"{name} must be above 0, not {getattr(self, name)}.")
         if self.clip_norm is not None and self.clip_value is not None:
             raise UsageError("Clip the gradient by its norm or by value, not both.")
         if not 0 <= self.average < 1:
             raise UsageError(f"average must be at least 0 and below 1, not {self.average}.")
-        if self.warmup < 0 or self.l2 < 0 or self.seed < 0:
+        if self.warmup < 0 or not 0 <= self.l2 < math.inf or self.seed < 0:
             raise UsageError("warmup, l2 and seed must not be negative.")
 
     def config(self) -> dict[str, Any]:
@@ -77,8 +79,11 @@ class TrainingOptions:
 
 
 def whole_numbers(given: int | Iterable[int]) -> tuple[int, ...]:
-    """A setting of one or several whole numbers; one may stand by itself."""
-    return (given,) if isinstance(given, int) else tuple(given)
+    """A setting of one or several whole numbers; one may stand by itself. Raises UsageError."""
+    numbers = tuple(given) if isinstance(given, Iterable) else (given,)
+    for number in numbers:
+        check_whole(number=number)
+    return numbers
 
 
 def _one_of(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from langmodels.corpus import Corpus
-from langmodels.errors import UsageError
+from langmodels.errors import UsageError, check_whole
 from langmodels.model import FloatArray
 from langmodels.neural.batches import Batches, Chunk, StreamBatches, WindowBatches, Windows
 from langmodels.neural.language_model import NeuralModel
@@ -59,6 +59,8 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         **training: Any,
     ) -> None:
         super().__init__(dtype, **training)
+        if window is not None:
+            check_whole(window=window)
         if window is not None and window < 1:
             raise UsageError(f"A window must be at least 1 token long, not {window}.")
         if one_hot and (tied or embedding is not None):
@@ -132,7 +134,8 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         return self._after([layer.zero_state(1) for layer in self._network.recurrent], bos)
 
     def advance(self, state: RecurrentState, token: int) -> RecurrentState:
-        """One step of all layers."""
+        """One step of all layers. Raises UsageError for an id outside the vocabulary."""
+        self._check_id(token)
         if isinstance(state, tuple):
             return (*state[1:], token)
         return self._after(state, token)

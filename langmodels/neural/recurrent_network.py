@@ -56,7 +56,7 @@ class RecurrentShape:
         ):
             raise UsageError("hidden, layers and embedding must be at least 1.")
         rates = (self.dropout, self.input_dropout, self.weight_dropout)
-        if min(rates) < 0 or max(rates) >= 1:
+        if not all(0 <= rate < 1 for rate in rates):  # nor is NaN
             raise UsageError("Dropout rates must be at least 0 and below 1.")
         if self.tied and self.embedding != self.hidden:
             raise UsageError("Tied weights need an embedding as wide as the hidden layer.")

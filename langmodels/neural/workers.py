@@ -7,10 +7,11 @@ work, they wait for each other longer than they compute.
 """
 
 import os
+import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -60,6 +61,20 @@ class Workers:
         if self._pool is not None:
             self._pool.shutdown()
         self._limit.restore_original_limits()
+
+
+class PerThread(Generic[A]):
+    """A thing of its own for every thread that asks, for things that two threads must not share."""
+
+    def __init__(self) -> None:
+        self._things: dict[int, A] = {}
+
+    def get(self, make: Callable[[], A]) -> A:
+        """The thing of the calling thread; `make` makes it the first time."""
+        thread = threading.get_ident()
+        if thread not in self._things:
+            self._things[thread] = make()
+        return self._things[thread]
 
 
 _controller: ThreadpoolController | None = None
