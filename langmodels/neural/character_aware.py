@@ -113,7 +113,7 @@ class CharacterAwareModel(RecurrentModel):
     def read(self, text: Text) -> IntArray:
         """As `encode`; but unknown words have ids of their own, at which nothing is predicted."""
         if isinstance(text, str):
-            text = list(self.tokenizer.tokenize(text))
+            text = list(self.tokenize(text))
         if len(text) and isinstance(text[0], str):
             self.encode(text)  # refuses what cannot stand in a sequence
             return self.spellings.ids([str(token) for token in text])
@@ -140,6 +140,11 @@ class CharacterAwareModel(RecurrentModel):
         for token in self.read(context).tolist():
             state = self.advance(state, token)
         return state
+
+    def _check_input(self, token: int) -> None:
+        known = len(self.spellings.codes)
+        if not 0 <= token < known:
+            raise UsageError(f"Ids of words must lie between 0 and {known - 1}.")
 
     def token_scores(self, sequence: Text) -> FloatArray:
         """See `LanguageModel`."""

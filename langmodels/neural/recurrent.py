@@ -135,10 +135,13 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
 
     def advance(self, state: RecurrentState, token: int) -> RecurrentState:
         """One step of all layers. Raises UsageError for an id outside the vocabulary."""
-        self._check_id(token)
+        self._check_input(token)
         if isinstance(state, tuple):
             return (*state[1:], token)
         return self._after(state, token)
+
+    def _check_input(self, token: int) -> None:
+        self._check_id(token)
 
     def _after(self, states: States, token: int) -> States:
         self._network.forward(np.array([[token]]), states)

@@ -1,5 +1,6 @@
 """Words as vectors computed from their letters, so that a word never seen can be read."""
 
+import threading
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -15,6 +16,9 @@ _PAD, _BEGIN, _END, _STRANGE = range(4)  # codes; then the specials, then the ch
 _LONGEST = 48  # characters of a word that are read
 
 Codes = NDArray[np.int32]
+
+
+_NUMBERING = threading.Lock()  # two threads must not give out one number twice
 
 
 class Spellings:
@@ -42,10 +46,11 @@ class Spellings:
         """Row numbers of words; those that the vocabulary lacks are spelled and remembered."""
         ids = self._vocabulary.encode(words)
         unknown = np.flatnonzero(ids == Vocabulary.unk_id).tolist()
-        new = dict.fromkeys(words[i] for i in unknown if words[i] not in self._others)
-        if new:
-            self._others |= {word: len(self.codes) + i for i, word in enumerate(new)}
-            self.codes = _rows(map(self._spell, new), self.codes)
+        with _NUMBERING:
+            new = dict.fromkeys(words[i] for i in unknown if words[i] not in self._others)
+            if new:
+                self._others |= {word: len(self.codes) + i for i, word in enumerate(new)}
+                self.codes = _rows(map(self._spell, new), self.codes)
         for i in unknown:
             ids[i] = self._others[words[i]]
         return ids
