@@ -9,7 +9,6 @@ True
 
 from langmodels.cache import CacheModel
 from langmodels.cloze import FillingModel
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext import FullContextModel
 from langmodels.mixture import MixtureModel
@@ -26,13 +25,14 @@ from langmodels.neural import (
     RNNModel,
 )
 from langmodels.ngram import NGramModel
-from langmodels.parallel import ParallelCorpus
 from langmodels.registry import MODELS, Setting, load, make_model
-from langmodels.series import SeriesTokenizer
-from langmodels.splits import Splits
-from langmodels.tokenization import Tokenizer, make_tokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.parallel_corpus import ParallelCorpus
+from langmodels.text.series import SeriesTokenizer
+from langmodels.text.splits import Splits
+from langmodels.text.tokenization import Tokenizer, make_tokenizer
+from langmodels.text.vocabulary import Vocabulary
 from langmodels.unigram import UnigramModel
-from langmodels.vocabulary import Vocabulary
 
 __version__ = "0.1.0"
 

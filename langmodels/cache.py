@@ -7,12 +7,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.mixture import restore_part
 from langmodels.model import FloatArray, LanguageModel
-from langmodels.tokenization import Tokenizer
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import Vocabulary
 from langmodels.weights import em_weights
 
 DECAYS = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)

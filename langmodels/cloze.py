@@ -10,11 +10,11 @@ import numpy as np
 import regex
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import FloatArray, LanguageModel, Model, Text
-from langmodels.tokenization import Tokenizer
-from langmodels.vocabulary import IntArray, Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import IntArray, Vocabulary
 
 _BLANK = regex.compile(r"_{2,}")
 _REACH = 256  # tokens on each side of a blank that are looked at

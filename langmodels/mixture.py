@@ -6,12 +6,12 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import FloatArray, LanguageModel, Model, Text
 from langmodels.progress import track
-from langmodels.tokenization import Tokenizer
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import Vocabulary
 from langmodels.weights import check_weights, em_weights, log_mean
 
 States = tuple[Any, ...]

@@ -10,13 +10,13 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.cleaning import clean
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.sampling import Decoding, beam_search, generate
 from langmodels.storage import open_arrays, save_arrays
-from langmodels.tokenization import Tokenizer, WhitespaceTokenizer, make_tokenizer
-from langmodels.vocabulary import BOS, EOS, UNK, IntArray, Vocabulary
+from langmodels.text.cleaning import clean
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import Tokenizer, WhitespaceTokenizer, make_tokenizer
+from langmodels.text.vocabulary import BOS, EOS, UNK, IntArray, Vocabulary
 
 FloatArray = NDArray[np.float64]
 S = TypeVar("S")

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import UsageError
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from langmodels.model import LanguageModel

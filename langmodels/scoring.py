@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.cleaning import LINEWISE
-from langmodels.corpus import Corpus
 from langmodels.model import FloatArray, LanguageModel
-from langmodels.vocabulary import IntArray, Vocabulary
+from langmodels.text.cleaning import LINEWISE
+from langmodels.text.corpus import Corpus
+from langmodels.text.vocabulary import IntArray, Vocabulary
 
 
 @dataclass(frozen=True)

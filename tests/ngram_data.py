@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from langmodels.corpus import Corpus
 from langmodels.ngram import NGramModel
-from langmodels.tokenization import WhitespaceTokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import WhitespaceTokenizer
 
 DATA = Path(__file__).parent / "data"
 KENLM3 = DATA / "alice.kenlm3.arpa.xz"

@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ngram_data import KENLM3, alice, held_out, scored, trained
 
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.ngram import NGramModel
 from langmodels.ngram.trie import lexicographic_order, ngram_words, suffixes_of, tables_from_ngrams
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import make_tokenizer
 
 LOG10 = math.log(10)
 

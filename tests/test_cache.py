@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from test_mixture import ScoresOnly, ToyModel
 
 from langmodels.cache import DECAYS, CacheModel, cache_scores
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.model import LanguageModel, pack, unpack
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import make_tokenizer
 
 BURSTY = "x x x x y\ny y y z\nz z z z z x\nx x y y\n"
 

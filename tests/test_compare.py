@@ -12,7 +12,6 @@ import pytest
 from numpy.typing import NDArray
 
 from langmodels.cli.main import main
-from langmodels.corpus import Corpus
 from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import Comparison, compare, scale
@@ -24,8 +23,9 @@ from langmodels.mixture import MixtureModel
 from langmodels.model import FloatArray, LanguageModel
 from langmodels.neural.workers import available_threads
 from langmodels.registry import Setting
-from langmodels.splits import Splits
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.splits import Splits
+from langmodels.text.tokenization import make_tokenizer
 
 TEXT = find_source("wonderland.txt").read()[:12_000]
 PLAN = Plan(growth=(0.5,), contexts=(1, 4), calibration=30, sample=40)

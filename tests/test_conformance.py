@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import langmodels
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import LanguageModel
 from langmodels.neural.encoder_decoder import EncoderDecoderModel
-from langmodels.parallel import ParallelCorpus
 from langmodels.registry import MODELS, Setting, make_model
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.parallel_corpus import ParallelCorpus
+from langmodels.text.tokenization import make_tokenizer
 
 TEXT = """the cat sat on the mat
 the dog sat on the log

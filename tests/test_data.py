@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langmodels.cleaning import clean
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.splits import Splits, split_text
-from langmodels.tokenization import TOKENIZERS, join_words, make_tokenizer
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.cleaning import clean
+from langmodels.text.corpus import Corpus
+from langmodels.text.splits import Splits, split_text
+from langmodels.text.tokenization import TOKENIZERS, join_words, make_tokenizer
+from langmodels.text.vocabulary import Vocabulary
 
 TEXTS = st.text(st.sampled_from("ab \n\té'<s>.-"), max_size=60)
 CHUNKS = st.lists(TEXTS, max_size=6)

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.alignment import Strings, align
 from langmodels.evaluation.characters import CODE_POINTS, Speller, text_costs
-from langmodels.splits import Splits
-from langmodels.tokenization import (
+from langmodels.text.corpus import Corpus
+from langmodels.text.splits import Splits
+from langmodels.text.tokenization import (
     SymbolTokenizer,
     Tokenizer,
     WhitespaceTokenizer,

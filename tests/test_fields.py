@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langmodels import corpus as corpus_module
-from langmodels.corpus import Corpus
-from langmodels.fields import WordIndex, decimals, encode_text, space_table, split_fields
-from langmodels.tokenization import make_tokenizer
-from langmodels.vocabulary import Vocabulary
+from langmodels.text import corpus as corpus_module
+from langmodels.text.byte_fields import WordIndex, decimals, encode_text, space_table, split_fields
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.vocabulary import Vocabulary
 
 SPACES = space_table(b"\t\n\v\f\r ")
 LONG = ["a" * n for n in range(1, 40)]

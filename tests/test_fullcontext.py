@@ -8,7 +8,6 @@ import pytest
 from scipy.special import expit
 
 import langmodels.fullcontext.fitting as fitting
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext import FullContextModel
 from langmodels.fullcontext.counts import ContextCounts
@@ -16,7 +15,8 @@ from langmodels.fullcontext.matching import Matcher
 from langmodels.fullcontext.smoothing import N_FEATURES, N_GATES, default_weights
 from langmodels.fullcontext.tree import ContextTree
 from langmodels.model import LanguageModel
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import make_tokenizer
 
 WORDS = """the cat sat on the mat
 the cat sat on the log

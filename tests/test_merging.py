@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 from ngram_data import alice, held_out, sum_error, trained
 
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.mixture import MixtureModel
 from langmodels.ngram import NGramModel, adapt, merge
 from langmodels.ngram.merging import in_vocabulary, union_vocabulary
 from langmodels.ngram.trie import ngram_words
-from langmodels.tokenization import make_tokenizer
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.filterwarnings("ignore::langmodels.ngram.SmoothingWarning")
 

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.mixture import MixtureModel
 from langmodels.model import LanguageModel, pack, unpack
-from langmodels.tokenization import make_tokenizer
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.vocabulary import Vocabulary
 from langmodels.weights import em_weights, log_mean
 
 

@@ -14,7 +14,6 @@ from langmodels.cloze import (
     evaluate_blanks,
     positions,
 )
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.neural.bidirectional import Bidirectional, BidirectionalNetwork, BidirectionalShape
 from langmodels.neural.cloze import BidirectionalModel
@@ -22,7 +21,8 @@ from langmodels.neural.losses import Softmax
 from langmodels.neural.segments import SegmentBatches, Sequences, scoring_segments
 from langmodels.ngram import NGramModel
 from langmodels.registry import load
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import make_tokenizer
 
 DATA = Path(__file__).parent / "data"
 RNG = np.random.default_rng(0)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from neural_checks import bind, check_layer, check_network
 
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.model import LanguageModel
 from langmodels.neural.batches import StreamBatches
 from langmodels.neural.character_aware import CharacterAwareModel
 from langmodels.neural.spelling import Highway, SpelledEmbedding, Spellings
-from langmodels.tokenization import make_tokenizer
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.vocabulary import Vocabulary
 
 RNG = np.random.default_rng(0)
 WORDS = ["a", "cat", "cats", "dog", "running"]

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from neural_checks import bind, check_layer, check_network, numerical_gradient
 
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.model import LanguageModel
 from langmodels.neural.batches import Chunk
@@ -17,7 +16,8 @@ from langmodels.neural.convolutional import (
 )
 from langmodels.neural.layers import rows
 from langmodels.neural.recurrent_network import RecurrentShape
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import make_tokenizer
 
 DATA = Path(__file__).parent / "data"
 RNG = np.random.default_rng(0)

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from langmodels.cleaning import clean_article
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError
 from langmodels.neural import GRUModel, LSTMModel, RNNModel
 from langmodels.neural.article import WINDOW, article_model, run_article
@@ -14,7 +12,9 @@ from langmodels.neural.diagnostics import (
     gradient_by_lag,
     gradient_norm_course,
 )
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.cleaning import clean_article
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import make_tokenizer
 
 TEXT = "The cat sat on the mat, and the dog sat on the log.\n" * 20
 

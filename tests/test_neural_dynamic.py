@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from langmodels.cli.main import main
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.model import LanguageModel
 from langmodels.neural import DynamicModel, GRUModel, LSTMModel, RNNModel
@@ -12,7 +11,8 @@ from langmodels.neural.batches import Chunk
 from langmodels.neural.convolutional import ConvolutionalRecurrentModel
 from langmodels.neural.dynamic import RATES
 from langmodels.registry import load
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import make_tokenizer
 
 TOKENIZER = make_tokenizer("char")
 TRAIN = Corpus.from_text("the cat sat on the mat and the dog sat on the log " * 30, TOKENIZER)

@@ -7,15 +7,15 @@ import pytest
 from neural_checks import bind, check_layer, check_network, numerical_gradient
 
 import langmodels
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import LanguageModel
 from langmodels.neural.attention import Attention
 from langmodels.neural.encoder_decoder import EncoderDecoderModel
 from langmodels.neural.pairs import PairBatches, Pairs, Sources
-from langmodels.parallel import ParallelCorpus
 from langmodels.sampling import beam_search
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.parallel_corpus import ParallelCorpus
+from langmodels.text.tokenization import make_tokenizer
 
 RNG = np.random.default_rng(0)
 

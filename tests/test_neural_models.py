@@ -7,7 +7,6 @@ import threading
 import numpy as np
 import pytest
 
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.mixture import MixtureModel
 from langmodels.model import LanguageModel
@@ -21,7 +20,8 @@ from langmodels.neural.training import Trainer
 from langmodels.neural.workers import Workers
 from langmodels.ngram import NGramModel
 from langmodels.registry import make_model
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import make_tokenizer
 
 LINES = "\n".join(
     f"the {a} {v} the {b}"

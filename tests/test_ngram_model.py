@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from test_ngram_smoothing import joined, random_text
 
 from langmodels.cloze import FillingModel
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import LanguageModel
 from langmodels.ngram import (
@@ -23,7 +22,8 @@ from langmodels.ngram import (
     make_smoothing,
     tables,
 )
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import make_tokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::langmodels.ngram.SmoothingWarning")
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from ngram_data import alice, held_out, sum_error, trained
 
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.ngram import NGramModel, prune
 from langmodels.ngram.pruning import importance
 from langmodels.ngram.trie import ngram_words, suffixes_of
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import make_tokenizer
 
 
 def small(smoothing: str = "witten_bell", order: int = 2) -> NGramModel:

@@ -7,11 +7,11 @@ from typing import Any, Self
 import numpy as np
 import pytest
 
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.model import LanguageModel
 from langmodels.sampling import Decoding, FloatArray, beam_search
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.vocabulary import Vocabulary
 
 
 class Bigram(LanguageModel[int]):

@@ -10,14 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langmodels.cli.main import main
-from langmodels.corpus import Corpus
 from langmodels.datasets import find_source
 from langmodels.datasets.fasta import fasta_lines, is_fasta
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.ngram import NGramModel
 from langmodels.registry import load
-from langmodels.splits import Splits
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.splits import Splits
+from langmodels.text.tokenization import make_tokenizer
 
 FASTA = """>first record | human
 ACGTacgt

@@ -8,21 +8,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langmodels.bins import BINNINGS, Quantizer
-from langmodels.corpus import Corpus
 from langmodels.datasets import find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.comparison import compare
 from langmodels.ngram import NGramModel
 from langmodels.registry import load
-from langmodels.series import (
+from langmodels.text.bins import BINNINGS, Quantizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.series import (
     SeriesTokenizer,
     log_densities,
     parse_numbers,
     sample_series,
 )
-from langmodels.splits import Splits
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.splits import Splits
+from langmodels.text.tokenization import make_tokenizer
 
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 3))
 SERIES = st.lists(NUMBERS, min_size=2, max_size=60).filter(lambda x: len(set(x)) > 1)

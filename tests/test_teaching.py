@@ -4,12 +4,12 @@ import math
 
 import pytest
 
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.fullcontext import FullContextModel
 from langmodels.ngram import NGramModel
 from langmodels.teaching import chain_rule, predict_next
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import make_tokenizer
 from langmodels.unigram import UnigramModel
 
 TEXT = "a rose is a rose\na rose is red\nthe rose is a flower\n"

@@ -6,11 +6,11 @@ from rich.console import Console
 
 from langmodels.cli.options import add_json_option, add_seed_option, completed, open_text, text_of
 from langmodels.cli.output import check_output, print_json
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.formatting import duration
 from langmodels.neural.article import Iteration, run_article
-from langmodels.tokenization import CharacterTokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import CharacterTokenizer
 
 NAME = "article"
 HELP = "a character RNN on a cleaned book, with text generated after each iteration"

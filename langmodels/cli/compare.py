@@ -25,7 +25,7 @@ from langmodels.evaluation.report import check_report_path
 from langmodels.evaluation.report.terminal import print_wide, render
 from langmodels.evaluation.running import default_cache_folder
 from langmodels.registry import BUDGETS
-from langmodels.splits import Splits
+from langmodels.text.splits import Splits
 
 NAME = "compare"
 HELP = "train several models on one text and compare them on its held-out part"

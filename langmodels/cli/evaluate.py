@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from langmodels.cleaning import clean
 from langmodels.cli.options import (
     add_json_option,
     add_seed_option,
@@ -18,14 +17,15 @@ from langmodels.cli.options import (
     text_of,
 )
 from langmodels.cli.output import facts_table, format_perplexity, print_json
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.model import LanguageModel
 from langmodels.registry import load
-from langmodels.series import SeriesTokenizer
-from langmodels.splits import DEFAULT_FRACTIONS, WAYS, split_text
-from langmodels.tokenization import Tokenizer
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.cleaning import clean
+from langmodels.text.corpus import Corpus
+from langmodels.text.series import SeriesTokenizer
+from langmodels.text.splits import DEFAULT_FRACTIONS, WAYS, split_text
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import Vocabulary
 
 NAME = "evaluate"
 HELP = "measure how well a saved model predicts a text"

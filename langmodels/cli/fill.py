@@ -32,7 +32,6 @@ from langmodels.cloze import (
     compare_on_blanks,
     split_at_blanks,
 )
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.model import LanguageModel
 from langmodels.registry import (
@@ -43,6 +42,7 @@ from langmodels.registry import (
     make_model,
     parse_name,
 )
+from langmodels.text.corpus import Corpus
 
 NAME = "fill"
 HELP = "the most probable words for the blanks of a text"

@@ -16,7 +16,6 @@ from langmodels.cli.options import (
     load_training,
 )
 from langmodels.cli.output import bar, check_output, make_table, print_json, visible
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.model import FloatArray
 from langmodels.neural import GRUModel, LSTMModel, RecurrentModel, RNNModel
@@ -28,6 +27,7 @@ from langmodels.neural.diagnostics import (
 )
 from langmodels.registry import load
 from langmodels.teaching.gradients import plot_gradients
+from langmodels.text.corpus import Corpus
 
 NAME = "gradients"
 HELP = "why recurrent networks are hard to train: gradients by lag, clipping, gates"

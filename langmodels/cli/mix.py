@@ -22,13 +22,13 @@ from langmodels.cli.options import (
     text_of,
 )
 from langmodels.cli.output import check_output, facts_table, format_perplexity, print_json
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.mixture import MixtureModel
 from langmodels.model import LanguageModel
 from langmodels.ngram import NGramModel, adapt, merge
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.registry import load
+from langmodels.text.corpus import Corpus
 
 NAME = "mix"
 HELP = "interpolate models, merge n-gram models into one, adapt one to a text"

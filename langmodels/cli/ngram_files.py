@@ -6,7 +6,7 @@ from pathlib import Path
 from langmodels.formatting import size
 from langmodels.ngram import NGramModel, quantize
 from langmodels.ngram.arpa import is_arpa_name
-from langmodels.tokenization import TOKENIZERS, Tokenizer, make_tokenizer
+from langmodels.text.tokenization import TOKENIZERS, Tokenizer, make_tokenizer
 
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:

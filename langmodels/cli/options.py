@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from langmodels.cleaning import CLEANINGS
-from langmodels.corpus import Corpus
 from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import LanguageModel, Model
 from langmodels.neural.history import was_interrupted
 from langmodels.registry import ALIASES, MODELS, Setting, load, make_model
-from langmodels.splits import DEFAULT_FRACTIONS, WAYS, Fractions, Splits
-from langmodels.tokenization import TOKENIZERS, Tokenizer, make_tokenizer
+from langmodels.text.cleaning import CLEANINGS
+from langmodels.text.corpus import Corpus
+from langmodels.text.splits import DEFAULT_FRACTIONS, WAYS, Fractions, Splits
+from langmodels.text.tokenization import TOKENIZERS, Tokenizer, make_tokenizer
 
 DEFAULT_CORPUS = "wonderland.txt"
 DEFAULT_LEVEL = "word"

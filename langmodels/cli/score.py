@@ -28,7 +28,7 @@ from langmodels.errors import UsageError
 from langmodels.model import LanguageModel
 from langmodels.registry import load
 from langmodels.scoring import LineScores, score_batch, score_lines
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.vocabulary import Vocabulary
 
 NAME = "score"
 HELP = "log probabilities of sentences"

@@ -18,7 +18,6 @@ from langmodels.cli.output import (
     print_json,
     settings_line,
 )
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.formatting import duration, size
 from langmodels.model import LanguageModel
@@ -28,6 +27,7 @@ from langmodels.neural.language_model import NetworkModel
 from langmodels.ngram import NGramModel
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.registry import MODELS, Setting, make_model, model_spec, parse_model, parse_name
+from langmodels.text.corpus import Corpus
 
 NAME = "train"
 HELP = "estimate a model from a text and write it to a file"

@@ -26,7 +26,7 @@ from langmodels.errors import LangmodelsError
 from langmodels.ngram import NGramModel
 from langmodels.ngram.tables import FloatArray, IntArray
 from langmodels.ngram.tables import State as Context
-from langmodels.vocabulary import BOS, EOS, TokenIds, Vocabulary
+from langmodels.text.vocabulary import BOS, EOS, TokenIds, Vocabulary
 
 _LOG10 = math.log(10.0)
 _UNK, _BOS = Vocabulary.unk_id, Vocabulary.bos_id

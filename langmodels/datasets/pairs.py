@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from langmodels.errors import LangmodelsError
-from langmodels.parallel import ParallelCorpus
-from langmodels.tokenization import Tokenizer
+from langmodels.text.parallel_corpus import ParallelCorpus
+from langmodels.text.tokenization import Tokenizer
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,7 +5,7 @@ import re
 
 from langmodels.datasets.pairs import Pairs, PairSplits, PublishedResult
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.tokenization import SymbolTokenizer, WhitespaceTokenizer
+from langmodels.text.tokenization import SymbolTokenizer, WhitespaceTokenizer
 
 TEST_WORDS = 12_000
 VALIDATION_WORDS = 2_500

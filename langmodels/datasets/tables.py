@@ -10,9 +10,9 @@ from pathlib import PurePath
 from typing import Any
 from urllib.parse import unquote
 
-from langmodels.cleaning import lines_of
 from langmodels.datasets import files
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.text.cleaning import lines_of
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
 _MISSING = frozenset({"", "-", "?", "na", "n/a", "nan", "nil", "none", "null"})

@@ -11,7 +11,7 @@ from langmodels.datasets.pairs import Pairs, PairSplits
 from langmodels.datasets.pronunciation import pronunciation
 from langmodels.datasets.tables import parse_query
 from langmodels.errors import UsageError
-from langmodels.tokenization import SymbolTokenizer, WhitespaceTokenizer
+from langmodels.text.tokenization import SymbolTokenizer, WhitespaceTokenizer
 
 _ONES = [
     "zero",

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError
-from langmodels.tokenization import Tokenizer
-from langmodels.vocabulary import EOS
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import EOS
 
 IndexArray = NDArray[np.int64]
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from langmodels.cloze import BlankScores, Cloze, FillingModel, choose_blanks, evaluate_blanks
-from langmodels.corpus import Corpus
 from langmodels.evaluation.results import BlankFigures, ClozeResult, Filled, ModelResult, Results
 from langmodels.formatting import DASH, Table, figure, percent, perplexity
 from langmodels.model import LanguageModel
+from langmodels.text.corpus import Corpus
 
 CANDIDATES = 50
 """Tokens that a one-directional model tries in a blank, where it is to see both sides."""

@@ -8,10 +8,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
 from langmodels.evaluation.contexts import match_lengths
-from langmodels.splits import Splits
-from langmodels.vocabulary import EOS, Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.splits import Splits
+from langmodels.text.vocabulary import EOS, Vocabulary
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.int64]

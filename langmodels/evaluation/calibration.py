@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.corpus import Corpus
 from langmodels.model import FloatArray, LanguageModel
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.vocabulary import Vocabulary
 
 BANDS = (0.0, 0.001, 0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
 """Edges of the probability bands."""

@@ -9,7 +9,7 @@ from langmodels.cloze import ClozeModel
 from langmodels.errors import UsageError
 from langmodels.model import LanguageModel
 from langmodels.registry import CLOZE_MODELS, MODELS, ModelSpec, Setting, model_spec, parse_name
-from langmodels.tokenization import TOKENIZERS
+from langmodels.text.tokenization import TOKENIZERS
 
 AnyModel = LanguageModel[Any] | ClozeModel
 Models = Sequence[str | AnyModel] | Mapping[str, str | AnyModel]

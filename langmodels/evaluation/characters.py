@@ -16,14 +16,14 @@ from itertools import chain
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.alignment import Alignment, Strings, align
 from langmodels.ngram import NGramModel
-from langmodels.series import SeriesTokenizer
-from langmodels.splits import Splits
-from langmodels.tokenization import CharacterTokenizer, WhitespaceTokenizer
-from langmodels.vocabulary import EOS, Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.series import SeriesTokenizer
+from langmodels.text.splits import Splits
+from langmodels.text.tokenization import CharacterTokenizer, WhitespaceTokenizer
+from langmodels.text.vocabulary import EOS, Vocabulary
 
 FloatArray = NDArray[np.float64]
 

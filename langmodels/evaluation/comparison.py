@@ -16,9 +16,9 @@ from langmodels.evaluation.results import Results, jsonable, records, structure,
 from langmodels.evaluation.running import RunCache, Task, run_tasks, worthwhile_jobs
 from langmodels.evaluation.summary import summarise
 from langmodels.registry import BUDGETS, Setting
-from langmodels.splits import Splits
 from langmodels.storage import atomic_write
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.splits import Splits
+from langmodels.text.tokenization import make_tokenizer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
 from langmodels.ngram import count_ngrams
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.vocabulary import Vocabulary
 
 IndexArray = NDArray[np.int64]
 

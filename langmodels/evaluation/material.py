@@ -9,8 +9,8 @@ import numpy as np
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.breakdown import Grouping, groupings
 from langmodels.evaluation.characters import TextCosts, text_costs, token_costs
-from langmodels.splits import Splits
-from langmodels.tokenization import make_tokenizer
+from langmodels.text.splits import Splits
+from langmodels.text.tokenization import make_tokenizer
 
 RARE_TYPES = ("word", "whitespace")
 """Levels at which many types are rare, and rare ones become `<unk>`."""

@@ -13,7 +13,6 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
 from langmodels.evaluation.blanks import fill_blanks
 from langmodels.evaluation.calibration import Calibration, calibrate
 from langmodels.evaluation.candidates import AnyModel, Candidate
@@ -21,6 +20,7 @@ from langmodels.evaluation.material import LevelMaterial
 from langmodels.evaluation.results import Filled
 from langmodels.model import LanguageModel
 from langmodels.neural.history import was_interrupted
+from langmodels.text.corpus import Corpus
 
 FloatArray = NDArray[np.float64]
 T = TypeVar("T")

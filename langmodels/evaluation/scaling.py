@@ -19,7 +19,7 @@ from langmodels.evaluation.sections import (
 from langmodels.evaluation.statistics import Exponent
 from langmodels.formatting import Table, count, duration, figure, size
 from langmodels.registry import Setting
-from langmodels.splits import Splits
+from langmodels.text.splits import Splits
 
 CONTEXTS = (1, 4, 16, 64, 256, 1024)
 """Lengths of the context after which a step is timed."""

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext.counts import ContextCounts
 from langmodels.fullcontext.fitting import Paths, fit_weights
@@ -18,8 +17,9 @@ from langmodels.fullcontext.relative import RelativeFrequencies
 from langmodels.fullcontext.smoothing import FloatArray, default_weights
 from langmodels.fullcontext.tree import ContextTree
 from langmodels.model import LanguageModel, Text
-from langmodels.tokenization import Tokenizer
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import Vocabulary
 
 SMOOTHINGS = ("kneser_ney", "none")
 

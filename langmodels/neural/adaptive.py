@@ -8,7 +8,7 @@ from langmodels.errors import UsageError
 from langmodels.neural.layers import Generator
 from langmodels.neural.losses import FloatArray, OutputLayer, Softmax
 from langmodels.neural.parameters import Array
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.vocabulary import Vocabulary
 
 _NARROWING = 4  # each class is read off a vector this many times narrower than the one before it
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError
 from langmodels.neural.history import Epoch
 from langmodels.neural.recurrent import RNNModel
+from langmodels.text.corpus import Corpus
 
 WINDOW = 10
 SHOWN = 100

@@ -7,8 +7,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
-from langmodels.vocabulary import IntArray, Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.vocabulary import IntArray, Vocabulary
 
 B_co = TypeVar("B_co", covariant=True)
 

@@ -11,7 +11,7 @@ from langmodels.neural.layers import Dropout, Embedding, Generator, Layer, Linea
 from langmodels.neural.losses import FloatArray, Softmax
 from langmodels.neural.network import Network
 from langmodels.neural.parameters import Array
-from langmodels.vocabulary import IntArray, Vocabulary
+from langmodels.text.vocabulary import IntArray, Vocabulary
 
 
 def make_cell(name: str, inputs: int, hidden: int) -> Recurrent:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.model import FloatArray, Text
 from langmodels.neural.batches import Batches, Chunk, StreamBatches
@@ -16,7 +15,8 @@ from langmodels.neural.recurrent import RecurrentModel, RecurrentState
 from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape
 from langmodels.neural.scoring import score_sequences
 from langmodels.neural.spelling import SpelledEmbedding, Spellings
-from langmodels.vocabulary import IntArray, Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.vocabulary import IntArray, Vocabulary
 
 
 class CharacterAwareNetwork(RecurrentNetwork):

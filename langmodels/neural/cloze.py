@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 
 from langmodels.cloze import Blank, ClozeModel
-from langmodels.corpus import Corpus
 from langmodels.model import FloatArray
 from langmodels.neural.batches import Batches
 from langmodels.neural.bidirectional import BidirectionalNetwork, BidirectionalShape, Segments
 from langmodels.neural.language_model import NetworkModel
 from langmodels.neural.segments import SegmentBatches, Sequences, scoring_segments
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.vocabulary import Vocabulary
 
 _PIECE, _MARGIN = 512, 256  # how long sequences are cut for scoring, and what pieces overlap
 _TOKENS = 16_384  # read at once when scoring

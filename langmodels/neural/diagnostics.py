@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import FloatArray, Text
 from langmodels.neural.batches import Windows
@@ -17,6 +16,7 @@ from langmodels.neural.recurrent import RecurrentModel
 from langmodels.neural.recurrent_network import RecurrentNetwork
 from langmodels.neural.training import Trainer
 from langmodels.neural.workers import Workers
+from langmodels.text.corpus import Corpus
 
 
 def gradient_by_lag(

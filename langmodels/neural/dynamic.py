@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.mixture import restore_part
 from langmodels.model import FloatArray, LanguageModel
@@ -20,8 +19,9 @@ from langmodels.neural.recurrent import GRUModel, LSTMModel, RecurrentModel, RNN
 from langmodels.neural.recurrent_network import RecurrentNetwork, States
 from langmodels.neural.workers import PerThread, Workers
 from langmodels.progress import track
-from langmodels.tokenization import Tokenizer
-from langmodels.vocabulary import IntArray, Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import IntArray, Vocabulary
 
 RATES = (0.0, 1e-4, 2e-4, 4e-4, 8e-4)
 """What is tried on the validation text where no rate is given."""

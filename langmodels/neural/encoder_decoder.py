@@ -8,7 +8,6 @@ from typing import Any, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.model import FloatArray, LanguageModel, Text
 from langmodels.neural.batches import Batches
@@ -20,10 +19,11 @@ from langmodels.neural.encoder_decoder_network import (
 from langmodels.neural.language_model import NeuralModel
 from langmodels.neural.pairs import PairBatches, Pairs, Sources
 from langmodels.neural.translation import translate
-from langmodels.parallel import ParallelCorpus
 from langmodels.sampling import Hypothesis
-from langmodels.tokenization import Tokenizer, make_tokenizer
-from langmodels.vocabulary import IntArray, Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.parallel_corpus import ParallelCorpus
+from langmodels.text.tokenization import Tokenizer, make_tokenizer
+from langmodels.text.vocabulary import IntArray, Vocabulary
 
 _PAIRS_AT_ONCE = 256
 

@@ -14,7 +14,7 @@ from langmodels.neural.losses import FloatArray, Softmax
 from langmodels.neural.network import Network
 from langmodels.neural.pairs import PairBatch, Sources
 from langmodels.neural.parameters import Array
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)

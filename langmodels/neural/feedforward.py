@@ -5,12 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.corpus import Corpus
 from langmodels.model import FloatArray
 from langmodels.neural.batches import Batches, Chunk, WindowBatches, Windows
 from langmodels.neural.feedforward_network import FeedForwardNetwork, FeedForwardShape
 from langmodels.neural.language_model import NeuralModel
 from langmodels.neural.options import whole_numbers
+from langmodels.text.corpus import Corpus
 
 _WINDOWS_AT_ONCE = 4096
 

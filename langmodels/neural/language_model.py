@@ -8,7 +8,6 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError
 from langmodels.model import LanguageModel, Model
 from langmodels.neural.batches import Batches, Chunk
@@ -18,8 +17,9 @@ from langmodels.neural.network import Network
 from langmodels.neural.options import TrainingOptions
 from langmodels.neural.training import Trainer
 from langmodels.neural.workers import PerThread, available_threads
-from langmodels.tokenization import Tokenizer
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import Vocabulary
 
 S = TypeVar("S")
 N = TypeVar("N", bound=Network[Any])

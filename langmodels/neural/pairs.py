@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.neural.batches import cuts
-from langmodels.parallel import ParallelCorpus
-from langmodels.vocabulary import IntArray, Vocabulary
+from langmodels.text.parallel_corpus import ParallelCorpus
+from langmodels.text.vocabulary import IntArray, Vocabulary
 
 Places = NDArray[np.int64]
 

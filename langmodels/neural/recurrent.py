@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from langmodels.corpus import Corpus
 from langmodels.errors import UsageError, check_whole
 from langmodels.model import FloatArray
 from langmodels.neural.batches import Batches, Chunk, StreamBatches, WindowBatches, Windows
@@ -14,6 +13,7 @@ from langmodels.neural.language_model import NeuralModel
 from langmodels.neural.options import whole_numbers
 from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape, States
 from langmodels.neural.scoring import score_sequences
+from langmodels.text.corpus import Corpus
 
 RecurrentState = States | tuple[int, ...]
 """The states of all layers; or, of a model of windows, the tokens in the window."""

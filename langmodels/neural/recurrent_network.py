@@ -13,7 +13,7 @@ from langmodels.neural.layers import Dropout, Embedding, Generator, Layer, rows
 from langmodels.neural.losses import OutputLayer, Softmax
 from langmodels.neural.network import Network
 from langmodels.neural.parameters import Array
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.vocabulary import Vocabulary
 
 # What pays for a thread more: so many elements of the state (B, H), or of a step's logits (B, V).
 _STATE_A_THREAD = 4096

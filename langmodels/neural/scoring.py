@@ -18,7 +18,7 @@ from langmodels.neural.layers import rows
 from langmodels.neural.losses import FloatArray
 from langmodels.neural.recurrent_network import RecurrentNetwork, States
 from langmodels.neural.workers import Workers, available_threads
-from langmodels.vocabulary import IntArray
+from langmodels.text.vocabulary import IntArray
 
 _COLUMNS = 64  # pieces a thread into which one long sequence is cut
 _WIDTHS = 32, 128  # fewest and most pieces run side by side, where there are enough

@@ -5,10 +5,10 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
 from langmodels.neural.batches import cuts
 from langmodels.neural.bidirectional import Segments
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.vocabulary import Vocabulary
 
 Places = NDArray[np.int64]
 

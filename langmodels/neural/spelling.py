@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from langmodels.errors import UsageError
 from langmodels.neural.layers import Embedding, Generator, Layer, Linear, add_rows, rows
 from langmodels.neural.parameters import Array
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.vocabulary import Vocabulary
 
 _PAD, _BEGIN, _END, _STRANGE = range(4)  # codes; then the specials, then the characters
 _LONGEST = 48  # characters of a word that are read

@@ -10,7 +10,7 @@ from langmodels.neural.encoder_decoder_network import Encoded, EncoderDecoderNet
 from langmodels.neural.pairs import Sources
 from langmodels.neural.parameters import Array
 from langmodels.sampling import Hypothesis
-from langmodels.vocabulary import IntArray, Vocabulary
+from langmodels.text.vocabulary import IntArray, Vocabulary
 
 _COLUMNS = 1024  # hypotheses that are extended at once
 

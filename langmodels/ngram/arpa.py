@@ -32,8 +32,8 @@ from langmodels.ngram.tables import NGramTables
 from langmodels.ngram.trie import ngram_words
 from langmodels.progress import track
 from langmodels.storage import atomic_write
-from langmodels.tokenization import Tokenizer, WhitespaceTokenizer
-from langmodels.vocabulary import EOS, Vocabulary
+from langmodels.text.tokenization import Tokenizer, WhitespaceTokenizer
+from langmodels.text.vocabulary import EOS, Vocabulary
 
 _LOG10 = np.log(10.0)
 _WRITE = 1 << 17  # n-grams

@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError
-from langmodels.fields import Fields, WordIndex, decimals, space_table, split_fields
 from langmodels.ngram.tables import Float32Array, FloatArray, IntArray, NGramTables
 from langmodels.ngram.trie import RepeatedNGramError, tables_from_ngrams
 from langmodels.progress import Task, track
+from langmodels.text.byte_fields import Fields, WordIndex, decimals, space_table, split_fields
+from langmodels.text.tokenization import Tokenizer, make_tokenizer
+from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 from langmodels.threads import cpu_count, parallel_map
-from langmodels.tokenization import Tokenizer, make_tokenizer
-from langmodels.vocabulary import BOS, EOS, UNK, Vocabulary
 
 ZERO = -99.0
 """What stands for log10 of zero."""

@@ -7,14 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.ngram.model import NGramModel
 from langmodels.ngram.pruning import normalizing_backoff
 from langmodels.ngram.tables import FloatArray, IntArray, NGramTables
 from langmodels.ngram.trie import next_suffixes, parents_of, starts_of
-from langmodels.tokenization import WhitespaceTokenizer
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import WhitespaceTokenizer
+from langmodels.text.vocabulary import Vocabulary
 from langmodels.weights import check_weights, em_weights, log_mean
 
 ADAPTATION = (0.01, 0.99)

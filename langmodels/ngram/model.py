@@ -8,7 +8,6 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError, check_whole
 from langmodels.model import FloatArray, LanguageModel, Text
 from langmodels.ngram.arpa import read_arpa, write_arpa
@@ -19,8 +18,9 @@ from langmodels.ngram.normalization import normalized
 from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import NGramTables, State
 from langmodels.sampling import Decoding
-from langmodels.tokenization import SymbolTokenizer, Tokenizer, WhitespaceTokenizer
-from langmodels.vocabulary import IntArray, Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import SymbolTokenizer, Tokenizer, WhitespaceTokenizer
+from langmodels.text.vocabulary import IntArray, Vocabulary
 
 MAX_ORDER = 100
 

@@ -7,7 +7,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.ngram.model import NGramModel
 from langmodels.ngram.tables import FloatArray, IntArray, NGramTables
 from langmodels.ngram.trie import child_sums, parents_of, select, suffixes_of
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.vocabulary import Vocabulary
 
 
 def prune(

@@ -11,8 +11,8 @@ from langmodels.ngram.model import NGramModel
 from langmodels.ngram.pruning import normalizing_backoff
 from langmodels.ngram.tables import Float32Array, NGramTables
 from langmodels.ngram.trie import child_sums, next_suffixes
-from langmodels.tokenization import Tokenizer
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import Vocabulary
 
 LEVELS = 256
 _ROUNDS = 20

@@ -9,8 +9,8 @@ from langmodels.errors import UsageError
 from langmodels.fullcontext import FullContextModel
 from langmodels.model import LanguageModel
 from langmodels.ngram import NGramModel
-from langmodels.tokenization import Tokenizer
-from langmodels.vocabulary import BOS, EOS
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import BOS, EOS
 
 
 @dataclass(frozen=True)

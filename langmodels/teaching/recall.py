@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.corpus import Corpus
 from langmodels.datasets.synthetic import RecallSource
 from langmodels.errors import UsageError
 from langmodels.model import LanguageModel
 from langmodels.teaching.pictures import LINES, picture
-from langmodels.tokenization import SymbolTokenizer
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import SymbolTokenizer
 
 FloatArray = NDArray[np.float64]
 

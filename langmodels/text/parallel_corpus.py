@@ -7,10 +7,10 @@ from typing import cast
 
 import numpy as np
 
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError
-from langmodels.tokenization import SymbolTokenizer, Tokenizer
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import SymbolTokenizer, Tokenizer
+from langmodels.text.vocabulary import Vocabulary
 
 Side = str | Sequence[str]
 """One side of a pair: text for its tokenizer, or tokens."""

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 import regex
 
-from langmodels.bins import DEFAULT_BINS, FloatArray, IndexArray, Quantizer, check_bins
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.model import LanguageModel
-from langmodels.tokenization import TOKENIZERS, Tokenizer
-from langmodels.vocabulary import Vocabulary
+from langmodels.text.bins import DEFAULT_BINS, FloatArray, IndexArray, Quantizer, check_bins
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import TOKENIZERS, Tokenizer
+from langmodels.text.vocabulary import Vocabulary
 
 
 class SeriesTokenizer(Tokenizer):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.fields import WordIndex, encode_text
+from langmodels.text.byte_fields import WordIndex, encode_text
 
 IntArray = NDArray[np.int32]
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from langmodels.cleaning import clean
-from langmodels.corpus import Corpus
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.tokenization import Tokenizer
+from langmodels.text.cleaning import clean
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import Tokenizer
 
 Fractions = tuple[float, float, float]
 DEFAULT_FRACTIONS: Fractions = (0.8, 0.1, 0.1)

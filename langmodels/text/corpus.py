@@ -8,11 +8,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.cleaning import clean
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.fields import WordIndex, encode_text, space_table, split_fields
-from langmodels.tokenization import Tokenizer
-from langmodels.vocabulary import BOS, EOS, UNK, IntArray, TokenIds, Vocabulary, frequency_order
+from langmodels.text.byte_fields import WordIndex, encode_text, space_table, split_fields
+from langmodels.text.cleaning import clean
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import (
+    BOS,
+    EOS,
+    UNK,
+    IntArray,
+    TokenIds,
+    Vocabulary,
+    frequency_order,
+)
 
 
 @dataclass(frozen=True, eq=False)
