@@ -7,12 +7,13 @@
 True
 """
 
-from langmodels.cache import CacheModel
-from langmodels.cloze import FillingModel
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext import FullContextModel
-from langmodels.mixture import MixtureModel
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
+from langmodels.models.blanks import FillingModel
+from langmodels.models.cache import CacheModel
+from langmodels.models.mixture import MixtureModel
+from langmodels.models.unigram import UnigramModel
 from langmodels.neural import (
     BidirectionalModel,
     CharacterAwareModel,
@@ -32,7 +33,6 @@ from langmodels.text.series import SeriesTokenizer
 from langmodels.text.splits import Splits
 from langmodels.text.tokenization import Tokenizer, make_tokenizer
 from langmodels.text.vocabulary import Vocabulary
-from langmodels.unigram import UnigramModel
 
 __version__ = "0.1.0"
 

@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from langmodels.cache import CacheModel
-from langmodels.cloze import ClozeModel
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext import FullContextModel
-from langmodels.mixture import MixtureModel
-from langmodels.model import LanguageModel, Model, unpack
+from langmodels.models.base import LanguageModel, Model, unpack
+from langmodels.models.blanks import ClozeModel
+from langmodels.models.cache import CacheModel
+from langmodels.models.mixture import MixtureModel
+from langmodels.models.unigram import UnigramModel
 from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
 from langmodels.neural.character_aware import CharacterAwareModel
 from langmodels.neural.cloze import BidirectionalModel
@@ -25,7 +26,6 @@ from langmodels.neural.dynamic import DynamicModel
 from langmodels.ngram import NGramModel
 from langmodels.ngram.arpa import is_arpa_name, is_arpa_text
 from langmodels.storage import open_arrays
-from langmodels.unigram import UnigramModel
 
 BUDGETS = ("quick", "standard", "thorough")
 

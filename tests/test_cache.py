@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_mixture import ScoresOnly, ToyModel
 
-from langmodels.cache import DECAYS, CacheModel, cache_scores
 from langmodels.errors import UsageError
-from langmodels.model import LanguageModel, pack, unpack
+from langmodels.models.base import LanguageModel, pack, unpack
+from langmodels.models.cache import DECAYS, CacheModel, cache_scores
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import make_tokenizer
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from langmodels.cli.main import main
-from langmodels.cloze import Cloze
+from langmodels.models.blanks import Cloze
 from langmodels.registry import load_any, make_cloze_model
 
 TEXT = "the cat is here and it purrs\nthe dog is here and it barks\n" * 40

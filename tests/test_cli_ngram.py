@@ -11,7 +11,7 @@ import pytest
 
 import langmodels
 from langmodels.cli.main import main
-from langmodels.mixture import MixtureModel
+from langmodels.models.mixture import MixtureModel
 from langmodels.ngram import NGramModel, QuantizedNGramModel
 
 TEXT = "".join(

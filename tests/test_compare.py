@@ -19,8 +19,8 @@ from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.running import Task, worthwhile_jobs
 from langmodels.evaluation.sections import band_tables, calibration_table
-from langmodels.mixture import MixtureModel
-from langmodels.model import FloatArray, LanguageModel
+from langmodels.models.base import FloatArray, LanguageModel
+from langmodels.models.mixture import MixtureModel
 from langmodels.neural.workers import available_threads
 from langmodels.registry import Setting
 from langmodels.text.corpus import Corpus

@@ -7,13 +7,13 @@ import pytest
 from rich.console import Console
 
 from langmodels.cli.main import main
-from langmodels.cloze import FillingModel, choose_blanks, evaluate_blanks
 from langmodels.errors import UsageError
 from langmodels.evaluation import Comparison, compare, scale
 from langmodels.evaluation.blanks import mean_filled
 from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.report import write_report
 from langmodels.evaluation.results import BlankFigures, Filled
+from langmodels.models.blanks import FillingModel, choose_blanks, evaluate_blanks
 from langmodels.neural.cloze import BidirectionalModel
 from langmodels.registry import make_model
 from langmodels.text.splits import Splits

@@ -9,7 +9,7 @@ import pytest
 
 import langmodels
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
 from langmodels.neural.encoder_decoder import EncoderDecoderModel
 from langmodels.registry import MODELS, Setting, make_model
 from langmodels.text.corpus import Corpus

@@ -14,7 +14,7 @@ from langmodels.fullcontext.counts import ContextCounts
 from langmodels.fullcontext.matching import Matcher
 from langmodels.fullcontext.smoothing import N_FEATURES, N_GATES, default_weights
 from langmodels.fullcontext.tree import ContextTree
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import make_tokenizer
 

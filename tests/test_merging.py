@@ -5,7 +5,7 @@ import pytest
 from ngram_data import alice, held_out, sum_error, trained
 
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.mixture import MixtureModel
+from langmodels.models.mixture import MixtureModel
 from langmodels.ngram import NGramModel, adapt, merge
 from langmodels.ngram.merging import in_vocabulary, union_vocabulary
 from langmodels.ngram.trie import ngram_words

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langmodels.errors import UsageError
-from langmodels.mixture import MixtureModel
-from langmodels.model import LanguageModel, pack, unpack
+from langmodels.models.base import LanguageModel, pack, unpack
+from langmodels.models.mixture import MixtureModel
+from langmodels.models.mixture_weights import em_weights, log_mean
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import make_tokenizer
 from langmodels.text.vocabulary import Vocabulary
-from langmodels.weights import em_weights, log_mean
 
 
 class ToyModel(LanguageModel[int]):

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from neural_checks import bind, check_layer, check_network, numerical_gradient
 
-from langmodels.cloze import (
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.models.blanks import (
     FillingModel,
     all_blanks,
     choose_blanks,
@@ -14,7 +15,6 @@ from langmodels.cloze import (
     evaluate_blanks,
     positions,
 )
-from langmodels.errors import LangmodelsError, UsageError
 from langmodels.neural.bidirectional import Bidirectional, BidirectionalNetwork, BidirectionalShape
 from langmodels.neural.cloze import BidirectionalModel
 from langmodels.neural.losses import Softmax

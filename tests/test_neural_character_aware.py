@@ -7,7 +7,7 @@ import pytest
 from neural_checks import bind, check_layer, check_network
 
 from langmodels.errors import UsageError
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
 from langmodels.neural.batches import StreamBatches
 from langmodels.neural.character_aware import CharacterAwareModel
 from langmodels.neural.spelling import Highway, SpelledEmbedding, Spellings

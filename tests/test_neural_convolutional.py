@@ -7,7 +7,7 @@ import pytest
 from neural_checks import bind, check_layer, check_network, numerical_gradient
 
 from langmodels.errors import UsageError
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
 from langmodels.neural.batches import Chunk
 from langmodels.neural.convolution import CausalConvolution
 from langmodels.neural.convolutional import (

@@ -5,7 +5,7 @@ import pytest
 
 from langmodels.cli.main import main
 from langmodels.errors import UsageError
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
 from langmodels.neural import DynamicModel, GRUModel, LSTMModel, RNNModel
 from langmodels.neural.batches import Chunk
 from langmodels.neural.convolutional import ConvolutionalRecurrentModel

@@ -8,11 +8,11 @@ from neural_checks import bind, check_layer, check_network, numerical_gradient
 
 import langmodels
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
+from langmodels.models.decoding import beam_search
 from langmodels.neural.attention import Attention
 from langmodels.neural.encoder_decoder import EncoderDecoderModel
 from langmodels.neural.pairs import PairBatches, Pairs, Sources
-from langmodels.sampling import beam_search
 from langmodels.text.corpus import Corpus
 from langmodels.text.parallel_corpus import ParallelCorpus
 from langmodels.text.tokenization import make_tokenizer

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.mixture import MixtureModel
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
+from langmodels.models.mixture import MixtureModel
 from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel, scoring
 from langmodels.neural.adaptive import AdaptiveSoftmax
 from langmodels.neural.batches import Chunk, StreamBatches, WindowBatches, Windows

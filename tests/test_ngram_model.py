@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_ngram_smoothing import joined, random_text
 
-from langmodels.cloze import FillingModel
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
+from langmodels.models.blanks import FillingModel
 from langmodels.ngram import (
     SMOOTHINGS,
     NGramModel,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from langmodels.errors import UsageError
-from langmodels.model import LanguageModel
-from langmodels.sampling import Decoding, FloatArray, beam_search
+from langmodels.models.base import LanguageModel
+from langmodels.models.decoding import Decoding, FloatArray, beam_search
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
 

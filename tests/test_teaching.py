@@ -6,11 +6,11 @@ import pytest
 
 from langmodels.errors import UsageError
 from langmodels.fullcontext import FullContextModel
+from langmodels.models.unigram import UnigramModel
 from langmodels.ngram import NGramModel
 from langmodels.teaching import chain_rule, predict_next
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import make_tokenizer
-from langmodels.unigram import UnigramModel
 
 TEXT = "a rose is a rose\na rose is red\nthe rose is a flower\n"
 

@@ -7,12 +7,12 @@ import pytest
 from langmodels.cli.main import main
 from langmodels.datasets.synthetic import ReberSource, RecallSource
 from langmodels.errors import UsageError
+from langmodels.models.unigram import UnigramModel
 from langmodels.neural import GRUModel, LSTMModel, RNNModel
 from langmodels.ngram import NGramModel
 from langmodels.teaching.recall import RecallCurve, plot_recall, recall_corpora, recall_curve
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import make_tokenizer
-from langmodels.unigram import UnigramModel
 
 SOURCE = RecallSource(cues=4, lag=0, spread=12, distractors=2, length=60_000, seed=1)
 LAGS = (0, 1, 3, 4, 6, 9, 12)

@@ -18,7 +18,7 @@ from langmodels.cli.options import (
 )
 from langmodels.cli.output import facts_table, format_perplexity, print_json
 from langmodels.errors import UsageError
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
 from langmodels.registry import load
 from langmodels.text.cleaning import clean
 from langmodels.text.corpus import Corpus

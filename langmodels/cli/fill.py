@@ -24,7 +24,9 @@ from langmodels.cli.output import (
     print_json,
     visible,
 )
-from langmodels.cloze import (
+from langmodels.errors import UsageError
+from langmodels.models.base import LanguageModel
+from langmodels.models.blanks import (
     BlankScores,
     Cloze,
     ClozeModel,
@@ -32,8 +34,6 @@ from langmodels.cloze import (
     compare_on_blanks,
     split_at_blanks,
 )
-from langmodels.errors import UsageError
-from langmodels.model import LanguageModel
 from langmodels.registry import (
     CLOZE_MODELS,
     Setting,

@@ -17,7 +17,7 @@ from langmodels.cli.options import (
 )
 from langmodels.cli.output import bar, check_output, make_table, print_json, visible
 from langmodels.errors import UsageError
-from langmodels.model import FloatArray
+from langmodels.models.base import FloatArray
 from langmodels.neural import GRUModel, LSTMModel, RecurrentModel, RNNModel
 from langmodels.neural.diagnostics import (
     NormCourse,

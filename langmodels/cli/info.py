@@ -6,7 +6,6 @@ from typing import Any
 
 from rich.console import Console
 
-from langmodels.cache import CacheModel
 from langmodels.cli.options import add_json_option
 from langmodels.cli.output import (
     facts_table,
@@ -17,8 +16,9 @@ from langmodels.cli.output import (
     visible,
 )
 from langmodels.formatting import size
-from langmodels.mixture import MixtureModel
-from langmodels.model import LanguageModel, Model, pack
+from langmodels.models.base import LanguageModel, Model, pack
+from langmodels.models.cache import CacheModel
+from langmodels.models.mixture import MixtureModel
 from langmodels.ngram import NGramModel
 from langmodels.registry import load_any
 

@@ -23,8 +23,8 @@ from langmodels.cli.options import (
 )
 from langmodels.cli.output import check_output, facts_table, format_perplexity, print_json
 from langmodels.errors import UsageError
-from langmodels.mixture import MixtureModel
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
+from langmodels.models.mixture import MixtureModel
 from langmodels.ngram import NGramModel, adapt, merge
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.registry import load

@@ -17,7 +17,7 @@ from rich.text import Text
 from langmodels import formatting
 from langmodels.errors import LangmodelsError
 from langmodels.formatting import DASH
-from langmodels.model import Model
+from langmodels.models.base import Model
 
 UNITS: dict[str, float] = {"log10": math.log(10), "bits": math.log(2), "nats": 1.0}
 """Units of log probabilities: how many nats one of each is."""

@@ -15,10 +15,10 @@ from langmodels.cli.options import add_json_option
 from langmodels.cli.output import UNITS, print_json
 from langmodels.datasets import read_chunks
 from langmodels.errors import LangmodelsError
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
+from langmodels.models.lines import score_batch
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.registry import load
-from langmodels.scoring import score_batch
 
 NAME = "rescore"
 HELP = "put n-best lists in the order that a model prefers"

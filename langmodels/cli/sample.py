@@ -15,7 +15,7 @@ from langmodels.cli.options import (
 )
 from langmodels.cli.output import format_log_probability, print_json
 from langmodels.errors import UsageError
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
 
 NAME = "sample"
 HELP = "text drawn from a model, or its most probable continuations"

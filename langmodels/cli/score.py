@@ -25,9 +25,9 @@ from langmodels.cli.output import (
 )
 from langmodels.datasets import read_chunks
 from langmodels.errors import UsageError
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
+from langmodels.models.lines import LineScores, score_batch, score_lines
 from langmodels.registry import load
-from langmodels.scoring import LineScores, score_batch, score_lines
 from langmodels.text.vocabulary import Vocabulary
 
 NAME = "score"

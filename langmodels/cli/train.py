@@ -20,7 +20,7 @@ from langmodels.cli.output import (
 )
 from langmodels.errors import UsageError
 from langmodels.formatting import duration, size
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
 from langmodels.neural.dynamic import DynamicModel
 from langmodels.neural.history import Epoch, was_interrupted
 from langmodels.neural.language_model import NetworkModel

@@ -4,10 +4,16 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from langmodels.cloze import BlankScores, Cloze, FillingModel, choose_blanks, evaluate_blanks
 from langmodels.evaluation.results import BlankFigures, ClozeResult, Filled, ModelResult, Results
 from langmodels.formatting import DASH, Table, figure, percent, perplexity
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
+from langmodels.models.blanks import (
+    BlankScores,
+    Cloze,
+    FillingModel,
+    choose_blanks,
+    evaluate_blanks,
+)
 from langmodels.text.corpus import Corpus
 
 CANDIDATES = 50

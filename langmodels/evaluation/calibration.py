@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.model import FloatArray, LanguageModel
+from langmodels.models.base import FloatArray, LanguageModel
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
 

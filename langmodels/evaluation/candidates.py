@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from langmodels.cloze import ClozeModel
 from langmodels.errors import UsageError
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
+from langmodels.models.blanks import ClozeModel
 from langmodels.registry import CLOZE_MODELS, MODELS, ModelSpec, Setting, model_spec, parse_name
 from langmodels.text.tokenization import TOKENIZERS
 

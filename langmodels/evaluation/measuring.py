@@ -18,7 +18,7 @@ from langmodels.evaluation.calibration import Calibration, calibrate
 from langmodels.evaluation.candidates import AnyModel, Candidate
 from langmodels.evaluation.material import LevelMaterial
 from langmodels.evaluation.results import Filled
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
 from langmodels.neural.history import was_interrupted
 from langmodels.text.corpus import Corpus
 

@@ -16,7 +16,7 @@ from langmodels.fullcontext.matching import Match, Matcher
 from langmodels.fullcontext.relative import RelativeFrequencies
 from langmodels.fullcontext.smoothing import FloatArray, default_weights
 from langmodels.fullcontext.tree import ContextTree
-from langmodels.model import LanguageModel, Text
+from langmodels.models.base import LanguageModel, Text
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary

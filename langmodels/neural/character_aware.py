@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from langmodels.errors import UsageError
-from langmodels.model import FloatArray, Text
+from langmodels.models.base import FloatArray, Text
 from langmodels.neural.batches import Batches, Chunk, StreamBatches
 from langmodels.neural.cells import CELLS
 from langmodels.neural.layers import Layer

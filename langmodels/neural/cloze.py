@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.cloze import Blank, ClozeModel
-from langmodels.model import FloatArray
+from langmodels.models.base import FloatArray
+from langmodels.models.blanks import Blank, ClozeModel
 from langmodels.neural.batches import Batches
 from langmodels.neural.bidirectional import BidirectionalNetwork, BidirectionalShape, Segments
 from langmodels.neural.language_model import NetworkModel

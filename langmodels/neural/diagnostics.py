@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.model import FloatArray, Text
+from langmodels.models.base import FloatArray, Text
 from langmodels.neural.batches import Windows
 from langmodels.neural.language_model import NeuralModel
 from langmodels.neural.options import TrainingOptions

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import UsageError
-from langmodels.mixture import restore_part
-from langmodels.model import FloatArray, LanguageModel
+from langmodels.models.base import FloatArray, LanguageModel
+from langmodels.models.mixture import restore_part
 from langmodels.neural.batches import StreamBatches
 from langmodels.neural.history import was_interrupted
 from langmodels.neural.layers import rows

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import UsageError
-from langmodels.model import FloatArray, LanguageModel, Text
+from langmodels.models.base import FloatArray, LanguageModel, Text
+from langmodels.models.decoding import Hypothesis
 from langmodels.neural.batches import Batches
 from langmodels.neural.encoder_decoder_network import (
     Encoded,
@@ -19,7 +20,6 @@ from langmodels.neural.encoder_decoder_network import (
 from langmodels.neural.language_model import NeuralModel
 from langmodels.neural.pairs import PairBatches, Pairs, Sources
 from langmodels.neural.translation import translate
-from langmodels.sampling import Hypothesis
 from langmodels.text.corpus import Corpus
 from langmodels.text.parallel_corpus import ParallelCorpus
 from langmodels.text.tokenization import Tokenizer, make_tokenizer

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.model import FloatArray
+from langmodels.models.base import FloatArray
 from langmodels.neural.batches import Batches, Chunk, WindowBatches, Windows
 from langmodels.neural.feedforward_network import FeedForwardNetwork, FeedForwardShape
 from langmodels.neural.language_model import NeuralModel

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import UsageError
-from langmodels.model import LanguageModel, Model
+from langmodels.models.base import LanguageModel, Model
 from langmodels.neural.batches import Batches, Chunk
 from langmodels.neural.checkpoints import Checkpoint
 from langmodels.neural.history import Epoch, History

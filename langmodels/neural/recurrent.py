@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from langmodels.errors import UsageError, check_whole
-from langmodels.model import FloatArray
+from langmodels.models.base import FloatArray
 from langmodels.neural.batches import Batches, Chunk, StreamBatches, WindowBatches, Windows
 from langmodels.neural.language_model import NeuralModel
 from langmodels.neural.options import whole_numbers

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from langmodels.models.decoding import Decoding
 from langmodels.ngram.tables import NGramTables, State
-from langmodels.sampling import Decoding
 
 _MAX_ATTEMPTS = 1000
 

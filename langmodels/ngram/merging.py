@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.models.mixture_weights import check_weights, em_weights, log_mean
 from langmodels.ngram.model import NGramModel
 from langmodels.ngram.pruning import normalizing_backoff
 from langmodels.ngram.tables import FloatArray, IntArray, NGramTables
@@ -15,7 +16,6 @@ from langmodels.ngram.trie import next_suffixes, parents_of, starts_of
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import WhitespaceTokenizer
 from langmodels.text.vocabulary import Vocabulary
-from langmodels.weights import check_weights, em_weights, log_mean
 
 ADAPTATION = (0.01, 0.99)
 """The least and the most that `adapt` gives a model as its weight."""

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError, UsageError, check_whole
-from langmodels.model import FloatArray, LanguageModel, Text
+from langmodels.models.base import FloatArray, LanguageModel, Text
+from langmodels.models.decoding import Decoding
 from langmodels.ngram.arpa import read_arpa, write_arpa
 from langmodels.ngram.counting import count_ngrams
 from langmodels.ngram.drawing import draw
@@ -17,7 +18,6 @@ from langmodels.ngram.methods import make_smoothing
 from langmodels.ngram.normalization import normalized
 from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import NGramTables, State
-from langmodels.sampling import Decoding
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import SymbolTokenizer, Tokenizer, WhitespaceTokenizer
 from langmodels.text.vocabulary import IntArray, Vocabulary

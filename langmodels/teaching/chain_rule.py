@@ -7,7 +7,7 @@ from typing import Any
 
 from langmodels.errors import UsageError
 from langmodels.fullcontext import FullContextModel
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
 from langmodels.ngram import NGramModel
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, EOS

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from langmodels.model import FloatArray
+from langmodels.models.base import FloatArray
 from langmodels.neural.diagnostics import NormCourse
 from langmodels.teaching.pictures import LINES, picture
 

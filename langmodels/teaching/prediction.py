@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
 from langmodels.teaching.chain_rule import context_seen, separator
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from langmodels.datasets.synthetic import RecallSource
 from langmodels.errors import UsageError
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
 from langmodels.teaching.pictures import LINES, picture
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import SymbolTokenizer

@@ -17,7 +17,7 @@ import numpy as np
 import regex
 
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.model import LanguageModel
+from langmodels.models.base import LanguageModel
 from langmodels.text.bins import DEFAULT_BINS, FloatArray, IndexArray, Quantizer, check_bins
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import TOKENIZERS, Tokenizer

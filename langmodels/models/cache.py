@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import UsageError
-from langmodels.mixture import restore_part
-from langmodels.model import FloatArray, LanguageModel
+from langmodels.models.base import FloatArray, LanguageModel
+from langmodels.models.mixture import restore_part
+from langmodels.models.mixture_weights import em_weights
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
-from langmodels.weights import em_weights
 
 DECAYS = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
 """What is tried on the validation text where no decay is given."""

@@ -12,7 +12,7 @@ from langmodels.errors import UsageError
 from langmodels.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
-    from langmodels.model import LanguageModel
+    from langmodels.models.base import LanguageModel
 
 FloatArray = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ import regex
 from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.model import FloatArray, LanguageModel, Model, Text
+from langmodels.models.base import FloatArray, LanguageModel, Model, Text
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import IntArray, Vocabulary

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.model import FloatArray, LanguageModel, Model, Text
+from langmodels.models.base import FloatArray, LanguageModel, Model, Text
+from langmodels.models.mixture_weights import check_weights, em_weights, log_mean
 from langmodels.progress import track
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
-from langmodels.weights import check_weights, em_weights, log_mean
 
 States = tuple[Any, ...]
 

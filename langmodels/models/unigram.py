@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import UsageError
-from langmodels.model import FloatArray, LanguageModel, Text
+from langmodels.models.base import FloatArray, LanguageModel, Text
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary

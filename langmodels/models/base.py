@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.sampling import Decoding, beam_search, generate
+from langmodels.models.decoding import Decoding, beam_search, generate
 from langmodels.storage import open_arrays, save_arrays
 from langmodels.text.cleaning import clean
 from langmodels.text.corpus import Corpus
