@@ -17,8 +17,8 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import Comparison, compare, scale
 from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.measuring import Plan
+from langmodels.evaluation.report.tables import band_tables, calibration_table
 from langmodels.evaluation.running import Task, worthwhile_jobs
-from langmodels.evaluation.sections import band_tables, calibration_table
 from langmodels.models.base import FloatArray, LanguageModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.neural.workers import available_threads

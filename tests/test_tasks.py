@@ -15,8 +15,8 @@ from langmodels.datasets.pronunciation import (
     pronunciation,
 )
 from langmodels.datasets.tasks import TASKS, dates, make_task, number_words, numbers
-from langmodels.error_rates import edit_distances, sequence_error_rate, token_error_rate
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.evaluation.error_rates import edit_distances, sequence_error_rate, token_error_rate
 
 SEQUENCES = st.lists(st.sampled_from("abc"), max_size=7)
 

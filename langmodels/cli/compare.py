@@ -20,7 +20,7 @@ from langmodels.cli.output import print_json
 from langmodels.datasets import Source
 from langmodels.errors import UsageError
 from langmodels.evaluation.comparison import Comparison, compare
-from langmodels.evaluation.material import RARE_TYPES
+from langmodels.evaluation.levels import RARE_TYPES
 from langmodels.evaluation.report import check_report_path
 from langmodels.evaluation.report.terminal import print_wide, render
 from langmodels.evaluation.running import default_cache_folder

@@ -22,8 +22,8 @@ from langmodels.cli.output import (
 )
 from langmodels.datasets.pairs import PairSplits
 from langmodels.datasets.tasks import TASKS, make_task
-from langmodels.error_rates import sequence_error_rate, token_error_rate
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.evaluation.error_rates import sequence_error_rate, token_error_rate
 from langmodels.formatting import duration
 from langmodels.neural.encoder_decoder import EncoderDecoderModel
 from langmodels.registry import load, parse_name

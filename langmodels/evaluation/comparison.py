@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from langmodels.datasets import Source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Candidate, Models, make_candidates
-from langmodels.evaluation.material import RARE_TYPES, Material
+from langmodels.evaluation.levels import RARE_TYPES, Material
 from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
 from langmodels.evaluation.results import Results, jsonable, records, structure, to_text
 from langmodels.evaluation.running import RunCache, Task, run_tasks, worthwhile_jobs

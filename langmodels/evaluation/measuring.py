@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from langmodels.evaluation.blanks import fill_blanks
 from langmodels.evaluation.calibration import Calibration, calibrate
 from langmodels.evaluation.candidates import AnyModel, Candidate
-from langmodels.evaluation.material import LevelMaterial
+from langmodels.evaluation.levels import LevelMaterial
 from langmodels.evaluation.results import Filled
 from langmodels.models.base import LanguageModel
 from langmodels.neural.history import was_interrupted

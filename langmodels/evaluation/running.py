@@ -17,7 +17,7 @@ import langmodels
 from langmodels.datasets.download import cache_folder
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Candidate
-from langmodels.evaluation.material import Material
+from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import AnyRun, ClozeRun, Plan, Run, measure
 from langmodels.evaluation.results import jsonable, structure
 from langmodels.neural.workers import available_threads

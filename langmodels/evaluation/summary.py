@@ -17,7 +17,7 @@ from langmodels.evaluation.blanks import mean_filled
 from langmodels.evaluation.breakdown import bits, disagreements
 from langmodels.evaluation.candidates import Candidate
 from langmodels.evaluation.contexts import context_counts
-from langmodels.evaluation.material import LevelMaterial, Material
+from langmodels.evaluation.levels import LevelMaterial, Material
 from langmodels.evaluation.measuring import AnyRun, ClozeRun, Fit, Run
 from langmodels.evaluation.results import (
     ClozeResult,

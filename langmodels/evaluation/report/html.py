@@ -4,8 +4,8 @@ import html
 import math
 from collections.abc import Iterator, Sequence
 
-from langmodels.evaluation import sections
-from langmodels.evaluation.blanks import blanks_tables
+from langmodels.evaluation.report import tables
+from langmodels.evaluation.report.blanks import blanks_tables
 from langmodels.evaluation.report.outline import Passage, Section, outline
 from langmodels.evaluation.report.plots import draw
 from langmodels.evaluation.report.style import STYLE
@@ -18,7 +18,7 @@ _SCALE = 12.0
 
 def render(results: Results) -> str:
     """The whole file."""
-    title = html.escape(sections.heading(results))
+    title = html.escape(tables.heading(results))
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -29,11 +29,11 @@ def render(results: Results) -> str:
 
 def fragment(results: Results) -> str:
     """The tables that a notebook shows."""
-    tables = [sections.corpus_table(results)]
+    shown = [tables.corpus_table(results)]
     if results.models:
-        tables += [sections.quality_table(results), sections.cost_table(results)]
-    tables += blanks_tables(results)
-    return "\n".join(map(_table, tables))
+        shown += [tables.quality_table(results), tables.cost_table(results)]
+    shown += blanks_tables(results)
+    return "\n".join(map(_table, shown))
 
 
 def _lead(results: Results) -> str:

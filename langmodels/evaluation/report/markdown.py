@@ -1,6 +1,6 @@
 """A report in Markdown: tables in pipes, samples as quotations."""
 
-from langmodels.evaluation import sections
+from langmodels.evaluation.report import tables
 from langmodels.evaluation.report.outline import Section, outline
 from langmodels.evaluation.results import Results
 from langmodels.formatting import Table
@@ -8,7 +8,7 @@ from langmodels.formatting import Table
 
 def render(results: Results) -> str:
     """The whole report."""
-    parts = [f"# {_escape(sections.heading(results))}"]
+    parts = [f"# {_escape(tables.heading(results))}"]
     for section in outline(results):
         parts += _section(section)
     return "\n\n".join(parts) + "\n"

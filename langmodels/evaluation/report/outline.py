@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass, field
 
-from langmodels.evaluation import sections
-from langmodels.evaluation.blanks import blanks_tables
+from langmodels.evaluation.report import tables
+from langmodels.evaluation.report.blanks import blanks_tables
+from langmodels.evaluation.report.scaling import exponent_table
 from langmodels.evaluation.results import LevelResult, Results
-from langmodels.evaluation.scaling import exponent_table
 from langmodels.formatting import Table
 
 
@@ -36,29 +36,29 @@ def outline(results: Results) -> list[Section]:
         Section(
             "What was compared on",
             tables=[
-                sections.corpus_table(results),
-                *map(sections.contexts_table, results.levels),
+                tables.corpus_table(results),
+                *map(tables.contexts_table, results.levels),
             ],
         )
     ]
     if results.unfinished:
-        parts.insert(0, Section("Interrupted", paragraphs=[sections.unfinished(results)]))
+        parts.insert(0, Section("Interrupted", paragraphs=[tables.unfinished(results)]))
     blanks = Section("What both sides are worth", tables=list(blanks_tables(results)))
     if not results.models:
         return [*parts, blanks]
-    growth, steps = sections.growth_table(results), sections.steps_table(results)
+    growth, steps = tables.growth_table(results), tables.steps_table(results)
     return [
         *parts,
         Section(
             "Which model is better",
-            [sections.quality_table(results)],
-            [sections.verdict_note(results)] if results.tests else [],
-            sections.verdicts(results),
+            [tables.quality_table(results)],
+            [tables.verdict_note(results)] if results.tests else [],
+            tables.verdicts(results),
             ["quality"],
         ),
         Section(
             "What it costs",
-            tables=[sections.cost_table(results)],
+            tables=[tables.cost_table(results)],
             plots=["quality and time", "quality and size"],
         ),
         Section(
@@ -68,13 +68,13 @@ def outline(results: Results) -> list[Section]:
         ),
         Section(
             "Where the bits go",
-            tables=[*sections.band_tables(results), *sections.difference_tables(results)],
+            tables=[*tables.band_tables(results), *tables.difference_tables(results)],
             plots=["bands"],
         ),
         blanks,
         Section(
             "Whether probabilities mean what they say",
-            tables=[sections.calibration_table(results)],
+            tables=[tables.calibration_table(results)],
             plots=["calibration"],
         ),
         Section(
@@ -84,10 +84,10 @@ def outline(results: Results) -> list[Section]:
             ],
             passages=[_passage(results, level) for level in results.levels],
         ),
-        Section("Samples", samples=sections.samples(results)),
+        Section("Samples", samples=tables.samples(results)),
         Section(
             "How this was made",
-            tables=[sections.models_table(results), sections.settings_table(results)],
+            tables=[tables.models_table(results), tables.settings_table(results)],
         ),
     ]
 

@@ -7,58 +7,58 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from langmodels.evaluation import sections
-from langmodels.evaluation.blanks import blanks_tables
+from langmodels.evaluation.report import tables
+from langmodels.evaluation.report.blanks import blanks_tables
+from langmodels.evaluation.report.scaling import exponent_table, size_tables
 from langmodels.evaluation.results import Results
-from langmodels.evaluation.scaling import exponent_table, size_tables
 from langmodels.formatting import Table
 
 
 def render(results: Results, *, details: bool = False) -> RenderableType:
     """Everything a reader needs first; `details` adds where the bits go, and the settings."""
-    parts: list[RenderableType] = [Text(sections.heading(results), style="bold"), Text()]
-    parts += rich_tables([sections.corpus_table(results)])
+    parts: list[RenderableType] = [Text(tables.heading(results), style="bold"), Text()]
+    parts += rich_tables([tables.corpus_table(results)])
     if results.models:
-        parts += rich_tables([sections.quality_table(results)])
+        parts += rich_tables([tables.quality_table(results)])
         if results.tests:
-            parts += [Text(line) for line in sections.verdicts(results)]
-            parts += [Text(sections.verdict_note(results), style="dim"), Text()]
-        tables = [sections.cost_table(results), sections.growth_table(results)]
-        tables += [sections.steps_table(results)]
-        tables += [sections.contexts_table(level) for level in results.levels]
+            parts += [Text(line) for line in tables.verdicts(results)]
+            parts += [Text(tables.verdict_note(results), style="dim"), Text()]
+        shown = [tables.cost_table(results), tables.growth_table(results)]
+        shown += [tables.steps_table(results)]
+        shown += [tables.contexts_table(level) for level in results.levels]
         if details:
-            tables += [*sections.band_tables(results), sections.calibration_table(results)]
-            tables += [*sections.difference_tables(results), sections.models_table(results)]
-            tables += [sections.settings_table(results)]
-        parts += rich_tables([t for t in tables if t is not None])
+            shown += [*tables.band_tables(results), tables.calibration_table(results)]
+            shown += [*tables.difference_tables(results), tables.models_table(results)]
+            shown += [tables.settings_table(results)]
+        parts += rich_tables([t for t in shown if t is not None])
         parts += [Text("Samples", style="bold")]
-        for label, text in sections.samples(results):
+        for label, text in tables.samples(results):
             parts += [Padding(Text(label), (0, 0, 0, 2)), Padding(Text(text, "dim"), (0, 0, 0, 4))]
         parts += [Text()]
     parts += rich_tables(list(blanks_tables(results)))
     if results.unfinished:
-        parts += [Text(sections.unfinished(results))]
+        parts += [Text(tables.unfinished(results))]
     return Group(*parts)
 
 
 def render_scaling(results: Results) -> RenderableType:
     """What `scale` prints."""
-    parts: list[RenderableType] = [Text(sections.heading(results), style="bold"), Text()]
-    parts += rich_tables([sections.corpus_table(results)])
+    parts: list[RenderableType] = [Text(tables.heading(results), style="bold"), Text()]
+    parts += rich_tables([tables.corpus_table(results)])
     if results.models:
-        tables = [*size_tables(results), sections.steps_table(results)]
-        tables += [sections.contexts_table(level) for level in results.levels]
-        tables += [exponent_table(results)]
-        parts += rich_tables([t for t in tables if t is not None])
+        shown = [*size_tables(results), tables.steps_table(results)]
+        shown += [tables.contexts_table(level) for level in results.levels]
+        shown += [exponent_table(results)]
+        parts += rich_tables([t for t in shown if t is not None])
     if results.unfinished:
-        parts += [Text(sections.unfinished(results))]
+        parts += [Text(tables.unfinished(results))]
     return Group(*parts)
 
 
-def rich_tables(tables: list[Table]) -> list[RenderableType]:
+def rich_tables(shown: list[Table]) -> list[RenderableType]:
     """Tables in the house style, each with its notes and a blank line below."""
     parts: list[RenderableType] = []
-    for table in tables:
+    for table in shown:
         rich = RichTable(
             box=box.SIMPLE_HEAD,
             title=Text(table.title, "bold"),  # as text, in which brackets are no markup
@@ -81,8 +81,8 @@ def print_wide(console: Console, rendered: RenderableType) -> None:
     """Print; where the output is no terminal, as wide as the widest table, cutting nothing."""
     if not console.is_terminal:
         free = console.options.update(width=10_000)
-        tables = rendered.renderables if isinstance(rendered, Group) else [rendered]
-        widths = [Measurement.get(console, free, t).maximum for t in tables if _is_table(t)]
+        shown = rendered.renderables if isinstance(rendered, Group) else [rendered]
+        widths = [Measurement.get(console, free, t).maximum for t in shown if _is_table(t)]
         console = Console(
             file=console.file, highlight=False, markup=False, width=max([80, *widths])
         )
