@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from langmodels.neural.layers import Layer
+from langmodels.neural.layers.base import Layer
 from langmodels.neural.network import Network
 
 

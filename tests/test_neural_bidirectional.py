@@ -17,7 +17,7 @@ from langmodels.models.blanks import (
 )
 from langmodels.neural.bidirectional import Bidirectional, BidirectionalNetwork, BidirectionalShape
 from langmodels.neural.cloze import BidirectionalModel
-from langmodels.neural.losses import Softmax
+from langmodels.neural.layers.softmax import Softmax
 from langmodels.neural.segments import SegmentBatches, Sequences, scoring_segments
 from langmodels.ngram import NGramModel
 from langmodels.registry import load

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from neural_checks import bind, numerical_gradient
 
-from langmodels.neural.cells import CELLS, Elman, Recurrent
-from langmodels.neural.layers import Dropout, Embedding, Linear, add_rows
-from langmodels.neural.losses import Softmax
+from langmodels.neural.layers.base import Dropout, Embedding, Linear, add_rows
+from langmodels.neural.layers.cells import CELLS, Elman, Recurrent
+from langmodels.neural.layers.softmax import Softmax
 
 DATA = Path(__file__).parent / "data"
 CELL_NAMES = ["rnn", "lstm", "gru"]

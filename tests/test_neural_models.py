@@ -11,9 +11,9 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel, scoring
-from langmodels.neural.adaptive import AdaptiveSoftmax
 from langmodels.neural.batches import Chunk, StreamBatches, WindowBatches, Windows
 from langmodels.neural.feedforward_network import FeedForwardNetwork, FeedForwardShape
+from langmodels.neural.layers.adaptive import AdaptiveSoftmax
 from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape
 from langmodels.neural.schedules import Schedule
 from langmodels.neural.training import Trainer

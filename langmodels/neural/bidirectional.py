@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import UsageError
-from langmodels.neural.cells import CELLS, Recurrent
-from langmodels.neural.layers import Dropout, Embedding, Generator, Layer, Linear
-from langmodels.neural.losses import FloatArray, Softmax
+from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear
+from langmodels.neural.layers.cells import CELLS, Recurrent
+from langmodels.neural.layers.parameters import Array
+from langmodels.neural.layers.softmax import FloatArray, Softmax
 from langmodels.neural.network import Network
-from langmodels.neural.parameters import Array
 from langmodels.text.vocabulary import IntArray, Vocabulary
 
 

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from typing import Any, cast
 
 from langmodels.errors import UsageError
-from langmodels.neural.cells import CELLS, Recurrent
-from langmodels.neural.convolution import CausalConvolution
-from langmodels.neural.layers import Dropout, Layer
+from langmodels.neural.layers.base import Dropout, Layer
+from langmodels.neural.layers.cells import CELLS, Recurrent
+from langmodels.neural.layers.convolution import CausalConvolution
 from langmodels.neural.options import whole_numbers
 from langmodels.neural.recurrent import RecurrentModel
 from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape

@@ -10,8 +10,8 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import FloatArray, Text
 from langmodels.neural.batches import Windows
 from langmodels.neural.language_model import NeuralModel
+from langmodels.neural.layers.parameters import Array
 from langmodels.neural.options import TrainingOptions
-from langmodels.neural.parameters import Array
 from langmodels.neural.recurrent import RecurrentModel
 from langmodels.neural.recurrent_network import RecurrentNetwork
 from langmodels.neural.training import Trainer

@@ -13,8 +13,8 @@ from langmodels.models.base import FloatArray, LanguageModel
 from langmodels.models.mixture import restore_part
 from langmodels.neural.batches import StreamBatches
 from langmodels.neural.history import was_interrupted
-from langmodels.neural.layers import rows
-from langmodels.neural.parameters import Array
+from langmodels.neural.layers.base import rows
+from langmodels.neural.layers.parameters import Array
 from langmodels.neural.recurrent import GRUModel, LSTMModel, RecurrentModel, RNNModel
 from langmodels.neural.recurrent_network import RecurrentNetwork, States
 from langmodels.neural.workers import PerThread, Workers

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from langmodels.errors import UsageError, check_whole
-from langmodels.neural.adaptive import check_cutoffs
 from langmodels.neural.batches import Chunk
-from langmodels.neural.layers import Dropout, Embedding, Generator, Layer, Linear
-from langmodels.neural.losses import Softmax
+from langmodels.neural.layers.adaptive import check_cutoffs
+from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear
+from langmodels.neural.layers.parameters import Array
+from langmodels.neural.layers.softmax import Softmax
 from langmodels.neural.network import Network
-from langmodels.neural.parameters import Array
 from langmodels.neural.recurrent_network import make_output
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from langmodels.errors import UsageError
-from langmodels.neural.parameters import Array
+from langmodels.neural.layers.parameters import Array
 
 _BLOCK = 16_384  # elements updated at once: all vectors of a block stay in the cache
 

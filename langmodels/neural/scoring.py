@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from langmodels.neural.layers import rows
-from langmodels.neural.losses import FloatArray
+from langmodels.neural.layers.base import rows
+from langmodels.neural.layers.softmax import FloatArray
 from langmodels.neural.recurrent_network import RecurrentNetwork, States
 from langmodels.neural.workers import Workers, available_threads
 from langmodels.text.vocabulary import IntArray

@@ -3,8 +3,8 @@
 import numpy as np
 
 from langmodels.errors import UsageError
-from langmodels.neural.layers import Generator, Layer, Linear, rows
-from langmodels.neural.parameters import Array
+from langmodels.neural.layers.base import Generator, Layer, Linear, rows
+from langmodels.neural.layers.parameters import Array
 
 SCORES = ("luong", "bahdanau")
 

@@ -5,8 +5,8 @@ from abc import abstractmethod
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.neural.layers import Generator, Layer, sum_rows
-from langmodels.neural.parameters import Array
+from langmodels.neural.layers.base import Generator, Layer, sum_rows
+from langmodels.neural.layers.parameters import Array
 
 FloatArray = NDArray[np.float64]
 

@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 
 from langmodels.errors import UsageError
-from langmodels.neural.layers import Generator
-from langmodels.neural.losses import FloatArray, OutputLayer, Softmax
-from langmodels.neural.parameters import Array
+from langmodels.neural.layers.base import Generator
+from langmodels.neural.layers.parameters import Array
+from langmodels.neural.layers.softmax import FloatArray, OutputLayer, Softmax
 from langmodels.text.vocabulary import Vocabulary
 
 _NARROWING = 4  # each class is read off a vector this many times narrower than the one before it

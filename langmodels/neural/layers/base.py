@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csc_array
 
-from langmodels.neural.parameters import Array, Shape
+from langmodels.neural.layers.parameters import Array, Shape
 
 Generator = np.random.Generator
 

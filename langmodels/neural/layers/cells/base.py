@@ -16,8 +16,15 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from langmodels.neural.layers import Generator, Layer, affine_backward, draw_mask, rows, sum_by_row
-from langmodels.neural.parameters import Array
+from langmodels.neural.layers.base import (
+    Generator,
+    Layer,
+    affine_backward,
+    draw_mask,
+    rows,
+    sum_by_row,
+)
+from langmodels.neural.layers.parameters import Array
 
 State = tuple[Array, ...]
 """The arrays (B, H) that a cell carries from step to step: (h,), or (h, c) for an LSTM."""

@@ -8,8 +8,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from langmodels.errors import UsageError
-from langmodels.neural.layers import Embedding, Generator, Layer, Linear, add_rows, rows
-from langmodels.neural.parameters import Array
+from langmodels.neural.layers.base import Embedding, Generator, Layer, Linear, add_rows, rows
+from langmodels.neural.layers.parameters import Array
 from langmodels.text.vocabulary import Vocabulary
 
 _PAD, _BEGIN, _END, _STRANGE = range(4)  # codes; then the specials, then the characters

@@ -1,0 +1,1 @@
+"""Layers: parameters, a forward pass, and the gradient of it by hand."""
