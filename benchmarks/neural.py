@@ -19,8 +19,8 @@ import numpy as np
 
 from langmodels.neural.batches import Chunk, cuts
 from langmodels.neural.options import TrainingOptions
-from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape
-from langmodels.neural.scoring import score_sequences
+from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
+from langmodels.neural.recurrent.scoring import score_sequences
 from langmodels.neural.training import Trainer
 from langmodels.neural.workers import Workers
 

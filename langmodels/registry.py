@@ -19,10 +19,10 @@ from langmodels.models.cache import CacheModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.models.unigram import UnigramModel
 from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
-from langmodels.neural.character_aware import CharacterAwareModel
 from langmodels.neural.cloze import BidirectionalModel
-from langmodels.neural.convolutional import ConvolutionalRecurrentModel
-from langmodels.neural.dynamic import DynamicModel
+from langmodels.neural.recurrent.character_aware import CharacterAwareModel
+from langmodels.neural.recurrent.convolutional import ConvolutionalRecurrentModel
+from langmodels.neural.recurrent.dynamic import DynamicModel
 from langmodels.ngram import NGramModel
 from langmodels.ngram.arpa import is_arpa_name, is_arpa_text
 from langmodels.storage import open_arrays

@@ -9,13 +9,13 @@ from neural_checks import bind, check_layer, check_network, numerical_gradient
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.neural.batches import Chunk
-from langmodels.neural.convolutional import (
+from langmodels.neural.layers.base import rows
+from langmodels.neural.layers.convolution import CausalConvolution
+from langmodels.neural.recurrent.convolutional import (
     ConvolutionalRecurrentModel,
     ConvolutionalRecurrentNetwork,
 )
-from langmodels.neural.layers.base import rows
-from langmodels.neural.layers.convolution import CausalConvolution
-from langmodels.neural.recurrent_network import RecurrentShape
+from langmodels.neural.recurrent.network import RecurrentShape
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import make_tokenizer
 

@@ -8,8 +8,8 @@ from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.neural import DynamicModel, GRUModel, LSTMModel, RNNModel
 from langmodels.neural.batches import Chunk
-from langmodels.neural.convolutional import ConvolutionalRecurrentModel
-from langmodels.neural.dynamic import RATES
+from langmodels.neural.recurrent.convolutional import ConvolutionalRecurrentModel
+from langmodels.neural.recurrent.dynamic import RATES
 from langmodels.registry import load
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import make_tokenizer

@@ -14,7 +14,7 @@ from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel, s
 from langmodels.neural.batches import Chunk, StreamBatches, WindowBatches, Windows
 from langmodels.neural.feedforward_network import FeedForwardNetwork, FeedForwardShape
 from langmodels.neural.layers.adaptive import AdaptiveSoftmax
-from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape
+from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
 from langmodels.neural.schedules import Schedule
 from langmodels.neural.training import Trainer
 from langmodels.neural.workers import Workers

@@ -1,13 +1,13 @@
 """Neural language models: layers, training and models, forward and backward by hand in NumPy."""
 
-from langmodels.neural.character_aware import CharacterAwareModel
 from langmodels.neural.cloze import BidirectionalModel
-from langmodels.neural.convolutional import ConvolutionalRecurrentModel
-from langmodels.neural.dynamic import DynamicModel
 from langmodels.neural.encoder_decoder import EncoderDecoderModel
 from langmodels.neural.feedforward import FeedForwardModel
 from langmodels.neural.options import TrainingOptions
-from langmodels.neural.recurrent import GRUModel, LSTMModel, RecurrentModel, RNNModel
+from langmodels.neural.recurrent.character_aware import CharacterAwareModel
+from langmodels.neural.recurrent.convolutional import ConvolutionalRecurrentModel
+from langmodels.neural.recurrent.dynamic import DynamicModel
+from langmodels.neural.recurrent.model import GRUModel, LSTMModel, RecurrentModel, RNNModel
 
 __all__ = [
     "BidirectionalModel",

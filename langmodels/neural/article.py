@@ -16,7 +16,7 @@ import numpy as np
 
 from langmodels.errors import LangmodelsError
 from langmodels.neural.history import Epoch
-from langmodels.neural.recurrent import RNNModel
+from langmodels.neural.recurrent.model import RNNModel
 from langmodels.text.corpus import Corpus
 
 WINDOW = 10

@@ -12,8 +12,8 @@ from langmodels.neural.batches import Windows
 from langmodels.neural.language_model import NeuralModel
 from langmodels.neural.layers.parameters import Array
 from langmodels.neural.options import TrainingOptions
-from langmodels.neural.recurrent import RecurrentModel
-from langmodels.neural.recurrent_network import RecurrentNetwork
+from langmodels.neural.recurrent.model import RecurrentModel
+from langmodels.neural.recurrent.network import RecurrentNetwork
 from langmodels.neural.training import Trainer
 from langmodels.neural.workers import Workers
 from langmodels.text.corpus import Corpus

@@ -11,7 +11,7 @@ from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, 
 from langmodels.neural.layers.parameters import Array
 from langmodels.neural.layers.softmax import Softmax
 from langmodels.neural.network import Network
-from langmodels.neural.recurrent_network import make_output
+from langmodels.neural.recurrent.network import make_output
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from langmodels.neural.batches import StreamBatches
 from langmodels.neural.history import was_interrupted
 from langmodels.neural.layers.base import rows
 from langmodels.neural.layers.parameters import Array
-from langmodels.neural.recurrent import GRUModel, LSTMModel, RecurrentModel, RNNModel
-from langmodels.neural.recurrent_network import RecurrentNetwork, States
+from langmodels.neural.recurrent.model import GRUModel, LSTMModel, RecurrentModel, RNNModel
+from langmodels.neural.recurrent.network import RecurrentNetwork, States
 from langmodels.neural.workers import PerThread, Workers
 from langmodels.progress import track
 from langmodels.text.corpus import Corpus

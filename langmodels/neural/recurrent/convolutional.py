@@ -8,8 +8,8 @@ from langmodels.neural.layers.base import Dropout, Layer
 from langmodels.neural.layers.cells import CELLS, Recurrent
 from langmodels.neural.layers.convolution import CausalConvolution
 from langmodels.neural.options import whole_numbers
-from langmodels.neural.recurrent import RecurrentModel
-from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape
+from langmodels.neural.recurrent.model import RecurrentModel
+from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
 
 
 class ConvolutionalRecurrentNetwork(RecurrentNetwork):

@@ -16,7 +16,7 @@ import numpy as np
 
 from langmodels.neural.layers.base import rows
 from langmodels.neural.layers.softmax import FloatArray
-from langmodels.neural.recurrent_network import RecurrentNetwork, States
+from langmodels.neural.recurrent.network import RecurrentNetwork, States
 from langmodels.neural.workers import Workers, available_threads
 from langmodels.text.vocabulary import IntArray
 

@@ -12,9 +12,9 @@ from langmodels.neural.batches import Batches, Chunk, StreamBatches
 from langmodels.neural.layers.base import Layer
 from langmodels.neural.layers.cells import CELLS
 from langmodels.neural.layers.spelling import SpelledEmbedding, Spellings
-from langmodels.neural.recurrent import RecurrentModel, RecurrentState
-from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape
-from langmodels.neural.scoring import score_sequences
+from langmodels.neural.recurrent.model import RecurrentModel, RecurrentState
+from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
+from langmodels.neural.recurrent.scoring import score_sequences
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import IntArray, Vocabulary
 

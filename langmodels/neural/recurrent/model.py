@@ -11,8 +11,8 @@ from langmodels.models.base import FloatArray
 from langmodels.neural.batches import Batches, Chunk, StreamBatches, WindowBatches, Windows
 from langmodels.neural.language_model import NeuralModel
 from langmodels.neural.options import whole_numbers
-from langmodels.neural.recurrent_network import RecurrentNetwork, RecurrentShape, States
-from langmodels.neural.scoring import score_sequences
+from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape, States
+from langmodels.neural.recurrent.scoring import score_sequences
 from langmodels.text.corpus import Corpus
 
 RecurrentState = States | tuple[int, ...]

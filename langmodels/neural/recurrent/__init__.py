@@ -1,0 +1,1 @@
+"""Recurrent language models, and what is built on them."""
