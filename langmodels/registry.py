@@ -19,7 +19,7 @@ from langmodels.models.cache import CacheModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.models.unigram import UnigramModel
 from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
-from langmodels.neural.cloze import BidirectionalModel
+from langmodels.neural.bidirectional.model import BidirectionalModel
 from langmodels.neural.recurrent.character_aware import CharacterAwareModel
 from langmodels.neural.recurrent.convolutional import ConvolutionalRecurrentModel
 from langmodels.neural.recurrent.dynamic import DynamicModel

@@ -14,7 +14,7 @@ from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.report import write_report
 from langmodels.evaluation.results import BlankFigures, Filled
 from langmodels.models.blanks import FillingModel, choose_blanks, evaluate_blanks
-from langmodels.neural.cloze import BidirectionalModel
+from langmodels.neural.bidirectional.model import BidirectionalModel
 from langmodels.registry import make_model
 from langmodels.text.splits import Splits
 from langmodels.text.tokenization import make_tokenizer

@@ -15,10 +15,14 @@ from langmodels.models.blanks import (
     evaluate_blanks,
     positions,
 )
-from langmodels.neural.bidirectional import Bidirectional, BidirectionalNetwork, BidirectionalShape
-from langmodels.neural.cloze import BidirectionalModel
+from langmodels.neural.bidirectional.model import BidirectionalModel
+from langmodels.neural.bidirectional.network import (
+    Bidirectional,
+    BidirectionalNetwork,
+    BidirectionalShape,
+)
+from langmodels.neural.bidirectional.segments import SegmentBatches, Sequences, scoring_segments
 from langmodels.neural.layers.softmax import Softmax
-from langmodels.neural.segments import SegmentBatches, Sequences, scoring_segments
 from langmodels.ngram import NGramModel
 from langmodels.registry import load
 from langmodels.text.corpus import Corpus

@@ -1,6 +1,6 @@
 """Neural language models: layers, training and models, forward and backward by hand in NumPy."""
 
-from langmodels.neural.cloze import BidirectionalModel
+from langmodels.neural.bidirectional.model import BidirectionalModel
 from langmodels.neural.encoder_decoder import EncoderDecoderModel
 from langmodels.neural.feedforward import FeedForwardModel
 from langmodels.neural.options import TrainingOptions

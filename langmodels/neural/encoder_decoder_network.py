@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import UsageError
-from langmodels.neural.bidirectional import Bidirectional, make_cell
+from langmodels.neural.bidirectional.network import Bidirectional, make_cell
 from langmodels.neural.layers.attention import Attention
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear
 from langmodels.neural.layers.cells import Recurrent, State

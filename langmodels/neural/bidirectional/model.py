@@ -8,9 +8,13 @@ import numpy as np
 from langmodels.models.base import FloatArray
 from langmodels.models.blanks import Blank, ClozeModel
 from langmodels.neural.batches import Batches
-from langmodels.neural.bidirectional import BidirectionalNetwork, BidirectionalShape, Segments
+from langmodels.neural.bidirectional.network import (
+    BidirectionalNetwork,
+    BidirectionalShape,
+    Segments,
+)
+from langmodels.neural.bidirectional.segments import SegmentBatches, Sequences, scoring_segments
 from langmodels.neural.language_model import NetworkModel
-from langmodels.neural.segments import SegmentBatches, Sequences, scoring_segments
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
 

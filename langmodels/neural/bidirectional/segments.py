@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.neural.batches import cuts
-from langmodels.neural.bidirectional import Segments
+from langmodels.neural.bidirectional.network import Segments
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
 

@@ -1,0 +1,1 @@
+"""Bidirectional networks, which fill blanks from both sides."""
