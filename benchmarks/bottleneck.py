@@ -13,7 +13,7 @@ from typing import Any
 from langmodels.datasets.pairs import PairSplits
 from langmodels.datasets.tasks import make_task
 from langmodels.evaluation.error_rates import sequence_error_rate
-from langmodels.neural.encoder_decoder import EncoderDecoderModel
+from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
 
 MODELS: dict[str, dict[str, Any]] = {
     "no attention": {},

@@ -10,7 +10,7 @@ import pytest
 import langmodels
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
-from langmodels.neural.encoder_decoder import EncoderDecoderModel
+from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
 from langmodels.registry import MODELS, Setting, make_model
 from langmodels.text.corpus import Corpus
 from langmodels.text.parallel_corpus import ParallelCorpus

@@ -10,9 +10,9 @@ import langmodels
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.decoding import beam_search
-from langmodels.neural.encoder_decoder import EncoderDecoderModel
+from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
+from langmodels.neural.encoder_decoder.pairs import PairBatches, Pairs, Sources
 from langmodels.neural.layers.attention import Attention
-from langmodels.neural.pairs import PairBatches, Pairs, Sources
 from langmodels.text.corpus import Corpus
 from langmodels.text.parallel_corpus import ParallelCorpus
 from langmodels.text.tokenization import make_tokenizer

@@ -25,7 +25,7 @@ from langmodels.datasets.tasks import TASKS, make_task
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.error_rates import sequence_error_rate, token_error_rate
 from langmodels.formatting import duration
-from langmodels.neural.encoder_decoder import EncoderDecoderModel
+from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
 from langmodels.registry import load, parse_name
 
 NAME = "translate"

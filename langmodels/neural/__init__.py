@@ -1,7 +1,7 @@
 """Neural language models: layers, training and models, forward and backward by hand in NumPy."""
 
 from langmodels.neural.bidirectional.model import BidirectionalModel
-from langmodels.neural.encoder_decoder import EncoderDecoderModel
+from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
 from langmodels.neural.feedforward import FeedForwardModel
 from langmodels.neural.options import TrainingOptions
 from langmodels.neural.recurrent.character_aware import CharacterAwareModel

@@ -7,9 +7,9 @@ import numpy as np
 
 from langmodels.errors import UsageError
 from langmodels.models.decoding import Hypothesis
-from langmodels.neural.encoder_decoder_network import Encoded, EncoderDecoderNetwork
+from langmodels.neural.encoder_decoder.network import Encoded, EncoderDecoderNetwork
+from langmodels.neural.encoder_decoder.pairs import Sources
 from langmodels.neural.layers.parameters import Array
-from langmodels.neural.pairs import Sources
 from langmodels.text.vocabulary import IntArray, Vocabulary
 
 _COLUMNS = 1024  # hypotheses that are extended at once

@@ -1,0 +1,1 @@
+"""Encoder-decoders, which turn one sequence into another."""
