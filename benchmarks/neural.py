@@ -17,11 +17,11 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.neural.batches import Chunk, cuts
-from langmodels.neural.options import TrainingOptions
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
 from langmodels.neural.recurrent.scoring import score_sequences
-from langmodels.neural.training import Trainer
+from langmodels.neural.training.batches import Chunk, cuts
+from langmodels.neural.training.options import TrainingOptions
+from langmodels.neural.training.trainer import Trainer
 from langmodels.neural.workers import Workers
 
 try:

@@ -489,7 +489,7 @@ def test_control_c_ends_a_command_that_trains(
         signal.raise_signal(signal.SIGINT)
         return ""
 
-    monkeypatch.setattr("langmodels.neural.training.Trainer._note", press)
+    monkeypatch.setattr("langmodels.neural.training.trainer.Trainer._note", press)
     assert "interrupted" in fail(INTERRUPTED, *arguments)
     assert not Path("new.lm").exists()
 
@@ -502,7 +502,7 @@ def test_control_c_while_a_network_learns(
         signal.raise_signal(signal.SIGINT)
         return ""
 
-    monkeypatch.setattr("langmodels.neural.training.Trainer._note", press)
+    monkeypatch.setattr("langmodels.neural.training.trainer.Trainer._note", press)
     train = ("train", "--corpus", "text.txt", "--model", "lstm:hidden=8:epochs=9", "-o")
     assert "as it was before" in fail(INTERRUPTED, *train, earlier)
     assert main([*train, "new.lm"]) == INTERRUPTED

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from langmodels.cli.main import main
-from langmodels.neural.training import Trainer
+from langmodels.neural.training.trainer import Trainer
 from langmodels.registry import load
 
 TEXT = "the cat sat on the mat, the dog sat on the log, the heron stood in the pond.\n" * 12

@@ -8,9 +8,9 @@ from neural_checks import bind, check_layer, check_network
 
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
-from langmodels.neural.batches import StreamBatches
 from langmodels.neural.layers.spelling import Highway, SpelledEmbedding, Spellings
 from langmodels.neural.recurrent.character_aware import CharacterAwareModel
+from langmodels.neural.training.batches import StreamBatches
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import make_tokenizer
 from langmodels.text.vocabulary import Vocabulary

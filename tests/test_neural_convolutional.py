@@ -8,7 +8,6 @@ from neural_checks import bind, check_layer, check_network, numerical_gradient
 
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
-from langmodels.neural.batches import Chunk
 from langmodels.neural.layers.base import rows
 from langmodels.neural.layers.convolution import CausalConvolution
 from langmodels.neural.recurrent.convolutional import (
@@ -16,6 +15,7 @@ from langmodels.neural.recurrent.convolutional import (
     ConvolutionalRecurrentNetwork,
 )
 from langmodels.neural.recurrent.network import RecurrentShape
+from langmodels.neural.training.batches import Chunk
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import make_tokenizer
 

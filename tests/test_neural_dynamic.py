@@ -7,9 +7,9 @@ from langmodels.cli.main import main
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.neural import DynamicModel, GRUModel, LSTMModel, RNNModel
-from langmodels.neural.batches import Chunk
 from langmodels.neural.recurrent.convolutional import ConvolutionalRecurrentModel
 from langmodels.neural.recurrent.dynamic import RATES
+from langmodels.neural.training.batches import Chunk
 from langmodels.registry import load
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import make_tokenizer

@@ -11,12 +11,12 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel, scoring
-from langmodels.neural.batches import Chunk, StreamBatches, WindowBatches, Windows
 from langmodels.neural.feedforward_network import FeedForwardNetwork, FeedForwardShape
 from langmodels.neural.layers.adaptive import AdaptiveSoftmax
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
-from langmodels.neural.schedules import Schedule
-from langmodels.neural.training import Trainer
+from langmodels.neural.training.batches import Chunk, StreamBatches, WindowBatches, Windows
+from langmodels.neural.training.schedules import Schedule
+from langmodels.neural.training.trainer import Trainer
 from langmodels.neural.workers import Workers
 from langmodels.ngram import NGramModel
 from langmodels.registry import make_model

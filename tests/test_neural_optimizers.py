@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from langmodels.errors import UsageError
-from langmodels.neural.optimizers import OPTIMIZERS, make_optimizer, parts, squared_norm
+from langmodels.neural.training.optimizers import OPTIMIZERS, make_optimizer, parts, squared_norm
 
 DATA = Path(__file__).parent / "data"
 SETTINGS = {

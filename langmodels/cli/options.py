@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel, Model
-from langmodels.neural.history import was_interrupted
+from langmodels.neural.training.history import was_interrupted
 from langmodels.registry import ALIASES, MODELS, Setting, load, make_model
 from langmodels.text.cleaning import CLEANINGS
 from langmodels.text.corpus import Corpus

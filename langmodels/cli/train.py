@@ -21,9 +21,9 @@ from langmodels.cli.output import (
 from langmodels.errors import UsageError
 from langmodels.formatting import duration, size
 from langmodels.models.base import LanguageModel
-from langmodels.neural.history import Epoch, was_interrupted
 from langmodels.neural.language_model import NetworkModel
 from langmodels.neural.recurrent.dynamic import DynamicModel
+from langmodels.neural.training.history import Epoch, was_interrupted
 from langmodels.ngram import NGramModel
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.registry import MODELS, Setting, make_model, model_spec, parse_model, parse_name

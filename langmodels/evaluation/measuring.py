@@ -19,7 +19,7 @@ from langmodels.evaluation.candidates import AnyModel, Candidate
 from langmodels.evaluation.levels import LevelMaterial
 from langmodels.evaluation.results import Filled
 from langmodels.models.base import LanguageModel
-from langmodels.neural.history import was_interrupted
+from langmodels.neural.training.history import was_interrupted
 from langmodels.text.corpus import Corpus
 
 FloatArray = NDArray[np.float64]

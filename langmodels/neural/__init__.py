@@ -3,11 +3,11 @@
 from langmodels.neural.bidirectional.model import BidirectionalModel
 from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
 from langmodels.neural.feedforward import FeedForwardModel
-from langmodels.neural.options import TrainingOptions
 from langmodels.neural.recurrent.character_aware import CharacterAwareModel
 from langmodels.neural.recurrent.convolutional import ConvolutionalRecurrentModel
 from langmodels.neural.recurrent.dynamic import DynamicModel
 from langmodels.neural.recurrent.model import GRUModel, LSTMModel, RecurrentModel, RNNModel
+from langmodels.neural.training.options import TrainingOptions
 
 __all__ = [
     "BidirectionalModel",

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from langmodels.errors import LangmodelsError
-from langmodels.neural.history import Epoch
 from langmodels.neural.recurrent.model import RNNModel
+from langmodels.neural.training.history import Epoch
 from langmodels.text.corpus import Corpus
 
 WINDOW = 10

@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import FloatArray, Text
-from langmodels.neural.batches import Windows
 from langmodels.neural.language_model import NeuralModel
 from langmodels.neural.layers.parameters import Array
-from langmodels.neural.options import TrainingOptions
 from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.neural.recurrent.network import RecurrentNetwork
-from langmodels.neural.training import Trainer
+from langmodels.neural.training.batches import Windows
+from langmodels.neural.training.options import TrainingOptions
+from langmodels.neural.training.trainer import Trainer
 from langmodels.neural.workers import Workers
 from langmodels.text.corpus import Corpus
 

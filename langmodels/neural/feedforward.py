@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from langmodels.models.base import FloatArray
-from langmodels.neural.batches import Batches, Chunk, WindowBatches, Windows
 from langmodels.neural.feedforward_network import FeedForwardNetwork, FeedForwardShape
 from langmodels.neural.language_model import NeuralModel
-from langmodels.neural.options import whole_numbers
+from langmodels.neural.training.batches import Batches, Chunk, WindowBatches, Windows
+from langmodels.neural.training.options import whole_numbers
 from langmodels.text.corpus import Corpus
 
 _WINDOWS_AT_ONCE = 4096

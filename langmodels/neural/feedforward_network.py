@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from langmodels.errors import UsageError, check_whole
-from langmodels.neural.batches import Chunk
 from langmodels.neural.layers.adaptive import check_cutoffs
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear
 from langmodels.neural.layers.parameters import Array
 from langmodels.neural.layers.softmax import Softmax
 from langmodels.neural.network import Network
 from langmodels.neural.recurrent.network import make_output
+from langmodels.neural.training.batches import Chunk
 
 
 @dataclass(frozen=True)

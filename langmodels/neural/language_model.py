@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel, Model
-from langmodels.neural.batches import Batches, Chunk
-from langmodels.neural.checkpoints import Checkpoint
-from langmodels.neural.history import Epoch, History
 from langmodels.neural.network import Network
-from langmodels.neural.options import TrainingOptions
-from langmodels.neural.training import Trainer
+from langmodels.neural.training.batches import Batches, Chunk
+from langmodels.neural.training.checkpoints import Checkpoint
+from langmodels.neural.training.history import Epoch, History
+from langmodels.neural.training.options import TrainingOptions
+from langmodels.neural.training.trainer import Trainer
 from langmodels.neural.workers import PerThread, available_threads
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import Tokenizer

@@ -7,7 +7,6 @@ import numpy as np
 
 from langmodels.models.base import FloatArray
 from langmodels.models.blanks import Blank, ClozeModel
-from langmodels.neural.batches import Batches
 from langmodels.neural.bidirectional.network import (
     BidirectionalNetwork,
     BidirectionalShape,
@@ -15,6 +14,7 @@ from langmodels.neural.bidirectional.network import (
 )
 from langmodels.neural.bidirectional.segments import SegmentBatches, Sequences, scoring_segments
 from langmodels.neural.language_model import NetworkModel
+from langmodels.neural.training.batches import Batches
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
 

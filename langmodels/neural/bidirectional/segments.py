@@ -5,8 +5,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.neural.batches import cuts
 from langmodels.neural.bidirectional.network import Segments
+from langmodels.neural.training.batches import cuts
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
 

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from langmodels.errors import UsageError
 from langmodels.models.base import FloatArray, LanguageModel, Text
 from langmodels.models.decoding import Hypothesis
-from langmodels.neural.batches import Batches
 from langmodels.neural.encoder_decoder.network import (
     Encoded,
     EncoderDecoderNetwork,
@@ -20,6 +19,7 @@ from langmodels.neural.encoder_decoder.network import (
 from langmodels.neural.encoder_decoder.pairs import PairBatches, Pairs, Sources
 from langmodels.neural.encoder_decoder.search import translate
 from langmodels.neural.language_model import NeuralModel
+from langmodels.neural.training.batches import Batches
 from langmodels.text.corpus import Corpus
 from langmodels.text.parallel_corpus import ParallelCorpus
 from langmodels.text.tokenization import Tokenizer, make_tokenizer

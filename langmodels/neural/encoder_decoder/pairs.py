@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.neural.batches import cuts
+from langmodels.neural.training.batches import cuts
 from langmodels.text.parallel_corpus import ParallelCorpus
 from langmodels.text.vocabulary import IntArray, Vocabulary
 

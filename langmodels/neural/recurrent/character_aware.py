@@ -8,13 +8,13 @@ import numpy as np
 
 from langmodels.errors import UsageError
 from langmodels.models.base import FloatArray, Text
-from langmodels.neural.batches import Batches, Chunk, StreamBatches
 from langmodels.neural.layers.base import Layer
 from langmodels.neural.layers.cells import CELLS
 from langmodels.neural.layers.spelling import SpelledEmbedding, Spellings
 from langmodels.neural.recurrent.model import RecurrentModel, RecurrentState
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
 from langmodels.neural.recurrent.scoring import score_sequences
+from langmodels.neural.training.batches import Batches, Chunk, StreamBatches
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import IntArray, Vocabulary
 

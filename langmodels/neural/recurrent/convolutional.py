@@ -7,9 +7,9 @@ from langmodels.errors import UsageError
 from langmodels.neural.layers.base import Dropout, Layer
 from langmodels.neural.layers.cells import CELLS, Recurrent
 from langmodels.neural.layers.convolution import CausalConvolution
-from langmodels.neural.options import whole_numbers
 from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
+from langmodels.neural.training.options import whole_numbers
 
 
 class ConvolutionalRecurrentNetwork(RecurrentNetwork):

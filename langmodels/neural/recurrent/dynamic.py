@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from langmodels.errors import UsageError
 from langmodels.models.base import FloatArray, LanguageModel
 from langmodels.models.mixture import restore_part
-from langmodels.neural.batches import StreamBatches
-from langmodels.neural.history import was_interrupted
 from langmodels.neural.layers.base import rows
 from langmodels.neural.layers.parameters import Array
 from langmodels.neural.recurrent.model import GRUModel, LSTMModel, RecurrentModel, RNNModel
 from langmodels.neural.recurrent.network import RecurrentNetwork, States
+from langmodels.neural.training.batches import StreamBatches
+from langmodels.neural.training.history import was_interrupted
 from langmodels.neural.workers import PerThread, Workers
 from langmodels.progress import track
 from langmodels.text.corpus import Corpus

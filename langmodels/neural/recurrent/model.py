@@ -8,11 +8,11 @@ import numpy as np
 
 from langmodels.errors import UsageError, check_whole
 from langmodels.models.base import FloatArray
-from langmodels.neural.batches import Batches, Chunk, StreamBatches, WindowBatches, Windows
 from langmodels.neural.language_model import NeuralModel
-from langmodels.neural.options import whole_numbers
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape, States
 from langmodels.neural.recurrent.scoring import score_sequences
+from langmodels.neural.training.batches import Batches, Chunk, StreamBatches, WindowBatches, Windows
+from langmodels.neural.training.options import whole_numbers
 from langmodels.text.corpus import Corpus
 
 RecurrentState = States | tuple[int, ...]

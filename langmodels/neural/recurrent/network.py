@@ -6,13 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from langmodels.errors import UsageError, check_whole
-from langmodels.neural.batches import Chunk
 from langmodels.neural.layers.adaptive import AdaptiveSoftmax, check_cutoffs
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, rows
 from langmodels.neural.layers.cells import CELLS, Elman, Recurrent, State
 from langmodels.neural.layers.parameters import Array
 from langmodels.neural.layers.softmax import OutputLayer, Softmax
 from langmodels.neural.network import Network
+from langmodels.neural.training.batches import Chunk
 from langmodels.text.vocabulary import Vocabulary
 
 # What pays for a thread more: so many elements of the state (B, H), or of a step's logits (B, V).

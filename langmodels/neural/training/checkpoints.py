@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from langmodels.errors import LangmodelsError
-from langmodels.neural.history import History, Running
+from langmodels.neural.training.history import History, Running
 from langmodels.storage import open_arrays, save_arrays
 
 if TYPE_CHECKING:
-    from langmodels.neural.training import Trainer
+    from langmodels.neural.training.trainer import Trainer
 
 
 class Checkpoint:

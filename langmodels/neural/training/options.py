@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from langmodels.errors import UsageError, check_whole
-from langmodels.neural.optimizers import OPTIMIZERS
-from langmodels.neural.schedules import SCHEDULES
+from langmodels.neural.training.optimizers import OPTIMIZERS
+from langmodels.neural.training.schedules import SCHEDULES
 
 
 @dataclass(frozen=True)

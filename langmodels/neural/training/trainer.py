@@ -11,14 +11,14 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from langmodels.errors import LangmodelsError
-from langmodels.neural.batches import Batches
-from langmodels.neural.checkpoints import Checkpoint
-from langmodels.neural.history import Epoch, History, Running
 from langmodels.neural.layers.parameters import Array
 from langmodels.neural.network import Network
-from langmodels.neural.optimizers import make_optimizer, parts, squared_norm
-from langmodels.neural.options import TrainingOptions
-from langmodels.neural.schedules import Schedule
+from langmodels.neural.training.batches import Batches
+from langmodels.neural.training.checkpoints import Checkpoint
+from langmodels.neural.training.history import Epoch, History, Running
+from langmodels.neural.training.optimizers import make_optimizer, parts, squared_norm
+from langmodels.neural.training.options import TrainingOptions
+from langmodels.neural.training.schedules import Schedule
 from langmodels.neural.workers import Workers
 from langmodels.progress import Task, say, shown, track
 

@@ -1,0 +1,1 @@
+"""Training: batches, optimizers, schedules, checkpoints and the loop over them."""
