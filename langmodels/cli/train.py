@@ -21,7 +21,7 @@ from langmodels.cli.output import (
 from langmodels.errors import UsageError
 from langmodels.formatting import duration, size
 from langmodels.models.base import LanguageModel
-from langmodels.neural.language_model import NetworkModel
+from langmodels.neural.base import NetworkModel
 from langmodels.neural.recurrent.dynamic import DynamicModel
 from langmodels.neural.training.history import Epoch, was_interrupted
 from langmodels.ngram import NGramModel

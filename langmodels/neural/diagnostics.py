@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import FloatArray, Text
-from langmodels.neural.language_model import NeuralModel
+from langmodels.neural.base import NeuralModel
 from langmodels.neural.layers.parameters import Array
 from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.neural.recurrent.network import RecurrentNetwork

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from langmodels.models.base import FloatArray
+from langmodels.neural.base import NeuralModel
 from langmodels.neural.feedforward_network import FeedForwardNetwork, FeedForwardShape
-from langmodels.neural.language_model import NeuralModel
 from langmodels.neural.training.batches import Batches, Chunk, WindowBatches, Windows
 from langmodels.neural.training.options import whole_numbers
 from langmodels.text.corpus import Corpus

@@ -7,13 +7,13 @@ import numpy as np
 
 from langmodels.models.base import FloatArray
 from langmodels.models.blanks import Blank, ClozeModel
+from langmodels.neural.base import NetworkModel
 from langmodels.neural.bidirectional.network import (
     BidirectionalNetwork,
     BidirectionalShape,
     Segments,
 )
 from langmodels.neural.bidirectional.segments import SegmentBatches, Sequences, scoring_segments
-from langmodels.neural.language_model import NetworkModel
 from langmodels.neural.training.batches import Batches
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary

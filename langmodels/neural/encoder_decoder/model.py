@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from langmodels.errors import UsageError
 from langmodels.models.base import FloatArray, LanguageModel, Text
 from langmodels.models.decoding import Hypothesis
+from langmodels.neural.base import NeuralModel
 from langmodels.neural.encoder_decoder.network import (
     Encoded,
     EncoderDecoderNetwork,
@@ -18,7 +19,6 @@ from langmodels.neural.encoder_decoder.network import (
 )
 from langmodels.neural.encoder_decoder.pairs import PairBatches, Pairs, Sources
 from langmodels.neural.encoder_decoder.search import translate
-from langmodels.neural.language_model import NeuralModel
 from langmodels.neural.training.batches import Batches
 from langmodels.text.corpus import Corpus
 from langmodels.text.parallel_corpus import ParallelCorpus

@@ -8,7 +8,7 @@ import numpy as np
 
 from langmodels.errors import UsageError, check_whole
 from langmodels.models.base import FloatArray
-from langmodels.neural.language_model import NeuralModel
+from langmodels.neural.base import NeuralModel
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape, States
 from langmodels.neural.recurrent.scoring import score_sequences
 from langmodels.neural.training.batches import Batches, Chunk, StreamBatches, WindowBatches, Windows
