@@ -13,9 +13,9 @@ from langmodels.models.base import FloatArray, LanguageModel, Text
 from langmodels.models.decoding import Decoding
 from langmodels.ngram.arpa import read_arpa, write_arpa
 from langmodels.ngram.counting import count_ngrams
-from langmodels.ngram.drawing import draw
 from langmodels.ngram.methods import make_smoothing
 from langmodels.ngram.normalization import normalized
+from langmodels.ngram.sampling import draw
 from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import NGramTables, State
 from langmodels.text.corpus import Corpus
