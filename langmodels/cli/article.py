@@ -8,7 +8,7 @@ from langmodels.cli.options import add_json_option, add_seed_option, completed, 
 from langmodels.cli.output import check_output, print_json
 from langmodels.errors import UsageError
 from langmodels.formatting import duration
-from langmodels.neural.article import Iteration, run_article
+from langmodels.teaching.article import Iteration, run_article
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import CharacterTokenizer
 
