@@ -10,9 +10,10 @@ import pytest
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
-from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel, scoring
+from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
 from langmodels.neural.feedforward_network import FeedForwardNetwork, FeedForwardShape
 from langmodels.neural.layers.adaptive import AdaptiveSoftmax
+from langmodels.neural.recurrent import scoring
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
 from langmodels.neural.training.batches import Chunk, StreamBatches, WindowBatches, Windows
 from langmodels.neural.training.schedules import Schedule
