@@ -26,7 +26,8 @@ from langmodels.neural import (
     RNNModel,
 )
 from langmodels.ngram import NGramModel
-from langmodels.registry import MODELS, Setting, load, make_model
+from langmodels.presets import Setting
+from langmodels.registry import MODELS, load, make_model
 from langmodels.text.corpus import Corpus
 from langmodels.text.parallel_corpus import ParallelCorpus
 from langmodels.text.series import SeriesTokenizer

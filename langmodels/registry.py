@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from langmodels import presets
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext import FullContextModel
 from langmodels.models.base import LanguageModel, Model, unpack
@@ -25,93 +26,8 @@ from langmodels.neural.recurrent.convolutional import ConvolutionalRecurrentMode
 from langmodels.neural.recurrent.dynamic import DynamicModel
 from langmodels.ngram import NGramModel
 from langmodels.ngram.arpa import is_arpa_name, is_arpa_text
+from langmodels.presets import Options, Setting
 from langmodels.storage import open_arrays
-
-BUDGETS = ("quick", "standard", "thorough")
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What decides a model's default hyper-parameters.
-
-    `level` as in `tokenization`; `order` of n-gram models, None for the level's default; `budget`
-    is how much time may be spent, one of `BUDGETS`.
-    """
-
-    level: str = "word"
-    order: int | None = None
-    seed: int = 0
-    budget: str = "standard"
-
-    @property
-    def ngram_order(self) -> int:
-        """The order of n-gram models: longer for small units than for words and numbers."""
-        if self.order is not None:
-            return self.order
-        return {"word": 4, "whitespace": 4, "series": 3}.get(self.level, 6)
-
-
-Options = dict[str, Any]
-
-
-def _nothing(setting: Setting) -> Options:
-    return {}
-
-
-def _order(setting: Setting) -> Options:
-    return {"order": setting.ngram_order}
-
-
-def _recurrent(setting: Setting) -> Options:
-    """A network as large as the budget allows, trained until it stops getting better."""
-    hidden, epochs = {"quick": (64, 3), "standard": (128, 6), "thorough": (256, 20)}[setting.budget]
-    return {
-        "hidden": hidden,
-        "dropout": 0.3,
-        "epochs": epochs,
-        "patience": 3,
-        "batch_size": 16,
-        # A text has fewer words than characters: shorter chunks give training more steps.
-        "steps": 16 if setting.level in ("word", "whitespace") else 32,
-        "learning_rate": 0.005,
-        "seed": setting.seed,
-    }
-
-
-def _language(setting: Setting, words: float, characters: float) -> Options:
-    """As `_recurrent`, with tied weights for words; the learning rates for words and smaller units.
-
-    They are those with the least validation loss on the shipped tale.
-    """
-    options = _recurrent(setting)
-    if setting.level not in ("word", "whitespace"):
-        return {**options, "learning_rate": characters}
-    options |= {"tied": None, "learning_rate": words}
-    if setting.budget == "standard":
-        options["epochs"] = 5  # tied weights learn faster
-    elif setting.budget == "thorough":  # twice the units overfit unless they are held back
-        options |= {"epochs": 10, "dropout": 0.6, "weight_dropout": 0.3, "learning_rate": words / 2}
-    return options
-
-
-def _rnn(setting: Setting) -> Options:
-    return _language(setting, 0.008, 0.005)
-
-
-def _gru(setting: Setting) -> Options:
-    return _language(setting, 0.01, 0.005)
-
-
-def _lstm(setting: Setting) -> Options:
-    return _language(setting, 0.02, 0.01)
-
-
-def _feed_forward(setting: Setting) -> Options:
-    # A row of its batches is one window, not a stretch of text: as many tokens take more rows.
-    options = _recurrent(setting)
-    options["batch_size"] *= options.pop("steps")
-    return {**options, "order": setting.ngram_order}
-
 
 M_co = TypeVar("M_co", bound=Model, covariant=True)
 
@@ -129,7 +45,7 @@ class ModelSpec(Generic[M_co]):
     family: str
     summary: str
     build: Callable[..., M_co]
-    defaults: Callable[[Setting], Options] = _nothing
+    defaults: Callable[[Setting], Options] = presets.nothing
     compared: bool = True
     caveat: str = ""
 
@@ -161,7 +77,7 @@ def _mixture(order: int, **recurrent: Any) -> MixtureModel:
 
 
 def _mixture_options(setting: Setting) -> Options:
-    return {**_order(setting), **_lstm(setting)}
+    return {**presets.order(setting), **presets.lstm(setting)}
 
 
 def _cache(order: int, **options: Any) -> CacheModel:
@@ -191,39 +107,43 @@ MODELS: dict[str, ModelSpec[LanguageModel[Any]]] = {
             "the whole history, smoothed through every shorter one",
             _full_context("kneser_ney"),
         ),
-        ModelSpec("mle", "n-gram", "relative frequency, no smoothing", _ngram("mle"), _order),
-        ModelSpec("laplace", "n-gram", "add one", _ngram("laplace"), _order, compared=False),
-        ModelSpec("lidstone", "n-gram", "add a little", _ngram("lidstone"), _order),
+        ModelSpec(
+            "mle", "n-gram", "relative frequency, no smoothing", _ngram("mle"), presets.order
+        ),
+        ModelSpec("laplace", "n-gram", "add one", _ngram("laplace"), presets.order, compared=False),
+        ModelSpec("lidstone", "n-gram", "add a little", _ngram("lidstone"), presets.order),
         ModelSpec(
             "jelinek-mercer",
             "n-gram",
             "interpolation, weights by EM on held-out text",
             _ngram("jelinek_mercer"),
-            _order,
+            presets.order,
         ),
-        ModelSpec("witten-bell", "n-gram", "Witten-Bell", _ngram("witten_bell"), _order),
+        ModelSpec("witten-bell", "n-gram", "Witten-Bell", _ngram("witten_bell"), presets.order),
         ModelSpec(
             "absolute",
             "n-gram",
             "absolute discounting",
             _ngram("absolute_discounting"),
-            _order,
+            presets.order,
         ),
-        ModelSpec("katz", "n-gram", "Katz with Good-Turing", _ngram("katz"), _order),
-        ModelSpec("kneser-ney", "n-gram", "interpolated Kneser-Ney", _ngram("kneser_ney"), _order),
+        ModelSpec("katz", "n-gram", "Katz with Good-Turing", _ngram("katz"), presets.order),
+        ModelSpec(
+            "kneser-ney", "n-gram", "interpolated Kneser-Ney", _ngram("kneser_ney"), presets.order
+        ),
         ModelSpec(
             "modified-kneser-ney",
             "n-gram",
             "modified Kneser-Ney, three discounts an order",
             _ngram("modified_kneser_ney"),
-            _order,
+            presets.order,
         ),
         ModelSpec(
             "stupid-backoff",
             "n-gram",
             "stupid backoff: scores, not probabilities (renormalised for perplexities)",
             _ngram("stupid_backoff"),
-            _order,
+            presets.order,
             compared=False,
         ),
         ModelSpec(
@@ -231,7 +151,7 @@ MODELS: dict[str, ModelSpec[LanguageModel[Any]]] = {
             "mixture",
             "modified Kneser-Ney with a memory of what was said lately",
             _cache,
-            _order,
+            presets.order,
             compared=False,
         ),
         ModelSpec(
@@ -239,17 +159,17 @@ MODELS: dict[str, ModelSpec[LanguageModel[Any]]] = {
             "neural",
             "the last words, embedded, through one hidden layer",
             FeedForwardModel,
-            _feed_forward,
+            presets.feed_forward,
         ),
-        ModelSpec("rnn", "neural", "a recurrent network", RNNModel, _rnn),
-        ModelSpec("gru", "neural", "a gated recurrent unit", GRUModel, _gru),
-        ModelSpec("lstm", "neural", "a long short-term memory", LSTMModel, _lstm),
+        ModelSpec("rnn", "neural", "a recurrent network", RNNModel, presets.rnn),
+        ModelSpec("gru", "neural", "a gated recurrent unit", GRUModel, presets.gru),
+        ModelSpec("lstm", "neural", "a long short-term memory", LSTMModel, presets.lstm),
         ModelSpec(
             "dynamic",
             "neural",
             "an LSTM that goes on learning from what it reads",
             _dynamic,
-            _lstm,
+            presets.lstm,
             compared=False,
         ),
         ModelSpec(
@@ -257,7 +177,7 @@ MODELS: dict[str, ModelSpec[LanguageModel[Any]]] = {
             "neural",
             "a causal convolution before a recurrent layer",
             ConvolutionalRecurrentModel,
-            _recurrent,
+            presets.recurrent,
             compared=False,
         ),
         ModelSpec(
@@ -265,7 +185,7 @@ MODELS: dict[str, ModelSpec[LanguageModel[Any]]] = {
             "neural",
             "words read letter by letter, a recurrent layer over them",
             CharacterAwareModel,
-            _recurrent,
+            presets.recurrent,
             compared=False,
         ),
         ModelSpec(
@@ -286,7 +206,7 @@ CLOZE_MODELS: dict[str, ModelSpec[ClozeModel]] = {
             "neural",
             f"fills blanks: two {name}, one from each side",
             functools.partial(BidirectionalModel, cell=cell),
-            _recurrent,
+            presets.recurrent,
             compared=False,
         )
         for cell, name in (("lstm", "LSTMs"), ("gru", "GRUs"), ("rnn", "recurrent networks"))

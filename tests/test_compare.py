@@ -22,7 +22,7 @@ from langmodels.evaluation.running import Task, worthwhile_jobs
 from langmodels.models.base import FloatArray, LanguageModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.neural.workers import available_threads
-from langmodels.registry import Setting
+from langmodels.presets import Setting
 from langmodels.text.corpus import Corpus
 from langmodels.text.splits import Splits
 from langmodels.text.tokenization import make_tokenizer

@@ -11,7 +11,8 @@ import langmodels
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
-from langmodels.registry import MODELS, Setting, make_model
+from langmodels.presets import Setting
+from langmodels.registry import MODELS, make_model
 from langmodels.text.corpus import Corpus
 from langmodels.text.parallel_corpus import ParallelCorpus
 from langmodels.text.tokenization import make_tokenizer

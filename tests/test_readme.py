@@ -14,7 +14,8 @@ from langmodels.cli.main import main
 from langmodels.datasets import find_source
 from langmodels.datasets.tasks import TASKS
 from langmodels.evaluation.candidates import make_candidates
-from langmodels.registry import ALIASES, CLOZE_MODELS, MODELS, Setting
+from langmodels.presets import Setting
+from langmodels.registry import ALIASES, CLOZE_MODELS, MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"

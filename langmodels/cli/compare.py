@@ -24,7 +24,7 @@ from langmodels.evaluation.levels import RARE_TYPES
 from langmodels.evaluation.report import check_report_path
 from langmodels.evaluation.report.terminal import print_wide, render
 from langmodels.evaluation.running import default_cache_folder
-from langmodels.registry import BUDGETS
+from langmodels.presets import BUDGETS
 from langmodels.text.splits import Splits
 
 NAME = "compare"

@@ -34,14 +34,8 @@ from langmodels.models.blanks import (
     compare_on_blanks,
     split_at_blanks,
 )
-from langmodels.registry import (
-    CLOZE_MODELS,
-    Setting,
-    load_any,
-    make_cloze_model,
-    make_model,
-    parse_name,
-)
+from langmodels.presets import Setting
+from langmodels.registry import CLOZE_MODELS, load_any, make_cloze_model, make_model, parse_name
 from langmodels.text.corpus import Corpus
 
 NAME = "fill"

@@ -11,7 +11,8 @@ from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel, Model
 from langmodels.neural.training.history import was_interrupted
-from langmodels.registry import ALIASES, MODELS, Setting, load, make_model
+from langmodels.presets import Setting
+from langmodels.registry import ALIASES, MODELS, load, make_model
 from langmodels.text.cleaning import CLEANINGS
 from langmodels.text.corpus import Corpus
 from langmodels.text.splits import DEFAULT_FRACTIONS, WAYS, Fractions, Splits

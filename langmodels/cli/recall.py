@@ -9,7 +9,8 @@ from langmodels.cli.options import add_json_option, add_seed_option, completed
 from langmodels.cli.output import check_output, make_table, print_json
 from langmodels.datasets.synthetic import RecallSource
 from langmodels.errors import UsageError
-from langmodels.registry import Setting, make_model, model_spec, parse_name
+from langmodels.presets import Setting
+from langmodels.registry import make_model, model_spec, parse_name
 from langmodels.teaching.recall import plot_recall, recall_corpora, recall_curve
 
 NAME = "recall"

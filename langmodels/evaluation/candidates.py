@@ -8,7 +8,8 @@ from typing import Any
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.blanks import ClozeModel
-from langmodels.registry import CLOZE_MODELS, MODELS, ModelSpec, Setting, model_spec, parse_name
+from langmodels.presets import Setting
+from langmodels.registry import CLOZE_MODELS, MODELS, ModelSpec, model_spec, parse_name
 from langmodels.text.tokenization import TOKENIZERS
 
 AnyModel = LanguageModel[Any] | ClozeModel

@@ -15,7 +15,7 @@ from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
 from langmodels.evaluation.results import Results, jsonable, records, structure, to_text
 from langmodels.evaluation.running import RunCache, Task, run_tasks, worthwhile_jobs
 from langmodels.evaluation.summary import summarise
-from langmodels.registry import BUDGETS, Setting
+from langmodels.presets import BUDGETS, Setting
 from langmodels.storage import atomic_write
 from langmodels.text.splits import Splits
 from langmodels.text.tokenization import make_tokenizer

@@ -7,7 +7,7 @@ from langmodels.errors import UsageError
 from langmodels.evaluation.candidates import Models, make_candidates
 from langmodels.evaluation.comparison import Comparison, compare
 from langmodels.evaluation.measuring import PLANS
-from langmodels.registry import Setting
+from langmodels.presets import Setting
 from langmodels.text.splits import Splits
 
 CONTEXTS = (1, 4, 16, 64, 256, 1024)

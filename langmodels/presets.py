@@ -1,0 +1,89 @@
+"""Settings by budget: the hyper-parameters that a model has unless others are asked for."""
+
+from dataclasses import dataclass
+from typing import Any
+
+BUDGETS = ("quick", "standard", "thorough")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What decides a model's default hyper-parameters.
+
+    `level` as in `tokenization`; `order` of n-gram models, None for the level's default; `budget`
+    is how much time may be spent, one of `BUDGETS`.
+    """
+
+    level: str = "word"
+    order: int | None = None
+    seed: int = 0
+    budget: str = "standard"
+
+    @property
+    def ngram_order(self) -> int:
+        """The order of n-gram models: longer for small units than for words and numbers."""
+        if self.order is not None:
+            return self.order
+        return {"word": 4, "whitespace": 4, "series": 3}.get(self.level, 6)
+
+
+Options = dict[str, Any]
+
+
+def nothing(setting: Setting) -> Options:
+    return {}
+
+
+def order(setting: Setting) -> Options:
+    return {"order": setting.ngram_order}
+
+
+def recurrent(setting: Setting) -> Options:
+    """A network as large as the budget allows, trained until it stops getting better."""
+    hidden, epochs = {"quick": (64, 3), "standard": (128, 6), "thorough": (256, 20)}[setting.budget]
+    return {
+        "hidden": hidden,
+        "dropout": 0.3,
+        "epochs": epochs,
+        "patience": 3,
+        "batch_size": 16,
+        # A text has fewer words than characters: shorter chunks give training more steps.
+        "steps": 16 if setting.level in ("word", "whitespace") else 32,
+        "learning_rate": 0.005,
+        "seed": setting.seed,
+    }
+
+
+def language(setting: Setting, words: float, characters: float) -> Options:
+    """As `recurrent`, with tied weights for words; the learning rates for words and smaller units.
+
+    They are those with the least validation loss on the shipped tale.
+    """
+    options = recurrent(setting)
+    if setting.level not in ("word", "whitespace"):
+        return {**options, "learning_rate": characters}
+    options |= {"tied": None, "learning_rate": words}
+    if setting.budget == "standard":
+        options["epochs"] = 5  # tied weights learn faster
+    elif setting.budget == "thorough":  # twice the units overfit unless they are held back
+        options |= {"epochs": 10, "dropout": 0.6, "weight_dropout": 0.3, "learning_rate": words / 2}
+    return options
+
+
+def rnn(setting: Setting) -> Options:
+    return language(setting, 0.008, 0.005)
+
+
+def gru(setting: Setting) -> Options:
+    return language(setting, 0.01, 0.005)
+
+
+def lstm(setting: Setting) -> Options:
+    return language(setting, 0.02, 0.01)
+
+
+def feed_forward(setting: Setting) -> Options:
+    # A row of its batches is one window, not a stretch of text: as many tokens take more rows.
+    options = recurrent(setting)
+    options["batch_size"] *= options.pop("steps")
+    return {**options, "order": setting.ngram_order}
