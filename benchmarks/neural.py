@@ -22,7 +22,7 @@ from langmodels.neural.recurrent.scoring import score_sequences
 from langmodels.neural.training.batches import Chunk, cuts
 from langmodels.neural.training.options import TrainingOptions
 from langmodels.neural.training.trainer import Trainer
-from langmodels.neural.workers import Workers
+from langmodels.threads import Workers
 
 try:
     import torch

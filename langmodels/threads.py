@@ -1,12 +1,23 @@
-"""Run array code on every core: NumPy releases the interpreter lock while it works on an array."""
+"""Threads: array code on every core, and the parts of one training step.
+
+NumPy and BLAS release Python's global lock while they compute, so that threads which each take
+a part of the work use several cores for the element-wise work too. `Workers` hold BLAS to one
+thread meanwhile: its own threads would compete with these, and where the processors are busy with
+other work, they wait for each other longer than they compute.
+"""
 
 import os
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
 
-Task = TypeVar("Task")
-Result = TypeVar("Result")
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+A = TypeVar("A")
+R = TypeVar("R")
 
 
 def cpu_count() -> int:
@@ -17,12 +28,12 @@ def cpu_count() -> int:
         return os.cpu_count() or 1
 
 
-def parallel_map(function: Callable[[Task], Result], tasks: Iterable[Task]) -> list[Result]:
+def parallel_map(function: Callable[[A], R], tasks: Iterable[A]) -> list[R]:
     """`[function(t) for t in tasks]`, with as many tasks at a time as there are cores.
 
     An exception in a task is raised here, after the tasks already running have ended.
     """
-    todo: Sequence[Task] = list(tasks)
+    todo: Sequence[A] = list(tasks)
     workers = min(len(todo), cpu_count())
     if workers <= 1:
         return [function(task) for task in todo]
@@ -33,3 +44,62 @@ def parallel_map(function: Callable[[Task], Result], tasks: Iterable[Task]) -> l
 def slices(length: int, size: int) -> list[slice]:
     """Cut `range(length)` into consecutive slices of at most `size`."""
     return [slice(a, min(a + size, length)) for a in range(0, length, size)]
+
+
+class Workers:
+    """`n` threads, the calling one included, as a context manager."""
+
+    def __init__(self, n: int) -> None:
+        self.n = n
+
+    def map(self, function: Callable[[A], R], items: Sequence[A]) -> list[R]:
+        """The function of each item, one item a thread; floating-point warnings are off."""
+
+        def quiet(item: A) -> R:
+            with np.errstate(all="ignore"):
+                return function(item)
+
+        if self._pool is None:
+            return [quiet(item) for item in items]
+        others = [self._pool.submit(quiet, item) for item in items[1:]]
+        first = quiet(items[0])
+        return [first, *(future.result() for future in others)]
+
+    def __enter__(self) -> Self:
+        self._pool = ThreadPoolExecutor(self.n - 1, "langmodels") if self.n > 1 else None
+        self._limit: Any = _blas().limit(limits=1, user_api="blas")
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+        self._limit.restore_original_limits()
+
+
+class PerThread(Generic[A]):
+    """A thing of its own for every thread that asks, for things that two threads must not share."""
+
+    def __init__(self) -> None:
+        self._things: dict[int, A] = {}
+
+    def get(self, make: Callable[[], A]) -> A:
+        """The thing of the calling thread; `make` makes it the first time."""
+        thread = threading.get_ident()
+        if thread not in self._things:
+            self._things[thread] = make()
+        return self._things[thread]
+
+
+_controller: ThreadpoolController | None = None
+
+
+def _blas() -> ThreadpoolController:
+    global _controller
+    if _controller is None:  # looking for the loaded libraries takes some milliseconds
+        _controller = ThreadpoolController()
+    return _controller

@@ -21,11 +21,11 @@ from langmodels.evaluation.report.tables import band_tables, calibration_table
 from langmodels.evaluation.running import Task, worthwhile_jobs
 from langmodels.models.base import FloatArray, LanguageModel
 from langmodels.models.mixture import MixtureModel
-from langmodels.neural.workers import available_threads
 from langmodels.presets import Setting
 from langmodels.text.corpus import Corpus
 from langmodels.text.splits import Splits
 from langmodels.text.tokenization import make_tokenizer
+from langmodels.threads import cpu_count
 
 TEXT = find_source("wonderland.txt").read()[:12_000]
 PLAN = Plan(growth=(0.5,), contexts=(1, 4), calibration=30, sample=40)
@@ -218,7 +218,7 @@ def test_processes_are_for_networks() -> None:
 
     assert jobs("mkn", "unigram", "full-context") == 1
     assert jobs("mkn", "unigram", "lstm") == 1
-    assert jobs("rnn", "gru", "lstm", "mixture", "feed-forward") == min(4, available_threads())
+    assert jobs("rnn", "gru", "lstm", "mixture", "feed-forward") == min(4, cpu_count())
 
 
 def test_levels_share_one_text() -> None:

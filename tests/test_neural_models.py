@@ -18,11 +18,11 @@ from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
 from langmodels.neural.training.batches import Chunk, StreamBatches, WindowBatches, Windows
 from langmodels.neural.training.schedules import Schedule
 from langmodels.neural.training.trainer import Trainer
-from langmodels.neural.workers import Workers
 from langmodels.ngram import NGramModel
 from langmodels.registry import make_model
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import make_tokenizer
+from langmodels.threads import Workers
 
 LINES = "\n".join(
     f"the {a} {v} the {b}"

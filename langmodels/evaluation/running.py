@@ -20,9 +20,9 @@ from langmodels.evaluation.candidates import Candidate
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import AnyRun, ClozeRun, Plan, Run, measure
 from langmodels.evaluation.results import jsonable, structure
-from langmodels.neural.workers import available_threads
 from langmodels.progress import Replay, Report, named, report_to, shown, track
 from langmodels.storage import open_arrays, save_arrays
+from langmodels.threads import cpu_count
 
 if TYPE_CHECKING:
     from multiprocessing.queues import SimpleQueue
@@ -113,7 +113,7 @@ def worthwhile_jobs(tasks: Sequence[Task]) -> int:
     takes to start.
     """
     networks = sum(task.candidate.random for task in tasks)
-    return max(1, min(networks, available_threads(), 4))
+    return max(1, min(networks, cpu_count(), 4))
 
 
 def run_tasks(

@@ -16,10 +16,10 @@ from langmodels.neural.training.checkpoints import Checkpoint
 from langmodels.neural.training.history import Epoch, History
 from langmodels.neural.training.options import TrainingOptions
 from langmodels.neural.training.trainer import Trainer
-from langmodels.neural.workers import PerThread, available_threads
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
+from langmodels.threads import PerThread, cpu_count
 
 S = TypeVar("S")
 N = TypeVar("N", bound=Network[Any])
@@ -82,7 +82,7 @@ class NetworkModel(Model, Generic[N]):
         """
         self.untrained(corpus, validation)
         o = self.options
-        shards = o.threads or self._network.shards(o.batch_size, available_threads())
+        shards = o.threads or self._network.shards(o.batch_size, cpu_count())
         batches = self._make_batches(corpus, shards)
         trainer = Trainer(
             self._network,

@@ -15,8 +15,8 @@ from langmodels.neural.recurrent.network import RecurrentNetwork
 from langmodels.neural.training.batches import Windows
 from langmodels.neural.training.options import TrainingOptions
 from langmodels.neural.training.trainer import Trainer
-from langmodels.neural.workers import Workers
 from langmodels.text.corpus import Corpus
+from langmodels.threads import Workers
 
 
 def gradient_by_lag(

@@ -4,7 +4,6 @@ import difflib
 from typing import Any
 
 from langmodels.errors import UsageError
-from langmodels.ngram.given import Given
 from langmodels.ngram.interpolation import (
     AbsoluteDiscounting,
     JelinekMercer,
@@ -15,6 +14,7 @@ from langmodels.ngram.interpolation import (
 from langmodels.ngram.katz import Katz
 from langmodels.ngram.smoothing import (
     Additive,
+    Given,
     Laplace,
     MaximumLikelihood,
     Smoothing,

@@ -202,3 +202,16 @@ class StupidBackoff(Smoothing):
                 backoff.append(np.full(len(counts.words[k - 2]), charge, np.float32))
             log_prob.append(log(score))
         return NGramTables(counts.words, counts.child_start, log_prob, backoff, charge)
+
+
+class Given(Smoothing):
+    """Probabilities as they were given; there is nothing to estimate."""
+
+    name = "given"
+
+    def estimate(self, counts: NGramCounts) -> NGramTables:
+        """Raises UsageError: name a method to fit a model with."""
+        raise UsageError(
+            "This model was made from given tables and cannot be fitted; make a new one with a "
+            "smoothing method."
+        )

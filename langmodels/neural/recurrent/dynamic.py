@@ -17,11 +17,11 @@ from langmodels.neural.recurrent.model import GRUModel, LSTMModel, RecurrentMode
 from langmodels.neural.recurrent.network import RecurrentNetwork, States
 from langmodels.neural.training.batches import StreamBatches
 from langmodels.neural.training.history import was_interrupted
-from langmodels.neural.workers import PerThread, Workers
 from langmodels.progress import track
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import IntArray, Vocabulary
+from langmodels.threads import PerThread, Workers
 
 RATES = (0.0, 1e-4, 2e-4, 4e-4, 8e-4)
 """What is tried on the validation text where no rate is given."""

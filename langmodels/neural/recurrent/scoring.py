@@ -17,8 +17,8 @@ import numpy as np
 from langmodels.neural.layers.base import rows
 from langmodels.neural.layers.softmax import FloatArray
 from langmodels.neural.recurrent.network import RecurrentNetwork, States
-from langmodels.neural.workers import Workers, available_threads
 from langmodels.text.vocabulary import IntArray
+from langmodels.threads import Workers, cpu_count
 
 _COLUMNS = 64  # pieces a thread into which one long sequence is cut
 _WIDTHS = 32, 128  # fewest and most pieces run side by side, where there are enough
@@ -48,7 +48,7 @@ def score_sequences(
     `sequences`: inputs and targets, equally long.
     """
     result = np.empty(sum(len(inputs) for inputs, _ in sequences))
-    threads = min(available_threads(), max(1, len(result) // (8 * _STEPS)))
+    threads = min(cpu_count(), max(1, len(result) // (8 * _STEPS)))
     pieces = _cut(sequences, result, _COLUMNS * threads)
     replicas = [network, *(network.replica() for _ in range(threads - 1))]
     for replica in replicas[1:]:

@@ -19,8 +19,8 @@ from langmodels.neural.training.history import Epoch, History, Running
 from langmodels.neural.training.optimizers import make_optimizer, parts, squared_norm
 from langmodels.neural.training.options import TrainingOptions
 from langmodels.neural.training.schedules import Schedule
-from langmodels.neural.workers import Workers
 from langmodels.progress import Task, say, shown, track
+from langmodels.threads import Workers
 
 
 class HasTargets(Protocol):
