@@ -11,7 +11,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
-from langmodels.neural.feedforward_network import FeedForwardNetwork, FeedForwardShape
+from langmodels.neural.feedforward import FeedForwardNetwork, FeedForwardShape
 from langmodels.neural.layers.adaptive import AdaptiveSoftmax
 from langmodels.neural.recurrent import scoring
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
