@@ -11,9 +11,13 @@ from langmodels.neural.base import NetworkModel
 from langmodels.neural.bidirectional.network import (
     BidirectionalNetwork,
     BidirectionalShape,
-    Segments,
 )
-from langmodels.neural.bidirectional.segments import SegmentBatches, Sequences, scoring_segments
+from langmodels.neural.bidirectional.segments import (
+    SegmentBatches,
+    Segments,
+    Sequences,
+    scoring_segments,
+)
 from langmodels.neural.training.batches import Batches
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary

@@ -1,16 +1,45 @@
 """Cutting a corpus into stretches that are read from both sides."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.neural.bidirectional.network import Segments
 from langmodels.neural.training.batches import cuts
 from langmodels.text.corpus import Corpus
-from langmodels.text.vocabulary import Vocabulary
+from langmodels.text.vocabulary import IntArray, Vocabulary
 
 Places = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Segments:
+    """B stretches of text side by side, each with what stands on both sides of its blanks.
+
+    `inputs` (T, B) token ids, a stretch from the top of its column; `lengths` (B,); `blanks` (T, B)
+    is true at what is to be predicted, never at the first or last token of a stretch. `answers`
+    (n,): the tokens there, row by row.
+    """
+
+    inputs: IntArray
+    lengths: NDArray[np.int64]
+    blanks: NDArray[np.bool_]
+    answers: IntArray
+
+    @property
+    def n_targets(self) -> int:
+        """Predicted tokens."""
+        return len(self.answers)
+
+    @property
+    def keep_back(self) -> NDArray[np.bool_] | None:
+        """False at the last token of every stretch, where reading from the end begins."""
+        if (self.lengths == len(self.inputs)).all():
+            return None
+        keep = np.ones(self.inputs.shape, np.bool_)
+        keep[self.lengths - 1, np.arange(len(self.lengths))] = False
+        return keep
 
 
 class Sequences:

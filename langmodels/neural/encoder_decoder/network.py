@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.errors import UsageError
-from langmodels.neural.bidirectional.network import Bidirectional, make_cell
 from langmodels.neural.encoder_decoder.pairs import PairBatch, Sources
 from langmodels.neural.layers.attention import Attention
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear
-from langmodels.neural.layers.cells import Recurrent, State
+from langmodels.neural.layers.bidirectional import Bidirectional
+from langmodels.neural.layers.cells import Recurrent, State, make_cell
 from langmodels.neural.layers.parameters import Array
 from langmodels.neural.layers.softmax import FloatArray, Softmax
 from langmodels.neural.network import Network

@@ -1,0 +1,81 @@
+"""Two recurrent layers over one sequence, one from each end."""
+
+import numpy as np
+
+from langmodels.neural.layers.base import Generator, Layer
+from langmodels.neural.layers.cells import make_cell
+from langmodels.neural.layers.parameters import Array
+
+
+class Bidirectional(Layer):
+    """Two independent recurrent layers over the same steps, one from each side.
+
+    y_t = [forward state after t; backward state after t] (Schuster and Paliwal 1997). Parameters:
+    those of the two, as `forward.*` and `backward.*`.
+    """
+
+    def __init__(self, cell: str, inputs: int, hidden: int) -> None:
+        super().__init__()
+        self.directions = {
+            "forward": make_cell(cell, inputs, hidden),
+            "backward": make_cell(cell, inputs, hidden),
+        }
+        self.hidden = hidden
+        self.shapes = {
+            f"{name}.{key}": shape
+            for name, layer in self.directions.items()
+            for key, shape in layer.shapes.items()
+        }
+
+    def bind(self, values: dict[str, Array], gradients: dict[str, Array]) -> None:
+        """See `Layer`."""
+        super().bind(values, gradients)
+        for name, layer in self.directions.items():
+            layer.bind(
+                {key: values[f"{name}.{key}"] for key in layer.shapes},
+                {key: gradients[f"{name}.{key}"] for key in layer.shapes},
+            )
+
+    def initialise(self, rng: Generator) -> None:
+        """As the two layers do."""
+        for layer in self.directions.values():
+            layer.initialise(rng)
+
+    def refresh(self) -> None:
+        """See `Layer`."""
+        for layer in self.directions.values():
+            layer.refresh()
+
+    def forward(
+        self,
+        x: Array,
+        *,
+        keep: Array | None = None,
+        keep_back: Array | None = None,
+        embedding: Array | None = None,
+    ) -> Array:
+        """(T, B, E), or token ids (T, B) for rows of `embedding`, to (T, B, 2H).
+
+        `keep` (T, B) is 0 where the forward state is to be forgotten before a step is read;
+        `keep_back` likewise, for the one that reads from the end.
+        """
+        forward, backward = self.directions.values()
+        left = forward.forward(x, keep=keep, embedding=embedding)
+        y = self.space.array("y", (*x.shape[:2], 2 * self.hidden), left.dtype)
+        y[:, :, : self.hidden] = left
+        flipped = None if keep_back is None else keep_back[::-1]
+        x = np.ascontiguousarray(x[::-1])
+        reverse = backward.forward(x, keep=flipped, embedding=embedding)
+        self._embedded = embedding is None
+        y[:, :, self.hidden :] = reverse[::-1]
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """(T, B, 2H) to (T, B, E), or to the gradient of `embedding`."""
+        forward, backward = self.directions.values()
+        left = np.ascontiguousarray(dy[:, :, : self.hidden])
+        right = np.ascontiguousarray(dy[::-1, :, self.hidden :])
+        dx = forward.backward(left)
+        d_right = backward.backward(right)
+        dx += d_right[::-1] if self._embedded else d_right
+        return dx
