@@ -17,11 +17,11 @@ from langmodels.models.blanks import (
 )
 from langmodels.neural.bidirectional.model import BidirectionalModel
 from langmodels.neural.bidirectional.network import (
-    Bidirectional,
     BidirectionalNetwork,
     BidirectionalShape,
 )
 from langmodels.neural.bidirectional.segments import SegmentBatches, Sequences, scoring_segments
+from langmodels.neural.layers.bidirectional import Bidirectional
 from langmodels.neural.layers.softmax import Softmax
 from langmodels.ngram import NGramModel
 from langmodels.registry import load
@@ -253,7 +253,7 @@ def test_training_resumes_bit_for_bit(tmp_path, monkeypatch):
     options = {"hidden": 6, "epochs": 3, "batch_size": 4, "steps": 10, "threads": 2}
     straight = BidirectionalModel(**options).fit(corpus)
     path = str(tmp_path / "run.ckpt")
-    from langmodels.neural import training
+    from langmodels.neural.training import trainer as training
 
     saves = []
     original = training.Checkpoint.save

@@ -11,16 +11,12 @@ from hypothesis import strategies as st
 from langmodels.datasets import find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.comparison import compare
+from langmodels.models.densities import log_densities, sample_series
 from langmodels.ngram import NGramModel
 from langmodels.registry import load
 from langmodels.text.bins import BINNINGS, Quantizer
 from langmodels.text.corpus import Corpus
-from langmodels.text.series import (
-    SeriesTokenizer,
-    log_densities,
-    parse_numbers,
-    sample_series,
-)
+from langmodels.text.series import SeriesTokenizer, parse_numbers
 from langmodels.text.splits import Splits
 from langmodels.text.tokenization import make_tokenizer
 

@@ -19,14 +19,14 @@ from langmodels.cli.output import bar, check_output, make_table, print_json, vis
 from langmodels.errors import UsageError
 from langmodels.models.base import FloatArray
 from langmodels.neural import GRUModel, LSTMModel, RecurrentModel, RNNModel
-from langmodels.neural.diagnostics import (
+from langmodels.registry import load
+from langmodels.teaching.gradients import (
     NormCourse,
     gate_activations,
     gradient_by_lag,
     gradient_norm_course,
+    plot_gradients,
 )
-from langmodels.registry import load
-from langmodels.teaching.gradients import plot_gradients
 from langmodels.text.corpus import Corpus
 
 NAME = "gradients"

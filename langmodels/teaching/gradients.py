@@ -1,13 +1,131 @@
-"""Vanishing and exploding gradients, drawn."""
+"""Looking inside a network: vanishing and exploding gradients, what the gates do, in a picture."""
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from langmodels.models.base import FloatArray
-from langmodels.neural.diagnostics import NormCourse
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.models.base import FloatArray, Text
+from langmodels.neural.base import NeuralModel
+from langmodels.neural.layers.parameters import Array
+from langmodels.neural.recurrent.model import RecurrentModel
+from langmodels.neural.recurrent.network import RecurrentNetwork
+from langmodels.neural.training.batches import Windows
+from langmodels.neural.training.options import TrainingOptions
+from langmodels.neural.training.trainer import Trainer
 from langmodels.teaching.pictures import LINES, picture
+from langmodels.text.corpus import Corpus
+from langmodels.threads import Workers
+
+
+def gradient_by_lag(
+    model: RecurrentModel, corpus: Corpus, *, lags: int = 50, samples: int = 64, seed: int = 0
+) -> FloatArray:
+    """How strongly the loss at one position depends on the hidden states before it.
+
+    Returns the norm of dL_T/dh_{T-lag} for every layer and lag from 0 on, (layers, lags), averaged
+    over `samples` random positions T of the corpus. Where it dies away the gradient vanishes: what
+    lies further back cannot be learnt from (Hochreiter 1991; Bengio, Simard and Frasconi 1994). The
+    model may be trained or not (`untrained`). Raises UsageError for fewer than one lag or sample.
+    """
+    if lags < 1 or samples < 1:
+        raise UsageError("Ask for at least one lag and one sample.")
+    windows = Windows(corpus, lags)
+    rng = np.random.default_rng(seed)
+    full = np.flatnonzero(windows.complete)
+    if not len(full):
+        raise LangmodelsError(
+            f"No sequence of the text is longer than {lags} tokens; ask for fewer."
+        )
+    chunk = windows.chunk(rng.choice(full, samples))
+    network: RecurrentNetwork = model.network.replica()
+    network.refresh()
+    h = network.forward(chunk.inputs)
+    _, dh = network.output.loss(h[-1], chunk.targets[0], 1.0)
+    dy = np.zeros_like(h)
+    dy[-1] = dh
+    norms = []
+    for layer in reversed(network.recurrent):
+        below = layer.backward(dy)
+        norms.append(np.sqrt(np.square(dy, dtype=np.float64).sum(axis=2)).mean(axis=1)[::-1])
+        dy = below
+    return np.stack(norms[::-1])
+
+
+@dataclass(frozen=True)
+class NormCourse:
+    """Loss (nats a token) and norm of the gradient before clipping at each step, (steps,) each.
+
+    Shorter than asked for where training went astray: `diverged` says how.
+    """
+
+    losses: FloatArray
+    norms: FloatArray
+    diverged: str = ""
+
+
+def gradient_norm_course(
+    model: NeuralModel[Any, Any], corpus: Corpus, *, steps: int, clip_norm: float | None
+) -> NormCourse:
+    """Train a fresh copy of a model for some steps, with clipping or without, and watch the norm.
+
+    A recurrent network's gradient can grow exponentially with the number of steps it is propagated
+    through; clipping bounds the step that follows (Pascanu, Mikolov and Bengio 2013). All other
+    settings are those of the model, which itself is left as it is; its schedule is drawn out where
+    the steps are more than its epochs have.
+    """
+    options = {**model.options.config(), "clip_norm": clip_norm, "clip_value": None}
+    network = model._make_network(len(corpus.vocabulary))
+    network.initialise(model.options.seed)
+    batches = model._make_batches(corpus, 1)
+    options["epochs"] = max(model.options.epochs, -(-steps // batches.steps))
+    trainer = Trainer(network, batches, TrainingOptions(**options))
+    losses: list[float] = []
+    norms: list[float] = []
+    diverged = ""
+    with Workers(1) as workers:
+        epoch = 0
+        while len(norms) < steps and not diverged:
+            for shards in batches.epoch(epoch):
+                try:
+                    losses.append(trainer.one_step(shards, workers))
+                except LangmodelsError as error:
+                    diverged = str(error)
+                    break
+                norms.append(trainer.gradient_norm)
+                if len(norms) == steps:
+                    break
+            epoch += 1
+    return NormCourse(np.array(losses), np.array(norms), diverged)
+
+
+def gate_activations(model: RecurrentModel, text: Text) -> list[dict[str, NDArray[np.float32]]]:
+    """Every gate and state over a text: for each layer arrays (T, H) by name.
+
+    Row t is what the layer does when it reads token t; an LSTM has input, forget and output gates,
+    candidate, cell and hidden; a GRU reset and update gates, candidate and hidden; an RNN hidden.
+    The text is read as the beginning of a sequence; `<s>` has no row.
+    """
+    ids = model.encode(text)
+    if not len(ids):
+        raise UsageError("The text is empty; there is nothing to look at.")
+    inputs = np.concatenate([[model.vocabulary.bos_id], ids])[:, None]
+    network: RecurrentNetwork = model.network.replica()
+    network.refresh()
+    network.forward(inputs)
+    return [
+        {name: _squeezed(a) for name, a in layer.activations().items()}
+        for layer in network.recurrent
+    ]
+
+
+def _squeezed(array: Array) -> Array:
+    return array[1:, 0]
+
 
 Courses = Mapping[str, Mapping[str, NormCourse]]
 """By network, then with clipping or without."""

@@ -5,13 +5,13 @@ import pytest
 
 from langmodels.errors import LangmodelsError
 from langmodels.neural import GRUModel, LSTMModel, RNNModel
-from langmodels.neural.diagnostics import (
+from langmodels.neural.training.batches import Windows
+from langmodels.teaching.article import WINDOW, article_model, run_article
+from langmodels.teaching.gradients import (
     gate_activations,
     gradient_by_lag,
     gradient_norm_course,
 )
-from langmodels.neural.training.batches import Windows
-from langmodels.teaching.article import WINDOW, article_model, run_article
 from langmodels.text.cleaning import clean_article
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import make_tokenizer
