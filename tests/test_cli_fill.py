@@ -75,7 +75,7 @@ def test_what_makes_no_sense_is_one_line(arguments, complaint, text, capsys):
 
 def test_models_by_name():
     assert (
-        make_cloze_model("bidirectional-gru:hidden=7:layers=2")._config()["arguments"]["cell"]
+        make_cloze_model("bidirectional-gru:hidden=7:layers=2").config()["arguments"]["cell"]
         == "gru"
     )
 

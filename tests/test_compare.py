@@ -65,14 +65,14 @@ class CoinModel(LanguageModel[None]):
     def n_parameters(self) -> int:
         return 1
 
-    def _config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         return {"favourite": self.favourite}
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         return {"favourite": np.array([self.favourite])}
 
     @classmethod
-    def _restore(cls, config: Any, arrays: Any, vocabulary: Any, tokenizer: Any) -> Self:
+    def restore(cls, config: Any, arrays: Any, vocabulary: Any, tokenizer: Any) -> Self:
         return cls(config["favourite"])
 
 

@@ -53,14 +53,14 @@ class ToyModel(LanguageModel[int]):
     def context_length(self) -> int | None:
         return 1
 
-    def _config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         return {"added": self.added}
 
-    def _arrays(self) -> dict[str, Any]:
+    def arrays(self) -> dict[str, Any]:
         return {"p": self.p}
 
     @classmethod
-    def _restore(cls, config: Any, arrays: Any, vocabulary: Any, tokenizer: Any) -> "ToyModel":
+    def restore(cls, config: Any, arrays: Any, vocabulary: Any, tokenizer: Any) -> "ToyModel":
         model = cls(**config)
         model.p, model.vocabulary, model.tokenizer = arrays["p"], vocabulary, tokenizer
         return model

@@ -120,7 +120,7 @@ def small_model(cell: str, corpus: Corpus, **options) -> BidirectionalModel:
         cell=cell, hidden=5, layers=2, embedding=4, merged=6, dtype="float64", **options
     )
     model._adopt(corpus)
-    model._network = model._make_network(len(corpus.vocabulary))
+    model._network = model.make_network(len(corpus.vocabulary))
     model._network.initialise(1)
     return model
 

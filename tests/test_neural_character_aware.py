@@ -79,7 +79,7 @@ def small_model(corpus: Corpus) -> CharacterAwareModel:
         hidden=5, widths=3, filters=2, characters=3, cell="gru", dtype="float64"
     )
     model._adopt(corpus)
-    model._network = model._make_network(len(corpus.vocabulary))
+    model._network = model.make_network(len(corpus.vocabulary))
     model._network.initialise(1)
     return model
 
@@ -137,9 +137,9 @@ def test_trains_on_the_letters_of_rare_words():
     """Words below the minimum count are `<unk>` as targets, and read by their letters."""
     corpus = corpus_of(TEXT + "once upon a time\n", min_count=2)
     model = small_model(corpus)
-    (chunk,) = next(model._make_batches(corpus, 1).epoch(0))
+    (chunk,) = next(model.make_batches(corpus, 1).epoch(0))
     assert chunk.targets.max() < len(corpus.vocabulary)
-    batches = [c for (c,) in model._make_batches(corpus, 1).epoch(0)]
+    batches = [c for (c,) in model.make_batches(corpus, 1).epoch(0)]
     assert max(c.inputs.max() for c in batches) >= len(corpus.vocabulary)
 
 

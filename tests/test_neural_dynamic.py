@@ -51,7 +51,7 @@ def test_one_step_of_learning_is_the_formula():
     for token in ids[1:12].tolist():
         state = model.advance(state, token)
     # Five inputs, the last target read; five more; the eleventh token begins the third chunk.
-    network = base._make_network(len(base.vocabulary))
+    network = base.make_network(len(base.vocabulary))
     trained = base.network.parameters.flat
     weights, carried = trained.copy(), None
     for k in (0, 5):

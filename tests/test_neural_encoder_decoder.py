@@ -57,7 +57,7 @@ def small_model(corpus: ParallelCorpus, **options) -> EncoderDecoderModel:
         **{"hidden": 4, "layers": 2, "embedding": 3, "dtype": "float64", **options}
     )
     model._adopt(corpus)
-    model._network = model._make_network(len(corpus.vocabulary))
+    model._network = model.make_network(len(corpus.vocabulary))
     model._network.initialise(1)
     return model
 

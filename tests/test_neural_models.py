@@ -369,7 +369,7 @@ def test_resuming_a_killed_run_gives_the_same_weights(kind, tmp_path, monkeypatc
     expected = kind(**options).fit(text, text)
     path = tmp_path / "run.ckpt"
     step, count = Trainer._step, 0
-    batches = expected._make_batches(text, 2).steps
+    batches = expected.make_batches(text, 2).steps
 
     def killed(self, shards, workers):
         nonlocal count
@@ -404,7 +404,7 @@ def test_clipping_bounds_the_step(clip):
     text = corpus("char")
     model = GRUModel(**SMALL, optimizer="sgd", learning_rate=1.0, schedule="constant", **clip)
     model.untrained(text)
-    batches = model._make_batches(text, 1)
+    batches = model.make_batches(text, 1)
     trainer = Trainer(model.network, batches, model.options)
     before = trainer.weights.copy()
     with Workers(1) as workers:

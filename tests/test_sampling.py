@@ -46,14 +46,14 @@ class Bigram(LanguageModel[int]):
 
     n_parameters = 25  # type: ignore[assignment]
 
-    def _config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         return {}
 
-    def _arrays(self) -> dict[str, Any]:
+    def arrays(self) -> dict[str, Any]:
         return {}
 
     @classmethod
-    def _restore(cls, *args: Any) -> Self:
+    def restore(cls, *args: Any) -> Self:
         return cls()
 
 

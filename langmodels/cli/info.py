@@ -102,7 +102,7 @@ def describe(model: Model) -> dict[str, Any]:
     return {
         "kind": model.kind,
         "class": type(model).__name__,
-        "config": model._config(),
+        "config": model.config(),
         "tokenizer": {"level": model.tokenizer.level, **model.tokenizer.config()},
         "vocabulary": len(model.vocabulary),
         "context_length": sequences.context_length if sequences else None,

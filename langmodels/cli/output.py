@@ -137,7 +137,7 @@ def visible(token: str) -> str:
 
 def settings_line(model: Model) -> str:
     """The hyper-parameters of a model, those that its constructor takes, in one line."""
-    config = model._config()
+    config = model.config()
     arguments = inspect.signature(type(model)).parameters
     return join_settings({k: v for k, v in config.items() if k in arguments} or config)
 

@@ -211,7 +211,7 @@ def describe(
     report: dict[str, Any] = {
         "name": name,
         "kind": model.kind,
-        "config": model._config(),
+        "config": model.config(),
         "level": model.tokenizer.level,
         "corpus": train.name,
         "tokens": train.n_tokens,

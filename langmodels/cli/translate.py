@@ -146,7 +146,7 @@ def _train(
         "seconds": seconds,
         "epochs": len(model.history.epochs),
         "validation_perplexity": perplexity,
-        "config": model._config(),
+        "config": model.config(),
     }
     if not args.json:
         rows = {

@@ -140,7 +140,7 @@ def _label_of(model: AnyModel) -> str:
 def _config_of(model: AnyModel) -> dict[str, Any]:
     """Hyper-parameters of an unfitted model, as far as it can tell them."""
     try:
-        config = model._config()
+        config = model.config()
         return dict(config.get("arguments", config))
     except (AttributeError, TypeError, ValueError):
         return {}

@@ -122,7 +122,7 @@ def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan
         model = cast(LanguageModel[Any], fitted)
         judged = model.normalized()
         scores, rate = _timed_scores(judged, splits.test)
-        size = sum(array.nbytes for array in model._arrays().values())
+        size = sum(array.nbytes for array in model.arrays().values())
         fits.append(Fit(part.n_tokens, -float(scores.sum()), seconds, size, rate, peak))
     return Run(
         scores,

@@ -150,14 +150,14 @@ class FullContextModel(LanguageModel[Match]):
         """
         return min(self.state(context).length, len(self.encode(context)))
 
-    def _config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         return {
             "smoothing": self.smoothing,
             "held_out": self.held_out,
             "unk_share": self._unk_share,
         }
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         tree = self._model.counts.tree
         arrays = {f.name: getattr(tree, f.name) for f in fields(tree) if f.name != "n_symbols"}
         if isinstance(self._model, InterpolatedProbabilities):
@@ -166,7 +166,7 @@ class FullContextModel(LanguageModel[Match]):
         return {**arrays, "weights": self._weights}
 
     @classmethod
-    def _restore(
+    def restore(
         cls,
         config: dict[str, Any],
         arrays: Mapping[str, NDArray[Any]],

@@ -107,23 +107,23 @@ class Model(ABC):
     # Files ----------------------------------------------------------------------------------
 
     @abstractmethod
-    def _config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         """Constructor arguments and scalars, as JSON can hold them."""
 
     @abstractmethod
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         """What was learnt."""
 
     @classmethod
     @abstractmethod
-    def _restore(
+    def restore(
         cls,
         config: dict[str, Any],
         arrays: Mapping[str, NDArray[Any]],
         vocabulary: Vocabulary,
         tokenizer: Tokenizer,
     ) -> Self:
-        """A fitted model from what `_config` and `_arrays` gave."""
+        """A fitted model from what `config` and `arrays` gave."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file (safetensors; nothing in it is ever executed)."""
@@ -176,7 +176,7 @@ class LanguageModel(Model, Generic[S]):
     gives `<s>` zero.
 
     A new family implements `fit`, `start`, `advance`, `log_distribution`, and for storage
-    `_config`, `_arrays` and `_restore`; it may override `log_prob_next` and `score_corpus` where it
+    `config`, `arrays` and `restore`; it may override `log_prob_next` and `score_corpus` where it
     can do better than the loops here.
     """
 
@@ -362,11 +362,11 @@ def pack(model: Model) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
         "format": "langmodels",
         "format_version": FORMAT_VERSION,
         "kind": model.kind,
-        "config": json.dumps(model._config()),
+        "config": json.dumps(model.config()),
         "tokenizer": json.dumps({"level": model.tokenizer.level, **model.tokenizer.config()}),
         "cleaning": model.cleaning,
     }
-    return metadata, {**vocabulary, **model._arrays()}
+    return metadata, {**vocabulary, **model.arrays()}
 
 
 def unpack(
@@ -387,7 +387,7 @@ def unpack(
         tokenizer = make_tokenizer(**json.loads(metadata["tokenizer"]))
         config = json.loads(metadata["config"])
         vocabulary = Vocabulary.from_arrays(arrays)
-        model = Model._classes[kind]._restore(config, arrays, vocabulary, tokenizer)
+        model = Model._classes[kind].restore(config, arrays, vocabulary, tokenizer)
         model.cleaning = metadata.get("cleaning", "none")
         return model
     except LangmodelsError:

@@ -163,19 +163,19 @@ class CacheModel(LanguageModel[CacheState]):
         mixed: FloatArray = np.logaddexp(base + np.log1p(-weight), cache + np.log(weight))
         return mixed
 
-    def _config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         return {
-            "base": {"kind": self.base.kind, "config": self.base._config()},
+            "base": {"kind": self.base.kind, "config": self.base.config()},
             "decay": self.decay,
             "weight": self.weight,
             "given": self._given,
         }
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        return {f"base.{name}": array for name, array in self.base._arrays().items()}
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        return {f"base.{name}": array for name, array in self.base.arrays().items()}
 
     @classmethod
-    def _restore(
+    def restore(
         cls,
         config: dict[str, Any],
         arrays: Mapping[str, NDArray[Any]],

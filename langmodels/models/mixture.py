@@ -114,19 +114,19 @@ class MixtureModel(LanguageModel[States]):
         """The most that any part takes into account."""
         return max(model.context_used(context) for model in self.models)
 
-    def _config(self) -> dict[str, Any]:
-        parts = [{"kind": model.kind, "config": model._config()} for model in self.models]
+    def config(self) -> dict[str, Any]:
+        parts = [{"kind": model.kind, "config": model.config()} for model in self.models]
         return {"parts": parts, "weights": self.weights.tolist(), "fixed": self.fixed}
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         return {
             f"part{i}.{name}": array
             for i, model in enumerate(self.models)
-            for name, array in model._arrays().items()
+            for name, array in model.arrays().items()
         }
 
     @classmethod
-    def _restore(
+    def restore(
         cls,
         config: dict[str, Any],
         arrays: Mapping[str, NDArray[Any]],
@@ -159,6 +159,6 @@ def restore_part(
     if cls is None or not issubclass(cls, LanguageModel):
         raise LangmodelsError(f"A part of the model is of the unknown kind {part['kind']!r}.")
     own = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
-    model: LanguageModel[Any] = cls._restore(part["config"], own, vocabulary, tokenizer)
+    model: LanguageModel[Any] = cls.restore(part["config"], own, vocabulary, tokenizer)
     model.vocabulary, model.tokenizer = vocabulary, tokenizer
     return model

@@ -68,14 +68,14 @@ class UnigramModel(LanguageModel[None]):
     def context_used(self, context: Text = ()) -> int:
         return 0
 
-    def _config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         return {"alpha": self.alpha}
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         return {"log_p": self._log_p}
 
     @classmethod
-    def _restore(
+    def restore(
         cls,
         config: dict[str, Any],
         arrays: Mapping[str, NDArray[Any]],

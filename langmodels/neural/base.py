@@ -43,11 +43,11 @@ class NetworkModel(Model, Generic[N]):
         """Constructor arguments other than those of training."""
 
     @abstractmethod
-    def _make_network(self, vocabulary: int) -> N:
+    def make_network(self, vocabulary: int) -> N:
         """A network for a vocabulary of this size, parameters not yet set."""
 
     @abstractmethod
-    def _make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Any]:
+    def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Any]:
         """The corpus in batches."""
 
     @abstractmethod
@@ -83,7 +83,7 @@ class NetworkModel(Model, Generic[N]):
         self.untrained(corpus, validation)
         o = self.options
         shards = o.threads or self._network.shards(o.batch_size, cpu_count())
-        batches = self._make_batches(corpus, shards)
+        batches = self.make_batches(corpus, shards)
         trainer = Trainer(
             self._network,
             batches,
@@ -108,7 +108,7 @@ class NetworkModel(Model, Generic[N]):
     def untrained(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
         """Take over the vocabulary and set the first weights, without any training."""
         self._adopt(corpus, validation)
-        self._network = self._make_network(len(self.vocabulary))
+        self._network = self.make_network(len(self.vocabulary))
         self._network.initialise(self.options.seed)
         return self
 
@@ -157,15 +157,15 @@ class NetworkModel(Model, Generic[N]):
 
     # Files ----------------------------------------------------------------------------------
 
-    def _config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         arguments = {**self._architecture(), **self.options.config(), "dtype": self.dtype}
         return {"arguments": arguments, "history": self.history.as_dict()}
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         return dict(self._network.parameters.items())
 
     @classmethod
-    def _restore(
+    def restore(
         cls,
         config: dict[str, Any],
         arrays: Mapping[str, NDArray[Any]],
@@ -176,7 +176,7 @@ class NetworkModel(Model, Generic[N]):
         model.history = History.from_dict(config["history"])
         model.vocabulary, model.tokenizer = vocabulary, tokenizer
         model._recall(config, arrays)
-        model._network = model._make_network(len(vocabulary))
+        model._network = model.make_network(len(vocabulary))
         for name, array in model._network.parameters.items():
             if arrays[name].shape != array.shape:
                 raise ValueError(f"array {name} has shape {arrays[name].shape}")
@@ -185,14 +185,14 @@ class NetworkModel(Model, Generic[N]):
         return model
 
     def _recall(self, config: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take back what else `_config` and `_arrays` gave that the network is made from."""
+        """Take back what else `config` and `arrays` gave that the network is made from."""
 
 
 class NeuralModel(NetworkModel[N], LanguageModel[S], Generic[S, N]):
     """A language model that is a network."""
 
     @abstractmethod
-    def _make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
+    def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
         """The corpus in batches."""
 
     def _validation_loss(self, corpus: Corpus) -> float:

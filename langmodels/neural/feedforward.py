@@ -140,10 +140,10 @@ class FeedForwardModel(NeuralModel[tuple[int, ...], FeedForwardNetwork]):
             "cutoffs": list(self.cutoffs),
         }
 
-    def _make_network(self, vocabulary: int) -> FeedForwardNetwork:
+    def make_network(self, vocabulary: int) -> FeedForwardNetwork:
         return FeedForwardNetwork(self._shape(vocabulary), self.dtype)
 
-    def _make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
+    def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
         options = self.options
         return WindowBatches(
             corpus, options.batch_size, self.order - 1, n_shards=n_shards, seed=options.seed

@@ -234,7 +234,7 @@ class NGramModel(LanguageModel[State]):
 
     # Files ----------------------------------------------------------------------------------
 
-    def _config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         return {
             "order": self.order,
             "smoothing": self.smoothing.name,
@@ -245,11 +245,11 @@ class NGramModel(LanguageModel[State]):
             "unseen_backoff": self.tables.unseen_backoff,
         }
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         return self.tables.to_arrays()
 
     @classmethod
-    def _restore(
+    def restore(
         cls,
         config: dict[str, Any],
         arrays: Mapping[str, NDArray[Any]],

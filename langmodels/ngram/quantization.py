@@ -29,8 +29,8 @@ class QuantizedNGramModel(NGramModel):
 
     kind = "ngram-quantized"
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        arrays = super()._arrays()
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        arrays = super().arrays()
         for k in range(2, self.tables.order + 1):
             name = f"ngram.{k}.log_prob"
             levels = np.unique(arrays[name])
@@ -39,7 +39,7 @@ class QuantizedNGramModel(NGramModel):
         return arrays
 
     @classmethod
-    def _restore(
+    def restore(
         cls,
         config: dict[str, Any],
         arrays: Mapping[str, NDArray[Any]],
@@ -50,7 +50,7 @@ class QuantizedNGramModel(NGramModel):
         for k in range(2, config["order"] + 1):
             name = f"ngram.{k}.log_prob"
             whole[name] = arrays[f"{name}.levels"][arrays[name]]
-        return super()._restore(config, whole, vocabulary, tokenizer)
+        return super().restore(config, whole, vocabulary, tokenizer)
 
 
 def quantize(model: NGramModel) -> QuantizedNGramModel:

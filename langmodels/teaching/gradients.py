@@ -79,9 +79,9 @@ def gradient_norm_course(
     the steps are more than its epochs have.
     """
     options = {**model.options.config(), "clip_norm": clip_norm, "clip_value": None}
-    network = model._make_network(len(corpus.vocabulary))
+    network = model.make_network(len(corpus.vocabulary))
     network.initialise(model.options.seed)
-    batches = model._make_batches(corpus, 1)
+    batches = model.make_batches(corpus, 1)
     options["epochs"] = max(model.options.epochs, -(-steps // batches.steps))
     trainer = Trainer(network, batches, TrainingOptions(**options))
     losses: list[float] = []

@@ -77,12 +77,12 @@ class BidirectionalModel(NetworkModel[BidirectionalNetwork], ClozeModel):
         names = ("cell", "hidden", "layers", "embedding", "merged", "dropout", "hidden_words")
         return {name: getattr(self, name) for name in names}
 
-    def _make_network(self, vocabulary: int) -> BidirectionalNetwork:
+    def make_network(self, vocabulary: int) -> BidirectionalNetwork:
         end = self.vocabulary.eos_id
         excluded = (Vocabulary.bos_id,) if end is None else (Vocabulary.bos_id, end)
         return BidirectionalNetwork(self._shape(vocabulary, excluded), self.dtype)
 
-    def _make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Segments]:
+    def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Segments]:
         o = self.options
         return SegmentBatches(corpus, o.batch_size, o.steps, n_shards=n_shards, seed=o.seed)
 

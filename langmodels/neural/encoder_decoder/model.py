@@ -98,7 +98,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         dropouts = ("dropout", "input_dropout")
         return {name: getattr(self, name) for name in (*names, *dropouts)}
 
-    def _make_network(self, vocabulary: int) -> EncoderDecoderNetwork:
+    def make_network(self, vocabulary: int) -> EncoderDecoderNetwork:
         return EncoderDecoderNetwork(
             self._shape(len(self.source_vocabulary), vocabulary), self.dtype
         )
@@ -112,7 +112,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         self.source_vocabulary, self.source_tokenizer = source.vocabulary, source.tokenizer
         self._example = next(shown.sequences())
 
-    def _make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Any]:
+    def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Any]:
         options = self.options
         return PairBatches(
             _parallel(corpus),
@@ -257,13 +257,13 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
 
     # Files ----------------------------------------------------------------------------------
 
-    def _config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         tokenizer = {"level": self.source_tokenizer.level, **self.source_tokenizer.config()}
-        return {**super()._config(), "source_tokenizer": tokenizer}
+        return {**super().config(), "source_tokenizer": tokenizer}
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, NDArray[Any]]:
         vocabulary = self.source_vocabulary.to_arrays()
-        return {**super()._arrays(), **{f"source.{name}": a for name, a in vocabulary.items()}}
+        return {**super().arrays(), **{f"source.{name}": a for name, a in vocabulary.items()}}
 
     def _recall(self, config: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
         prefix = "source."

@@ -21,11 +21,11 @@ class Parameters:
     def __init__(self, shapes: Mapping[str, Shape], dtype: DTypeLike) -> None:
         self.shapes = dict(shapes)
         self.flat: Array = np.zeros(sum(map(math.prod, self.shapes.values())), dtype)
-        self._arrays: dict[str, Array] = {}
+        self.arrays: dict[str, Array] = {}
         begin = 0
         for name, shape in self.shapes.items():
             end = begin + math.prod(shape)
-            self._arrays[name] = self.flat[begin:end].reshape(shape)
+            self.arrays[name] = self.flat[begin:end].reshape(shape)
             begin = end
 
     def like(self) -> "Parameters":
@@ -35,14 +35,14 @@ class Parameters:
     def under(self, prefix: str) -> dict[str, Array]:
         """The arrays whose names begin with `prefix` and a dot, by what follows it."""
         begin = len(prefix) + 1
-        return {n[begin:]: a for n, a in self._arrays.items() if n.startswith(f"{prefix}.")}
+        return {n[begin:]: a for n, a in self.arrays.items() if n.startswith(f"{prefix}.")}
 
     def items(self) -> Iterator[tuple[str, Array]]:
         """Names and arrays."""
-        yield from self._arrays.items()
+        yield from self.arrays.items()
 
     def __getitem__(self, name: str) -> Array:
-        return self._arrays[name]
+        return self.arrays[name]
 
     def __len__(self) -> int:
-        return len(self._arrays)
+        return len(self.arrays)

@@ -88,7 +88,7 @@ class CharacterAwareModel(RecurrentModel):
         names = ("widths", "filters", "most", "characters", "highways", "cell")
         return {**super()._architecture(), **{name: getattr(self, name) for name in names}}
 
-    def _make_network(self, vocabulary: int) -> CharacterAwareNetwork:
+    def make_network(self, vocabulary: int) -> CharacterAwareNetwork:
         shape = replace(self._shape(vocabulary), embedding=sum(self._filters.values()))
         return CharacterAwareNetwork(
             shape,
@@ -99,7 +99,7 @@ class CharacterAwareModel(RecurrentModel):
             self.highways,
         )
 
-    def _make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
+    def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
         o = self.options
         return _SpelledBatches(self._spelled(corpus), o.batch_size, o.steps, n_shards, o.seed)
 

@@ -89,7 +89,7 @@ class ConvolutionalRecurrentModel(RecurrentModel):
             "cell": self.cell,
         }
 
-    def _make_network(self, vocabulary: int) -> ConvolutionalRecurrentNetwork:
+    def make_network(self, vocabulary: int) -> ConvolutionalRecurrentNetwork:
         return ConvolutionalRecurrentNetwork(
             self._shape(vocabulary),
             self.dtype,

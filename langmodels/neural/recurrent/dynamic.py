@@ -202,7 +202,7 @@ class DynamicModel(LanguageModel[DynamicState]):
         """The network that learns, with these weights; the trained ones where none are given."""
         trained = self.base.network.parameters.flat
         size = len(self.vocabulary)
-        learner = self._learners.get(lambda: _Learner(self.base._make_network(size)))
+        learner = self._learners.get(lambda: _Learner(self.base.make_network(size)))
         weights = trained if weights is None else weights
         if weights is not learner.loaded:
             learner.network.parameters.flat[...] = weights
@@ -217,21 +217,21 @@ class DynamicModel(LanguageModel[DynamicState]):
 
     # Files ----------------------------------------------------------------------------------
 
-    def _config(self) -> dict[str, Any]:
+    def config(self) -> dict[str, Any]:
         return {
-            "base": {"kind": self.base.kind, "config": self.base._config()},
+            "base": {"kind": self.base.kind, "config": self.base.config()},
             "rate": self.rate,
             "decay": self.decay,
             "every": self.every,
             "given": self._given,
         }
 
-    def _arrays(self) -> dict[str, NDArray[Any]]:
-        own = {f"base.{name}": array for name, array in self.base._arrays().items()}
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        own = {f"base.{name}": array for name, array in self.base.arrays().items()}
         return {**own, "rms": self.rms}
 
     @classmethod
-    def _restore(
+    def restore(
         cls,
         config: dict[str, Any],
         arrays: Mapping[str, NDArray[Any]],

@@ -106,10 +106,10 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
             "window": self.window,
         }
 
-    def _make_network(self, vocabulary: int) -> RecurrentNetwork:
+    def make_network(self, vocabulary: int) -> RecurrentNetwork:
         return RecurrentNetwork(self._shape(vocabulary), self.dtype)
 
-    def _make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
+    def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
         options = self.options
         if self.window is not None:
             return WindowBatches(
