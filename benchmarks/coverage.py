@@ -14,12 +14,10 @@ import math
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import FloatArray
 from langmodels.datasets.synthetic import make_generator
 from langmodels.evaluation.statistics import block_edges, block_sums, bootstrap_interval
-
-FloatArray = NDArray[np.float64]
 
 SOURCES = ("markov?order=1", "markov?order=3", "reber", "hmm")
 SIZES = (4_000, 16_000)

@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array
 from langmodels.errors import LangmodelsError
-
-Array = NDArray[Any]
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype(np.bool_),

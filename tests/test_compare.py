@@ -9,8 +9,8 @@ from typing import Any, Self
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array, FloatArray
 from langmodels.cli.main import main
 from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
@@ -19,7 +19,7 @@ from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.report.tables import band_tables, calibration_table
 from langmodels.evaluation.running import Task, worthwhile_jobs
-from langmodels.models.base import FloatArray, LanguageModel
+from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.presets import Setting
 from langmodels.text.corpus import Corpus
@@ -68,7 +68,7 @@ class CoinModel(LanguageModel[None]):
     def config(self) -> dict[str, Any]:
         return {"favourite": self.favourite}
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         return {"favourite": np.array([self.favourite])}
 
     @classmethod

@@ -7,9 +7,10 @@ from typing import Any, Self
 import numpy as np
 import pytest
 
+from langmodels.arrays import FloatArray
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
-from langmodels.models.decoding import Decoding, FloatArray, beam_search
+from langmodels.models.decoding import Decoding, beam_search
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from langmodels.arrays import FloatArray
 from langmodels.cli.options import (
     add_corpus_options,
     add_json_option,
@@ -17,7 +18,6 @@ from langmodels.cli.options import (
 )
 from langmodels.cli.output import bar, check_output, make_table, print_json, visible
 from langmodels.errors import UsageError
-from langmodels.models.base import FloatArray
 from langmodels.neural import GRUModel, LSTMModel, RecurrentModel, RNNModel
 from langmodels.registry import load
 from langmodels.teaching.gradients import (

@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from langmodels.arrays import FloatArray, IntArray
 from langmodels.errors import LangmodelsError
 from langmodels.ngram import NGramModel
-from langmodels.ngram.tables import FloatArray, IntArray
 from langmodels.ngram.tables import State as Context
 from langmodels.text.vocabulary import BOS, EOS, TokenIds, Vocabulary
 

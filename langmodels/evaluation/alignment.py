@@ -4,16 +4,13 @@ import operator
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array, BoolArray, IndexArray
 from langmodels.errors import LangmodelsError
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import EOS
-
-IndexArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +41,7 @@ class Strings:
         """How often each type occurs."""
         return np.bincount(self.ids, minlength=len(self.types))
 
-    def __getitem__(self, index: NDArray[Any]) -> "Strings":
+    def __getitem__(self, index: Array) -> "Strings":
         return Strings(self.types, self.ids[index])
 
     def __len__(self) -> int:
@@ -65,7 +62,7 @@ class Alignment:
 
     text: str
     tokens: Strings
-    is_end: NDArray[np.bool_]
+    is_end: BoolArray
     starts: IndexArray
     ends: IndexArray
 
@@ -110,7 +107,7 @@ def align(text: str, tokenizer: Tokenizer) -> Alignment:
     ends: IndexArray = np.cumsum(_lengths(gaps[:-1]) + lengths)
     starts = ends - lengths
     breaks = [tokenizer.ends and token == tokenizer.line_end for token in tokens.types]
-    is_break: NDArray[np.bool_] = np.array(breaks, np.bool_)[tokens.ids]
+    is_break: BoolArray = np.array(breaks, np.bool_)[tokens.ids]
     line = np.cumsum(is_break, dtype=np.int64)[~is_break]
     tokens, starts, ends = tokens[~is_break], starts[~is_break], ends[~is_break]
     if any(map(operator.ne, _slices(folded, starts, ends), tokens)):

@@ -6,15 +6,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import FloatArray, IndexArray
 from langmodels.evaluation.contexts import match_lengths
 from langmodels.text.corpus import Corpus
 from langmodels.text.splits import Splits
 from langmodels.text.vocabulary import EOS, Vocabulary
-
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.int64]
 
 LONGEST_MATCH = 8
 _SHOWN_WORDS, _SHOWN_SYMBOLS = 8, 40

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.models.base import FloatArray, LanguageModel
+from langmodels.arrays import FloatArray
+from langmodels.models.base import LanguageModel
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
 

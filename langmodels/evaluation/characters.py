@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import BoolArray, FloatArray, IndexArray
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.alignment import Alignment, Strings, align
 from langmodels.ngram import NGramModel
@@ -24,8 +24,6 @@ from langmodels.text.series import SeriesTokenizer
 from langmodels.text.splits import Splits
 from langmodels.text.tokenization import CharacterTokenizer, WhitespaceTokenizer
 from langmodels.text.vocabulary import EOS, Vocabulary
-
-FloatArray = NDArray[np.float64]
 
 CODE_POINTS = 0x110000
 """What an unseen character is chosen from, uniformly; unseen bytes are chosen from 256."""
@@ -40,7 +38,7 @@ class TextCosts:
     tokens cannot be found in the text, and are counted instead of characters.
     """
 
-    ends: NDArray[np.int64]
+    ends: IndexArray
     extra: FloatArray
     length: int
     parts: dict[str, float] = field(default_factory=dict)
@@ -189,7 +187,7 @@ def _capital_costs(train: Alignment, test: Alignment) -> FloatArray:
 _CASES = ("lower", "title", "upper", "mixed")
 
 
-def _case_rows(alignment: Alignment) -> tuple[NDArray[np.int64], Rows]:
+def _case_rows(alignment: Alignment) -> tuple[IndexArray, Rows]:
     """The targets that have a case; token before ("line" for none), token, case of each."""
     cases = alignment.surfaces.map(_case)
     at = np.flatnonzero(np.array([bool(case) for case in cases.types], np.bool_)[cases.ids])
@@ -209,7 +207,7 @@ def _has_case(text: str) -> bool:
     return text.lower() != text.upper()
 
 
-def _conditional_costs(train: Rows, test: Rows) -> tuple[FloatArray, NDArray[np.bool_]]:
+def _conditional_costs(train: Rows, test: Rows) -> tuple[FloatArray, BoolArray]:
     """-log p of the last entry of each row given the others, (n,), and whether it was never seen.
 
     Interpolated by Witten-Bell through the shorter contexts: the rows are sequences of an n-gram

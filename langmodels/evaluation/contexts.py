@@ -4,13 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import BoolArray, IndexArray
 from langmodels.ngram import count_ngrams
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
-
-IndexArray = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -67,7 +65,7 @@ def context_counts(train: Corpus, test: Corpus, longest: int) -> list[ContextCou
     return counts
 
 
-def _n_grams(train: Corpus, test: Corpus, longest: int) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+def _n_grams(train: Corpus, test: Corpus, longest: int) -> Iterator[tuple[int, BoolArray]]:
     """For n = 1..longest: how many n-grams training has, and whether it has each of the test's."""
     counts = count_ngrams(train.ids, len(train.vocabulary), longest)
     known = counts.counts[0] > 0

@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import IndexArray
 from langmodels.errors import UsageError
-
-IndexArray = NDArray[np.int64]
 
 _BATCH = 4096  # pairs at a time, which bounds memory
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import FloatArray
 from langmodels.evaluation.blanks import fill_blanks
 from langmodels.evaluation.calibration import Calibration, calibrate
 from langmodels.evaluation.candidates import AnyModel, Candidate
@@ -22,7 +22,6 @@ from langmodels.models.base import LanguageModel
 from langmodels.neural.training.history import was_interrupted
 from langmodels.text.corpus import Corpus
 
-FloatArray = NDArray[np.float64]
 T = TypeVar("T")
 
 _QUICK_FIT = 0.25  # seconds; shorter fits are repeated, and the shortest is believed

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import ndtr, stdtrit
 
-FloatArray = NDArray[np.float64]
+from langmodels.arrays import FloatArray, IndexArray
 
 RESAMPLES = 2000
 FLIPS = 9999
@@ -32,7 +31,7 @@ def block_edges(characters: int) -> FloatArray:
     return np.linspace(0.0, characters, n + 1)
 
 
-def block_sums(costs: FloatArray, ends: NDArray[np.int64], edges: FloatArray) -> FloatArray:
+def block_sums(costs: FloatArray, ends: IndexArray, edges: FloatArray) -> FloatArray:
     """What each block costs, (B,): `costs` (n,) of targets that end at characters `ends` (n,).
 
     A target that straddles an edge is divided in proportion; the sum over blocks is the sum of the

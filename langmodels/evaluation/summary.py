@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import scipy
-from numpy.typing import NDArray
 
 from langmodels import __version__
+from langmodels.arrays import FloatArray
 from langmodels.datasets import Source
 from langmodels.evaluation.blanks import mean_filled
 from langmodels.evaluation.breakdown import bits, disagreements
@@ -40,8 +40,6 @@ from langmodels.evaluation.statistics import (
     holm,
     paired_p_value,
 )
-
-FloatArray = NDArray[np.float64]
 
 LONGEST_CONTEXT = 8
 PASSAGE = 400

@@ -5,7 +5,8 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.fullcontext.matching import LEAF, LongArray, Matcher, Matches
+from langmodels.arrays import BoolArray, FloatArray, IndexArray
+from langmodels.fullcontext.matching import LEAF, Matcher, Matches
 
 ABSENT = -1
 
@@ -14,14 +15,14 @@ ABSENT = -1
 class Contexts:
     """Statistics of k contexts, each field (k,) but the last."""
 
-    length: LongArray  # in symbols
-    above: LongArray  # length of the next shorter branching context
-    types: LongArray  # distinct symbols that follow
-    branches: LongArray  # sum of the branch counts of those symbols
-    occurrences: LongArray  # how often the context occurs with a symbol following
-    on_edge: NDArray[np.bool_]  # lies between branching contexts, so every branch count is one
-    once: NDArray[np.bool_]  # occurs once
-    shares: NDArray[np.float64]  # (k, 3) symbols with a branch count of 1, 2, 3 or more per branch
+    length: IndexArray  # in symbols
+    above: IndexArray  # length of the next shorter branching context
+    types: IndexArray  # distinct symbols that follow
+    branches: IndexArray  # sum of the branch counts of those symbols
+    occurrences: IndexArray  # how often the context occurs with a symbol following
+    on_edge: BoolArray  # lies between branching contexts, so every branch count is one
+    once: BoolArray  # occurs once
+    shares: FloatArray  # (k, 3) symbols with a branch count of 1, 2, 3 or more per branch
 
     def __getitem__(self, index: NDArray[np.integer] | slice) -> "Contexts":
         return Contexts(*(getattr(self, field.name)[index] for field in fields(self)))
@@ -29,7 +30,7 @@ class Contexts:
     def __len__(self) -> int:
         return len(self.length)
 
-    def distinct(self) -> tuple[LongArray, LongArray]:
+    def distinct(self) -> tuple[IndexArray, IndexArray]:
         """Index of one context of each kind, and the kind of every context, (k,)."""
         columns = [getattr(self, field.name) for field in fields(self)]
         rows = np.column_stack([np.ascontiguousarray(c, dtype=np.float64) for c in columns])
@@ -62,12 +63,12 @@ class ContextCounts:
         np.cumsum(tree.following == tree.n_symbols, out=self.ended[1:])
         self.occurrences = self.following(tree.low, tree.high)
 
-    def following(self, low: NDArray[np.integer], high: NDArray[np.integer]) -> LongArray:
+    def following(self, low: NDArray[np.integer], high: NDArray[np.integer]) -> IndexArray:
         """How many of the sorted contexts ``low`` to ``high`` a symbol follows, elementwise."""
-        total: LongArray = high - low - (self.ended[high] - self.ended[low])
+        total: IndexArray = high - low - (self.ended[high] - self.ended[low])
         return total
 
-    def find(self, node: LongArray, symbol: NDArray[np.integer]) -> LongArray:
+    def find(self, node: IndexArray, symbol: NDArray[np.integer]) -> IndexArray:
         """Index of each (node, symbol) among the tree's pairs; `ABSENT` where there is none."""
         key = node * np.int64(self.tree.n_symbols) + symbol
         at = np.minimum(self._keys.searchsorted(key), len(self._keys) - 1)
@@ -79,7 +80,7 @@ class ContextCounts:
         at = int(self._keys.searchsorted(key))
         return at if at < len(self._keys) and self._keys[at] == key else ABSENT
 
-    def pair_occurrences(self, pair: NDArray[np.integer] | slice) -> LongArray:
+    def pair_occurrences(self, pair: NDArray[np.integer] | slice) -> IndexArray:
         """How often the context of each pair is followed by its symbol."""
         tree = self.tree
         node = tree.pair_node[pair]
@@ -108,13 +109,13 @@ class ContextCounts:
             per_kind / np.maximum(branches, 1)[:, None],
         )
 
-    def on_edge(self, matches: Matches) -> NDArray[np.bool_]:
+    def on_edge(self, matches: Matches) -> BoolArray:
         """Whether the matched context lies on an edge, not at a branching context."""
         longer = matches.length < self.tree.depth[np.maximum(matches.node, 0)]
-        on_edge: NDArray[np.bool_] = (matches.node == LEAF) | longer
+        on_edge: BoolArray = (matches.node == LEAF) | longer
         return on_edge
 
-    def above(self, matches: Matches) -> LongArray:
+    def above(self, matches: Matches) -> IndexArray:
         """The branching context above matches that lie on edges."""
         tree, once = self.tree, matches.node == LEAF
         leaf = np.where(once, matches.low, 0)
@@ -140,6 +141,6 @@ class ContextCounts:
             shares,
         )
 
-    def edge_occurrences(self, matches: Matches, symbol: NDArray[np.integer]) -> LongArray:
+    def edge_occurrences(self, matches: Matches, symbol: NDArray[np.integer]) -> IndexArray:
         """How often ``symbol`` follows matched contexts that lie on edges."""
         return self.matcher.count(matches.low, matches.high, symbol)

@@ -6,16 +6,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from langmodels.arrays import BoolArray, FloatArray, IndexArray
 from langmodels.fullcontext.counts import ABSENT, ContextCounts, Contexts
-from langmodels.fullcontext.matching import LongArray, Matches
-from langmodels.fullcontext.smoothing import (
-    N_FEATURES,
-    N_GATES,
-    FloatArray,
-    default_weights,
-    features,
-    sigmoid,
-)
+from langmodels.fullcontext.matching import Matches
+from langmodels.fullcontext.smoothing import N_FEATURES, N_GATES, default_weights, features, sigmoid
 
 _STEPS = 60
 # Strength of the pull towards the default weights, in nats; what little text leaves undecided.
@@ -36,11 +30,11 @@ class Paths:
     """
 
     contexts: Contexts  # (k,)
-    unknown: NDArray[np.bool_]  # (tokens,)
-    level: LongArray  # (levels + 1,) first step of each level
-    context: LongArray  # (steps,)
-    count: LongArray  # (steps,) branch counts of the token
-    occurrences: LongArray  # (steps,) its occurrences
+    unknown: BoolArray  # (tokens,)
+    level: IndexArray  # (levels + 1,) first step of each level
+    context: IndexArray  # (steps,)
+    count: IndexArray  # (steps,) branch counts of the token
+    occurrences: IndexArray  # (steps,) its occurrences
 
     @classmethod
     def of(

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from langmodels.fullcontext.matching import LongArray, targets_of
-from langmodels.fullcontext.suffix_array import IntArray
+from langmodels.arrays import IndexArray, IntArray
+from langmodels.fullcontext.matching import targets_of
 
 # More held-out tokens do not make the discounts better; with fewer, further blocks are worth it.
 _ENOUGH = 50_000
@@ -18,7 +18,7 @@ class Sequences:
     """Symbols of all sequences (n,), each with its beginning, and where they begin (S + 1,)."""
 
     ids: IntArray
-    offsets: LongArray
+    offsets: IndexArray
 
     @property
     def targets(self) -> IntArray:
@@ -38,7 +38,7 @@ def blocks(n: int, share: float) -> list[tuple[int, int]]:
 
 
 def hold_out(
-    ids: IntArray, offsets: LongArray, begin: int, end: int
+    ids: IntArray, offsets: IndexArray, begin: int, end: int
 ) -> tuple[Sequences, Sequences]:
     """A text without the block ``begin:end``, and the block.
 

@@ -5,12 +5,11 @@ from functools import lru_cache
 from typing import NamedTuple, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import FloatArray, IndexArray, IntArray
 from langmodels.fullcontext.counts import ABSENT, ContextCounts, Contexts
-from langmodels.fullcontext.matching import LEAF, LongArray, Match, Matches, targets_of
-from langmodels.fullcontext.smoothing import FloatArray, Gates, own_share
-from langmodels.fullcontext.suffix_array import IntArray
+from langmodels.fullcontext.matching import LEAF, Match, Matches, targets_of
+from langmodels.fullcontext.smoothing import Gates, own_share
 
 
 class _Edge(NamedTuple):
@@ -18,7 +17,7 @@ class _Edge(NamedTuple):
 
     above: int  # the branching context above
     log_backoff: float
-    symbols: NDArray[np.int32]  # what follows it
+    symbols: IntArray  # what follows it
     log_own: FloatArray  # log of its own share of each
 
 
@@ -153,7 +152,7 @@ class InterpolatedProbabilities:
         gates = Gates.of(contexts, self.weights)
         return float(gates.discounts[0, 0]), float(gates.blend[0]), float(gates.backoff[0])
 
-    def score(self, ids: IntArray, offsets: LongArray) -> FloatArray:
+    def score(self, ids: IntArray, offsets: IndexArray) -> FloatArray:
         """Log p of every target, (targets,)."""
         counts = self.counts
         matches = counts.matcher.match(ids, offsets)
@@ -177,7 +176,7 @@ class InterpolatedProbabilities:
         log_p[hit] = np.logaddexp(log_p[hit], np.log(own))
         return log_p
 
-    def _log_probs_at(self, node: LongArray, symbol: IntArray) -> FloatArray:
+    def _log_probs_at(self, node: IndexArray, symbol: IntArray) -> FloatArray:
         """Log p of each symbol after each branching context."""
         tree = self.counts.tree
         log_p = np.zeros(len(node))

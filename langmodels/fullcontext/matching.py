@@ -11,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.fullcontext.suffix_array import IntArray
+from langmodels.arrays import BoolArray, IndexArray, IntArray
 from langmodels.fullcontext.tree import ContextTree
 
-LongArray = NDArray[np.int64]
-Index = slice | NDArray[np.integer] | NDArray[np.bool_]
+Index = slice | NDArray[np.integer] | BoolArray
 
 LEAF = -1
 
@@ -26,7 +25,7 @@ _WARM_UP = 64
 _FEW = 16  # stretches that are faster run one by one than side by side
 
 
-def targets_of(ids: IntArray, offsets: LongArray) -> NDArray[np.bool_]:
+def targets_of(ids: IntArray, offsets: IndexArray) -> BoolArray:
     """Which positions are predicted, (n,): all but the beginnings."""
     is_target = np.ones(len(ids), dtype=bool)
     is_target[offsets[:-1]] = False
@@ -49,10 +48,10 @@ class Match(NamedTuple):
 class Matches:
     """Many matches: the fields of `Match` as arrays of one length."""
 
-    low: LongArray
-    high: LongArray
-    length: LongArray
-    node: LongArray
+    low: IndexArray
+    high: IndexArray
+    length: IndexArray
+    node: IndexArray
 
     def __getitem__(self, index: Index) -> "Matches":
         return Matches(self.low[index], self.high[index], self.length[index], self.node[index])
@@ -61,7 +60,7 @@ class Matches:
         for mine, new in zip(self.fields(), values.fields(), strict=True):
             mine[index] = new
 
-    def fields(self) -> tuple[LongArray, LongArray, LongArray, LongArray]:
+    def fields(self) -> tuple[IndexArray, IndexArray, IndexArray, IndexArray]:
         return self.low, self.high, self.length, self.node
 
     @classmethod
@@ -123,15 +122,15 @@ class Matcher:
 
     def count(
         self, low: NDArray[np.integer], high: NDArray[np.integer], symbol: NDArray[np.integer]
-    ) -> LongArray:
+    ) -> IndexArray:
         """How often ``symbol`` follows the sorted contexts ``low`` to ``high``, elementwise."""
         base = symbol * np.int64(self._m)
-        found: LongArray = self._keys.searchsorted(base + high) - self._keys.searchsorted(
+        found: IndexArray = self._keys.searchsorted(base + high) - self._keys.searchsorted(
             base + low
         )
         return found
 
-    def match(self, ids: IntArray, offsets: LongArray) -> Matches:
+    def match(self, ids: IntArray, offsets: IndexArray) -> Matches:
         """The longest known suffix of the history of every target, in order.
 
         Args:
@@ -173,9 +172,9 @@ class Matcher:
         self,
         ids: IntArray,
         state: Matches,
-        begin: LongArray,
-        first: LongArray,
-        last: LongArray,
+        begin: IndexArray,
+        first: IndexArray,
+        last: IndexArray,
         found: Matches,
     ) -> Matches:
         """Advance stretches side by side over ``begin:last``; note matches from ``first`` on."""
@@ -222,8 +221,8 @@ class Matcher:
         return Matches(low, high, length, self._nodes(low, high))
 
     def extend_all(
-        self, low: LongArray, high: NDArray[np.integer], symbol: NDArray[np.integer]
-    ) -> tuple[LongArray, LongArray]:
+        self, low: IndexArray, high: NDArray[np.integer], symbol: NDArray[np.integer]
+    ) -> tuple[IndexArray, IndexArray]:
         """The sorted contexts after one more symbol each; an empty range where there are none."""
         base = symbol * np.int64(self._m)
         shift = self._shift[symbol]
@@ -232,7 +231,7 @@ class Matcher:
             self._keys.searchsorted(base + high) + shift,
         )
 
-    def _nodes(self, low: LongArray, high: LongArray) -> LongArray:
-        node: LongArray = self._node_keys.searchsorted(low * (self._m + 1) + (self._m - high))
+    def _nodes(self, low: IndexArray, high: IndexArray) -> IndexArray:
+        node: IndexArray = self._node_keys.searchsorted(low * (self._m + 1) + (self._m - high))
         node[high - low == 1] = LEAF
         return node

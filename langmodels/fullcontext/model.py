@@ -5,8 +5,8 @@ from dataclasses import fields, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array, BoolArray, FloatArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext.counts import ContextCounts
 from langmodels.fullcontext.fitting import Paths, fit_weights
@@ -14,7 +14,7 @@ from langmodels.fullcontext.holdout import Sequences, blocks, hold_out
 from langmodels.fullcontext.interpolated import InterpolatedProbabilities
 from langmodels.fullcontext.matching import Match, Matcher
 from langmodels.fullcontext.relative import RelativeFrequencies
-from langmodels.fullcontext.smoothing import FloatArray, default_weights
+from langmodels.fullcontext.smoothing import default_weights
 from langmodels.fullcontext.tree import ContextTree
 from langmodels.models.base import LanguageModel, Text
 from langmodels.text.corpus import Corpus
@@ -126,7 +126,7 @@ class FullContextModel(LanguageModel[Match]):
             return self._model.score(corpus.ids, corpus.offsets)[0]
         return self._model.score(corpus.ids, corpus.offsets)
 
-    def known_histories(self, corpus: Corpus) -> NDArray[np.bool_]:
+    def known_histories(self, corpus: Corpus) -> BoolArray:
         """For every target, (n_tokens,), whether its whole history begins a training sequence.
 
         Where it does not, relative frequencies are not defined.
@@ -157,7 +157,7 @@ class FullContextModel(LanguageModel[Match]):
             "unk_share": self._unk_share,
         }
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         tree = self._model.counts.tree
         arrays = {f.name: getattr(tree, f.name) for f in fields(tree) if f.name != "n_symbols"}
         if isinstance(self._model, InterpolatedProbabilities):
@@ -169,7 +169,7 @@ class FullContextModel(LanguageModel[Match]):
     def restore(
         cls,
         config: dict[str, Any],
-        arrays: Mapping[str, NDArray[Any]],
+        arrays: Mapping[str, Array],
         vocabulary: Vocabulary,
         tokenizer: Tokenizer,
     ) -> Self:

@@ -1,12 +1,10 @@
 """Relative frequencies after the whole history: the unsmoothed full-context model."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.fullcontext.counts import ContextCounts
-from langmodels.fullcontext.matching import LongArray, Match, targets_of
-from langmodels.fullcontext.smoothing import FloatArray
-from langmodels.fullcontext.suffix_array import IntArray
+from langmodels.fullcontext.matching import Match, targets_of
 
 UNKNOWN = Match(0, 0, 0, 0)
 """Any history that the training text does not have."""
@@ -38,7 +36,7 @@ class RelativeFrequencies:
         low, high = np.array([state.low]), np.array([state.high])
         return float(self._log_prob(low, high, np.array([symbol]))[0])
 
-    def score(self, ids: IntArray, offsets: LongArray) -> tuple[FloatArray, NDArray[np.bool_]]:
+    def score(self, ids: IntArray, offsets: IndexArray) -> tuple[FloatArray, BoolArray]:
         """Log p of every target, and whether its history was known, both (targets,).
 
         All sequences advance together, one token a step, until their history is unknown.
@@ -59,7 +57,7 @@ class RelativeFrequencies:
         is_target = targets_of(ids, offsets)
         return scores[is_target], known[is_target]
 
-    def _log_prob(self, low: LongArray, high: LongArray, symbol: IntArray) -> FloatArray:
+    def _log_prob(self, low: IndexArray, high: IndexArray, symbol: IntArray) -> FloatArray:
         total = self.counts.following(low, high)
         with np.errstate(divide="ignore", invalid="ignore"):
             log_p = np.log(self.counts.matcher.count(low, high, symbol) / total)

@@ -26,9 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from langmodels.arrays import FloatArray
 from langmodels.fullcontext.counts import Contexts
-
-FloatArray = NDArray[np.float64]
 
 N_GATES = 4
 # Lengths beyond this look alike, so that matching need not know them exactly.

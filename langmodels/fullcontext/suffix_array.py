@@ -9,7 +9,7 @@ element operations a round and O(log of the longest repeat) rounds, whatever the
 import numpy as np
 from numpy.typing import NDArray
 
-IntArray = NDArray[np.int32]
+from langmodels.arrays import IntArray
 
 _KEY_BITS = 63
 

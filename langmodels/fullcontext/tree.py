@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import IndexArray, IntArray
 from langmodels.errors import LangmodelsError
-from langmodels.fullcontext.suffix_array import IntArray, sort_contexts
+from langmodels.fullcontext.suffix_array import sort_contexts
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class ContextTree:
     n_symbols: int
 
     @classmethod
-    def build(cls, ids: NDArray[np.int32], offsets: NDArray[np.int64], n_symbols: int) -> Self:
+    def build(cls, ids: IntArray, offsets: IndexArray, n_symbols: int) -> Self:
         """Build the tree of a text with at least one sequence of two symbols or more.
 
         Args:
@@ -184,7 +184,7 @@ def _pairs(
     parent: IntArray,
     leaf_parent: IntArray,
     n_symbols: int,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+) -> tuple[IndexArray, IndexArray]:
     """Every (node, symbol that follows it) as ``node * n_symbols + symbol``, sorted, and its count.
 
     The count is the number of the node's branches in which the symbol follows. Take the contexts

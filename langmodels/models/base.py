@@ -8,19 +8,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.decoding import Decoding, beam_search, generate
 from langmodels.storage import open_arrays, save_arrays
 from langmodels.text.cleaning import clean
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import Tokenizer, WhitespaceTokenizer, make_tokenizer
-from langmodels.text.vocabulary import BOS, EOS, UNK, IntArray, Vocabulary
+from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 
-FloatArray = NDArray[np.float64]
 S = TypeVar("S")
-Text = str | Sequence[str] | Sequence[int] | NDArray[Any]
+Text = str | Sequence[str] | Sequence[int] | Array
 """What a sequence may be given as: a plain string, a list of tokens, or ids."""
 
 FORMAT_VERSION = "1"
@@ -111,7 +110,7 @@ class Model(ABC):
         """Constructor arguments and scalars, as JSON can hold them."""
 
     @abstractmethod
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         """What was learnt."""
 
     @classmethod
@@ -119,7 +118,7 @@ class Model(ABC):
     def restore(
         cls,
         config: dict[str, Any],
-        arrays: Mapping[str, NDArray[Any]],
+        arrays: Mapping[str, Array],
         vocabulary: Vocabulary,
         tokenizer: Tokenizer,
     ) -> Self:
@@ -355,7 +354,7 @@ class LanguageModel(Model, Generic[S]):
         return self.vocabulary.id(tokens[0])
 
 
-def pack(model: Model) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
+def pack(model: Model) -> tuple[dict[str, str], dict[str, Array]]:
     """A model as string metadata and arrays, the contents of its file."""
     vocabulary = model.vocabulary.to_arrays()
     metadata = {
@@ -370,7 +369,7 @@ def pack(model: Model) -> tuple[dict[str, str], dict[str, NDArray[Any]]]:
 
 
 def unpack(
-    metadata: Mapping[str, str], arrays: Mapping[str, NDArray[Any]], name: str = "The file"
+    metadata: Mapping[str, str], arrays: Mapping[str, Array], name: str = "The file"
 ) -> Model:
     """Inverse of `pack`. Raises LangmodelsError, naming `name`, where the parts do not fit."""
     if metadata.get("format") != "langmodels":

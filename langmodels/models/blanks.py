@@ -8,13 +8,13 @@ from typing import Any, Self
 
 import numpy as np
 import regex
-from numpy.typing import NDArray
 
+from langmodels.arrays import FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.models.base import FloatArray, LanguageModel, Model, Text
+from langmodels.models.base import LanguageModel, Model, Text
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import Tokenizer
-from langmodels.text.vocabulary import IntArray, Vocabulary
+from langmodels.text.vocabulary import Vocabulary
 
 _BLANK = regex.compile(r"_{2,}")
 _REACH = 256  # tokens on each side of a blank that are looked at
@@ -194,7 +194,7 @@ class FillingModel(Cloze):
             state = self.model.advance(state, token)
         return state
 
-    def _continuations(self, blank: Blank, tokens: NDArray[np.int64]) -> FloatArray:
+    def _continuations(self, blank: Blank, tokens: IndexArray) -> FloatArray:
         """Log p of what follows the blank, the end included, after each token in it."""
         end = self.vocabulary.eos_id
         tail = blank.right if end is None else np.append(blank.right, np.int32(end))
@@ -215,7 +215,7 @@ class FillingModel(Cloze):
 # Blanks from a corpus ---------------------------------------------------------------------------
 
 
-def positions(corpus: Corpus) -> NDArray[np.int64]:
+def positions(corpus: Corpus) -> IndexArray:
     """Where in `corpus.ids` tokens stand that could be left blank: all but the boundaries."""
     inside = corpus.ids != Vocabulary.bos_id
     if corpus.vocabulary.eos_id is not None:
@@ -251,7 +251,7 @@ def all_blanks(corpus: Corpus) -> Iterable[Blank]:
     return _blanks_at(corpus, positions(corpus))
 
 
-def _blanks_at(corpus: Corpus, places: NDArray[np.int64], reach: int = _REACH) -> Iterable[Blank]:
+def _blanks_at(corpus: Corpus, places: IndexArray, reach: int = _REACH) -> Iterable[Blank]:
     sequence = np.searchsorted(corpus.offsets, places, side="right") - 1
     begins = corpus.offsets[sequence] + 1
     ends = corpus.offsets[sequence + 1] - int(corpus.vocabulary.ends)

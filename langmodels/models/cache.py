@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array, FloatArray
 from langmodels.errors import UsageError
-from langmodels.models.base import FloatArray, LanguageModel
+from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import restore_part
 from langmodels.models.mixture_weights import em_weights
 from langmodels.text.corpus import Corpus
@@ -171,14 +171,14 @@ class CacheModel(LanguageModel[CacheState]):
             "given": self._given,
         }
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         return {f"base.{name}": array for name, array in self.base.arrays().items()}
 
     @classmethod
     def restore(
         cls,
         config: dict[str, Any],
-        arrays: Mapping[str, NDArray[Any]],
+        arrays: Mapping[str, Array],
         vocabulary: Vocabulary,
         tokenizer: Tokenizer,
     ) -> Self:

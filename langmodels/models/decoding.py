@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import FloatArray
 from langmodels.errors import UsageError
 from langmodels.text.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from langmodels.models.base import LanguageModel
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

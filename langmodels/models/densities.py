@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from langmodels.arrays import FloatArray
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
-from langmodels.text.bins import FloatArray
 from langmodels.text.corpus import Corpus
 from langmodels.text.series import SeriesTokenizer, parse_numbers
 from langmodels.text.vocabulary import Vocabulary

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from langmodels.models.base import FloatArray, LanguageModel
+from langmodels.arrays import BoolArray, FloatArray, IndexArray, IntArray
+from langmodels.models.base import LanguageModel
 from langmodels.text.cleaning import LINEWISE
 from langmodels.text.corpus import Corpus
-from langmodels.text.vocabulary import IntArray, Vocabulary
+from langmodels.text.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,10 @@ class LineScores:
     lines: list[str]
     targets: IntArray
     log_probs: FloatArray
-    offsets: NDArray[np.int64]
+    offsets: IndexArray
 
     @property
-    def n_tokens(self) -> NDArray[np.int64]:
+    def n_tokens(self) -> IndexArray:
         """Predicted tokens of each line, (n,)."""
         return np.diff(self.offsets)
 
@@ -38,7 +38,7 @@ class LineScores:
         return self._by_line(self.log_probs)
 
     @property
-    def n_oov(self) -> NDArray[np.int64]:
+    def n_oov(self) -> IndexArray:
         """Unknown tokens of each line, (n,)."""
         return self._by_line(self._oov.astype(np.float64)).astype(np.int64)
 
@@ -53,8 +53,8 @@ class LineScores:
         return self.targets[part], self.log_probs[part]
 
     @property
-    def _oov(self) -> NDArray[np.bool_]:
-        oov: NDArray[np.bool_] = self.targets == Vocabulary.unk_id
+    def _oov(self) -> BoolArray:
+        oov: BoolArray = self.targets == Vocabulary.unk_id
         return oov
 
     def _by_line(self, values: FloatArray) -> FloatArray:

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array, FloatArray
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.models.base import FloatArray, LanguageModel, Model, Text
+from langmodels.models.base import LanguageModel, Model, Text
 from langmodels.models.mixture_weights import check_weights, em_weights, log_mean
 from langmodels.progress import track
 from langmodels.text.corpus import Corpus
@@ -118,7 +118,7 @@ class MixtureModel(LanguageModel[States]):
         parts = [{"kind": model.kind, "config": model.config()} for model in self.models]
         return {"parts": parts, "weights": self.weights.tolist(), "fixed": self.fixed}
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         return {
             f"part{i}.{name}": array
             for i, model in enumerate(self.models)
@@ -129,7 +129,7 @@ class MixtureModel(LanguageModel[States]):
     def restore(
         cls,
         config: dict[str, Any],
-        arrays: Mapping[str, NDArray[Any]],
+        arrays: Mapping[str, Array],
         vocabulary: Vocabulary,
         tokenizer: Tokenizer,
     ) -> Self:
@@ -147,7 +147,7 @@ class MixtureModel(LanguageModel[States]):
 def restore_part(
     part: Mapping[str, Any],
     prefix: str,
-    arrays: Mapping[str, NDArray[Any]],
+    arrays: Mapping[str, Array],
     vocabulary: Vocabulary,
     tokenizer: Tokenizer,
 ) -> LanguageModel[Any]:

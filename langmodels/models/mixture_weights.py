@@ -3,11 +3,9 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import FloatArray
 from langmodels.errors import UsageError
-
-FloatArray = NDArray[np.float64]
 
 
 def check_weights(weights: Sequence[float] | FloatArray | None, n_models: int) -> FloatArray:

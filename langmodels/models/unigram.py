@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array, FloatArray
 from langmodels.errors import UsageError
-from langmodels.models.base import FloatArray, LanguageModel, Text
+from langmodels.models.base import LanguageModel, Text
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
@@ -71,14 +71,14 @@ class UnigramModel(LanguageModel[None]):
     def config(self) -> dict[str, Any]:
         return {"alpha": self.alpha}
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         return {"log_p": self._log_p}
 
     @classmethod
     def restore(
         cls,
         config: dict[str, Any],
-        arrays: Mapping[str, NDArray[Any]],
+        arrays: Mapping[str, Array],
         vocabulary: Vocabulary,
         tokenizer: Tokenizer,
     ) -> Self:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel, Model
 from langmodels.neural.network import Network
@@ -161,14 +161,14 @@ class NetworkModel(Model, Generic[N]):
         arguments = {**self._architecture(), **self.options.config(), "dtype": self.dtype}
         return {"arguments": arguments, "history": self.history.as_dict()}
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         return dict(self._network.parameters.items())
 
     @classmethod
     def restore(
         cls,
         config: dict[str, Any],
-        arrays: Mapping[str, NDArray[Any]],
+        arrays: Mapping[str, Array],
         vocabulary: Vocabulary,
         tokenizer: Tokenizer,
     ) -> Self:
@@ -184,7 +184,7 @@ class NetworkModel(Model, Generic[N]):
         model._network.refresh()
         return model
 
-    def _recall(self, config: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    def _recall(self, config: dict[str, Any], arrays: Mapping[str, Array]) -> None:
         """Take back what else `config` and `arrays` gave that the network is made from."""
 
 

@@ -6,12 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from langmodels.arrays import Array, FloatArray
 from langmodels.errors import UsageError, check_whole
-from langmodels.models.base import FloatArray
 from langmodels.neural.base import NeuralModel
 from langmodels.neural.layers.adaptive import check_cutoffs
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear
-from langmodels.neural.layers.parameters import Array
 from langmodels.neural.layers.softmax import Softmax
 from langmodels.neural.network import Network
 from langmodels.neural.recurrent.network import make_output

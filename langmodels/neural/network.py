@@ -8,8 +8,9 @@ from typing import Generic, Self, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
+from langmodels.arrays import Array
 from langmodels.neural.layers.base import Generator, Layer, named
-from langmodels.neural.layers.parameters import Array, Parameters
+from langmodels.neural.layers.parameters import Parameters
 
 B = TypeVar("B")
 

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array
 from langmodels.errors import LangmodelsError
 from langmodels.ngram.arpa_reader import NOTE, ZERO, ArpaReader, escaped
 from langmodels.ngram.tables import NGramTables
@@ -159,7 +159,7 @@ def write_arpa(
         out.write(b"\n\\end\\\n")
 
 
-def _lines(tables: NGramTables, order: int, nodes: slice, tokens: NDArray[Any]) -> bytes:
+def _lines(tables: NGramTables, order: int, nodes: slice, tokens: Array) -> bytes:
     words = tokens[ngram_words(tables, order, nodes)]
     columns = [_log10(tables.log_prob[order - 1][nodes])]
     if order == 1 and nodes.start <= Vocabulary.bos_id < nodes.stop:
@@ -176,7 +176,7 @@ def _lines(tables: NGramTables, order: int, nodes: slice, tokens: NDArray[Any]) 
         return text.encode("utf-8", "surrogatepass")
 
 
-def _log10(nats: NDArray[Any]) -> list[float]:
+def _log10(nats: Array) -> list[float]:
     # Adding 0 makes a plain zero of a negative one.
     log10: list[float] = (np.maximum(nats.astype(np.float64) / _LOG10, ZERO) + 0.0).tolist()
     return log10

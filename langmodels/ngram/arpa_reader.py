@@ -9,10 +9,10 @@ from itertools import islice
 from typing import IO, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError
-from langmodels.ngram.tables import Float32Array, FloatArray, IntArray, NGramTables
+from langmodels.ngram.tables import Float32Array, NGramTables
 from langmodels.ngram.trie import RepeatedNGramError, tables_from_ngrams
 from langmodels.progress import Task, track
 from langmodels.text.byte_fields import Fields, WordIndex, decimals, space_table, split_fields
@@ -351,12 +351,12 @@ class _Entries:
         stop = np.searchsorted(self._all.starts, line_ends)
         counts = np.diff(stop, prepend=0)
         filled = np.flatnonzero(counts)
-        self.counts: NDArray[np.int64] = counts[filled]
+        self.counts: IndexArray = counts[filled]
         """(n,) fields in each."""
         self._first = (stop - counts)[filled]
         self._lines = filled + block.lines_before + 1
 
-    def select(self, which: NDArray[np.bool_]) -> "_Entries":
+    def select(self, which: BoolArray) -> "_Entries":
         """Some of the entries."""
         part = copy.copy(self)
         part.counts, part._first = self.counts[which], self._first[which]

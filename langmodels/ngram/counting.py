@@ -12,17 +12,14 @@ independent of each other, so pieces of a few million positions are sorted on al
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array, IntArray
 from langmodels.errors import LangmodelsError
 from langmodels.ngram.lookup import find_children
 from langmodels.progress import track
 from langmodels.threads import parallel_map, slices
-
-IntArray = NDArray[np.int32]
 
 BOS = 1
 """The id of `<s>`: an n-gram may begin with it, and never contains it elsewhere."""
@@ -75,7 +72,7 @@ class NGramCounts:
             first, last = int(starts[first]), int(starts[last])
         return first, last
 
-    def find(self, order: int, parents: NDArray[Any], words: NDArray[Any]) -> IntArray:
+    def find(self, order: int, parents: Array, words: Array) -> IntArray:
         """Ids of the n-grams of an order that extend `parents` by `words`; -1 where there is none.
 
         Arrays of equal length (M,); order > 1, parents are ids of (order - 1)-grams.
@@ -91,7 +88,7 @@ class NGramCounts:
         return np.bincount(self.suffixes[order], minlength=n).astype(np.int32)
 
 
-def count_ngrams(ids: NDArray[Any], vocabulary_size: int, order: int) -> NGramCounts:
+def count_ngrams(ids: Array, vocabulary_size: int, order: int) -> NGramCounts:
     """Count the n-grams of orders 1 to `order` in a text.
 
     Args:

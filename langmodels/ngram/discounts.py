@@ -8,11 +8,8 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
-from langmodels.ngram.counting import IntArray
-
-FloatArray = NDArray[np.float64]
+from langmodels.arrays import FloatArray, IntArray
 
 
 class SmoothingWarning(UserWarning):

@@ -9,10 +9,10 @@ from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.errors import UsageError, check_whole
-from langmodels.ngram.counting import BOS, IntArray, NGramCounts
+from langmodels.ngram.counting import BOS, NGramCounts
 from langmodels.ngram.discounts import modified_discounts, single_discount, warn_of_defaults
 from langmodels.ngram.smoothing import (
     Smoothing,
@@ -26,8 +26,6 @@ from langmodels.ngram.tables import Float32Array, NGramTables
 from langmodels.ngram.trie import select
 from langmodels.progress import track
 from langmodels.threads import parallel_map
-
-FloatArray = NDArray[np.float64]
 
 _PIECE = 1 << 17
 """N-grams worked on at a time."""
@@ -52,9 +50,7 @@ class Interpolated(Smoothing):
         """Estimate what all n-grams of an order have in common. Orders come one after another."""
 
     @abstractmethod
-    def shares(
-        self, c: IntArray, starts: IntArray, order: int
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
+    def shares(self, c: IntArray, starts: IntArray, order: int) -> tuple[Array, Array]:
         """The share of each n-gram, (n,), and gamma of each context, (M,).
 
         `c`, (n,), are the counts of all n-grams of some contexts, `starts`, (M + 1,), where those
@@ -124,9 +120,7 @@ class WittenBell(Interpolated):
 
     name = "witten_bell"
 
-    def shares(
-        self, c: IntArray, starts: IntArray, order: int
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
+    def shares(self, c: IntArray, starts: IntArray, order: int) -> tuple[Array, Array]:
         """See the class."""
         total = context_sums(starts, c)
         types = context_sums(starts, c > 0)
@@ -186,9 +180,7 @@ class AbsoluteDiscounting(Interpolated):
             self._by_default.append(order)
         self.discounts.append(list(found or self.default))
 
-    def shares(
-        self, c: IntArray, starts: IntArray, order: int
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
+    def shares(self, c: IntArray, starts: IntArray, order: int) -> tuple[Array, Array]:
         """See the class."""
         discounts = np.array([0.0, *self.discounts[order - 1]], np.float32)
         taken = discounts.take(c, mode="clip")
@@ -313,8 +305,8 @@ class JelinekMercer(Interpolated):
         """c(hw) / n(h) and the bucket of h for each order and each predicted token: (N, M) each."""
         frequency = np.zeros((counts.order, len(held_out)))
         bucket = np.zeros((counts.order, len(held_out)), np.int32)
-        at: NDArray[Any] = np.arange(len(held_out))
-        parents: NDArray[Any] = np.zeros(len(held_out), np.int64)
+        at: Array = np.arange(len(held_out))
+        parents: Array = np.zeros(len(held_out), np.int64)
         for k in range(1, counts.order + 1):
             c = predicted_counts(counts, k)
             total = context_sums(context_starts(counts, k), c)
@@ -328,13 +320,11 @@ class JelinekMercer(Interpolated):
         predicted = held_out != BOS
         return frequency[:, predicted], bucket[:, predicted]
 
-    def _bucket(self, total: NDArray[Any]) -> IntArray:
+    def _bucket(self, total: Array) -> IntArray:
         """The number of binary digits of each context's count; 0 for none."""
         return np.minimum(np.frexp(total.astype(np.float64))[1], self._BUCKETS - 1)
 
-    def shares(
-        self, c: IntArray, starts: IntArray, order: int
-    ) -> tuple[NDArray[Any], NDArray[Any]]:
+    def shares(self, c: IntArray, starts: IntArray, order: int) -> tuple[Array, Array]:
         """See the class."""
         total = context_sums(starts, c)
         if self.weights is None:

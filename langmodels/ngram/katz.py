@@ -3,8 +3,8 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import FloatArray
 from langmodels.errors import UsageError, check_whole
 from langmodels.ngram.counting import BOS, NGramCounts
 from langmodels.ngram.discounts import good_turing_factors, half_a_count, warn_of_defaults
@@ -75,9 +75,7 @@ class Katz(Smoothing):
         warn_of_defaults(self._by_default, "the Good-Turing discounts", "half a count")
         return NGramTables(counts.words, counts.child_start, log_prob, backoff)
 
-    def _discounted(
-        self, counts: NGramCounts, order: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _discounted(self, counts: NGramCounts, order: int) -> tuple[FloatArray, FloatArray]:
         """The values d c(hw) / n(h), (n_k,), and what is left of 1 in each context, (n_{k-1},)."""
         c, starts = predicted_counts(counts, order), context_starts(counts, order)
         factors = good_turing_factors(c, self.cutoff)

@@ -1,17 +1,14 @@
 """Finding the child of a trie node by its last word."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-IntArray = NDArray[np.int32]
+from langmodels.arrays import Array, IndexArray, IntArray
 
 _FEW_BITS = 5
 
 
 def find_children(
-    child_start: IntArray, column: IntArray, parents: NDArray[Any], words: NDArray[Any]
+    child_start: IntArray, column: IntArray, parents: Array, words: Array
 ) -> IntArray:
     """Ids of the children of `parents` whose last words are `words`; -1 where there is none.
 
@@ -40,9 +37,7 @@ def find_children(
     return np.where(found, at, -1).astype(np.int32)
 
 
-def _halve(
-    column: IntArray, at: NDArray[np.int64], end: IntArray, words: NDArray[Any], bits: range
-) -> None:
+def _halve(column: IntArray, at: IndexArray, end: IntArray, words: Array, bits: range) -> None:
     """Move `at` to the last place before `end` whose word does not come after that looked for.
 
     In steps of powers of two, the largest of `bits` first.

@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from langmodels.arrays import Array, FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.mixture_weights import check_weights, em_weights, log_mean
 from langmodels.ngram.model import NGramModel
 from langmodels.ngram.pruning import normalizing_backoff
-from langmodels.ngram.tables import FloatArray, IntArray, NGramTables
+from langmodels.ngram.tables import NGramTables
 from langmodels.ngram.trie import next_suffixes, parents_of, starts_of
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import WhitespaceTokenizer
@@ -164,7 +164,7 @@ class _Part:
     """One of the models while it is merged, order by order."""
 
     tables: NGramTables
-    new_ids: NDArray[np.int64]
+    new_ids: IndexArray
     """(n_k,) the merged node of each of the model's k-grams."""
     nodes: IntArray
     """(merged n_k,) the model's k-gram at each merged node; -1 where it has none."""
@@ -215,9 +215,9 @@ def _mixed(parts: Sequence[_Part], weights: FloatArray) -> NDArray[np.float32]:
 
 def _union_keys(
     parts: Sequence[_Part], word_maps: Sequence[IntArray], order: int, vocabulary_size: int
-) -> NDArray[np.int64]:
+) -> IndexArray:
     """Merged parent * V + word of the n-grams of an order, sorted; leaves each part's `new_ids`."""
-    keys: list[NDArray[np.int64]] = []
+    keys: list[IndexArray] = []
     for part, words in zip(parts, word_maps, strict=True):
         if order > part.tables.order:
             keys.append(np.empty(0, np.int64))
@@ -230,7 +230,7 @@ def _union_keys(
     return union
 
 
-def _extend(part: _Part, order: int, parents: NDArray[Any], suffix: IntArray, size: int) -> None:
+def _extend(part: _Part, order: int, parents: Array, suffix: IntArray, size: int) -> None:
     """Bring a part's `nodes` and `log_p` from one order to the next."""
     context = part.nodes[parents]
     log_p = part.log_p[suffix]

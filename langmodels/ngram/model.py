@@ -8,8 +8,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from langmodels.arrays import Array, BoolArray, FloatArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError, check_whole
-from langmodels.models.base import FloatArray, LanguageModel, Text
+from langmodels.models.base import LanguageModel, Text
 from langmodels.models.decoding import Decoding
 from langmodels.ngram.arpa import read_arpa, write_arpa
 from langmodels.ngram.counting import count_ngrams
@@ -20,7 +21,7 @@ from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import NGramTables, State
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import SymbolTokenizer, Tokenizer, WhitespaceTokenizer
-from langmodels.text.vocabulary import IntArray, Vocabulary
+from langmodels.text.vocabulary import Vocabulary
 
 MAX_ORDER = 100
 
@@ -187,9 +188,7 @@ class NGramModel(LanguageModel[State]):
         scores: FloatArray = every[corpus.ids != Vocabulary.bos_id]
         return scores
 
-    def full_scores(
-        self, corpus: Corpus
-    ) -> tuple[FloatArray, NDArray[np.int16], NDArray[np.bool_]]:
+    def full_scores(self, corpus: Corpus) -> tuple[FloatArray, NDArray[np.int16], BoolArray]:
         """For every target: log p in nats, the length of the n-gram found, whether it is `<unk>`.
 
         Three arrays of shape (corpus.n_tokens,), in corpus order.
@@ -245,14 +244,14 @@ class NGramModel(LanguageModel[State]):
             "unseen_backoff": self.tables.unseen_backoff,
         }
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         return self.tables.to_arrays()
 
     @classmethod
     def restore(
         cls,
         config: dict[str, Any],
-        arrays: Mapping[str, NDArray[Any]],
+        arrays: Mapping[str, Array],
         vocabulary: Vocabulary,
         tokenizer: Tokenizer,
     ) -> Self:

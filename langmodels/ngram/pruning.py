@@ -1,11 +1,11 @@
 """Relative-entropy pruning: leave out the n-grams that backing off replaces almost as well."""
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import BoolArray, FloatArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.ngram.model import NGramModel
-from langmodels.ngram.tables import FloatArray, IntArray, NGramTables
+from langmodels.ngram.tables import NGramTables
 from langmodels.ngram.trie import child_sums, parents_of, select, suffixes_of
 from langmodels.text.vocabulary import Vocabulary
 
@@ -104,7 +104,7 @@ def _lower(tables: NGramTables, order: int, suffixes: IntArray) -> FloatArray:
     return tables.log_prob[order - 2][suffixes].astype(np.float64)
 
 
-def _without(tables: NGramTables, keep: list[NDArray[np.bool_]]) -> NGramTables:
+def _without(tables: NGramTables, keep: list[BoolArray]) -> NGramTables:
     """The tables without some n-grams; the back-off weights of their contexts made anew.
 
     Contexts, and the suffixes of what is kept, must be kept.

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array
 from langmodels.errors import UsageError
 from langmodels.ngram.model import NGramModel
 from langmodels.ngram.pruning import normalizing_backoff
@@ -29,7 +29,7 @@ class QuantizedNGramModel(NGramModel):
 
     kind = "ngram-quantized"
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         arrays = super().arrays()
         for k in range(2, self.tables.order + 1):
             name = f"ngram.{k}.log_prob"
@@ -42,7 +42,7 @@ class QuantizedNGramModel(NGramModel):
     def restore(
         cls,
         config: dict[str, Any],
-        arrays: Mapping[str, NDArray[Any]],
+        arrays: Mapping[str, Array],
         vocabulary: Vocabulary,
         tokenizer: Tokenizer,
     ) -> Self:

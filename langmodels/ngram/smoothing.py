@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from langmodels.arrays import Array, IntArray
 from langmodels.errors import UsageError
-from langmodels.ngram.counting import BOS, IntArray, NGramCounts
+from langmodels.ngram.counting import BOS, NGramCounts
 from langmodels.ngram.tables import NGramTables
 
 
@@ -59,7 +60,7 @@ def context_starts(counts: NGramCounts, order: int) -> IntArray:
     return counts.child_start[order - 2]
 
 
-def context_sums(starts: IntArray, values: NDArray[Any]) -> NDArray[Any]:
+def context_sums(starts: IntArray, values: Array) -> Array:
     """Sum of the values, (n,), of each context, (M,); 0 for a context without any.
 
     `starts` as in `context_starts`. Whole numbers are summed as int64, others as float64.
@@ -72,7 +73,7 @@ def context_sums(starts: IntArray, values: NDArray[Any]) -> NDArray[Any]:
     return sums
 
 
-def spread(starts: IntArray, values: NDArray[Any]) -> NDArray[Any]:
+def spread(starts: IntArray, values: Array) -> Array:
     """Give every n-gram the value of its context: (M,) to (n,)."""
     return np.repeat(values, np.diff(starts))
 
@@ -86,7 +87,7 @@ def predicted_counts(counts: NGramCounts, order: int) -> IntArray:
     return unigrams
 
 
-def log(values: NDArray[Any]) -> NDArray[np.float32]:
+def log(values: Array) -> NDArray[np.float32]:
     """Natural logarithm, float32; -inf for zero, without a complaint."""
     with np.errstate(divide="ignore"):
         result: NDArray[np.float32] = np.log(values).astype(np.float32)

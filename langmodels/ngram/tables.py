@@ -13,18 +13,16 @@ from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.errors import LangmodelsError
 from langmodels.ngram.lookup import find_children
 from langmodels.threads import parallel_map, slices
 
-IntArray = NDArray[np.int32]
 Float32Array = NDArray[np.float32]
-FloatArray = NDArray[np.float64]
 
 State = tuple[int, ...]
 """The context: at index j-1 the id of the j-gram that the last j tokens are, or -1 where there is
@@ -84,7 +82,7 @@ class NGramTables:
 
     # Looking up -----------------------------------------------------------------------------
 
-    def find(self, order: int, parents: NDArray[Any], words: NDArray[Any]) -> IntArray:
+    def find(self, order: int, parents: Array, words: Array) -> IntArray:
         """Ids of the n-grams of an order that extend `parents` by `words`; -1 where there is none.
 
         Args:
@@ -254,9 +252,9 @@ class NGramTables:
 
     # Files ----------------------------------------------------------------------------------
 
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
+    def to_arrays(self) -> dict[str, Array]:
         """The arrays by name, for storage. The words of unigrams are implied."""
-        arrays: dict[str, NDArray[Any]] = {}
+        arrays: dict[str, Array] = {}
         for k in range(1, self.order + 1):
             arrays[f"ngram.{k}.log_prob"] = self.log_prob[k - 1]
             if k > 1:
@@ -268,7 +266,7 @@ class NGramTables:
 
     @classmethod
     def from_arrays(
-        cls, arrays: Mapping[str, NDArray[Any]], order: int, unseen_backoff: float = 0.0
+        cls, arrays: Mapping[str, Array], order: int, unseen_backoff: float = 0.0
     ) -> "NGramTables":
         """Inverse of `to_arrays`. Raises LangmodelsError where the arrays do not fit together."""
         try:

@@ -1,13 +1,12 @@
 """Building back-off tables from n-grams in any order, and the links between their nodes."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array, BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError
-from langmodels.ngram.tables import Float32Array, FloatArray, IntArray, NGramTables
+from langmodels.ngram.tables import Float32Array, NGramTables
 
 
 def tables_from_ngrams(
@@ -107,16 +106,16 @@ class _Keys:
 
     def __init__(self, vocabulary_size: int) -> None:
         self._v = vocabulary_size
-        self._keys: list[NDArray[np.int64]] = [np.arange(vocabulary_size)]
+        self._keys: list[IndexArray] = [np.arange(vocabulary_size)]
 
     def size(self, order: int) -> int:
         return len(self._keys[order - 1])
 
-    def append(self, parents: NDArray[np.int64], words: IntArray) -> None:
+    def append(self, parents: IndexArray, words: IntArray) -> None:
         """Add an order: its n-grams in sorted order."""
         self._keys.append(parents * self._v + words)
 
-    def find(self, rows: IntArray) -> NDArray[np.int64]:
+    def find(self, rows: IntArray) -> IndexArray:
         """Ids of n-grams that are there, (M, k) words to (M,); fast where the rows are sorted."""
         ids = rows[:, 0].astype(np.int64)
         for k in range(1, rows.shape[1]):
@@ -124,13 +123,13 @@ class _Keys:
         return ids
 
 
-def lexicographic_order(rows: IntArray, vocabulary_size: int) -> NDArray[np.int64]:
+def lexicographic_order(rows: IntArray, vocabulary_size: int) -> IndexArray:
     """The permutation that sorts rows of word ids, (M, k) to (M,)."""
     bits = max(1, int(vocabulary_size - 1).bit_length())
     room = 63 - max(1, len(rows).bit_length())
     keys = np.zeros(len(rows), np.int64)
     used = 0
-    place: NDArray[np.int64] | None = None
+    place: IndexArray | None = None
     for column in range(rows.shape[1]):
         if used + bits > (63 if place is None else room):
             # As many words as fit in 63 bits are compared at once; their rank stands for them.
@@ -146,7 +145,7 @@ def lexicographic_order(rows: IntArray, vocabulary_size: int) -> NDArray[np.int6
     return np.argsort(keys)
 
 
-def _first_of_each(rows: IntArray) -> NDArray[np.bool_]:
+def _first_of_each(rows: IntArray) -> BoolArray:
     """Which of sorted rows differ from the row before them."""
     first = np.ones(len(rows), np.bool_)
     if len(rows):
@@ -156,7 +155,7 @@ def _first_of_each(rows: IntArray) -> NDArray[np.bool_]:
     return first
 
 
-def starts_of(parents: NDArray[Any], n_parents: int) -> IntArray:
+def starts_of(parents: Array, n_parents: int) -> IntArray:
     """child_start of n-grams with these parents, (M,) in rising order."""
     starts = np.zeros(n_parents + 1, np.int32)
     np.cumsum(np.bincount(parents, minlength=n_parents), out=starts[1:])
@@ -205,7 +204,7 @@ def child_sums(tables: NGramTables, order: int, values: FloatArray) -> FloatArra
     return sums
 
 
-def select(tables: NGramTables, keep: Sequence[NDArray[np.bool_]]) -> NGramTables:
+def select(tables: NGramTables, keep: Sequence[BoolArray]) -> NGramTables:
     """The tables with some of the n-grams only; probabilities and weights as they are.
 
     `keep`: by order, (n_k,). All unigrams stay; an n-gram whose context goes must go too.
@@ -213,7 +212,7 @@ def select(tables: NGramTables, keep: Sequence[NDArray[np.bool_]]) -> NGramTable
     words, log_prob = [tables.words[0]], [tables.log_prob[0]]
     backoff: list[Float32Array] = []
     child_start: list[IntArray] = []
-    context: NDArray[np.bool_] = np.ones(tables.vocabulary_size, np.bool_)
+    context: BoolArray = np.ones(tables.vocabulary_size, np.bool_)
     for k in range(2, tables.order + 1):
         kept = keep[k - 1]
         kept_before = np.zeros(len(kept) + 1, np.int32)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from langmodels.arrays import Array, FloatArray
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.models.base import FloatArray, Text
+from langmodels.models.base import Text
 from langmodels.neural.base import NeuralModel
-from langmodels.neural.layers.parameters import Array
 from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.neural.recurrent.network import RecurrentNetwork
 from langmodels.neural.training.batches import Windows

@@ -6,16 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import FloatArray, IndexArray
 from langmodels.datasets.synthetic import RecallSource
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.teaching.pictures import LINES, picture
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import SymbolTokenizer
-
-FloatArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -76,8 +74,8 @@ def recall_curve(
 def _recall_scores(
     model: LanguageModel[Any],
     source: RecallSource,
-    cues: NDArray[np.int64],
-    distractors: NDArray[np.int64],
+    cues: IndexArray,
+    distractors: IndexArray,
 ) -> FloatArray:
     """Log p of every cue after a cue and its distractors, (lines, cues)."""
     characters = source.alphabet.replace("\n", "")

@@ -11,12 +11,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from langmodels.arrays import FloatArray, IndexArray
 from langmodels.errors import LangmodelsError, UsageError
-
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.int64]
 
 DEFAULT_BINS = 32
 MAX_BINS = 100_000

@@ -6,16 +6,12 @@ lock meanwhile, so that a second core is of no use to them.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from langmodels.arrays import Array, BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.threads import parallel_map, slices
-
-IntArray = NDArray[np.int32]
-FloatArray = NDArray[np.float64]
-Places = NDArray[np.int64]
 
 _MAX_WORD = 15
 """Bytes in the longest words that two numbers can stand for; others are kept in a dictionary."""
@@ -37,8 +33,8 @@ class Fields:
     """Pieces of a text: field i is data[starts[i]:ends[i]], and `data` ends in some padding."""
 
     data: bytes
-    starts: Places
-    ends: Places
+    starts: IndexArray
+    ends: IndexArray
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -50,24 +46,24 @@ class Fields:
         for start, end in zip(self.starts.tolist(), self.ends.tolist(), strict=True):
             yield self.data[start:end]
 
-    def select(self, which: NDArray[Any] | slice) -> "Fields":
+    def select(self, which: Array | slice) -> "Fields":
         """Some of the fields."""
         return replace(self, starts=self.starts[which], ends=self.ends[which])
 
     @property
-    def sizes(self) -> Places:
+    def sizes(self) -> IndexArray:
         """How many bytes each has."""
         return self.ends - self.starts
 
 
-def space_table(characters: bytes) -> NDArray[np.bool_]:
+def space_table(characters: bytes) -> BoolArray:
     """(256,) which bytes are white space, for `split_fields`."""
     table = np.zeros(256, np.bool_)
     table[list(characters)] = True
     return table
 
 
-def split_fields(text: bytes, is_space: NDArray[np.bool_]) -> Fields:
+def split_fields(text: bytes, is_space: BoolArray) -> Fields:
     """What stands between white space."""
     space = np.ones(len(text) + 2, np.bool_)  # one before the text, and one after it
     np.take(is_space, np.frombuffer(text, np.uint8), out=space[1:-1])
@@ -133,7 +129,7 @@ class WordIndex:
             todo = todo[self._differ(at[todo], first[todo], second[todo])]
         return at
 
-    def _place(self, first: NDArray[np.uint64], second: NDArray[np.uint64]) -> Places:
+    def _place(self, first: NDArray[np.uint64], second: NDArray[np.uint64]) -> IndexArray:
         """Where in the table the search for a key begins."""
         key = first * _MIX
         key ^= key >> np.uint64(29)
@@ -144,8 +140,8 @@ class WordIndex:
 
     def _differ(
         self, at: IntArray, first: NDArray[np.uint64], second: NDArray[np.uint64]
-    ) -> NDArray[np.bool_]:
-        wrong: NDArray[np.bool_] = self._keys[0].take(at, mode="clip") != first
+    ) -> BoolArray:
+        wrong: BoolArray = self._keys[0].take(at, mode="clip") != first
         wrong |= self._keys[1].take(at, mode="clip") != second
         return wrong
 

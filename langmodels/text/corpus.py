@@ -6,21 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.byte_fields import WordIndex, encode_text, space_table, split_fields
 from langmodels.text.cleaning import clean
 from langmodels.text.tokenization import Tokenizer
-from langmodels.text.vocabulary import (
-    BOS,
-    EOS,
-    UNK,
-    IntArray,
-    TokenIds,
-    Vocabulary,
-    frequency_order,
-)
+from langmodels.text.vocabulary import BOS, EOS, UNK, TokenIds, Vocabulary, frequency_order
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +26,7 @@ class Corpus:
     """
 
     ids: IntArray
-    offsets: NDArray[np.int64]
+    offsets: IndexArray
     vocabulary: Vocabulary
     tokenizer: Tokenizer
     characters: int
@@ -298,7 +290,7 @@ def _word_ids(
     return np.insert(ids, np.searchsorted(words.starts, ends), np.int32(line_end))
 
 
-def _with_boundaries(ids: IntArray, vocabulary: Vocabulary) -> tuple[IntArray, NDArray[np.int64]]:
+def _with_boundaries(ids: IntArray, vocabulary: Vocabulary) -> tuple[IntArray, IndexArray]:
     """Put `<s>` before every sequence; drop blank lines; end the last line."""
     if vocabulary.eos_id is None:
         ids = np.concatenate([np.array([vocabulary.bos_id], np.int32), ids])

@@ -16,8 +16,9 @@ from typing import Any
 import numpy as np
 import regex
 
+from langmodels.arrays import FloatArray, IndexArray
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.text.bins import DEFAULT_BINS, FloatArray, IndexArray, Quantizer, check_bins
+from langmodels.text.bins import DEFAULT_BINS, Quantizer, check_bins
 from langmodels.text.tokenization import TOKENIZERS, Tokenizer
 
 

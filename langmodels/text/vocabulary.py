@@ -3,15 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.byte_fields import WordIndex, encode_text
-
-IntArray = NDArray[np.int32]
 
 UNK, BOS, EOS = "<unk>", "<s>", "</s>"
 _RESERVED = frozenset((UNK, BOS, EOS))
@@ -39,7 +36,7 @@ class Vocabulary:
     unk_id = 0
     bos_id = 1
 
-    _stored: tuple[str, NDArray[Any]]
+    _stored: tuple[str, Array]
     """All tokens of a file together, and where each begins."""
 
     def __init__(self, tokens: Iterable[str], *, ends: bool = True) -> None:
@@ -164,7 +161,7 @@ class Vocabulary:
     def __repr__(self) -> str:
         return f"Vocabulary({len(self)} tokens, ends={self.ends})"
 
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
+    def to_arrays(self) -> dict[str, Array]:
         """The tokens as UTF-8 bytes and the character offset of each, for storage."""
         ordinary = self._tokens[self.n_special :]
         offsets = np.zeros(len(ordinary) + 1, np.int64)
@@ -177,7 +174,7 @@ class Vocabulary:
         }
 
     @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> "Vocabulary":
+    def from_arrays(cls, arrays: Mapping[str, Array]) -> "Vocabulary":
         """Inverse of `to_arrays`. Raises LangmodelsError where the arrays do not fit together."""
         try:
             text = arrays["vocabulary.text"].tobytes().decode("utf-8", "surrogatepass")
@@ -198,8 +195,8 @@ def _number(tokens: list[str], first: int) -> "TokenIds":
 
 
 def frequency_order(
-    counts: NDArray[np.int64], min_count: int = 1, max_size: int | None = None
-) -> NDArray[np.int64]:
+    counts: IndexArray, min_count: int = 1, max_size: int | None = None
+) -> IndexArray:
     """Indices of the counts to keep, most frequent first, ties in their given order.
 
     Raises UsageError for a `min_count` or `max_size` below one.

@@ -18,7 +18,8 @@ import scipy.sparse
 import scipy.sparse.linalg
 from numpy.typing import NDArray
 
-from langmodels.datasets.synthetic.base import FloatArray, IndexArray, entropy_of
+from langmodels.arrays import FloatArray, IndexArray
+from langmodels.datasets.synthetic.base import entropy_of
 from langmodels.errors import UsageError
 
 Scalar = TypeVar("Scalar", bound=np.generic)

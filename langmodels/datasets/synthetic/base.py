@@ -8,12 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import FloatArray, IndexArray
 from langmodels.errors import LangmodelsError, UsageError
-
-FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.int64]
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 

@@ -5,17 +5,10 @@ from math import log2
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import BoolArray, FloatArray, IndexArray
 from langmodels.datasets.synthetic.automaton import run
-from langmodels.datasets.synthetic.base import (
-    FloatArray,
-    Generator,
-    IndexArray,
-    binary_entropy,
-    parameter,
-    spell,
-)
+from langmodels.datasets.synthetic.base import Generator, binary_entropy, parameter, spell
 from langmodels.errors import UsageError
 
 _PAIRS = ["()", "[]", "{}", "<>"]
@@ -73,7 +66,7 @@ class BracketSource(Generator):
         deepest = 1 + (self.depth or self.length)
 
         # States: 0 at the start of a line, 1 + d where d brackets are open.
-        def step(states: IndexArray, opens: NDArray[np.bool_]) -> IndexArray:
+        def step(states: IndexArray, opens: BoolArray) -> IndexArray:
             after = states + np.where(opens & (states < deepest), 1, -1)
             return np.where(states == 0, 2, after)
 

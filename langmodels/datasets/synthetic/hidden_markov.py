@@ -10,20 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse
 
+from langmodels.arrays import FloatArray, IndexArray
 from langmodels.datasets.synthetic.automaton import (
     choose,
     run,
     stationary_distribution,
     thresholds,
 )
-from langmodels.datasets.synthetic.base import (
-    LETTERS,
-    FloatArray,
-    Generator,
-    IndexArray,
-    parameter,
-    spell,
-)
+from langmodels.datasets.synthetic.base import LETTERS, Generator, parameter, spell
 
 _MAX_TABLE = 2_000_000  # numbers in the table from which the bounds are computed
 

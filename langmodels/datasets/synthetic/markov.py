@@ -7,15 +7,9 @@ from typing import ClassVar
 import numpy as np
 import scipy.sparse
 
+from langmodels.arrays import FloatArray
 from langmodels.datasets.synthetic.automaton import Automaton, stationary_distribution
-from langmodels.datasets.synthetic.base import (
-    LETTERS,
-    FloatArray,
-    Generator,
-    entropy_of,
-    parameter,
-    spell,
-)
+from langmodels.datasets.synthetic.base import LETTERS, Generator, entropy_of, parameter, spell
 from langmodels.errors import UsageError
 
 _MAX_CONTEXTS = 50_000

@@ -7,15 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from langmodels.datasets.synthetic.base import (
-    LETTERS,
-    FloatArray,
-    Generator,
-    IndexArray,
-    binary_entropy,
-    parameter,
-    spell,
-)
+from langmodels.arrays import FloatArray, IndexArray
+from langmodels.datasets.synthetic.base import LETTERS, Generator, binary_entropy, parameter, spell
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from typing import ClassVar
 
 import numpy as np
 
+from langmodels.arrays import FloatArray
 from langmodels.datasets.synthetic.automaton import Automaton
-from langmodels.datasets.synthetic.base import FloatArray, Generator, parameter, spell
+from langmodels.datasets.synthetic.base import Generator, parameter, spell
 
 ALPHABET = "BTPSXVE\n"
 

@@ -6,14 +6,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from langmodels.datasets.synthetic.base import (
-    LETTERS,
-    FloatArray,
-    Generator,
-    IndexArray,
-    parameter,
-    spell,
-)
+from langmodels.arrays import FloatArray, IndexArray
+from langmodels.datasets.synthetic.base import LETTERS, Generator, parameter, spell
 from langmodels.errors import UsageError
 
 _CUES = LETTERS.upper()

@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.special import log_ndtr
 
-from langmodels.datasets.synthetic.base import FloatArray, Generator, IndexArray, parameter, spell
+from langmodels.arrays import BoolArray, FloatArray, IndexArray
+from langmodels.datasets.synthetic.base import Generator, parameter, spell
 
 DECIMALS = 3
 WIDTH = DECIMALS + 4  # characters of a line: sign, digit, point, decimals, newline
@@ -135,7 +135,7 @@ def _write(numbers: IndexArray) -> str:
     return spell(table.ravel(), _CHARACTERS)
 
 
-def _read(ids: IndexArray) -> tuple[IndexArray, NDArray[np.bool_]]:
+def _read(ids: IndexArray) -> tuple[IndexArray, BoolArray]:
     """Inverse of `_write`: numbers in steps, (n,), and which characters may stand there, (n, 7)."""
     table = ids.reshape(-1, WIDTH)
     formed = table >= 4

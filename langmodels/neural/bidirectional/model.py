@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.models.base import FloatArray
+from langmodels.arrays import FloatArray
 from langmodels.models.blanks import Blank, ClozeModel
 from langmodels.neural.base import NetworkModel
 from langmodels.neural.bidirectional.network import (

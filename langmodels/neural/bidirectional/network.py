@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from langmodels.arrays import Array, FloatArray
 from langmodels.errors import UsageError
 from langmodels.neural.bidirectional.segments import Segments
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear
 from langmodels.neural.layers.cells import make_cell
-from langmodels.neural.layers.parameters import Array
-from langmodels.neural.layers.softmax import FloatArray, Softmax
+from langmodels.neural.layers.softmax import Softmax
 from langmodels.neural.network import Network
 from langmodels.text.vocabulary import Vocabulary
 

@@ -4,13 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import BoolArray, IndexArray, IntArray
 from langmodels.neural.training.batches import cuts
 from langmodels.text.corpus import Corpus
-from langmodels.text.vocabulary import IntArray, Vocabulary
-
-Places = NDArray[np.int64]
+from langmodels.text.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -23,8 +21,8 @@ class Segments:
     """
 
     inputs: IntArray
-    lengths: NDArray[np.int64]
-    blanks: NDArray[np.bool_]
+    lengths: IndexArray
+    blanks: BoolArray
     answers: IntArray
 
     @property
@@ -33,7 +31,7 @@ class Segments:
         return len(self.answers)
 
     @property
-    def keep_back(self) -> NDArray[np.bool_] | None:
+    def keep_back(self) -> BoolArray | None:
         """False at the last token of every stretch, where reading from the end begins."""
         if (self.lengths == len(self.inputs)).all():
             return None
@@ -57,12 +55,12 @@ class Sequences:
         """Of what is inside the boundaries, in `ids`."""
 
     @property
-    def inside(self) -> Places:
+    def inside(self) -> IndexArray:
         """The places of all tokens but the boundaries, in corpus order."""
         sizes = np.maximum(self.ends - self.begins, 0)
         return np.repeat(self.begins - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
 
-    def pieces(self, size: int, shift: float = 0) -> tuple[Places, Places, Places]:
+    def pieces(self, size: int, shift: float = 0) -> tuple[IndexArray, IndexArray, IndexArray]:
         """Stretches of at most `size` tokens: begin, end, and the number of the sequence.
 
         What is missing to whole pieces is missing at the end of a long sequence, or, with a `shift`
@@ -78,7 +76,9 @@ class Sequences:
         end = np.minimum(begin + size, self.ends[sequence])
         return np.maximum(begin, self.begins[sequence]), end, sequence
 
-    def segments(self, begin: Places, end: Places, low: Places, high: Places) -> Segments:
+    def segments(
+        self, begin: IndexArray, end: IndexArray, low: IndexArray, high: IndexArray
+    ) -> Segments:
         """Side by side: what is in [begin, end) to be predicted, [low, high) to be read."""
         lengths = high - low
         steps = np.arange(int(lengths.max()))[:, None]
@@ -118,13 +118,13 @@ class SegmentBatches:
                 self._part(begin[index[c]], end[index[c]]) for c in cuts(len(index), self.n_shards)
             ]
 
-    def _part(self, begin: Places, end: Places) -> Segments:
+    def _part(self, begin: IndexArray, end: IndexArray) -> Segments:
         return self._sequences.segments(begin, end, begin - 1, end + 1)
 
 
 def scoring_segments(
     sequences: Sequences, size: int, margin: int, tokens: int
-) -> Iterator[tuple[Places, Segments]]:
+) -> Iterator[tuple[IndexArray, Segments]]:
     """All tokens once, in stretches with up to `margin` more to read on each side.
 
     Yields the places of the tokens, in the order of the answers, and the segments, of which

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Self, cast
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.errors import UsageError
-from langmodels.models.base import FloatArray, LanguageModel, Text
+from langmodels.models.base import LanguageModel, Text
 from langmodels.models.decoding import Hypothesis
 from langmodels.neural.base import NeuralModel
 from langmodels.neural.encoder_decoder.network import (
@@ -23,7 +23,7 @@ from langmodels.neural.training.batches import Batches
 from langmodels.text.corpus import Corpus
 from langmodels.text.parallel_corpus import ParallelCorpus
 from langmodels.text.tokenization import Tokenizer, make_tokenizer
-from langmodels.text.vocabulary import IntArray, Vocabulary
+from langmodels.text.vocabulary import Vocabulary
 
 _PAIRS_AT_ONCE = 256
 
@@ -33,7 +33,7 @@ class DecoderState:
     """The decoder's states after the tokens so far, its top state first, and the source."""
 
     encoded: Encoded
-    top: NDArray[Any]
+    top: Array
 
 
 class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
@@ -261,11 +261,11 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         tokenizer = {"level": self.source_tokenizer.level, **self.source_tokenizer.config()}
         return {**super().config(), "source_tokenizer": tokenizer}
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         vocabulary = self.source_vocabulary.to_arrays()
         return {**super().arrays(), **{f"source.{name}": a for name, a in vocabulary.items()}}
 
-    def _recall(self, config: dict[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    def _recall(self, config: dict[str, Any], arrays: Mapping[str, Array]) -> None:
         prefix = "source."
         self.source_vocabulary = Vocabulary.from_arrays(
             {n[len(prefix) :]: a for n, a in arrays.items() if n.startswith(f"{prefix}vocabulary.")}

@@ -3,16 +3,15 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array, BoolArray, FloatArray, IndexArray
 from langmodels.errors import UsageError
 from langmodels.neural.encoder_decoder.pairs import PairBatch, Sources
 from langmodels.neural.layers.attention import Attention
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear
 from langmodels.neural.layers.bidirectional import Bidirectional
 from langmodels.neural.layers.cells import Recurrent, State, make_cell
-from langmodels.neural.layers.parameters import Array
-from langmodels.neural.layers.softmax import FloatArray, Softmax
+from langmodels.neural.layers.softmax import Softmax
 from langmodels.neural.network import Network
 from langmodels.text.vocabulary import Vocabulary
 
@@ -54,9 +53,9 @@ class Encoded:
 
     states: list[State]
     memory: Array
-    mask: NDArray[np.bool_] | None
+    mask: BoolArray | None
 
-    def columns(self, index: NDArray[np.int64]) -> "Encoded":
+    def columns(self, index: IndexArray) -> "Encoded":
         """Some of the sources, or the same ones several times."""
         return Encoded(
             [tuple(a[index] for a in state) for state in self.states],

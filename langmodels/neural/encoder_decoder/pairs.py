@@ -4,13 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import BoolArray, IndexArray, IntArray
 from langmodels.neural.training.batches import cuts
 from langmodels.text.parallel_corpus import ParallelCorpus
-from langmodels.text.vocabulary import IntArray, Vocabulary
-
-Places = NDArray[np.int64]
+from langmodels.text.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True)
@@ -18,22 +16,22 @@ class Sources:
     """B source sequences: `tokens` (S, B), each at the bottom of its column from row `begin` on."""
 
     tokens: IntArray
-    begin: Places
+    begin: IndexArray
 
     @property
-    def mask(self) -> NDArray[np.bool_] | None:
+    def mask(self) -> BoolArray | None:
         """(S, B), true where there is a source; None where it fills everything."""
         if not self.begin.any():
             return None
-        mask: NDArray[np.bool_] = np.arange(len(self.tokens))[:, None] >= self.begin
+        mask: BoolArray = np.arange(len(self.tokens))[:, None] >= self.begin
         return mask
 
     @property
-    def keep(self) -> NDArray[np.bool_] | None:
+    def keep(self) -> BoolArray | None:
         """(S, B), false at the first token of a source, before which padding was read."""
         if not self.begin.any():
             return None
-        keep: NDArray[np.bool_] = np.arange(len(self.tokens))[:, None] != self.begin
+        keep: BoolArray = np.arange(len(self.tokens))[:, None] != self.begin
         return keep
 
     @classmethod
@@ -56,7 +54,7 @@ class PairBatch:
     source: Sources
     inputs: IntArray
     targets: IntArray
-    valid: NDArray[np.bool_]
+    valid: BoolArray
 
     @property
     def n_targets(self) -> int:
@@ -75,11 +73,11 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.targets)
 
-    def by_length(self, order: Places) -> Places:
+    def by_length(self, order: IndexArray) -> IndexArray:
         """The same pairs, by the length of the source, then of the target, else in this order."""
         return order[np.lexsort((self.targets[order], self.sources[order]))]
 
-    def batch(self, index: Places) -> PairBatch:
+    def batch(self, index: IndexArray) -> PairBatch:
         """These pairs side by side."""
         source, corpus = self.corpus.source, self.corpus
         lengths = self.sources[index]
@@ -97,10 +95,10 @@ class Pairs:
             Sources(source.ids[place], begin), corpus.ids[target], corpus.ids[target + 1], valid
         )
 
-    def places(self, index: Places, valid: NDArray[np.bool_]) -> Places:
+    def places(self, index: IndexArray, valid: BoolArray) -> IndexArray:
         """Where the targets of a batch stand in `score_corpus`, row by row."""
         steps, columns = np.nonzero(valid)
-        first: Places = self.corpus.offsets[:-1] - np.arange(len(self))
+        first: IndexArray = self.corpus.offsets[:-1] - np.arange(len(self))
         return first[index][columns] + steps
 
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from langmodels.arrays import Array, IntArray
 from langmodels.errors import UsageError
 from langmodels.models.decoding import Hypothesis
 from langmodels.neural.encoder_decoder.network import Encoded, EncoderDecoderNetwork
 from langmodels.neural.encoder_decoder.pairs import Sources
-from langmodels.neural.layers.parameters import Array
-from langmodels.text.vocabulary import IntArray, Vocabulary
+from langmodels.text.vocabulary import Vocabulary
 
 _COLUMNS = 1024  # hypotheses that are extended at once
 

@@ -4,10 +4,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from langmodels.arrays import Array, FloatArray
 from langmodels.errors import UsageError
 from langmodels.neural.layers.base import Generator
-from langmodels.neural.layers.parameters import Array
-from langmodels.neural.layers.softmax import FloatArray, OutputLayer, Softmax
+from langmodels.neural.layers.softmax import OutputLayer, Softmax
 from langmodels.text.vocabulary import Vocabulary
 
 _NARROWING = 4  # each class is read off a vector this many times narrower than the one before it

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from langmodels.arrays import Array
 from langmodels.errors import UsageError
 from langmodels.neural.layers.base import Generator, Layer, Linear, rows
-from langmodels.neural.layers.parameters import Array
 
 SCORES = ("luong", "bahdanau")
 

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csc_array
 
-from langmodels.neural.layers.parameters import Array, Shape
+from langmodels.arrays import Array
+from langmodels.neural.layers.parameters import Shape
 
 Generator = np.random.Generator
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from langmodels.arrays import Array
 from langmodels.neural.layers.base import Generator, Layer
 from langmodels.neural.layers.cells import make_cell
-from langmodels.neural.layers.parameters import Array
 
 
 class Bidirectional(Layer):

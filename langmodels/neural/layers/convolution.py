@@ -2,10 +2,10 @@
 
 import numpy as np
 
+from langmodels.arrays import Array
 from langmodels.errors import UsageError
 from langmodels.neural.layers.base import Generator, Layer, add_rows, rows, sum_rows
 from langmodels.neural.layers.cells import State
-from langmodels.neural.layers.parameters import Array
 
 ACTIVATIONS = {"relu": 0.0, "tanh": -1.0}
 """Non-linearities by name, with their lower bounds, which are neutral in a maximum."""

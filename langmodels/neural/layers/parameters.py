@@ -2,12 +2,12 @@
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import DTypeLike
 
-Array = NDArray[Any]
+from langmodels.arrays import Array
+
 Shape = tuple[int, ...]
 
 

@@ -3,12 +3,9 @@
 from abc import abstractmethod
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array, FloatArray
 from langmodels.neural.layers.base import Generator, Layer, sum_rows
-from langmodels.neural.layers.parameters import Array
-
-FloatArray = NDArray[np.float64]
 
 _BLOCK = 131_072  # logits that are exponentiated at once: fits in L2
 _CHUNK = 2**24  # logits that are scored at once: a bound on memory

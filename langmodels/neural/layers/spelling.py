@@ -7,15 +7,13 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
+from langmodels.arrays import Array, IntArray
 from langmodels.errors import UsageError
 from langmodels.neural.layers.base import Embedding, Generator, Layer, Linear, add_rows, rows
-from langmodels.neural.layers.parameters import Array
 from langmodels.text.vocabulary import Vocabulary
 
 _PAD, _BEGIN, _END, _STRANGE = range(4)  # codes; then the specials, then the characters
 _LONGEST = 48  # characters of a word that are read
-
-Codes = NDArray[np.int32]
 
 
 _NUMBERING = threading.Lock()  # two threads must not give out one number twice
@@ -35,14 +33,14 @@ class Spellings:
         self._codes = {character: first + i for i, character in enumerate(alphabet)}
         self.n_symbols = first + len(alphabet)
         specials = [[_STRANGE + 1 + i] for i in range(vocabulary.n_special)]
-        self.codes: Codes = _rows([*specials, *map(self._spell, ordinary)])
+        self.codes: IntArray = _rows([*specials, *map(self._spell, ordinary)])
         self._others: dict[str, int] = {}
         self._vocabulary = vocabulary
 
     def _spell(self, word: str) -> list[int]:
         return [self._codes.get(character, _STRANGE) for character in word[:_LONGEST]]
 
-    def ids(self, words: Sequence[str]) -> NDArray[np.int32]:
+    def ids(self, words: Sequence[str]) -> IntArray:
         """Row numbers of words; those that the vocabulary lacks are spelled and remembered."""
         ids = self._vocabulary.encode(words)
         unknown = np.flatnonzero(ids == Vocabulary.unk_id).tolist()
@@ -56,8 +54,8 @@ class Spellings:
         return ids
 
 
-def _rows(words: Iterable[list[int]], before: Codes | None = None) -> Codes:
-    """Codes with begin and end, padded to the longest word, below the rows of `before`."""
+def _rows(words: Iterable[list[int]], before: IntArray | None = None) -> IntArray:
+    """IntArray with begin and end, padded to the longest word, below the rows of `before`."""
     spelled = [[_BEGIN, *codes, _END] for codes in words]
     width = max(map(len, spelled), default=0)
     done = 0 if before is None else len(before)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from langmodels.arrays import FloatArray, IntArray
 from langmodels.errors import UsageError
-from langmodels.models.base import FloatArray, Text
+from langmodels.models.base import Text
 from langmodels.neural.layers.base import Layer
 from langmodels.neural.layers.cells import CELLS
 from langmodels.neural.layers.spelling import SpelledEmbedding, Spellings
@@ -16,7 +17,7 @@ from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
 from langmodels.neural.recurrent.scoring import score_sequences
 from langmodels.neural.training.batches import Batches, Chunk, StreamBatches
 from langmodels.text.corpus import Corpus
-from langmodels.text.vocabulary import IntArray, Vocabulary
+from langmodels.text.vocabulary import Vocabulary
 
 
 class CharacterAwareNetwork(RecurrentNetwork):

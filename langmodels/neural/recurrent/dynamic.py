@@ -6,13 +6,12 @@ from itertools import islice, pairwise
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.errors import UsageError
-from langmodels.models.base import FloatArray, LanguageModel
+from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import restore_part
 from langmodels.neural.layers.base import rows
-from langmodels.neural.layers.parameters import Array
 from langmodels.neural.recurrent.model import GRUModel, LSTMModel, RecurrentModel, RNNModel
 from langmodels.neural.recurrent.network import RecurrentNetwork, States
 from langmodels.neural.training.batches import StreamBatches
@@ -20,7 +19,7 @@ from langmodels.neural.training.history import was_interrupted
 from langmodels.progress import track
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import Tokenizer
-from langmodels.text.vocabulary import IntArray, Vocabulary
+from langmodels.text.vocabulary import Vocabulary
 from langmodels.threads import PerThread, Workers
 
 RATES = (0.0, 1e-4, 2e-4, 4e-4, 8e-4)
@@ -226,7 +225,7 @@ class DynamicModel(LanguageModel[DynamicState]):
             "given": self._given,
         }
 
-    def arrays(self) -> dict[str, NDArray[Any]]:
+    def arrays(self) -> dict[str, Array]:
         own = {f"base.{name}": array for name, array in self.base.arrays().items()}
         return {**own, "rms": self.rms}
 
@@ -234,7 +233,7 @@ class DynamicModel(LanguageModel[DynamicState]):
     def restore(
         cls,
         config: dict[str, Any],
-        arrays: Mapping[str, NDArray[Any]],
+        arrays: Mapping[str, Array],
         vocabulary: Vocabulary,
         tokenizer: Tokenizer,
     ) -> Self:

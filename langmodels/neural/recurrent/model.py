@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from langmodels.arrays import FloatArray
 from langmodels.errors import UsageError, check_whole
-from langmodels.models.base import FloatArray
 from langmodels.neural.base import NeuralModel
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape, States
 from langmodels.neural.recurrent.scoring import score_sequences

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from langmodels.arrays import Array
 from langmodels.errors import UsageError, check_whole
 from langmodels.neural.layers.adaptive import AdaptiveSoftmax, check_cutoffs
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, rows
 from langmodels.neural.layers.cells import CELLS, Elman, Recurrent, State
-from langmodels.neural.layers.parameters import Array
 from langmodels.neural.layers.softmax import OutputLayer, Softmax
 from langmodels.neural.network import Network
 from langmodels.neural.training.batches import Chunk

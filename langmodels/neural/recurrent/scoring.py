@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from langmodels.arrays import FloatArray, IntArray
 from langmodels.neural.layers.base import rows
-from langmodels.neural.layers.softmax import FloatArray
 from langmodels.neural.recurrent.network import RecurrentNetwork, States
-from langmodels.text.vocabulary import IntArray
 from langmodels.threads import Workers, cpu_count
 
 _COLUMNS = 64  # pieces a thread into which one long sequence is cut

@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
+from langmodels.arrays import Array, BoolArray, IntArray
 from langmodels.text.corpus import Corpus
-from langmodels.text.vocabulary import IntArray, Vocabulary
+from langmodels.text.vocabulary import Vocabulary
 
 B_co = TypeVar("B_co", covariant=True)
 
@@ -25,7 +25,7 @@ class Chunk:
 
     inputs: IntArray
     targets: IntArray
-    keep: NDArray[np.bool_] | None
+    keep: BoolArray | None
     fresh: bool
 
     @property
@@ -142,15 +142,15 @@ class Windows:
         self._starts = starts[self._targets]
 
     @property
-    def complete(self) -> NDArray[np.bool_]:
+    def complete(self) -> BoolArray:
         """Which windows are not filled up, (len,): their sequence has enough tokens before."""
-        whole: NDArray[np.bool_] = self._targets - self._length >= self._starts
+        whole: BoolArray = self._targets - self._length >= self._starts
         return whole
 
     def __len__(self) -> int:
         return len(self._targets)
 
-    def chunk(self, index: NDArray[Any]) -> Chunk:
+    def chunk(self, index: Array) -> Chunk:
         """The windows of these targets, side by side."""
         position = self._targets[index]
         steps = np.arange(-self._length, 0)[:, None]

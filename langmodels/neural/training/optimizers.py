@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from numpy.typing import DTypeLike
 
+from langmodels.arrays import Array
 from langmodels.errors import UsageError
-from langmodels.neural.layers.parameters import Array
 
 _BLOCK = 16_384  # elements updated at once: all vectors of a block stay in the cache
 

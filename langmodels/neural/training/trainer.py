@@ -10,8 +10,8 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from langmodels.arrays import Array
 from langmodels.errors import LangmodelsError
-from langmodels.neural.layers.parameters import Array
 from langmodels.neural.network import Network
 from langmodels.neural.training.batches import Batches
 from langmodels.neural.training.checkpoints import Checkpoint

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from langmodels.arrays import Array
 from langmodels.neural.layers.base import (
     Generator,
     Layer,
@@ -24,7 +25,6 @@ from langmodels.neural.layers.base import (
     rows,
     sum_by_row,
 )
-from langmodels.neural.layers.parameters import Array
 
 State = tuple[Array, ...]
 """The arrays (B, H) that a cell carries from step to step: (h,), or (h, c) for an LSTM."""

@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from langmodels.arrays import Array
 from langmodels.neural.layers.cells.base import Recurrent, State
-from langmodels.neural.layers.parameters import Array
 
 
 class GRU(Recurrent):

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from langmodels.arrays import Array
 from langmodels.neural.layers.base import Generator
 from langmodels.neural.layers.cells.base import Recurrent, State
-from langmodels.neural.layers.parameters import Array
 
 
 class LSTM(Recurrent):
