@@ -1,7 +1,6 @@
 """The commands, called as the shell calls them."""
 
 import contextlib
-import doctest
 import gzip
 import io
 import json
@@ -14,7 +13,6 @@ import numpy as np
 import pytest
 
 import langmodels
-from langmodels.cli import output
 from langmodels.cli.main import COMMANDS, main
 from langmodels.datasets import read_text
 from langmodels.datasets.sources import shipped_folder
@@ -402,7 +400,3 @@ def test_a_terminal_without_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(buffer, encoding="ascii"))
     assert main(["predict", "word.lm", "the"]) == 0
     assert b"####" in buffer.getvalue()
-
-
-def test_the_examples_in_the_documentation_of_output() -> None:
-    assert doctest.testmod(output).failed == 0

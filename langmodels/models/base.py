@@ -245,7 +245,12 @@ class LanguageModel(Model, Generic[S]):
     def prob(self, token: str | int, context: Text = ()) -> float:
         """p(token | context).
 
-        >>> model.prob("thing", context="cryptocurrency is the next big")  # doctest: +SKIP
+        >>> import langmodels
+        >>> text = "the cat sat and the cat ran"
+        >>> corpus = langmodels.Corpus.from_text(text, langmodels.make_tokenizer("word"))
+        >>> model = langmodels.make_model("mle:order=2").fit(corpus)
+        >>> round(model.prob("ran", context="the cat"), 6)
+        0.5
         """
         return math.exp(self.log_prob(token, context))
 

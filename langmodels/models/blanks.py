@@ -95,7 +95,13 @@ class Cloze(ABC):
         those before it, while those after it are read as `<unk>`; the probability is the product.
         `<unk>` is never an answer. Raises UsageError where there is no blank.
 
-        >>> model.fill("I am ___ hungry, and I can eat the whole pie", k=3)  # doctest: +SKIP
+        >>> import langmodels
+        >>> text = "the cat sat and the dog ran"
+        >>> corpus = langmodels.Corpus.from_text(text, langmodels.make_tokenizer("word"))
+        >>> model = langmodels.NGramModel(order=2, smoothing="witten_bell").fit(corpus)
+        >>> blanks = langmodels.FillingModel(model)
+        >>> sorted(filling.text for filling in blanks.fill("the ___ sat", k=2))
+        ['the cat sat', 'the dog sat']
         """
         if k < 1 or width < 1:
             raise UsageError("Ask for at least one way to fill the blanks.")

@@ -58,7 +58,7 @@ def make_generator(name: str) -> Generator:
     unknown generator or parameter, and for a value that is not a number or out of range.
 
     >>> make_generator("synthetic:markov?order=1,seed=3").name
-    'synthetic:markov?order=1&seed=3'
+    'synthetic:markov?seed=3&order=1'
     """
     kind, _, query = name.removeprefix(PREFIX).partition("?")
     if kind not in GENERATORS:
