@@ -170,4 +170,4 @@ def modified_discounts(counts: Sequence[int]) -> tuple[float, float, float] | No
         return None
     y = n[1] / (n[1] + 2 * n[2])
     d = (1 - 2 * y * n[2] / n[1], 2 - 3 * y * n[3] / n[2], 3 - 4 * y * n[4] / n[3])
-    return d if all(0 <= x <= j for j, x in enumerate(d, 1)) else None
+    return d if all(1e-9 < x <= j for j, x in enumerate(d, 1)) else None

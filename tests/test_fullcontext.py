@@ -5,6 +5,8 @@ from collections import Counter, defaultdict
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.special import expit
 
 import langmodels.fullcontext.fitting as fitting
@@ -256,6 +258,24 @@ def test_odd_texts(smoothing: str, text: str, other: str) -> None:
     for token in test.targets[:20].tolist():
         assert np.exp(model.log_distribution(state)).sum() == pytest.approx(1)
         state = model.advance(state, token)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    lines=st.lists(st.text("ab ", max_size=8), min_size=1, max_size=5),
+    level=st.sampled_from(["word", "char"]),
+)
+def test_every_smoothed_distribution_is_positive_and_sums_to_one(
+    lines: list[str], level: str
+) -> None:
+    train = corpus("\n".join(["a", *lines, ""]), level)
+    model = FullContextModel().fit(train)
+    unk = model.vocabulary.unk_id
+    for history in ([], [unk], *(ids[:-1].tolist() for ids in train.sequences())):
+        p = np.exp(model.log_distribution(model.state(history)))
+        assert (np.delete(p, model.vocabulary.bos_id) > 0).all()
+        assert p.sum() == pytest.approx(1.0, abs=1e-9)
+    assert np.isfinite(model.score_corpus(train)).all()
 
 
 def test_empty_sequences_and_many_of_them() -> None:

@@ -265,16 +265,19 @@ def test_impossible_options_are_refused(name: str, options: dict[str, Any]) -> N
         make_smoothing(name, **options)
 
 
-sequences = st.lists(
-    st.lists(st.sampled_from([0, 3, 4, 5, 6]), max_size=8).map(lambda s: [1, *s, 2]),
-    min_size=1,
-    max_size=8,
-)
+@st.composite
+def texts(draw: st.DrawFn) -> Text:
+    """One line or a few, of one word or a few; the word 7 never occurs."""
+    words = draw(st.sampled_from([[3], [3, 4], [0, 3, 4, 5, 6]]))
+    line = st.lists(st.sampled_from(words), max_size=8).map(lambda s: [1, *s, 2])
+    return draw(st.lists(line, min_size=1, max_size=8))
 
 
-@settings(max_examples=40, deadline=None)
-@given(text=sequences, order=st.integers(1, 4), name=st.sampled_from(list(SMOOTHINGS)))
-def test_every_distribution_sums_to_one(text: Text, order: int, name: str) -> None:
+@settings(max_examples=100, deadline=None)
+@given(text=texts(), order=st.integers(1, 4), name=st.sampled_from(list(SMOOTHINGS)))
+def test_every_distribution_sums_to_one_and_smoothed_ones_are_positive(
+    text: Text, order: int, name: str
+) -> None:
     smoothing = make_smoothing(name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SmoothingWarning)
@@ -284,7 +287,27 @@ def test_every_distribution_sums_to_one(text: Text, order: int, name: str) -> No
     for history in [[1], [1, 0], [1, 7], *(s[:-1] for s in text)]:
         p = distribution(tables, history)
         assert p[BOS] == 0
-        assert p.sum() == pytest.approx(1.0, abs=1e-5)
+        assert p.sum() == pytest.approx(1.0, abs=1e-6)
+        assert name == "mle" or (np.delete(p, BOS) > 0).all()
+    ids = joined(text)
+    assert np.isfinite(tables.score(ids)[0][ids != BOS]).all()
+
+
+def test_a_discount_of_zero_takes_its_default() -> None:
+    # "B red fox ran E", "B red hen ran E", "B a fox sat E": of the bigrams 8 occur once, 2 twice,
+    # 2 three times, so that Y = 2/3 and D2 = 2 - 3 Y 2/2 = 0, which leaves nothing after "ran".
+    text = [[1, 3, 4, 5, 6, 7, 2], [1, 3, 4, 8, 6, 7, 2], [1, 3, 9, 5, 10, 7, 2]]
+    smoothing = make_smoothing("modified_kneser_ney")
+    with pytest.warns(SmoothingWarning, match="2-gram counts"):
+        tables = smoothing.estimate(count_ngrams(joined(text), 11, 2))
+    assert smoothing.fitted()["discounts"][1] == [0.5, 1.0, 1.5]
+    assert np.isfinite(tables.score(np.array([1, 4, 5, 6, 2], np.int32))[0][1:]).all()
+
+
+def test_factors_of_zero_or_one_take_a_lower_cutoff() -> None:
+    # n1..n3 = 9, 3, 2, cutoff 2: m = 3 * 2 / 9 = 2/3 and d1 = (2 * 3 / 9 - m) / (1 - m) = 0.
+    counts = np.repeat([1, 2, 3], [9, 3, 2]).astype(np.int32)
+    assert good_turing_factors(counts, 2) is None
 
 
 def test_normalized_stupid_backoff_is_proportional_to_its_scores() -> None:

@@ -1,7 +1,8 @@
 """What to take off the counts: discounts estimated from counts-of-counts.
 
-Small or odd data may not allow an estimate: the counts-of-counts it needs are zero or give
-something impossible. Each then has a default, and the method says so with a `SmoothingWarning`.
+Small or odd data may not allow an estimate: the counts-of-counts it needs are zero, or give
+something impossible or a discount of zero, which would leave nothing for what was never seen. Each
+then has a default, and the method says so with a `SmoothingWarning`.
 """
 
 import warnings
@@ -10,6 +11,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from langmodels.arrays import FloatArray, IntArray
+
+_ZERO = 1e-9
+"""What comes out below this is zero but for rounding."""
 
 
 class SmoothingWarning(UserWarning):
@@ -31,7 +35,7 @@ def modified_discounts(counts: IntArray) -> tuple[float, float, float] | None:
     if n[1:4].all():
         y = n[1] / (n[1] + 2 * n[2])
         discounts = tuple(float(j - (j + 1) * y * n[j + 1] / n[j]) for j in (1, 2, 3))
-        if all(0 <= d <= j for j, d in enumerate(discounts, start=1)):
+        if all(_ZERO < d <= j for j, d in enumerate(discounts, start=1)):
             return discounts[0], discounts[1], discounts[2]
     return None
 
@@ -58,7 +62,7 @@ def good_turing_factors(counts: IntArray, cutoff: int) -> FloatArray | None:
         if beyond >= 1:
             continue
         factors = ((r + 1) * n[2 : k + 2] / (r * n[1 : k + 1]) - beyond) / (1 - beyond)
-        if ((factors > 0) & (factors < 1)).all():
+        if ((factors > _ZERO) & (factors < 1 - _ZERO)).all():
             return np.concatenate([[0.0], factors])
     return None
 
