@@ -51,8 +51,12 @@ class ModelSpec(Generic[M_co]):
 
     def make(self, setting: Setting, options: Options) -> M_co:
         """An unfitted model, defaults of the setting filled in. Raises UsageError."""
+        return self.make_exactly({**self.defaults(setting), **options})
+
+    def make_exactly(self, options: Options) -> M_co:
+        """An unfitted model with these hyper-parameters and no others. Raises UsageError."""
         try:
-            return self.build(**{**self.defaults(setting), **options})
+            return self.build(**options)
         except TypeError as error:
             raise _refused(self.name, options, error) from error
 

@@ -22,6 +22,7 @@ from langmodels.evaluation.running import Task, worthwhile_jobs
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.presets import Setting
+from langmodels.registry import make_model, parse_model
 from langmodels.text.corpus import Corpus
 from langmodels.text.splits import Splits
 from langmodels.text.tokenization import make_tokenizer
@@ -522,3 +523,63 @@ def test_scaling_command(book: Path, capsys: pytest.CaptureFixture[str]) -> None
         assert words in shown
     assert main([*line, "--json"]) == 0
     assert len(json.loads(capsys.readouterr().out)["models"][0]["growth"]) == 3
+
+
+# The same defaults everywhere --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", ["word", "char"])
+def test_compare_trains_the_networks_that_train_trains(level: str) -> None:
+    """The options of a level are merged once, and those recorded are those used."""
+    name = "lstm:hidden=8:epochs=1:batch_size=4"
+    splits = parts(level)
+    found = compare([name], splits, plan=PLAN).results.models[0]
+    setting = Setting(level=level)
+    model = make_model(name, setting).fit(splits.train, splits.validation)
+    assert found.perplexity == model.perplexity(splits.test)
+    assert found.parameters == model.n_parameters
+    spec, given = parse_model(name)
+    assert found.options == {**spec.defaults(setting), **given}
+
+
+@pytest.mark.parametrize("level", ["word", "whitespace", "char"])
+def test_train_and_compare_read_rare_tokens_alike(
+    level: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text, model = tmp_path / "text.txt", tmp_path / "model.lm"
+    text.write_text(TEXT)
+    options = ["--corpus", str(text), "--level", level]
+    train = [*options, "--split", "contiguous", "--model", "kneser-ney:order=3"]
+    train += ["--output", str(model)]
+    assert main(["train", *train, "--json"]) == 0
+    trained = json.loads(capsys.readouterr().out)
+    assert main(["evaluate", str(model), "--corpus", str(text), "--part", "test", "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    compared = ["compare", *options, "--models", "kneser-ney:order=3", "--no-cache"]
+    assert main([*compared, "--json"]) == 0
+    results = json.loads(capsys.readouterr().out)
+    assert measured["perplexity"] == pytest.approx(results["models"][0]["perplexity"], rel=1e-12)
+    least = 2 if level == "word" else 1
+    assert trained["min_count"] == least
+    assert results["levels"][0]["min_count"] == least
+    if level == "word":
+        assert main(["train", *train]) == 0
+        assert "min-count 2" in capsys.readouterr().out
+        assert main(compared) == 0
+        assert "as <unk> (min-count 2)" in capsys.readouterr().out
+
+
+def test_the_table_says_the_order_of_n_grams(words: Comparison) -> None:
+    comparison = compare(["witten-bell", "unigram"], parts("char"), plan=PLAN)
+    assert "Order of n-grams: 6." in rendered(comparison)
+    assert "Order of n-grams" not in rendered(words)  # their labels say it
+    both = compare(["witten-bell"], parts(), levels=["word", "char"], plan=PLAN)
+    assert "Order of n-grams: 4 (words), 6 (chars)." in rendered(both)
+
+
+def test_a_comparison_of_an_earlier_version_opens(words: Comparison, tmp_path: Path) -> None:
+    data = words.to_json()
+    for level in data["levels"]:
+        del level["min_count"]
+    (tmp_path / "old.json").write_text(json.dumps(data))
+    assert Comparison.load(tmp_path / "old.json").results.models == words.results.models

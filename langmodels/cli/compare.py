@@ -20,17 +20,17 @@ from langmodels.cli.output import print_json
 from langmodels.datasets import Source
 from langmodels.errors import UsageError
 from langmodels.evaluation.comparison import Comparison, compare
-from langmodels.evaluation.levels import RARE_TYPES
 from langmodels.evaluation.report import check_report_path
 from langmodels.evaluation.report.terminal import print_wide, render
 from langmodels.evaluation.running import default_cache_folder
 from langmodels.presets import BUDGETS
 from langmodels.text.splits import Splits
+from langmodels.text.tokenization import make_tokenizer
 
 NAME = "compare"
 HELP = "train several models on one text and compare them on its held-out part"
-EPILOG = """Words that occur once in the training part are unknown here, unless --min-count
-says otherwise.
+EPILOG = """Words that occur once in the training part are read as <unk>, unless --min-count 1
+keeps them.
 
 examples:
   langmodels compare --corpus wonderland.txt
@@ -66,8 +66,7 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
 
     None: as many as there are networks to train, up to the number of processors.
     """
-    add_corpus_options(parser, min_count="2 for words, else 1")
-    parser.set_defaults(min_count=None)
+    add_corpus_options(parser)
     group = parser.add_argument_group("the models")
     group.add_argument(
         "--models",
@@ -100,31 +99,28 @@ def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict
     """The divided text, where it came from, and the keywords that `compare` and `scale` share.
 
     The text is cut for the first of several levels, and at the same characters for the others. By
-    default words that occur once are unknown: a model that never met `<unk>` in training guesses
-    its probability, and at word level the luckiest guess would win the comparison.
+    default words that occur once are unknown, as in `train`: a model that never met `<unk>` in
+    training guesses its probability, and the luckiest guess would win the comparison.
     """
     if args.report:
         check_report_path(args.report)  # before the work, not after it
     levels = args.level.split(",") if args.level else [text_of(args).level or DEFAULT_LEVEL]
-    min_count = 2 if args.min_count is None else args.min_count
-    first = {**vars(args), "level": levels[0], "min_count": min_count}
+    first = {**vars(args), "level": levels[0]}
     if len(levels) > 1:
         for option in ("pattern", "width"):
             if getattr(args, option) is not None:
                 raise UsageError(f"--{option} is for one level, not for {args.level}.")
         if args.lower and args.clean == "none":  # for all levels, not for words alone
             first |= {"lower": False, "clean": "lower"}
-    if levels[0] not in RARE_TYPES:
-        first["min_count"] = args.min_count or 1
-        if len(levels) > 1:
-            first["min_count"], first["vocab_size"] = 1, None  # meant for the words
+        if not make_tokenizer(levels[0]).rare_types:
+            first |= {"min_count": None, "vocab_size": None}  # meant for the words
     splits, source = load_splits(argparse.Namespace(**first))
     keywords = {
         "levels": levels,
         "order": args.order,
         "seed": args.seed,
         "budget": args.budget,
-        "min_count": min_count,
+        "min_count": args.min_count,
         "max_size": args.vocab_size,
         "source": source,
         "jobs": args.jobs,

@@ -26,12 +26,8 @@ def add_corpus_options(
     parser: argparse.ArgumentParser,
     *,
     default: str | None = DEFAULT_CORPUS,
-    min_count: str = "1, keep all",
 ) -> None:
-    """Options that say which text is read and how; without a `default`, --corpus is required.
-
-    `min_count`: what the help says of the default of --min-count.
-    """
+    """Options that say which text is read and how; without a `default`, --corpus is required."""
     group = parser.add_argument_group("the text")
     group.add_argument(
         "--corpus",
@@ -59,9 +55,8 @@ def add_corpus_options(
     group.add_argument(
         "--min-count",
         type=int,
-        default=1,
         metavar="N",
-        help=f"rarer tokens become <unk> (default: {min_count})",
+        help="rarer tokens become <unk> (default: 2 at level word, else 1, which keeps all)",
     )
     group.add_argument(
         "--vocab-size",
@@ -176,6 +171,11 @@ def tokenizer_of(args: argparse.Namespace, source: Source) -> Tokenizer:
     return make_tokenizer(level, **options)
 
 
+def min_count_of(args: argparse.Namespace, tokenizer: Tokenizer) -> int:
+    """The least count of a known token: --min-count, by default the tokenizer's."""
+    return tokenizer.min_count if args.min_count is None else int(args.min_count)
+
+
 def load_splits(args: argparse.Namespace) -> tuple[Splits, Source]:
     """Training, validation and test parts as the options ask, and where the text came from.
 
@@ -186,7 +186,7 @@ def load_splits(args: argparse.Namespace) -> tuple[Splits, Source]:
     tokenizer = tokenizer_of(args, source)
     shared = {
         "cleaning": cleaning_of(args, tokenizer),
-        "min_count": args.min_count,
+        "min_count": min_count_of(args, tokenizer),
         "max_size": args.vocab_size,
         "name": source.name,
     }
@@ -226,7 +226,7 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
         open_text(source),
         tokenizer,
         cleaning=cleaning,
-        min_count=args.min_count,
+        min_count=min_count_of(args, tokenizer),
         max_size=args.vocab_size,
         name=source.name,
     )

@@ -10,7 +10,7 @@ from rich.console import Console
 from langmodels import progress
 from langmodels.cli.main import INTERRUPTED
 from langmodels.cli.ngram_files import add_quantize_option, write_model
-from langmodels.cli.options import add_corpus_options, add_json_option, load_training
+from langmodels.cli.options import add_corpus_options, add_json_option, load_training, min_count_of
 from langmodels.cli.output import (
     check_output,
     facts_table,
@@ -39,7 +39,7 @@ examples:
   langmodels train --corpus book.txt.gz --order 5 --smoothing kneser-ney --output book.lm
   langmodels train --corpus book.txt --order 5 --prune 0 0 1 --quantize --output book.lm
   langmodels train --corpus book.txt --model full-context --level char --output book.lm
-  langmodels train --corpus tokens.txt --level whitespace --min-count 2 --output tokens.lm
+  langmodels train --corpus tokens.txt --level whitespace --min-count 3 --output tokens.lm
   langmodels train --corpus genome.fa --width 3 --output codons.lm
   langmodels train --corpus "log.csv?events=activity,case=order" --output log.lm
   langmodels train --corpus "prices.csv?series=close,bins=16,differences=true" --output prices.lm
@@ -50,6 +50,9 @@ examples:
 A network is trained with a line on standard error after every epoch. Ctrl-C ends training early:
 the best weights so far are written, unless there is a file of that name already; with --checkpoint
 the same command goes on from there another time.
+
+Words that occur once are read as <unk>, from which the model learns what unknown words are like;
+--min-count 1 keeps them. At other levels all tokens are kept.
 
 The whole text is used, unless --split or --fractions holds a part of it out; then
 `langmodels evaluate` with the same options measures the model on the part never seen.
@@ -121,7 +124,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         model = write_model(model, args)
     else:
         model.save(output)
-    report = describe(model, name, train, validation)
+    report = describe(model, name, train, validation, min_count_of(args, train.tokenizer))
     report |= {"seconds": seconds, "output": str(output), "bytes": output.stat().st_size}
     status = INTERRUPTED if interrupted else None
     if args.json:
@@ -130,7 +133,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     rows = {
         "settings": settings_line(model),
         "text": f"{source.name}: {train.n_tokens:,} tokens, {train.n_types:,} types"
-        + (f", {train.n_oov:,} rare ones read as <unk>" if train.n_oov else ""),
+        + _rare(args, train),
         "vocabulary": f"{len(model.vocabulary):,} tokens ({model.tokenizer.level} level)",
         "parameters": f"{model.n_parameters:,}",
     }
@@ -142,6 +145,13 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     rows["file"] = f"{output} ({size(report['bytes'])})"
     console.print(facts_table(rows, title=name))
     return status
+
+
+def _rare(args: argparse.Namespace, train: Corpus) -> str:
+    """What became of rare tokens."""
+    least = min_count_of(args, train.tokenizer)
+    limit = f", min-count {least}" if train.tokenizer.rare_types else ""
+    return f"{limit}, {train.n_oov:,} rare ones read as <unk>" if train.n_oov else limit
 
 
 def _fit_network(
@@ -205,7 +215,11 @@ def model_name(args: argparse.Namespace) -> str:
 
 
 def describe(
-    model: LanguageModel[Any], name: str, train: Corpus, validation: Corpus | None
+    model: LanguageModel[Any],
+    name: str,
+    train: Corpus,
+    validation: Corpus | None,
+    min_count: int,
 ) -> dict[str, Any]:
     """What is known of a freshly trained model."""
     report: dict[str, Any] = {
@@ -217,6 +231,7 @@ def describe(
         "tokens": train.n_tokens,
         "types": train.n_types,
         "oov_tokens": train.n_oov,
+        "min_count": min_count,
         "vocabulary": len(model.vocabulary),
         "parameters": model.n_parameters,
     }

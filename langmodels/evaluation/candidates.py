@@ -68,7 +68,7 @@ class Candidate:
         options = dict(self.options)
         if self.random and seed is not None:
             options["seed"] = seed
-        return (_find(self.name) or model_spec(self.name)).make(Setting(), options)
+        return (_find(self.name) or model_spec(self.name)).make_exactly(options)
 
 
 def make_candidates(

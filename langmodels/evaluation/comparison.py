@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from langmodels.datasets import Source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Candidate, Models, make_candidates
-from langmodels.evaluation.levels import RARE_TYPES, Material
+from langmodels.evaluation.levels import Material, least_count
 from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
 from langmodels.evaluation.results import Results, jsonable, records, structure, to_text
 from langmodels.evaluation.running import RunCache, Task, run_tasks, worthwhile_jobs
@@ -84,7 +84,7 @@ def compare(
     seed: int = 0,
     seeds: int = 1,
     budget: str = "standard",
-    min_count: int = 2,
+    min_count: int | None = None,
     max_size: int | None = None,
     source: Source | None = None,
     plan: Plan | None = None,
@@ -105,8 +105,9 @@ def compare(
         seed: of everything random.
         seeds: how many seeds random models are trained with.
         budget: "quick", "standard" or "thorough": what the models may cost.
-        min_count: least count of known words, where `corpus` does not say it: in a text, and at
-            other levels than that of the splits.
+        min_count: least count of known tokens at levels whose types are often rare, where `corpus`
+            does not say it: in a text, and at other levels than that of the splits. None: 2 for
+            words, 1 for what is tokenized already, as for everything else.
         max_size: largest vocabulary of words there.
         source: where the text came from; its entropy, if known, is the limit.
         plan: what is measured; by default the budget's plan.
@@ -127,8 +128,9 @@ def compare(
         raise UsageError(f"The number of seeds must be at least 1, not {seeds}.")
     if isinstance(corpus, str):
         level = levels[0] if levels else "word"
-        least = min_count if level in RARE_TYPES else 1
-        corpus = Splits.from_text(corpus, make_tokenizer(level), min_count=least)
+        tokenizer = make_tokenizer(level)
+        least = least_count(tokenizer, min_count)
+        corpus = Splits.from_text(corpus, tokenizer, min_count=least)
     material = Material(corpus, min_count=min_count, max_size=max_size)
     levels = tuple(dict.fromkeys(levels)) or (material.level,)
     setting = Setting(level=levels[0], order=order, seed=seed, budget=budget)
@@ -153,7 +155,6 @@ def compare(
         "seed": seed,
         "seeds": seeds,
         "budget": budget,
-        "min_count": min_count if set(levels) & set(RARE_TYPES) else 1,
         "max_size": max_size,
         **(settings or {}),
     }

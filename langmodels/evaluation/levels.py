@@ -10,10 +10,12 @@ from langmodels.errors import LangmodelsError
 from langmodels.evaluation.breakdown import Grouping, groupings
 from langmodels.evaluation.characters import TextCosts, text_costs, token_costs
 from langmodels.text.splits import Splits
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.tokenization import Tokenizer, make_tokenizer
 
-RARE_TYPES = ("word", "whitespace")
-"""Levels at which many types are rare, and rare ones become `<unk>`."""
+
+def least_count(tokenizer: Tokenizer, asked: int | None) -> int:
+    """The least count of a known token: what was asked for words is not meant for characters."""
+    return tokenizer.min_count if asked is None or not tokenizer.rare_types else asked
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,10 +47,12 @@ class Material:
     """The parts of a text at any level: cut once, at the same characters for all.
 
     `splits` is used as it is for its own level, and its text is encoded again for others, with
-    `min_count` and `max_size` for words.
+    `min_count` and `max_size` where types are rare.
     """
 
-    def __init__(self, splits: Splits, *, min_count: int = 1, max_size: int | None = None) -> None:
+    def __init__(
+        self, splits: Splits, *, min_count: int | None = None, max_size: int | None = None
+    ) -> None:
         self.splits = splits
         self._min_count = min_count
         self._max_size = max_size
@@ -89,12 +93,12 @@ class Material:
             raise LangmodelsError(
                 "Comparing levels needs the text; make the corpora with keep_text."
             )
-        rare_types = level in RARE_TYPES
+        tokenizer = make_tokenizer(level)
         return Splits.from_parts(
             (parts[0], parts[1], parts[2]),
-            make_tokenizer(level),
+            tokenizer,
             how=self.splits.how,
             name=self.splits.train.name.removesuffix(" (training part)"),
-            min_count=self._min_count if rare_types else 1,
-            max_size=self._max_size if rare_types else None,
+            min_count=least_count(tokenizer, self._min_count),
+            max_size=self._max_size if tokenizer.rare_types else None,
         )

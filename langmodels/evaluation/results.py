@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
 from types import UnionType
 from typing import Any, cast, get_args, get_origin, get_type_hints
 
@@ -30,7 +30,8 @@ class LevelResult:
     tokens cannot be found in the text; the latter only where there is one level.
 
     `tokens`, `types` and unknown tokens (`oov`) of the training, validation and test part;
-    `vocabulary`: ids in all; `unit` is the level's name for a token.
+    `vocabulary`: ids in all; `min_count`: least count of a known token in training;
+    `unit` is the level's name for a token.
     `extras`: bits per character that every model of the level pays beyond its tokens, by reason.
     `groups`: for each way of breaking the losses down, labels and target counts. `passage`: tokens
     at the beginning of the test text.
@@ -48,6 +49,7 @@ class LevelResult:
     contexts: list[ContextCount]
     groups: dict[str, tuple[list[str], list[int]]]
     passage: list[str]
+    min_count: int | None = None
 
     @property
     def unit(self) -> str:
@@ -319,8 +321,14 @@ def to_text(results: Results) -> str:
     return json.dumps(jsonable(results), indent=1, ensure_ascii=False) + "\n"
 
 
+def _required(field: Field[Any]) -> bool:
+    return field.default is MISSING and field.default_factory is MISSING
+
+
 def structure(kind: Any, data: Any) -> Any:
     """Inverse of `jsonable` for a value of the annotated type `kind`.
+
+    Fields that the data lack have their defaults: earlier versions did not write all of today's.
 
     Raises KeyError, TypeError or ValueError where the data do not fit the type.
     """
@@ -331,9 +339,8 @@ def structure(kind: Any, data: Any) -> Any:
         return None if data is None else structure(arguments[0], data)
     if isinstance(kind, type) and is_dataclass(kind):
         hints = get_type_hints(kind)
-        return cast(Any, kind)(
-            **{f.name: structure(hints[f.name], data[f.name]) for f in fields(kind)}
-        )
+        known = [f for f in fields(kind) if f.name in data or _required(f)]
+        return cast(Any, kind)(**{f.name: structure(hints[f.name], data[f.name]) for f in known})
     if origin is list:
         return [structure(arguments[0], item) for item in data]
     if origin is tuple:

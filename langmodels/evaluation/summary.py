@@ -40,6 +40,7 @@ from langmodels.evaluation.statistics import (
     holm,
     paired_p_value,
 )
+from langmodels.text.corpus import Corpus
 
 LONGEST_CONTEXT = 8
 PASSAGE = 400
@@ -235,7 +236,15 @@ def _level_result(material: LevelMaterial) -> LevelResult:
         contexts=context_counts(train, test, LONGEST_CONTEXT),
         groups={g.name: (g.labels, g.counts) for g in material.groupings},
         passage=test.vocabulary.decode(test.targets[: passage_length(material)].tolist()),
+        min_count=_least_count(train),
     )
+
+
+def _least_count(train: Corpus) -> int:
+    """How often the rarest known token occurs in the training part."""
+    counts = np.bincount(train.ids, minlength=len(train.vocabulary))
+    known = counts[train.vocabulary.n_special :]
+    return int(known.min()) if len(known) else 0
 
 
 def _tests(summaries: Sequence[_Summary], seed: int) -> list[PairedTest]:

@@ -20,6 +20,8 @@ class Tokenizer(ABC):
     text one endless stream (characters, bytes, symbols); `reversible` whether `detokenize` gives
     back the very text; `learns` whether there is something to `fit` on the training text;
     `splits_lines` whether the tokens of each line are just what white space separates in it.
+    `rare_types`: whether new types never cease to come, so that limits to the vocabulary are meant
+    for it; `min_count`: the least count of known tokens unless another is asked for.
     """
 
     level: ClassVar[str]
@@ -27,6 +29,8 @@ class Tokenizer(ABC):
     reversible: ClassVar[bool] = False
     learns: ClassVar[bool] = False
     splits_lines: ClassVar[bool] = False
+    rare_types: ClassVar[bool] = False
+    min_count: ClassVar[int] = 1
     line_end: ClassVar[str] = "\n"
 
     @abstractmethod
@@ -114,6 +118,7 @@ class _LineTokenizer(Tokenizer):
     """What tokenizers of words share: one line is one sequence."""
 
     ends = True
+    rare_types = True
 
     def safe_cut(self, text: str) -> int:
         cut = text.rfind("\n") + 1
@@ -134,6 +139,10 @@ class WordTokenizer(_LineTokenizer):
     """
 
     level = "word"
+    min_count = 2
+    """Words seen once become `<unk>`, from which a model learns what unknown words are like; text
+    that is tokenized already is taken as it is."""
+
     DEFAULT_PATTERN = (
         r"[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*"  # words: don't, l'été
         r"|\p{N}+(?:[.,]\p{N}+)*"  # numbers: 3.5, 1,000

@@ -43,9 +43,21 @@ def corpus_table(results: Results) -> Table:
     columns = ["part", *(["unit"] if several else []), "characters", "tokens", "types", "unknown"]
     units = ", ".join(level.unit for level in results.levels)
     notes = [f"Split {results.text.split}; unit of the models: {units}."]
+    notes += [note for level in results.levels if (note := _rare_note(level))]
     if results.settings.get("cleaning", "none") != "none":
         notes.append(f"The text was cleaned before it was split: {results.settings['cleaning']}.")
     return Table("The text", columns, rows, 2 if several else 1, notes)
+
+
+def _rare_note(level: LevelResult) -> str:
+    """What became of rare tokens: whether a model has met `<unk>` decides much of its figure."""
+    if level.min_count is None:
+        return ""
+    if level.oov[0] == 0:
+        return "" if level.oov[2] == 0 else f"All {level.unit}s of the training part are known."
+    n = level.min_count
+    times = {2: "once", 3: "once or twice"}.get(n, f"less than {n} times")
+    return f"Training reads {level.unit}s that it has {times} as <unk> (min-count {n})."
 
 
 def quality_table(results: Results) -> Table:
@@ -107,6 +119,8 @@ def _quality_notes(results: Results) -> Iterator[str]:
     for model in results.models:
         if not model.is_distribution:
             yield f"* {model.label}: scores, not probabilities; renormalised at every token here."
+    if orders := _orders(results):
+        yield orders
     for level in results.levels:
         paid = [f"{name} {figure(bits, 3)}" for name, bits in level.extras.items() if bits > 0]
         if paid:
@@ -122,6 +136,18 @@ def _quality_notes(results: Results) -> Iterator[str]:
         yield f"{of}: trained from one random start; --seeds shows how much that matters."
     if results.limit:
         yield f"The limit: {results.limit.note}."
+
+
+def _orders(results: Results) -> str:
+    """The order of n-grams, where the labels of their models do not tell it."""
+    found = {}
+    for level in results.levels:
+        hidden = [m for m in results.models if m.level == level.level and "order=" not in m.label]
+        if orders := sorted({m.options["order"] for m in hidden if m.options.get("order")}):
+            found[level.unit] = ", ".join(map(str, orders))
+    if len(found) > 1:
+        return f"Order of n-grams: {', '.join(f'{n} ({u}s)' for u, n in found.items())}."
+    return "".join(f"Order of n-grams: {n}." for n in found.values())
 
 
 def labels(results: Results, model: ModelResult) -> list[str]:
