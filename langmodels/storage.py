@@ -1,23 +1,36 @@
 """Files: whole or not at all, nothing executed on load, arrays mapped from disk.
 
 The format is safetensors: eight bytes with the length of a JSON header (little-endian), the header,
-then the raw arrays. See https://huggingface.co/docs/safetensors for the layout.
+then the raw arrays. See https://huggingface.co/docs/safetensors for the layout. A checksum of each
+array stands in the header's metadata.
+
+A mapped file must stay as it is while it is used: where another program cuts it short, the system
+ends this process (SIGBUS) as soon as what is gone is read. `mmap=False` reads the file instead.
 """
 
+import hashlib
 import json
 import math
-import mmap
 import os
-import tempfile
+import re
+import secrets
+import stat
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from mmap import ACCESS_READ
+from mmap import mmap as map_file
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Self
 
 import numpy as np
 
 from langmodels.arrays import Array
 from langmodels.errors import LangmodelsError
+
+if os.name == "posix":
+    import fcntl
 
 _DTYPES: dict[str, np.dtype[Any]] = {
     "BOOL": np.dtype(np.bool_),
@@ -34,8 +47,20 @@ _DTYPES: dict[str, np.dtype[Any]] = {
     "F64": np.dtype("<f8"),
 }
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
-_MAX_HEADER = 100_000_000  # bytes; the limit that the format itself sets
 _ALIGN = 64
+_CHECKSUMS = "crc32"
+"""The name among the metadata under which the checksums are kept."""
+_VERIFIED = 1 << 26  # bytes of arrays that are verified as a file is opened; a moment's work
+
+# What a header may be, so that no small file takes long or much memory.
+_MAX_HEADER = 1 << 25  # bytes
+_MAX_BARE = 1 << 22  # bytes outside strings
+_MAX_DIGITS = 64
+_MAX_RANK = 8
+_MAX_SIZE = 1 << 48
+
+
+# Writing -------------------------------------------------------------------------------------
 
 
 @contextmanager
@@ -43,35 +68,32 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a binary file that appears at `path` whole, or not at all.
 
     The data go to a temporary file in the same folder, which is synced and renamed over `path` when
-    the block ends, and removed when it ends in an exception (Ctrl-C included). A link keeps its
-    place and its target is replaced; what is no file but a device or a pipe is written to as it is.
+    the block ends, and removed when it ends in an exception (Ctrl-C included); those that killed
+    processes left behind are removed by the next write of the same file. A file that is replaced
+    hands on its mode. A link keeps its place and its target is replaced; what is no file but a
+    device or a pipe is written to as it is.
 
     Raises LangmodelsError where the folder is missing or not writable, `path` is a folder, or the
     disk is full.
     """
     given = Path(path)
-    if given.is_dir():
-        raise LangmodelsError(f"{given} is a folder; give the name of a file to write.")
     target = Path(os.path.realpath(given))
-    temporary: str | None = None
+    temporary: _Temporary | None = None
     try:
+        if given.is_dir():
+            raise LangmodelsError(f"{given} is a folder; give the name of a file to write.")
         if given.exists() and not given.is_file():
             # Renaming would put a file in the place of /dev/null.
             with given.open("wb") as file:
                 yield file
             return
-        descriptor, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        with os.fdopen(descriptor, "wb") as file:
+        _remove_abandoned(target)
+        temporary = _Temporary.beside(target)
+        with os.fdopen(temporary.descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        # mkstemp makes private files; the result has the mode that open() would have given it.
-        if os.name == "posix":
-            mask = os.umask(0)
-            os.umask(mask)
-            Path(temporary).chmod(0o666 & ~mask)
-        Path(temporary).replace(target)
-        temporary = None
+        temporary.path.replace(target)
     except OSError as error:
         reason = error.strerror or str(error)
         raise LangmodelsError(
@@ -79,8 +101,92 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         ) from error
     finally:
         if temporary is not None:
-            with suppress(OSError):
-                Path(temporary).unlink()
+            temporary.close()
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise LangmodelsError where `atomic_write` could not write a file now."""
+    target = Path(os.path.realpath(path))
+    try:
+        if target.is_dir():
+            raise LangmodelsError(f"{path} is a folder; give the name of a file to write.")
+        if target.exists() and not target.is_file():
+            return
+        temporary = _Temporary.beside(target)
+        os.close(temporary.descriptor)
+        temporary.close()
+    except OSError as error:
+        raise LangmodelsError(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+@dataclass
+class _Temporary:
+    """A new file beside its target, locked while its writer lives."""
+
+    path: Path
+    descriptor: int
+    lock: int | None
+
+    @classmethod
+    def beside(cls, target: Path) -> Self:
+        """A file with the mode of the one that it is to replace. Raises OSError."""
+        try:
+            mode: int | None = stat.S_IMODE(target.stat().st_mode)
+        except FileNotFoundError:
+            mode = None
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        while True:
+            path = target.with_name(f"{_prefix(target)}{secrets.token_hex(4)}.tmp")
+            try:
+                descriptor = os.open(path, flags, 0o666 if mode is None else mode & 0o600)
+            except FileExistsError:
+                continue
+            lock = None
+            if os.name == "posix":
+                lock = os.dup(descriptor)
+                with suppress(OSError):  # a file system without locks
+                    fcntl.flock(lock, fcntl.LOCK_EX)
+                if os.fstat(descriptor).st_nlink == 0:
+                    # Another writer took it for abandoned before it was locked.
+                    os.close(descriptor)
+                    os.close(lock)
+                    continue
+                if mode is not None:
+                    os.fchmod(descriptor, mode)
+            return cls(path, descriptor, lock)
+
+    def close(self) -> None:
+        """Remove what was not renamed, and let go of the lock."""
+        with suppress(OSError):
+            self.path.unlink()
+        if self.lock is not None:
+            os.close(self.lock)
+
+
+def _prefix(target: Path) -> str:
+    """How the names of a target's temporary files begin; short enough for any name."""
+    name = target.name
+    if len(os.fsencode(name)) > 200:
+        name = f"{name[:40]}.{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
+    return f".{name}."
+
+
+def _remove_abandoned(target: Path) -> None:
+    """Remove a target's temporary files whose writers were killed."""
+    ours = re.compile(re.escape(_prefix(target)) + r"[0-9a-f]{8}\.tmp")
+    for path in target.parent.iterdir():
+        if not ours.fullmatch(path.name):
+            continue
+        with suppress(OSError):  # in use, or removed by another writer
+            if os.name == "posix":
+                descriptor = os.open(path, os.O_RDWR)
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    path.unlink()
+                finally:
+                    os.close(descriptor)
+            else:
+                path.unlink()  # refused while it is open
 
 
 def save_arrays(
@@ -89,10 +195,11 @@ def save_arrays(
     """Write named arrays and string metadata to one safetensors file, atomically.
 
     Arrays begin at multiples of 64 bytes, so that they can be used where they lie when mapped.
-    Raises LangmodelsError where the file cannot be written, TypeError for a dtype the format lacks.
+    Raises LangmodelsError where the file cannot be written or would be too large to be read,
+    TypeError for a dtype the format lacks.
     """
-    header: dict[str, Any] = {"__metadata__": dict(metadata)}
-    contiguous: list[Array] = []
+    entries: dict[str, Any] = {}
+    contiguous: dict[str, Array] = {}
     offset = 0
     # Wide types first: the format allows no gaps, so this order is what keeps every array aligned.
     for name in sorted(arrays, key=lambda n: (-arrays[n].dtype.itemsize, n)):
@@ -100,66 +207,195 @@ def save_arrays(
         array = array.astype(array.dtype.newbyteorder("<"), copy=False)
         if array.dtype not in _NAMES:
             raise TypeError(f"array {name!r} has dtype {array.dtype}, which cannot be stored")
-        header[name] = {
+        entries[name] = {
             "dtype": _NAMES[array.dtype],
             "shape": list(array.shape),
             "data_offsets": [offset, offset + array.nbytes],
         }
-        contiguous.append(array)
+        contiguous[name] = array
         offset += array.nbytes
+    checksums = json.dumps({name: _checksum(array) for name, array in contiguous.items()})
+    header = {"__metadata__": {**metadata, _CHECKSUMS: checksums}, **entries}
     text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
     text += b" " * (-(8 + len(text)) % _ALIGN)
+    if len(text) > _MAX_HEADER:
+        raise LangmodelsError(
+            f"{path} would have a header of {len(text):,} bytes, more than is ever read."
+        )
     with atomic_write(path) as file:
         file.write(len(text).to_bytes(8, "little"))
         file.write(text)
-        for array in contiguous:
+        for array in contiguous.values():
             if array.size:
                 file.write(array.reshape(-1).view(np.uint8).data)
 
 
-def open_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, str], dict[str, Array]]:
+def _checksum(array: Array) -> int:
+    return zlib.crc32(array.reshape(-1).view(np.uint8).data) if array.size else 0
+
+
+# Reading -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A file as it was when it was opened."""
+
+    path: Path
+    identity: tuple[int, ...]
+    """Device, number, size and time of change: another file of the name has others."""
+
+    @classmethod
+    def of(cls, path: Path, status: os.stat_result) -> Self:
+        """What a file is now."""
+        identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        return cls(path.absolute(), identity)
+
+    def is_there(self) -> bool:
+        """Whether the file is still what it was."""
+        try:
+            return Origin.of(self.path, self.path.stat()) == self
+        except OSError:
+            return False
+
+
+class StoredArrays(dict[str, Array]):
+    """The arrays of a file by name, read-only; `origin` is the file."""
+
+    def __init__(
+        self,
+        arrays: Mapping[str, Array],
+        origin: Origin | None = None,
+        checksums: Mapping[str, int] | None = None,
+    ) -> None:
+        super().__init__(arrays)
+        self.origin = origin
+        self._checksums = dict(checksums or {})
+
+    def under(self, prefix: str) -> "StoredArrays":
+        """Those whose names begin with `prefix`, by what follows it."""
+        n = len(prefix)
+        return StoredArrays(
+            {name[n:]: a for name, a in self.items() if name.startswith(prefix)},
+            self.origin,
+            {name[n:]: c for name, c in self._checksums.items() if name.startswith(prefix)},
+        )
+
+    def verify(self) -> None:
+        """Compare arrays not yet verified with their checksums, where the file has any.
+
+        Raises LangmodelsError, with the name of the array that was damaged.
+        """
+        checksums, self._checksums = self._checksums, {}
+        for name, array in self.items():
+            if name in checksums and _checksum(array) != checksums[name]:
+                where = "The file" if self.origin is None else str(self.origin.path)
+                raise LangmodelsError(
+                    f"{where} is damaged: the array {name!r} is not what was written; "
+                    "copy or download the file again."
+                )
+
+
+def open_arrays(
+    path: str | os.PathLike[str], *, mmap: bool = True
+) -> tuple[dict[str, str], StoredArrays]:
     """Map a safetensors file; return its metadata and its arrays, read-only and not yet read.
 
     Every size and offset is checked against the file before an array is made, so that a truncated
-    or hostile file raises LangmodelsError and nothing else.
+    or hostile file raises LangmodelsError and nothing else. Checksums are compared at once where
+    there are few megabytes of arrays; for others see `StoredArrays.verify`. With `mmap=False` the
+    file is read as a whole, and may change afterwards.
     """
     target = Path(path)
-    try:
-        with target.open("rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            if size < 8:
-                raise _broken(target, "it is too short")
-            data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except FileNotFoundError as error:
-        raise LangmodelsError(f"There is no file {target}; check the path.") from error
-    except OSError as error:
-        raise LangmodelsError(f"Cannot read {target}: {error.strerror or error}.") from error
+    data, status = _contents(target, mapped=mmap)
+    size = len(data)
     length = int.from_bytes(data[:8], "little")
     if length > min(size - 8, _MAX_HEADER):
         raise _broken(target, "its header does not fit in the file")
     try:
-        header = json.loads(data[8 : 8 + length].decode())
+        header = read_json(data[8 : 8 + length])
         entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
         metadata = {str(k): str(v) for k, v in header.get("__metadata__", {}).items()}
-    except (ValueError, AttributeError, RecursionError) as error:
+        checksums = read_json(metadata.pop(_CHECKSUMS, "{}"))
+    except (ValueError, AttributeError) as error:
         raise _broken(target, "its header cannot be read") from error
+    if not isinstance(checksums, dict):
+        raise _broken(target, "its header cannot be read")
     arrays: dict[str, Array] = {}
     available = size - 8 - length
     for name, entry in entries.items():
         try:
             dtype = _DTYPES[entry["dtype"]]
-            shape = [int(n) for n in entry["shape"]]
-            begin, end = (int(n) for n in entry["data_offsets"])
+            shape = list(map(_index, entry["shape"]))
+            begin, end = map(_index, entry["data_offsets"])
         except (KeyError, TypeError, ValueError) as error:
             raise _broken(target, f"the entry of array {name!r} makes no sense") from error
         count = math.prod(shape)
-        if min(shape, default=1) < 0 or begin < 0 or end - begin != count * dtype.itemsize:
+        if (
+            len(shape) > _MAX_RANK
+            or math.prod(n or 1 for n in shape) > _MAX_SIZE
+            or end - begin != count * dtype.itemsize
+        ):
             raise _broken(target, f"the size of array {name!r} makes no sense")
         if end > available:
             raise _broken(target, f"array {name!r} ends beyond the end of the file (truncated?)")
         flat = np.frombuffer(data, dtype, count=count, offset=8 + length + begin)
+        if not flat.flags.aligned:
+            flat = flat.copy()
+            flat.flags.writeable = False
         arrays[name] = flat.reshape(shape)
-    return metadata, arrays
+    stored = StoredArrays(arrays, Origin.of(target, status), checksums)
+    if available <= _VERIFIED:
+        stored.verify()
+    return metadata, stored
+
+
+def _contents(path: Path, *, mapped: bool) -> tuple[map_file | bytes, os.stat_result]:
+    """A whole file. Raises LangmodelsError where it cannot be read or is too short."""
+    try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise LangmodelsError(f"{path} is a device or a pipe, not a file; save it as one.")
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_size < 8:
+                raise _broken(path, "it is too short")
+            if not mapped:
+                return file.read(), status
+            return map_file(file.fileno(), 0, access=ACCESS_READ), status
+    except FileNotFoundError as error:
+        raise LangmodelsError(f"There is no file {path}; check the path.") from error
+    except OSError as error:
+        raise LangmodelsError(f"Cannot read {path}: {error.strerror or error}.") from error
+
+
+def _index(value: Any) -> int:
+    """A size or an offset. Raises ValueError for anything else."""
+    if type(value) is not int or not 0 <= value <= _MAX_SIZE:
+        raise ValueError(f"{value!r} is no size")
+    return value
+
+
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+
+
+def read_json(text: str | bytes) -> Any:
+    """JSON from a file that may be damaged or hostile. Raises ValueError where it is no good.
+
+    Memory and time are bounded by limits on length, on what is not in strings, and on digits.
+    """
+    data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if len(data) > _MAX_BARE and len(_STRING.sub(b"", data)) > _MAX_BARE:
+        raise ValueError("too much JSON")
+    try:
+        return json.loads(data.decode("utf-8", "surrogatepass"), parse_int=_whole)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
 
 
 def _broken(path: Path, why: str) -> LangmodelsError:
