@@ -136,14 +136,26 @@ def _run(arguments: list[str]) -> int:
             return 0
         if position:
             _overview().parse_args(arguments[:position])
-        module = _import(_check_name(arguments[position]))
-        parser = _Parser(prog=f"langmodels {module.NAME}", **_texts(module))
-        module.configure(parser)
+        module = command(_check_name(arguments[position]))
+        parser = command_parser(module.NAME)
         # Intermixed, so that options may stand between a command's arguments.
         args = parser.parse_intermixed_args(arguments[position + 1 :])
     except SystemExit as end:  # --help and --version
         return int(end.code or 0)
     return module.run(args, _Console(highlight=False, markup=False)) or 0
+
+
+def command(name: str) -> Command:
+    """The module of a command, one of `COMMANDS`."""
+    return cast(Command, importlib.import_module(f"langmodels.cli.{name}"))
+
+
+def command_parser(name: str) -> argparse.ArgumentParser:
+    """The parser of a command, one of `COMMANDS`."""
+    module = command(name)
+    parser = _Parser(prog=f"langmodels {name}", **_texts(module))
+    module.configure(parser)
+    return parser
 
 
 def _overview() -> argparse.ArgumentParser:
@@ -159,7 +171,7 @@ def _overview() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="store_true", help="show the version and exit")
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
     for name in COMMANDS:
-        module = _import(name)
+        module = command(name)
         commands.add_parser(name, help=module.HELP, **_texts(module))
     return parser
 
@@ -179,10 +191,6 @@ def _check_name(name: str) -> str:
     near = difflib.get_close_matches(name, COMMANDS, n=2)
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(COMMANDS)}."
     raise UsageError(f"there is no command {name!r}; {hint}")
-
-
-def _import(name: str) -> Command:
-    return cast(Command, importlib.import_module(f"langmodels.cli.{name}"))
 
 
 def _fail(message: str, status: int) -> int:
