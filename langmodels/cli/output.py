@@ -1,7 +1,6 @@
 """What the commands print with: JSON, tables, numbers as people read them."""
 
 import inspect
-import json
 import math
 import os
 import sys
@@ -9,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -17,6 +15,7 @@ from rich.text import Text
 from langmodels import formatting
 from langmodels.errors import LangmodelsError
 from langmodels.formatting import DASH
+from langmodels.interchange import json_text
 from langmodels.models.base import Model
 
 UNITS: dict[str, float] = {"log10": math.log(10), "bits": math.log(2), "nats": 1.0}
@@ -26,19 +25,6 @@ UNIT_LABELS = {"log10": "log10 p", "bits": "log2 p", "nats": "ln p"}
 
 LONGEST = 40
 """Characters of a token that a table shows."""
-
-
-def jsonable(value: Any) -> Any:
-    """`value` as JSON can hold it: arrays as lists, what is not a finite number as null."""
-    if isinstance(value, Mapping):
-        return {str(k): jsonable(v) for k, v in value.items()}
-    if isinstance(value, np.ndarray | list | tuple):
-        return [jsonable(v) for v in (value.tolist() if isinstance(value, np.ndarray) else value)]
-    if isinstance(value, np.generic):
-        return jsonable(value.item())
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
 
 
 def check_output(path: str | Path | None) -> None:
@@ -55,8 +41,8 @@ def check_output(path: str | Path | None) -> None:
 
 
 def print_json(data: Any) -> None:
-    """Print one JSON document on standard output. Infinite numbers are null."""
-    sys.stdout.write(json.dumps(jsonable(data), indent=2, ensure_ascii=False) + "\n")
+    """Print one JSON document on standard output; see `interchange` for infinite numbers."""
+    sys.stdout.write(f"{json_text(data, 2)}\n")
 
 
 def make_table(*columns: str, title: str | None = None, left: Sequence[str] = ()) -> Table:

@@ -1,7 +1,6 @@
 """`langmodels score`: log probabilities of sentences, from arguments, a file or standard input."""
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Iterable, Iterator
@@ -19,12 +18,12 @@ from langmodels.cli.output import (
     format_log,
     format_log_probability,
     format_perplexity,
-    jsonable,
     make_table,
     visible,
 )
 from langmodels.datasets import read_chunks
 from langmodels.errors import UsageError
+from langmodels.interchange import json_text
 from langmodels.models.base import LanguageModel
 from langmodels.models.lines import LineScores, score_batch, score_lines
 from langmodels.registry import load
@@ -226,12 +225,12 @@ def _print_json(
                         model.vocabulary.decode(targets), log_probs.tolist(), strict=True
                     )
                 ]
-            out.append(before + json.dumps(jsonable(entry), ensure_ascii=False))
+            out.append(before + json_text(entry))
             before = ",\n"
         if not args.summary:
             sys.stdout.write("".join(out))
-    total = json.dumps(jsonable(totals.report(nats)))
-    print(f'\n], "total": {total}, "is_distribution": {json.dumps(model.is_distribution)}}}')
+    total = json_text(totals.report(nats))
+    print(f'\n], "total": {total}, "is_distribution": {json_text(model.is_distribution)}}}')
 
 
 def _perplexity(log_prob: float, n_tokens: int) -> float:

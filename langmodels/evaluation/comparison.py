@@ -12,9 +12,10 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Candidate, Models, make_candidates
 from langmodels.evaluation.levels import Material, least_count
 from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
-from langmodels.evaluation.results import Results, jsonable, records, structure, to_text
+from langmodels.evaluation.results import Results, records
 from langmodels.evaluation.running import RunCache, Task, run_tasks, worthwhile_jobs
 from langmodels.evaluation.summary import summarise
+from langmodels.interchange import json_text, jsonable, structure
 from langmodels.presets import BUDGETS, Setting
 from langmodels.storage import atomic_write
 from langmodels.text.splits import Splits
@@ -38,14 +39,14 @@ class Comparison:
         return records(self.results)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as JSON can hold it; infinities are the string "Infinity", NaN is null."""
+        """Everything, as JSON can hold it; see `langmodels.interchange` for infinite figures."""
         data: dict[str, Any] = jsonable(self.results)
         return data
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to a JSON file that `load` reads."""
         with atomic_write(path) as file:
-            file.write(to_text(self.results).encode())
+            file.write(f"{json_text(self.results, 1)}\n".encode("utf-8", "replace"))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> "Comparison":

@@ -1,11 +1,8 @@
 """What a comparison found, as plain data: everything that is printed, and nothing else."""
 
-import json
 import math
-from collections.abc import Mapping
-from dataclasses import MISSING, Field, dataclass, field, fields, is_dataclass
-from types import UnionType
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from dataclasses import dataclass, field
+from typing import Any
 
 from langmodels.evaluation.breakdown import Disagreement
 from langmodels.evaluation.calibration import Calibration
@@ -298,57 +295,3 @@ def _blank_figures(filled: Filled | None) -> dict[str, Any]:
     if filled is None or filled.both is None:
         return {}
     return {"blanks_right": filled.both.accuracy, "blanks_perplexity": filled.both.perplexity}
-
-
-# JSON -------------------------------------------------------------------------------------------
-
-
-def jsonable(value: Any) -> Any:
-    """`value` as JSON can hold it: an infinity is the string "Infinity", NaN is null."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: jsonable(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(k): jsonable(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [jsonable(v) for v in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None if math.isnan(value) else "Infinity"
-    return value
-
-
-def to_text(results: Results) -> str:
-    """The contents of a JSON file."""
-    return json.dumps(jsonable(results), indent=1, ensure_ascii=False) + "\n"
-
-
-def _required(field: Field[Any]) -> bool:
-    return field.default is MISSING and field.default_factory is MISSING
-
-
-def structure(kind: Any, data: Any) -> Any:
-    """Inverse of `jsonable` for a value of the annotated type `kind`.
-
-    Fields that the data lack have their defaults: earlier versions did not write all of today's.
-
-    Raises KeyError, TypeError or ValueError where the data do not fit the type.
-    """
-    origin, arguments = get_origin(kind), get_args(kind)
-    if kind is Any:
-        return data
-    if origin is UnionType:  # only ever with None
-        return None if data is None else structure(arguments[0], data)
-    if isinstance(kind, type) and is_dataclass(kind):
-        hints = get_type_hints(kind)
-        known = [f for f in fields(kind) if f.name in data or _required(f)]
-        return cast(Any, kind)(**{f.name: structure(hints[f.name], data[f.name]) for f in known})
-    if origin is list:
-        return [structure(arguments[0], item) for item in data]
-    if origin is tuple:
-        return tuple(structure(a, item) for a, item in zip(arguments, data, strict=True))
-    if origin is dict:
-        return {arguments[0](k): structure(arguments[1], v) for k, v in data.items()}
-    if kind is float:
-        return math.nan if data is None else float(data)
-    if not isinstance(data, kind):
-        raise TypeError(f"expected {kind.__name__}, found {data!r}")
-    return data

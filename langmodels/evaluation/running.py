@@ -19,7 +19,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Candidate
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import AnyRun, ClozeRun, Plan, Run, measure
-from langmodels.evaluation.results import jsonable, structure
+from langmodels.interchange import json_text, structure
 from langmodels.progress import Replay, Report, named, report_to, shown, track
 from langmodels.storage import open_arrays, save_arrays
 from langmodels.threads import cpu_count
@@ -82,11 +82,11 @@ class RunCache:
     def save(self, key: str, run: AnyRun) -> None:
         """Keep a finished run, where the folder can be written."""
         arrays = {"scores": run.scores} if isinstance(run, Run) else {}
-        rest = {f.name: jsonable(getattr(run, f.name)) for f in fields(run) if f.name not in arrays}
+        rest = {f.name: getattr(run, f.name) for f in fields(run) if f.name not in arrays}
         path = self.folder / f"{key}.run"
         with suppress(LangmodelsError, OSError):  # a full disk must not cost the results
             self.folder.mkdir(parents=True, exist_ok=True)
-            save_arrays(path, arrays, {"run": json.dumps(rest)})
+            save_arrays(path, arrays, {"run": json_text(rest)})
 
 
 def default_cache_folder() -> Path:

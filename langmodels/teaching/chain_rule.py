@@ -66,9 +66,10 @@ class ChainRule:
         return math.exp(loss) if loss < 700 else math.inf
 
     def records(self) -> dict[str, Any]:
-        """As plain data for JSON; log probabilities in nats."""
+        """As plain data for JSON; log probabilities in the `unit`, nats."""
         return {
             "model": self.model,
+            "unit": "nats",
             "log_prob": self.log_prob,
             "perplexity": self.perplexity,
             "is_distribution": self.is_distribution,

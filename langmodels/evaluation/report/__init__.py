@@ -1,14 +1,13 @@
 """A comparison on paper: terminal, HTML, Markdown, CSV and JSON."""
 
-import csv
-import io
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.report import html, markdown
-from langmodels.evaluation.results import Results, records, to_text
+from langmodels.evaluation.results import Results, records
+from langmodels.interchange import csv_text, json_text
 from langmodels.storage import atomic_write
 
 FORMATS = (".html", ".md", ".csv", ".json")
@@ -38,18 +37,9 @@ def write_report(results: Results, path: str | os.PathLike[str]) -> None:
         file.write(text.encode("utf-8", "replace"))
 
 
-def _csv(results: Results) -> str:
-    rows = records(results)
-    out = io.StringIO()
-    writer = csv.DictWriter(out, list(rows[0]) if rows else ["model"], lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return out.getvalue()
-
-
 _RENDERERS: dict[str, Callable[[Results], str]] = {
     ".html": html.render,
     ".md": markdown.render,
-    ".csv": _csv,
-    ".json": to_text,
+    ".csv": lambda results: csv_text(records(results)),
+    ".json": lambda results: f"{json_text(results, 1)}\n",
 }

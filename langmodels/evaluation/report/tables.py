@@ -323,6 +323,8 @@ def band_tables(results: Results) -> Iterator[Table]:
                 emphasis.add(len(rows))
                 rows.append([_limit_name(results), *[_dense(results.limit.bits)] * len(labels)])
                 notes.append("The limit is that of the whole text, in every column.")
+            if "unknown" in labels:
+                notes.append("Of unknown tokens, what <unk> costs, without their spelling.")
             title = f"Bits per {level.unit} by {name}"
             yield Table(title, ["model", *labels], rows, 1, notes, frozenset(emphasis))
 
