@@ -27,16 +27,20 @@ SMOOTHINGS = ("kneser_ney", "none")
 class FullContextModel(LanguageModel[Match]):
     """An n-gram model without an n, over a suffix array of the training text.
 
+    With Kneser-Ney smoothing it predicts from the longest known suffix of the history and
+    interpolates through the shorter ones that branch (`langmodels.fullcontext.smoothing`). Without
+    any it is the relative frequency of the next token after the whole history. Once a history was
+    never seen, that is 0 / 0: the model then predicts uniformly, and `known_histories` says for
+    which tokens that was so.
+
+    Discounts are fitted on the validation text, or without one on a block at the end of the
+    training text against the counts of the rest; a short text is cut in several such ways. In the
+    end all of it is counted.
+
     Args:
-        smoothing: "kneser_ney" predicts from the longest known suffix of the history and
-            interpolates through the shorter ones that branch (`langmodels.fullcontext.smoothing`).
-            "none" is the relative frequency of the next token after the whole history. Once a
-            history was never seen, that is 0 / 0: the model then predicts uniformly, and
-            `known_histories` says for which tokens that was so.
-        held_out: share of the training text that the discounts are fitted on, against the counts of
-            the rest, when `fit` is given no validation text; between 0 and 0.5. It is a block at
-            the end; a short text is cut in several such ways. In the end all of it is counted. 0
-            leaves the discounts at their defaults.
+        smoothing: kneser_ney or none.
+        held_out: share of the training text that discounts are fitted on where there is no
+            validation text, 0 to 0.5; 0 leaves them at their defaults.
     """
 
     kind: ClassVar[str] = "full-context"
@@ -151,11 +155,7 @@ class FullContextModel(LanguageModel[Match]):
         return min(self.state(context).length, len(self.encode(context)))
 
     def config(self) -> dict[str, Any]:
-        return {
-            "smoothing": self.smoothing,
-            "held_out": self.held_out,
-            "unk_share": self._unk_share,
-        }
+        return {**self.get_params(), "unk_share": self._unk_share}
 
     def arrays(self) -> dict[str, Array]:
         tree = self._model.counts.tree

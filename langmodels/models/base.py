@@ -12,6 +12,7 @@ import numpy as np
 from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.decoding import Decoding, beam_search, generate
+from langmodels.settings import Configurable
 from langmodels.storage import open_arrays, save_arrays
 from langmodels.text.cleaning import clean
 from langmodels.text.corpus import Corpus
@@ -25,7 +26,7 @@ Text = str | Sequence[str] | Sequence[int] | Array
 FORMAT_VERSION = "1"
 
 
-class Model(ABC):
+class Model(Configurable, ABC):
     """What all models are: learnt from a corpus over a vocabulary, and kept in one file.
 
     Those that give every sequence a probability are a `LanguageModel`.
@@ -105,9 +106,9 @@ class Model(ABC):
 
     # Files ----------------------------------------------------------------------------------
 
-    @abstractmethod
     def config(self) -> dict[str, Any]:
-        """Constructor arguments and scalars, as JSON can hold them."""
+        """Hyper-parameters and scalars, as JSON can hold them."""
+        return self.get_params()
 
     @abstractmethod
     def arrays(self) -> dict[str, Array]:

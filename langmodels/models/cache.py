@@ -37,10 +37,14 @@ class CacheModel(LanguageModel[CacheState]):
     Clarkson and Robinson 1997, "Language Model Adaptation Using Mixtures and an Exponentially
     Decaying Cache", equation 4.
 
-    `decay` is above 0 and at most 1, `weight` from 0 to below 1; what is None is chosen on the
-    validation text, the decay from `DECAYS` and the weight by EM (0.99 and 0.05 without such text).
-    A state remembers its own sequence only; `score_document` carries the cache from each sequence
-    to the next, as in a text whose lines belong together.
+    What is not given is chosen on the validation text, the decay from `DECAYS` and the weight by EM
+    (0.99 and 0.05 without such text). A state remembers its own sequence only; `score_document`
+    carries the cache from each sequence to the next, as in a text whose lines belong together.
+
+    Args:
+        base: the model without a memory.
+        decay: what a count keeps a token later, above 0 and at most 1; none: chosen.
+        weight: of the cache beside the base, from 0 to below 1; none: chosen.
 
     Raises UsageError for values outside their range and a base that gives no probabilities.
     """
@@ -162,6 +166,10 @@ class CacheModel(LanguageModel[CacheState]):
             return base
         mixed: FloatArray = np.logaddexp(base + np.log1p(-weight), cache + np.log(weight))
         return mixed
+
+    def get_params(self) -> dict[str, Any]:
+        """See `Configurable`; what was chosen is not given."""
+        return {"base": self.base, "decay": self._given[0], "weight": self._given[1]}
 
     def config(self) -> dict[str, Any]:
         return {

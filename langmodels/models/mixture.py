@@ -20,10 +20,14 @@ States = tuple[Any, ...]
 class MixtureModel(LanguageModel[States]):
     """p(w | h) = sum over k of weight_k p_k(w | h), for parts with one vocabulary.
 
-    `weights`, one a part, are scaled to sum to one and kept as given; None learns them from the
-    validation text by EM (Jelinek and Mercer 1980, "Interpolated estimation of Markov source
-    parameters from sparse data"), and leaves them equal where there is none. `fit` fits the parts
-    that are not fitted yet. The state is the tuple of the parts' states.
+    Weights that are not given are learnt from the validation text by EM (Jelinek and Mercer 1980,
+    "Interpolated estimation of Markov source parameters from sparse data"), and are equal where
+    there is none. `fit` fits the parts that are not fitted yet. The state is the tuple of the
+    parts' states.
+
+    Args:
+        models: the parts.
+        weights: one a part, scaled to sum to one and kept; none: learnt from the validation text.
 
     Raises UsageError for no parts, parts whose scores are not probabilities, fitted parts with
     different vocabularies, and impossible weights.
@@ -113,6 +117,11 @@ class MixtureModel(LanguageModel[States]):
     def context_used(self, context: Text = ()) -> int:
         """The most that any part takes into account."""
         return max(model.context_used(context) for model in self.models)
+
+    def get_params(self) -> dict[str, Any]:
+        """See `Configurable`; weights that were learnt are not given."""
+        weights = tuple(self.weights.tolist()) if self.fixed else None
+        return {"models": self.models, "weights": weights}
 
     def config(self) -> dict[str, Any]:
         parts = [{"kind": model.kind, "config": model.config()} for model in self.models]

@@ -68,9 +68,6 @@ class UnigramModel(LanguageModel[None]):
     def context_used(self, context: Text = ()) -> int:
         return 0
 
-    def config(self) -> dict[str, Any]:
-        return {"alpha": self.alpha}
-
     def arrays(self) -> dict[str, Array]:
         return {"log_p": self._log_p}
 

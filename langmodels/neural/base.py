@@ -16,6 +16,7 @@ from langmodels.neural.training.checkpoints import Checkpoint
 from langmodels.neural.training.history import Epoch, History
 from langmodels.neural.training.options import TrainingOptions
 from langmodels.neural.training.trainer import Trainer
+from langmodels.settings import forwards, parameters
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
@@ -29,8 +30,12 @@ class NetworkModel(Model, Generic[N]):
     """A model that is a network, trained by gradient descent.
 
     `options` are the settings of training, `history` (after `fit`) its course.
+
+    Args:
+        dtype: of all numbers, float32 or float64.
     """
 
+    @forwards(TrainingOptions)
     def __init__(self, dtype: str = "float32", **training: Any) -> None:
         if dtype not in ("float32", "float64"):
             raise UsageError(f"The dtype must be float32 or float64, not {dtype!r}.")
@@ -38,9 +43,8 @@ class NetworkModel(Model, Generic[N]):
         self.options = TrainingOptions(**training)
         self.history = History()
 
-    @abstractmethod
-    def _architecture(self) -> dict[str, Any]:
-        """Constructor arguments other than those of training."""
+    def _param(self, name: str) -> Any:
+        return getattr(self.options if hasattr(self.options, name) else self, name)
 
     @abstractmethod
     def make_network(self, vocabulary: int) -> N:
@@ -117,9 +121,7 @@ class NetworkModel(Model, Generic[N]):
     ) -> dict[str, Any]:
         return {
             "kind": self.kind,
-            **self._architecture(),
-            **self.options.config(),
-            "dtype": self.dtype,
+            **self.get_params(),
             "threads": batches.n_shards,
             "training text": self._digest(corpus),
             "validation text": None if validation is None else self._digest(validation),
@@ -158,8 +160,7 @@ class NetworkModel(Model, Generic[N]):
     # Files ----------------------------------------------------------------------------------
 
     def config(self) -> dict[str, Any]:
-        arguments = {**self._architecture(), **self.options.config(), "dtype": self.dtype}
-        return {"arguments": arguments, "history": self.history.as_dict()}
+        return {"arguments": self.get_params(), "history": self.history.as_dict()}
 
     def arrays(self) -> dict[str, Array]:
         return dict(self._network.parameters.items())
@@ -172,7 +173,10 @@ class NetworkModel(Model, Generic[N]):
         vocabulary: Vocabulary,
         tokenizer: Tokenizer,
     ) -> Self:
-        model = cls(**config["arguments"])
+        # Version 0.1 noted, as not set, what some models do not take.
+        known = parameters(cls)
+        arguments = {k: v for k, v in config["arguments"].items() if k in known or v}
+        model = cls(**arguments)
         model.history = History.from_dict(config["history"])
         model.vocabulary, model.tokenizer = vocabulary, tokenizer
         model._recall(config, arrays)

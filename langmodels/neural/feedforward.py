@@ -92,10 +92,16 @@ class FeedForwardNetwork(Network[Chunk]):
 class FeedForwardModel(NeuralModel[tuple[int, ...], FeedForwardNetwork]):
     """p(w | last n-1 tokens) from their embeddings through one layer of tanh units.
 
-    `order` is n: the context is n - 1 tokens, filled up with `<s>` at the beginning of a sequence.
-    `embedding` dimensions a token, `hidden` units, `direct` connections from the embeddings to the
-    output. `dropout` on the hidden units; `cutoffs` as in `RecurrentModel`. Further keywords: the
-    fields of `TrainingOptions`; `steps` has no meaning here.
+    The context of n - 1 tokens is filled up with `<s>` at the beginning of a sequence. `steps` has
+    no meaning here.
+
+    Args:
+        order: n, one more than the tokens that the model sees.
+        embedding: width of the input vectors.
+        hidden: units.
+        direct: the output sees the input vectors, too, past the hidden units.
+        dropout: rate on the hidden units.
+        cutoffs: ranks at which an adaptive softmax is cut, for large vocabularies.
     """
 
     kind = "feed-forward"
@@ -128,16 +134,6 @@ class FeedForwardModel(NeuralModel[tuple[int, ...], FeedForwardNetwork]):
             dropout=self.dropout,
             cutoffs=self.cutoffs,
         )
-
-    def _architecture(self) -> dict[str, Any]:
-        return {
-            "order": self.order,
-            "embedding": self.embedding,
-            "hidden": self.hidden,
-            "direct": self.direct,
-            "dropout": self.dropout,
-            "cutoffs": list(self.cutoffs),
-        }
 
     def make_network(self, vocabulary: int) -> FeedForwardNetwork:
         return FeedForwardNetwork(self._shape(vocabulary), self.dtype)

@@ -6,7 +6,7 @@ Notation as in `smoothing`.
 from abc import abstractmethod
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
@@ -119,6 +119,7 @@ class WittenBell(Interpolated):
     """
 
     name = "witten_bell"
+    summary = "Witten-Bell"
 
     def shares(self, c: IntArray, starts: IntArray, order: int) -> tuple[Array, Array]:
         """See the class."""
@@ -132,10 +133,14 @@ class WittenBell(Interpolated):
 class AbsoluteDiscounting(Interpolated):
     """share = (c(hw) - D) / n(h), gamma = D t(h) / n(h), one D an order.
 
-    Ney, Essen and Kneser (1994). `discount` sets D for all orders; by default n1 / (n1 + 2 n2).
+    Ney, Essen and Kneser (1994).
+
+    Args:
+        discount: D for all orders, between 0 and 1; none: n1 / (n1 + 2 n2) of each.
     """
 
-    name = "absolute_discounting"
+    name = "absolute"
+    summary = "absolute discounting"
     default: ClassVar[tuple[float, ...]] = (0.75,)
     """What is used where the counts do not allow an estimate."""
 
@@ -145,10 +150,6 @@ class AbsoluteDiscounting(Interpolated):
         self.discount = discount
         self.discounts: list[list[float]] = []
         self._by_default: list[int] = []
-
-    def options(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        return {"discount": self.discount}
 
     def fitted(self) -> dict[str, list[list[float]]]:
         """The discounts of each order."""
@@ -204,6 +205,7 @@ class KneserNey(AbsoluteDiscounting):
     """
 
     name = "kneser_ney"
+    summary = "interpolated Kneser-Ney"
 
     def order_counts(self, counts: NGramCounts, order: int) -> IntArray:
         """Continuation counts, and plain counts for the highest order."""
@@ -223,14 +225,11 @@ class ModifiedKneserNey(KneserNey):
     """
 
     name = "modified_kneser_ney"
+    summary = "modified Kneser-Ney, three discounts an order"
     default = (0.5, 1.0, 1.5)  # those of `lmplz --discount_fallback`
 
     def __init__(self) -> None:
         super().__init__()
-
-    def options(self) -> dict[str, Any]:
-        """None."""
-        return {}
 
     def order_discounts(self, c: IntArray) -> Sequence[float] | None:
         """D1, D2, D3+."""
@@ -243,10 +242,15 @@ class JelinekMercer(Interpolated):
     Contexts of an order share a weight when n(h) has the same number of binary digits. Weights are
     fitted to held-out text by expectation maximisation; each bucket's estimate counts one token
     more for and one against its order, which keeps empty buckets at 1/2 and all weights inside
-    (0, 1). `weight` sets all of them instead.
+    (0, 1).
+
+    Args:
+        weight: of every order beside the lower ones, between 0 and 1; none: fitted.
+        max_iterations: of expectation maximisation, at most.
     """
 
     name = "jelinek_mercer"
+    summary = "interpolation, weights by EM on held-out text"
 
     _BUCKETS = 32
 
@@ -265,10 +269,6 @@ class JelinekMercer(Interpolated):
     def uses_held_out(self) -> bool:  # type: ignore[override]
         """Unless the weight is given."""
         return self.weight is None
-
-    def options(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        return {"weight": self.weight, "max_iterations": self.max_iterations}
 
     def fitted(self) -> dict[str, list[list[float]]]:
         """The weights, an order a row, by the number of binary digits of n(h)."""

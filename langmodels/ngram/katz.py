@@ -1,7 +1,5 @@
 """Katz's back-off with Good-Turing discounts. Notation as in `smoothing`."""
 
-from typing import Any
-
 import numpy as np
 
 from langmodels.arrays import FloatArray
@@ -28,9 +26,13 @@ class Katz(Smoothing):
     is raised by one. A context that has seen every word has nothing to back off to: what the
     discounts took is given back in proportion. Words that never occur share what the discounts
     take from the unigrams.
+
+    Args:
+        cutoff: counts up to this one are discounted, at least 2.
     """
 
     name = "katz"
+    summary = "Katz with Good-Turing"
 
     def __init__(self, cutoff: int = 5) -> None:
         check_whole(cutoff=cutoff)
@@ -39,10 +41,6 @@ class Katz(Smoothing):
         self.cutoff = cutoff
         self.discounts: list[list[float]] = []
         self._by_default: list[int] = []
-
-    def options(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        return {"cutoff": self.cutoff}
 
     def fitted(self) -> dict[str, list[list[float]]]:
         """The factors d_1, d_2, ... of each order."""

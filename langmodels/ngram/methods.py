@@ -1,9 +1,8 @@
-"""The smoothing methods by name. Adding one is adding its class here."""
+"""The smoothing methods by name. Adding one is adding its class here, or registering it."""
 
-import difflib
 from typing import Any
 
-from langmodels.errors import UsageError
+from langmodels.names import Registry
 from langmodels.ngram.interpolation import (
     AbsoluteDiscounting,
     JelinekMercer,
@@ -20,36 +19,36 @@ from langmodels.ngram.smoothing import (
     Smoothing,
     StupidBackoff,
 )
+from langmodels.settings import check_options
 
-SMOOTHINGS: dict[str, type[Smoothing]] = {
-    method.name: method
-    for method in (
-        MaximumLikelihood,
-        Laplace,
-        Additive,
-        JelinekMercer,
-        WittenBell,
-        AbsoluteDiscounting,
-        Katz,
-        KneserNey,
-        ModifiedKneserNey,
-        StupidBackoff,
-    )
-}
-
-
-_BY_NAME: dict[str, type[Smoothing]] = {**SMOOTHINGS, Given.name: Given}
-"""What a model file may name: also what is no method to fit with."""
+SMOOTHINGS: Registry[type[Smoothing]] = Registry(
+    "smoothing method",
+    (
+        (method.name, method)
+        for method in (
+            MaximumLikelihood,
+            Laplace,
+            Additive,
+            JelinekMercer,
+            WittenBell,
+            AbsoluteDiscounting,
+            Katz,
+            KneserNey,
+            ModifiedKneserNey,
+            StupidBackoff,
+        )
+    ),
+    aliases={"absolute_discounting": "absolute", "mkn": "modified_kneser_ney", "kn": "kneser_ney"},
+    group="langmodels.smoothings",
+)
 
 
 def make_smoothing(name: str, **options: Any) -> Smoothing:
     """A smoothing method by name, with its options.
 
-    Raises UsageError for a name that is not in `SMOOTHINGS`, TypeError for options it does not
-    take.
+    "given" is for models of given tables, and no method to fit one with. Raises UsageError for a
+    name that is not in `SMOOTHINGS` and for options that the method does not take.
     """
-    if name not in _BY_NAME:
-        near = difflib.get_close_matches(name, SMOOTHINGS, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(SMOOTHINGS)}."
-        raise UsageError(f"There is no smoothing method {name!r}; {hint}")
-    return _BY_NAME[name](**options)
+    method = Given if name == Given.name else SMOOTHINGS.find(name)
+    check_options(method, options, f"The smoothing method {method.name}")
+    return method(**options)

@@ -1,7 +1,8 @@
 """The n-gram model: the context is the last N-1 words, as nodes of a trie."""
 
+import functools
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,11 +15,12 @@ from langmodels.models.base import LanguageModel, Text
 from langmodels.models.decoding import Decoding
 from langmodels.ngram.arpa import read_arpa, write_arpa
 from langmodels.ngram.counting import count_ngrams
-from langmodels.ngram.methods import make_smoothing
+from langmodels.ngram.methods import SMOOTHINGS, make_smoothing
 from langmodels.ngram.normalization import normalized
 from langmodels.ngram.sampling import draw
 from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import NGramTables, State
+from langmodels.settings import check_options, forwards
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import SymbolTokenizer, Tokenizer, WhitespaceTokenizer
 from langmodels.text.vocabulary import Vocabulary
@@ -29,13 +31,15 @@ MAX_ORDER = 100
 class NGramModel(LanguageModel[State]):
     """p(w_t | w_1 ... w_{t-1}) = p(w_t | w_{t-N+1} ... w_{t-1}), estimated from counts.
 
+    Minimum counts of (1, 1, 2) leave out what occurs once among trigrams and up; the first is 1, as
+    rare words are the vocabulary's business. Further keywords are what the smoothing method takes,
+    such as `alpha` for `"lidstone"`.
+
     Args:
-        order: N.
+        order: N, the length of the longest n-grams.
         smoothing: how counts become probabilities, a name in `SMOOTHINGS` or a `Smoothing`.
         min_counts: how often n-grams must occur to be stored, by order, the last number for all
-            higher orders: (1, 1, 2) leaves out what occurs once among trigrams and up. The first is
-            1: rare words are the vocabulary's business. Only for smoothing by interpolation.
-        options: what the smoothing method takes, such as `alpha` for `"lidstone"`.
+            higher ones; for smoothing by interpolation.
 
     The state is a tuple of node ids: it can be compared, hashed and kept.
     """
@@ -56,6 +60,8 @@ class NGramModel(LanguageModel[State]):
             )
         self.order = order
         if isinstance(smoothing, str):
+            if smoothing in SMOOTHINGS:
+                check_options(with_smoothing(smoothing), options, f"NGramModel of {smoothing}")
             smoothing = make_smoothing(smoothing, **options)
         elif options:
             raise TypeError("options go into the smoothing object that is given")
@@ -233,11 +239,20 @@ class NGramModel(LanguageModel[State]):
 
     # Files ----------------------------------------------------------------------------------
 
+    def get_params(self) -> dict[str, Any]:
+        """See `Configurable`; those of the smoothing method with them."""
+        return {
+            "order": self.order,
+            "smoothing": self.smoothing.name,
+            "min_counts": tuple(self.smoothing.min_counts),
+            **self.smoothing.get_params(),
+        }
+
     def config(self) -> dict[str, Any]:
         return {
             "order": self.order,
             "smoothing": self.smoothing.name,
-            "options": self.smoothing.options(),
+            "options": self.smoothing.get_params(),
             "min_counts": list(self.smoothing.min_counts),
             "fitted": self.fitted,
             "is_distribution": self.is_distribution,
@@ -262,6 +277,12 @@ class NGramModel(LanguageModel[State]):
         model.fitted = config["fitted"]
         model.is_distribution = config["is_distribution"]  # type: ignore[misc]
         return model
+
+
+@functools.cache
+def with_smoothing(name: str) -> Callable[..., NGramModel]:
+    """`NGramModel` with this smoothing method, and what the method takes in its signature."""
+    return forwards(SMOOTHINGS.find(name))(functools.partial(NGramModel, smoothing=name))
 
 
 def _checked(min_counts: Sequence[int], smoothing: Smoothing) -> tuple[int, ...]:

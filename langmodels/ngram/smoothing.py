@@ -10,7 +10,7 @@ of smoothing techniques for language modeling" (1998).
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,17 @@ from langmodels.arrays import Array, IntArray
 from langmodels.errors import UsageError
 from langmodels.ngram.counting import BOS, NGramCounts
 from langmodels.ngram.tables import NGramTables
+from langmodels.settings import Configurable
 
 
-class Smoothing(ABC):
+class Smoothing(Configurable, ABC):
     """A way of estimating n-gram probabilities. Hyper-parameters are constructor arguments."""
 
     name: ClassVar[str]
+    summary: ClassVar[str] = ""
+    """What it is, in a clause."""
+    compared: ClassVar[bool] = True
+    """Whether it stands in a comparison where no models are named."""
     is_distribution: ClassVar[bool] = True
     uses_held_out: ClassVar[bool] = False
     """Whether `tune` sets something from text that was not counted."""
@@ -33,11 +38,7 @@ class Smoothing(ABC):
     min_counts: Sequence[int] = ()
     """How often k-grams must occur to be stored, by order; the last holds for all higher orders."""
 
-    def options(self) -> dict[str, Any]:
-        """Constructor arguments, as JSON can hold them."""
-        return {}
-
-    def tune(self, counts: NGramCounts, held_out: IntArray) -> None:  # noqa: B027
+    def tune(self, counts: NGramCounts, held_out: IntArray) -> None:
         """Set free parameters to suit `held_out`, ids with `<s>` before each sequence."""
 
     @abstractmethod
@@ -101,6 +102,7 @@ class MaximumLikelihood(Smoothing):
     """
 
     name = "mle"
+    summary = "relative frequency, no smoothing"
 
     def estimate(self, counts: NGramCounts) -> NGramTables:
         """Tables whose back-off weight is zero after every seen context."""
@@ -120,18 +122,18 @@ class Additive(Smoothing):
 
     h is always the whole context (N-1 words, or back to `<s>`), so that every word has probability
     1 / V after a context that was never seen.
+
+    Args:
+        alpha: what is added to every count, above 0.
     """
 
     name = "lidstone"
+    summary = "add a little"
 
     def __init__(self, alpha: float = 0.1) -> None:
         if not (alpha > 0 and math.isfinite(alpha)):
             raise UsageError(f"Additive smoothing needs an alpha above 0, not {alpha}.")
         self.alpha = alpha
-
-    def options(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        return {"alpha": self.alpha}
 
     def estimate(self, counts: NGramCounts) -> NGramTables:
         """Tables in which the contexts too short to count back off to 1 / V at no cost."""
@@ -160,13 +162,11 @@ class Laplace(Additive):
     """Add one: p(w | h) = (c(hw) + 1) / (n(h) + V)."""
 
     name = "laplace"
+    summary = "add one"
+    compared = False
 
     def __init__(self) -> None:
         super().__init__(1.0)
-
-    def options(self) -> dict[str, Any]:
-        """None: alpha is 1."""
-        return {}
 
 
 class StupidBackoff(Smoothing):
@@ -174,19 +174,20 @@ class StupidBackoff(Smoothing):
 
     Scores, which do not sum to one; `normalization.normalized` makes the distribution
     proportional to them. The recursion ends with factor / V for words that never occur.
+
+    Args:
+        factor: what a score is multiplied by at every step of backing off, above 0 and at most 1.
     """
 
     name = "stupid_backoff"
+    summary = "stupid backoff: scores, not probabilities (renormalised for perplexities)"
+    compared = False
     is_distribution = False
 
     def __init__(self, factor: float = 0.4) -> None:
         if not 0 < factor <= 1:
             raise UsageError(f"Stupid backoff needs a factor between 0 and 1, not {factor}.")
         self.factor = factor
-
-    def options(self) -> dict[str, Any]:
-        """Constructor arguments."""
-        return {"factor": self.factor}
 
     def estimate(self, counts: NGramCounts) -> NGramTables:
         """Tables that charge the factor for every step of backing off, unseen contexts included."""

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,6 @@ from langmodels.neural.base import NeuralModel
 from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.neural.recurrent.network import RecurrentNetwork
 from langmodels.neural.training.batches import Windows
-from langmodels.neural.training.options import TrainingOptions
 from langmodels.neural.training.trainer import Trainer
 from langmodels.teaching.pictures import LINES, picture
 from langmodels.text.corpus import Corpus
@@ -78,12 +77,12 @@ def gradient_norm_course(
     settings are those of the model, which itself is left as it is; its schedule is drawn out where
     the steps are more than its epochs have.
     """
-    options = {**model.options.config(), "clip_norm": clip_norm, "clip_value": None}
     network = model.make_network(len(corpus.vocabulary))
     network.initialise(model.options.seed)
     batches = model.make_batches(corpus, 1)
-    options["epochs"] = max(model.options.epochs, -(-steps // batches.steps))
-    trainer = Trainer(network, batches, TrainingOptions(**options))
+    epochs = max(model.options.epochs, -(-steps // batches.steps))
+    options = replace(model.options, epochs=epochs, clip_norm=clip_norm, clip_value=None)
+    trainer = Trainer(network, batches, options)
     losses: list[float] = []
     norms: list[float] = []
     diverged = ""

@@ -29,14 +29,18 @@ _TOKENS = 16_384  # read at once when scoring
 class BidirectionalModel(NetworkModel[BidirectionalNetwork], ClozeModel):
     """p(x_t | everything but x_t) from two independent recurrent networks, one from each side.
 
-    `cell`: "rnn", "lstm" or "gru", `hidden` units in each of `layers` in either direction;
-    `embedding`: width of the input vectors (None: `hidden`); `merged`: tanh units in which the two
-    states meet (None: `hidden`). `dropout` on the input, between layers, and before the output.
-    `hidden_words`: the fraction of the input that is read as `<unk>` in training, from which the
-    model learns to do without it, as it must where there are several blanks.
+    A fraction of the input is read as `<unk>` in training, from which the model learns to do
+    without it, as it must where there are several blanks. Sequences longer than `steps` are cut in
+    training; in scoring, into pieces that see at least 256 tokens on each side.
 
-    Sequences longer than `steps` are cut in training; in scoring, into pieces that see at least 256
-    tokens on each side. Further keywords: the fields of `TrainingOptions`.
+    Args:
+        cell: of the recurrent layers: rnn, lstm or gru.
+        hidden: units in each layer, in either direction.
+        layers: recurrent layers in either direction.
+        embedding: width of the input vectors; none: as many as hidden units.
+        merged: tanh units in which the two states meet; none: as many as hidden units.
+        dropout: rate on the input, between layers, and before the output.
+        hidden_words: fraction of the input that is read as `<unk>` in training.
     """
 
     kind = "bidirectional"
@@ -72,10 +76,6 @@ class BidirectionalModel(NetworkModel[BidirectionalNetwork], ClozeModel):
             self.dropout,
             self.hidden_words,
         )
-
-    def _architecture(self) -> dict[str, Any]:
-        names = ("cell", "hidden", "layers", "embedding", "merged", "dropout", "hidden_words")
-        return {name: getattr(self, name) for name in names}
 
     def make_network(self, vocabulary: int) -> BidirectionalNetwork:
         end = self.vocabulary.eos_id

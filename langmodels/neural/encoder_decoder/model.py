@@ -39,17 +39,23 @@ class DecoderState:
 class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
     """p(target | source): an encoder reads the source, a decoder is a language model of the target.
 
-    `cell`: "rnn", "lstm" or "gru", `hidden` units in each of `layers` of both. `bidirectional`:
-    the encoder reads from both sides, with so many units in each direction. `attention`: None,
-    where all that the decoder knows of the source is one state, or "luong" or "bahdanau".
-    `reverse`: the source is read backwards (Sutskever, Vinyals and Le 2014). `embedding`: width of
-    the input vectors (None: `hidden`). `dropout` between layers, on what is attended to, and before
-    the output, `input_dropout` on the embedded input. Further keywords: the fields of
-    `TrainingOptions`.
-
     It is fitted to a `ParallelCorpus`. `given(source)` is the language model conditional on that
     source, with everything that a language model has; `score`, `token_scores`, `sample` and
     `complete` take the source as `given=...`, too. Without a source, the source is empty.
+
+    Without attention all that the decoder knows of the source is one state. Sutskever, Vinyals and
+    Le (2014) read the source backwards.
+
+    Args:
+        cell: of encoder and decoder: rnn, lstm or gru.
+        hidden: units in each layer of both.
+        layers: recurrent layers in both.
+        embedding: width of the input vectors; none: as many as hidden units.
+        bidirectional: the encoder reads from both sides, with so many units in each direction.
+        attention: luong or bahdanau; none: without.
+        reverse: the source is read backwards.
+        dropout: rate between layers, on what is attended to, and before the output.
+        input_dropout: rate on the input vectors.
     """
 
     kind = "encoder-decoder"
@@ -92,11 +98,6 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
             self.dropout,
             self.input_dropout,
         )
-
-    def _architecture(self) -> dict[str, Any]:
-        names = ("cell", "hidden", "layers", "embedding", "bidirectional", "attention", "reverse")
-        dropouts = ("dropout", "input_dropout")
-        return {name: getattr(self, name) for name in (*names, *dropouts)}
 
     def make_network(self, vocabulary: int) -> EncoderDecoderNetwork:
         return EncoderDecoderNetwork(

@@ -16,6 +16,7 @@ from langmodels.neural.recurrent.model import RecurrentModel, RecurrentState
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
 from langmodels.neural.recurrent.scoring import score_sequences
 from langmodels.neural.training.batches import Batches, Chunk, StreamBatches
+from langmodels.settings import forwards
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
 
@@ -46,18 +47,23 @@ class CharacterAwareModel(RecurrentModel):
     """The model of Kim, Jernite, Sontag and Rush (2016), "Character-Aware Neural Language Models".
 
     It predicts words of the vocabulary, but reads every word as a string of characters: filters of
-    `widths` 1 to so many, `filters` times the width of each (at most `most`), the maximum over the
-    word, `highways` layers, and a recurrent network. A word that it has never seen means something
-    to it by its letters: `state`, `prob`, `predict`, `score`, and the scoring of a corpus that
-    keeps its text read such words as they are written; elsewhere they are `<unk>`. What is
-    predicted is the same as for every other model.
+    several widths, the maximum of each over the word, highway layers, and a recurrent network. A
+    word that it has never seen means something to it by its letters: `state`, `prob`, `predict`,
+    `score`, and the scoring of a corpus that keeps its text read such words as they are written;
+    elsewhere they are `<unk>`. What is predicted is the same as for every other model.
 
-    `characters`: width of the vectors of characters. Further keywords: those of `RecurrentModel`
-    but for `embedding`, `one_hot`, `tied` and `window`, and the fields of `TrainingOptions`.
+    Args:
+        widths: the filters are 1 to so many characters wide.
+        filters: so many times its width are there of each width.
+        most: filters of one width, at most.
+        characters: width of the vectors of characters.
+        highways: highway layers over the filters.
+        cell: of the recurrent layers: rnn, lstm or gru.
     """
 
     kind = "char-cnn-lstm"
 
+    @forwards(without=("embedding", "one_hot", "tied", "window"))
     def __init__(
         self,
         *,
@@ -71,9 +77,6 @@ class CharacterAwareModel(RecurrentModel):
     ) -> None:
         if cell not in CELLS:
             raise UsageError(f"There is no cell {cell!r}; choose one of {', '.join(CELLS)}.")
-        for name in ("embedding", "one_hot", "tied", "window"):
-            if options.get(name):
-                raise UsageError(f"A model that reads letters does not take {name}.")
         if min(widths, filters, most, characters) < 1 or highways < 0:
             raise UsageError("widths, filters, most and characters must be at least 1.")
         self.widths, self.filters, self.most = widths, filters, most
@@ -84,10 +87,6 @@ class CharacterAwareModel(RecurrentModel):
     @property
     def _filters(self) -> dict[int, int]:
         return {w: min(self.most, w * self.filters) for w in range(1, self.widths + 1)}
-
-    def _architecture(self) -> dict[str, Any]:
-        names = ("widths", "filters", "most", "characters", "highways", "cell")
-        return {**super()._architecture(), **{name: getattr(self, name) for name in names}}
 
     def make_network(self, vocabulary: int) -> CharacterAwareNetwork:
         shape = replace(self._shape(vocabulary), embedding=sum(self._filters.values()))

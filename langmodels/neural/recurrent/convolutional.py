@@ -10,6 +10,7 @@ from langmodels.neural.layers.convolution import CausalConvolution
 from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
 from langmodels.neural.training.options import whole_numbers
+from langmodels.settings import forwards
 
 
 class ConvolutionalRecurrentNetwork(RecurrentNetwork):
@@ -51,14 +52,19 @@ class ConvolutionalRecurrentNetwork(RecurrentNetwork):
 class ConvolutionalRecurrentModel(RecurrentModel):
     """p(x_{t+1}) from a recurrent network over causal convolutions of the embedded text (CRNN).
 
-    `widths`: of the filters, `channels` of each; each sees the current token and the width - 1
-    before it, and nothing later. `activation`: "relu" or "tanh". `pooling`: the recurrent layer
-    sees the maximum over so many past positions of each filter. `cell`: "rnn", "lstm" or "gru".
-    Further keywords: those of `RecurrentModel` and of `TrainingOptions`.
+    Each filter sees the current token and the width - 1 before it, and nothing later.
+
+    Args:
+        widths: of the filters, in tokens.
+        channels: filters of each width.
+        activation: relu or tanh.
+        pooling: the recurrent layer sees the maximum over so many past positions of each filter.
+        cell: of the recurrent layers: rnn, lstm or gru.
     """
 
     kind = "crnn"
 
+    @forwards(without=("one_hot",))
     def __init__(
         self,
         *,
@@ -71,23 +77,11 @@ class ConvolutionalRecurrentModel(RecurrentModel):
     ) -> None:
         if cell not in CELLS:
             raise UsageError(f"There is no cell {cell!r}; choose one of {', '.join(CELLS)}.")
-        if options.get("one_hot"):
-            raise UsageError("A convolution needs embedded input; leave one_hot out.")
         self.widths, self.channels = whole_numbers(widths), channels
         self.activation, self.pooling = activation, pooling
         self.cell = cell  # type: ignore[misc]
         CausalConvolution(1, self.widths, channels, activation=activation, pooling=pooling)
         super().__init__(**options)
-
-    def _architecture(self) -> dict[str, Any]:
-        return {
-            **super()._architecture(),
-            "widths": list(self.widths),
-            "channels": self.channels,
-            "activation": self.activation,
-            "pooling": self.pooling,
-            "cell": self.cell,
-        }
 
     def make_network(self, vocabulary: int) -> ConvolutionalRecurrentNetwork:
         return ConvolutionalRecurrentNetwork(

@@ -62,8 +62,14 @@ class DynamicModel(LanguageModel[DynamicState]):
     without their scaling of the decay; in language modelling first by Mikolov et al. 2010. It
     remains a model of sequences: p(x | h) depends on what came before x alone.
 
-    `rate` None is chosen on the validation text from `RATES` (3e-4 without such text). `fit` trains
-    the network where it is not trained yet.
+    A rate that is not given is chosen on the validation text from `RATES` (3e-4 without such text).
+    `fit` trains the network where it is not trained yet.
+
+    Args:
+        base: the network.
+        rate: of learning, 0 or more; none: chosen.
+        decay: what part of its way back every weight goes at each step, 0 to below 1.
+        every: tokens between two steps of learning.
 
     Raises UsageError for values outside their range and for networks that read windows.
     """
@@ -215,6 +221,9 @@ class DynamicModel(LanguageModel[DynamicState]):
         return self.base.n_parameters + 2
 
     # Files ----------------------------------------------------------------------------------
+
+    def _param(self, name: str) -> Any:
+        return self._given if name == "rate" else super()._param(name)
 
     def config(self) -> dict[str, Any]:
         return {

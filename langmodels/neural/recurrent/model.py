@@ -24,19 +24,24 @@ _WINDOWS_AT_ONCE = 1024
 class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
     """h_t = cell(h_{t-1}, x_t), p(x_{t+1}) = softmax(W h_t + b).
 
-    `hidden` units in each of `layers`. `embedding`: width of the input vectors, None for as many as
-    hidden units; with `one_hot` there are none. `tied`: the input vectors are the output weights,
-    too; None: where the shapes allow it and there are more tokens than units. `dropout` between
-    layers and before the output, `input_dropout` before the first; with `shared_dropout` one mask
-    serves all steps of a chunk; `weight_dropout` on the recurrent weights. `cutoffs`: ranks at
-    which an adaptive softmax is cut, for large vocabularies.
-
     A sequence begins from a zero state with `<s>`. Training reads the corpus as a stream, `steps`
     tokens at a time, and carries the state over. With `window` it takes independent windows of so
     many tokens instead, each to predict the token after it; then that many tokens are also all the
     model ever sees (where there are fewer, `<s>` fills up).
 
-    Further keywords: the fields of `TrainingOptions`.
+    Args:
+        hidden: units in each layer.
+        layers: recurrent layers, one upon the other.
+        embedding: width of the input vectors; none: as many as hidden units.
+        one_hot: tokens go in as they are, without input vectors.
+        tied: whether the input vectors are the output weights, too; none: where the shapes allow it
+            and there are more tokens than units.
+        dropout: rate between layers and before the output.
+        input_dropout: rate before the first layer.
+        shared_dropout: one mask serves all steps of a chunk.
+        weight_dropout: rate on the recurrent weights.
+        cutoffs: ranks at which an adaptive softmax is cut, for large vocabularies.
+        window: tokens that the model sees; none: all before the next.
     """
 
     cell: ClassVar[str]
@@ -90,21 +95,6 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
             weight_dropout=self.weight_dropout,
             cutoffs=self.cutoffs,
         )
-
-    def _architecture(self) -> dict[str, Any]:
-        return {
-            "hidden": self.hidden,
-            "layers": self.layers,
-            "embedding": self.embedding,
-            "one_hot": self.one_hot,
-            "tied": self.tied,
-            "dropout": self.dropout,
-            "input_dropout": self.input_dropout,
-            "shared_dropout": self.shared_dropout,
-            "weight_dropout": self.weight_dropout,
-            "cutoffs": list(self.cutoffs),
-            "window": self.window,
-        }
 
     def make_network(self, vocabulary: int) -> RecurrentNetwork:
         return RecurrentNetwork(self._shape(vocabulary), self.dtype)
@@ -179,7 +169,8 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
 class RNNModel(RecurrentModel):
     """Elman's simple recurrent network (1990), with tanh units.
 
-    With `relu=True` rectified linear units that begin as the identity (Le, Jaitly and Hinton 2015).
+    Args:
+        relu: rectified linear units that begin as the identity (Le, Jaitly and Hinton 2015).
     """
 
     kind = "rnn"
@@ -188,9 +179,6 @@ class RNNModel(RecurrentModel):
         self.relu = relu
         self.cell = "relu-rnn" if relu else "rnn"  # type: ignore[misc]
         super().__init__(**options)
-
-    def _architecture(self) -> dict[str, Any]:
-        return {**super()._architecture(), "relu": self.relu}
 
 
 class LSTMModel(RecurrentModel):

@@ -2,8 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 from langmodels.errors import UsageError, check_whole
 from langmodels.neural.training.optimizers import OPTIMIZERS
@@ -14,19 +13,28 @@ from langmodels.neural.training.schedules import SCHEDULES
 class TrainingOptions:
     """Hyper-parameters of training.
 
-    `optimizer`: one of `OPTIMIZERS`; `learning_rate` its (first) learning rate.
-    `schedule`: one of `SCHEDULES`, with `warmup` steps of linear rise, `decay_factor` and
-    `decay_every` epochs.
-    `epochs`: passes over the training text; `batch_size` sequences side by side; `steps` tokens
-    over which gradients are propagated back before the chain is cut.
-    `clip_norm`: the gradient is shortened to this Euclidean norm where it is longer (Pascanu,
-    Mikolov and Bengio 2013); `clip_value`: every component is held within plus or minus this. At
-    most one. `l2`: weight of |w|^2 / 2 in the objective; for "adamw" the decoupled decay.
-    `patience`: stop after this many epochs without a better validation loss; None: never.
-    `average`: decay of a moving average of the weights, which is what is evaluated and kept in the
-    end (Polyak averaging, exponentially weighted); 0: none.
-    `seed`: of first weights, order and dropout. `threads`: parts of a batch that are worked on at
-    once; None: as many as pay off. The same seed and threads give the same weights, bit for bit.
+    At most one of `clip_norm` (Pascanu, Mikolov and Bengio 2013) and `clip_value` is given. Polyak
+    averaging of the weights is exponentially weighted. The same seed and threads give the same
+    weights, bit for bit.
+
+    Args:
+        optimizer: rule by which gradients change weights: sgd, momentum, adagrad, rmsprop, adam or
+            adamw.
+        learning_rate: the first learning rate.
+        schedule: course of the learning rate: constant, step, cosine or plateau.
+        warmup: steps of linear rise before it.
+        decay_factor: what step and plateau multiply the rate by.
+        decay_every: epochs of step between decays, or of plateau without a better validation loss.
+        epochs: passes over the training text, at most.
+        batch_size: sequences side by side.
+        steps: tokens over which gradients are propagated back before the chain is cut.
+        clip_norm: the gradient is shortened to this Euclidean norm where it is longer.
+        clip_value: every component of the gradient is held within plus or minus this.
+        l2: weight of |w|^2 / 2 in the objective; for adamw the decoupled decay.
+        patience: stop after so many epochs without a better validation loss; none: never.
+        average: decay of a moving average of the weights, which is then what is evaluated and kept.
+        seed: of first weights, order and dropout.
+        threads: parts of a batch that are worked on at once; none: as many as pay off.
 
     Raises UsageError for values outside their range.
     """
@@ -72,10 +80,6 @@ class TrainingOptions:
             raise UsageError(f"average must be at least 0 and below 1, not {self.average}.")
         if self.warmup < 0 or not 0 <= self.l2 < math.inf or self.seed < 0:
             raise UsageError("warmup, l2 and seed must not be negative.")
-
-    def config(self) -> dict[str, Any]:
-        """The settings as JSON can hold them."""
-        return asdict(self)
 
 
 def whole_numbers(given: int | Iterable[int]) -> tuple[int, ...]:

@@ -1,0 +1,187 @@
+"""Things by name: models, smoothing methods, cells, tokenizers, formats.
+
+Every registry of the package is a `Registry`: names are found whatever their hyphens, underscores
+and capitals, an unknown one is refused with the nearest, and packages add to it by an entry point.
+"""
+
+import difflib
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Generic, TypeVar
+
+from langmodels.errors import LangmodelsError, UsageError
+
+T = TypeVar("T")
+
+
+def nearest(name: str, names: Iterable[str], n: int = 3) -> str:
+    """What was meant, as the end of a sentence: `did you mean lstm?`, or all names.
+
+    >>> nearest("ltsm", ["lstm", "gru"]), nearest("x", ["lstm", "gru"])
+    ('did you mean lstm?', 'choose from lstm, gru.')
+    """
+    names = list(names)
+    keys = {_key(known): known for known in names}
+    close = [keys[key] for key in difflib.get_close_matches(_key(name), keys, n)]
+    return f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(names)}."
+
+
+class Registry(Mapping[str, T], Generic[T]):
+    """Things of one kind by name, in the order in which they were registered.
+
+    Args:
+        what: what one of them is called in errors: "smoothing method".
+        items: those that there are from the beginning.
+        aliases: other names, and whose they are.
+        group: the group of entry points by which other packages add to them; they are imported when
+            they are asked for.
+        derived: other registries, and what each of their things stands for here, as a smoothing
+            method does for an n-gram model. Names that are here already are left alone.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        items: Mapping[str, T] | Iterable[tuple[str, T]] = (),
+        *,
+        aliases: Mapping[str, str] | None = None,
+        group: str = "",
+        derived: Iterable[tuple["Registry[Any]", Callable[[str, Any], T]]] = (),
+    ) -> None:
+        self.what = what
+        self.group = group
+        self._items: dict[str, T] = {}
+        self._aliases: dict[str, str] = {}
+        self._derived = tuple(derived)
+        self._made: dict[str, tuple[Any, T]] = {}
+        self._entry_points: dict[str, EntryPoint] | None = None
+        for name, item in dict(items).items():
+            self.register(name, item)
+        for alias, name in (aliases or {}).items():
+            self._aliases[_key(alias)] = name
+
+    def register(self, name: str, item: T, *aliases: str) -> T:
+        """Add one, or put it in the place of another of that name. Returns it."""
+        self._items[self._own(name) or name] = item
+        for alias in aliases:
+            self._aliases[_key(alias)] = name
+        return item
+
+    def unregister(self, name: str) -> None:
+        """Take one out again. Raises KeyError where it was not registered."""
+        del self._items[self._own(name) or name]
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Other names, and whose they are."""
+        return dict(self._aliases)
+
+    def canonical(self, name: str) -> str | None:
+        """The name as it is listed, from any spelling or alias of it; None for an unknown one."""
+        key = _key(name)
+        key = _key(self._aliases.get(key, key))
+        for known in self._names():
+            if _key(known) == key:
+                return known
+        known_there = (registry.canonical(name) for registry, _ in self._derived)
+        return next((_typed(known) for known in known_there if known is not None), None)
+
+    def find(self, name: str) -> T:
+        """The thing of this name. Raises UsageError, with the nearest names, where there is none.
+
+        Raises LangmodelsError where it belongs to another package that cannot be imported.
+        """
+        known = self.canonical(name)
+        if known is None:
+            hint = nearest(name, [*self, *self._aliases])
+            if hint.startswith("choose"):
+                hint = nearest(name, self)
+            raise UsageError(f"There is no {self.what} {name!r}; {hint}")
+        return self._load(known)
+
+    def working(self) -> Iterator[tuple[str, T]]:
+        """Names and things; what cannot be imported is left out, with a warning."""
+        for name in self:
+            try:
+                yield name, self._load(name)
+            except LangmodelsError as error:
+                warnings.warn(str(error), stacklevel=2)
+
+    def __getitem__(self, name: str) -> T:
+        known = self.canonical(name)
+        if known is None:
+            raise KeyError(name)
+        return self._load(known)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.canonical(name) is not None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(list(self._names()))
+
+    def __len__(self) -> int:
+        return len(list(self._names()))
+
+    def __repr__(self) -> str:
+        return f"<{self.what}: {', '.join(self)}>"
+
+    # Where names come from --------------------------------------------------------------------
+
+    def _names(self) -> Iterator[str]:
+        """All names, each once; what is asked for first is what costs nothing to look up."""
+        yield from self._items
+        seen = set(map(_key, self._items))
+        for registry, _ in self._derived:
+            for name in map(_typed, registry):
+                if _key(name) not in seen:
+                    seen.add(_key(name))
+                    yield name
+        yield from (name for name in self._others() if _key(name) not in seen)
+
+    def _load(self, name: str) -> T:
+        if name in self._items:
+            return self._items[name]
+        for registry, make in self._derived:
+            if name in registry:
+                item = registry[name]
+                if name not in self._made or self._made[name][0] is not item:
+                    self._made[name] = item, make(name, item)
+                return self._made[name][1]
+        return self.register(name, self._imported(self._others()[name]))
+
+    def _own(self, name: str) -> str | None:
+        return next((known for known in self._items if _key(known) == _key(name)), None)
+
+    def _others(self) -> dict[str, EntryPoint]:
+        """What other packages offer, by name; nothing is imported yet."""
+        if self._entry_points is None:
+            found = entry_points(group=self.group) if self.group else ()
+            self._entry_points = {point.name: point for point in found}
+        return self._entry_points
+
+    def _imported(self, point: EntryPoint) -> T:
+        """What an entry point stands for, as it is kept here. Raises LangmodelsError."""
+        try:
+            return self.adapt(point.name, point.load())
+        except Exception as error:
+            package = point.dist.name if point.dist else point.module
+            raise LangmodelsError(
+                f"The {self.what} {point.name!r} of the package {package} cannot be used "
+                f"({type(error).__name__}: {error}); mend or uninstall that package."
+            ) from error
+
+    def adapt(self, name: str, found: Any) -> T:
+        """What an entry point's object is kept as; a subclass may make something of it."""
+        item: T = found
+        return item
+
+
+def _typed(name: str) -> str:
+    """A name of Python's as it is typed on a command line."""
+    return name.replace("_", "-")
+
+
+def _key(name: str) -> str:
+    """What is left of a name where spelling does not count."""
+    return _typed(name.strip().lower())
