@@ -5,6 +5,7 @@ and capitals, an unknown one is refused with the nearest, and packages add to it
 """
 
 import difflib
+import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
@@ -27,6 +28,11 @@ def nearest(name: str, names: Iterable[str], n: int = 3) -> str:
     return f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(names)}."
 
 
+def first_line(thing: Any) -> str:
+    """What a class or function is, by the first line of its docstring."""
+    return (inspect.getdoc(thing) or "").partition("\n")[0].rstrip(".")
+
+
 class Registry(Mapping[str, T], Generic[T]):
     """Things of one kind by name, in the order in which they were registered.
 
@@ -36,18 +42,19 @@ class Registry(Mapping[str, T], Generic[T]):
         aliases: other names, and whose they are.
         group: the group of entry points by which other packages add to them; they are imported when
             they are asked for.
-        derived: other registries, and what each of their things stands for here, as a smoothing
-            method does for an n-gram model. Names that are here already are left alone.
+        derived: other registries, what each of their things stands for here, as a smoothing method
+            does for an n-gram model, and what is put before their names. Names that are here
+            already are left alone.
     """
 
     def __init__(
         self,
         what: str,
-        items: Mapping[str, T] | Iterable[tuple[str, T]] = (),
+        items: Mapping[str, T] | None = None,
         *,
         aliases: Mapping[str, str] | None = None,
         group: str = "",
-        derived: Iterable[tuple["Registry[Any]", Callable[[str, Any], T]]] = (),
+        derived: Iterable[tuple["Registry[Any]", Callable[[str, Any], T], str]] = (),
     ) -> None:
         self.what = what
         self.group = group
@@ -56,7 +63,7 @@ class Registry(Mapping[str, T], Generic[T]):
         self._derived = tuple(derived)
         self._made: dict[str, tuple[Any, T]] = {}
         self._entry_points: dict[str, EntryPoint] | None = None
-        for name, item in dict(items).items():
+        for name, item in (items or {}).items():
             self.register(name, item)
         for alias, name in (aliases or {}).items():
             self._aliases[_key(alias)] = name
@@ -68,6 +75,10 @@ class Registry(Mapping[str, T], Generic[T]):
             self._aliases[_key(alias)] = name
         return item
 
+    def registered(self) -> dict[str, T]:
+        """Those that were registered, without derived ones and those of other packages."""
+        return dict(self._items)
+
     def unregister(self, name: str) -> None:
         """Take one out again. Raises KeyError where it was not registered."""
         del self._items[self._own(name) or name]
@@ -75,17 +86,16 @@ class Registry(Mapping[str, T], Generic[T]):
     @property
     def aliases(self) -> dict[str, str]:
         """Other names, and whose they are."""
-        return dict(self._aliases)
+        found = dict(self._aliases)
+        for registry, _, prefix in self._derived:
+            found |= {prefix + k: prefix + _typed(v) for k, v in registry.aliases.items()}
+        return found
 
     def canonical(self, name: str) -> str | None:
         """The name as it is listed, from any spelling or alias of it; None for an unknown one."""
         key = _key(name)
-        key = _key(self._aliases.get(key, key))
-        for known in self._names():
-            if _key(known) == key:
-                return known
-        known_there = (registry.canonical(name) for registry, _ in self._derived)
-        return next((_typed(known) for known in known_there if known is not None), None)
+        key = _key(self.aliases.get(key, key))
+        return next((known for known in self._names() if _key(known) == key), None)
 
     def find(self, name: str) -> T:
         """The thing of this name. Raises UsageError, with the nearest names, where there is none.
@@ -94,11 +104,13 @@ class Registry(Mapping[str, T], Generic[T]):
         """
         known = self.canonical(name)
         if known is None:
-            hint = nearest(name, [*self, *self._aliases])
-            if hint.startswith("choose"):
-                hint = nearest(name, self)
-            raise UsageError(f"There is no {self.what} {name!r}; {hint}")
+            raise UsageError(f"There is no {self.what} {name!r}; {self.hint(name)}")
         return self._load(known)
+
+    def hint(self, name: str) -> str:
+        """What was meant, as the end of a sentence; see `nearest`."""
+        hint = nearest(name, [*self, *self.aliases])
+        return hint if hint.startswith("did") else nearest(name, self)
 
     def working(self) -> Iterator[tuple[str, T]]:
         """Names and things; what cannot be imported is left out, with a warning."""
@@ -132,8 +144,8 @@ class Registry(Mapping[str, T], Generic[T]):
         """All names, each once; what is asked for first is what costs nothing to look up."""
         yield from self._items
         seen = set(map(_key, self._items))
-        for registry, _ in self._derived:
-            for name in map(_typed, registry):
+        for registry, _, prefix in self._derived:
+            for name in (prefix + _typed(known) for known in registry):
                 if _key(name) not in seen:
                     seen.add(_key(name))
                     yield name
@@ -142,9 +154,9 @@ class Registry(Mapping[str, T], Generic[T]):
     def _load(self, name: str) -> T:
         if name in self._items:
             return self._items[name]
-        for registry, make in self._derived:
-            if name in registry:
-                item = registry[name]
+        for registry, make, prefix in self._derived:
+            if name.startswith(prefix) and name[len(prefix) :] in registry:
+                item = registry[name[len(prefix) :]]
                 if name not in self._made or self._made[name][0] is not item:
                     self._made[name] = item, make(name, item)
                 return self._made[name][1]

@@ -1,13 +1,13 @@
 """Every model by name: what `--models` takes, what `compare` shows, what the shared tests run.
 
-Adding a model to the toolkit is adding one line to `MODELS`.
+Adding a model to the toolkit is adding one line to `MODELS`; adding a smoothing method or a cell to
+its own registry is enough for there to be a model of it. Models of other packages are found by
+entry points of the group `langmodels.models`, each of which names a class or a `ModelSpec`.
 """
 
-import difflib
 import functools
 import os
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -19,26 +19,33 @@ from langmodels.models.blanks import ClozeModel
 from langmodels.models.cache import CacheModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.models.unigram import UnigramModel
+from langmodels.names import Registry, first_line
 from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
 from langmodels.neural.bidirectional.model import BidirectionalModel
+from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
+from langmodels.neural.layers.cells import CELLS, Recurrent
 from langmodels.neural.recurrent.character_aware import CharacterAwareModel
 from langmodels.neural.recurrent.convolutional import ConvolutionalRecurrentModel
 from langmodels.neural.recurrent.dynamic import DynamicModel
-from langmodels.ngram import NGramModel
+from langmodels.neural.recurrent.model import RecurrentModel
+from langmodels.ngram import SMOOTHINGS, NGramModel, Smoothing
 from langmodels.ngram.arpa import is_arpa_name, is_arpa_text
+from langmodels.ngram.model import with_smoothing
 from langmodels.presets import Options, Setting
+from langmodels.settings import Parameter, check_options, forwards, parameters
 from langmodels.storage import open_arrays
 
 M_co = TypeVar("M_co", bound=Model, covariant=True)
+M = TypeVar("M", bound=Model)
 
 
 @dataclass(frozen=True)
 class ModelSpec(Generic[M_co]):
     """One registered model: how it is called, what it is, and how to build it.
 
-    `build` takes hyper-parameters as keywords, `defaults` gives those of a setting. `compared`
-    models are in `compare`'s table unless others are asked for. `caveat`: what has to be said
-    wherever its figures stand.
+    `build` takes hyper-parameters as keywords, `defaults` gives those that depend on a setting.
+    `compared` models are in `compare`'s table unless others are asked for. `caveat`: what has to be
+    said wherever its figures stand.
     """
 
     name: str
@@ -49,191 +56,221 @@ class ModelSpec(Generic[M_co]):
     compared: bool = True
     caveat: str = ""
 
+    @property
+    def parameters(self) -> Mapping[str, Parameter]:
+        """Its hyper-parameters by name."""
+        return parameters(self.build)
+
     def make(self, setting: Setting, options: Options) -> M_co:
         """An unfitted model, defaults of the setting filled in. Raises UsageError."""
         return self.make_exactly({**self.defaults(setting), **options})
 
     def make_exactly(self, options: Options) -> M_co:
         """An unfitted model with these hyper-parameters and no others. Raises UsageError."""
+        check_options(self.build, options, f"The model {self.name}")
         try:
             return self.build(**options)
         except TypeError as error:
-            raise _refused(self.name, options, error) from error
+            given = ", ".join(f"{key}={value}" for key, value in options.items())
+            raise UsageError(
+                f"The model {self.name} cannot be made with {given}: a value of the wrong kind."
+            ) from error
 
 
-def _ngram(smoothing: str) -> Callable[..., LanguageModel[Any]]:
-    def build(**options: Any) -> LanguageModel[Any]:
-        return NGramModel(smoothing=smoothing, **options)
+class _ModelRegistry(Registry[ModelSpec[M]]):
+    """Models of one base class; another package may name a class instead of a `ModelSpec`."""
 
-    return build
+    def __init__(self, what: str, base: type[Any], *specs: ModelSpec[M], **options: Any) -> None:
+        self._base = base
+        super().__init__(what, {spec.name: spec for spec in specs}, **options)
+
+    def adapt(self, name: str, found: Any) -> ModelSpec[M]:
+        """See `Registry`."""
+        if isinstance(found, ModelSpec):
+            return found
+        if not (isinstance(found, type) and issubclass(found, self._base)):
+            raise TypeError(f"{found!r} is no class of {self._base.__name__} and no ModelSpec")
+        return ModelSpec(name, "other packages", first_line(found), found, compared=False)
 
 
-def _full_context(smoothing: str) -> Callable[..., LanguageModel[Any]]:
-    def build(**options: Any) -> LanguageModel[Any]:
-        return FullContextModel(smoothing=smoothing, **options)
+def _ngram(name: str, method: type[Smoothing]) -> ModelSpec[LanguageModel[Any]]:
+    return ModelSpec(
+        name,
+        "n-gram",
+        method.summary or first_line(method),
+        with_smoothing(method.name),
+        presets.order,
+        compared=method.compared,
+    )
 
-    return build
+
+def _of_cell(name: str, cell: type[Recurrent]) -> ModelSpec[LanguageModel[Any]]:
+    build = functools.partial(RecurrentModel, cell=name)
+    return ModelSpec(name, "neural", first_line(cell), build, presets.recurrent, compared=False)
 
 
-def _mixture(order: int, **recurrent: Any) -> MixtureModel:
-    """The counting model and the network that complement each other best."""
+def _of_two_cells(cell: str, _: type[Recurrent]) -> ModelSpec[ClozeModel]:
+    return ModelSpec(
+        f"bidirectional-{cell}",
+        "neural",
+        f"fills blanks: two recurrent networks ({cell}), one from each side",
+        functools.partial(BidirectionalModel, cell=cell),
+        presets.recurrent,
+        compared=False,
+    )
+
+
+@forwards(LSTMModel)
+def _mixture(*, order: int = 4, **recurrent: Any) -> MixtureModel:
+    """The counting model and the network that complement each other best.
+
+    Args:
+        order: of the n-gram model; all other options are those of the LSTM.
+    """
     return MixtureModel([NGramModel(order=order), LSTMModel(**recurrent)])
 
 
-def _mixture_options(setting: Setting) -> Options:
-    return {**presets.order(setting), **presets.lstm(setting)}
+@forwards(CacheModel, without=("base",))
+def _cache(*, order: int = 4, **options: Any) -> CacheModel:
+    """The best model of counts, and a cache.
 
-
-def _cache(order: int, **options: Any) -> CacheModel:
+    Args:
+        order: of the n-gram model.
+    """
     return CacheModel(NGramModel(order=order), **options)
 
 
+@forwards(LSTMModel)
 def _dynamic(
     *, rate: float | None = None, decay: float = 0.003, every: int = 20, **recurrent: Any
 ) -> DynamicModel:
+    """An LSTM that goes on learning.
+
+    Args:
+        rate: of learning while reading, 0 or more; none: chosen on the validation text.
+        decay: what part of its way back every weight goes at each of these steps, 0 to below 1.
+        every: tokens between two of these steps.
+    """
     return DynamicModel(LSTMModel(**recurrent), rate=rate, decay=decay, every=every)
 
 
-MODELS: dict[str, ModelSpec[LanguageModel[Any]]] = {
-    spec.name: spec
-    for spec in (
-        ModelSpec("unigram", "unigram", "independent tokens", UnigramModel),
-        ModelSpec(
-            "full-context-mle",
-            "full context",
-            "relative frequency after the whole history",
-            _full_context("none"),
-            caveat="After a history never seen it is 0/0; the uniform distribution stands in.",
-        ),
-        ModelSpec(
-            "full-context",
-            "full context",
-            "the whole history, smoothed through every shorter one",
-            _full_context("kneser_ney"),
-        ),
-        ModelSpec(
-            "mle", "n-gram", "relative frequency, no smoothing", _ngram("mle"), presets.order
-        ),
-        ModelSpec("laplace", "n-gram", "add one", _ngram("laplace"), presets.order, compared=False),
-        ModelSpec("lidstone", "n-gram", "add a little", _ngram("lidstone"), presets.order),
-        ModelSpec(
-            "jelinek-mercer",
-            "n-gram",
-            "interpolation, weights by EM on held-out text",
-            _ngram("jelinek_mercer"),
-            presets.order,
-        ),
-        ModelSpec("witten-bell", "n-gram", "Witten-Bell", _ngram("witten_bell"), presets.order),
-        ModelSpec(
-            "absolute",
-            "n-gram",
-            "absolute discounting",
-            _ngram("absolute_discounting"),
-            presets.order,
-        ),
-        ModelSpec("katz", "n-gram", "Katz with Good-Turing", _ngram("katz"), presets.order),
-        ModelSpec(
-            "kneser-ney", "n-gram", "interpolated Kneser-Ney", _ngram("kneser_ney"), presets.order
-        ),
-        ModelSpec(
-            "modified-kneser-ney",
-            "n-gram",
-            "modified Kneser-Ney, three discounts an order",
-            _ngram("modified_kneser_ney"),
-            presets.order,
-        ),
-        ModelSpec(
-            "stupid-backoff",
-            "n-gram",
-            "stupid backoff: scores, not probabilities (renormalised for perplexities)",
-            _ngram("stupid_backoff"),
-            presets.order,
-            compared=False,
-        ),
-        ModelSpec(
-            "cache",
-            "mixture",
-            "modified Kneser-Ney with a memory of what was said lately",
-            _cache,
-            presets.order,
-            compared=False,
-        ),
-        ModelSpec(
-            "feed-forward",
-            "neural",
-            "the last words, embedded, through one hidden layer",
-            FeedForwardModel,
-            presets.feed_forward,
-        ),
-        ModelSpec("rnn", "neural", "a recurrent network", RNNModel, presets.rnn),
-        ModelSpec("gru", "neural", "a gated recurrent unit", GRUModel, presets.gru),
-        ModelSpec("lstm", "neural", "a long short-term memory", LSTMModel, presets.lstm),
-        ModelSpec(
-            "dynamic",
-            "neural",
-            "an LSTM that goes on learning from what it reads",
-            _dynamic,
-            presets.lstm,
-            compared=False,
-        ),
-        ModelSpec(
-            "crnn",
-            "neural",
-            "a causal convolution before a recurrent layer",
-            ConvolutionalRecurrentModel,
-            presets.recurrent,
-            compared=False,
-        ),
-        ModelSpec(
-            "char-cnn-lstm",
-            "neural",
-            "words read letter by letter, a recurrent layer over them",
-            CharacterAwareModel,
-            presets.recurrent,
-            compared=False,
-        ),
-        ModelSpec(
-            "mixture",
-            "mixture",
-            "modified Kneser-Ney and an LSTM, weighted by EM",
-            _mixture,
-            _mixture_options,
-        ),
-    )
-}
+MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
+    "model",
+    LanguageModel,
+    ModelSpec("unigram", "unigram", "independent tokens", UnigramModel),
+    ModelSpec(
+        "full-context-mle",
+        "full context",
+        "relative frequency after the whole history",
+        functools.partial(FullContextModel, smoothing="none"),
+        caveat="After a history never seen it is 0/0; the uniform distribution stands in.",
+    ),
+    ModelSpec(
+        "full-context",
+        "full context",
+        "the whole history, smoothed through every shorter one",
+        functools.partial(FullContextModel, smoothing="kneser_ney"),
+    ),
+    *(_ngram(name.replace("_", "-"), method) for name, method in SMOOTHINGS.registered().items()),
+    ModelSpec(
+        "cache",
+        "mixture",
+        "modified Kneser-Ney with a memory of what was said lately",
+        _cache,
+        presets.order,
+        compared=False,
+    ),
+    ModelSpec(
+        "feed-forward",
+        "neural",
+        "the last words, embedded, through one hidden layer",
+        FeedForwardModel,
+        presets.feed_forward,
+    ),
+    ModelSpec("rnn", "neural", "a recurrent network", RNNModel, presets.rnn),
+    ModelSpec("gru", "neural", "a gated recurrent unit", GRUModel, presets.gru),
+    ModelSpec("lstm", "neural", "a long short-term memory", LSTMModel, presets.lstm),
+    ModelSpec(
+        "dynamic",
+        "neural",
+        "an LSTM that goes on learning from what it reads",
+        _dynamic,
+        presets.lstm,
+        compared=False,
+    ),
+    ModelSpec(
+        "crnn",
+        "neural",
+        "a causal convolution before a recurrent layer",
+        ConvolutionalRecurrentModel,
+        presets.recurrent,
+        compared=False,
+    ),
+    ModelSpec(
+        "char-cnn-lstm",
+        "neural",
+        "words read letter by letter, a recurrent layer over them",
+        CharacterAwareModel,
+        presets.recurrent,
+        compared=False,
+    ),
+    ModelSpec(
+        "mixture",
+        "mixture",
+        "modified Kneser-Ney and an LSTM, weighted by EM",
+        _mixture,
+        lambda setting: {**presets.order(setting), **presets.lstm(setting)},
+    ),
+    aliases={"ngram": "modified-kneser-ney"},
+    group="langmodels.models",
+    derived=((SMOOTHINGS, _ngram, ""), (CELLS, _of_cell, "")),
+)
+"""Language models: they give every sequence a probability."""
 
-CLOZE_MODELS: dict[str, ModelSpec[ClozeModel]] = {
-    spec.name: spec
-    for spec in (
-        ModelSpec(
-            f"bidirectional-{cell}",
-            "neural",
-            f"fills blanks: two {name}, one from each side",
-            functools.partial(BidirectionalModel, cell=cell),
-            presets.recurrent,
-            compared=False,
-        )
-        for cell, name in (("lstm", "LSTMs"), ("gru", "GRUs"), ("rnn", "recurrent networks"))
-    )
-}
+CLOZE_MODELS: Registry[ModelSpec[ClozeModel]] = _ModelRegistry(
+    "model for filling blanks",
+    ClozeModel,
+    group="langmodels.cloze_models",
+    derived=((CELLS, _of_two_cells, "bidirectional-"),),
+)
 """Models made for filling blanks; they give sequences no probability."""
 
-ALIASES = {"mkn": "modified-kneser-ney", "kn": "kneser-ney", "ngram": "modified-kneser-ney"}
+PAIR_MODELS: Registry[ModelSpec[EncoderDecoderModel]] = _ModelRegistry(
+    "model of pairs",
+    EncoderDecoderModel,
+    ModelSpec(
+        "encoder-decoder",
+        "neural",
+        "turns one sequence into another, with attention to the source",
+        EncoderDecoderModel,
+        compared=False,
+    ),
+)
+"""Models of targets given sources; they learn from pairs."""
+
+
+def any_model_spec(name: str) -> ModelSpec[Model]:
+    """The registered model of a name or alias, of whichever kind. Raises UsageError."""
+    for registry in (CLOZE_MODELS, PAIR_MODELS):
+        if name in registry:
+            spec: ModelSpec[Model] = registry[name]
+            return spec
+    return MODELS.find(name)
 
 
 def model_spec(name: str) -> ModelSpec[LanguageModel[Any]]:
-    """The registered model of a name or alias. Raises UsageError, with the nearest names."""
-    name = ALIASES.get(name, name)
-    if name in MODELS:
-        return MODELS[name]
-    if name in CLOZE_MODELS:
+    """The registered language model of a name or alias.
+
+    Raises UsageError, with the nearest names, for any other.
+    """
+    if name not in MODELS and name in CLOZE_MODELS:
         raise UsageError(
             f"{name} fills blanks and gives sequences no probability; use `langmodels fill`, or "
             "`langmodels compare` to see what both sides are worth."
         )
-    near = difflib.get_close_matches(name, [*MODELS, *ALIASES], n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(MODELS)}."
-    raise UsageError(f"There is no model {name!r}; {hint}")
+    if name not in MODELS and name in PAIR_MODELS:
+        raise UsageError(f"{name} turns sequences into others; use `langmodels translate`.")
+    return MODELS.find(name)
 
 
 def parse_model(text: str) -> tuple[ModelSpec[LanguageModel[Any]], Options]:
@@ -293,20 +330,7 @@ def make_cloze_model(text: str, setting: Setting | None = None, **options: Any) 
     Raises UsageError for unknown models and options.
     """
     name, given = parse_name(text)
-    if name not in CLOZE_MODELS:
-        raise UsageError(
-            f"There is no model {name!r} for filling blanks; choose from {', '.join(CLOZE_MODELS)}."
-        )
-    return CLOZE_MODELS[name].make(setting or Setting(), {**given, **options})
-
-
-def _refused(name: str, options: Options, error: TypeError) -> UsageError:
-    """What a constructor's TypeError means to whoever typed the options."""
-    unknown = re.search(r"unexpected keyword argument '(\w+)'", str(error))
-    if unknown:
-        return UsageError(f"The model {name} has no option {unknown[1]!r}.")
-    given = ", ".join(f"{key}={value}" for key, value in options.items())
-    return UsageError(f"The model {name} cannot be made with {given}: a value of the wrong kind.")
+    return CLOZE_MODELS.find(name).make(setting or Setting(), {**given, **options})
 
 
 def load(path: str | os.PathLike[str]) -> LanguageModel[Any]:

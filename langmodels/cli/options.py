@@ -1,7 +1,6 @@
 """Options that several commands share, and what they stand for: texts, splits, models."""
 
 import argparse
-import difflib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel, Model
 from langmodels.neural.training.history import was_interrupted
 from langmodels.presets import Setting
-from langmodels.registry import ALIASES, MODELS, load, make_model
+from langmodels.registry import MODELS, load, make_model
 from langmodels.text.cleaning import CLEANINGS
 from langmodels.text.corpus import Corpus
 from langmodels.text.splits import DEFAULT_FRACTIONS, WAYS, Fractions, Splits
@@ -309,10 +308,9 @@ def completed(model: M) -> M:
 
 def _check_model_name(text: str) -> None:
     name = text.partition(":")[0]
-    if name in MODELS or name in ALIASES:
+    if name in MODELS:
         return
     if Path(text).suffix or os.sep in text:
         raise LangmodelsError(f"There is no model file {text}; check the path.")
-    near = difflib.get_close_matches(name, [*MODELS, *ALIASES], n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"the models are {', '.join(MODELS)}."
+    hint = MODELS.hint(name)
     raise UsageError(f"There is neither a file nor a model called {text!r}; {hint}")

@@ -84,7 +84,7 @@ def make_candidates(
     for level in levels:
         _check_level(level)
     if models is None:
-        models = [spec.name for spec in MODELS.values() if spec.compared]
+        models = [name for name, spec in MODELS.working() if spec.compared]
     labelled: list[tuple[str | None, str | AnyModel]]
     labelled = list(models.items()) if isinstance(models, Mapping) else [(None, m) for m in models]
     candidates: dict[tuple[str, str], Candidate] = {}
@@ -125,7 +125,7 @@ def _of_name(
 
 
 def _find(name: str) -> ModelSpec[AnyModel] | None:
-    return MODELS.get(name) or CLOZE_MODELS.get(name)
+    return CLOZE_MODELS[name] if name in CLOZE_MODELS else MODELS.get(name)
 
 
 def _check_level(level: str) -> None:

@@ -23,8 +23,8 @@ from langmodels.settings import check_options
 
 SMOOTHINGS: Registry[type[Smoothing]] = Registry(
     "smoothing method",
-    (
-        (method.name, method)
+    {
+        method.name: method
         for method in (
             MaximumLikelihood,
             Laplace,
@@ -37,7 +37,7 @@ SMOOTHINGS: Registry[type[Smoothing]] = Registry(
             ModifiedKneserNey,
             StupidBackoff,
         )
-    ),
+    },
     aliases={"absolute_discounting": "absolute", "mkn": "modified_kneser_ney", "kn": "kneser_ney"},
     group="langmodels.smoothings",
 )

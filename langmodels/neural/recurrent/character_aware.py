@@ -10,7 +10,6 @@ from langmodels.arrays import FloatArray, IntArray
 from langmodels.errors import UsageError
 from langmodels.models.base import Text
 from langmodels.neural.layers.base import Layer
-from langmodels.neural.layers.cells import CELLS
 from langmodels.neural.layers.spelling import SpelledEmbedding, Spellings
 from langmodels.neural.recurrent.model import RecurrentModel, RecurrentState
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
@@ -58,7 +57,6 @@ class CharacterAwareModel(RecurrentModel):
         most: filters of one width, at most.
         characters: width of the vectors of characters.
         highways: highway layers over the filters.
-        cell: of the recurrent layers: rnn, lstm or gru.
     """
 
     kind = "char-cnn-lstm"
@@ -72,16 +70,12 @@ class CharacterAwareModel(RecurrentModel):
         most: int = 200,
         characters: int = 15,
         highways: int = 1,
-        cell: str = "lstm",
         **options: Any,
     ) -> None:
-        if cell not in CELLS:
-            raise UsageError(f"There is no cell {cell!r}; choose one of {', '.join(CELLS)}.")
         if min(widths, filters, most, characters) < 1 or highways < 0:
             raise UsageError("widths, filters, most and characters must be at least 1.")
         self.widths, self.filters, self.most = widths, filters, most
         self.characters, self.highways = characters, highways
-        self.cell = cell  # type: ignore[misc]
         super().__init__(**options)
 
     @property

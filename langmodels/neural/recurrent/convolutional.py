@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
-from langmodels.errors import UsageError
 from langmodels.neural.layers.base import Dropout, Layer
-from langmodels.neural.layers.cells import CELLS, Recurrent
+from langmodels.neural.layers.cells import Recurrent
 from langmodels.neural.layers.convolution import CausalConvolution
 from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
@@ -59,7 +58,6 @@ class ConvolutionalRecurrentModel(RecurrentModel):
         channels: filters of each width.
         activation: relu or tanh.
         pooling: the recurrent layer sees the maximum over so many past positions of each filter.
-        cell: of the recurrent layers: rnn, lstm or gru.
     """
 
     kind = "crnn"
@@ -72,14 +70,10 @@ class ConvolutionalRecurrentModel(RecurrentModel):
         channels: int = 64,
         activation: str = "relu",
         pooling: int = 1,
-        cell: str = "lstm",
         **options: Any,
     ) -> None:
-        if cell not in CELLS:
-            raise UsageError(f"There is no cell {cell!r}; choose one of {', '.join(CELLS)}.")
         self.widths, self.channels = whole_numbers(widths), channels
         self.activation, self.pooling = activation, pooling
-        self.cell = cell  # type: ignore[misc]
         CausalConvolution(1, self.widths, channels, activation=activation, pooling=pooling)
         super().__init__(**options)
 

@@ -2,17 +2,19 @@
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from langmodels.arrays import FloatArray
 from langmodels.errors import UsageError, check_whole
 from langmodels.neural.base import NeuralModel
+from langmodels.neural.layers.cells import CELLS
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape, States
 from langmodels.neural.recurrent.scoring import score_sequences
 from langmodels.neural.training.batches import Batches, Chunk, StreamBatches, WindowBatches, Windows
 from langmodels.neural.training.options import whole_numbers
+from langmodels.settings import forwards
 from langmodels.text.corpus import Corpus
 
 RecurrentState = States | tuple[int, ...]
@@ -30,6 +32,7 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
     model ever sees (where there are fewer, `<s>` fills up).
 
     Args:
+        cell: of the recurrent layers: rnn, lstm, gru, or one of another package.
         hidden: units in each layer.
         layers: recurrent layers, one upon the other.
         embedding: width of the input vectors; none: as many as hidden units.
@@ -44,11 +47,12 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         window: tokens that the model sees; none: all before the next.
     """
 
-    cell: ClassVar[str]
+    kind = "recurrent"
 
     def __init__(
         self,
         *,
+        cell: str = "lstm",
         hidden: int = 256,
         layers: int = 1,
         embedding: int | None = None,
@@ -70,6 +74,9 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
             raise UsageError(f"A window must be at least 1 token long, not {window}.")
         if one_hot and (tied or embedding is not None):
             raise UsageError("One-hot input has no embedding, and nothing to tie.")
+        if cell != "relu-rnn":
+            CELLS.find(cell)
+        self.cell = cell
         self.hidden, self.layers, self.embedding = hidden, layers, embedding
         self.one_hot, self.tied, self.window = one_hot, tied, window
         self.dropout, self.input_dropout = dropout, input_dropout
@@ -175,21 +182,27 @@ class RNNModel(RecurrentModel):
 
     kind = "rnn"
 
+    @forwards(without=("cell",))
     def __init__(self, *, relu: bool = False, **options: Any) -> None:
+        super().__init__(cell="relu-rnn" if relu else "rnn", **options)
         self.relu = relu
-        self.cell = "relu-rnn" if relu else "rnn"  # type: ignore[misc]
-        super().__init__(**options)
 
 
 class LSTMModel(RecurrentModel):
     """Long short-term memory (Hochreiter and Schmidhuber 1997) with forget gates."""
 
     kind = "lstm"
-    cell = "lstm"
+
+    @forwards(without=("cell",))
+    def __init__(self, **options: Any) -> None:
+        super().__init__(cell="lstm", **options)
 
 
 class GRUModel(RecurrentModel):
     """Gated recurrent units (Cho et al. 2014), in the variant described at `cells.GRU`."""
 
     kind = "gru"
-    cell = "gru"
+
+    @forwards(without=("cell",))
+    def __init__(self, **options: Any) -> None:
+        super().__init__(cell="gru", **options)

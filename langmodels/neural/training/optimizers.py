@@ -1,12 +1,13 @@
 """Rules for changing weights by gradients, in place on flat vectors."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import DTypeLike
 
 from langmodels.arrays import Array
 from langmodels.errors import UsageError
+from langmodels.names import Registry
 
 _BLOCK = 16_384  # elements updated at once: all vectors of a block stay in the cache
 
@@ -148,24 +149,26 @@ def _scaled_step(w: Array, g: Array, squares: Array, tmp: Array, lr: float, eps:
     w -= tmp
 
 
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "sgd": SGD,
-    "momentum": Momentum,
-    "adagrad": Adagrad,
-    "rmsprop": RMSprop,
-    "adam": Adam,
-    "adamw": AdamW,
-}
+OPTIMIZERS: Registry[type[Optimizer]] = Registry(
+    "optimizer",
+    {
+        "sgd": SGD,
+        "momentum": Momentum,
+        "adagrad": Adagrad,
+        "rmsprop": RMSprop,
+        "adam": Adam,
+        "adamw": AdamW,
+    },
+    group="langmodels.optimizers",
+)
 
 
 def make_optimizer(name: str, size: int, dtype: DTypeLike, l2: float = 0.0) -> Optimizer:
     """An optimizer by name; for "adamw" `l2` is the decoupled decay. Raises UsageError."""
-    if name not in OPTIMIZERS:
-        raise UsageError(f"There is no optimizer {name!r}; choose one of {', '.join(OPTIMIZERS)}.")
+    rule = OPTIMIZERS.find(name)
     if l2 < 0:
         raise UsageError(f"The L2 penalty must be 0 or more, not {l2}.")
-    option = {"decay": l2} if name == "adamw" else {"l2": l2}
-    return OPTIMIZERS[name](size, dtype, **option)
+    return rule(size, dtype, **({"decay": l2} if rule is AdamW else {"l2": l2}))
 
 
 def squared_norm(g: Array, part: slice) -> float:

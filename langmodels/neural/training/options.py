@@ -57,7 +57,7 @@ class TrainingOptions:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        _one_of("optimizer", self.optimizer, tuple(OPTIMIZERS))
+        OPTIMIZERS.find(self.optimizer)
         _one_of("schedule", self.schedule, SCHEDULES)
         for name in ("epochs", "batch_size", "steps", "decay_every", "warmup", "seed"):
             check_whole(**{name: getattr(self, name)})
