@@ -156,9 +156,10 @@ class Registry(Mapping[str, T], Generic[T]):
             return self._items[name]
         for registry, make, prefix in self._derived:
             if name.startswith(prefix) and name[len(prefix) :] in registry:
-                item = registry[name[len(prefix) :]]
+                there = name[len(prefix) :]
+                item = registry[there]
                 if name not in self._made or self._made[name][0] is not item:
-                    self._made[name] = item, make(name, item)
+                    self._made[name] = item, make(there, item)
                 return self._made[name][1]
         return self.register(name, self._imported(self._others()[name]))
 

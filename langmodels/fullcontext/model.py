@@ -39,8 +39,8 @@ class FullContextModel(LanguageModel[Match]):
 
     Args:
         smoothing: kneser_ney or none.
-        held_out: share of the training text that discounts are fitted on where there is no
-            validation text, 0 to 0.5; 0 leaves them at their defaults.
+        held_out: share of the training text, up to 0.5, that discounts are fitted on without a
+            validation text; 0: not fitted.
     """
 
     kind: ClassVar[str] = "full-context"

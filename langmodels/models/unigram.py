@@ -16,9 +16,11 @@ from langmodels.text.vocabulary import Vocabulary
 class UnigramModel(LanguageModel[None]):
     """p(x) = (c(x) + alpha) / (N + alpha (V - 1)) over all tokens but ``<s>``.
 
+    With an alpha of 0, maximum likelihood, tokens without a count have probability zero; the
+    default 1 (Laplace) leaves ``<unk>`` some.
+
     Args:
-        alpha: what is added to every count, at least 0. With 0, maximum likelihood, tokens without
-            a count have probability zero; the default 1 (Laplace) leaves ``<unk>`` some.
+        alpha: what is added to every count, at least 0.
     """
 
     kind: ClassVar[str] = "unigram"

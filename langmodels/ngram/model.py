@@ -31,15 +31,15 @@ MAX_ORDER = 100
 class NGramModel(LanguageModel[State]):
     """p(w_t | w_1 ... w_{t-1}) = p(w_t | w_{t-N+1} ... w_{t-1}), estimated from counts.
 
-    Minimum counts of (1, 1, 2) leave out what occurs once among trigrams and up; the first is 1, as
-    rare words are the vocabulary's business. Further keywords are what the smoothing method takes,
-    such as `alpha` for `"lidstone"`.
+    Minimum counts of (1, 1, 2) leave out what occurs once among trigrams and up: the last number is
+    for all higher orders. The first is 1, as rare words are the vocabulary's business. Further
+    keywords are what the smoothing method takes, such as `alpha` for `"lidstone"`.
 
     Args:
         order: N, the length of the longest n-grams.
         smoothing: how counts become probabilities, a name in `SMOOTHINGS` or a `Smoothing`.
-        min_counts: how often n-grams must occur to be stored, by order, the last number for all
-            higher ones; for smoothing by interpolation.
+        min_counts: how often n-grams must occur to be stored, by order; only for smoothing by
+            interpolation.
 
     The state is a tuple of node ids: it can be compared, hashed and kept.
     """

@@ -37,8 +37,8 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         layers: recurrent layers, one upon the other.
         embedding: width of the input vectors; none: as many as hidden units.
         one_hot: tokens go in as they are, without input vectors.
-        tied: whether the input vectors are the output weights, too; none: where the shapes allow it
-            and there are more tokens than units.
+        tied: the input vectors are the output weights, too; none: where the shapes allow it and
+            there are more tokens than units.
         dropout: rate between layers and before the output.
         input_dropout: rate before the first layer.
         shared_dropout: one mask serves all steps of a chunk.
