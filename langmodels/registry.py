@@ -30,6 +30,8 @@ from langmodels.neural.recurrent.dynamic import DynamicModel
 from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.ngram import SMOOTHINGS, NGramModel, Smoothing
 from langmodels.ngram.arpa import is_arpa_name, is_arpa_text
+from langmodels.ngram.kenlm import KenLMModel
+from langmodels.ngram.kenlm.model import is_kenlm_binary
 from langmodels.ngram.model import with_smoothing
 from langmodels.presets import Options, Setting
 from langmodels.settings import Parameter, check_options, forwards, parameters
@@ -334,7 +336,9 @@ def make_cloze_model(text: str, setting: Setting | None = None, **options: Any) 
 
 
 def load(path: str | os.PathLike[str]) -> LanguageModel[Any]:
-    """Open a saved language model, or an ARPA file, known by its name or its first lines.
+    """Open a saved language model, an ARPA file or a binary file of KenLM's.
+
+    ARPA files are known by their names or their first lines.
 
     Raises LangmodelsError where the file is none.
     """
@@ -352,6 +356,8 @@ def load_any(path: str | os.PathLike[str]) -> Model:
     try:
         if is_arpa_name(path) or is_arpa_text(path):
             return NGramModel.from_arpa(path)
+        if is_kenlm_binary(path):
+            return KenLMModel.from_binary(path)
         return unpack(*open_arrays(path), name=str(path))
     except MemoryError as error:
         raise LangmodelsError(f"{path} needs more memory than there is.") from error

@@ -15,6 +15,7 @@ from ngram_data import KENLM3, alice, held_out, scored, trained
 
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.ngram import NGramModel
+from langmodels.ngram.opening import open_ngrams
 from langmodels.ngram.trie import lexicographic_order, ngram_words, suffixes_of, tables_from_ngrams
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import make_tokenizer
@@ -305,10 +306,10 @@ def test_either_kind_of_file_is_opened(tmp_path: Path) -> None:
     model = read(tmp_path, SMALL)
     model.save(tmp_path / "model.lm")
     for name in ("model.arpa", "model.lm"):
-        assert NGramModel.open(tmp_path / name).score("a b c") == model.score("a b c")
+        assert open_ngrams(tmp_path / name).score("a b c") == model.score("a b c")
     (tmp_path / "binary").write_bytes(b"mmap lm http://kheafield.com/code format version 5\n\0")
     with pytest.raises(LangmodelsError, match="KenLM"):
-        NGramModel.open(tmp_path / "binary")
+        open_ngrams(tmp_path / "binary")
 
 
 # Broken files --------------------------------------------------------------------------------

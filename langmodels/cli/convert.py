@@ -24,16 +24,20 @@ examples:
   langmodels convert news.lm news.arpa
   langmodels convert news.lm small.lm --quantize
   langmodels convert letters.arpa letters.lm --level char
+  langmodels convert news.trie.bin news.arpa
 
-ARPA files are what KenLM, SRILM, IRSTLM and others exchange; they may be compressed. A model file
-opens at once, however large it is. The output is ARPA where its name ends in .arpa, .arpa.gz or
-.arpa.xz.
+ARPA files are what KenLM, SRILM, IRSTLM and others exchange; they may be compressed. Binary files
+of KenLM's are read where they hold a trie; hash tables (probing) do not keep the words of an
+n-gram. A model file opens at once, however large it is. The output is ARPA where its name ends in
+.arpa, .arpa.gz or .arpa.xz.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("input", metavar="INPUT", help="an ARPA file or a model file")
+    parser.add_argument(
+        "input", metavar="INPUT", help="an ARPA file, a binary file of KenLM's or a model file"
+    )
     parser.add_argument("output", metavar="OUTPUT", help="the file to write")
     add_input_options(parser)
     add_quantize_option(parser)

@@ -6,6 +6,8 @@ from pathlib import Path
 from langmodels.formatting import size
 from langmodels.ngram import NGramModel, quantize
 from langmodels.ngram.arpa import is_arpa_name
+from langmodels.ngram.kenlm import KenLMModel
+from langmodels.ngram.opening import open_ngrams
 from langmodels.text.tokenization import TOKENIZERS, Tokenizer, make_tokenizer
 
 
@@ -39,9 +41,10 @@ def add_quantize_option(parser: argparse.ArgumentParser) -> None:
 
 
 def read_model(path: str, level: str | None = None) -> NGramModel:
-    """An n-gram model from a model file or an ARPA file, whose text was cut as `level` says."""
+    """An n-gram model from a file of any kind, whose text was cut as `level` says."""
     tokenizer: Tokenizer | None = None if level is None else make_tokenizer(level)
-    return NGramModel.open(path, tokenizer)
+    model = open_ngrams(path, tokenizer)
+    return model.listed() if isinstance(model, KenLMModel) else model
 
 
 def write_model(model: NGramModel, args: argparse.Namespace) -> NGramModel:

@@ -7,8 +7,8 @@ A program that was written for `kenlm` runs on langmodels after
     sys.modules["kenlm"] = langmodels.compat.kenlm
 
 Names, arguments, units (log10), flags and n-gram lengths are KenLM's; see
-https://github.com/kpu/kenlm. Models are ARPA files and the files that `NGramModel.save` writes;
-KenLM's own binary files cannot be read.
+https://github.com/kpu/kenlm. Models are ARPA files, the binary files of KenLM's `build_binary` and
+those that `NGramModel.save` writes.
 """
 
 import math
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from langmodels.arrays import FloatArray, IntArray
 from langmodels.errors import LangmodelsError
-from langmodels.ngram import NGramModel
+from langmodels.ngram.opening import open_ngrams
 from langmodels.ngram.tables import State as Context
 from langmodels.text.vocabulary import BOS, EOS, TokenIds, Vocabulary
 
@@ -103,10 +103,10 @@ class Model:
         self.path = os.path.abspath(os.fsencode(path))  # noqa: PTH100 - bytes, as in KenLM
         self._name = os.fsdecode(path)
         try:
-            self._model = NGramModel.open(self._name)
+            self._model = open_ngrams(self._name)
         except LangmodelsError as error:
             raise OSError(f"Cannot read model '{self._name}' ({error})") from error
-        self._tables = self._model.tables
+        self._tables = self._model.lookup
         self._step = self._tables.step
         vocabulary = self._model.vocabulary
         self._ids = TokenIds(vocabulary.text_ids)

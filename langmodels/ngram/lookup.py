@@ -1,15 +1,57 @@
-"""Finding the child of a trie node by its last word."""
+"""What n-gram tables can be asked, and finding the child of a trie node by its last word."""
+
+from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from langmodels.arrays import Array, IndexArray, IntArray
+from langmodels.arrays import Array, FloatArray, IndexArray, IntArray
+
+LengthArray = NDArray[np.int16]
 
 _FEW_BITS = 5
 
 
-def find_children(
-    child_start: IntArray, column: IntArray, parents: Array, words: Array
-) -> IntArray:
+class Column(Protocol):
+    """Numbers that can be read many at a time: an array, or what is packed more tightly."""
+
+    def __len__(self) -> int: ...
+
+    def take(self, at: Array, /, *, mode: Any = ...) -> Any:
+        """Those at some places, (M,); with mode "clip", beyond the ends those at the ends."""
+
+
+class NGramLookup(Protocol):
+    """Answers to queries, as `NGramTables` gives them from its own arrays."""
+
+    @property
+    def order(self) -> int:
+        """N, the length of the longest n-grams."""
+
+    @property
+    def sizes(self) -> list[int]:
+        """n_1, ..., n_N."""
+
+    def start(self) -> tuple[Any, ...]:
+        """The state at the beginning of a sequence; an empty one stands for no context."""
+
+    def step(self, state: Any, word: int) -> tuple[float, int, tuple[Any, ...]]:
+        """Log p(word | state) in nats, the length of the n-gram that gave it, the next state."""
+
+    def advance(self, state: Any, word: int) -> tuple[Any, ...]:
+        """The state after one more word."""
+
+    def score_next(self, state: Any, word: int) -> tuple[float, int]:
+        """Log p(word | state) in nats, and the length of the n-gram that gave it."""
+
+    def log_distribution(self, state: Any) -> FloatArray:
+        """Log p(w | state) of every word, (V,), nats."""
+
+    def score(self, ids: IntArray) -> tuple[FloatArray, LengthArray]:
+        """Log p of each word of a text, -inf at `<s>`, and the lengths of n-grams found, (T,)."""
+
+
+def find_children(child_start: Column, column: Column, parents: Array, words: Array) -> IntArray:
     """Ids of the children of `parents` whose last words are `words`; -1 where there is none.
 
     Args:
@@ -37,7 +79,7 @@ def find_children(
     return np.where(found, at, -1).astype(np.int32)
 
 
-def _halve(column: IntArray, at: IndexArray, end: IntArray, words: Array, bits: range) -> None:
+def _halve(column: Column, at: IndexArray, end: Array, words: Array, bits: range) -> None:
     """Move `at` to the last place before `end` whose word does not come after that looked for.
 
     In steps of powers of two, the largest of `bits` first.

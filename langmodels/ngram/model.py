@@ -3,7 +3,6 @@
 import functools
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +14,7 @@ from langmodels.models.base import LanguageModel, Text
 from langmodels.models.decoding import Decoding
 from langmodels.ngram.arpa import read_arpa, write_arpa
 from langmodels.ngram.counting import count_ngrams
+from langmodels.ngram.lookup import NGramLookup
 from langmodels.ngram.methods import SMOOTHINGS, make_smoothing
 from langmodels.ngram.normalization import normalized
 from langmodels.ngram.sampling import draw
@@ -122,24 +122,6 @@ class NGramModel(LanguageModel[State]):
         model.cleaning = cleaning
         return model
 
-    @classmethod
-    def open(cls, path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) -> Self:
-        """A model from either kind of file: what `save` writes or an ARPA file.
-
-        `tokenizer` is for ARPA files; see `from_arpa`.
-        """
-        try:
-            with Path(path).open("rb") as file:
-                start = file.read(12)
-        except OSError as error:
-            raise LangmodelsError(f"Cannot read {path}: {error.strerror or error}.") from error
-        if start == b"mmap lm http":
-            raise LangmodelsError(
-                f"{path} is a binary file of KenLM's; use the ARPA file that it was made from."
-            )
-        # The header of a model file is JSON after eight bytes.
-        return cls.load(path) if start[8:9] == b"{" else cls.from_arpa(path, tokenizer)
-
     def save_arpa(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ARPA file; see `arpa.write_arpa`."""
         write_arpa(path, self.tables, self.vocabulary, self.tokenizer, self.cleaning)
@@ -156,9 +138,14 @@ class NGramModel(LanguageModel[State]):
         return model
 
     @property
+    def lookup(self) -> NGramLookup:
+        """What answers queries: the tables, or what stands for them."""
+        return self.tables
+
+    @property
     def ngram_counts(self) -> list[int]:
         """How many different n-grams of each order are stored."""
-        return self.tables.sizes
+        return self.lookup.sizes
 
     @property
     def discounts(self) -> list[list[float]]:
@@ -169,28 +156,28 @@ class NGramModel(LanguageModel[State]):
 
     def start(self) -> State:
         """The context `<s>`."""
-        return self.tables.start()
+        return self.lookup.start()
 
     def advance(self, state: State, token: int) -> State:
         """The context after one more token."""
-        return self.tables.advance(state, token)
+        return self.lookup.advance(state, token)
 
     def log_distribution(self, state: State) -> FloatArray:
         """Log p(next | context) in nats, (V,)."""
-        return self.tables.log_distribution(state)
+        return self.lookup.log_distribution(state)
 
     def log_prob_next(self, state: State, token: int) -> float:
         """Log p(token | context) in nats."""
-        return self.tables.score_next(state, token)[0]
+        return self.lookup.score_next(state, token)[0]
 
     def score_next(self, state: State, token: int) -> tuple[float, int]:
         """Log p(token | context) in nats, and the length of the n-gram that gave it."""
-        return self.tables.score_next(state, token)
+        return self.lookup.score_next(state, token)
 
     def score_corpus(self, corpus: Corpus) -> FloatArray:
         """Log p of every target in nats, (corpus.n_tokens,)."""
         self._check_corpus(corpus)
-        every, _ = self.tables.score(corpus.ids)
+        every, _ = self.lookup.score(corpus.ids)
         scores: FloatArray = every[corpus.ids != Vocabulary.bos_id]
         return scores
 
@@ -201,14 +188,14 @@ class NGramModel(LanguageModel[State]):
         """
         self._check_corpus(corpus)
         ids = corpus.ids
-        scores, lengths = self.tables.score(ids)
+        scores, lengths = self.lookup.score(ids)
         targets = ids != Vocabulary.bos_id
         return scores[targets], lengths[targets], ids[targets] == Vocabulary.unk_id
 
     def _scores_of_ids(self, ids: IntArray) -> FloatArray:
         ends = [] if self.vocabulary.eos_id is None else [self.vocabulary.eos_id]
         text = np.concatenate([[Vocabulary.bos_id], ids, ends]).astype(np.int32)
-        return self.tables.score(text)[0][1:]
+        return self.lookup.score(text)[0][1:]
 
     def sample_next(self, state: State, rng: np.random.Generator, *, unk: bool = False) -> int:
         """A token drawn from p(next | context), in a time that hardly depends on the vocabulary.

@@ -1,0 +1,26 @@
+"""Which kind of n-gram file a file is."""
+
+import os
+from pathlib import Path
+
+from langmodels.errors import LangmodelsError
+from langmodels.ngram.kenlm import KenLMModel
+from langmodels.ngram.kenlm.binary import MAGIC
+from langmodels.ngram.model import NGramModel
+from langmodels.text.tokenization import Tokenizer
+
+
+def open_ngrams(path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) -> NGramModel:
+    """A model from what `save` writes, from an ARPA file or from a binary file of KenLM's.
+
+    `tokenizer`: how the text was cut, for the files of other tools; see `NGramModel.from_arpa`.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            start = file.read(len(MAGIC))
+    except OSError as error:
+        raise LangmodelsError(f"Cannot read {path}: {error.strerror or error}.") from error
+    if start == MAGIC:
+        return KenLMModel.from_binary(path, tokenizer)
+    # The header of a model file is JSON after eight bytes.
+    return NGramModel.load(path) if start[8:9] == b"{" else NGramModel.from_arpa(path, tokenizer)
