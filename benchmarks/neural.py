@@ -50,7 +50,7 @@ class OneBatch:
         chunk = Chunk(inputs, targets, None, True)
         self.shards = [chunk.part(c) for c in cuts(batch, n_shards)]
         self.n_shards = len(self.shards)
-        self.steps = 1
+        self.n_batches = 1
 
     def epoch(self, number: int) -> Any:
         """One batch."""
@@ -132,7 +132,7 @@ def inference(seconds: float, cells: tuple[str, ...]) -> list[str]:
         network = RecurrentNetwork(RecurrentShape(cell, 65, 256, 1, 128))
         network.initialise(0)
         ids = np.random.default_rng(0).integers(2, 65, 20_001).astype(np.int32)
-        states = [layer.zero_state(1) for layer in network.recurrent]
+        states = network.zero_states(1)
 
         def score(network: RecurrentNetwork = network, ids: Any = ids) -> Any:
             return score_sequences(network, [(ids[:-1], ids[1:])])
@@ -143,7 +143,7 @@ def inference(seconds: float, cells: tuple[str, ...]) -> list[str]:
 
         def step(network: RecurrentNetwork = network, states: Any = states) -> Any:
             network.forward(np.array([[3]]), states)
-            return network.output.log_distribution(network.final_states[-1][0])
+            return network.output.log_distribution(network.top(network.final_states))
 
         tasks = [
             ("score one stream of 20,000", score),

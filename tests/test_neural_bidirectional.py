@@ -187,7 +187,7 @@ def test_every_token_is_trained_on_once_an_epoch(level, steps):
     batches = SegmentBatches(corpus, 3, steps, n_shards=2)
     epochs = [list(batches.epoch(n)) for n in (0, 0, 1)]
     found = [np.concatenate([s.answers for b in epoch for s in b]) for epoch in epochs]
-    assert [len(epoch) for epoch in epochs] == [batches.steps] * 3
+    assert [len(epoch) for epoch in epochs] == [batches.n_batches] * 3
     np.testing.assert_array_equal(found[0], found[1])
     truth = np.bincount(corpus.ids[positions(corpus)], minlength=len(corpus.vocabulary))
     for tokens in found:

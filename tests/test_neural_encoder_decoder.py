@@ -118,7 +118,7 @@ def test_batches_hold_every_pair_once_an_epoch():
     corpus = pairs_corpus(PAIRS * 7)
     batches = PairBatches(corpus, 5, n_shards=2)
     epochs = [list(batches.epoch(n)) for n in (0, 0, 1)]
-    assert [len(e) for e in epochs] == [batches.steps] * 3
+    assert [len(e) for e in epochs] == [batches.n_batches] * 3
     seen = []
     for epoch in epochs:
         columns = []

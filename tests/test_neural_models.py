@@ -169,7 +169,7 @@ def test_stream_batches_hold_every_pair_of_the_text(level):
     v = len(text.vocabulary)
     pairs = text.ids[:-1] * v + text.ids[1:]
     chunks = list(batches.epoch(0))
-    assert len(chunks) == batches.steps
+    assert len(chunks) == batches.n_batches
     seen = np.concatenate([(c.inputs * v + c.targets).ravel() for parts in chunks for c in parts])
     assert len(text.targets) - 2 <= len(seen) <= len(text.targets)
     assert set(seen) <= set(pairs)
@@ -369,7 +369,7 @@ def test_resuming_a_killed_run_gives_the_same_weights(kind, tmp_path, monkeypatc
     expected = kind(**options).fit(text, text)
     path = tmp_path / "run.ckpt"
     step, count = Trainer._step, 0
-    batches = expected.make_batches(text, 2).steps
+    batches = expected.make_batches(text, 2).n_batches
 
     def killed(self, shards, workers):
         nonlocal count

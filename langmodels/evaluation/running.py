@@ -13,7 +13,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import langmodels
 from langmodels.datasets.download import cache_folder
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Candidate
@@ -98,7 +97,7 @@ def default_cache_folder() -> Path:
 def _code_digest() -> str:
     """A hash of the package's source, so that no figure outlives the code that made it."""
     text = hashlib.sha256()
-    folder = Path(langmodels.__file__).parent
+    folder = Path(__file__).parents[1]
     for path in sorted(folder.rglob("*.py")):
         part = path.relative_to(folder).parts[0]
         if part not in ("cli", "teaching"):  # which make no figures

@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from langmodels.arrays import Array
-from langmodels.neural.layers.base import Generator, Layer, named
+from langmodels.neural.layers.base import Generator, Layer, rows
 from langmodels.neural.layers.parameters import Parameters
+from langmodels.neural.layers.softmax import OutputLayer
+from langmodels.neural.training.batches import Chunk
 
 B = TypeVar("B")
+S = TypeVar("S")
 
 _SEQUENCES = 8  # fewer are not worth a thread
 
@@ -30,8 +33,8 @@ class Network(ABC, Generic[B]):
 
     def __init__(self, dtype: DTypeLike = np.float32) -> None:
         self.dtype = np.dtype(dtype)
-        self.layers = self._build()
-        self.parameters = Parameters(named(self.layers), self.dtype)
+        self.body = Layer(parts=self._build())
+        self.parameters = Parameters(self.body.shapes, self.dtype)
         self._bind()
 
     @abstractmethod
@@ -57,24 +60,103 @@ class Network(ABC, Generic[B]):
 
     def initialise(self, seed: int) -> None:
         """Give the parameters their first values."""
-        rng = np.random.default_rng(seed)
-        for layer in self.layers.values():
-            layer.initialise(rng)
+        self.body.initialise(np.random.default_rng(seed))
         self.refresh()
 
     def refresh(self) -> None:
         """To be called whenever the parameters have changed."""
-        for layer in self.layers.values():
-            layer.refresh()
+        self.body.refresh()
 
     def replica(self) -> Self:
         """Another network with these very parameters."""
         twin = copy.copy(self)
-        twin.layers = twin._build()
+        twin.body = Layer(parts=twin._build())
         twin._bind()
         return twin
 
     def _bind(self) -> None:
         self.gradients = self.parameters.like()
-        for name, layer in self.layers.items():
-            layer.bind(self.parameters.under(name), self.gradients.under(name))
+        self.body.bind(self.parameters.arrays, self.gradients.arrays)
+
+
+class SequenceNetwork(Network[Chunk], Generic[S]):
+    """A network that reads sequences step by step and predicts the next token after each.
+
+    Its state, of the type S, is a value; training carries it from chunk to chunk.
+    """
+
+    output: OutputLayer
+
+    def __init__(self, dtype: DTypeLike = np.float32) -> None:
+        self._states: S | None = None
+        super().__init__(dtype)
+
+    @abstractmethod
+    def zero_states(self, batch: int) -> S:
+        """The state of `batch` sequences before their first token."""
+
+    @abstractmethod
+    def forward(
+        self,
+        inputs: Array,
+        states: S | None = None,
+        *,
+        keep: Array | None = None,
+        rng: Generator | None = None,
+    ) -> Array:
+        """What the output layer sees after each step, (T, B, H), dropped out where `rng` is given.
+
+        `inputs` (T, B) token ids; `states` before the first step, `zero_states` where not given;
+        `keep` as in `SequenceLayer.forward`. `final_states` are those after the last step.
+        """
+
+    @property
+    @abstractmethod
+    def final_states(self) -> S:
+        """The states after the last step of the last `forward`."""
+
+    @abstractmethod
+    def top(self, states: S) -> Array:
+        """What the output layer sees of states, (B, H)."""
+
+    @abstractmethod
+    def backward(self, dy: Array) -> None:
+        """Gradients of all layers below the output, from that of the outputs (T, B, H)."""
+
+    def loss(self, batch: Chunk, scale: float, rng: Generator | None) -> float:
+        """See `Network`. The states are those after the batch before, unless this one is fresh."""
+        states = None if batch.fresh else self._states
+        h = self.forward(batch.inputs, states, keep=batch.keep, rng=rng)
+        self._states = self.final_states
+        skipped = len(batch.inputs) - len(batch.targets)
+        total, dh = self.output.loss(rows(h[skipped:]), batch.targets.ravel(), scale)
+        dy = dh.reshape(batch.targets.shape + dh.shape[1:])
+        if skipped:
+            whole = self.output.space.array("dy", h.shape, dy.dtype)
+            whole[:skipped] = 0
+            whole[skipped:] = dy
+            dy = whole
+        self.backward(dy)
+        return total
+
+    def replica(self) -> Self:
+        """See `Network`; it begins from no state."""
+        twin = super().replica()
+        twin._states = None
+        return twin
+
+    @abstractmethod
+    def _to_arrays(self, states: S) -> dict[str, Array]:
+        """States by name."""
+
+    @abstractmethod
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> S:
+        """Inverse of `_to_arrays`."""
+
+    def carried(self) -> dict[str, Array]:
+        """The states after the last chunk."""
+        return {} if self._states is None else self._to_arrays(self._states)
+
+    def carry_on(self, arrays: Mapping[str, Array]) -> None:
+        """Go on from what `carried` gave."""
+        self._states = self._from_arrays(arrays) if arrays else None

@@ -80,7 +80,7 @@ def gradient_norm_course(
     network = model.make_network(len(corpus.vocabulary))
     network.initialise(model.options.seed)
     batches = model.make_batches(corpus, 1)
-    epochs = max(model.options.epochs, -(-steps // batches.steps))
+    epochs = max(model.options.epochs, -(-steps // batches.n_batches))
     options = replace(model.options, epochs=epochs, clip_norm=clip_norm, clip_value=None)
     trainer = Trainer(network, batches, options)
     losses: list[float] = []

@@ -101,7 +101,7 @@ class SegmentBatches:
         self._count = count
 
     @property
-    def steps(self) -> int:
+    def n_batches(self) -> int:
         """Batches in an epoch."""
         return -(-self._count // self._batch)
 

@@ -10,7 +10,8 @@ from langmodels.neural.encoder_decoder.pairs import PairBatch, Sources
 from langmodels.neural.layers.attention import Attention
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear
 from langmodels.neural.layers.bidirectional import Bidirectional
-from langmodels.neural.layers.cells import Recurrent, State, make_cell
+from langmodels.neural.layers.cells import Recurrent, make_cell
+from langmodels.neural.layers.sequence import State
 from langmodels.neural.layers.softmax import Softmax
 from langmodels.neural.network import Network
 from langmodels.text.vocabulary import Vocabulary

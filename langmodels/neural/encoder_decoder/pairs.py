@@ -119,7 +119,7 @@ class PairBatches:
         self.n_shards = max(1, min(n_shards, batch_size, len(self._pairs)))
 
     @property
-    def steps(self) -> int:
+    def n_batches(self) -> int:
         """Batches in an epoch."""
         return -(-len(self._pairs) // self._batch)
 

@@ -33,7 +33,6 @@ class AdaptiveSoftmax(OutputLayer):
     def __init__(
         self, inputs: int, vocabulary: int, cutoffs: tuple[int, ...], *, excluded: int
     ) -> None:
-        super().__init__()
         bounds = [*cutoffs, vocabulary]
         check_cutoffs(cutoffs, vocabulary)
         self.bounds = bounds
@@ -43,26 +42,14 @@ class AdaptiveSoftmax(OutputLayer):
             Softmax(width, stop - start)
             for width, start, stop in zip(self.widths, bounds, bounds[1:], strict=False)
         ]
-        self.shapes = {f"head.{name}": shape for name, shape in self.head.shapes.items()}
-        for k, (tail, width) in enumerate(zip(self.tails, self.widths, strict=True)):
-            self.shapes[f"projection.{k}"] = (inputs, width)
-            self.shapes |= {f"tail.{k}.{name}": shape for name, shape in tail.shapes.items()}
-
-    def bind(self, values: dict[str, Array], gradients: dict[str, Array]) -> None:
-        """See `Layer`."""
-        super().bind(values, gradients)
-        layers = {"head": self.head} | {f"tail.{k}": tail for k, tail in enumerate(self.tails)}
-        for prefix, layer in layers.items():
-            names = list(layer.shapes)
-            layer.bind(
-                {n: values[f"{prefix}.{n}"] for n in names},
-                {n: gradients[f"{prefix}.{n}"] for n in names},
-            )
+        super().__init__(
+            {f"projection.{k}": (inputs, width) for k, width in enumerate(self.widths)},
+            {"head": self.head, **{f"tail.{k}": tail for k, tail in enumerate(self.tails)}},
+        )
 
     def initialise(self, rng: Generator) -> None:
         """Uniform within 1/sqrt(inputs) everywhere, biases zero."""
-        for layer in (self.head, *self.tails):
-            layer.initialise(rng)
+        super().initialise(rng)
         for k in range(len(self.tails)):
             projection = self.values[f"projection.{k}"]
             bound = len(projection) ** -0.5

@@ -5,6 +5,7 @@ import numpy as np
 from langmodels.arrays import Array
 from langmodels.errors import UsageError
 from langmodels.neural.layers.base import Generator, Layer, Linear, rows
+from langmodels.neural.layers.parameters import Shape
 
 SCORES = ("luong", "bahdanau")
 
@@ -24,28 +25,18 @@ class Attention(Layer):
     """
 
     def __init__(self, kind: str, hidden: int, memory: int) -> None:
-        super().__init__()
         if kind not in SCORES:
             raise UsageError(f"There is no attention {kind!r}; choose one of {', '.join(SCORES)}.")
         self.kind, self.hidden = kind, hidden
         self.combine = Linear(memory + hidden, hidden)
-        self.shapes = {f"combine.{n}": shape for n, shape in self.combine.shapes.items()}
-        if kind == "luong":
-            self.shapes["general"] = (hidden, memory)
-        else:
-            self.shapes |= {"query": (hidden, hidden), "key": (memory, hidden), "v": (hidden,)}
-
-    def bind(self, values: dict[str, Array], gradients: dict[str, Array]) -> None:
-        """See `Layer`."""
-        super().bind(values, gradients)
-        self.combine.bind(
-            {n: values[f"combine.{n}"] for n in self.combine.shapes},
-            {n: gradients[f"combine.{n}"] for n in self.combine.shapes},
-        )
+        own: dict[str, Shape] = {"general": (hidden, memory)}
+        if kind == "bahdanau":
+            own = {"query": (hidden, hidden), "key": (memory, hidden), "v": (hidden,)}
+        super().__init__(own, {"combine": self.combine})
 
     def initialise(self, rng: Generator) -> None:
         """Uniform within one over the square root of the number of inputs."""
-        self.combine.initialise(rng)
+        super().initialise(rng)
         for name in self.shapes:
             if not name.startswith("combine"):
                 array = self.values[name]

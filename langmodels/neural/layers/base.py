@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse import csc_array
 
 from langmodels.arrays import Array
-from langmodels.neural.layers.parameters import Shape
+from langmodels.neural.layers.parameters import Shape, under
 
 Generator = np.random.Generator
 
@@ -32,19 +32,26 @@ class Workspace:
 
 
 class Layer:
-    """A function with parameters, and its derivative.
+    """A function with parameters, and its derivative; it may be made of other layers.
 
-    A subclass states the shapes of its parameters; whoever builds the network binds arrays to them:
-    `values`, which several replicas may share, and `gradients`, a replica's own. `forward` keeps
-    what `backward` needs until the next `forward`; `backward` takes the gradient of the loss with
-    respect to the output, overwrites `gradients` and returns the gradient with respect to the
+    A subclass states the shapes of its own parameters, and its `parts`, other layers by name, whose
+    parameters are its own too, as `part.parameter`. Whoever builds the network binds arrays to
+    them: `values`, which several replicas may share, and `gradients`, a replica's own. `forward`
+    keeps what `backward` needs until the next `forward`; `backward` takes the gradient of the loss
+    with respect to the output, overwrites `gradients` and returns the gradient with respect to the
     input. Arrays that a layer returns belong to it and are overwritten by its next call; an array
     given to `backward` is used up.
     """
 
-    shapes: dict[str, Shape]
-
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        shapes: Mapping[str, Shape] | None = None,
+        parts: Mapping[str, "Layer"] | None = None,
+    ) -> None:
+        self.parts = dict(parts or {})
+        self.shapes = dict(shapes or {})
+        for name, part in self.parts.items():
+            self.shapes |= {f"{name}.{key}": shape for key, shape in part.shapes.items()}
         self.values: dict[str, Array] = {}
         self.gradients: dict[str, Array] = {}
         self.space = Workspace()
@@ -52,20 +59,25 @@ class Layer:
     def bind(self, values: dict[str, Array], gradients: dict[str, Array]) -> None:
         """Use these arrays, of the shapes in `shapes`, as parameters and gradients."""
         self.values, self.gradients = values, gradients
+        for name, part in self.parts.items():
+            part.bind(under(name, values), under(name, gradients))
 
     def initialise(self, rng: Generator) -> None:
-        """Give the parameters their first values."""
+        """Give the parameters their first values, those of the parts in order."""
+        for part in self.parts.values():
+            part.initialise(rng)
 
     def refresh(self) -> None:
         """Recompute what depends on the parameters alone; called whenever they have changed."""
+        for part in self.parts.values():
+            part.refresh()
 
 
 class Linear(Layer):
     """y = x W + b, for x (..., n) and W (n, m)."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__()
-        self.shapes = {"weight": (inputs, outputs), "bias": (outputs,)}
+        super().__init__({"weight": (inputs, outputs), "bias": (outputs,)})
 
     def initialise(self, rng: Generator) -> None:
         """Uniform within 1/sqrt(inputs)."""
@@ -101,8 +113,7 @@ class Embedding(Layer):
     """Whether the vectors of all tokens are there as one array, `values["weight"]`."""
 
     def __init__(self, vocabulary: int, width: int, *, tied: bool = False) -> None:
-        super().__init__()
-        self.shapes = {"weight": (vocabulary, width)}
+        super().__init__({"weight": (vocabulary, width)})
         self.tied = tied
 
     def initialise(self, rng: Generator) -> None:
@@ -136,7 +147,6 @@ class Dropout(Layer):
 
     def __init__(self, rate: float, *, shared_steps: bool = False) -> None:
         super().__init__()
-        self.shapes = {}
         self.rate = rate
         self.shared_steps = shared_steps
 
@@ -195,8 +205,3 @@ def add_rows(target: Array, index: Array, source: Array) -> None:
     """target[index[k]] += source[k] for all k, where an index may come more than once."""
     found, place = np.unique(index, return_inverse=True)
     target[found] += sum_by_row(len(found), place, source)
-
-
-def named(layers: Mapping[str, Layer]) -> dict[str, Shape]:
-    """The shapes of all parameters of several layers, as `layer.parameter`."""
-    return {f"{n}.{k}": shape for n, layer in layers.items() for k, shape in layer.shapes.items()}

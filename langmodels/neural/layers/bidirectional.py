@@ -3,7 +3,7 @@
 import numpy as np
 
 from langmodels.arrays import Array
-from langmodels.neural.layers.base import Generator, Layer
+from langmodels.neural.layers.base import Layer
 from langmodels.neural.layers.cells import make_cell
 
 
@@ -15,36 +15,12 @@ class Bidirectional(Layer):
     """
 
     def __init__(self, cell: str, inputs: int, hidden: int) -> None:
-        super().__init__()
         self.directions = {
             "forward": make_cell(cell, inputs, hidden),
             "backward": make_cell(cell, inputs, hidden),
         }
         self.hidden = hidden
-        self.shapes = {
-            f"{name}.{key}": shape
-            for name, layer in self.directions.items()
-            for key, shape in layer.shapes.items()
-        }
-
-    def bind(self, values: dict[str, Array], gradients: dict[str, Array]) -> None:
-        """See `Layer`."""
-        super().bind(values, gradients)
-        for name, layer in self.directions.items():
-            layer.bind(
-                {key: values[f"{name}.{key}"] for key in layer.shapes},
-                {key: gradients[f"{name}.{key}"] for key in layer.shapes},
-            )
-
-    def initialise(self, rng: Generator) -> None:
-        """As the two layers do."""
-        for layer in self.directions.values():
-            layer.initialise(rng)
-
-    def refresh(self) -> None:
-        """See `Layer`."""
-        for layer in self.directions.values():
-            layer.refresh()
+        super().__init__(parts=self.directions)
 
     def forward(
         self,

@@ -4,22 +4,23 @@ import numpy as np
 
 from langmodels.arrays import Array
 from langmodels.errors import UsageError
-from langmodels.neural.layers.base import Generator, Layer, add_rows, rows, sum_rows
-from langmodels.neural.layers.cells import State
+from langmodels.neural.layers.base import Generator, add_rows, rows, sum_rows
+from langmodels.neural.layers.parameters import Shape
+from langmodels.neural.layers.sequence import SequenceLayer, State
 
 ACTIVATIONS = {"relu": 0.0, "tanh": -1.0}
 """Non-linearities by name, with their lower bounds, which are neutral in a maximum."""
 
 
-class CausalConvolution(Layer):
+class CausalConvolution(SequenceLayer[State]):
     """Filters over the last few steps, a non-linearity, and the maximum over past positions.
 
     a_t = f(sum_k x_{t-k} W_k + b) with k from 0 to width - 1, for one or several widths with
     `channels` filters each, side by side; y_t = max(a_t, .., a_{t-pooling+1}). Nothing later than t
     has any influence; before the beginning of a sequence all inputs are zero and maxima skip it.
 
-    It has the interface of a recurrent layer, and indeed is one: its state is the last inputs (and,
-    where it pools, the last activations), newest first. Gradients end at the chunk's beginning.
+    It is recurrent in its way: its state is the last inputs (and, where it pools, the last
+    activations), newest first. Gradients end at the chunk's beginning.
 
     Parameters: `weight.{width}` (width E, channels), newest step first, and `bias`.
     """
@@ -33,7 +34,6 @@ class CausalConvolution(Layer):
         activation: str = "relu",
         pooling: int = 1,
     ) -> None:
-        super().__init__()
         if not widths or min(widths) < 1 or channels < 1 or pooling < 1:
             raise UsageError("Convolution widths, channels and pooling must be at least 1.")
         if len(set(widths)) < len(widths):
@@ -45,18 +45,10 @@ class CausalConvolution(Layer):
         self.inputs, self.widths, self.channels = inputs, widths, channels
         self.activation, self.pooling = activation, pooling
         self.outputs = channels * len(widths)
-        self.shapes = {f"weight.{w}": (w * inputs, channels) for w in widths}
-        self.shapes["bias"] = (self.outputs,)
+        weights: dict[str, Shape] = {f"weight.{w}": (w * inputs, channels) for w in widths}
+        super().__init__({**weights, "bias": (self.outputs,)})
         self._reach = max(widths)
         self._floor = ACTIVATIONS[activation]
-
-    def drop_weights(self, rate: float, rng: Generator) -> None:
-        """Nothing: the weights of the recurrence are meant, and here there are none."""
-
-    @property
-    def n_states(self) -> int:
-        """How many arrays the state has."""
-        return int(self._reach > 1) + int(self.pooling > 1)
 
     def initialise(self, rng: Generator) -> None:
         """Uniform within 1/sqrt(width E); bias zero."""
@@ -88,7 +80,7 @@ class CausalConvolution(Layer):
         return tuple(state)
 
     def activations(self) -> dict[str, Array]:
-        """See `Recurrent`."""
+        """See `SequenceLayer`."""
         return {"activation": self._a.copy()}
 
     # Forward --------------------------------------------------------------------------------
@@ -103,7 +95,7 @@ class CausalConvolution(Layer):
     ) -> Array:
         """(T, B, E), or token ids (T, B) for rows of `embedding`, to (T, B, outputs).
 
-        `state` and `keep` are as in `Recurrent.forward`.
+        `state` and `keep` are as in `SequenceLayer.forward`.
         """
         steps, batch = x.shape[:2]
         self._tokens: Array | None = None

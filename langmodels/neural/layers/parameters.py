@@ -32,11 +32,6 @@ class Parameters:
         """Arrays of the same names and shapes, all zero."""
         return Parameters(self.shapes, self.flat.dtype)
 
-    def under(self, prefix: str) -> dict[str, Array]:
-        """The arrays whose names begin with `prefix` and a dot, by what follows it."""
-        begin = len(prefix) + 1
-        return {n[begin:]: a for n, a in self.arrays.items() if n.startswith(f"{prefix}.")}
-
     def items(self) -> Iterator[tuple[str, Array]]:
         """Names and arrays."""
         yield from self.arrays.items()
@@ -46,3 +41,9 @@ class Parameters:
 
     def __len__(self) -> int:
         return len(self.arrays)
+
+
+def under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
+    """The arrays whose names begin with `prefix` and a dot, by what follows it."""
+    begin = len(prefix) + 1
+    return {name[begin:]: a for name, a in arrays.items() if name.startswith(f"{prefix}.")}

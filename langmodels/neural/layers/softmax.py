@@ -5,7 +5,8 @@ from abc import abstractmethod
 import numpy as np
 
 from langmodels.arrays import Array, FloatArray
-from langmodels.neural.layers.base import Generator, Layer, sum_rows
+from langmodels.neural.layers.base import Embedding, Generator, Layer, sum_rows
+from langmodels.neural.layers.parameters import Shape
 
 _BLOCK = 131_072  # logits that are exponentiated at once: fits in L2
 _CHUNK = 2**24  # logits that are scored at once: a bound on memory
@@ -34,18 +35,24 @@ class OutputLayer(Layer):
 class Softmax(OutputLayer):
     """p(w | h) proportional to exp(h . v_w + b_w): `weight` (V, H), `bias` (V,).
 
-    Token ids in `excluded` have probability zero. Where it is `tied`, the weight is another
-    layer's: whoever builds the network puts that into `values` and `gradients`.
+    Token ids in `excluded` have probability zero. Where it is `tied` to an embedding, the weight is
+    that layer's.
     """
 
     def __init__(
-        self, inputs: int, vocabulary: int, excluded: tuple[int, ...] = (), *, tied: bool = False
+        self,
+        inputs: int,
+        vocabulary: int,
+        excluded: tuple[int, ...] = (),
+        *,
+        tied: Embedding | None = None,
     ) -> None:
-        super().__init__()
-        self.shapes = {"bias": (vocabulary,)}
-        if not tied:
-            self.shapes["weight"] = (vocabulary, inputs)
+        shapes: dict[str, Shape] = {"bias": (vocabulary,)}
+        if tied is None:
+            shapes["weight"] = (vocabulary, inputs)
+        super().__init__(shapes)
         self.excluded = list(excluded)
+        self._owner: Layer = tied or self
 
     def initialise(self, rng: Generator) -> None:
         """Weights uniform within 1/sqrt(H), bias zero."""
@@ -55,7 +62,7 @@ class Softmax(OutputLayer):
 
     def _logits(self, h: Array) -> Array:
         logits = self.space.array("logits", (len(h), len(self.values["bias"])), h.dtype)
-        return np.matmul(h, self.values["weight"].T, out=logits)
+        return np.matmul(h, self._owner.values["weight"].T, out=logits)
 
     def loss(self, h: Array, targets: Array, scale: float) -> tuple[float, Array]:
         """See `OutputLayer`."""
@@ -64,10 +71,10 @@ class Softmax(OutputLayer):
         return total, self._backward(h, logits)
 
     def _backward(self, h: Array, d_logits: Array) -> Array:
-        np.matmul(d_logits.T, h, out=self.gradients["weight"])
+        np.matmul(d_logits.T, h, out=self._owner.gradients["weight"])
         sum_rows(d_logits, self.gradients["bias"])
         dh = self.space.array("dh", h.shape, h.dtype)
-        return np.matmul(d_logits, self.values["weight"], out=dh)
+        return np.matmul(d_logits, self._owner.values["weight"], out=dh)
 
     def log_prob(self, h: Array, targets: Array) -> FloatArray:
         """See `OutputLayer`."""

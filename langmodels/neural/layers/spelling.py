@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from langmodels.arrays import Array, IntArray
 from langmodels.errors import UsageError
 from langmodels.neural.layers.base import Embedding, Generator, Layer, Linear, add_rows, rows
+from langmodels.neural.layers.parameters import Shape
 from langmodels.text.vocabulary import Vocabulary
 
 _PAD, _BEGIN, _END, _STRANGE = range(4)  # codes; then the specials, then the characters
@@ -76,43 +77,28 @@ class Highway(Layer):
     """
 
     def __init__(self, width: int) -> None:
-        super().__init__()
-        self.parts = {"transform": Linear(width, width), "gate": Linear(width, width)}
-        self.shapes = {
-            f"{name}.{key}": shape
-            for name, layer in self.parts.items()
-            for key, shape in layer.shapes.items()
-        }
-
-    def bind(self, values: dict[str, Array], gradients: dict[str, Array]) -> None:
-        """See `Layer`."""
-        super().bind(values, gradients)
-        for name, layer in self.parts.items():
-            layer.bind(
-                {key: values[f"{name}.{key}"] for key in layer.shapes},
-                {key: gradients[f"{name}.{key}"] for key in layer.shapes},
-            )
+        self.transform, self.gate = Linear(width, width), Linear(width, width)
+        super().__init__(parts={"transform": self.transform, "gate": self.gate})
 
     def initialise(self, rng: Generator) -> None:
         """As linear layers, but for the gate's bias."""
-        for layer in self.parts.values():
-            layer.initialise(rng)
+        super().initialise(rng)
         self.values["gate.bias"].fill(-2)
 
     def forward(self, x: Array) -> Array:
         """(N, n) to (N, n)."""
         self._x = x
-        self._g = np.maximum(self.parts["transform"].forward(x), 0)
+        self._g = np.maximum(self.transform.forward(x), 0)
         with np.errstate(over="ignore"):
-            self._t = 1 / (1 + np.exp(-self.parts["gate"].forward(x)))
+            self._t = 1 / (1 + np.exp(-self.gate.forward(x)))
         y: Array = self._t * (self._g - x) + x
         return y
 
     def backward(self, dy: Array) -> Array:
         """(N, n) to (N, n)."""
         t, g, x = self._t, self._g, self._x
-        dx: Array = self.parts["transform"].backward(dy * t * (g > 0)).copy()
-        dx += self.parts["gate"].backward(dy * (g - x) * t * (1 - t))
+        dx: Array = self.transform.backward(dy * t * (g > 0)).copy()
+        dx += self.gate.backward(dy * (g - x) * t * (1 - t))
         dx += dy * (1 - t)
         return dx
 
@@ -134,26 +120,19 @@ class SpelledEmbedding(Embedding):
         filters: dict[int, int],
         highways: int,
     ) -> None:
-        Layer.__init__(self)
         if characters < 1 or not filters or min(filters) < 1 or min(filters.values()) < 1:
             raise UsageError("Filters, their widths and their numbers must be at least 1.")
         self.spellings, self.filters = spellings, filters
         self.width = sum(filters.values())
         self.tied = False
         self.highways = [Highway(self.width) for _ in range(highways)]
-        self.shapes = {"characters": (spellings.n_symbols, characters), "bias": (self.width,)}
-        self.shapes |= {f"filter.{w}": (w * characters, n) for w, n in filters.items()}
-        for k, layer in enumerate(self.highways):
-            self.shapes |= {f"highway.{k}.{name}": s for name, s in layer.shapes.items()}
-
-    def bind(self, values: dict[str, Array], gradients: dict[str, Array]) -> None:
-        """See `Layer`."""
-        super().bind(values, gradients)
-        for k, layer in enumerate(self.highways):
-            layer.bind(
-                {n: values[f"highway.{k}.{n}"] for n in layer.shapes},
-                {n: gradients[f"highway.{k}.{n}"] for n in layer.shapes},
-            )
+        own: dict[str, Shape] = {
+            "characters": (spellings.n_symbols, characters),
+            "bias": (self.width,),
+            **{f"filter.{w}": (w * characters, n) for w, n in filters.items()},
+        }
+        parts = {f"highway.{k}": layer for k, layer in enumerate(self.highways)}
+        Layer.__init__(self, own, parts)
 
     def initialise(self, rng: Generator) -> None:
         """Characters normal, filters uniform; so that what a filter gives has unit variance.
@@ -166,8 +145,7 @@ class SpelledEmbedding(Embedding):
                 bound = (3 / len(array)) ** 0.5
                 array[...] = rng.uniform(-bound, bound, array.shape)
         self.values["characters"][...] = rng.standard_normal(self.shapes["characters"])
-        for layer in self.highways:
-            layer.initialise(rng)
+        Layer.initialise(self, rng)
 
     def forward(self, tokens: Array) -> Array:
         """Ids of words (...), those of `Spellings.ids` included, to (..., width)."""

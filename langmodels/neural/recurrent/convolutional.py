@@ -1,10 +1,9 @@
 """The convolutional recurrent language model (CRNN): causal convolution, then recurrent layers."""
 
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from langmodels.neural.layers.base import Dropout, Layer
-from langmodels.neural.layers.cells import Recurrent
 from langmodels.neural.layers.convolution import CausalConvolution
 from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
@@ -34,8 +33,9 @@ class ConvolutionalRecurrentNetwork(RecurrentNetwork):
     def _build(self) -> dict[str, Layer]:
         layers = super()._build()
         widths, channels, activation, pooling = self._convolution
+        assert self.embedding is not None
         self.convolution = CausalConvolution(
-            cast(int, self.shape.embedding),
+            self.embedding.shapes["weight"][1],
             widths,
             channels,
             activation=activation,
@@ -43,7 +43,7 @@ class ConvolutionalRecurrentNetwork(RecurrentNetwork):
         )
         self.recurrent[0] = self._cell(self.convolution.outputs)
         layers["recurrent.0"] = self.recurrent[0]
-        self.recurrent.insert(0, cast(Recurrent, self.convolution))
+        self.recurrent.insert(0, self.convolution)
         self.dropouts.insert(0, Dropout(0.0))
         return {**layers, "convolution": self.convolution}
 

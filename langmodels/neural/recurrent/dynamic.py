@@ -140,7 +140,7 @@ class DynamicModel(LanguageModel[DynamicState]):
     def start(self) -> DynamicState:
         """The trained weights, after `<s>`."""
         network = self._ready()
-        zero = [layer.zero_state(1) for layer in network.recurrent]
+        zero = network.zero_states(1)
         weights = self.base.network.parameters.flat
         bos = self.vocabulary.bos_id
         return DynamicState(weights, zero, (bos,), self._step(weights, zero, bos))
@@ -159,14 +159,14 @@ class DynamicModel(LanguageModel[DynamicState]):
     def log_distribution(self, state: DynamicState) -> FloatArray:
         """The output layer's distribution under the present weights, (V,), in nats."""
         network = self._ready(state.weights)
-        log_p: FloatArray = network.output.log_distribution(state.after[-1][0])[0]
+        log_p: FloatArray = network.output.log_distribution(network.top(state.after))[0]
         return log_p
 
     def score_corpus(self, corpus: Corpus) -> FloatArray:
         """Log p of every target in nats, (corpus.n_tokens,); every sequence from the start."""
         self._check_corpus(corpus)
         scores: list[FloatArray] = []
-        zero = [layer.zero_state(1) for layer in self._ready().recurrent]
+        zero = self._ready().zero_states(1)
         # One sequence is too little for a second thread of BLAS.
         with Workers(1), track("Learning while scoring", total=len(corpus.ids)) as task:
             for begin, end in pairwise(corpus.offsets.tolist()):

@@ -128,7 +128,7 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         bos = self.vocabulary.bos_id
         if self.window is not None:
             return (bos,) * self.window
-        return self._after([layer.zero_state(1) for layer in self._network.recurrent], bos)
+        return self._after(self._network.zero_states(1), bos)
 
     def advance(self, state: RecurrentState, token: int) -> RecurrentState:
         """One step of all layers. Raises UsageError for an id outside the vocabulary."""
@@ -149,7 +149,7 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         if isinstance(state, tuple):
             h = self._network.forward(np.array(state)[:, None])[-1]
         else:
-            h = state[-1][0]
+            h = self._network.top(state)
         log_p: FloatArray = self._network.output.log_distribution(h)[0]
         return log_p
 

@@ -8,11 +8,11 @@ import numpy as np
 from langmodels.arrays import Array
 from langmodels.errors import UsageError, check_whole
 from langmodels.neural.layers.adaptive import AdaptiveSoftmax, check_cutoffs
-from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, rows
-from langmodels.neural.layers.cells import CELLS, Elman, Recurrent, State
+from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer
+from langmodels.neural.layers.cells import CELLS, Elman, Recurrent
+from langmodels.neural.layers.sequence import SequenceLayer, State
 from langmodels.neural.layers.softmax import OutputLayer, Softmax
-from langmodels.neural.network import Network
-from langmodels.neural.training.batches import Chunk
+from langmodels.neural.network import SequenceNetwork
 from langmodels.text.vocabulary import Vocabulary
 
 # What pays for a thread more: so many elements of the state (B, H), or of a step's logits (B, V).
@@ -65,8 +65,8 @@ class RecurrentShape:
         check_cutoffs(self.cutoffs, self.vocabulary)
 
 
-class RecurrentNetwork(Network[Chunk]):
-    """The network of a recurrent language model; carries the state from chunk to chunk."""
+class RecurrentNetwork(SequenceNetwork[States]):
+    """The network of a recurrent language model: embedding, recurrent layers, output."""
 
     def __init__(self, shape: RecurrentShape, dtype: str = "float32") -> None:
         self.shape = shape
@@ -79,12 +79,12 @@ class RecurrentNetwork(Network[Chunk]):
             self.embedding = Embedding(shape.vocabulary, shape.embedding, tied=shape.tied)
         self.input_dropout = Dropout(shape.input_dropout, shared_steps=shape.shared_dropout)
         widths = [shape.embedding or shape.vocabulary] + [shape.hidden] * (shape.layers - 1)
-        self.recurrent: list[Recurrent] = [self._cell(width) for width in widths]
+        self.recurrent: list[SequenceLayer[State]] = [self._cell(width) for width in widths]
         self.dropouts = [
             Dropout(shape.dropout, shared_steps=shape.shared_dropout) for _ in self.recurrent
         ]
-        self.output = make_output(shape.hidden, shape.vocabulary, shape.cutoffs, tied=shape.tied)
-        self._states: States | None = None
+        tied = self.embedding if shape.tied else None
+        self.output = make_output(shape.hidden, shape.vocabulary, shape.cutoffs, tied=tied)
         layers: dict[str, Layer] = {"embedding": self.embedding} if self.embedding else {}
         layers |= {f"recurrent.{k}": layer for k, layer in enumerate(self.recurrent)}
         return {**layers, "output": self.output}
@@ -94,11 +94,13 @@ class RecurrentNetwork(Network[Chunk]):
             return Elman(inputs, self.shape.hidden, relu=True)
         return CELLS[self.shape.cell](inputs, self.shape.hidden)
 
-    def _bind(self) -> None:
-        super()._bind()
-        if self.shape.tied and self.embedding is not None:
-            self.output.values["weight"] = self.embedding.values["weight"]
-            self.output.gradients["weight"] = self.embedding.gradients["weight"]
+    def zero_states(self, batch: int) -> States:
+        """See `SequenceNetwork`: one a layer."""
+        return [layer.zero_state(batch) for layer in self.recurrent]
+
+    def top(self, states: States) -> Array:
+        """See `SequenceNetwork`: what the top layer gave."""
+        return states[-1][0]
 
     # Forward and backward -------------------------------------------------------------------
 
@@ -110,11 +112,7 @@ class RecurrentNetwork(Network[Chunk]):
         keep: Array | None = None,
         rng: Generator | None = None,
     ) -> Array:
-        """Outputs (T, B, H) of the top layer, dropped out where `rng` is given.
-
-        `inputs` (T, B) token ids; `states` before the first step, zero where not given; `keep` as
-        in `Recurrent.forward`. `final_states` are those after the last step.
-        """
+        """See `SequenceNetwork`: the outputs of the top layer."""
         table = None
         x: Array = inputs
         if self.embedding is not None:
@@ -137,11 +135,11 @@ class RecurrentNetwork(Network[Chunk]):
 
     @property
     def final_states(self) -> States:
-        """The states after the last step of the last `forward`."""
+        """See `SequenceNetwork`."""
         return [layer.final_state for layer in self.recurrent]
 
     def backward(self, dy: Array) -> None:
-        """Gradients of all layers below the output, from that of the outputs (T, B, H)."""
+        """See `SequenceNetwork`."""
         for layer, dropout in zip(reversed(self.recurrent), reversed(self.dropouts), strict=True):
             dy = layer.backward(dropout.backward(dy))
         if self.embedding is None:
@@ -153,22 +151,6 @@ class RecurrentNetwork(Network[Chunk]):
                 self.embedding.gradients["weight"][...] = dy
         else:
             self.embedding.backward(self.input_dropout.backward(dy))
-
-    def loss(self, batch: Chunk, scale: float, rng: Generator | None) -> float:
-        """See `Network`. The states are those after the batch before, unless this one is fresh."""
-        states = None if batch.fresh else self._states
-        h = self.forward(batch.inputs, states, keep=batch.keep, rng=rng)
-        self._states = self.final_states
-        skipped = len(batch.inputs) - len(batch.targets)
-        total, dh = self.output.loss(rows(h[skipped:]), batch.targets.ravel(), scale)
-        dy = dh.reshape(batch.targets.shape + dh.shape[1:])
-        if skipped:
-            whole = self.recurrent[-1].space.array("dy", h.shape, dy.dtype)
-            whole[:skipped] = 0
-            whole[skipped:] = dy
-            dy = whole
-        self.backward(dy)
-        return total
 
     def shards(self, batch: int, threads: int) -> int:
         """See `Network`. A small network runs faster on one thread.
@@ -182,24 +164,22 @@ class RecurrentNetwork(Network[Chunk]):
         )
         return max(1, min(super().shards(batch, threads), worth))
 
-    def carried(self) -> dict[str, Array]:
-        """The states of all layers."""
-        states = self._states or []
+    def _to_arrays(self, states: States) -> dict[str, Array]:
         return {f"{k}.{j}": a for k, state in enumerate(states) for j, a in enumerate(state)}
 
-    def carry_on(self, arrays: Mapping[str, Array]) -> None:
-        """Go on from what `carried` gave."""
-        if not arrays:
-            self._states = None
-            return
-        self._states = [
-            tuple(np.array(arrays[f"{k}.{j}"]) for j in range(layer.n_states))
-            for k, layer in enumerate(self.recurrent)
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> States:
+        return [
+            tuple(np.array(arrays[f"{k}.{j}"]) for j in range(len(state)))
+            for k, state in enumerate(self.zero_states(1))
         ]
 
 
 def make_output(
-    inputs: int, vocabulary: int, cutoffs: tuple[int, ...] = (), *, tied: bool = False
+    inputs: int,
+    vocabulary: int,
+    cutoffs: tuple[int, ...] = (),
+    *,
+    tied: Embedding | None = None,
 ) -> OutputLayer:
     """The output layer of a language model, which never predicts `<s>`."""
     if cutoffs:

@@ -119,9 +119,9 @@ def _run(network: RecurrentNetwork, group: list[_Piece], starts: list[States | N
     states: States = [
         tuple(
             np.concatenate([zero if s is None else s[k][j] for s in starts])
-            for j, zero in enumerate(layer.zero_state(1))
+            for j, zero in enumerate(zeros)
         )
-        for k, layer in enumerate(network.recurrent)
+        for k, zeros in enumerate(network.zero_states(1))
     ]
     begin = 0
     while group:

@@ -51,7 +51,7 @@ class Batches(Protocol[B_co]):
     """Into how many parts, one a thread, each batch is cut."""
 
     @property
-    def steps(self) -> int:
+    def n_batches(self) -> int:
         """Batches in an epoch."""
 
     def epoch(self, number: int) -> Iterator[Sequence[B_co]]:
@@ -82,7 +82,7 @@ class StreamBatches:
         self.n_shards = min(n_shards, self._batch)
 
     @property
-    def steps(self) -> int:
+    def n_batches(self) -> int:
         """Batches in an epoch."""
         return -(-self._length // self._steps)
 
@@ -118,7 +118,7 @@ class WindowBatches:
         self.n_shards = max(1, min(n_shards, batch_size, len(self._windows)))
 
     @property
-    def steps(self) -> int:
+    def n_batches(self) -> int:
         """Batches in an epoch."""
         return -(-len(self._windows) // self._batch)
 

@@ -3,16 +3,22 @@
 import json
 import os
 import time
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from langmodels.arrays import Array
 from langmodels.errors import LangmodelsError
-from langmodels.neural.training.history import History, Running
 from langmodels.storage import open_arrays, save_arrays
 
-if TYPE_CHECKING:
-    from langmodels.neural.training.trainer import Trainer
+
+@dataclass(frozen=True)
+class TrainingState:
+    """Everything that the rest of a run depends on: arrays, and figures as JSON can hold them."""
+
+    arrays: Mapping[str, Array]
+    figures: Mapping[str, Any]
 
 
 class Checkpoint:
@@ -35,32 +41,14 @@ class Checkpoint:
         """Whether the last one was long enough ago."""
         return time.monotonic() - self._saved >= self.seconds
 
-    def save(self, trainer: "Trainer[Any]") -> None:
-        """Write everything that the run depends on."""
-        arrays = {"weights": trainer.weights}
-        arrays |= {f"optimizer.{name}": a for name, a in trainer.optimizer.state.items()}
-        if trainer.average is not None:
-            arrays["average"] = trainer.average
-        if trainer.best is not None:
-            arrays["best"] = trainer.best
-        for k, replica in enumerate(trainer.replicas):
-            arrays |= {f"carried.{k}.{name}": a for name, a in replica.carried().items()}
-        schedule = trainer.schedule
-        state = {
-            "step": trainer.step,
-            "history": trainer.history.as_dict(),
-            "running": asdict(trainer.running),
-            "schedule": [schedule.scale, schedule.best, schedule.waited],
+    def save(self, state: TrainingState) -> None:
+        """Write the state of a run, in place of the one before."""
+        metadata = {
+            "format": "langmodels checkpoint",
+            "identity": self.identity,
+            "state": json.dumps(state.figures),
         }
-        save_arrays(
-            self.path,
-            arrays,
-            {
-                "format": "langmodels checkpoint",
-                "identity": self.identity,
-                "state": json.dumps(state),
-            },
-        )
+        save_arrays(self.path, dict(state.arrays), metadata)
         self._saved = time.monotonic()
 
     def _differences(self, other: str) -> str:
@@ -74,13 +62,13 @@ class Checkpoint:
                 found.append(name if texts else f"{name}={old} there, {new} here")
         return "; ".join(found)
 
-    def restore(self, trainer: "Trainer[Any]") -> None:
-        """Go on from the file, where there is one.
+    def read(self) -> TrainingState | None:
+        """The state in the file; None where there is no file yet.
 
         Raises LangmodelsError where it belongs to another run or is broken.
         """
         if not self.path.exists():
-            return
+            return None
         metadata, arrays = open_arrays(self.path)
         if metadata.get("format") != "langmodels checkpoint":
             raise LangmodelsError(f"{self.path} is not a checkpoint; give another name.")
@@ -91,22 +79,10 @@ class Checkpoint:
                 "on, or another name to begin anew."
             )
         try:
-            state = json.loads(metadata["state"])
-            trainer.weights[...] = arrays["weights"]
-            for name, array in trainer.optimizer.state.items():
-                array[...] = arrays[f"optimizer.{name}"]
-            if trainer.average is not None:
-                trainer.average[...] = arrays["average"]
-            trainer.best = arrays["best"].copy() if "best" in arrays else None
-            for k, replica in enumerate(trainer.replicas):
-                prefix = f"carried.{k}."
-                replica.carry_on(
-                    {n[len(prefix) :]: a for n, a in arrays.items() if n.startswith(prefix)}
-                )
-            trainer.step = trainer.optimizer.steps = state["step"]
-            trainer.running = Running(**state["running"])
-            trainer.history = History.from_dict(state["history"])
-            schedule = trainer.schedule
-            schedule.scale, schedule.best, schedule.waited = state["schedule"]
-        except (KeyError, TypeError, ValueError) as error:
-            raise LangmodelsError(f"{self.path} is not a complete checkpoint.") from error
+            return TrainingState(arrays, json.loads(metadata["state"]))
+        except (KeyError, ValueError) as error:
+            raise self.incomplete() from error
+
+    def incomplete(self) -> LangmodelsError:
+        """What to raise where a state lacks something, or holds something that cannot be."""
+        return LangmodelsError(f"{self.path} is not a complete checkpoint.")

@@ -22,7 +22,7 @@ class Epoch:
 
 @dataclass
 class Running:
-    """Sums over the steps of the epoch under way."""
+    """Sums over the updates of the epoch under way."""
 
     loss: float = 0.0
     targets: int = 0
@@ -30,7 +30,7 @@ class Running:
     largest: float = 0.0
     clipped: int = 0
     seconds: float = 0.0
-    steps: int = 0
+    updates: int = 0
 
 
 @dataclass

@@ -16,7 +16,7 @@ class Optimizer:
     """Updates a vector w by gradients g, both flat; subclasses say how.
 
     `l2` adds l2 * w to the gradient, the derivative of l2/2 |w|^2. `state` holds the vectors that
-    the rule remembers, `steps` how often it was applied.
+    the rule remembers, `updates` how often it was applied.
     """
 
     names: tuple[str, ...] = ()
@@ -24,7 +24,7 @@ class Optimizer:
     def __init__(self, size: int, dtype: DTypeLike, *, l2: float = 0.0) -> None:
         self.state = {name: np.zeros(size, dtype) for name in self.names}
         self.l2 = l2
-        self.steps = 0
+        self.updates = 0
         self._size = size
 
     def step(self, w: Array, g: Array, learning_rate: float) -> None:
@@ -34,7 +34,7 @@ class Optimizer:
 
     def begin_step(self) -> None:
         """Count a step; `update` is then called on every part of the vector."""
-        self.steps += 1
+        self.updates += 1
 
     def update(
         self, w: Array, g: Array, learning_rate: float, part: slice, factor: float = 1.0
@@ -114,11 +114,11 @@ class Adam(Optimizer):
         _average(s, beta2, np.multiply(g, g, out=tmp))
         _average(m, beta1, g)
         # The corrections are numbers, so they go into the learning rate and epsilon.
-        root = (1 - beta2**self.steps) ** 0.5
+        root = (1 - beta2**self.updates) ** 0.5
         np.sqrt(s, out=tmp)
         tmp += self.epsilon * root
         np.divide(m, tmp, out=tmp)
-        tmp *= lr * root / (1 - beta1**self.steps)
+        tmp *= lr * root / (1 - beta1**self.updates)
         w -= tmp
 
 

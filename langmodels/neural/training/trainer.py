@@ -6,15 +6,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from langmodels.arrays import Array
 from langmodels.errors import LangmodelsError
+from langmodels.neural.layers.parameters import under
 from langmodels.neural.network import Network
 from langmodels.neural.training.batches import Batches
-from langmodels.neural.training.checkpoints import Checkpoint
+from langmodels.neural.training.checkpoints import Checkpoint, TrainingState
 from langmodels.neural.training.history import Epoch, History, Running
 from langmodels.neural.training.optimizers import make_optimizer, parts, squared_norm
 from langmodels.neural.training.options import TrainingOptions
@@ -63,8 +65,8 @@ class Trainer(Generic[B]):
         self.optimizer = make_optimizer(options.optimizer, len(w), w.dtype, options.l2)
         self.schedule = Schedule(
             options.schedule,
-            options.epochs * batches.steps,
-            batches.steps,
+            options.epochs * batches.n_batches,
+            batches.n_batches,
             options.warmup,
             options.decay_factor,
             options.decay_every,
@@ -82,8 +84,8 @@ class Trainer(Generic[B]):
         Raises LangmodelsError where the loss or a gradient is no longer a number.
         """
         if self.checkpoint is not None:
-            self.checkpoint.restore(self)
-        total = self.options.epochs * self.batches.steps
+            self._go_on(self.checkpoint)
+        total = self.options.epochs * self.batches.n_batches
         with (
             track(self.description, total=total) as task,
             Workers(len(self.replicas)) as workers,
@@ -95,6 +97,53 @@ class Trainer(Generic[B]):
                     break
         self._keep_best()
         return self.history
+
+    def state(self) -> TrainingState:
+        """Everything that the rest of the run depends on."""
+        arrays = {"weights": self.weights}
+        arrays |= {f"optimizer.{name}": a for name, a in self.optimizer.state.items()}
+        if self.average is not None:
+            arrays["average"] = self.average
+        if self.best is not None:
+            arrays["best"] = self.best
+        for k, replica in enumerate(self.replicas):
+            arrays |= {f"carried.{k}.{name}": a for name, a in replica.carried().items()}
+        schedule = self.schedule
+        figures = {
+            "step": self.step,
+            "history": self.history.as_dict(),
+            "running": asdict(self.running),
+            "schedule": [schedule.scale, schedule.best, schedule.waited],
+        }
+        return TrainingState(arrays, figures)
+
+    def resume(self, state: TrainingState) -> None:
+        """Go on from what `state` gave.
+
+        Raises KeyError, TypeError or ValueError where the state is not one of this run.
+        """
+        arrays, figures = state.arrays, state.figures
+        self.weights[...] = arrays["weights"]
+        for name, array in self.optimizer.state.items():
+            array[...] = arrays[f"optimizer.{name}"]
+        if self.average is not None:
+            self.average[...] = arrays["average"]
+        self.best = arrays["best"].copy() if "best" in arrays else None
+        for k, replica in enumerate(self.replicas):
+            replica.carry_on(under(f"carried.{k}", arrays))
+        self.step = self.optimizer.updates = figures["step"]
+        self.running = Running(**figures["running"])
+        self.history = History.from_dict(figures["history"])
+        schedule = self.schedule
+        schedule.scale, schedule.best, schedule.waited = figures["schedule"]
+
+    def _go_on(self, checkpoint: Checkpoint) -> None:
+        state = checkpoint.read()
+        if state is not None:
+            try:
+                self.resume(state)
+            except (KeyError, TypeError, ValueError) as error:
+                raise checkpoint.incomplete() from error
 
     def one_step(self, shards: Sequence[B], workers: Workers) -> float:
         """One step on a batch; returns the mean loss before it, in nats a token.
@@ -111,19 +160,19 @@ class Trainer(Generic[B]):
     ) -> bool:
         """One epoch, or what is left of it; False where training is to end."""
         for index, shards in enumerate(self.batches.epoch(number)):
-            if number * self.batches.steps + index < self.step:
+            if number * self.batches.n_batches + index < self.step:
                 continue  # done before the checkpoint
             self._step(shards, workers)
             task.advance(1, self._note())
             stop = interrupted()
             if self.checkpoint is not None and (stop or self.checkpoint.due()):
-                self.checkpoint.save(self)
+                self.checkpoint.save(self.state())
             if stop:
                 self.history.stopped = "interrupted"
                 break
         self._close_epoch(number)
         if self.checkpoint is not None and self.history.stopped != "interrupted":
-            self.checkpoint.save(self)
+            self.checkpoint.save(self.state())
         return not self.history.stopped
 
     def _step(self, shards: Sequence[B], workers: Workers) -> None:
@@ -172,7 +221,7 @@ class Trainer(Generic[B]):
         running.norm += norm
         running.largest = max(running.largest, norm)
         running.clipped += factor < 1
-        running.steps += 1
+        running.updates += 1
         running.seconds += time.perf_counter() - began
 
     def _move_average(self, part: slice) -> None:
@@ -199,9 +248,9 @@ class Trainer(Generic[B]):
                 r.loss / max(1, r.targets),
                 loss,
                 self.options.learning_rate * self.schedule.rate(max(0, self.step - 1)),
-                r.norm / max(1, r.steps),
+                r.norm / max(1, r.updates),
                 r.largest,
-                r.clipped / max(1, r.steps),
+                r.clipped / max(1, r.updates),
                 r.targets / max(1e-9, r.seconds),
                 r.seconds,
             )
@@ -241,7 +290,7 @@ class Trainer(Generic[B]):
         loss = r.loss / r.targets
         return (
             f"loss {loss:.3f}, perplexity {math.exp(min(loss, 700)):.2f}, "
-            f"{r.targets / max(1e-9, r.seconds):,.0f} tokens/s, gradient {r.norm / r.steps:.2f}"
+            f"{r.targets / max(1e-9, r.seconds):,.0f} tokens/s, gradient {r.norm / r.updates:.2f}"
         )
 
 

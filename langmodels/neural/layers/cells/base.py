@@ -19,21 +19,18 @@ import numpy as np
 from langmodels.arrays import Array
 from langmodels.neural.layers.base import (
     Generator,
-    Layer,
     affine_backward,
     draw_mask,
     rows,
     sum_by_row,
 )
-
-State = tuple[Array, ...]
-"""The arrays (B, H) that a cell carries from step to step: (h,), or (h, c) for an LSTM."""
+from langmodels.neural.layers.sequence import SequenceLayer, State
 
 _BLOCK = 65_536  # elements of (steps, B, H) whose gate derivatives are computed at once
 
 
-class Recurrent(Layer):
-    """One recurrent layer over a whole (T, B) chunk.
+class Recurrent(SequenceLayer[State]):
+    """One recurrent layer over a whole (T, B) chunk; its state is (h,), or (h, c) for an LSTM.
 
     Parameters: `input` (inputs, G H), `hidden` (H, G H) and `bias` (G H) for G gates side by side.
     """
@@ -42,10 +39,9 @@ class Recurrent(Layer):
     n_states = 1
 
     def __init__(self, inputs: int, hidden: int) -> None:
-        super().__init__()
         width = self.gates * hidden
-        self.hidden = hidden
-        self.shapes = {"input": (inputs, width), "hidden": (hidden, width), "bias": (width,)}
+        super().__init__({"input": (inputs, width), "hidden": (hidden, width), "bias": (width,)})
+        self.hidden = self.outputs = hidden
         self._scale: Array | None = None
         self._mask: Array | None = None
 
@@ -128,10 +124,6 @@ class Recurrent(Layer):
     def final_state(self) -> State:
         """The state after the last step of the last `forward`, copied."""
         return tuple(after[-1].copy() for after in self._after)
-
-    @abstractmethod
-    def activations(self) -> dict[str, Array]:
-        """Every gate and state of the last `forward` by name, (T, B, H) each, as copies."""
 
     def _project(self, x: Array, embedding: Array | None, z: Array) -> None:
         weight, bias = self._scaled["input"], self._scaled["bias"]

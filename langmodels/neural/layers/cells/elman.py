@@ -4,7 +4,8 @@ import numpy as np
 
 from langmodels.arrays import Array
 from langmodels.neural.layers.base import Generator
-from langmodels.neural.layers.cells.base import Recurrent, State
+from langmodels.neural.layers.cells.base import Recurrent
+from langmodels.neural.layers.sequence import State
 
 
 class Elman(Recurrent):
@@ -29,7 +30,7 @@ class Elman(Recurrent):
             self.values["bias"].fill(0)
 
     def activations(self) -> dict[str, Array]:
-        """See `Recurrent`."""
+        """See `SequenceLayer`."""
         return {"hidden": self._after[0].copy()}
 
     def _run(self, z: Array) -> None:

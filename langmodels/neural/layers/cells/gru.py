@@ -3,7 +3,8 @@
 import numpy as np
 
 from langmodels.arrays import Array
-from langmodels.neural.layers.cells.base import Recurrent, State
+from langmodels.neural.layers.cells.base import Recurrent
+from langmodels.neural.layers.sequence import State
 
 
 class GRU(Recurrent):
@@ -22,7 +23,7 @@ class GRU(Recurrent):
         self._scale = np.repeat([-1.0, -1.0, 1.0], hidden)
 
     def activations(self) -> dict[str, Array]:
-        """See `Recurrent`."""
+        """See `SequenceLayer`."""
         r, u, _ = np.split(self._z, 3, axis=-1)
         arrays = {
             "reset gate": r,

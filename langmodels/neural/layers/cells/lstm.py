@@ -4,7 +4,8 @@ import numpy as np
 
 from langmodels.arrays import Array
 from langmodels.neural.layers.base import Generator
-from langmodels.neural.layers.cells.base import Recurrent, State
+from langmodels.neural.layers.cells.base import Recurrent
+from langmodels.neural.layers.sequence import State
 
 
 class LSTM(Recurrent):
@@ -28,7 +29,7 @@ class LSTM(Recurrent):
         self.values["bias"][self.hidden : 2 * self.hidden] = 1
 
     def activations(self) -> dict[str, Array]:
-        """See `Recurrent`."""
+        """See `SequenceLayer`."""
         i, f, _, o = self._gates.transpose(1, 0, 2, 3)
         arrays = {
             "input gate": i,
