@@ -45,7 +45,7 @@ class CoinModel(LanguageModel[None]):
     def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
         if self.fail is not None:
             raise self.fail
-        self._adopt(corpus, validation)
+        self.adopt(corpus, validation)
         return self
 
     def start(self) -> None:
@@ -73,7 +73,7 @@ class CoinModel(LanguageModel[None]):
         return {"favourite": np.array([self.favourite])}
 
     @classmethod
-    def restore(cls, config: Any, arrays: Any, vocabulary: Any, tokenizer: Any) -> Self:
+    def restore(cls, config: Any, arrays: Any, reading: Any) -> Self:
         return cls(config["favourite"])
 
 

@@ -111,7 +111,7 @@ def test_symbols_in_lines_are_sequences(chunks: list[str], width: int) -> None:
     lines = ["".join(line.split()) for line in "".join(chunks).split("\n")]
     if not any(lines):
         return
-    corpus = Corpus.from_text(chunks, tokenizer)
+    corpus = Corpus.from_text(iter(chunks), tokenizer)
     found = [corpus.vocabulary.decode(ids) for ids in corpus.sequences()]
     assert ["".join(tokens) for tokens in found] == [line for line in lines if line]
     assert all(len(t) == width for tokens in found for t in tokens[:-1])
@@ -162,17 +162,17 @@ def test_reading_in_pieces_changes_nothing(level: str, chunks: list[str]) -> Non
     text = "".join(chunks)
     if not tokenizer.tokenize(text):
         with pytest.raises(LangmodelsError, match="no text"):
-            Corpus.from_text(chunks, tokenizer)
+            Corpus.from_text(iter(chunks), tokenizer)
         return
     whole = Corpus.from_text(text, tokenizer, keep_text=True)
-    pieces = Corpus.from_text(chunks, tokenizer)
+    pieces = Corpus.from_text(iter(chunks), tokenizer)
     assert pieces.vocabulary == whole.vocabulary
     assert np.array_equal(pieces.ids, whole.ids)
     assert np.array_equal(pieces.offsets, whole.offsets)
     assert pieces.characters == len(text)
     assert whole.text == text
     # A known vocabulary gives the same ids, and so does the plain way, line by line.
-    again = Corpus.from_text(chunks, tokenizer, vocabulary=whole.vocabulary)
+    again = Corpus.from_text(iter(chunks), tokenizer, vocabulary=whole.vocabulary)
     assert np.array_equal(again.ids, whole.ids)
     lines = text.split("\n") if tokenizer.ends else [text]
     expected = [t for t in map(tokenizer.tokenize, lines) if t]

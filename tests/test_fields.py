@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langmodels.text import corpus as corpus_module
+from langmodels.text import indexing
 from langmodels.text.byte_fields import WordIndex, decimals, encode_text, space_table, split_fields
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import make_tokenizer
@@ -82,7 +82,7 @@ def test_many_words_have_the_ids_of_a_given_vocabulary(monkeypatch: pytest.Monke
     vocabulary = Vocabulary(["a", "\u00e9t\u00e9", "averyveryverylongword", "\udc80"])
     text = "a \u00e9t\u00e9\u00a0a b </s> <s>\n\n\udc80 averyveryverylongword\x1fa\n"
     few = Corpus.from_text(text, tokenizer, vocabulary=vocabulary)
-    monkeypatch.setattr(corpus_module, "_MANY", 0)
+    monkeypatch.setattr(indexing, "_MANY", 0)
     many = Corpus.from_text(text, tokenizer, vocabulary=vocabulary)
     assert many.ids.tolist() == few.ids.tolist() == [1, 3, 4, 3, 0, 0, 0, 2, 1, 6, 5, 3, 2]
     assert encode_text("\udc80") == b"\xed\xb2\x80"

@@ -26,7 +26,7 @@ class ToyModel(LanguageModel[int]):
         self.added = added
 
     def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
-        self._adopt(corpus, validation)
+        self.adopt(corpus, validation)
         size = len(self.vocabulary)
         self.p = np.full((size, size), self.added)
         for a, b in itertools.pairwise(corpus.ids.tolist()):
@@ -60,9 +60,9 @@ class ToyModel(LanguageModel[int]):
         return {"p": self.p}
 
     @classmethod
-    def restore(cls, config: Any, arrays: Any, vocabulary: Any, tokenizer: Any) -> "ToyModel":
+    def restore(cls, config: Any, arrays: Any, reading: Any) -> "ToyModel":
         model = cls(**config)
-        model.p, model.vocabulary, model.tokenizer = arrays["p"], vocabulary, tokenizer
+        model.p = arrays["p"]
         return model
 
 

@@ -119,7 +119,7 @@ def small_model(cell: str, corpus: Corpus, **options) -> BidirectionalModel:
     model = BidirectionalModel(
         cell=cell, hidden=5, layers=2, embedding=4, merged=6, dtype="float64", **options
     )
-    model._adopt(corpus)
+    model.adopt(corpus)
     model._network = model.make_network(len(corpus.vocabulary))
     model._network.initialise(1)
     return model

@@ -8,6 +8,7 @@ from neural_checks import bind, check_layer, check_network
 
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
+from langmodels.models.lines import score_batch
 from langmodels.neural.layers.spelling import Highway, SpelledEmbedding, Spellings
 from langmodels.neural.recurrent.character_aware import CharacterAwareModel
 from langmodels.neural.training.batches import StreamBatches
@@ -78,7 +79,7 @@ def small_model(corpus: Corpus) -> CharacterAwareModel:
     model = CharacterAwareModel(
         hidden=5, widths=3, filters=2, characters=3, cell="gru", dtype="float64"
     )
-    model._adopt(corpus)
+    model.adopt(corpus)
     model._network = model.make_network(len(corpus.vocabulary))
     model._network.initialise(1)
     return model
@@ -117,18 +118,18 @@ def test_reads_words_it_has_never_seen(fitted):
 def test_all_ways_of_scoring_agree(fitted):
     model, corpus = fitted
     text = "she peeked and he walks\nthey walked home\n"
-    held_out = Corpus.from_text(
-        text, corpus.tokenizer, vocabulary=corpus.vocabulary, keep_text=True
-    )
+    held_out = Corpus.read_by(corpus.reading, text)
     assert held_out.n_oov == 1
     scores = model.score_corpus(held_out)
     lines = [model.token_scores(line) for line in text.splitlines()]
     np.testing.assert_allclose(scores, np.concatenate(lines), atol=1e-4)
     context = ["she", "peeked", "and"]
     assert model.log_prob("he", context) == pytest.approx(scores[3], abs=1e-4)
-    without = replace(held_out, text=None)
+    batch = score_batch(model, text.splitlines())
+    np.testing.assert_allclose(scores, batch.log_probs, atol=1e-4)
+    without = replace(held_out, unknown=None)
     plain = model.score_corpus(without)
-    np.testing.assert_allclose(plain, LanguageModel.score_corpus(model, without), atol=1e-4)
+    np.testing.assert_allclose(plain, LanguageModel.score_sequences(model, without), atol=1e-4)
     assert plain[0] == pytest.approx(scores[0], abs=1e-4)
     assert abs(plain[2] - scores[2]) > 1e-4  # after the unseen word, which is <unk> here
 

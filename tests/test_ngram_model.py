@@ -2,6 +2,7 @@
 
 import math
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from langmodels.ngram import (
 )
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.filterwarnings("ignore::langmodels.ngram.SmoothingWarning")
 
@@ -245,7 +247,7 @@ def test_draws_follow_the_distribution() -> None:
 def test_a_model_that_knows_only_unknown_words_can_be_drawn_from() -> None:
     t = make_smoothing("mle").estimate(count_ngrams(np.array([1, 0, 0], np.int32), 2, 2))
     model = NGramModel(2, "mle").fit(words("a a"))
-    model = NGramModel.from_tables(t, type(model.vocabulary)([], ends=False), model.tokenizer)
+    model = NGramModel.from_tables(t, replace(model.reading, vocabulary=Vocabulary([], ends=False)))
     assert model.sample_next(model.start(), np.random.default_rng(0), unk=False) == 0
 
 
@@ -261,7 +263,7 @@ def test_bad_requests_are_refused() -> None:
         NGramModel(2, make_smoothing("mle"), alpha=3)
     model = NGramModel(2).fit(words())
     with pytest.raises(LangmodelsError, match="size"):
-        NGramModel.from_tables(model.tables, words("a b").vocabulary, model.tokenizer)
+        NGramModel.from_tables(model.tables, words("a b").reading)
     arrays = model.tables.to_arrays()
     with pytest.raises(LangmodelsError, match="lacks"):
         NGramTables.from_arrays(arrays, 3)

@@ -12,6 +12,8 @@ from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.decoding import Decoding, beam_search
 from langmodels.text.corpus import Corpus
+from langmodels.text.reading import Reading
+from langmodels.text.tokenization import WhitespaceTokenizer
 from langmodels.text.vocabulary import Vocabulary
 
 
@@ -30,7 +32,7 @@ class Bigram(LanguageModel[int]):
     )
 
     def __init__(self) -> None:
-        self.vocabulary = Vocabulary(["a", "b"])
+        self.reading = Reading(WhitespaceTokenizer(), Vocabulary(["a", "b"]))
 
     def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
         return self

@@ -158,7 +158,7 @@ def test_reading_in_pieces_changes_nothing(text: str, size: int) -> None:
         return
     pieces = [text[i : i + size] for i in range(0, len(text), size)]
     whole = Corpus.from_text(text, tokenizer)
-    assert Corpus.from_text(pieces, tokenizer).ids.tolist() == whole.ids.tolist()
+    assert Corpus.from_text(iter(pieces), tokenizer).ids.tolist() == whole.ids.tolist()
 
 
 def test_differences() -> None:
@@ -167,7 +167,9 @@ def test_differences() -> None:
     assert tokenizer.tokenize("100 101 106 105") == ["1", "5", "1"]
     assert tokenizer.detokenize(["1", "5"]) == "22 23 28"
     assert tokenizer.numbers(["5", "</s>", "<unk>", "5"]).tolist() == [22, 27, 32]
-    corpus = Corpus.from_text(["1 2", " 4 ", "9\n"], SeriesTokenizer(bins=2, differences=True))
+    corpus = Corpus.from_text(
+        iter(["1 2", " 4 ", "9\n"]), SeriesTokenizer(bins=2, differences=True)
+    )
     assert (corpus.n_tokens, corpus.characters) == (3, 8)
     with pytest.raises(LangmodelsError, match="too few"):
         Corpus.from_text("7", SeriesTokenizer(differences=True))

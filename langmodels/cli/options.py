@@ -258,7 +258,7 @@ def corpus_for(
 def cleaning_for(args: argparse.Namespace, model: Model) -> str:
     """The cleaning that --clean and --lower ask for, by default that of the model's training."""
     asked = cleaning_of(args, model.tokenizer)
-    return model.cleaning if asked == "none" else asked
+    return model.reading.cleaning if asked == "none" else asked
 
 
 def add_model_argument(parser: argparse.ArgumentParser, *, several: bool = False) -> None:

@@ -20,6 +20,8 @@ from langmodels.errors import LangmodelsError
 from langmodels.evaluation.alignment import Alignment, Strings, align
 from langmodels.ngram import NGramModel
 from langmodels.text.corpus import Corpus
+from langmodels.text.reading import Reading
+from langmodels.text.sequences import Sequences
 from langmodels.text.series import SeriesTokenizer
 from langmodels.text.splits import Splits
 from langmodels.text.tokenization import CharacterTokenizer, WhitespaceTokenizer
@@ -233,5 +235,4 @@ def _row_corpus(rows: Rows, vocabulary: Vocabulary) -> Corpus:
     for i, column in enumerate(rows, 1):
         ids[:, i] = vocabulary.encode(column.types)[column.ids]
     ids[:, -1] = vocabulary.id(EOS)
-    offsets = np.arange(n + 1, dtype=np.int64) * (width + 2)
-    return Corpus(ids.ravel(), offsets, vocabulary, WhitespaceTokenizer(), characters=0)
+    return Corpus.of(Sequences.rows(ids), Reading(WhitespaceTokenizer(), vocabulary))

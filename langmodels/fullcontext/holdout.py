@@ -1,30 +1,14 @@
 """Cutting held-out blocks from a text, to fit on tokens that were not counted."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from langmodels.arrays import IndexArray, IntArray
-from langmodels.fullcontext.matching import targets_of
+from langmodels.text.sequences import Sequences
 
 # More held-out tokens do not make the discounts better; with fewer, further blocks are worth it.
 _ENOUGH = 50_000
 _MOST = 100_000
 _MAX_BLOCKS = 4
-
-
-@dataclass(frozen=True)
-class Sequences:
-    """Symbols of all sequences (n,), each with its beginning, and where they begin (S + 1,)."""
-
-    ids: IntArray
-    offsets: IndexArray
-
-    @property
-    def targets(self) -> IntArray:
-        """Every symbol but the beginnings, (n - S,)."""
-        targets: IntArray = self.ids[targets_of(self.ids, self.offsets)]
-        return targets
 
 
 def blocks(n: int, share: float) -> list[tuple[int, int]]:

@@ -10,16 +10,16 @@ from langmodels.arrays import Array, BoolArray, FloatArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext.counts import ContextCounts
 from langmodels.fullcontext.fitting import Paths, fit_weights
-from langmodels.fullcontext.holdout import Sequences, blocks, hold_out
+from langmodels.fullcontext.holdout import blocks, hold_out
 from langmodels.fullcontext.interpolated import InterpolatedProbabilities
 from langmodels.fullcontext.matching import Match, Matcher
 from langmodels.fullcontext.relative import RelativeFrequencies
 from langmodels.fullcontext.smoothing import default_weights
 from langmodels.fullcontext.tree import ContextTree
-from langmodels.models.base import LanguageModel, Text
-from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import Tokenizer
-from langmodels.text.vocabulary import Vocabulary
+from langmodels.models.base import LanguageModel
+from langmodels.text.corpus import AnyText, Corpus
+from langmodels.text.reading import Reading, Text
+from langmodels.text.sequences import Sequences
 
 SMOOTHINGS = ("kneser_ney", "none")
 
@@ -56,12 +56,12 @@ class FullContextModel(LanguageModel[Match]):
         self.smoothing = smoothing
         self.held_out = held_out
 
-    def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+    def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
         """Count the corpus; fit discounts on the validation text, or on parts of the corpus.
 
         Raises LangmodelsError for an empty corpus.
         """
-        self._adopt(corpus, validation)
+        corpus, validation = self.adopt(corpus, validation)
         self._unk_share = 1.0 / self.vocabulary.n_predictable
         self._weights = default_weights()
         counts = self._count(corpus)
@@ -78,7 +78,7 @@ class FullContextModel(LanguageModel[Match]):
         self._model = InterpolatedProbabilities.compute(counts, self._base(), self._weights)
         return self
 
-    def _count(self, text: Corpus | Sequences) -> ContextCounts:
+    def _count(self, text: Sequences) -> ContextCounts:
         tree = ContextTree.build(text.ids, text.offsets, len(self.vocabulary))
         return ContextCounts(Matcher(tree, self.vocabulary.bos_id))
 
@@ -99,7 +99,7 @@ class FullContextModel(LanguageModel[Match]):
             paths.append(self._paths(self._count(rest), held))
         return paths
 
-    def _paths(self, counts: ContextCounts, held: Corpus | Sequences) -> Paths:
+    def _paths(self, counts: ContextCounts, held: Sequences) -> Paths:
         matches = counts.matcher.match(held.ids, held.offsets)
         return Paths.of(counts, matches, held.targets, self.vocabulary.unk_id)
 
@@ -124,11 +124,9 @@ class FullContextModel(LanguageModel[Match]):
     def log_prob_next(self, state: Match, token: int) -> float:
         return self._model.log_prob(state, token)
 
-    def score_corpus(self, corpus: Corpus) -> FloatArray:
-        self._check_corpus(corpus)
-        if isinstance(self._model, RelativeFrequencies):
-            return self._model.score(corpus.ids, corpus.offsets)[0]
-        return self._model.score(corpus.ids, corpus.offsets)
+    def score_sequences(self, sequences: Sequences) -> FloatArray:
+        scores = self._model.score(sequences.ids, sequences.offsets)
+        return scores[0] if isinstance(scores, tuple) else scores
 
     def known_histories(self, corpus: Corpus) -> BoolArray:
         """For every target, (n_tokens,), whether its whole history begins a training sequence.
@@ -166,15 +164,9 @@ class FullContextModel(LanguageModel[Match]):
         return {**arrays, "weights": self._weights}
 
     @classmethod
-    def restore(
-        cls,
-        config: dict[str, Any],
-        arrays: Mapping[str, Array],
-        vocabulary: Vocabulary,
-        tokenizer: Tokenizer,
-    ) -> Self:
+    def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
         model = cls(config["smoothing"], held_out=config["held_out"])
-        model.vocabulary, model.tokenizer = vocabulary, tokenizer
+        model.reading, vocabulary = reading, reading.vocabulary
         model._unk_share, model._weights = config["unk_share"], arrays["weights"]
         parts = {f.name: arrays[f.name] for f in fields(ContextTree) if f.name != "n_symbols"}
         tree = ContextTree(**parts, n_symbols=len(vocabulary))

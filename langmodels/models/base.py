@@ -14,15 +14,13 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.decoding import Decoding, beam_search, generate
 from langmodels.settings import Configurable
 from langmodels.storage import open_arrays, save_arrays
-from langmodels.text.cleaning import clean
-from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import Tokenizer, WhitespaceTokenizer, make_tokenizer
-from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
+from langmodels.text.corpus import AnyText, Corpus
+from langmodels.text.reading import Reading, Text
+from langmodels.text.sequences import Sequences
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import BOS, Vocabulary
 
 S = TypeVar("S")
-Text = str | Sequence[str] | Sequence[int] | Array
-"""What a sequence may be given as: a plain string, a list of tokens, or ids."""
-
 FORMAT_VERSION = "1"
 
 
@@ -35,12 +33,7 @@ class Model(Configurable, ABC):
     kind: ClassVar[str]
     """Name of the family in model files."""
 
-    tokenizer: Tokenizer = WhitespaceTokenizer()
-
-    cleaning: str = "none"
-    """How strings are cleaned before they are cut, one of `CLEANINGS`: as the training text was."""
-
-    _vocabulary: Vocabulary | None = None
+    _reading: Reading | None = None
     _classes: ClassVar[dict[str, type["Model"]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -49,20 +42,30 @@ class Model(Configurable, ABC):
             Model._classes[cls.kind] = cls
 
     @property
-    def vocabulary(self) -> Vocabulary:
-        """The tokens that the model knows. Raises UsageError before there are any."""
-        if self._vocabulary is None:
+    def reading(self) -> Reading:
+        """How text is read: as the training text was. Raises UsageError before there was one."""
+        if self._reading is None:
             raise UsageError(f"This {type(self).__name__} has learnt nothing yet; call fit first.")
-        return self._vocabulary
+        return self._reading
 
-    @vocabulary.setter
-    def vocabulary(self, vocabulary: Vocabulary) -> None:
-        self._vocabulary = vocabulary
+    @reading.setter
+    def reading(self, reading: Reading) -> None:
+        self._reading = reading
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that the model knows."""
+        return self.reading.vocabulary
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """How text is cut."""
+        return self.reading.tokenizer
 
     @property
     def is_fitted(self) -> bool:
-        """Whether there is a vocabulary yet."""
-        return self._vocabulary is not None
+        """Whether the model has read a training text."""
+        return self._reading is not None
 
     @property
     @abstractmethod
@@ -70,39 +73,12 @@ class Model(Configurable, ABC):
         """How many numbers were learnt."""
 
     def tokenize(self, text: str) -> Sequence[str]:
-        """The tokens of a text, cleaned first as the training text was.
-
-        The words `<s>` and `</s>` in it are unknown ones.
-        """
-        tokens = self.tokenizer.tokenize("".join(clean([text], self.cleaning)))
-        if BOS in text or EOS in text:
-            tokens = [UNK if token in (BOS, EOS) else token for token in tokens]
-        return tokens
+        """The tokens of a text; see `Reading.tokens`."""
+        return self.reading.tokens(text)
 
     def encode(self, text: Text) -> IntArray:
-        """Token ids of a sequence given as a string, tokens or ids; no boundaries are added.
-
-        Raises UsageError for ids outside the vocabulary, and for `<s>`, which is nothing to
-        predict.
-        """
-        vocabulary = self.vocabulary
-        if isinstance(text, str):
-            return vocabulary.encode(self.tokenize(text))
-        if len(text) == 0:
-            return np.empty(0, np.int32)
-        if isinstance(text[0], str):
-            for mark in (BOS, EOS):
-                if mark in text:
-                    raise UsageError(f"{mark} is added by itself; leave it out of the tokens.")
-            return vocabulary.encode(list(map(str, text)))
-        ids = np.asarray(text)
-        if ids.ndim != 1 or ids.dtype.kind not in "iu":
-            raise UsageError("A sequence is a string, a list of tokens, or a list of token ids.")
-        if ids.min() < 0 or ids.max() >= len(vocabulary):
-            raise UsageError(f"Token ids must lie between 0 and {len(vocabulary) - 1}.")
-        if (ids == Vocabulary.bos_id).any():
-            raise UsageError(f"{BOS} marks the beginning; it cannot stand inside a sequence.")
-        return ids.astype(np.int32)
+        """Token ids of a sequence given as a string, tokens or ids; see `Reading.encode`."""
+        return self.reading.encode(text)
 
     # Files ----------------------------------------------------------------------------------
 
@@ -120,10 +96,9 @@ class Model(Configurable, ABC):
         cls,
         config: dict[str, Any],
         arrays: Mapping[str, Array],
-        vocabulary: Vocabulary,
-        tokenizer: Tokenizer,
+        reading: Reading,
     ) -> Self:
-        """A fitted model from what `config` and `arrays` gave."""
+        """A fitted model that reads by `reading`, from what `config` and `arrays` gave."""
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file (safetensors; nothing in it is ever executed)."""
@@ -143,20 +118,26 @@ class Model(Configurable, ABC):
 
     # Help for subclasses --------------------------------------------------------------------
 
-    def _adopt(self, corpus: Corpus, validation: Corpus | None = None) -> None:
-        """Take over the training corpus's vocabulary and tokenizer, after checking both corpora."""
+    def adopt(
+        self, corpus: AnyText, validation: AnyText | None = None
+    ) -> tuple[Corpus, Corpus | None]:
+        """Read text from now on as a training corpus was read; with `fit` begins with this.
+
+        Returns both corpora. A plain text is read in words, one sequence a line. Raises UsageError
+        or LangmodelsError for texts that are empty or do not fit together.
+        """
+        if not isinstance(corpus, Corpus):
+            corpus = Corpus.from_text(corpus)
+        if validation is not None and not isinstance(validation, Corpus):
+            validation = Corpus.read_by(corpus.reading, validation)
         if corpus.n_tokens == 0:
             raise LangmodelsError("The training text is empty; there is nothing to learn from.")
         if validation is not None and validation.n_tokens == 0:
             raise LangmodelsError("The validation text is empty; leave it out, or give one.")
         if validation is not None and validation.vocabulary != corpus.vocabulary:
             raise UsageError("The validation text must be encoded with the training vocabulary.")
-        self._take_over(corpus)
-
-    def _take_over(self, other: "Corpus | Model") -> None:
-        """Read text as a corpus was read, or as another model reads it."""
-        self.vocabulary, self.tokenizer = other.vocabulary, other.tokenizer
-        self.cleaning = other.cleaning
+        self.reading = corpus.reading
+        return corpus, validation
 
     def _check_corpus(self, corpus: Corpus) -> None:
         if corpus.vocabulary is not self.vocabulary and corpus.vocabulary != self.vocabulary:
@@ -176,18 +157,24 @@ class LanguageModel(Model, Generic[S]):
     gives `<s>` zero.
 
     A new family implements `fit`, `start`, `advance`, `log_distribution`, and for storage
-    `config`, `arrays` and `restore`; it may override `log_prob_next` and `score_corpus` where it
+    `config`, `arrays` and `restore`; it may override `log_prob_next` and `score_sequences` where it
     can do better than the loops here.
     """
 
     is_distribution: ClassVar[bool] = True
     """False for a model whose scores do not sum to one (stupid backoff)."""
 
+    reads_spelling: ClassVar[bool] = False
+    """Whether what unknown tokens look like makes a difference (`Sequences.unknown`)."""
+
     # The two functions, and where they begin ------------------------------------------------
 
     @abstractmethod
-    def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
-        """Learn from a corpus; `validation` is for what needs held-out text. Returns self."""
+    def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
+        """Learn from a corpus, or from a text, which is then read in words. Returns self.
+
+        `validation` is for what needs held-out text.
+        """
 
     @abstractmethod
     def start(self) -> S:
@@ -224,14 +211,23 @@ class LanguageModel(Model, Generic[S]):
         """A token id drawn from p(next | context), without `unk` from what is not `<unk>`."""
         return Decoding(unk=unk).choose(self.log_distribution(state), rng)
 
-    def score_corpus(self, corpus: Corpus) -> FloatArray:
-        """Log p of every target of a corpus, in nats, shape (corpus.n_tokens,), in corpus order.
+    def score_sequences(self, sequences: Sequences) -> FloatArray:
+        """Log p of every target in nats, (sequences.n_tokens,), one sequence after the other.
 
-        Raises UsageError where the corpus was encoded with another vocabulary.
+        The one batched primitive: whatever scores text goes through here. The ids must be those of
+        the model's vocabulary.
         """
-        self._check_corpus(corpus)
-        scores = [self._scores_of_ids(ids) for ids in corpus.sequences()]
-        return np.concatenate(scores) if scores else np.empty(0)
+        scores = np.empty(sequences.n_tokens)
+        i = 0
+        for ids in sequences.whole():
+            state = self.start()
+            tokens = ids[1:].tolist()
+            for k, token in enumerate(tokens, 1):
+                scores[i] = self.log_prob_next(state, token)
+                i += 1
+                if k < len(tokens):
+                    state = self.advance(state, token)
+        return scores
 
     # Written once ---------------------------------------------------------------------------
 
@@ -272,13 +268,32 @@ class LanguageModel(Model, Generic[S]):
         best = np.argsort(-p, kind="stable")[: min(k, self.vocabulary.n_predictable)]
         return [(self.vocabulary.token(i), float(p[i])) for i in best.tolist()]
 
+    def sequences_of(self, texts: Sequence[Text]) -> Sequences:
+        """Texts as the model reads them, each a sequence of its own with its boundaries."""
+        return self.reading.sequences(texts, unknown=self.reads_spelling)
+
     def token_scores(self, sequence: Text) -> FloatArray:
         """Log p of each token given those before it, in nats; `</s>` last where there are ends."""
-        return self._scores_of_ids(self.encode(sequence))
+        return self.score_sequences(self.sequences_of([sequence]))
 
     def score(self, sequence: Text) -> float:
         """Log p(sequence) in nats: the chain rule's sum, `</s>` included where there are ends."""
         return float(self.token_scores(sequence).sum())
+
+    def score_many(self, sequences: Sequence[Text]) -> FloatArray:
+        """`score` of each of many sequences, (len(sequences),), in nats, together."""
+        if isinstance(sequences, str):
+            raise UsageError("score_many takes a list of sequences; score takes one.")
+        read = self.sequences_of(list(sequences))
+        return read.sums(self.score_sequences(read))
+
+    def score_corpus(self, corpus: Corpus) -> FloatArray:
+        """Log p of every target of a corpus, in nats, shape (corpus.n_tokens,), in corpus order.
+
+        Raises UsageError where the corpus was encoded with another vocabulary.
+        """
+        self._check_corpus(corpus)
+        return self.score_sequences(corpus)
 
     def normalized(self) -> Self:
         """The model itself, or where its scores sum to anything else, that proportional to them."""
@@ -317,7 +332,7 @@ class LanguageModel(Model, Generic[S]):
 
     def sample_text(self, prompt: Text = (), **options: Any) -> str:
         """`sample`, put together as running text, without the prompt."""
-        return self.tokenizer.detokenize(self.sample(prompt, **options))
+        return self.reading.text(self.sample(prompt, **options))
 
     def complete(
         self, prompt: Text = (), *, max_tokens: int = 20, width: int = 8
@@ -327,18 +342,6 @@ class LanguageModel(Model, Generic[S]):
         return [(self.vocabulary.decode(h.ids), h.log_prob) for h in found]
 
     # Help for subclasses --------------------------------------------------------------------
-
-    def _scores_of_ids(self, ids: IntArray) -> FloatArray:
-        tokens = ids.tolist()
-        if self.vocabulary.eos_id is not None:
-            tokens.append(self.vocabulary.eos_id)
-        scores = np.empty(len(tokens))
-        state = self.start()
-        for i, token in enumerate(tokens):
-            scores[i] = self.log_prob_next(state, token)
-            if i + 1 < len(tokens):
-                state = self.advance(state, token)
-        return scores
 
     def _check_id(self, token: int) -> None:
         """Arrays would read a negative id from the end, and some that are too large, too."""
@@ -362,16 +365,15 @@ class LanguageModel(Model, Generic[S]):
 
 def pack(model: Model) -> tuple[dict[str, str], dict[str, Array]]:
     """A model as string metadata and arrays, the contents of its file."""
-    vocabulary = model.vocabulary.to_arrays()
+    reading = model.reading  # refuses a model that is not fitted
     metadata = {
         "format": "langmodels",
         "format_version": FORMAT_VERSION,
         "kind": model.kind,
         "config": json.dumps(model.config()),
-        "tokenizer": json.dumps({"level": model.tokenizer.level, **model.tokenizer.config()}),
-        "cleaning": model.cleaning,
+        **reading.metadata(),
     }
-    return metadata, {**vocabulary, **model.arrays()}
+    return metadata, {**reading.arrays(), **model.arrays()}
 
 
 def unpack(
@@ -385,17 +387,24 @@ def unpack(
             f"{name} has format version {metadata.get('format_version')}; this langmodels reads "
             f"version {FORMAT_VERSION}. Train it again or use the version that wrote it."
         )
-    kind = metadata.get("kind", "")
-    if kind not in Model._classes:
-        raise LangmodelsError(f"{name} holds a model of the unknown kind {kind!r}.")
     try:
-        tokenizer = make_tokenizer(**json.loads(metadata["tokenizer"]))
+        reading = Reading.restore(metadata, arrays)
         config = json.loads(metadata["config"])
-        vocabulary = Vocabulary.from_arrays(arrays)
-        model = Model._classes[kind].restore(config, arrays, vocabulary, tokenizer)
-        model.cleaning = metadata.get("cleaning", "none")
-        return model
+        return revive(metadata.get("kind", ""), config, arrays, reading)
     except LangmodelsError:
         raise
     except (KeyError, IndexError, ValueError, TypeError, RecursionError) as error:
         raise LangmodelsError(f"{name} is not a complete model file: {error!r}.") from error
+
+
+def revive(
+    kind: str, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading
+) -> Model:
+    """The fitted model of a kind. Raises LangmodelsError for an unknown kind."""
+    if kind not in Model._classes:
+        raise LangmodelsError(
+            f"There is no model of the kind {kind!r}; the file is of another version."
+        )
+    model = Model._classes[kind].restore(config, arrays, reading)
+    model.reading = reading
+    return model

@@ -11,9 +11,10 @@ import regex
 
 from langmodels.arrays import FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.models.base import LanguageModel, Model, Text
-from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import Tokenizer
+from langmodels.models.base import LanguageModel, Model
+from langmodels.text.corpus import AnyText, Corpus
+from langmodels.text.reading import Reading, Text
+from langmodels.text.sequences import Sequences
 from langmodels.text.vocabulary import Vocabulary
 
 _BLANK = regex.compile(r"_{2,}")
@@ -57,12 +58,15 @@ class Cloze(ABC):
     Boundaries never fill one, so `<s>` and `</s>` have probability zero.
     """
 
-    vocabulary: Vocabulary
-    tokenizer: Tokenizer
-
+    @property
     @abstractmethod
-    def tokenize(self, text: str) -> Sequence[str]:
-        """The tokens of a text as the model reads it."""
+    def reading(self) -> Reading:
+        """How text is read."""
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens that could fill a blank."""
+        return self.reading.vocabulary
 
     @abstractmethod
     def blank_distributions(self, blanks: Sequence[Blank]) -> FloatArray:
@@ -85,7 +89,8 @@ class Cloze(ABC):
         It is not a probability of the sequence, but ranks sequences (Salazar et al. 2020, "Masked
         Language Model Scoring", equation 1).
         """
-        return float(self.score_blanks(one_sequence(self, sequence)).sum())
+        corpus = Corpus.of(self.reading.sequences([sequence]), self.reading)
+        return float(self.score_blanks(corpus).sum())
 
     def fill(self, text: str, k: int = 10, *, width: int = 16) -> list[Filling]:
         """The `k` most probable ways to fill the blanks of a text, best first.
@@ -112,7 +117,7 @@ class Cloze(ABC):
             if i:
                 places.append(len(ids))
                 ids.append(Vocabulary.unk_id)
-            ids += self.vocabulary.encode(self.tokenize(part)).tolist()
+            ids += self.reading.encode(part).tolist()
         beam: list[tuple[float, list[int]]] = [(0.0, ids)]
         for i, place in enumerate(places):
             keep = k if i + 1 == len(places) else max(k, width)
@@ -151,7 +156,7 @@ class ClozeModel(Model, Cloze):
     """A model made for filling blanks, which gives sequences no probability of their own."""
 
     @abstractmethod
-    def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+    def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
         """Learn from a corpus; `validation` is for early stopping. Returns self."""
 
 
@@ -167,11 +172,11 @@ class FillingModel(Cloze):
 
     def __init__(self, model: LanguageModel[Any], candidates: int = 0) -> None:
         self.model, self.candidates = model.normalized(), candidates
-        self.vocabulary, self.tokenizer = model.vocabulary, model.tokenizer
 
-    def tokenize(self, text: str) -> Sequence[str]:
-        """See `Cloze`."""
-        return self.model.tokenize(text)
+    @property
+    def reading(self) -> Reading:
+        """That of the language model."""
+        return self.model.reading
 
     def blank_distributions(self, blanks: Sequence[Blank]) -> FloatArray:
         """See `Cloze`."""
@@ -211,9 +216,7 @@ class FillingModel(Cloze):
         rows[:, : len(before)] = before
         rows[:, len(before)] = tokens
         rows[:, len(before) + 1 :] = tail
-        offsets = np.arange(len(rows) + 1, dtype=np.int64) * rows.shape[1]
-        corpus = Corpus(rows.ravel(), offsets, self.vocabulary, self.tokenizer, 0)
-        scores = self.model.score_corpus(corpus).reshape(len(rows), -1)
+        scores = self.model.score_sequences(Sequences.rows(rows)).reshape(len(rows), -1)
         following: FloatArray = scores[:, len(before) :].sum(axis=1)
         return following
 
@@ -267,19 +270,6 @@ def _blanks_at(corpus: Corpus, places: IndexArray, reach: int = _REACH) -> Itera
             corpus.ids[place + 1 : min(end, place + 1 + reach)],
             int(corpus.ids[place]),
         )
-
-
-def one_sequence(model: Cloze, sequence: Text) -> Corpus:
-    """A corpus of one sequence, boundaries added."""
-    vocabulary = model.vocabulary
-    if isinstance(model, Model):
-        ids = model.encode(sequence)
-    else:
-        tokens = model.tokenize(sequence) if isinstance(sequence, str) else sequence
-        ids = vocabulary.encode(list(map(str, tokens)))
-    end = [] if vocabulary.eos_id is None else [vocabulary.eos_id]
-    ids = np.concatenate([[vocabulary.bos_id], ids, end]).astype(np.int32)
-    return Corpus(ids, np.array([0, len(ids)], np.int64), vocabulary, model.tokenizer, 0)
 
 
 # Evaluation -------------------------------------------------------------------------------------

@@ -9,10 +9,18 @@ import numpy as np
 from langmodels.arrays import Array, FloatArray
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
-from langmodels.models.mixture import restore_part
 from langmodels.models.mixture_weights import em_weights
-from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import Tokenizer
+from langmodels.models.parts import (
+    check_distributions,
+    common_reading,
+    fit_parts,
+    part_arrays,
+    part_config,
+    restore_part,
+)
+from langmodels.text.corpus import AnyText, Corpus
+from langmodels.text.reading import Reading
+from langmodels.text.sequences import Sequences
 from langmodels.text.vocabulary import Vocabulary
 
 DECAYS = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
@@ -57,11 +65,7 @@ class CacheModel(LanguageModel[CacheState]):
         decay: float | None = None,
         weight: float | None = None,
     ) -> None:
-        if not base.is_distribution:
-            raise UsageError(
-                f"{type(base).__name__} gives scores that are not probabilities; "
-                "it cannot be the base of a cache."
-            )
+        check_distributions([base], "a cache")
         if decay is not None and not 0 < decay <= 1:
             raise UsageError(f"The decay of a cache must be above 0 and at most 1, not {decay}.")
         if weight is not None and not 0 <= weight < 1:
@@ -70,16 +74,12 @@ class CacheModel(LanguageModel[CacheState]):
         self._given = (decay, weight)
         self.decay = 0.99 if decay is None else decay
         self.weight = 0.05 if weight is None else weight
-        if base.is_fitted:
-            self._take_over(base)
+        self._reading = common_reading([base])
 
-    def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+    def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
         """Fit the base where it is not fitted yet, then decay and weight on the validation text."""
-        self._adopt(corpus, validation)
-        if not self.base.is_fitted:
-            self.base.fit(corpus, validation)
-        elif self.base.vocabulary != corpus.vocabulary:
-            raise UsageError("The base of the cache was fitted with another vocabulary.")
+        corpus, validation = self.adopt(corpus, validation)
+        fit_parts([self.base], corpus, validation)
         return self if validation is None else self.fit_cache(validation)
 
     def fit_cache(self, corpus: Corpus, *, document: bool = False) -> Self:
@@ -138,12 +138,13 @@ class CacheModel(LanguageModel[CacheState]):
             cache = np.log(np.array(state.counts.get(token, 0.0) / state.total))
         return float(self._mix(base, cache, self.weight))
 
-    def score_corpus(self, corpus: Corpus) -> FloatArray:
-        """Log p of every target, nats, (corpus.n_tokens,); the cache is emptied at every `<s>`."""
-        return self._scores(corpus, document=False)
+    def score_sequences(self, sequences: Sequences) -> FloatArray:
+        """See `LanguageModel`; the cache is emptied at every `<s>`."""
+        return self._scores(sequences, document=False)
 
     def score_document(self, corpus: Corpus) -> FloatArray:
         """`score_corpus` with the cache carried over from each sequence to the next."""
+        self._check_corpus(corpus)
         return self._scores(corpus, document=True)
 
     @property
@@ -151,10 +152,9 @@ class CacheModel(LanguageModel[CacheState]):
         """Those of the base, the decay and the weight."""
         return self.base.n_parameters + 2
 
-    def _scores(self, corpus: Corpus, document: bool) -> FloatArray:
-        self._check_corpus(corpus)
-        base = self.base.score_corpus(corpus)
-        cache = cache_scores(corpus, self.decay, document=document)
+    def _scores(self, sequences: Sequences, document: bool) -> FloatArray:
+        base = self.base.score_sequences(sequences)
+        cache = cache_scores(sequences, self.decay, document=document)
         known = ~np.isnan(cache)
         scores = np.array(base, np.float64)
         scores[known] = self._mix(base[known], cache[known], self.weight)
@@ -173,49 +173,42 @@ class CacheModel(LanguageModel[CacheState]):
 
     def config(self) -> dict[str, Any]:
         return {
-            "base": {"kind": self.base.kind, "config": self.base.config()},
+            "base": part_config(self.base),
             "decay": self.decay,
             "weight": self.weight,
             "given": self._given,
         }
 
     def arrays(self) -> dict[str, Array]:
-        return {f"base.{name}": array for name, array in self.base.arrays().items()}
+        return part_arrays({"base": self.base})
 
     @classmethod
-    def restore(
-        cls,
-        config: dict[str, Any],
-        arrays: Mapping[str, Array],
-        vocabulary: Vocabulary,
-        tokenizer: Tokenizer,
-    ) -> Self:
-        base = restore_part(config["base"], "base.", arrays, vocabulary, tokenizer)
+    def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
+        base = restore_part("base", config["base"], arrays, reading)
         model = cls(base, float(config["decay"]), float(config["weight"]))
         given: Sequence[float | None] = config["given"]
         model._given = (given[0], given[1])
         return model
 
 
-def cache_scores(corpus: Corpus, decay: float, *, document: bool = False) -> FloatArray:
-    """Log p of every target under the cache alone, nats, (corpus.n_tokens,).
+def cache_scores(sequences: Sequences, decay: float, *, document: bool = False) -> FloatArray:
+    """Log p of every target under the cache alone, nats, (sequences.n_tokens,).
 
     -inf for a token that is not in the cache, NaN where the cache is empty. `document` carries the
     cache over from each sequence to the next.
     """
-    keep = corpus.ids != Vocabulary.bos_id
-    targets = corpus.ids[keep].astype(np.int64)
+    targets = sequences.targets.astype(np.int64)
     n = len(targets)
     position = np.arange(n)
     if document:
         sequence = np.zeros(n, np.int64)
         age = position
     else:
-        lengths = np.diff(corpus.offsets) - 1
-        sequence = np.repeat(np.arange(corpus.n_sequences), lengths)
+        lengths = sequences.lengths
+        sequence = np.repeat(np.arange(sequences.n_sequences), lengths)
         age = position - np.repeat(np.cumsum(lengths) - lengths, lengths)
     # Occurrences of one token in one sequence become neighbours, in the order of the text.
-    key = sequence * len(corpus.vocabulary) + targets
+    key = sequence * (int(targets.max(initial=0)) + 1) + targets
     order = np.argsort(key, kind="stable")
     again = np.zeros(n, np.bool_)
     again[1:] = key[order][1:] == key[order][:-1]

@@ -6,13 +6,20 @@ from typing import Any, Self
 import numpy as np
 
 from langmodels.arrays import Array, FloatArray
-from langmodels.errors import LangmodelsError, UsageError
-from langmodels.models.base import LanguageModel, Model, Text
+from langmodels.errors import UsageError
+from langmodels.models.base import LanguageModel
 from langmodels.models.mixture_weights import check_weights, em_weights, log_mean
-from langmodels.progress import track
-from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import Tokenizer
-from langmodels.text.vocabulary import Vocabulary
+from langmodels.models.parts import (
+    check_distributions,
+    common_reading,
+    fit_parts,
+    part_arrays,
+    part_config,
+    restore_part,
+)
+from langmodels.text.corpus import AnyText, Corpus
+from langmodels.text.reading import Reading, Text
+from langmodels.text.sequences import Sequences
 
 States = tuple[Any, ...]
 
@@ -41,31 +48,15 @@ class MixtureModel(LanguageModel[States]):
         self.models = list(models)
         if not self.models:
             raise UsageError("A mixture needs at least one model.")
-        for model in self.models:
-            if not model.is_distribution:
-                raise UsageError(
-                    f"{type(model).__name__} gives scores that are not probabilities; "
-                    "it cannot be part of a mixture."
-                )
+        check_distributions(self.models, "a mixture")
         self.fixed = weights is not None
         self.weights = check_weights(weights, len(self.models))
-        fitted = [m for m in self.models if m.is_fitted]
-        for model in fitted:
-            if model.vocabulary != fitted[0].vocabulary:
-                raise UsageError("The parts of a mixture must share one vocabulary.")
-        if len(fitted) == len(self.models):
-            self._take_over(fitted[0])
+        self._reading = common_reading(self.models)
 
-    def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+    def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
         """Fit the parts that are not fitted yet, then the weights on the validation text."""
-        self._adopt(corpus, validation)
-        with track("Fitting the parts of a mixture", total=len(self.models)) as task:
-            for model in self.models:
-                if not model.is_fitted:
-                    model.fit(corpus, validation)
-                elif model.vocabulary != corpus.vocabulary:
-                    raise UsageError("A part of the mixture was fitted with another vocabulary.")
-                task.advance()
+        corpus, validation = self.adopt(corpus, validation)
+        fit_parts(self.models, corpus, validation)
         if validation is not None and not self.fixed:
             self.fit_weights(validation)
         return self
@@ -97,10 +88,9 @@ class MixtureModel(LanguageModel[States]):
             log_mean([np.array(m.log_prob_next(s, token)) for m, s in parts], self.weights)
         )
 
-    def score_corpus(self, corpus: Corpus) -> FloatArray:
-        """Log p of every target, nats, (corpus.n_tokens,); as fast as the parts are."""
-        self._check_corpus(corpus)
-        return log_mean([model.score_corpus(corpus) for model in self.models], self.weights)
+    def score_sequences(self, sequences: Sequences) -> FloatArray:
+        """See `LanguageModel`; as fast as the parts are."""
+        return log_mean([model.score_sequences(sequences) for model in self.models], self.weights)
 
     @property
     def n_parameters(self) -> int:
@@ -123,27 +113,21 @@ class MixtureModel(LanguageModel[States]):
         weights = tuple(self.weights.tolist()) if self.fixed else None
         return {"models": self.models, "weights": weights}
 
+    @property
+    def _parts(self) -> dict[str, LanguageModel[Any]]:
+        return {f"part{i}": model for i, model in enumerate(self.models)}
+
     def config(self) -> dict[str, Any]:
-        parts = [{"kind": model.kind, "config": model.config()} for model in self.models]
+        parts = [part_config(model) for model in self.models]
         return {"parts": parts, "weights": self.weights.tolist(), "fixed": self.fixed}
 
     def arrays(self) -> dict[str, Array]:
-        return {
-            f"part{i}.{name}": array
-            for i, model in enumerate(self.models)
-            for name, array in model.arrays().items()
-        }
+        return part_arrays(self._parts)
 
     @classmethod
-    def restore(
-        cls,
-        config: dict[str, Any],
-        arrays: Mapping[str, Array],
-        vocabulary: Vocabulary,
-        tokenizer: Tokenizer,
-    ) -> Self:
+    def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
         models = [
-            restore_part(part, f"part{i}.", arrays, vocabulary, tokenizer)
+            restore_part(f"part{i}", part, arrays, reading)
             for i, part in enumerate(config["parts"])
         ]
         mixture = cls(models, config["weights"])
@@ -151,23 +135,3 @@ class MixtureModel(LanguageModel[States]):
         mixture.weights = np.array(config["weights"], np.float64)
         mixture.fixed = bool(config["fixed"])
         return mixture
-
-
-def restore_part(
-    part: Mapping[str, Any],
-    prefix: str,
-    arrays: Mapping[str, Array],
-    vocabulary: Vocabulary,
-    tokenizer: Tokenizer,
-) -> LanguageModel[Any]:
-    """A model that was stored inside another one, with `prefix` before its arrays' names.
-
-    Raises LangmodelsError where its kind is unknown.
-    """
-    cls = Model._classes.get(part["kind"])
-    if cls is None or not issubclass(cls, LanguageModel):
-        raise LangmodelsError(f"A part of the model is of the unknown kind {part['kind']!r}.")
-    own = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
-    model: LanguageModel[Any] = cls.restore(part["config"], own, vocabulary, tokenizer)
-    model.vocabulary, model.tokenizer = vocabulary, tokenizer
-    return model

@@ -7,10 +7,10 @@ import numpy as np
 
 from langmodels.arrays import Array, FloatArray
 from langmodels.errors import UsageError
-from langmodels.models.base import LanguageModel, Text
-from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import Tokenizer
-from langmodels.text.vocabulary import Vocabulary
+from langmodels.models.base import LanguageModel
+from langmodels.text.corpus import AnyText
+from langmodels.text.reading import Reading, Text
+from langmodels.text.sequences import Sequences
 
 
 class UnigramModel(LanguageModel[None]):
@@ -30,12 +30,12 @@ class UnigramModel(LanguageModel[None]):
             raise UsageError(f"The added count alpha must be at least 0, not {alpha}.")
         self.alpha = float(alpha)
 
-    def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+    def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
         """Count the tokens of a corpus; the validation text is not needed.
 
         Raises LangmodelsError for an empty corpus.
         """
-        self._adopt(corpus, validation)
+        corpus, _ = self.adopt(corpus, validation)
         counts = np.bincount(corpus.targets, minlength=len(self.vocabulary)) + self.alpha
         counts[self.vocabulary.bos_id] = 0.0
         with np.errstate(divide="ignore"):
@@ -54,9 +54,8 @@ class UnigramModel(LanguageModel[None]):
     def log_prob_next(self, state: None, token: int) -> float:
         return float(self._log_p[token])
 
-    def score_corpus(self, corpus: Corpus) -> FloatArray:
-        self._check_corpus(corpus)
-        scores: FloatArray = self._log_p[corpus.targets]
+    def score_sequences(self, sequences: Sequences) -> FloatArray:
+        scores: FloatArray = self._log_p[sequences.targets]
         return scores
 
     @property
@@ -74,14 +73,7 @@ class UnigramModel(LanguageModel[None]):
         return {"log_p": self._log_p}
 
     @classmethod
-    def restore(
-        cls,
-        config: dict[str, Any],
-        arrays: Mapping[str, Array],
-        vocabulary: Vocabulary,
-        tokenizer: Tokenizer,
-    ) -> Self:
+    def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
         model = cls(config["alpha"])
-        model.vocabulary, model.tokenizer = vocabulary, tokenizer
         model._log_p = arrays["log_p"]
         return model

@@ -17,9 +17,8 @@ from langmodels.neural.training.history import Epoch, History
 from langmodels.neural.training.options import TrainingOptions
 from langmodels.neural.training.trainer import Trainer
 from langmodels.settings import forwards, parameters
-from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import Tokenizer
-from langmodels.text.vocabulary import Vocabulary
+from langmodels.text.corpus import AnyText, Corpus
+from langmodels.text.reading import Reading
 from langmodels.threads import PerThread, cpu_count
 
 S = TypeVar("S")
@@ -64,8 +63,8 @@ class NetworkModel(Model, Generic[N]):
 
     def fit(
         self,
-        corpus: Corpus,
-        validation: Corpus | None = None,
+        corpus: AnyText,
+        validation: AnyText | None = None,
         *,
         checkpoint: str | None = None,
         checkpoint_seconds: float = 300,
@@ -84,7 +83,8 @@ class NetworkModel(Model, Generic[N]):
         LangmodelsError where training diverges, or the checkpoint is of another run; the model is
         not fitted then.
         """
-        self.untrained(corpus, validation)
+        corpus, validation = self.adopt(corpus, validation)
+        self._begin()
         o = self.options
         shards = o.threads or self._network.shards(o.batch_size, cpu_count())
         batches = self.make_batches(corpus, shards)
@@ -105,16 +105,19 @@ class NetworkModel(Model, Generic[N]):
         try:
             self.history = trainer.run()
         except BaseException:
-            self._vocabulary = None
+            self._reading = None
             raise
         return self
 
-    def untrained(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+    def untrained(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
         """Take over the vocabulary and set the first weights, without any training."""
-        self._adopt(corpus, validation)
+        self.adopt(corpus, validation)
+        self._begin()
+        return self
+
+    def _begin(self) -> None:
         self._network = self.make_network(len(self.vocabulary))
         self._network.initialise(self.options.seed)
-        return self
 
     def _identity(
         self, corpus: Corpus, validation: Corpus | None, batches: Batches[Any]
@@ -166,21 +169,15 @@ class NetworkModel(Model, Generic[N]):
         return dict(self._network.parameters.items())
 
     @classmethod
-    def restore(
-        cls,
-        config: dict[str, Any],
-        arrays: Mapping[str, Array],
-        vocabulary: Vocabulary,
-        tokenizer: Tokenizer,
-    ) -> Self:
+    def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
         # Version 0.1 noted, as not set, what some models do not take.
         known = parameters(cls)
         arguments = {k: v for k, v in config["arguments"].items() if k in known or v}
         model = cls(**arguments)
         model.history = History.from_dict(config["history"])
-        model.vocabulary, model.tokenizer = vocabulary, tokenizer
+        model.reading = reading
         model._recall(config, arrays)
-        model._network = model.make_network(len(vocabulary))
+        model._network = model.make_network(len(reading.vocabulary))
         for name, array in model._network.parameters.items():
             if arrays[name].shape != array.shape:
                 raise ValueError(f"array {name} has shape {arrays[name].shape}")

@@ -17,6 +17,7 @@ from langmodels.neural.recurrent.network import make_output
 from langmodels.neural.training.batches import Batches, Chunk, WindowBatches, Windows
 from langmodels.neural.training.options import whole_numbers
 from langmodels.text.corpus import Corpus
+from langmodels.text.sequences import Sequences
 
 _WINDOWS_AT_ONCE = 4096
 
@@ -164,10 +165,9 @@ class FeedForwardModel(NeuralModel[tuple[int, ...], FeedForwardNetwork]):
         log_p: FloatArray = self._network.output.log_distribution(h)[0]
         return log_p
 
-    def score_corpus(self, corpus: Corpus) -> FloatArray:
+    def score_sequences(self, sequences: Sequences) -> FloatArray:
         """See `LanguageModel`; many contexts at a time."""
-        self._check_corpus(corpus)
-        windows = Windows(corpus, self.order - 1)
+        windows = Windows(sequences, self.order - 1)
         scores = np.empty(len(windows))
         for begin in range(0, len(windows), _WINDOWS_AT_ONCE):
             index = np.arange(begin, min(begin + _WINDOWS_AT_ONCE, len(windows)))

@@ -32,6 +32,7 @@ from langmodels.ngram.tables import NGramTables
 from langmodels.ngram.trie import ngram_words
 from langmodels.progress import track
 from langmodels.storage import atomic_write
+from langmodels.text.reading import Reading
 from langmodels.text.tokenization import Tokenizer, WhitespaceTokenizer
 from langmodels.text.vocabulary import EOS, Vocabulary
 
@@ -115,13 +116,7 @@ def _open_text(path: Path) -> Iterator[IO[bytes]]:
 # Writing -------------------------------------------------------------------------------------
 
 
-def write_arpa(
-    path: str | os.PathLike[str],
-    tables: NGramTables,
-    vocabulary: Vocabulary,
-    tokenizer: Tokenizer | None = None,
-    cleaning: str = "none",
-) -> None:
+def write_arpa(path: str | os.PathLike[str], tables: NGramTables, reading: Reading) -> None:
     """Write tables as an ARPA file; compressed where the name ends in .gz, .xz or .bz2.
 
     How the text was cut and cleaned is noted in a comment before the data, which other tools skip.
@@ -137,11 +132,13 @@ def write_arpa(
             "Stupid backoff charges for contexts that were never seen, which an ARPA file cannot "
             "say; use another smoothing method."
         )
+    vocabulary = reading.vocabulary
     tokens = np.array([escaped(t) for t in vocabulary.tokens], dtype=object)
     sizes = list(tables.sizes)
     extra = "" if vocabulary.ends else f"{ZERO:g}\t{EOS}\n"
     with atomic_write(path) as raw, _compressed(raw, Path(path)) as out:
-        if tokenizer is not None and (tokenizer, cleaning) != (WhitespaceTokenizer(), "none"):
+        tokenizer, cleaning = reading.tokenizer, reading.cleaning
+        if (tokenizer, cleaning) != (WhitespaceTokenizer(), "none"):
             note = {"level": tokenizer.level, **tokenizer.config(), "cleaning": cleaning}
             out.write(NOTE + json.dumps(note).encode() + b"\n")
         out.write(b"\\data\\\n")

@@ -65,8 +65,8 @@ def merge(
         len(vocabulary),
         shares,
     )
-    merged = NGramModel.from_tables(tables, vocabulary, models[0].tokenizer, smoothing="given")
-    merged.cleaning = models[0].cleaning
+    reading = replace(models[0].reading, vocabulary=vocabulary)
+    merged = NGramModel.from_tables(tables, reading, smoothing="given")
     merged.fitted = {"weights": [shares.tolist()]}
     return merged
 
@@ -143,7 +143,7 @@ def in_vocabulary(corpus: Corpus, vocabulary: Vocabulary) -> Corpus:
     if corpus.vocabulary.ends != vocabulary.ends:
         raise UsageError("The text has line ends and the model has not, or the other way round.")
     ids = vocabulary_map(corpus.vocabulary, vocabulary)[corpus.ids]
-    return replace(corpus, ids=ids, vocabulary=vocabulary)
+    return replace(corpus, ids=ids, reading=replace(corpus.reading, vocabulary=vocabulary))
 
 
 def score_in(model: NGramModel, corpus: Corpus) -> FloatArray:

@@ -8,9 +8,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.arrays import Array, BoolArray, FloatArray, IntArray
+from langmodels.arrays import Array, BoolArray, FloatArray
 from langmodels.errors import LangmodelsError, UsageError, check_whole
-from langmodels.models.base import LanguageModel, Text
+from langmodels.models.base import LanguageModel
 from langmodels.models.decoding import Decoding
 from langmodels.ngram.arpa import read_arpa, write_arpa
 from langmodels.ngram.counting import count_ngrams
@@ -21,7 +21,9 @@ from langmodels.ngram.sampling import draw
 from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import NGramTables, State
 from langmodels.settings import check_options, forwards
-from langmodels.text.corpus import Corpus
+from langmodels.text.corpus import AnyText, Corpus
+from langmodels.text.reading import Reading, Text
+from langmodels.text.sequences import Sequences
 from langmodels.text.tokenization import SymbolTokenizer, Tokenizer, WhitespaceTokenizer
 from langmodels.text.vocabulary import Vocabulary
 
@@ -74,13 +76,13 @@ class NGramModel(LanguageModel[State]):
 
     # Fitting --------------------------------------------------------------------------------
 
-    def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+    def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
         """Count and smooth.
 
         Methods with weights to fit use `validation`, and without it the last tenth of the corpus,
         from counts of the rest; the tables then are those of the whole corpus.
         """
-        self._adopt(corpus, validation)
+        corpus, validation = self.adopt(corpus, validation)
         size = len(corpus.vocabulary)
         counts = None
         if self.smoothing.uses_held_out:
@@ -98,14 +100,12 @@ class NGramModel(LanguageModel[State]):
         return self
 
     @classmethod
-    def from_tables(
-        cls, tables: NGramTables, vocabulary: Vocabulary, tokenizer: Tokenizer, **arguments: Any
-    ) -> Self:
+    def from_tables(cls, tables: NGramTables, reading: Reading, **arguments: Any) -> Self:
         """A model of given tables; `arguments` are those of the constructor but the order."""
-        if tables.vocabulary_size != len(vocabulary):
+        if tables.vocabulary_size != len(reading.vocabulary):
             raise LangmodelsError("The tables and the vocabulary do not have the same size.")
         model = cls(tables.order, **arguments)
-        model.tables, model.vocabulary, model.tokenizer = tables, vocabulary, tokenizer
+        model.tables, model.reading = tables, reading
         return model
 
     @classmethod
@@ -118,23 +118,20 @@ class NGramModel(LanguageModel[State]):
         vocabulary, tables, tokenizer, cleaning = read_arpa(path, tokenizer)
         if tokenizer is None:
             tokenizer = WhitespaceTokenizer() if vocabulary.ends else SymbolTokenizer()
-        model = cls.from_tables(tables, vocabulary, tokenizer, smoothing="given")
-        model.cleaning = cleaning
-        return model
+        reading = Reading(tokenizer, vocabulary, cleaning)
+        return cls.from_tables(tables, reading, smoothing="given")
 
     def save_arpa(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ARPA file; see `arpa.write_arpa`."""
-        write_arpa(path, self.tables, self.vocabulary, self.tokenizer, self.cleaning)
+        write_arpa(path, self.tables, self.reading)
 
     def normalized(self) -> Self:
         """See `LanguageModel`; of stupid backoff a model with other back-off weights."""
         if self.is_distribution:
             return self
-        model = self.from_tables(
-            normalized(self.tables), self.vocabulary, self.tokenizer, smoothing=self.smoothing
-        )
+        tables = normalized(self.tables)
+        model = self.from_tables(tables, self.reading, smoothing=self.smoothing)
         model.is_distribution = True  # type: ignore[misc]
-        model.cleaning = self.cleaning
         return model
 
     @property
@@ -174,11 +171,10 @@ class NGramModel(LanguageModel[State]):
         """Log p(token | context) in nats, and the length of the n-gram that gave it."""
         return self.lookup.score_next(state, token)
 
-    def score_corpus(self, corpus: Corpus) -> FloatArray:
-        """Log p of every target in nats, (corpus.n_tokens,)."""
-        self._check_corpus(corpus)
-        every, _ = self.lookup.score(corpus.ids)
-        scores: FloatArray = every[corpus.ids != Vocabulary.bos_id]
+    def score_sequences(self, sequences: Sequences) -> FloatArray:
+        """See `LanguageModel`."""
+        every, _ = self.lookup.score(sequences.ids)
+        scores: FloatArray = every[sequences.is_target]
         return scores
 
     def full_scores(self, corpus: Corpus) -> tuple[FloatArray, NDArray[np.int16], BoolArray]:
@@ -191,11 +187,6 @@ class NGramModel(LanguageModel[State]):
         scores, lengths = self.lookup.score(ids)
         targets = ids != Vocabulary.bos_id
         return scores[targets], lengths[targets], ids[targets] == Vocabulary.unk_id
-
-    def _scores_of_ids(self, ids: IntArray) -> FloatArray:
-        ends = [] if self.vocabulary.eos_id is None else [self.vocabulary.eos_id]
-        text = np.concatenate([[Vocabulary.bos_id], ids, ends]).astype(np.int32)
-        return self.lookup.score(text)[0][1:]
 
     def sample_next(self, state: State, rng: np.random.Generator, *, unk: bool = False) -> int:
         """A token drawn from p(next | context), in a time that hardly depends on the vocabulary.
@@ -250,17 +241,11 @@ class NGramModel(LanguageModel[State]):
         return self.tables.to_arrays()
 
     @classmethod
-    def restore(
-        cls,
-        config: dict[str, Any],
-        arrays: Mapping[str, Array],
-        vocabulary: Vocabulary,
-        tokenizer: Tokenizer,
-    ) -> Self:
+    def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
         tables = NGramTables.from_arrays(arrays, config["order"], config["unseen_backoff"])
         smoothing = make_smoothing(config["smoothing"], **config["options"])
         smoothing.min_counts = tuple(config["min_counts"])
-        model = cls.from_tables(tables, vocabulary, tokenizer, smoothing=smoothing)
+        model = cls.from_tables(tables, reading, smoothing=smoothing)
         model.fitted = config["fitted"]
         model.is_distribution = config["is_distribution"]  # type: ignore[misc]
         return model

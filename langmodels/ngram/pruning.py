@@ -53,10 +53,8 @@ def prune(
         keep = [values >= limit for values in needed]
     keep[0][:] = True
     pruned = _without(tables, keep)
-    smaller = NGramModel.from_tables(
-        pruned, model.vocabulary, model.tokenizer, smoothing=model.smoothing
-    )
-    smaller.fitted, smaller.cleaning = model.fitted, model.cleaning
+    smaller = NGramModel.from_tables(pruned, model.reading, smoothing=model.smoothing)
+    smaller.fitted = model.fitted
     return smaller
 
 

@@ -11,8 +11,7 @@ from langmodels.ngram.model import NGramModel
 from langmodels.ngram.pruning import normalizing_backoff
 from langmodels.ngram.tables import Float32Array, NGramTables
 from langmodels.ngram.trie import child_sums, next_suffixes
-from langmodels.text.tokenization import Tokenizer
-from langmodels.text.vocabulary import Vocabulary
+from langmodels.text.reading import Reading
 
 LEVELS = 256
 _ROUNDS = 20
@@ -39,18 +38,12 @@ class QuantizedNGramModel(NGramModel):
         return arrays
 
     @classmethod
-    def restore(
-        cls,
-        config: dict[str, Any],
-        arrays: Mapping[str, Array],
-        vocabulary: Vocabulary,
-        tokenizer: Tokenizer,
-    ) -> Self:
+    def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
         whole = dict(arrays)
         for k in range(2, config["order"] + 1):
             name = f"ngram.{k}.log_prob"
             whole[name] = arrays[f"{name}.levels"][arrays[name]]
-        return super().restore(config, whole, vocabulary, tokenizer)
+        return super().restore(config, whole, reading)
 
 
 def quantize(model: NGramModel) -> QuantizedNGramModel:
@@ -73,10 +66,8 @@ def quantize(model: NGramModel) -> QuantizedNGramModel:
         log_prob.append(_round(tables, k))
         suffixes = next_suffixes(tables, k, suffixes)
         backoff[k - 2] = normalizing_backoff(rounded, k, suffixes).astype(np.float32)
-    result = QuantizedNGramModel.from_tables(
-        rounded, model.vocabulary, model.tokenizer, smoothing=model.smoothing
-    )
-    result.fitted, result.cleaning = model.fitted, model.cleaning
+    result = QuantizedNGramModel.from_tables(rounded, model.reading, smoothing=model.smoothing)
+    result.fitted = model.fitted
     return result
 
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from langmodels.arrays import Array, FloatArray
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.models.base import Text
 from langmodels.neural.base import NeuralModel
 from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.neural.recurrent.network import RecurrentNetwork
@@ -18,6 +17,7 @@ from langmodels.neural.training.batches import Windows
 from langmodels.neural.training.trainer import Trainer
 from langmodels.teaching.pictures import LINES, picture
 from langmodels.text.corpus import Corpus
+from langmodels.text.reading import Text
 from langmodels.threads import Workers
 
 

@@ -13,6 +13,7 @@ from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.teaching.pictures import LINES, picture
 from langmodels.text.corpus import Corpus
+from langmodels.text.sequences import Sequences
 from langmodels.text.tokenization import SymbolTokenizer
 
 
@@ -88,9 +89,8 @@ def _recall_scores(
     rows[:, :, 1] = ids[cues][:, None]
     rows[:, :, 2:-1] = ids[source.cues + distractors][:, None]
     rows[:, :, -1] = ids[: source.cues]
-    offsets = np.arange(n * source.cues + 1, dtype=np.int64) * (lag + 3)
-    corpus = Corpus(rows.ravel(), offsets, model.vocabulary, model.tokenizer, 0)
-    return model.score_corpus(corpus).reshape(n, source.cues, lag + 2)[:, :, -1]
+    scores = model.score_sequences(Sequences.rows(rows.reshape(-1, lag + 3)))
+    return scores.reshape(n, source.cues, lag + 2)[:, :, -1]
 
 
 def plot_recall(curve: RecallCurve, path: str | os.PathLike[str]) -> None:

@@ -1,54 +1,50 @@
-"""A corpus: one array of token ids, with the boundaries of its sequences in place."""
+"""A corpus: token ids of a text, and how it was read."""
 
-import re
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
-from langmodels.arrays import IndexArray, IntArray
+from langmodels.arrays import IntArray
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.text.byte_fields import WordIndex, encode_text, space_table, split_fields
 from langmodels.text.cleaning import clean
-from langmodels.text.tokenization import Tokenizer
-from langmodels.text.vocabulary import BOS, EOS, UNK, TokenIds, Vocabulary, frequency_order
+from langmodels.text.indexing import Pieces, encode_chunks, index_chunks, with_boundaries
+from langmodels.text.reading import Reading
+from langmodels.text.sequences import Sequences
+from langmodels.text.tokenization import Tokenizer, make_tokenizer
+from langmodels.text.vocabulary import Vocabulary
+
+RawText = str | Path | Iterable[str]
+"""A text as it comes: a string, the path of a UTF-8 file, a list of lines, a stream of pieces."""
 
 
 @dataclass(frozen=True, eq=False)
-class Corpus:
-    """Token ids of a text.
+class Corpus(Sequences):
+    """Sequences of a text: their ids and offsets, how they were read, and what is known beside.
 
-    `ids` (N,) int32: every sequence is `<s> w1 .. wn </s>` where the vocabulary has ends, and
-    `<s> w1 .. wn` otherwise. `offsets` (S+1,) int64: where each sequence begins in `ids`, and N.
     `characters`: characters of text that the ids stand for. `text`: that text, where it was kept.
-    `cleaning`: how it was cleaned before, one of `CLEANINGS`.
     """
 
-    ids: IntArray
-    offsets: IndexArray
-    vocabulary: Vocabulary
-    tokenizer: Tokenizer
-    characters: int
+    reading: Reading
+    characters: int = 0
     name: str = ""
     text: str | None = None
-    cleaning: str = "none"
 
     @property
-    def targets(self) -> IntArray:
-        """What a model predicts, (n_tokens,): every id but `<s>`, `</s>` included."""
-        targets: IntArray = self.ids[self.ids != Vocabulary.bos_id]
-        return targets
+    def vocabulary(self) -> Vocabulary:
+        """The tokens by id."""
+        return self.reading.vocabulary
 
     @property
-    def n_sequences(self) -> int:
-        """Number of sequences."""
-        return len(self.offsets) - 1
+    def tokenizer(self) -> Tokenizer:
+        """How the text was cut."""
+        return self.reading.tokenizer
 
     @property
-    def n_tokens(self) -> int:
-        """Number of predicted tokens: what a perplexity is an average over."""
-        return len(self.ids) - self.n_sequences
+    def cleaning(self) -> str:
+        """How the text was cleaned before, one of `CLEANINGS`."""
+        return self.reading.cleaning
 
     @property
     def n_oov(self) -> int:
@@ -83,12 +79,17 @@ class Corpus:
             first = int(np.searchsorted(self.offsets, n_tokens + 1))
             offsets = np.append(self.offsets[: max(1, first)], n_tokens + max(1, first))
         share = (int(offsets[-1]) - len(offsets) + 1) / self.n_tokens
+        ids = self.ids[: int(offsets[-1])]
+        unknown = self.unknown
+        if unknown is not None:
+            unknown = unknown[: int(np.count_nonzero(ids == Vocabulary.unk_id))]
         return replace(
             self,
-            ids=self.ids[: int(offsets[-1])],
+            ids=ids,
             offsets=offsets,
             characters=round(self.characters * share),
             text=None,
+            unknown=unknown,
         )
 
     def __len__(self) -> int:
@@ -103,8 +104,8 @@ class Corpus:
     @classmethod
     def from_text(
         cls,
-        text: str | Iterable[str],
-        tokenizer: Tokenizer,
+        text: RawText,
+        tokenizer: Tokenizer | str = "word",
         *,
         vocabulary: Vocabulary | None = None,
         min_count: int = 1,
@@ -113,37 +114,85 @@ class Corpus:
         name: str = "",
         keep_text: bool = False,
     ) -> "Corpus":
-        """Clean a text, whole or in pieces, and read it into ids.
+        """Clean a text and read it into ids.
 
-        Without a `vocabulary` one is made: the tokens seen at least `min_count` times, of these the
-        `max_size` most frequent. With one, tokens that it lacks become `<unk>`. Blank lines are not
-        sequences. The words `<s>` and `</s>` in a text count as `<unk>`. A tokenizer that learns is
-        fitted to the text where the vocabulary is; the corpus has the fitted one.
+        `text` is a string, the path of a UTF-8 file, a list of lines, or a stream of pieces, cut
+        anywhere. `tokenizer`: one, or the name of a level. Without a `vocabulary` one is made: the
+        tokens seen at least `min_count` times, of these the `max_size` most frequent. With one,
+        tokens that it lacks become `<unk>`. Blank lines are not sequences. The words `<s>` and
+        `</s>` in a text count as `<unk>`. A tokenizer that learns is fitted to the text where the
+        vocabulary is; the corpus has the fitted one.
 
-        Raises LangmodelsError where the text has no tokens.
+        Raises LangmodelsError where the text has no tokens or the file cannot be read.
+
+        >>> Corpus.from_text(["red fox", "red hen"]).n_sequences
+        2
         """
-        chunks: Iterable[str] = clean([text] if isinstance(text, str) else text, cleaning)
+        return cls.from_cleaned(
+            clean(text_pieces(text), cleaning),
+            make_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer,
+            cleaning,
+            vocabulary=vocabulary,
+            min_count=min_count,
+            max_size=max_size,
+            name=name or (str(text) if isinstance(text, Path) else ""),
+            keep_text=keep_text,
+        )
+
+    @classmethod
+    def from_cleaned(
+        cls,
+        chunks: Iterable[str],
+        tokenizer: Tokenizer,
+        cleaning: str,
+        *,
+        vocabulary: Vocabulary | None = None,
+        min_count: int = 1,
+        max_size: int | None = None,
+        name: str = "",
+        keep_text: bool = False,
+    ) -> "Corpus":
+        """As `from_text`, for the pieces of a text that was cleaned already, in the named way."""
         if vocabulary is None and tokenizer.learns:
             chunks = ["".join(chunks)]
             tokenizer = tokenizer.fit(chunks[0])
-        pieces = _Pieces(chunks, tokenizer, keep_text)
+        pieces = Pieces(chunks, tokenizer, keep_text)
+        unknown: list[str] | None
         if vocabulary is None:
-            ids, vocabulary = _index(pieces, tokenizer, min_count, max_size)
+            ids, vocabulary, unknown = index_chunks(pieces, tokenizer, min_count, max_size)
         else:
-            ids = _encode(pieces, tokenizer, vocabulary)
-        ids, offsets = _with_boundaries(ids, vocabulary)
+            ids, unknown = encode_chunks(pieces, tokenizer, vocabulary, unknown=True)
+        ids, offsets = with_boundaries(ids, vocabulary)
         if len(ids) <= len(offsets) - 1:
             where = f" in {name}" if name else ""
             raise LangmodelsError(f"There is no text{where}: it is empty or only white space.")
         return cls(
             ids,
             offsets,
-            vocabulary,
-            tokenizer,
+            Reading(tokenizer, vocabulary, cleaning),
             pieces.characters,
             name,
             "".join(pieces.kept) if keep_text else None,
-            cleaning,
+            unknown=unknown,
+        )
+
+    @classmethod
+    def of(cls, sequences: Sequences, reading: Reading, name: str = "") -> "Corpus":
+        """Sequences of ids with what they mean."""
+        return cls(sequences.ids, sequences.offsets, reading, name=name, unknown=sequences.unknown)
+
+    @classmethod
+    def read_by(
+        cls, reading: Reading, text: RawText, *, name: str = "", keep_text: bool = False
+    ) -> "Corpus":
+        """A text read as another was. Raises what `from_text` raises."""
+        return cls.from_text(
+            text,
+            reading.tokenizer,
+            vocabulary=reading.vocabulary,
+            cleaning=reading.cleaning,
+            name=name,
+            keep_text=keep_text,
         )
 
     @classmethod
@@ -156,155 +205,37 @@ class Corpus:
         name: str = "",
     ) -> "Corpus":
         """Already tokenized sequences, each with boundaries added, empty ones included."""
-        tokens: list[IntArray] = []
-        characters = 0
-        bos = np.array([vocabulary.bos_id], np.int32)
-        eos = np.array([] if vocabulary.eos_id is None else [vocabulary.eos_id], np.int32)
-        lengths = [0]
-        for sequence in sequences:
-            ids = vocabulary.encode(sequence)
-            tokens += [bos, ids, eos]
-            lengths.append(len(ids) + len(bos) + len(eos))
-            characters += len(tokenizer.detokenize(sequence)) + int(vocabulary.ends)
-        ids = np.concatenate(tokens) if tokens else np.empty(0, np.int32)
-        return cls(ids, np.cumsum(lengths), vocabulary, tokenizer, characters, name)
+        texts = list(sequences)
+        found = Sequences.bounded(map(vocabulary.encode, texts), vocabulary)
+        characters = sum(len(tokenizer.detokenize(t)) + int(vocabulary.ends) for t in texts)
+        return cls(found.ids, found.offsets, Reading(tokenizer, vocabulary), characters, name)
 
 
-class _Pieces:
-    """A text that comes in chunks, cut where no token is cut."""
+def text_pieces(text: RawText) -> Iterable[str]:
+    """The pieces of a text; of a list or tuple, whose items are lines, each with its line end.
 
-    def __init__(self, chunks: Iterable[str], tokenizer: Tokenizer, keep: bool) -> None:
-        self._chunks = chunks
-        self._tokenizer = tokenizer
-        self._keep = keep
-        self.characters = 0
-        self.kept: list[str] = []
-
-    def __iter__(self) -> Iterator[str]:
-        rest = ""
-        for chunk in self._chunks:
-            self.characters += len(chunk)
-            if self._keep:
-                self.kept.append(chunk)
-            text = rest + chunk
-            cut = self._tokenizer.safe_cut(text)
-            rest = text[cut:]
-            if cut:
-                yield text[:cut]
-        if rest:
-            yield rest
-
-
-_MANY = 1 << 17
-"""Characters for which it pays to index a vocabulary."""
-
-# What str.split takes for white space.
-_SPACES = space_table(b"\t\n\v\f\r\x1c\x1d\x1e\x1f ")
-_OTHER_SPACES = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
-
-# While a text is read, tokens have ids by first appearance; these come first.
-_LINE_END, _UNK = 0, 1
-
-
-def _index(
-    pieces: Iterable[str], tokenizer: Tokenizer, min_count: int, max_size: int | None
-) -> tuple[IntArray, Vocabulary]:
-    """Ids of all pieces, line ends as `</s>`, and the vocabulary made from them."""
-    first_seen: defaultdict[str, int] = defaultdict()
-    if tokenizer.ends:
-        first_seen[tokenizer.line_end] = _LINE_END
-    else:
-        first_seen[""] = _LINE_END  # no token is empty, so this holds the place
-    first_seen.update({UNK: _UNK, BOS: _UNK, EOS: _UNK})
-    # The specials share an id, so ids are not dense here; numbering goes on from the size.
-    first_seen.default_factory = first_seen.__len__
-    n_reserved = len(first_seen)
-    arrays = []
-    n_indexed = 0
-    for text in pieces:
-        if tokenizer.splits_lines and len(first_seen) > 2 * n_indexed + n_reserved:
-            # Most words of the following pieces are among those known now.
-            index = WordIndex({encode_text(t): i for t, i in first_seen.items()})
-            n_indexed = len(first_seen)
-        if n_indexed:
-            arrays.append(_word_ids(text, index, _LINE_END, first_seen))
-        else:
-            arrays.append(_token_ids(tokenizer.tokenize_lines(text), first_seen))
-    ids = np.concatenate(arrays) if arrays else np.empty(0, np.int32)
-    del arrays
-    tokens = list(first_seen)
-    counts = np.bincount(ids, minlength=len(tokens))
-    order = frequency_order(counts[n_reserved:], min_count, max_size) + n_reserved
-    order = order[counts[order] > 0]
-    vocabulary = Vocabulary((tokens[i] for i in order.tolist()), ends=tokenizer.ends)
-    final = np.zeros(len(tokens), np.int32)  # <unk> unless kept
-    final[order] = np.arange(len(order), dtype=np.int32) + vocabulary.n_special
-    if vocabulary.eos_id is not None:
-        final[_LINE_END] = vocabulary.eos_id
-    return final[ids], vocabulary
-
-
-def _encode(pieces: Iterable[str], tokenizer: Tokenizer, vocabulary: Vocabulary) -> IntArray:
-    """Ids of all pieces in a given vocabulary, line ends as `</s>`."""
-    if tokenizer.ends != vocabulary.ends:
-        raise UsageError(
-            f"The {tokenizer.level} tokenizer does not fit this vocabulary: one has line ends, "
-            "the other has not."
-        )
-    arrays = []
-    known: TokenIds | None = None
-    for text in pieces:
-        if tokenizer.splits_lines and vocabulary.eos_id is not None and len(text) >= _MANY:
-            arrays.append(_word_ids(text, vocabulary.word_index, vocabulary.eos_id))
-            continue
-        if known is None:
-            known = TokenIds(vocabulary.text_ids)
-            if vocabulary.eos_id is not None:
-                known[tokenizer.line_end] = vocabulary.eos_id
-        arrays.append(_token_ids(tokenizer.tokenize_lines(text), known))
-    return np.concatenate(arrays) if arrays else np.empty(0, np.int32)
-
-
-def _token_ids(tokens: Sequence[str], ids: dict[str, int]) -> IntArray:
-    return np.fromiter(map(ids.__getitem__, tokens), np.int32, len(tokens))
-
-
-def _word_ids(
-    text: str, index: WordIndex, line_end: int, others: dict[str, int] | None = None
-) -> IntArray:
-    """The same for a text that a tokenizer with `splits_lines` reads, by array code.
-
-    `others` has the ids of words that are not in the index; without it they are `<unk>`.
+    Raises LangmodelsError for a file that cannot be read, UsageError for what is no text.
     """
-    if not text.isascii():
-        text = _OTHER_SPACES.sub(" ", text)
-    words = split_fields(encode_text(text), _SPACES)
-    ids = index.find(words)
-    missing = np.flatnonzero(ids < 0)
-    if others is None:
-        ids[missing] = Vocabulary.unk_id
-    else:
-        tokens = [word.decode("utf-8", "surrogatepass") for word in words.select(missing)]
-        ids[missing] = _token_ids(tokens, others)
-    ends = np.flatnonzero(np.frombuffer(words.data, np.uint8) == ord("\n"))
-    return np.insert(ids, np.searchsorted(words.starts, ends), np.int32(line_end))
+    if isinstance(text, str):
+        return [text]
+    if isinstance(text, Path):
+        try:
+            return [text.read_text(encoding="utf-8")]
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise LangmodelsError(f"Cannot read {text}: {reason}.") from error
+    if isinstance(text, list | tuple):
+        for line in text:
+            if not isinstance(line, str):
+                raise UsageError(f"The lines of a text are strings, not {type(line).__name__}.")
+        return [f"{line.removesuffix(chr(10))}\n" for line in text]
+    if not isinstance(text, Iterable) or isinstance(text, bytes):
+        raise UsageError(
+            f"A text is a string, a path, a list of lines or a stream of strings, not a "
+            f"{type(text).__name__}."
+        )
+    return text
 
 
-def _with_boundaries(ids: IntArray, vocabulary: Vocabulary) -> tuple[IntArray, IndexArray]:
-    """Put `<s>` before every sequence; drop blank lines; end the last line."""
-    if vocabulary.eos_id is None:
-        ids = np.concatenate([np.array([vocabulary.bos_id], np.int32), ids])
-        return ids, np.array([0, len(ids)], np.int64)
-    is_end = ids == vocabulary.eos_id
-    blank = is_end.copy()
-    blank[1:] &= is_end[:-1]
-    if blank.any():
-        ids = ids[~blank]
-    if len(ids) and ids[-1] != vocabulary.eos_id:
-        ids = np.append(ids, np.int32(vocabulary.eos_id))
-    ends = np.flatnonzero(ids == vocabulary.eos_id) + 1
-    starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
-    ids = np.insert(ids, starts, np.int32(vocabulary.bos_id))
-    offsets = np.zeros(len(ends) + 1, np.int64)
-    offsets[1:] = ends + np.arange(1, len(ends) + 1)
-    return ids, offsets
+AnyText = Corpus | RawText
+"""What a model can be fitted to: a corpus, or a text that is read in words."""

@@ -5,8 +5,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
-import numpy as np
-
 from langmodels.errors import LangmodelsError
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import SymbolTokenizer, Tokenizer
@@ -56,13 +54,7 @@ class ParallelCorpus(Corpus):
         )
         second = Corpus.from_sequences(sides[1], target_tokenizer, vocabularies[1], name=name)
         return cls(
-            second.ids,
-            second.offsets.astype(np.int64),
-            second.vocabulary,
-            second.tokenizer,
-            second.characters,
-            name,
-            source=replace(first, offsets=first.offsets.astype(np.int64)),
+            second.ids, second.offsets, second.reading, second.characters, name, source=first
         )
 
     def head(self, n_tokens: int) -> "ParallelCorpus":

@@ -1,14 +1,14 @@
 """Training, validation and test parts of a text, without leaks."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.cleaning import clean
-from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import Tokenizer
+from langmodels.text.corpus import Corpus, RawText, text_pieces
+from langmodels.text.tokenization import Tokenizer, make_tokenizer
 
 Fractions = tuple[float, float, float]
 DEFAULT_FRACTIONS: Fractions = (0.8, 0.1, 0.1)
@@ -30,8 +30,8 @@ class Splits:
     @classmethod
     def from_text(
         cls,
-        text: str | Iterable[str],
-        tokenizer: Tokenizer,
+        text: RawText,
+        tokenizer: Tokenizer | str = "word",
         *,
         fractions: Fractions = DEFAULT_FRACTIONS,
         by: str = "contiguous",
@@ -42,31 +42,27 @@ class Splits:
         name: str = "",
     ) -> "Splits":
         """Clean a text, divide it (see `split_text`), and encode the parts."""
-        whole = "".join(clean([text] if isinstance(text, str) else text, cleaning))
+        tokenizer = make_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer
+        whole = "".join(clean(text_pieces(text), cleaning))
         parts = split_text(
             whole, fractions=fractions, by=by, at_breaks=tokenizer.at_breaks, seed=seed
         )
         percent = " / ".join(f"{100 * f:g} %" for f in fractions)
-        splits = cls.from_parts(
-            parts,
+        return cls._from_cleaned(
+            ([part] for part in parts),
             tokenizer,
+            cleaning,
             how=f"{by} {percent}",
             min_count=min_count,
             max_size=max_size,
             name=name,
         )
-        return cls(
-            replace(splits.train, cleaning=cleaning),
-            replace(splits.validation, cleaning=cleaning),
-            replace(splits.test, cleaning=cleaning),
-            splits.how,
-        )
 
     @classmethod
     def from_parts(
         cls,
-        parts: tuple[str | Iterable[str], str | Iterable[str], str | Iterable[str]],
-        tokenizer: Tokenizer,
+        parts: tuple[RawText, RawText, RawText],
+        tokenizer: Tokenizer | str = "word",
         *,
         cleaning: str = "none",
         how: str = "separate files",
@@ -75,25 +71,48 @@ class Splits:
         name: str = "",
     ) -> "Splits":
         """Encode three texts that are already divided: training, validation, test."""
-        train = Corpus.from_text(
-            parts[0],
+        return cls._from_cleaned(
+            (clean(text_pieces(part), cleaning) for part in parts),
+            make_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer,
+            cleaning,
+            how=how,
+            min_count=min_count,
+            max_size=max_size,
+            name=name,
+        )
+
+    @classmethod
+    def _from_cleaned(
+        cls,
+        parts: Iterable[Iterable[str]],
+        tokenizer: Tokenizer,
+        cleaning: str,
+        *,
+        how: str,
+        min_count: int,
+        max_size: int | None,
+        name: str,
+    ) -> "Splits":
+        first, *others = parts
+        train = Corpus.from_cleaned(
+            first,
             tokenizer,
-            cleaning=cleaning,
+            cleaning,
             min_count=min_count,
             max_size=max_size,
             name=f"{name} (training part)",
             keep_text=True,
         )
         validation, test = (
-            Corpus.from_text(
+            Corpus.from_cleaned(
                 text,
                 train.tokenizer,
+                cleaning,
                 vocabulary=train.vocabulary,
-                cleaning=cleaning,
                 name=f"{name} ({part} part)",
                 keep_text=True,
             )
-            for text, part in zip(parts[1:], ("validation", "test"), strict=True)
+            for text, part in zip(others, ("validation", "test"), strict=True)
         )
         return cls(train, validation, test, how)
 

@@ -45,6 +45,16 @@ class Tokenizer(ABC):
         """Tokens of a piece of a corpus; where `ends`, each line ends in the token `line_end`."""
         return self.tokenize(text)
 
+    def is_several(self, token: str) -> bool:
+        """Whether what is given as one token is plainly more than one.
+
+        Words that another tokenizer cut may be cut further by this one; what has white space inside
+        is several words, and in a stream a token is what the tokenizer makes one of.
+        """
+        if self.ends:
+            return len(token.split()) > 1
+        return len(token) > 1 and len(self.tokenize(token)) > 1
+
     def gaps(self, text: str) -> Sequence[str] | None:
         """What lies before each of the n tokens of `tokenize_lines` and after the last, (n + 1,).
 

@@ -1,6 +1,7 @@
 """The encoder-decoder: a language model of targets that is conditional on a source."""
 
 import copy
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, cast
@@ -9,7 +10,7 @@ import numpy as np
 
 from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.errors import UsageError
-from langmodels.models.base import LanguageModel, Text
+from langmodels.models.base import LanguageModel
 from langmodels.models.decoding import Hypothesis
 from langmodels.neural.base import NeuralModel
 from langmodels.neural.encoder_decoder.network import (
@@ -20,10 +21,10 @@ from langmodels.neural.encoder_decoder.network import (
 from langmodels.neural.encoder_decoder.pairs import PairBatches, Pairs, Sources
 from langmodels.neural.encoder_decoder.search import translate
 from langmodels.neural.training.batches import Batches
-from langmodels.text.corpus import Corpus
+from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.parallel_corpus import ParallelCorpus
-from langmodels.text.tokenization import Tokenizer, make_tokenizer
-from langmodels.text.vocabulary import Vocabulary
+from langmodels.text.reading import Reading, Text
+from langmodels.text.sequences import Sequences
 
 _PAIRS_AT_ONCE = 256
 
@@ -60,8 +61,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
 
     kind = "encoder-decoder"
 
-    source_vocabulary: Vocabulary
-    source_tokenizer: Tokenizer
+    source_reading: Reading
 
     def __init__(
         self,
@@ -101,17 +101,20 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
 
     def make_network(self, vocabulary: int) -> EncoderDecoderNetwork:
         return EncoderDecoderNetwork(
-            self._shape(len(self.source_vocabulary), vocabulary), self.dtype
+            self._shape(len(self.source_reading.vocabulary), vocabulary), self.dtype
         )
 
-    def _adopt(self, corpus: Corpus, validation: Corpus | None = None) -> None:
-        super()._adopt(corpus, validation)
+    def adopt(
+        self, corpus: AnyText, validation: AnyText | None = None
+    ) -> tuple[Corpus, Corpus | None]:
+        """See `Model`; both are pairs."""
         source = _parallel(corpus).source
         shown = source if validation is None else _parallel(validation).source
         if shown.vocabulary != source.vocabulary:
             raise UsageError("The validation pairs must be encoded with the training vocabularies.")
-        self.source_vocabulary, self.source_tokenizer = source.vocabulary, source.tokenizer
+        self.source_reading = source.reading
         self._example = next(shown.sequences())
+        return super().adopt(corpus, validation)
 
     def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Any]:
         options = self.options
@@ -127,9 +130,9 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         return [*super()._digest(corpus), *super()._digest(_parallel(corpus).source)]
 
     def _show(self, tokens: int) -> str:
-        source = self.source_tokenizer.detokenize(self.source_vocabulary.decode(self._example))
+        source = self.source_reading.text(self.source_reading.decode(self._example))
         (found,) = self.translate([self._example], max_tokens=tokens)
-        return f"{source} -> {self.tokenizer.detokenize(found)}"
+        return f"{source} -> {self.reading.text(found)}"
 
     # Conditional on a source ------------------------------------------------------------------
 
@@ -141,16 +144,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
 
     def encode_source(self, source: Text) -> IntArray:
         """Ids of a source given as text, tokens or ids, without boundaries."""
-        if isinstance(source, str):
-            source = list(self.source_tokenizer.tokenize(source))
-        if len(source) and isinstance(source[0], str):
-            return self.source_vocabulary.encode(cast(Sequence[str], source))
-        ids = np.asarray(source, np.int32)
-        if len(ids) and not 0 <= ids.min() <= ids.max() < len(self.source_vocabulary):
-            raise UsageError(
-                f"Ids of a source must lie between 0 and {len(self.source_vocabulary) - 1}."
-            )
-        return ids
+        return self.source_reading.encode(source)
 
     def start(self, source: Text | None = None) -> DecoderState:
         """The decoder after `<s>`, from the final state of the encoder."""
@@ -163,7 +157,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         return self._after(encoded, self.vocabulary.bos_id)
 
     def _bounded(self, ids: IntArray) -> IntArray:
-        vocabulary = self.source_vocabulary
+        vocabulary = self.source_reading.vocabulary
         return np.concatenate([[vocabulary.bos_id], ids, [vocabulary.eos_id]]).astype(np.int32)
 
     def _after(self, encoded: Encoded, token: int) -> DecoderState:
@@ -202,14 +196,14 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         model = self if given is None else self.given(given)
         return LanguageModel.complete(model, prompt, **options)
 
-    def score_corpus(self, corpus: Corpus) -> FloatArray:
-        """See `LanguageModel`; pairs side by side. Of a corpus without sources, each sequence is
+    def score_sequences(self, sequences: Sequences) -> FloatArray:
+        """See `LanguageModel`; pairs side by side. Of sequences without sources, each is
         conditional on the source that this model has.
         """
-        if not isinstance(corpus, ParallelCorpus):
-            return super().score_corpus(corpus)
-        self._check_corpus(corpus)
-        if corpus.source.vocabulary != self.source_vocabulary:
+        if not isinstance(sequences, ParallelCorpus):
+            return super().score_sequences(sequences)
+        corpus = sequences
+        if corpus.source.vocabulary != self.source_reading.vocabulary:
             raise UsageError("The sources must be encoded with the vocabulary of the model.")
         pairs = Pairs(corpus, reverse=self.reverse)
         order = pairs.by_length(np.arange(len(pairs)))
@@ -259,22 +253,22 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
     # Files ----------------------------------------------------------------------------------
 
     def config(self) -> dict[str, Any]:
-        tokenizer = {"level": self.source_tokenizer.level, **self.source_tokenizer.config()}
-        return {**super().config(), "source_tokenizer": tokenizer}
+        return {**super().config(), "source_reading": self.source_reading.metadata()}
 
     def arrays(self) -> dict[str, Array]:
-        vocabulary = self.source_vocabulary.to_arrays()
-        return {**super().arrays(), **{f"source.{name}": a for name, a in vocabulary.items()}}
+        source = self.source_reading.arrays()
+        return {**super().arrays(), **{f"source.{name}": a for name, a in source.items()}}
 
     def _recall(self, config: dict[str, Any], arrays: Mapping[str, Array]) -> None:
         prefix = "source."
-        self.source_vocabulary = Vocabulary.from_arrays(
-            {n[len(prefix) :]: a for n, a in arrays.items() if n.startswith(f"{prefix}vocabulary.")}
-        )
-        self.source_tokenizer = make_tokenizer(**config["source_tokenizer"])
+        source = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+        metadata = config.get("source_reading")
+        if metadata is None:  # as files of version 0.1 have it
+            metadata = {"tokenizer": json.dumps(config["source_tokenizer"])}
+        self.source_reading = Reading.restore(metadata, source)
 
 
-def _parallel(corpus: Corpus) -> ParallelCorpus:
+def _parallel(corpus: AnyText) -> ParallelCorpus:
     if not isinstance(corpus, ParallelCorpus):
         raise UsageError("An encoder-decoder learns from pairs; give it a ParallelCorpus.")
     return corpus

@@ -11,7 +11,7 @@ from langmodels.arrays import Array, IntArray
 from langmodels.errors import UsageError
 from langmodels.neural.layers.base import Embedding, Generator, Layer, Linear, add_rows, rows
 from langmodels.neural.layers.parameters import Shape
-from langmodels.text.vocabulary import Vocabulary
+from langmodels.text.vocabulary import UNK, Vocabulary
 
 _PAD, _BEGIN, _END, _STRANGE = range(4)  # codes; then the specials, then the characters
 _LONGEST = 48  # characters of a word that are read
@@ -35,6 +35,7 @@ class Spellings:
         self.n_symbols = first + len(alphabet)
         specials = [[_STRANGE + 1 + i] for i in range(vocabulary.n_special)]
         self.codes: IntArray = _rows([*specials, *map(self._spell, ordinary)])
+        self.n_known = len(self.codes)
         self._others: dict[str, int] = {}
         self._vocabulary = vocabulary
 
@@ -44,7 +45,7 @@ class Spellings:
     def ids(self, words: Sequence[str]) -> IntArray:
         """Row numbers of words; those that the vocabulary lacks are spelled and remembered."""
         ids = self._vocabulary.encode(words)
-        unknown = np.flatnonzero(ids == Vocabulary.unk_id).tolist()
+        unknown = [i for i in np.flatnonzero(ids == Vocabulary.unk_id).tolist() if words[i] != UNK]
         with _NUMBERING:
             new = dict.fromkeys(words[i] for i in unknown if words[i] not in self._others)
             if new:
@@ -151,6 +152,7 @@ class SpelledEmbedding(Embedding):
         """Ids of words (...), those of `Spellings.ids` included, to (..., width)."""
         types, self._inverse = np.unique(tokens.ravel(), return_inverse=True)
         codes = self.spellings.codes[types]
+        self._order_others(types, codes)
         lengths = np.count_nonzero(codes != _PAD, axis=1)
         longest = max(int(lengths.max()), *self.filters)
         codes = np.pad(codes, ((0, 0), (0, max(0, longest - codes.shape[1]))))[:, :longest]
@@ -173,6 +175,20 @@ class SpelledEmbedding(Embedding):
         for layer in self.highways:
             y = layer.forward(y)
         return y[self._inverse].reshape(*tokens.shape, self.width)
+
+    def _order_others(self, types: Array, codes: IntArray) -> None:
+        """Put the words that the vocabulary lacks, whose ids depend on when each was first read, in
+        the order of their letters, so that rounding depends on what is read alone.
+        """
+        first = int(np.searchsorted(types, self.spellings.n_known))
+        if first + 1 >= len(types):
+            return
+        order = np.arange(len(types))
+        order[first:] = first + np.lexsort(codes[first:].T[::-1])
+        codes[...] = codes[order]
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        self._inverse = place[self._inverse]
 
     def _windows(self) -> list[tuple[slice, int, Array]]:
         """For each width the columns of its filters, and all windows (N, places, width d)."""

@@ -1,22 +1,22 @@
 """The character-aware language model: words in, words out, but read letter by letter."""
 
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from langmodels.arrays import FloatArray, IntArray
 from langmodels.errors import UsageError
-from langmodels.models.base import Text
 from langmodels.neural.layers.base import Layer
 from langmodels.neural.layers.spelling import SpelledEmbedding, Spellings
 from langmodels.neural.recurrent.model import RecurrentModel, RecurrentState
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
-from langmodels.neural.recurrent.scoring import score_sequences
+from langmodels.neural.recurrent.scoring import score_pieces
 from langmodels.neural.training.batches import Batches, Chunk, StreamBatches
 from langmodels.settings import forwards
 from langmodels.text.corpus import Corpus
+from langmodels.text.reading import Text
+from langmodels.text.sequences import Sequences
 from langmodels.text.vocabulary import Vocabulary
 
 
@@ -47,9 +47,8 @@ class CharacterAwareModel(RecurrentModel):
 
     It predicts words of the vocabulary, but reads every word as a string of characters: filters of
     several widths, the maximum of each over the word, highway layers, and a recurrent network. A
-    word that it has never seen means something to it by its letters: `state`, `prob`, `predict`,
-    `score`, and the scoring of a corpus that keeps its text read such words as they are written;
-    elsewhere they are `<unk>`. What is predicted is the same as for every other model.
+    word that it has never seen means something to it by its letters, wherever text is given as text
+    or tokens. What is predicted is the same as for every other model.
 
     Args:
         widths: the filters are 1 to so many characters wide.
@@ -60,6 +59,7 @@ class CharacterAwareModel(RecurrentModel):
     """
 
     kind = "char-cnn-lstm"
+    reads_spelling = True
 
     @forwards(without=("embedding", "one_hot", "tied", "window"))
     def __init__(
@@ -95,7 +95,9 @@ class CharacterAwareModel(RecurrentModel):
 
     def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
         o = self.options
-        return _SpelledBatches(self._spelled(corpus), o.batch_size, o.steps, n_shards, o.seed)
+        return _SpelledBatches(
+            self._spelled(corpus), len(corpus.vocabulary), o.batch_size, o.steps, n_shards, o.seed
+        )
 
     @property
     def spellings(self) -> Spellings:
@@ -106,27 +108,13 @@ class CharacterAwareModel(RecurrentModel):
 
     def read(self, text: Text) -> IntArray:
         """As `encode`; but unknown words have ids of their own, at which nothing is predicted."""
-        if isinstance(text, str):
-            text = list(self.tokenize(text))
-        if len(text) and isinstance(text[0], str):
-            self.encode(text)  # refuses what cannot stand in a sequence
-            return self.spellings.ids([str(token) for token in text])
-        return self.encode(text)
+        return self._spelled(self.sequences_of([text])).ids[1:][: len(self.encode(text))]
 
-    def _spelled(self, corpus: Corpus) -> Corpus:
-        """The corpus with unknown words as `read` gives them, where its text was kept."""
-        if corpus.text is None or not corpus.n_oov:
-            return corpus
-        line_end = getattr(corpus.tokenizer, "line_end", None)
-        words = [w for w in corpus.tokenizer.tokenize_lines(corpus.text) if w != line_end]
-        inside = corpus.ids != Vocabulary.bos_id
-        if self.vocabulary.eos_id is not None:
-            inside &= corpus.ids != self.vocabulary.eos_id
-        if len(words) != np.count_nonzero(inside):
-            return corpus  # another text than the ids stand for
-        ids = corpus.ids.copy()
-        ids[inside] = self.spellings.ids(words)
-        return replace(corpus, ids=ids)
+    def _spelled(self, sequences: Sequences) -> Sequences:
+        """The sequences with unknown words as `read` gives them, where these were kept."""
+        if not sequences.unknown:
+            return sequences
+        return sequences.with_unknown(self.spellings.ids(sequences.unknown))
 
     def state(self, context: Text = ()) -> RecurrentState:
         """See `LanguageModel`."""
@@ -140,30 +128,25 @@ class CharacterAwareModel(RecurrentModel):
         if not 0 <= token < known:
             raise UsageError(f"Ids of words must lie between 0 and {known - 1}.")
 
-    def token_scores(self, sequence: Text) -> FloatArray:
-        """See `LanguageModel`."""
-        targets, inputs = self.encode(sequence), self.read(sequence)
-        if self.vocabulary.eos_id is not None:
-            targets = np.append(targets, np.int32(self.vocabulary.eos_id))
-        inputs = np.r_[np.int32(self.vocabulary.bos_id), inputs][: len(targets)]
-        return score_sequences(self._network, [(inputs, targets)])
-
-    def score_corpus(self, corpus: Corpus) -> FloatArray:
-        """See `LanguageModel`; where the text is kept, unknown words are read as written."""
-        self._check_corpus(corpus)
-        inputs = self._spelled(corpus).ids
-        pieces = [
-            (inputs[a : b - 1], corpus.ids[a + 1 : b]) for a, b in pairwise(corpus.offsets.tolist())
-        ]
-        return score_sequences(self._network, pieces)
+    def score_sequences(self, sequences: Sequences) -> FloatArray:
+        """See `LanguageModel`; unknown words are read as written, where this was kept."""
+        inputs = self._spelled(sequences)
+        pieces = zip(inputs.whole(), sequences.whole(), strict=True)
+        return score_pieces(self._network, [(read[:-1], ids[1:]) for read, ids in pieces])
 
 
 class _SpelledBatches(StreamBatches):
     """Batches of a corpus in which unknown words have ids of their own, but as targets `<unk>`."""
 
     def __init__(
-        self, corpus: Corpus, batch_size: int, steps: int, n_shards: int, seed: int
+        self,
+        sequences: Sequences,
+        vocabulary: int,
+        batch_size: int,
+        steps: int,
+        n_shards: int,
+        seed: int,
     ) -> None:
-        super().__init__(corpus, batch_size, steps, n_shards=n_shards, seed=seed)
-        unknown = self._targets >= len(corpus.vocabulary)
+        super().__init__(sequences, batch_size, steps, n_shards=n_shards, seed=seed)
+        unknown = self._targets >= vocabulary
         self._targets = np.where(unknown, np.int32(Vocabulary.unk_id), self._targets)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice, pairwise
+from itertools import islice
 from typing import Any, Self
 
 import numpy as np
@@ -10,16 +10,22 @@ import numpy as np
 from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
-from langmodels.models.mixture import restore_part
+from langmodels.models.parts import (
+    common_reading,
+    fit_parts,
+    part_arrays,
+    part_config,
+    restore_part,
+)
 from langmodels.neural.layers.base import rows
 from langmodels.neural.recurrent.model import GRUModel, LSTMModel, RecurrentModel, RNNModel
 from langmodels.neural.recurrent.network import RecurrentNetwork, States
 from langmodels.neural.training.batches import StreamBatches
 from langmodels.neural.training.history import was_interrupted
 from langmodels.progress import track
-from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import Tokenizer
-from langmodels.text.vocabulary import Vocabulary
+from langmodels.text.corpus import AnyText, Corpus
+from langmodels.text.reading import Reading
+from langmodels.text.sequences import Sequences
 from langmodels.threads import PerThread, Workers
 
 RATES = (0.0, 1e-4, 2e-4, 4e-4, 8e-4)
@@ -97,16 +103,12 @@ class DynamicModel(LanguageModel[DynamicState]):
         self.rate = 3e-4 if rate is None else rate
         self.decay, self.every = decay, every
         self._learners: PerThread[_Learner] = PerThread()
-        if base.is_fitted:
-            self._take_over(base)
+        self._reading = common_reading([base])
 
-    def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+    def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
         """Train the network where it is not trained yet, measure its gradients, choose the rate."""
-        self._adopt(corpus, validation)
-        if not self.base.is_fitted:
-            self.base.fit(corpus, validation)
-        elif self.base.vocabulary != corpus.vocabulary:
-            raise UsageError("The network was trained with another vocabulary.")
+        corpus, validation = self.adopt(corpus, validation)
+        fit_parts([self.base], corpus, validation)
         self._learners = PerThread()
         self._measure(corpus)
         if validation is not None and self._given is None and not was_interrupted(self.base):
@@ -162,16 +164,15 @@ class DynamicModel(LanguageModel[DynamicState]):
         log_p: FloatArray = network.output.log_distribution(network.top(state.after))[0]
         return log_p
 
-    def score_corpus(self, corpus: Corpus) -> FloatArray:
-        """Log p of every target in nats, (corpus.n_tokens,); every sequence from the start."""
-        self._check_corpus(corpus)
+    def score_sequences(self, sequences: Sequences) -> FloatArray:
+        """See `LanguageModel`; every sequence from the trained weights."""
         scores: list[FloatArray] = []
         zero = self._ready().zero_states(1)
         # One sequence is too little for a second thread of BLAS.
-        with Workers(1), track("Learning while scoring", total=len(corpus.ids)) as task:
-            for begin, end in pairwise(corpus.offsets.tolist()):
+        with Workers(1), track("Learning while scoring", total=sequences.n_tokens) as task:
+            for ids in sequences.whole():
                 weights, states = self.base.network.parameters.flat, zero
-                inputs, targets = corpus.ids[begin : end - 1], corpus.ids[begin + 1 : end]
+                inputs, targets = ids[:-1], ids[1:]
                 for k in range(0, len(inputs), self.every):
                     part = slice(k, k + self.every)
                     found, weights, states = self._learn(
@@ -227,7 +228,7 @@ class DynamicModel(LanguageModel[DynamicState]):
 
     def config(self) -> dict[str, Any]:
         return {
-            "base": {"kind": self.base.kind, "config": self.base.config()},
+            "base": part_config(self.base),
             "rate": self.rate,
             "decay": self.decay,
             "every": self.every,
@@ -235,18 +236,11 @@ class DynamicModel(LanguageModel[DynamicState]):
         }
 
     def arrays(self) -> dict[str, Array]:
-        own = {f"base.{name}": array for name, array in self.base.arrays().items()}
-        return {**own, "rms": self.rms}
+        return {**part_arrays({"base": self.base}), "rms": self.rms}
 
     @classmethod
-    def restore(
-        cls,
-        config: dict[str, Any],
-        arrays: Mapping[str, Array],
-        vocabulary: Vocabulary,
-        tokenizer: Tokenizer,
-    ) -> Self:
-        base = restore_part(config["base"], "base.", arrays, vocabulary, tokenizer)
+    def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
+        base = restore_part("base", config["base"], arrays, reading)
         assert isinstance(base, RecurrentModel)
         model = cls(base, rate=config["rate"], decay=config["decay"], every=config["every"])
         model._given = config["given"]

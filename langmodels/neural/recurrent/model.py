@@ -1,7 +1,6 @@
 """Recurrent language models: RNN, LSTM and GRU."""
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,12 @@ from langmodels.errors import UsageError, check_whole
 from langmodels.neural.base import NeuralModel
 from langmodels.neural.layers.cells import CELLS
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape, States
-from langmodels.neural.recurrent.scoring import score_sequences
+from langmodels.neural.recurrent.scoring import score_pieces
 from langmodels.neural.training.batches import Batches, Chunk, StreamBatches, WindowBatches, Windows
 from langmodels.neural.training.options import whole_numbers
 from langmodels.settings import forwards
 from langmodels.text.corpus import Corpus
+from langmodels.text.sequences import Sequences
 
 RecurrentState = States | tuple[int, ...]
 """The states of all layers; or, of a model of windows, the tokens in the window."""
@@ -153,17 +153,14 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         log_p: FloatArray = self._network.output.log_distribution(h)[0]
         return log_p
 
-    def score_corpus(self, corpus: Corpus) -> FloatArray:
+    def score_sequences(self, sequences: Sequences) -> FloatArray:
         """See `LanguageModel`; many sequences, or pieces of one, are run side by side."""
-        self._check_corpus(corpus)
         if self.window is not None:
-            return self._score_windows(corpus)
-        ends = corpus.offsets.tolist()
-        sequences = [corpus.ids[a:b] for a, b in pairwise(ends)]
-        return score_sequences(self._network, [(ids[:-1], ids[1:]) for ids in sequences])
+            return self._score_windows(sequences)
+        return score_pieces(self._network, [(ids[:-1], ids[1:]) for ids in sequences.whole()])
 
-    def _score_windows(self, corpus: Corpus) -> FloatArray:
-        windows = Windows(corpus, self.window or 1)
+    def _score_windows(self, sequences: Sequences) -> FloatArray:
+        windows = Windows(sequences, self.window or 1)
         scores = np.empty(len(windows))
         for begin in range(0, len(windows), _WINDOWS_AT_ONCE):
             index = np.arange(begin, min(begin + _WINDOWS_AT_ONCE, len(windows)))

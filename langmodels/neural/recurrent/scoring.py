@@ -39,7 +39,7 @@ class _Piece:
     merged: bool = False
 
 
-def score_sequences(
+def score_pieces(
     network: RecurrentNetwork, sequences: Sequence[tuple[IntArray, IntArray]]
 ) -> FloatArray:
     """Log p of every target in nats, one sequence after the other, each from a zero state.

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 import numpy as np
 
 from langmodels.arrays import Array, BoolArray, IntArray
-from langmodels.text.corpus import Corpus
+from langmodels.text.sequences import Sequences
 from langmodels.text.vocabulary import Vocabulary
 
 B_co = TypeVar("B_co", covariant=True)
@@ -68,7 +68,7 @@ class StreamBatches:
     """
 
     def __init__(
-        self, corpus: Corpus, batch_size: int, steps: int, *, n_shards: int = 1, seed: int = 0
+        self, corpus: Sequences, batch_size: int, steps: int, *, n_shards: int = 1, seed: int = 0
     ) -> None:
         first = np.zeros(len(corpus.ids), np.bool_)
         first[corpus.offsets[:-1][np.diff(corpus.offsets) > 0]] = True
@@ -110,7 +110,7 @@ class WindowBatches:
     """
 
     def __init__(
-        self, corpus: Corpus, batch_size: int, length: int, *, n_shards: int = 1, seed: int = 0
+        self, corpus: Sequences, batch_size: int, length: int, *, n_shards: int = 1, seed: int = 0
     ) -> None:
         self._windows = Windows(corpus, length)
         self._batch = batch_size
@@ -133,7 +133,7 @@ class WindowBatches:
 class Windows:
     """For each target of a corpus, the `length` tokens before it, `<s>` where there are fewer."""
 
-    def __init__(self, corpus: Corpus, length: int) -> None:
+    def __init__(self, corpus: Sequences, length: int) -> None:
         self._ids = corpus.ids
         self._length = length
         sizes = np.diff(corpus.offsets)

@@ -11,7 +11,6 @@ import numpy as np
 
 from langmodels.arrays import Array
 from langmodels.errors import LangmodelsError
-from langmodels.models.base import Text
 from langmodels.models.decoding import Decoding
 from langmodels.ngram.kenlm.binary import MAGIC, Bytes, Parts, read_header, read_words, tokenizer_of
 from langmodels.ngram.kenlm.lookup import KenLMLookup
@@ -20,6 +19,7 @@ from langmodels.ngram.kenlm.trie import TrieStore
 from langmodels.ngram.model import NGramModel
 from langmodels.ngram.tables import NGramTables
 from langmodels.ngram.trie import tables_from_ngrams
+from langmodels.text.reading import Reading, Text
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
@@ -54,8 +54,8 @@ class KenLMModel(NGramModel):
         self._data = data
         parts = Parts(data, header.end)
         self._store = TrieStore(header, parts) if header.is_trie else ProbingStore(header, parts)
-        self.vocabulary, self._file_ids = read_words(parts.rest(), header.sizes[0])
-        self.tokenizer = tokenizer or tokenizer_of(self.vocabulary)
+        vocabulary, self._file_ids = read_words(parts.rest(), header.sizes[0])
+        self.reading = Reading(tokenizer or tokenizer_of(vocabulary), vocabulary)
         self._path: Path | None = None
 
     @classmethod
@@ -110,10 +110,7 @@ class KenLMModel(NGramModel):
 
     def listed(self) -> NGramModel:
         """The same n-grams in a model of this package's own."""
-        model = NGramModel.from_tables(
-            self.tables, self.vocabulary, self.tokenizer, smoothing="given"
-        )
-        model.cleaning = self.cleaning
+        model = NGramModel.from_tables(self.tables, self.reading, smoothing="given")
         model.is_distribution = self.is_distribution  # type: ignore[misc]
         return model
 
@@ -145,14 +142,8 @@ class KenLMModel(NGramModel):
         return {"kenlm.binary": self._data}
 
     @classmethod
-    def restore(
-        cls,
-        config: dict[str, Any],
-        arrays: Mapping[str, Array],
-        vocabulary: Vocabulary,
-        tokenizer: Tokenizer,
-    ) -> Self:
-        return cls(arrays["kenlm.binary"], tokenizer)
+    def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
+        return cls(arrays["kenlm.binary"], reading.tokenizer)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._path is not None:

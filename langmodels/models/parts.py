@@ -1,0 +1,78 @@
+"""Models made of models: how parts are fitted, named, stored and brought back, written once."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langmodels.arrays import Array
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.models.base import LanguageModel, revive
+from langmodels.progress import track
+from langmodels.text.corpus import Corpus
+from langmodels.text.reading import Reading
+
+Part = LanguageModel[Any]
+
+
+def check_distributions(parts: Sequence[Part], whole: str) -> None:
+    """Raises UsageError for a part whose scores are no probabilities; `whole` is "a mixture"."""
+    for part in parts:
+        if not part.is_distribution:
+            raise UsageError(
+                f"{type(part).__name__} gives scores that are not probabilities; "
+                f"it cannot be part of {whole}."
+            )
+
+
+def common_reading(parts: Sequence[Part]) -> Reading | None:
+    """How all parts read text, once all are fitted.
+
+    Raises UsageError for fitted parts with different vocabularies.
+    """
+    fitted = [part for part in parts if part.is_fitted]
+    for part in fitted:
+        if part.vocabulary != fitted[0].vocabulary:
+            raise UsageError("The parts of a model must share one vocabulary.")
+    return fitted[0].reading if len(fitted) == len(parts) else None
+
+
+def fit_parts(parts: Sequence[Part], corpus: Corpus, validation: Corpus | None) -> None:
+    """Fit the parts that are not fitted yet.
+
+    Raises UsageError where one was fitted with another vocabulary.
+    """
+    with track("Fitting the parts of a model", total=len(parts)) as task:
+        for part in parts:
+            if not part.is_fitted:
+                part.fit(corpus, validation)
+            elif part.vocabulary != corpus.vocabulary:
+                raise UsageError("A part of the model was fitted with another vocabulary.")
+            task.advance()
+
+
+def part_config(part: Part) -> dict[str, Any]:
+    """What a file's configuration says of a part."""
+    return {"kind": part.kind, "config": part.config()}
+
+
+def part_arrays(parts: Mapping[str, Part]) -> dict[str, Array]:
+    """The arrays of all parts, `name.` before those of each."""
+    return {
+        f"{name}.{key}": array
+        for name, part in parts.items()
+        for key, array in part.arrays().items()
+    }
+
+
+def restore_part(
+    name: str, config: Mapping[str, Any], arrays: Mapping[str, Array], reading: Reading
+) -> Part:
+    """A part from what `part_config` and `part_arrays` gave.
+
+    Raises LangmodelsError where its kind is unknown.
+    """
+    prefix = f"{name}."
+    own = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
+    part = revive(config["kind"], config["config"], own, reading)
+    if not isinstance(part, LanguageModel):
+        raise LangmodelsError(f"A {type(part).__name__} cannot be part of a model.")
+    return part

@@ -1,0 +1,180 @@
+"""Text in pieces to token ids, by array code where words stand between white space."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from langmodels.arrays import IndexArray, IntArray
+from langmodels.errors import UsageError
+from langmodels.text.byte_fields import WordIndex, encode_text, space_table, split_fields
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import (
+    BOS,
+    EOS,
+    UNK,
+    TokenIds,
+    Vocabulary,
+    frequency_order,
+)
+
+
+class Pieces:
+    """A text that comes in chunks, cut where no token is cut."""
+
+    def __init__(self, chunks: Iterable[str], tokenizer: Tokenizer, keep: bool) -> None:
+        self._chunks = chunks
+        self._tokenizer = tokenizer
+        self._keep = keep
+        self.characters = 0
+        self.kept: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        rest = ""
+        for chunk in self._chunks:
+            self.characters += len(chunk)
+            if self._keep:
+                self.kept.append(chunk)
+            text = rest + chunk
+            cut = self._tokenizer.safe_cut(text)
+            rest = text[cut:]
+            if cut:
+                yield text[:cut]
+        if rest:
+            yield rest
+
+
+_MANY = 1 << 17
+"""Characters for which it pays to index a vocabulary."""
+
+# What str.split takes for white space.
+_SPACES = space_table(b"\t\n\v\f\r\x1c\x1d\x1e\x1f ")
+_OTHER_SPACES = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
+
+# While a text is read, tokens have ids by first appearance; these come first.
+_LINE_END, _UNK = 0, 1
+
+
+def index_chunks(
+    pieces: Iterable[str], tokenizer: Tokenizer, min_count: int, max_size: int | None
+) -> tuple[IntArray, Vocabulary, list[str]]:
+    """Ids of all pieces, line ends as `</s>`; the vocabulary made of them; what became `<unk>`."""
+    first_seen: defaultdict[str, int] = defaultdict()
+    if tokenizer.ends:
+        first_seen[tokenizer.line_end] = _LINE_END
+    else:
+        first_seen[""] = _LINE_END  # no token is empty, so this holds the place
+    first_seen.update({UNK: _UNK, BOS: _UNK, EOS: _UNK})
+    # The specials share an id, so ids are not dense here; numbering goes on from the size.
+    first_seen.default_factory = first_seen.__len__
+    n_reserved = len(first_seen)
+    arrays = []
+    n_indexed = 0
+    for text in pieces:
+        if tokenizer.splits_lines and len(first_seen) > 2 * n_indexed + n_reserved:
+            # Most words of the following pieces are among those known now.
+            index = WordIndex({encode_text(t): i for t, i in first_seen.items()})
+            n_indexed = len(first_seen)
+        if n_indexed:
+            arrays.append(_word_ids(text, index, _LINE_END, first_seen))
+        else:
+            arrays.append(_token_ids(tokenizer.tokenize_lines(text), first_seen))
+    ids = np.concatenate(arrays) if arrays else np.empty(0, np.int32)
+    del arrays
+    tokens = list(first_seen)
+    counts = np.bincount(ids, minlength=len(tokens))
+    order = frequency_order(counts[n_reserved:], min_count, max_size) + n_reserved
+    order = order[counts[order] > 0]
+    vocabulary = Vocabulary((tokens[i] for i in order.tolist()), ends=tokenizer.ends)
+    final = np.zeros(len(tokens), np.int32)  # <unk> unless kept
+    final[order] = np.arange(len(order), dtype=np.int32) + vocabulary.n_special
+    if vocabulary.eos_id is not None:
+        final[_LINE_END] = vocabulary.eos_id
+    numbered: IntArray = final[ids]
+    rare = ids[numbered == Vocabulary.unk_id].tolist()
+    return numbered, vocabulary, [tokens[i] for i in rare]
+
+
+def encode_chunks(
+    pieces: Iterable[str], tokenizer: Tokenizer, vocabulary: Vocabulary, *, unknown: bool = False
+) -> tuple[IntArray, list[str] | None]:
+    """Ids of all pieces in a given vocabulary, line ends as `</s>`; and what became `<unk>`.
+
+    Tokens that became `<unk>` are kept where `unknown` asks for them.
+    """
+    if tokenizer.ends != vocabulary.ends:
+        raise UsageError(
+            f"The {tokenizer.level} tokenizer does not fit this vocabulary: one has line ends, "
+            "the other has not."
+        )
+    arrays = []
+    kept: list[str] | None = [] if unknown else None
+    known: TokenIds | None = None
+    for text in pieces:
+        if tokenizer.splits_lines and vocabulary.eos_id is not None and len(text) >= _MANY:
+            arrays.append(_word_ids(text, vocabulary.word_index, vocabulary.eos_id, kept=kept))
+            continue
+        if known is None:
+            known = TokenIds(vocabulary.text_ids)
+            if vocabulary.eos_id is not None:
+                known[tokenizer.line_end] = vocabulary.eos_id
+        tokens = tokenizer.tokenize_lines(text)
+        ids = _token_ids(tokens, known)
+        if kept is not None:
+            kept += [tokens[i] for i in np.flatnonzero(ids == Vocabulary.unk_id).tolist()]
+        arrays.append(ids)
+    return np.concatenate(arrays) if arrays else np.empty(0, np.int32), kept
+
+
+def _token_ids(tokens: Sequence[str], ids: dict[str, int]) -> IntArray:
+    return np.fromiter(map(ids.__getitem__, tokens), np.int32, len(tokens))
+
+
+def _word_ids(
+    text: str,
+    index: WordIndex,
+    line_end: int,
+    others: dict[str, int] | None = None,
+    kept: list[str] | None = None,
+) -> IntArray:
+    """The same for a text that a tokenizer with `splits_lines` reads, by array code.
+
+    `others` has the ids of words that are not in the index; without it they are `<unk>`, and are
+    added to `kept`.
+    """
+    if not text.isascii():
+        text = _OTHER_SPACES.sub(" ", text)
+    words = split_fields(encode_text(text), _SPACES)
+    ids = index.find(words)
+    missing = np.flatnonzero(ids < 0)
+    tokens: list[str] = []
+    if others is not None or kept is not None:
+        tokens = [word.decode("utf-8", "surrogatepass") for word in words.select(missing)]
+    ids[missing] = Vocabulary.unk_id if others is None else _token_ids(tokens, others)
+    if kept is not None:
+        kept += tokens
+    ends = np.flatnonzero(np.frombuffer(words.data, np.uint8) == ord("\n"))
+    return np.insert(ids, np.searchsorted(words.starts, ends), np.int32(line_end))
+
+
+def with_boundaries(
+    ids: IntArray, vocabulary: Vocabulary, *, blank_lines: bool = False
+) -> tuple[IntArray, IndexArray]:
+    """Put `<s>` before every sequence and end the last line; drop blank lines unless asked for."""
+    if vocabulary.eos_id is None:
+        ids = np.concatenate([np.array([vocabulary.bos_id], np.int32), ids])
+        return ids, np.array([0, len(ids)], np.int64)
+    is_end = ids == vocabulary.eos_id
+    blank = is_end.copy()
+    blank[1:] &= is_end[:-1]
+    if blank.any() and not blank_lines:
+        ids = ids[~blank]
+    if len(ids) and ids[-1] != vocabulary.eos_id:
+        ids = np.append(ids, np.int32(vocabulary.eos_id))
+    ends = np.flatnonzero(ids == vocabulary.eos_id) + 1
+    starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
+    ids = np.insert(ids, starts, np.int32(vocabulary.bos_id))
+    offsets = np.zeros(len(ends) + 1, np.int64)
+    offsets[1:] = ends + np.arange(1, len(ends) + 1)
+    return ids, offsets

@@ -1,0 +1,142 @@
+"""How a text is read: cleaned, cut into tokens, and numbered."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from langmodels.arrays import Array, IntArray
+from langmodels.errors import UsageError
+from langmodels.text.cleaning import LINEWISE, clean
+from langmodels.text.indexing import encode_chunks, with_boundaries
+from langmodels.text.sequences import Sequences
+from langmodels.text.tokenization import Tokenizer, make_tokenizer
+from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
+
+Text = str | Sequence[str] | Sequence[int] | Array
+"""What a sequence may be given as: a plain string, a list of tokens, or ids."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How strings become ids: one value, which a corpus and the models learnt from it share.
+
+    `cleaning` is applied first (one of `CLEANINGS`), then `tokenizer` cuts what is left, and
+    `vocabulary` numbers the tokens.
+
+    >>> from langmodels.text.tokenization import WordTokenizer
+    >>> reading = Reading(WordTokenizer(), Vocabulary(["the", "cat"]), "lower")
+    >>> reading.tokens("The cat!")
+    ['the', 'cat', '!']
+    >>> reading.encode("The cat!").tolist()
+    [3, 4, 0]
+    """
+
+    tokenizer: Tokenizer
+    vocabulary: Vocabulary
+    cleaning: str = "none"
+
+    def tokens(self, text: str) -> Sequence[str]:
+        """The tokens of a text, which is taken as one sequence.
+
+        The words `<s>` and `</s>` in it are unknown ones.
+        """
+        tokens = self.tokenizer.tokenize("".join(clean([text], self.cleaning)))
+        if BOS in text or EOS in text:
+            tokens = [UNK if token in (BOS, EOS) else token for token in tokens]
+        return tokens
+
+    def encode(self, text: Text) -> IntArray:
+        """Token ids of a sequence given as a string, tokens or ids; no boundaries are added.
+
+        Raises UsageError for ids outside the vocabulary, for `<s>`, which is nothing to predict,
+        and for lists of what are not tokens but texts.
+        """
+        return self._encoded(text)[0]
+
+    def decode(self, ids: Iterable[int]) -> list[str]:
+        """Tokens of ids."""
+        return self.vocabulary.decode(ids)
+
+    def text(self, tokens: Iterable[str]) -> str:
+        """Tokens as running text."""
+        return self.tokenizer.detokenize(tokens)
+
+    def sequences(self, texts: Sequence[Text], *, unknown: bool = False) -> Sequences:
+        """Texts, each a sequence of its own, empty ones included, with boundaries.
+
+        `unknown`: keep the tokens that become `<unk>`. Raises what `encode` raises.
+        """
+        if len(texts) > 1 and self.vocabulary.ends and self.cleaning in LINEWISE:
+            # Together they are a text of so many lines, which array code can read.
+            lines = [t for t in texts if isinstance(t, str) and "\n" not in t]
+            if len(lines) == len(texts):
+                chunks = clean(["\n".join(lines), "\n"], self.cleaning)
+                ids, words = encode_chunks(chunks, self.tokenizer, self.vocabulary, unknown=unknown)
+                ids, offsets = with_boundaries(ids, self.vocabulary, blank_lines=True)
+                if len(offsets) == len(texts) + 1:
+                    return Sequences(ids, offsets, unknown=words)
+        parts = [self._encoded(text) for text in texts]
+        found = Sequences.bounded((ids for ids, _ in parts), self.vocabulary)
+        if not unknown:
+            return found
+        kept = [
+            str(tokens[i])
+            for ids, tokens in parts
+            for i in np.flatnonzero(ids == Vocabulary.unk_id).tolist()
+        ]
+        return Sequences(found.ids, found.offsets, unknown=kept)
+
+    def _encoded(self, text: Text) -> tuple[IntArray, Sequence[Any]]:
+        """Ids, and the tokens that they are the ids of (`<unk>`s where ids were given)."""
+        vocabulary = self.vocabulary
+        if isinstance(text, str):
+            tokens = self.tokens(text)
+            return vocabulary.encode(tokens), tokens
+        if len(text) == 0:
+            return np.empty(0, np.int32), ()
+        if isinstance(text[0], str):
+            given = list(map(str, text))
+            self._check_tokens(given)
+            return vocabulary.encode(given), given
+        ids = np.asarray(text)
+        if ids.ndim != 1 or ids.dtype.kind not in "iu":
+            raise UsageError("A sequence is a string, a list of tokens, or a list of token ids.")
+        if ids.min() < 0 or ids.max() >= len(vocabulary):
+            raise UsageError(f"Token ids must lie between 0 and {len(vocabulary) - 1}.")
+        if (ids == Vocabulary.bos_id).any():
+            raise UsageError(f"{BOS} marks the beginning; it cannot stand inside a sequence.")
+        return ids.astype(np.int32), (UNK,) * len(ids)
+
+    def _check_tokens(self, tokens: list[str]) -> None:
+        for mark in (BOS, EOS):
+            if mark in tokens:
+                raise UsageError(f"{mark} is added by itself; leave it out of the tokens.")
+        for token in tokens:
+            if token in self.vocabulary or not self.tokenizer.is_several(token):
+                continue
+            raise UsageError(
+                f"{token!r} is no token but several: a list is one sequence of tokens. Give a text "
+                "as one string, and several texts to score_many."
+            )
+
+    # Files ----------------------------------------------------------------------------------
+
+    def metadata(self) -> dict[str, str]:
+        """What a file keeps of this beside the vocabulary."""
+        tokenizer = {"level": self.tokenizer.level, **self.tokenizer.config()}
+        return {"tokenizer": json.dumps(tokenizer), "cleaning": self.cleaning}
+
+    def arrays(self) -> dict[str, Array]:
+        """The vocabulary as arrays."""
+        return self.vocabulary.to_arrays()
+
+    @classmethod
+    def restore(cls, metadata: Mapping[str, str], arrays: Mapping[str, Array]) -> "Reading":
+        """Inverse of `metadata` and `arrays`. Raises LangmodelsError, ValueError or KeyError."""
+        tokenizer = make_tokenizer(**json.loads(metadata["tokenizer"]))
+        cleaning = metadata.get("cleaning", "none")
+        clean((), cleaning)  # refuses an unknown name
+        return cls(tokenizer, Vocabulary.from_arrays(arrays), cleaning)

@@ -1,0 +1,90 @@
+"""Sequences of token ids, many of them in one array."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import numpy as np
+
+from langmodels.arrays import Array, BoolArray, FloatArray, IndexArray, IntArray
+from langmodels.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Sequences:
+    """Sequences one after the other, each with its boundaries.
+
+    `ids` (N,) int32: every sequence is `<s> w1 .. wn </s>` where its vocabulary has ends, and
+    `<s> w1 .. wn` otherwise. `offsets` (S+1,) int64: where each sequence begins in `ids`, and N.
+    `unknown`: the tokens that stand behind the ids of `<unk>`, in order, where they were kept.
+    """
+
+    ids: IntArray
+    offsets: IndexArray
+    unknown: list[str] | None = field(default=None, kw_only=True)
+
+    @classmethod
+    def bounded(cls, inside: Iterable[IntArray], vocabulary: Vocabulary) -> "Sequences":
+        """Sequences given without their boundaries, empty ones included."""
+        first = np.array([vocabulary.bos_id], np.int32)
+        last = np.array([] if vocabulary.eos_id is None else [vocabulary.eos_id], np.int32)
+        parts: list[IntArray] = []
+        lengths = [0]
+        for ids in inside:
+            parts += [first, ids, last]
+            lengths.append(len(ids) + 1 + len(last))
+        ids = np.concatenate(parts) if parts else np.empty(0, np.int32)
+        return cls(ids.astype(np.int32, copy=False), np.cumsum(lengths, dtype=np.int64))
+
+    @classmethod
+    def rows(cls, matrix: Array) -> "Sequences":
+        """The rows of a matrix (S, n) of ids, whose boundaries are in place."""
+        n, width = matrix.shape
+        return cls(
+            np.ascontiguousarray(matrix, np.int32).ravel(),
+            np.arange(n + 1, dtype=np.int64) * width,
+        )
+
+    @property
+    def n_sequences(self) -> int:
+        """Number of sequences."""
+        return len(self.offsets) - 1
+
+    @property
+    def n_tokens(self) -> int:
+        """Number of predicted tokens: what a perplexity is an average over."""
+        return len(self.ids) - self.n_sequences
+
+    @property
+    def lengths(self) -> IndexArray:
+        """Predicted tokens of each sequence, (S,)."""
+        return np.diff(self.offsets) - 1
+
+    @property
+    def is_target(self) -> BoolArray:
+        """Which of the ids a model predicts, (N,): all but the beginnings."""
+        targets = np.ones(len(self.ids), np.bool_)
+        targets[self.offsets[:-1]] = False
+        return targets
+
+    @property
+    def targets(self) -> IntArray:
+        """What a model predicts, (n_tokens,): every id but `<s>`, `</s>` included."""
+        targets: IntArray = self.ids[self.is_target]
+        return targets
+
+    def whole(self) -> Iterator[IntArray]:
+        """The ids of each sequence, boundaries included."""
+        return (self.ids[a:b] for a, b in pairwise(self.offsets.tolist()))
+
+    def sums(self, values: FloatArray) -> FloatArray:
+        """For each sequence, (S,), the sum of what belongs to its targets; `values` (n_tokens,)."""
+        sequence = np.repeat(np.arange(self.n_sequences), self.lengths)
+        totals = np.bincount(sequence, weights=values, minlength=self.n_sequences)
+        return totals.astype(np.float64, copy=False)
+
+    def with_unknown(self, ids: IntArray) -> "Sequences":
+        """These sequences with other ids, (number of `<unk>`,), in the places of `<unk>`."""
+        changed = self.ids.copy()
+        changed[changed == Vocabulary.unk_id] = ids
+        return Sequences(changed, self.offsets)

@@ -1,0 +1,139 @@
+"""Readings and sequences: one value for how text is read, one for many sequences."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import langmodels
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.models.cache import CacheModel
+from langmodels.models.mixture import MixtureModel
+from langmodels.models.unigram import UnigramModel
+from langmodels.neural import DynamicModel, LSTMModel
+from langmodels.ngram import NGramModel
+from langmodels.text.corpus import Corpus
+from langmodels.text.reading import Reading
+from langmodels.text.sequences import Sequences
+from langmodels.text.splits import Splits
+from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.vocabulary import Vocabulary
+
+TALE = "The Heron stood\nthe fox ran\n\nThe hen saw the fox\n"
+
+
+def corpus_of(text: Any = TALE, level: str = "word", **options: Any) -> Corpus:
+    return Corpus.from_text(text, make_tokenizer(level), **options)
+
+
+def test_a_reading_is_one_value() -> None:
+    corpus = corpus_of(cleaning="lower")
+    again = Reading.restore(corpus.reading.metadata(), corpus.reading.arrays())
+    assert again == corpus.reading
+    assert again != corpus_of().reading
+    assert again.encode("The HERON").tolist() == corpus.reading.encode("the heron").tolist()
+    assert again.decode(again.encode("the fox")) == ["the", "fox"]
+    assert Corpus.read_by(again, TALE).ids.tolist() == corpus.ids.tolist()
+
+
+@pytest.mark.parametrize("make", [
+    lambda base: base,
+    lambda base: MixtureModel([base, UnigramModel()]),
+    lambda base: CacheModel(base),
+    lambda base: DynamicModel(LSTMModel(hidden=4, epochs=1)),
+])  # fmt: skip
+def test_saved_parts_keep_their_cleaning(make: Any, tmp_path: Path) -> None:
+    model = make(NGramModel(order=2, smoothing="witten_bell"))
+    model.fit(corpus_of(cleaning="lower"))
+    model.save(tmp_path / "m.lm")
+    loaded = langmodels.load(tmp_path / "m.lm")
+    for one, other in zip(parts_of(model), parts_of(loaded), strict=True):
+        assert other.reading == one.reading
+        assert other.score("The Heron") == one.score("The Heron") == other.score("the heron")
+
+
+def parts_of(model: Any) -> list[Any]:
+    base = [model.base] if hasattr(model, "base") else []
+    return [model, *getattr(model, "models", base)]
+
+
+def test_texts_come_in_many_ways(tmp_path: Path) -> None:
+    """Strings, lists of lines, streams of pieces and paths are one text."""
+    path = tmp_path / "tale.txt"
+    path.write_text(TALE, encoding="utf-8")
+    whole = Corpus.from_text(TALE)
+    lines = TALE.splitlines()
+    pieces = iter([TALE[:9], TALE[9:]])
+    for text in (lines, tuple(lines), TALE.splitlines(keepends=True), pieces, path):
+        corpus = Corpus.from_text(text, "word")
+        assert corpus.ids.tolist() == whole.ids.tolist()
+        assert corpus.n_sequences == 3
+    assert Splits.from_text(["a b c"] * 30, "word").train.n_sequences == 24
+    with pytest.raises(LangmodelsError, match=r"nowhere\.txt"):
+        Corpus.from_text(tmp_path / "nowhere.txt")
+    with pytest.raises(UsageError, match="int"):
+        Corpus.from_text(3)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="strings"):
+        Corpus.from_text([1, 2])  # type: ignore[list-item]
+
+
+def test_models_are_fitted_to_plain_text() -> None:
+    plain = NGramModel(order=2, smoothing="witten_bell").fit(TALE)
+    corpus = NGramModel(order=2, smoothing="witten_bell").fit(corpus_of())
+    assert plain.score("the fox ran") == corpus.score("the fox ran")
+    assert LSTMModel(hidden=4, epochs=1).fit(TALE, "the hen ran").is_fitted
+
+
+def test_sentences_are_no_tokens() -> None:
+    """What is several tokens is refused as one, so that no sentence becomes an unknown word."""
+    words = NGramModel(order=2, smoothing="witten_bell").fit(TALE)
+    with pytest.raises(UsageError, match="score_many"):
+        words.score(["the fox ran", "the hen ran"])
+    letters = UnigramModel().fit(corpus_of(level="char"))
+    with pytest.raises(UsageError, match="score_many"):
+        letters.score(["fox", "hen"])
+    assert words.score(["the", "don't", "mr.", "fox"]) < 0  # words that another tokenizer cut
+    with pytest.raises(UsageError, match="score takes one"):
+        words.score_many("the fox")
+
+
+@pytest.mark.parametrize("level", ["word", "whitespace", "char", "symbols"])
+def test_many_sequences_are_scored_as_one_at_a_time(level: str) -> None:
+    model = NGramModel(order=3, smoothing="witten_bell").fit(corpus_of(level=level))
+    texts = ["the fox ran", "", "  ", "The unicorn saw the hen", "<s> x </s>", "a\u2028b\x0cc\rd"]
+    many = model.score_many(texts)
+    assert many.tolist() == [model.score(text) for text in texts]
+    tokens = [model.tokenize(text) for text in texts]
+    assert model.score_many(tokens[:4]).tolist() == many[:4].tolist()
+    assert model.score_many([]).shape == (0,)
+    assert model.score_many(["the fox", "the\nfox"]).tolist() == [
+        model.score("the fox"),
+        model.score("the\nfox"),
+    ]
+
+
+def test_unknown_tokens_are_kept() -> None:
+    reading = corpus_of().reading
+    for text in ("the wolf saw a fox", ["the wolf saw", "a fox"]):
+        assert Corpus.read_by(reading, text).unknown == ["wolf", "a"]
+    assert reading.sequences(["the wolf", "", "a"], unknown=True).unknown == ["wolf", "a"]
+    assert corpus_of("a a b c c d", min_count=2).unknown == ["b", "d"]
+    long = "the wolf saw a fox\n" * 10_000
+    spaced = corpus_of(level="whitespace").reading
+    assert Corpus.read_by(spaced, long).unknown == ["wolf", "a"] * 10_000
+
+
+def test_sequences_in_one_array() -> None:
+    vocabulary = Vocabulary(["a", "b"])
+    inside = [np.array([3, 4], np.int32), np.array([], np.int32), np.array([4], np.int32)]
+    sequences = Sequences.bounded(inside, vocabulary)
+    assert sequences.ids.tolist() == [1, 3, 4, 2, 1, 2, 1, 4, 2]
+    assert sequences.offsets.tolist() == [0, 4, 6, 9]
+    assert sequences.targets.tolist() == [3, 4, 2, 2, 4, 2]
+    assert sequences.lengths.tolist() == [3, 1, 2]
+    assert [ids.tolist() for ids in sequences.whole()] == [[1, 3, 4, 2], [1, 2], [1, 4, 2]]
+    assert sequences.sums(np.arange(6.0)).tolist() == [3, 3, 9]
+    rows = Sequences.rows(np.array([[1, 3, 2], [1, 4, 2]]))
+    assert rows.n_sequences == 2
+    assert rows.targets.tolist() == [3, 2, 4, 2]
