@@ -183,3 +183,11 @@ class Replay:
         if key not in self._bars:
             self._bars[key] = progress.add_task(report.description, total=report.total, note="")
         progress.update(self._bars[key], completed=report.completed, note=report.note)
+
+    def forget(self, source: str) -> None:
+        """Take away what a source showed: it is gone."""
+        progress = _display.get()
+        for key in [key for key in self._bars if key.startswith(f"{source} ")]:
+            number = self._bars.pop(key)
+            if progress is not None:
+                progress.remove_task(number)

@@ -1,0 +1,342 @@
+"""Execution: independent tasks in other processes, behind `concurrent.futures.Executor`.
+
+Whoever has tasks opens `executor(jobs)`, submits them, and reads `completed`; none of that tells
+where they run. Tasks are pure: what they need comes with them, what they find is returned. So a
+lost worker costs a repeat and never a figure, and an executor of another library, such as that of
+a Dask client, does as well: nothing is asked of it but `submit`.
+"""
+
+import contextlib
+import itertools
+import multiprocessing
+import os
+import pickle
+import queue
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Any, TypeVar
+
+from langmodels import progress
+from langmodels.errors import LangmodelsError, UsageError
+
+R = TypeVar("R")
+
+ATTEMPTS = 2
+"""How often a task is begun before the deaths of its workers are taken for its own doing."""
+
+_REFRESH = 0.2  # seconds between two looks at what other processes report
+_spawn = multiprocessing.get_context("spawn")
+_GUARD = 'put what it does under `if __name__ == "__main__":`, or use one job'
+_starting = threading.Lock()  # multiprocessing keeps a list of children that threads share
+
+
+class WorkerLost(LangmodelsError):
+    """A task whose process died every time that it was tried."""
+
+
+def executor(jobs: int) -> Executor:
+    """So many processes of this machine, or with one job this process itself.
+
+    Raises UsageError for less than one.
+    """
+    if jobs < 1:
+        raise UsageError(f"The number of jobs must be at least 1, not {jobs}.")
+    return Here() if jobs == 1 else Processes(jobs)
+
+
+def share(executor: Executor, value: Any) -> Any:
+    """What to submit for a large value that many tasks take: each process is sent it once."""
+    return executor.share(value) if isinstance(executor, Processes) else value
+
+
+def completed(executor: Executor, futures: Sequence[Future[R]]) -> Iterator[Future[R]]:
+    """Futures of an executor as they are done; the progress of their work is shown meanwhile."""
+    if isinstance(executor, Here):
+        for future in futures:
+            executor.run(future)
+            yield future
+        return
+    replay = progress.Replay()
+    waiting = set(futures)
+    while waiting:
+        done, waiting = wait(waiting, timeout=_REFRESH, return_when=FIRST_COMPLETED)
+        if isinstance(executor, Processes):
+            executor.show_reports(replay)
+        yield from done
+
+
+@dataclass(frozen=True)
+class _Call:
+    """A function with its arguments, of which some may stand for shared values."""
+
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+class Here(Executor):
+    """The process and thread that asks: a task runs when `completed` comes to it."""
+
+    def __init__(self) -> None:
+        self._calls: dict[Future[Any], _Call] = {}
+
+    def submit(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
+        """Note what is to be done."""
+        future: Future[R] = Future()
+        self._calls[future] = _Call(function, args, kwargs)
+        return future
+
+    def run(self, future: Future[Any]) -> None:
+        """Do it. KeyboardInterrupt is raised here, other exceptions by the future's `result`."""
+        call = self._calls.pop(future)
+        future.set_running_or_notify_cancel()
+        try:
+            future.set_result(call.function(*call.args, **call.kwargs))
+        except Exception as error:
+            future.set_exception(error)
+
+
+@dataclass(frozen=True)
+class _Shared:
+    """Stands for a value among arguments."""
+
+    key: int
+
+
+class Processes(Executor):
+    """`jobs` processes of this machine, started when there is work for them; a context manager.
+
+    A task whose worker dies (killed, or for want of memory) is begun again in a new process,
+    `ATTEMPTS` times in all; then its future raises WorkerLost, and the other tasks go on. Workers
+    end with the block, at once where an exception leaves it, and when the process that started
+    them is gone, however it ended. They ignore Ctrl-C, which is for the process that waits.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        if getattr(multiprocessing.current_process(), "_inheriting", False):
+            raise LangmodelsError(f"A script is run again by each of its processes: {_GUARD}.")
+        self._calls: queue.SimpleQueue[tuple[Future[Any], _Call] | None] = queue.SimpleQueue()
+        self._reports: queue.SimpleQueue[tuple[str, progress.Report | None]] = queue.SimpleQueue()
+        self._reported = progress.shown()
+        self._values: dict[int, Any] = {}
+        self._keys = itertools.count()
+        self._lock = threading.Lock()
+        self._workers: set[_Worker] = set()
+        self._stopped = False
+        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(jobs)]
+        for thread in self._threads:
+            thread.start()
+
+    def share(self, value: Any) -> _Shared:
+        """See `share`."""
+        shared = _Shared(next(self._keys))
+        self._values[shared.key] = value
+        return shared
+
+    def submit(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
+        """Call a module's function elsewhere; it, its arguments and its result are pickled."""
+        future: Future[R] = Future()
+        self._calls.put((future, _Call(function, args, kwargs)))
+        return future
+
+    def show_reports(self, replay: progress.Replay) -> None:
+        """Show what workers have reported of their progress since the last time."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                source, report = self._reports.get_nowait()
+                if report is None:
+                    replay.forget(source)
+                else:
+                    replay.show(source, report)
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Finish what was submitted, or `cancel_futures`: what runs, too."""
+        if cancel_futures:
+            with self._lock:
+                self._stopped = True
+                for worker in self._workers:
+                    worker.process.terminate()
+        for _ in self._threads:
+            self._calls.put(None)
+        if wait:
+            for thread in self._threads:
+                thread.join()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        self.shutdown(cancel_futures=kind is not None)
+
+    def _serve(self) -> None:
+        """What the thread of each worker does: hand it calls, one at a time."""
+        if hasattr(signal, "pthread_sigmask"):  # a process inherits it from its first moment
+            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        worker: _Worker | None = None
+        while (item := self._calls.get()) is not None:
+            future, call = item
+            if self._stopped:
+                future.cancel()
+            if future.set_running_or_notify_cancel():
+                worker = self._do(future, call, worker)
+        self._end(worker)
+
+    def _do(self, future: Future[Any], call: _Call, worker: "_Worker | None") -> "_Worker | None":
+        """Have a call done; returns the worker for the next one, None where it died."""
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                worker = worker or self._start()
+                future.set_result(worker.call(call, self._values, self._reports))
+                return worker
+            except _Died as death:
+                self._end(worker)
+                worker = None
+                if self._stopped or attempt == ATTEMPTS:
+                    future.set_exception(WorkerLost(str(death)))
+                    return None
+            except BaseException as error:
+                future.set_exception(error)
+                return worker
+        return worker
+
+    def _start(self) -> "_Worker":
+        worker = _Worker(self._reported)
+        with self._lock:
+            self._workers.add(worker)
+            if self._stopped:
+                worker.process.terminate()
+        return worker
+
+    def _end(self, worker: "_Worker | None") -> None:
+        if worker is not None:
+            self._reports.put((worker.name, None))
+            with self._lock:
+                self._workers.discard(worker)
+            worker.close()
+
+
+class _Died(Exception):
+    """A worker is gone; the message says how."""
+
+
+class _Worker:
+    """A process at the other end of a pipe."""
+
+    def __init__(self, reported: bool) -> None:
+        self._pipe, theirs = _spawn.Pipe()
+        with _starting:
+            self.process = _spawn.Process(target=_work, args=(theirs, reported), daemon=True)
+            self.process.start()
+        theirs.close()  # so that its end is seen here when the process ends
+        self.name = str(self.process.pid)
+        self._known: set[int] = set()
+        self._begun = False
+
+    def call(
+        self,
+        call: _Call,
+        values: dict[int, Any],
+        reports: "queue.SimpleQueue[tuple[str, progress.Report | None]]",
+    ) -> Any:
+        """The result of a call. Raises what it raises, and _Died."""
+        arguments = (*call.args, *call.kwargs.values())
+        keys = {a.key for a in arguments if isinstance(a, _Shared)} - self._known
+        message = pickle.dumps((call, {key: values[key] for key in keys}))
+        self._known |= keys
+        kind, content = self._exchange(message)
+        while kind == "report":
+            reports.put((self.name, content))
+            kind, content = self._exchange()
+        if kind == "error":
+            raise content
+        return content
+
+    def _exchange(self, message: bytes | None = None) -> tuple[str, Any]:
+        """Send a message, if any, and read one."""
+        try:
+            if not self._begun:
+                self._pipe.recv_bytes()  # it says that it is there
+                self._begun = True
+            if message is not None:
+                self._pipe.send_bytes(message)
+            data = self._pipe.recv_bytes()
+        except (EOFError, OSError):
+            raise _Died(self._epitaph()) from None
+        kind, content = pickle.loads(data)
+        return kind, content
+
+    def _epitaph(self) -> str:
+        """How the process ended."""
+        self.process.join(5)
+        code = self.process.exitcode or 0
+        if not self._begun:
+            return f"its process could not start; in a script, {_GUARD}."
+        how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with status {code}"
+        advice = "; if memory is short, use fewer jobs" if code == -9 else ""
+        return f"its process {how}, {ATTEMPTS} times over{advice}."
+
+    def close(self) -> None:
+        """Let the process end."""
+        self._pipe.close()
+        self.process.join()
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+# In the worker ------------------------------------------------------------------------------------
+
+
+def _work(pipe: Connection, reported: bool) -> None:
+    """Do what comes through the pipe until it is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    lock = threading.Lock()
+
+    def send(kind: str, content: Any) -> None:
+        message = pickle.dumps((kind, content))
+        with lock:
+            pipe.send_bytes(message)
+
+    if reported:
+        progress.report_to(lambda report: send("report", report))
+    values: dict[int, Any] = {}
+    with contextlib.suppress(EOFError, ConnectionError):  # the other side is gone
+        send("ready", None)
+        while True:
+            message = pipe.recv_bytes()
+            try:
+                call, shared = pickle.loads(message)
+                values |= shared
+                result = _call(call, values)
+                send("result", result)
+            except BaseException as error:
+                send("error", _sendable(error))
+
+
+def _call(call: _Call, values: dict[int, Any]) -> Any:
+    args = [values[a.key] if isinstance(a, _Shared) else a for a in call.args]
+    kwargs = {k: values[a.key] if isinstance(a, _Shared) else a for k, a in call.kwargs.items()}
+    return call.function(*args, **kwargs)
+
+
+def _sendable(error: BaseException) -> BaseException:
+    """The error itself, or where it cannot be sent, one that says the same."""
+    try:
+        pickle.loads(pickle.dumps(error))
+        return error
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+
+
+def _end_with_parent() -> None:
+    """End this process, whatever it is doing, when the one that started it is gone."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
