@@ -2,7 +2,10 @@
 
 import json
 import math
+import multiprocessing
+import os
 import re
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
@@ -19,6 +22,7 @@ from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.report.tables import band_tables, calibration_table
 from langmodels.evaluation.running import Task, worthwhile_jobs
+from langmodels.formatting import visible
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.presets import Setting
@@ -583,3 +587,50 @@ def test_a_comparison_of_an_earlier_version_opens(words: Comparison, tmp_path: P
         del level["min_count"]
     (tmp_path / "old.json").write_text(json.dumps(data))
     assert Comparison.load(tmp_path / "old.json").results.models == words.results.models
+
+
+# What fails costs nothing else -------------------------------------------------------------------
+
+
+class Deadly(CoinModel):
+    """Killed while it is fitted, as for want of memory."""
+
+    kind = "test-deadly"
+
+    def fit(self, corpus: Corpus, validation: Corpus | None = None) -> Self:
+        assert multiprocessing.parent_process() is not None
+        os.kill(os.getpid(), signal.SIGKILL)
+        return self
+
+
+class Diverged(CoinModel):
+    """A model whose scores are no numbers from some token on."""
+
+    kind = "test-diverged"
+
+    def score_corpus(self, corpus: Corpus) -> FloatArray:
+        scores = super().score_corpus(corpus)
+        scores[7:] = np.nan
+        return scores
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
+def test_a_killed_worker_is_named_and_the_others_finished(tmp_path: Path) -> None:
+    models = {"deadly": Deadly(), "coin": CoinModel(), "unigram": "unigram"}
+    comparison = compare(models, parts("char"), plan=PLAN, jobs=2)
+    assert {m.label for m in comparison.results.models} == {"coin", "unigram"}
+    assert comparison.results.unfinished == []
+    assert "killed by SIGKILL" in comparison.results.failures["deadly"]
+    assert "No figures for deadly: its process was killed" in rendered(comparison)
+    comparison.save(tmp_path / "saved.json")
+    assert Comparison.load(tmp_path / "saved.json").results.failures == comparison.results.failures
+
+
+def test_a_score_that_is_no_number_is_named() -> None:
+    splits = parts("char")
+    token = splits.test.vocabulary.token(int(splits.test.targets[7]))
+    results = compare({"bad": Diverged(), "coin": CoinModel()}, splits, plan=PLAN).results
+    assert [m.label for m in results.models] == ["coin"]
+    assert results.failures["bad"].startswith(f"log p of {visible(token)!r}, token 8 of the text")
+    with pytest.raises(LangmodelsError, match="bad: log p of"):
+        compare({"bad": Diverged()}, splits, plan=PLAN)

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
+from langmodels.cli.main import INTERRUPTED
 from langmodels.cli.options import (
     DEFAULT_LEVEL,
     add_corpus_options,
@@ -162,4 +163,6 @@ def show(
         comparison.report(args.report)
         if not args.json:
             console.print(f"Report written to {args.report}.", soft_wrap=True)
-    return 130 if comparison.results.unfinished else None
+    if comparison.results.unfinished:
+        return INTERRUPTED
+    return 1 if comparison.results.failures else None

@@ -117,11 +117,12 @@ def compare(
         cache: folder where finished runs are kept and looked up; None for no cache.
         settings: further settings to record.
 
-    Returns the comparison of all models that finished; on Ctrl-C the others are listed as
-    unfinished. A model's figures do not depend on what it is compared with.
+    Returns the comparison of all models that finished; those that failed are listed with the
+    reason, and on Ctrl-C the others as unfinished. A model's figures do not depend on what it is
+    compared with.
 
     Raises UsageError for unknown names and impossible settings, LangmodelsError for a text that is
-    too small or lacks.
+    too small or lacks, and where every model fails.
     """
     if budget not in BUDGETS:
         raise UsageError(f"There is no budget {budget!r}; choose from {', '.join(BUDGETS)}.")
@@ -144,7 +145,12 @@ def compare(
     ]
     if jobs is None:
         jobs = worthwhile_jobs(tasks)
-    runs = run_tasks(tasks, material, plan, jobs=jobs, cache=RunCache(cache) if cache else None)
+    runs, failed = run_tasks(
+        tasks, material, plan, jobs=jobs, cache=RunCache(cache) if cache else None
+    )
+    failures = {tasks[i].candidate.label: str(error) for i, error in sorted(failed.items())}
+    if failed and not runs:
+        raise LangmodelsError("; ".join(f"{label}: {why}" for label, why in failures.items()))
     finished: dict[str, tuple[Candidate, dict[int, AnyRun]]] = {}
     for i, run in sorted(runs.items()):
         task = tasks[i]
@@ -159,5 +165,9 @@ def compare(
         "max_size": max_size,
         **(settings or {}),
     }
-    missing = [tasks[i].candidate.label for i in range(len(tasks)) if i not in runs]
-    return Comparison(summarise(material, list(finished.values()), source, recorded, seed, missing))
+    missing = [
+        task.candidate.label for i, task in enumerate(tasks) if i not in runs and i not in failed
+    ]
+    return Comparison(
+        summarise(material, list(finished.values()), source, recorded, seed, missing, failures)
+    )

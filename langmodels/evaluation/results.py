@@ -235,7 +235,10 @@ class Text:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything a comparison found; `models` best first, and `cloze` models, which fill blanks."""
+    """Everything a comparison found; `models` best first, and `cloze` models, which fill blanks.
+
+    `unfinished`: labels of what Ctrl-C cut off; `failures`: why others have no figures, by label.
+    """
 
     text: Text
     limit: Limit | None
@@ -247,6 +250,7 @@ class Results:
     environment: dict[str, str]
     unfinished: list[str] = field(default_factory=list)
     cloze: list[ClozeResult] = field(default_factory=list)
+    failures: dict[str, str] = field(default_factory=dict)
 
     @property
     def per(self) -> str:

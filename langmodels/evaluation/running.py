@@ -3,32 +3,23 @@
 import functools
 import hashlib
 import json
-import multiprocessing
 import os
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from langmodels.datasets.download import cache_folder
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Candidate
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import AnyRun, ClozeRun, Plan, Run, measure
+from langmodels.execution import completed, executor, share
 from langmodels.interchange import json_text, structure
-from langmodels.progress import Replay, Report, named, report_to, shown, track
+from langmodels.progress import named, track
 from langmodels.storage import open_arrays, save_arrays
 from langmodels.threads import cpu_count
-
-if TYPE_CHECKING:
-    from multiprocessing.queues import SimpleQueue
-
-    Reports = SimpleQueue[tuple[str, Report]]
-
-_REFRESH = 0.2  # seconds between two looks at what other processes report
 
 
 @dataclass(frozen=True)
@@ -115,6 +106,9 @@ def worthwhile_jobs(tasks: Sequence[Task]) -> int:
     return max(1, min(networks, cpu_count(), 4))
 
 
+Failures = dict[int, LangmodelsError]
+
+
 def run_tasks(
     tasks: Sequence[Task],
     material: Material,
@@ -122,15 +116,16 @@ def run_tasks(
     *,
     jobs: int = 1,
     cache: RunCache | None = None,
-) -> dict[int, AnyRun]:
-    """Measure every task; runs by index in `tasks`.
+) -> tuple[dict[int, AnyRun], Failures]:
+    """Measure every task; runs and failures by index in `tasks`.
 
-    `jobs` processes share the work. On Ctrl-C what is finished is returned; KeyboardInterrupt goes
-    on only where nothing is. Raises what fitting raises, and UsageError for `jobs` below one.
+    `jobs` processes share the work. A task that fails, or whose process dies, does not keep the
+    others from being finished. On Ctrl-C what is finished is returned; KeyboardInterrupt goes on
+    only where nothing is. Raises UsageError for what cannot be fitted as it was put, and for `jobs`
+    below one.
     """
-    if jobs < 1:
-        raise UsageError(f"The number of jobs must be at least 1, not {jobs}.")
     done: dict[int, AnyRun] = {}
+    failed: Failures = {}
     with track("Comparing models", total=sum(map(_work_of, tasks))) as progress:
         for task in tasks:
             material.at(task.candidate.level)  # once, before it is sent to other processes
@@ -144,19 +139,29 @@ def run_tasks(
                     if found is not None:
                         done[i] = found
                         progress.advance(_work_of(task), task.candidate.label)
-        todo = [(i, task) for i, task in enumerate(tasks) if i not in done]
+        todo = [i for i in range(len(tasks)) if i not in done]
         if jobs > 1:  # of the networks, the long ones first: the larger ones are named later
-            todo.sort(key=lambda item: (item[1].candidate.random, -item[0]))
+            todo.sort(key=lambda i: (tasks[i].candidate.random, -i))
         try:
-            for i, run in _measured(todo, material, plan, jobs):
-                done[i] = run
-                if cache is not None and i in keys:
-                    cache.save(keys[i], run)
-                progress.advance(_work_of(tasks[i]), tasks[i].candidate.label)
+            with executor(jobs if len(todo) > 1 else min(jobs, 1)) as pool:
+                shared = share(pool, (material, plan))
+                number = {pool.submit(_measure, tasks[i], shared): i for i in todo}
+                for future in completed(pool, list(number)):
+                    i = number[future]
+                    try:
+                        done[i] = future.result()
+                    except UsageError:
+                        raise
+                    except LangmodelsError as error:
+                        failed[i] = error
+                    else:
+                        if cache is not None and i in keys:
+                            cache.save(keys[i], done[i])
+                    progress.advance(_work_of(tasks[i]), tasks[i].candidate.label)
         except KeyboardInterrupt:
             if not done:
                 raise
-    return done
+    return done, failed
 
 
 def _work_of(task: Task) -> float:
@@ -164,63 +169,7 @@ def _work_of(task: Task) -> float:
     return 20.0 if task.candidate.random else 1.0
 
 
-def _measured(
-    tasks: Sequence[tuple[int, Task]], material: Material, plan: Plan, jobs: int
-) -> Iterator[tuple[int, AnyRun]]:
-    if jobs == 1 or len(tasks) < 2:
-        for i, task in tasks:
-            yield i, _measure(task, material, plan)
-        return
-    context = multiprocessing.get_context("spawn")
-    reports: Reports | None = context.SimpleQueue() if shown() else None
-    replay = Replay()
-    with _interrupts_ignored():  # by the workers from their first moment: they inherit it
-        pool = context.Pool(min(jobs, len(tasks)), _start_worker, (material, plan, reports))
-    with pool:  # leaving the block terminates what still runs
-        runs = pool.imap_unordered(_work, tasks)
-        while True:
-            try:
-                run = runs.next(timeout=_REFRESH)
-            except StopIteration:
-                return
-            except multiprocessing.TimeoutError:
-                run = None
-            while reports is not None and not reports.empty():
-                replay.show(*reports.get())
-            if run is not None:
-                yield run
-
-
-@contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Ignore Ctrl-C for a moment; only the main thread can, and only it is interrupted."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, handler)
-
-
-def _measure(task: Task, material: Material, plan: Plan) -> AnyRun:
-    return measure(task.candidate, task.seed, material.at(task.candidate.level), plan)
-
-
-_shared: tuple[Material, Plan]  # of a worker process
-
-
-def _start_worker(material: Material, plan: Plan, reports: "Reports | None") -> None:
-    global _shared
-    _shared = (material, plan)
-    if reports is not None:
-        source = str(os.getpid())
-        report_to(lambda report: reports.put((source, report)))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # where it is not inherited (Windows)
-
-
-def _work(numbered: tuple[int, Task]) -> tuple[int, AnyRun]:
-    number, task = numbered
+def _measure(task: Task, shared: tuple[Material, Plan]) -> AnyRun:
+    material, plan = shared
     with named(task.candidate.label):
-        return number, _measure(task, *_shared)
+        return measure(task.candidate, task.seed, material.at(task.candidate.level), plan)

@@ -3,7 +3,7 @@
 import math
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -54,6 +54,7 @@ def summarise(
     settings: dict[str, Any],
     seed: int,
     unfinished: Sequence[str] = (),
+    failures: Mapping[str, str] | None = None,
 ) -> Results:
     """Turn runs, by candidate and seed, into results."""
     summaries = [
@@ -80,6 +81,7 @@ def summarise(
         settings=settings,
         environment=_environment(),
         unfinished=list(dict.fromkeys(unfinished)),
+        failures=dict(failures or {}),
         cloze=[
             _cloze_result(candidate, cloze_runs)
             for candidate, runs in finished

@@ -41,8 +41,8 @@ def outline(results: Results) -> list[Section]:
             ],
         )
     ]
-    if results.unfinished:
-        parts.insert(0, Section("Interrupted", paragraphs=[tables.unfinished(results)]))
+    if missing := tables.unfinished(results):
+        parts.insert(0, Section("What is missing", paragraphs=missing))
     blanks = Section("What both sides are worth", tables=list(blanks_tables(results)))
     if not results.models:
         return [*parts, blanks]

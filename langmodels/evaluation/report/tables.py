@@ -374,9 +374,12 @@ def difference_tables(results: Results) -> Iterator[Table]:
         yield Table(title, ["after", "token", *found.models], rows, 2)
 
 
-def unfinished(results: Results) -> str:
-    """What Ctrl-C cut off."""
-    return f"Interrupted; not finished: {', '.join(results.unfinished)}."
+def unfinished(results: Results) -> list[str]:
+    """What has no figures, in sentences: what failed, and what Ctrl-C cut off."""
+    lines = [f"No figures for {label}: {why}" for label, why in results.failures.items()]
+    if results.unfinished:
+        lines.append(f"Interrupted; not finished: {', '.join(results.unfinished)}.")
+    return lines
 
 
 def samples(results: Results) -> list[tuple[str, str]]:

@@ -36,8 +36,7 @@ def render(results: Results, *, details: bool = False) -> RenderableType:
             parts += [Padding(Text(label), (0, 0, 0, 2)), Padding(Text(text, "dim"), (0, 0, 0, 4))]
         parts += [Text()]
     parts += rich_tables(list(blanks_tables(results)))
-    if results.unfinished:
-        parts += [Text(tables.unfinished(results))]
+    parts += map(Text, tables.unfinished(results))
     return Group(*parts)
 
 
@@ -50,8 +49,7 @@ def render_scaling(results: Results) -> RenderableType:
         shown += [tables.contexts_table(level) for level in results.levels]
         shown += [exponent_table(results)]
         parts += rich_tables([t for t in shown if t is not None])
-    if results.unfinished:
-        parts += [Text(tables.unfinished(results))]
+    parts += map(Text, tables.unfinished(results))
     return Group(*parts)
 
 
