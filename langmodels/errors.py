@@ -19,6 +19,10 @@ class UsageError(LangmodelsError):
     exit_status = 2
 
 
+class FileWarning(UserWarning):
+    """Something in a file is not as it should be; the figures may suffer for it."""
+
+
 def check_whole(**values: Any) -> None:
     """Raise UsageError for the first of the named values that is no whole number."""
     for name, value in values.items():

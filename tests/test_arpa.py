@@ -18,7 +18,10 @@ from langmodels.ngram import NGramModel
 from langmodels.ngram.opening import open_ngrams
 from langmodels.ngram.trie import lexicographic_order, ngram_words, suffixes_of, tables_from_ngrams
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.tokenization import WhitespaceTokenizer, make_tokenizer
+
+# Small files are written by hand, and sum to what they may.
+pytestmark = pytest.mark.filterwarnings("ignore:.*do not sum to 1:langmodels.errors.FileWarning")
 
 LOG10 = math.log(10)
 
@@ -263,9 +266,32 @@ def test_how_a_text_was_cut_and_cleaned_is_noted(tmp_path: Path) -> None:
         assert again.reading == model.reading
         assert again.score("ToBe Or") == pytest.approx(model.score("ToBe Or"), abs=1e-4)
     # Comments of others are no notes.
-    for line in ("# langmodels", "# langmodels is great", '# langmodels {"level": "parsec"}'):
-        (tmp_path / "x.arpa").write_text(f"{line}\n{SMALL}")
-        assert NGramModel.from_arpa(tmp_path / "x.arpa").tokenizer.level == "whitespace"
+    path = tmp_path / "x.arpa"
+    for line in ("# langmodels", "# langmodels is great", '# langmodels {"parsec": 1}'):
+        path.write_text(f"{line}\n{SMALL}")
+        assert NGramModel.from_arpa(path).tokenizer == WhitespaceTokenizer(unicode=False)
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        '{"level": "parsec"}',
+        '{"level": ["word"]}',
+        '{"level": "word", "cleaning": []}',
+        '{"level": "word", "cleaning": "soap"}',
+        '{"level": "symbols", "width": 99999999999}',
+        '{"level": "symbols", "width": 2.5}',
+        '{"level": "word", "case": 1}',
+    ],
+)
+def test_notes_that_make_no_sense_are_refused(tmp_path: Path, note: str) -> None:
+    """Read as if they were not there, they would change how text is cut in silence."""
+    path = tmp_path / "x.arpa"
+    path.write_text(f"# of mine\n# langmodels {note}\n{SMALL}")
+    with pytest.raises(LangmodelsError, match=r"x\.arpa, line 2: the note of how its text was cut"):
+        NGramModel.from_arpa(path)
+    # Who says how the text was cut knows better.
+    assert NGramModel.from_arpa(path, make_tokenizer("word")).tokenizer.level == "word"
 
 
 def test_kenlm_reads_characters(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ import gzip
 import json
 import lzma
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -27,7 +27,9 @@ import numpy as np
 
 from langmodels.arrays import Array
 from langmodels.errors import LangmodelsError
-from langmodels.ngram.arpa_reader import NOTE, ZERO, ArpaReader, escaped
+from langmodels.ngram.arpa_checks import check_sums
+from langmodels.ngram.arpa_reader import NOTE, ZERO, ArpaReader, escaped, has_space
+from langmodels.ngram.arpa_source import is_arpa_name, is_arpa_text, open_arpa
 from langmodels.ngram.tables import NGramTables
 from langmodels.ngram.trie import ngram_words
 from langmodels.progress import track
@@ -36,32 +38,13 @@ from langmodels.text.reading import Reading
 from langmodels.text.tokenization import Tokenizer, WhitespaceTokenizer
 from langmodels.text.vocabulary import EOS, Vocabulary
 
+__all__ = ["FOREIGN", "ArpaContents", "is_arpa_name", "is_arpa_text", "read_arpa", "write_arpa"]
+
+FOREIGN = WhitespaceTokenizer(unicode=False)
+"""How other tools cut text into the words of their files."""
+
 _LOG10 = np.log(10.0)
 _WRITE = 1 << 17  # n-grams
-_MAGIC: dict[bytes, Callable[[IO[bytes]], Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"\xfd7zXZ\x00": lzma.open,
-    b"BZh": bz2.open,
-}
-_PACKED = (".gz", ".xz", ".bz2")
-
-
-def is_arpa_name(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is meant to be ARPA: .arpa, or that and .gz, .xz or .bz2."""
-    name = Path(os.fspath(path).lower())
-    return (name.with_suffix("") if name.suffix in _PACKED else name).suffix == ".arpa"
-
-
-def is_arpa_text(path: str | os.PathLike[str]) -> bool:
-    """Whether a file that is there begins like an ARPA file, whatever it is called."""
-    try:
-        with Path(path).open("rb") as file:
-            start = file.read(65_536)
-    except OSError:
-        return False
-    return start[8:9] != b"{" and b"\\data\\" in start  # a model file has a JSON header
-
-
 # Reading -------------------------------------------------------------------------------------
 
 
@@ -89,28 +72,11 @@ def read_arpa(path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) 
     Raises LangmodelsError, with the number of the line, where the file is no ARPA file, is cut
     short, or contradicts itself.
     """
-    name = str(path)
-    try:
-        with _open_text(Path(path)) as file:
-            reader = ArpaReader(file, name, tokenizer)
-            vocabulary, tables = reader.read()
-            return ArpaContents(vocabulary, tables, reader.tokenizer, reader.cleaning)
-    except (OSError, EOFError, lzma.LZMAError, gzip.BadGzipFile) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise LangmodelsError(f"Cannot read {name}: {reason}.") from error
-
-
-@contextmanager
-def _open_text(path: Path) -> Iterator[IO[bytes]]:
-    with path.open("rb") as raw:
-        magic = raw.read(6)
-        raw.seek(0)
-        for start, opener in _MAGIC.items():
-            if magic.startswith(start):
-                with opener(raw) as unpacked:
-                    yield unpacked
-                return
-        yield raw
+    with open_arpa(Path(path)) as file:
+        reader = ArpaReader(file, str(path), tokenizer)
+        vocabulary, tables = reader.read()
+    check_sums(path, vocabulary, tables)
+    return ArpaContents(vocabulary, tables, reader.tokenizer, reader.cleaning)
 
 
 # Writing -------------------------------------------------------------------------------------
@@ -122,7 +88,8 @@ def write_arpa(path: str | os.PathLike[str], tables: NGramTables, reading: Readi
     How the text was cut and cleaned is noted in a comment before the data, which other tools skip.
 
     `</s>` is written with probability zero where the vocabulary has no ends, as other tools expect
-    to find it. ASCII white space inside a token is written as `<0x20>`, its code in hexadecimal.
+    to find it. Where tokens have blanks or line ends in them, their ASCII white space is written as
+    `<0x20>`, its code in hexadecimal.
 
     Raises LangmodelsError where the tables charge for contexts that are not stored (stupid
     backoff), which the format cannot say, or the file cannot be written.
@@ -133,13 +100,14 @@ def write_arpa(path: str | os.PathLike[str], tables: NGramTables, reading: Readi
             "say; use another smoothing method."
         )
     vocabulary = reading.vocabulary
-    tokens = np.array([escaped(t) for t in vocabulary.tokens], dtype=object)
+    escapes = any(map(has_space, vocabulary.tokens))
+    note = _note(reading, escapes)
+    spelled = map(escaped, vocabulary.tokens) if escapes else vocabulary.tokens
+    tokens = np.array(list(spelled), dtype=object)
     sizes = list(tables.sizes)
     extra = "" if vocabulary.ends else f"{ZERO:g}\t{EOS}\n"
     with atomic_write(path) as raw, _compressed(raw, Path(path)) as out:
-        tokenizer, cleaning = reading.tokenizer, reading.cleaning
-        if (tokenizer, cleaning) != (WhitespaceTokenizer(), "none"):
-            note = {"level": tokenizer.level, **tokenizer.config(), "cleaning": cleaning}
+        if note:
             out.write(NOTE + json.dumps(note).encode() + b"\n")
         out.write(b"\\data\\\n")
         for k, size in enumerate(sizes, start=1):
@@ -154,6 +122,18 @@ def write_arpa(path: str | os.PathLike[str], tables: NGramTables, reading: Readi
                 if k == 1:
                     out.write(extra.encode())
         out.write(b"\n\\end\\\n")
+
+
+def _note(reading: Reading, escapes: bool) -> dict[str, Any]:
+    """How the text was cut and cleaned; empty where it was as other tools do."""
+    tokenizer, cleaning = reading.tokenizer, reading.cleaning
+    if (tokenizer, cleaning) == (FOREIGN, "none"):
+        return {}
+    note = {"level": tokenizer.level, **tokenizer.config(), "cleaning": cleaning}
+    if not escapes and any(escaped(t) != t for t in reading.vocabulary.tokens):
+        # What looks like an escape is a token, such as the byte pieces of subword vocabularies.
+        note["escaped"] = False
+    return note
 
 
 def _lines(tables: NGramTables, order: int, nodes: slice, tokens: Array) -> bytes:

@@ -1,21 +1,24 @@
 """The parser of ARPA files: blocks of lines in, tables out."""
 
 import copy
-import json
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import IO, NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 
 from langmodels.arrays import BoolArray, FloatArray, IndexArray, IntArray
-from langmodels.errors import LangmodelsError
-from langmodels.ngram.tables import Float32Array, NGramTables
+from langmodels.errors import FileWarning, LangmodelsError
+from langmodels.ngram.arpa_source import ByteSource
+from langmodels.ngram.tables import MAX_ORDER, Float32Array, NGramTables
 from langmodels.ngram.trie import RepeatedNGramError, tables_from_ngrams
 from langmodels.progress import Task, track
+from langmodels.storage import read_json
 from langmodels.text.byte_fields import Fields, WordIndex, decimals, space_table, split_fields
+from langmodels.text.cleaning import CLEANINGS
 from langmodels.text.tokenization import Tokenizer, make_tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 from langmodels.threads import cpu_count, parallel_map
@@ -28,11 +31,18 @@ NOTE = b"# langmodels "
 """Begins a comment that says, as JSON, how the text was cut and cleaned."""
 
 _LOG10 = np.log(10.0)
+_LARGEST = 38.0
+"""Log10 of a back-off weight that no model has; float32 ends there."""
 _READ = 1 << 22  # bytes
 _HEADER = 1 << 16  # bytes in which the beginning of the data must come
-_SPACES = space_table(b"\t\n\v\f\r ")  # as bytes.split() has it
-_SECTION = re.compile(rb"\\(\d+)-grams:\Z")
-_COUNT = re.compile(rb"ngram\s+(\d+)\s*=\s*(\d+)\Z")
+_DATA = re.compile(rb"^[\t\r ]*\\data\\[\t\r ]*$", re.IGNORECASE | re.MULTILINE)
+_LINE = 1 << 20  # bytes in the longest line, and in the longest run of blank ones
+_BLANKS = b"\t\n\r "
+"""What ends a field, as in KenLM; other white space belongs to words."""
+_SPACES = space_table(_BLANKS)
+_BLANK = re.compile(rb"[\t\n\r ]*")
+_SECTION = re.compile(rb"\\(\d{1,9})-grams:\Z")
+_COUNT = re.compile(rb"ngram[\t ]+(\d{1,9})[\t ]*=[\t ]*(\d{1,18})\Z")
 
 
 _Columns = tuple[IntArray, Float32Array, Float32Array]
@@ -78,13 +88,16 @@ class _Section:
 class ArpaReader:
     """Reads one file; see `arpa.read_arpa`."""
 
-    def __init__(self, file: IO[bytes], name: str, tokenizer: Tokenizer | None) -> None:
+    def __init__(self, file: ByteSource, name: str, tokenizer: Tokenizer | None) -> None:
         self._file = file
         self._name = name
         self.tokenizer = tokenizer
         self.cleaning = "none"
+        self._escaped: bool | None = None  # whether white space in tokens is; what a note says
         self._rest = b""
         self._line = 0  # lines handed out
+        # (first line, number) of lines, in a block, with a back-off weight that nothing can use
+        self._ignored: list[tuple[int, int]] = []
         self._ids: dict[bytes, int] = {}  # by the place of a word among the unigrams
         self._index = WordIndex({})
 
@@ -111,6 +124,14 @@ class ArpaReader:
                 sections.append(section)
         if mark.lower() != b"\\end\\":
             raise self.error(f"\\end\\ should stand here, not {_shown(mark)}")
+        if self._ignored:
+            line, number = min(self._ignored)[0], sum(n for _, n in self._ignored)
+            warnings.warn(
+                f"{self._name} has back-off weights at {number:,} n-grams of the highest order, "
+                f"where they mean nothing (line {line} first); they are left out.",
+                FileWarning,
+                stacklevel=2,
+            )
         return self._tables(sections)
 
     def _section(self, order: int, last: bool, task: Task) -> _Section:
@@ -129,8 +150,12 @@ class ArpaReader:
 
     def _tables(self, sections: list[_Section]) -> tuple[Vocabulary, NGramTables]:
         """Put the specials where the vocabulary has them, and build the tables."""
-        tokens = [t.decode("utf-8", "surrogateescape") for t in self._ids]
-        if self.tokenizer is not None and self.tokenizer.level != "whitespace":
+        tokens = self._decoded()
+        # Nothing is escaped in words between white space; a `<0x0A>` there is a word.
+        if self._escaped is None:
+            levels = (None, "whitespace")
+            self._escaped = getattr(self.tokenizer, "level", None) not in levels
+        if self._escaped:
             tokens = [unescaped(t) for t in tokens]
         ids = {t: i for i, t in enumerate(tokens)}
         unk = ids.get(UNK, ids.get("<UNK>"))
@@ -176,6 +201,19 @@ class ArpaReader:
             raise LangmodelsError(f"{self._name} has the n-gram {ngram!r} twice.") from error
         return vocabulary, tables
 
+    def _decoded(self) -> list[str]:
+        """The words as text; bytes that are none as lone surrogates, so that none is lost."""
+        try:
+            return [t.decode() for t in self._ids]
+        except UnicodeDecodeError as error:
+            warnings.warn(
+                f"{self._name} has words that are not UTF-8, {_shown(error.object)} for one, "
+                "which no text will have; convert the file first, as `iconv` does.",
+                FileWarning,
+                stacklevel=2,
+            )
+        return [t.decode("utf-8", "surrogateescape") for t in self._ids]
+
     def _without_ends(self, sections: list[_Section], ids: dict[str, int]) -> bool:
         """Drop a `</s>` that is never predicted; complain about any other."""
         level = "" if self.tokenizer is None else self.tokenizer.level
@@ -199,48 +237,81 @@ class ArpaReader:
 
     def _next_line(self) -> bytes:
         """The next line that is not blank, stripped; empty at the end of the file."""
+        skipped = 0
         while True:
-            cut = self._rest.find(b"\n")
-            if cut < 0 and self._fill():
+            start = cast(re.Match[bytes], _BLANK.match(self._rest)).end()
+            if start == len(self._rest):
+                skipped += start
+                self._line += self._rest.count(b"\n")
+                self._rest = b""
+                if skipped > _LINE:
+                    raise self.error("there is nothing but blank lines from here on")
+                if not self._fill():
+                    return b""
                 continue
-            line, self._rest = (
-                (self._rest, b"") if cut < 0 else (self._rest[:cut], self._rest[cut + 1 :])
-            )
-            if cut < 0 and not line:
-                return b""
-            self._line += 1
-            if line.strip():
-                return line.strip()
+            cut = self._rest.find(b"\n", start)
+            if cut < 0:
+                self._check_length()
+                if self._fill():
+                    continue
+                cut = len(self._rest)
+            self._line += self._rest.count(b"\n", 0, start) + 1
+            line, self._rest = self._rest[start:cut].strip(_BLANKS), self._rest[cut + 1 :]
+            return line
+
+    def _check_length(self) -> None:
+        if len(self._rest) - self._rest.rfind(b"\n") > _LINE + 1:
+            raise self.error(f"the line is longer than {_LINE:,} bytes", self._line + 1)
 
     def _header(self) -> tuple[list[int], bytes]:
         """The numbers of n-grams by order, and the line after them."""
         while len(self._rest) < _HEADER and self._fill():
             pass
-        while (line := self._next_line()).lower() != b"\\data\\":
+        found = _DATA.search(self._rest, 0, max(_HEADER, _READ))
+        if found is None:
             # What comes so late, or never, is in some other kind of file.
+            raise LangmodelsError(f"{self._name} is not an ARPA file: it has no \\data\\ line.")
+        before = self._rest[: found.start()]
+        for i, line in enumerate(before.split(b"\n"), start=1):
             if line.startswith(NOTE):
-                self._read_note(line.removeprefix(NOTE))
-            if not line or b"\\data\\" not in self._rest.lower():
-                raise LangmodelsError(f"{self._name} is not an ARPA file: it has no \\data\\ line.")
+                self._read_note(line.removeprefix(NOTE), i)
+        self._line = before.count(b"\n") + 1
+        self._rest = self._rest[found.end() + 1 :]
         sizes: list[int] = []
-        while found := _COUNT.match(line := self._next_line()):
-            if int(found[1]) != len(sizes) + 1:
+        while (line := self._next_line()).startswith(b"ngram"):
+            count = _COUNT.match(line)
+            if not count:
+                raise self.error(
+                    f"a count such as 'ngram 1=4' should stand here, not {_shown(line)}"
+                )
+            if int(count[1]) != len(sizes) + 1:
                 raise self.error(f"the count of {len(sizes) + 1}-grams should stand here")
-            sizes.append(int(found[2]))
+            if len(sizes) == MAX_ORDER:
+                raise self.error(f"an n-gram model's order is at most {MAX_ORDER}")
+            sizes.append(int(count[2]))
         if not sizes:
             raise self.error(f"'ngram 1=...' should stand here, not {_shown(line)}")
         return sizes, line
 
-    def _read_note(self, note: bytes) -> None:
+    def _read_note(self, note: bytes, line: int) -> None:
         """What `write_arpa` noted of the text that the model is of; a caller knows better."""
         try:
-            settings = json.loads(note)
-            cleaning = settings.pop("cleaning", "none")
-            tokenizer = make_tokenizer(**settings)
-        except (ValueError, TypeError, AttributeError):
+            settings = read_json(note)
+        except ValueError:
             return  # somebody else's comment
-        if self.tokenizer is None:
-            self.tokenizer, self.cleaning = tokenizer, cleaning
+        if not isinstance(settings, dict) or "level" not in settings or self.tokenizer is not None:
+            return
+        try:
+            cleaning = settings.pop("cleaning", "none")
+            if not isinstance(cleaning, str) or cleaning not in CLEANINGS:
+                raise ValueError(f"there is no cleaning {cleaning!r}.")
+            escaped = settings.pop("escaped", None)
+            tokenizer = make_tokenizer(**settings)
+        except (ValueError, TypeError) as error:
+            why = str(error).rstrip(".")
+            raise self.error(f"the note of how its text was cut is no good: {why}", line) from error
+        self.tokenizer, self.cleaning = tokenizer, cleaning
+        self._escaped = None if escaped is None else bool(escaped)
 
     def _blocks(self) -> Iterator["_Block"]:
         """Blocks of whole lines, up to the line that begins with a backslash (not included)."""
@@ -251,12 +322,15 @@ class ArpaReader:
                 cut, ended = mark, True
             else:
                 cut = self._rest.rfind(b"\n") + 1
+                self._check_length()
                 if cut == 0 or len(self._rest) < _READ:
                     if self._fill():
                         continue
                     cut, ended = len(self._rest), True
             lines, self._rest = self._rest[:cut], self._rest[cut:]
             if lines:
+                if len(lines) > _LINE and not lines.strip(_BLANKS):
+                    raise self.error("there is nothing but blank lines from here on")
                 yield _Block(lines, self._line)
                 self._line += lines.count(b"\n")
 
@@ -294,11 +368,21 @@ class ArpaReader:
                 entries.line(first),
             )
         backoff = np.zeros(len(rows))
-        if not last:
-            weighted = entries.counts == order + 2
-            backoff[weighted] = self._numbers(
-                entries.select(weighted), order + 1, "back-off weight"
-            )
+        weighted = np.flatnonzero(entries.counts == order + 2)
+        if len(weighted):
+            some = entries.select(weighted)
+            weights = self._numbers(some, order + 1, "back-off weight")
+            large = np.flatnonzero(weights > _LARGEST)
+            if len(large):
+                raise self.error(
+                    f"the back-off weight {weights[large[0]]:g} lifts probabilities above 1",
+                    some.line(int(large[0])),
+                )
+            if not last:
+                backoff[weighted] = weights
+            elif weights.any():
+                some = some.select(weights != 0)
+                self._ignored.append((some.line(0), len(some.counts)))
         return (
             rows,
             (np.minimum(log_prob, 0.0) * _LOG10).astype(np.float32),
@@ -356,7 +440,7 @@ class _Entries:
         self._first = (stop - counts)[filled]
         self._lines = filled + block.lines_before + 1
 
-    def select(self, which: BoolArray) -> "_Entries":
+    def select(self, which: BoolArray | IndexArray) -> "_Entries":
         """Some of the entries."""
         part = copy.copy(self)
         part.counts, part._first = self.counts[which], self._first[which]
@@ -406,7 +490,13 @@ def _shown(text: bytes) -> str:
 
 
 _NEEDS_ESCAPE = re.compile(r"[\x00\t\n\v\f\r ]|<(?=0x[0-9A-F]{2}>)")
+_SPACE = re.compile(r"[\x00\t\n\r ]")
 _ESCAPED = re.compile(r"<0x([0-9A-F]{2})>")
+
+
+def has_space(token: str) -> bool:
+    """Whether a token would be cut in pieces by a reader."""
+    return _SPACE.search(token) is not None
 
 
 def escaped(token: str) -> str:

@@ -12,22 +12,20 @@ from langmodels.arrays import Array, BoolArray, FloatArray
 from langmodels.errors import LangmodelsError, UsageError, check_whole
 from langmodels.models.base import LanguageModel
 from langmodels.models.decoding import Decoding
-from langmodels.ngram.arpa import read_arpa, write_arpa
+from langmodels.ngram.arpa import FOREIGN, read_arpa, write_arpa
 from langmodels.ngram.counting import count_ngrams
 from langmodels.ngram.lookup import NGramLookup
 from langmodels.ngram.methods import SMOOTHINGS, make_smoothing
 from langmodels.ngram.normalization import normalized
 from langmodels.ngram.sampling import draw
 from langmodels.ngram.smoothing import Smoothing
-from langmodels.ngram.tables import NGramTables, State
+from langmodels.ngram.tables import MAX_ORDER, NGramTables, State
 from langmodels.settings import check_options, forwards
 from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.reading import Reading, Text
 from langmodels.text.sequences import Sequences
-from langmodels.text.tokenization import SymbolTokenizer, Tokenizer, WhitespaceTokenizer
+from langmodels.text.tokenization import SymbolTokenizer, Tokenizer
 from langmodels.text.vocabulary import Vocabulary
-
-MAX_ORDER = 100
 
 
 class NGramModel(LanguageModel[State]):
@@ -113,11 +111,11 @@ class NGramModel(LanguageModel[State]):
         """Read an ARPA file, as other tools write them too; see `arpa.read_arpa`.
 
         `tokenizer`: how the text was cut into tokens; None is what `save_arpa` noted in the file,
-        and in files of other tools `whitespace`, or, without `</s>`, `symbols`.
+        and in files of other tools words between ASCII blanks, or, without `</s>`, `symbols`.
         """
         vocabulary, tables, tokenizer, cleaning = read_arpa(path, tokenizer)
         if tokenizer is None:
-            tokenizer = WhitespaceTokenizer() if vocabulary.ends else SymbolTokenizer()
+            tokenizer = FOREIGN if vocabulary.ends else SymbolTokenizer()
         reading = Reading(tokenizer, vocabulary, cleaning)
         return cls.from_tables(tables, reading, smoothing="given")
 

@@ -1,34 +1,45 @@
-"""Making scores of back-off tables into probabilities."""
+"""Sums of the scores of back-off tables over all words, and making probabilities of them."""
 
 import numpy as np
 
+from langmodels.arrays import FloatArray
 from langmodels.ngram.tables import NGramTables
-from langmodels.ngram.trie import parents_of, suffixes_of
+from langmodels.ngram.trie import child_sums, next_suffixes
 
 
-def normalized(tables: NGramTables) -> NGramTables:
-    """Tables of the distribution that is proportional to the given scores, after every context.
+def context_sums(tables: NGramTables) -> list[FloatArray]:
+    """Sum over all words w of S(w | c), for every stored context c.
 
-    The sum of the scores after a context c follows from that after the shorter c':
+    By length j of the contexts, 0 to N-1: (n_j,), of the empty context (1,). That after c follows
+    from that after the shorter c':
     Z(c) = sum of S(w | c) over the words stored after c + backoff(c) (Z(c') - sum of S(w | c') over
     these words). Exact where the suffixes of all n-grams are stored, as smoothing methods do.
     """
-    suffixes = suffixes_of(tables)
-    log_prob, backoff = [], []
+    scores = np.exp(tables.log_prob[0], dtype=np.float64)
+    sums = [scores.sum(keepdims=True)]
+    suffixes = np.zeros(tables.vocabulary_size, np.int32)  # of the contexts: the empty one
+    for k in range(2, tables.order + 1):
+        above = next_suffixes(tables, k, suffixes)  # where S(w | c') is stored
+        rest = sums[-1][suffixes] - child_sums(tables, k, scores[above])
+        scores = np.exp(tables.log_prob[k - 1], dtype=np.float64)
+        # Rounding may leave less than nothing.
+        passed_on = np.exp(tables.backoff[k - 2], dtype=np.float64) * np.maximum(rest, 0)
+        sums.append(child_sums(tables, k, scores) + passed_on)
+        suffixes = above
+    return sums
+
+
+def normalized(tables: NGramTables) -> NGramTables:
+    """Tables of the distribution that is proportional to the given scores, after every context."""
     with np.errstate(divide="ignore"):
-        scores = np.exp(tables.log_prob[0], dtype=np.float64)
-        log_z = np.log(scores.sum(keepdims=True))  # of the one empty context
-        log_prob.append((tables.log_prob[0] - log_z).astype(np.float32))
-        for k in range(2, tables.order + 1):
-            parents = parents_of(tables, k)
-            n_contexts = len(tables.words[k - 2])
-            shorter = suffixes[k - 2] if k > 2 else np.zeros(n_contexts, np.int32)
-            lower = scores[suffixes[k - 1]]
-            scores = np.exp(tables.log_prob[k - 1], dtype=np.float64)
-            weight = tables.backoff[k - 2].astype(np.float64)
-            rest = np.exp(log_z[shorter]) - np.bincount(parents, lower, n_contexts)
-            z = np.bincount(parents, scores, n_contexts) + np.exp(weight) * np.maximum(rest, 0)
-            log_lower, log_z = log_z, np.log(z)
-            log_prob.append((tables.log_prob[k - 1] - log_z[parents]).astype(np.float32))
-            backoff.append((weight + log_lower[shorter] - log_z).astype(np.float32))
+        log_z = [np.log(z) for z in context_sums(tables)]
+    log_prob = [(tables.log_prob[0] - log_z[0]).astype(np.float32)]
+    backoff = []
+    suffixes = np.zeros(tables.vocabulary_size, np.int32)
+    for k in range(2, tables.order + 1):
+        own = np.repeat(log_z[k - 1], np.diff(tables.child_start[k - 2]))
+        log_prob.append((tables.log_prob[k - 1] - own).astype(np.float32))
+        weight = tables.backoff[k - 2] + log_z[k - 2][suffixes] - log_z[k - 1]
+        backoff.append(weight.astype(np.float32))
+        suffixes = next_suffixes(tables, k, suffixes)
     return NGramTables(tables.words, tables.child_start, log_prob, backoff)

@@ -28,6 +28,9 @@ State = tuple[int, ...]
 """The context: at index j-1 the id of the j-gram that the last j tokens are, or -1 where there is
 none. No more than N-1 long, and no longer than it can matter to what comes."""
 
+MAX_ORDER = 100
+"""The longest n-grams that there may be."""
+
 _BLOCK = 1 << 16
 """Positions scored at a time: the arrays of a block stay in the cache."""
 

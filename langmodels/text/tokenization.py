@@ -7,10 +7,13 @@ from typing import Any, ClassVar
 
 import regex
 
-from langmodels.errors import UsageError
+from langmodels.errors import UsageError, check_whole
 
 # A noncharacter of Unicode: no text contains it, and str.split keeps it as a word of its own.
 _NONCHARACTER = "\ufdd0"
+MAX_WIDTH = 10_000
+"""Characters in the widest symbols."""
+_TO_BLANKS = str.maketrans("\t\n\r", "   ")
 
 
 class Tokenizer(ABC):
@@ -28,7 +31,7 @@ class Tokenizer(ABC):
     ends: bool = False
     reversible: ClassVar[bool] = False
     learns: ClassVar[bool] = False
-    splits_lines: ClassVar[bool] = False
+    splits_lines: bool = False
     rare_types: ClassVar[bool] = False
     min_count: ClassVar[int] = 1
     line_end: ClassVar[str] = "\n"
@@ -196,23 +199,36 @@ class WordTokenizer(_LineTokenizer):
 
 
 class WhitespaceTokenizer(_LineTokenizer):
-    """Text that is already tokenized: whatever stands between white space is a token."""
+    """Text that is already tokenized: whatever stands between white space is a token.
+
+    White space is Unicode's; with `unicode=False` it is tab, blank and carriage return alone, as
+    other tools have it: no-break spaces and form feeds then belong to words.
+    """
 
     level = "whitespace"
-    splits_lines = True
     line_end = _NONCHARACTER
 
+    def __init__(self, unicode: bool = True) -> None:
+        self.unicode = unicode
+        self.splits_lines = unicode
+
     def tokenize(self, text: str) -> Sequence[str]:
-        return text.split()
+        if self.unicode:
+            return text.split()
+        return [t for t in text.translate(_TO_BLANKS).split(" ") if t]
 
     def tokenize_lines(self, text: str) -> Sequence[str]:
-        return text.replace("\n", f" {_NONCHARACTER} ").split()
+        return self.tokenize(text.replace("\n", f" {_NONCHARACTER} "))
 
     def gaps(self, text: str) -> Sequence[str]:
-        return re.split(r"\S+|\n", text)  # whose white space is that of str.split
+        # `\S` is what str.split splits at.
+        return re.split(r"\S+|\n" if self.unicode else r"[^\t\n\r ]+|\n", text)
 
     def detokenize(self, tokens: Iterable[str]) -> str:
         return " ".join(tokens)
+
+    def config(self) -> dict[str, Any]:
+        return {} if self.unicode else {"unicode": False}
 
 
 class SymbolTokenizer(Tokenizer):
@@ -227,8 +243,9 @@ class SymbolTokenizer(Tokenizer):
     level = "symbols"
 
     def __init__(self, width: int = 0, lines: bool = False) -> None:
-        if width < 0:
-            raise UsageError(f"The width of a symbol must be 0 or more characters, not {width}.")
+        check_whole(width=width)
+        if not 0 <= width <= MAX_WIDTH:
+            raise UsageError(f"A symbol has 0 to {MAX_WIDTH:,} characters, not {width}.")
         if lines and width == 0:
             raise UsageError("Lines of symbols between white space are read by level whitespace.")
         self.width = width
@@ -290,7 +307,7 @@ def make_tokenizer(level: str, **options: Any) -> Tokenizer:
 
     Raises UsageError for an unknown level or option.
     """
-    if level not in TOKENIZERS:
+    if not isinstance(level, str) or level not in TOKENIZERS:
         raise UsageError(f"There is no level {level!r}; choose one of {', '.join(TOKENIZERS)}.")
     try:
         return TOKENIZERS[level](**options)
