@@ -5,14 +5,17 @@ import itertools
 import math
 import pickle
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from ngram_data import KENLM3, scored, trained
+from ngram_data import KENLM3, held_out, scored, trained
 
 from langmodels.compat import kenlm
+from langmodels.ngram import prune
+from langmodels.ngram.automaton import Automaton
 
 LOG10 = math.log(10)
 
@@ -196,3 +199,112 @@ def test_a_decoder_made_for_kenlm_runs_unchanged(
         assert beams[0][0] == "the march hare said to alice"
         states = beams[0][1]
         assert isinstance(states, kenlm.State)
+
+
+BOUNDARY = r"""\data\
+ngram 1=9
+ngram 2=10
+
+\1-grams:
+-1.20412	<unk>	0
+0	<s>	-0.30103
+-0.7891467	</s>	0
+-0.9488475	red	-0.30103
+-0.7891467	fox	-0.30103
+-0.7891467	ran	-0.30103
+-0.9488475	hen	-0.30103
+-0.9488475	a	-0.30103
+-0.9488475	sat	-0.30103
+
+\2-grams:
+-0.4093996	<s> red
+-0.6518575	<s> a
+-0.4798441	red fox
+-0.5139239	red hen
+-0.4798441	fox ran
+-0.5139239	fox sat
+-0.235637	ran </s>
+-0.235637	hen ran
+-0.235637	a fox
+-0.235637	sat </s>
+
+\end\
+"""
+
+
+@pytest.fixture(params=["automaton", "tables"])
+def boundary(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> kenlm.Model:
+    if request.param == "tables":
+        monkeypatch.setattr(kenlm, "_AUTOMATON", 0)
+    (tmp_path / "boundary.arpa").write_text(BOUNDARY)
+    return kenlm.Model(tmp_path / "boundary.arpa")
+
+
+def test_boundaries_in_a_sentence_are_words(boundary: kenlm.Model) -> None:
+    """KenLM charges the back-off weight of `<s>` for a second one."""
+    sentence = "<s> red fox ran </s>"
+    assert boundary.score(sentence) == pytest.approx(-2.694901, abs=1e-5)
+    assert boundary.score(sentence, bos=False, eos=False) == pytest.approx(-1.604725, abs=1e-5)
+    scores = [p for p, _, _ in boundary.full_scores(sentence)]
+    assert scores == pytest.approx(
+        [-0.30103, -0.4093996, -0.4798441, -0.4798441, -0.235637, -0.7891467], abs=1e-5
+    )
+    begin, null, out = kenlm.State(), kenlm.State(), kenlm.State()
+    boundary.BeginSentenceWrite(begin)
+    assert boundary.BaseScore(begin, "<s>", out) == pytest.approx(-0.30103, abs=1e-5)
+    assert out == begin
+    assert boundary.BaseFullScore(begin, "<s>", out)[:2] == (pytest.approx(-0.30103, abs=1e-5), 1)
+    assert boundary.BaseScore(null, "<s>", out) == 0.0
+    assert out == begin
+
+
+def test_wrong_types_are_type_errors(boundary: kenlm.Model) -> None:
+    state = kenlm.State()
+    calls: list[Callable[[Any], Any]] = [
+        boundary.score,
+        boundary.full_scores,
+        boundary.perplexity,
+        lambda wrong: boundary.BaseScore(state, wrong, state),
+        lambda wrong: boundary.BaseScore(wrong, "red", state),
+        lambda wrong: boundary.BaseScore(state, "red", wrong),
+        lambda wrong: boundary.BaseFullScore(wrong, "red", state),
+        lambda wrong: boundary.BaseFullScore(state, "red", wrong),
+        boundary.BeginSentenceWrite,
+        boundary.NullContextWrite,
+        boundary.__contains__,
+        lambda wrong: state < wrong,
+    ]
+    for call in calls:
+        for wrong in (3, None, ["red"], 1.5, bytearray(b"red")):
+            with pytest.raises(TypeError):
+                call(wrong)
+
+
+def test_an_automaton_says_what_the_tables_say(
+    model: kenlm.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pruned = prune(trained(5), max_ngrams=6000)
+    for tables in (trained(5).tables, pruned.tables):
+        automaton = Automaton(tables)
+        step = automaton.stepper()
+        for ids in itertools.islice(held_out().sequences(), 30):
+            state, context, total = tables.start(), automaton.following[2], 0.0
+            for word in ids.tolist():
+                log_p, length, state = tables.step(state, word)
+                found, ngram = step(context, word)
+                assert found == pytest.approx(log_p, abs=1e-6)
+                assert automaton.length(ngram) == length
+                context = automaton.following[ngram]
+                total += found
+            assert automaton.total(automaton.following[2], ids.tolist()) == pytest.approx(total)
+    monkeypatch.setattr(kenlm, "_AUTOMATON", 0)
+    by_tables = kenlm.Model(str(KENLM3))
+    for expected in scored(3):
+        ours, others = (list(m.full_scores(expected.sentence)) for m in (model, by_tables))
+        assert [p for p, _, _ in ours] == pytest.approx([p for p, _, _ in others])
+        assert [rest for _, *rest in ours] == [rest for _, *rest in others]
+        assert by_tables.score(expected.sentence) == pytest.approx(model.score(expected.sentence))
+    long = " ".join(expected.sentence for expected in scored(3))
+    assert model.score(long) == pytest.approx(sum(p for p, _, _ in model.full_scores(long)))
+    monkeypatch.setattr(kenlm, "_LONG", 1 << 20)
+    assert model.score(long) == pytest.approx(by_tables.score(long))

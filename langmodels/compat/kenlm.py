@@ -14,23 +14,36 @@ those that `NGramModel.save` writes.
 import math
 import os
 import re
-from collections.abc import Iterator
-from functools import total_ordering
+from collections.abc import Iterable, Iterator
+from functools import cached_property, total_ordering
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
-from langmodels.arrays import FloatArray, IntArray
+from langmodels.arrays import FloatArray
 from langmodels.errors import LangmodelsError
+from langmodels.ngram.automaton import Automaton
+from langmodels.ngram.lookup import LengthArray, NGramLookup
 from langmodels.ngram.opening import open_ngrams
-from langmodels.ngram.tables import State as Context
-from langmodels.text.vocabulary import BOS, EOS, TokenIds, Vocabulary
+from langmodels.ngram.tables import NGramTables
+from langmodels.text.vocabulary import BOS, EOS, Vocabulary
+
+Context = Any
+"""What a `_Walk` goes on from: a node or a tuple; 0 is the empty one."""
+_NONE = 0
 
 _LOG10 = math.log(10.0)
 _UNK, _BOS = Vocabulary.unk_id, Vocabulary.bos_id
-_WORDS = re.compile(r"[^\t\n\v\f\r ]+").findall  # str.split() would also split at other spaces
+# Words part at the white space of ASCII; where a text has other, str.split() would do too much.
+_OTHER_SPACES = re.compile(
+    "[\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+).search
+_WORDS = re.compile(r"[^\t\n\v\f\r ]+").findall
+_LONG = 500
+"""Words of a sentence beyond which array code is faster than going on word by word."""
+_AUTOMATON = 1 << 24
+"""N-grams of a model that are put into an automaton at most, 24 bytes each."""
 
 
 class FullScoreReturn(NamedTuple):
@@ -73,13 +86,17 @@ class State:
     __slots__ = ("_context",)
 
     def __init__(self) -> None:
-        self._context: Context = ()
+        self._context: Context = _NONE
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, State) and self._context == other._context
 
     def __lt__(self, other: "State") -> bool:
-        return self._context < other._context
+        if not isinstance(other, State):
+            return NotImplemented
+        if _NONE in (self._context, other._context):
+            return bool(self._context == _NONE != other._context)
+        return bool(self._context < other._context)
 
     def __hash__(self) -> int:
         return hash(self._context)
@@ -93,8 +110,80 @@ class State:
         return self.__copy__()
 
 
+class _Walk(Protocol):
+    """Scoring word by word, from contexts that are values."""
+
+    def start(self) -> Context:
+        """The context at the beginning of a sentence."""
+
+    def step(self, context: Context, token: int) -> tuple[float, Context]:
+        """Log p of a token in nats, the next context."""
+
+    def full_step(self, context: Context, token: int) -> tuple[float, int, Context]:
+        """Log p of a token in nats, the length of the n-gram found, the next context."""
+
+    def total(self, context: Context, tokens: Iterable[int]) -> float:
+        """Log p of tokens one after the other, nats."""
+
+
+class _TableWalk:
+    """Over any tables; contexts are their states."""
+
+    def __init__(self, tables: NGramLookup) -> None:
+        self._tables = tables
+
+    def start(self) -> Context:
+        return self._tables.start() or _NONE
+
+    def step(self, context: Context, token: int) -> tuple[float, Context]:
+        log_p, _, following = self.full_step(context, token)
+        return log_p, following
+
+    def full_step(self, context: Context, token: int) -> tuple[float, int, Context]:
+        log_p, length, following = self._tables.step(context or (), token)
+        if token == _BOS:  # ARPA files give it log10 p = 0; it costs what backing off to it costs
+            log_p = self._tables.backing_off(context or ())
+        return log_p, length, following or _NONE
+
+    def total(self, context: Context, tokens: Iterable[int]) -> float:
+        total = 0.0
+        for token in tokens:
+            log_p, context = self.step(context, token)
+            total += log_p
+        return total
+
+
+class _NodeWalk:
+    """Over an automaton; contexts are its nodes."""
+
+    def __init__(self, automaton: Automaton) -> None:
+        self._automaton = automaton
+        self.total = automaton.total
+        stepper, following = automaton.stepper(), automaton.following
+
+        def step(context: Context, token: int) -> tuple[float, Context]:
+            log_p, ngram = stepper(context, token)
+            return log_p, following[ngram]
+
+        def full_step(context: Context, token: int) -> tuple[float, int, Context]:
+            log_p, ngram = stepper(context, token)
+            return log_p, automaton.length(ngram), following[ngram]
+
+        self.step, self.full_step = step, full_step
+
+    def start(self) -> Context:
+        return self.full_step(_NONE, _BOS)[2]
+
+
+class _WordIds(dict[str | bytes, int]):
+    """Ids of words, which may be bytes too."""
+
+    def __missing__(self, word: str | bytes) -> int:
+        return _UNK if isinstance(word, str) else self[_text(word)]
+
+
 class Model:
-    """A model read from a file, ARPA or langmodels' own.
+    """A model read from a file: ARPA, KenLM's binary kind or langmodels' own.
 
     Raises OSError where the file is missing or broken, as KenLM does.
     """
@@ -107,9 +196,8 @@ class Model:
         except LangmodelsError as error:
             raise OSError(f"Cannot read model '{self._name}' ({error})") from error
         self._tables = self._model.lookup
-        self._step = self._tables.step
         vocabulary = self._model.vocabulary
-        self._ids = TokenIds(vocabulary.text_ids)
+        self._ids = _WordIds(vocabulary.text_ids)
         self._ids[BOS] = vocabulary.bos_id  # in a sentence for KenLM, boundaries are words
         if vocabulary.eos_id is not None:
             self._ids[EOS] = vocabulary.eos_id
@@ -119,30 +207,55 @@ class Model:
         """The length of the longest n-grams."""
         return self._tables.order
 
+    @cached_property
+    def _walk(self) -> _Walk:
+        tables = self._tables
+        if (
+            isinstance(tables, NGramTables)
+            and not tables.unseen_backoff
+            and sum(tables.sizes) <= _AUTOMATON
+        ):
+            return _NodeWalk(Automaton(tables))
+        return _TableWalk(tables)
+
     def score(self, sentence: str | bytes, bos: bool = True, eos: bool = True) -> float:
         """Log10 p(sentence </s> | <s>), or without the boundaries that are switched off."""
-        return float(self._scores(sentence, bos, eos)[0].sum())
+        words = self._words(sentence, eos)
+        if len(words) > _LONG and BOS not in words:
+            return float(self._long_scores(words, bos)[0].sum())
+        begin = self._walk.start() if bos else _NONE
+        return self._walk.total(begin, map(self._ids.__getitem__, words)) / _LOG10
 
     def full_scores(
         self, sentence: str | bytes, bos: bool = True, eos: bool = True
     ) -> Iterator[tuple[float, int, bool]]:
         """For each word, and `</s>`: log10 p, the length of the n-gram found, whether it is OOV."""
-        log_p, lengths, ids = self._scores(sentence, bos, eos)
-        return zip(log_p.tolist(), lengths.tolist(), (ids == _UNK).tolist(), strict=True)
+        words = self._words(sentence, eos)
+        ids = [self._ids[word] for word in words]
+        if len(words) > _LONG and BOS not in words:
+            log_p, lengths = self._long_scores(words, bos)
+            oov = [token == _UNK for token in ids]
+            return zip(log_p.tolist(), lengths.tolist(), oov, strict=True)
+        return self._each(self._walk.start() if bos else _NONE, ids)
 
-    def _scores(
-        self, sentence: str | bytes, bos: bool, eos: bool
-    ) -> tuple[FloatArray, NDArray[np.int16], IntArray]:
-        """Log10 p, the length of the n-gram found, and the id of each word of a sentence."""
-        words = _WORDS(_text(sentence))
+    def _each(self, context: Context, ids: list[int]) -> Iterator[tuple[float, int, bool]]:
+        for token in ids:
+            log_p, length, context = self._walk.full_step(context, token)
+            yield log_p / _LOG10, length, token == _UNK
+
+    def _words(self, sentence: str | bytes, eos: bool) -> list[str]:
+        """The words of a sentence, with `</s>` where it is asked for and the model has it."""
+        text = _text(sentence)
+        words = _WORDS(text) if _OTHER_SPACES(text) else text.split()
         if eos and EOS in self._ids:
             words.append(EOS)
+        return words
+
+    def _long_scores(self, words: list[str], bos: bool) -> tuple[FloatArray, LengthArray]:
+        """Log10 p and the length of the n-gram found, of each word, by array code."""
         ids = np.fromiter(map(self._ids.__getitem__, words), np.int32, len(words))
-        begin = np.array([_BOS] * bos, np.int32)
-        log_p, lengths = self._tables.score(np.concatenate([begin, ids]))
-        log10_p = log_p[len(begin) :] / _LOG10
-        log10_p[ids == _BOS] = 0.0  # as `_log10` has it
-        return log10_p, lengths[len(begin) :], ids
+        log_p, lengths = self._tables.score(np.concatenate([np.array([_BOS] * bos, np.int32), ids]))
+        return log_p[int(bos) :] / _LOG10, lengths[int(bos) :]
 
     def perplexity(self, sentence: str | bytes) -> float:
         """The perplexity of a sentence, `</s>` counted as a word."""
@@ -151,32 +264,34 @@ class Model:
         return perplexity
 
     def __contains__(self, word: str | bytes) -> bool:
-        return self._id(word) != _UNK
+        return self._ids[word] != _UNK
 
     def BeginSentenceWrite(self, state: State) -> None:
         """Make `state` the context at the beginning of a sentence."""
-        state._context = self._tables.start()
+        _checked(state)._context = self._walk.start()
 
     def NullContextWrite(self, state: State) -> None:
         """Make `state` the empty context."""
-        state._context = ()
+        _checked(state)._context = _NONE
 
     def BaseScore(self, in_state: State, word: str | bytes, out_state: State) -> float:
         """Log10 p(word | in_state); `out_state` becomes the context after the word."""
-        token = self._id(word)
-        log_p, _, out_state._context = self._step(in_state._context, token)
-        return _log10(log_p, token)
+        token = self._ids[word]
+        try:
+            log_p, out_state._context = self._walk.step(in_state._context, token)
+        except AttributeError:
+            _checked(in_state), _checked(out_state)
+            raise
+        return log_p / _LOG10
 
     def BaseFullScore(
         self, in_state: State, word: str | bytes, out_state: State
     ) -> FullScoreReturn:
         """`BaseScore` with the length of the n-gram found and whether the word is OOV."""
-        token = self._id(word)
-        log_p, length, out_state._context = self._step(in_state._context, token)
-        return FullScoreReturn(_log10(log_p, token), length, token == _UNK)
-
-    def _id(self, word: str | bytes) -> int:
-        return self._ids[word if isinstance(word, str) else _text(word)]
+        token = self._ids[word]
+        context = _checked(in_state)._context
+        log_p, length, _checked(out_state)._context = self._walk.full_step(context, token)
+        return FullScoreReturn(log_p / _LOG10, length, token == _UNK)
 
     def __repr__(self) -> str:
         return f"<Model from {os.fsencode(Path(self._name).name)!r}>"
@@ -190,9 +305,14 @@ class LanguageModel(Model):
 
 
 def _text(text: str | bytes) -> str:
-    return text if isinstance(text, str) else text.decode("utf-8", "surrogateescape")
+    if isinstance(text, str):
+        return text
+    if isinstance(text, bytes):
+        return text.decode("utf-8", "surrogateescape")
+    raise TypeError(f"Cannot convert {type(text)} to string")
 
 
-def _log10(log_p: float, token: int) -> float:
-    # ARPA files give <s>, which is always there, log10 p = 0.
-    return log_p / _LOG10 if token != _BOS else 0.0
+def _checked(state: State) -> State:
+    if not isinstance(state, State):
+        raise TypeError(f"a State is needed, not {type(state).__name__}")
+    return state

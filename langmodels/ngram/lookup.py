@@ -44,6 +44,9 @@ class NGramLookup(Protocol):
     def score_next(self, state: Any, word: int) -> tuple[float, int]:
         """Log p(word | state) in nats, and the length of the n-gram that gave it."""
 
+    def backing_off(self, state: Any) -> float:
+        """Log factor on unigram probabilities, for words never seen after the state, nats."""
+
     def log_distribution(self, state: Any) -> FloatArray:
         """Log p(w | state) of every word, (V,), nats."""
 

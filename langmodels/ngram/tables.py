@@ -171,6 +171,13 @@ class NGramTables:
             charge += backoff[parent]
         return charge + self._unigrams[word], 1
 
+    def backing_off(self, state: State) -> float:
+        """Log factor on unigram probabilities, for words never seen after the state, nats."""
+        return sum(
+            weights[node] if node >= 0 else self.unseen_backoff
+            for node, (_, weights, _, _) in zip(state, self._levels, strict=False)
+        )
+
     def log_distribution(self, state: State) -> FloatArray:
         """Log p(w | state) of every word, (V,) float64, nats."""
         charges = [0.0]  # of backing off to contexts of length len(state), len(state) - 1, ..., 0

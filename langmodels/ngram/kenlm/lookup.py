@@ -122,6 +122,10 @@ class KenLMLookup:
         """Log p(word | state) in nats, and the length of the n-gram that gave it."""
         return self.step(state, word)[:2]
 
+    def backing_off(self, state: State) -> float:
+        """Log factor on unigram probabilities, for words never seen after the state, nats."""
+        return float(sum(state[1::2])) * _LOG10
+
     def log_distribution(self, state: State) -> FloatArray:
         """Log p(w | state) of every word, (V,) float64, nats."""
         nodes, log_p, _ = self._store.unigrams(self._file_ids)
