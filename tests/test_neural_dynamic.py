@@ -43,6 +43,13 @@ def test_without_a_rate_it_is_the_network_itself(base):
     np.testing.assert_allclose(model.score_corpus(text), base.score_corpus(text), atol=1e-5)
 
 
+def test_without_gradients_in_training_there_is_no_learning(base):
+    model = DynamicModel(base, rate=0.01).fit(TRAIN)
+    model.rms[:] = 0
+    text = corpus("on the mat sat the cat " * 10)
+    np.testing.assert_allclose(model.score_corpus(text), base.score_corpus(text), atol=1e-5)
+
+
 def test_one_step_of_learning_is_the_formula():
     base = LSTMModel(**SMALL, dtype="float64").fit(TRAIN)
     model = DynamicModel(base, rate=0.02, decay=0.1, every=5).fit(TRAIN)

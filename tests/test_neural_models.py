@@ -522,6 +522,22 @@ def test_a_training_that_failed_leaves_nothing_fitted():
     assert not model.is_fitted
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        FeedForwardModel(hidden=2, epochs=1, learning_rate=1e30, batch_size=5000),
+        # A state that grows from step to step is harmless within the chunks of training.
+        RNNModel(hidden=16, epochs=1, relu=True),
+    ],
+    ids=["diverging in the last step", "growing without end"],
+)
+def test_a_network_of_no_use_is_not_left_behind(model):
+    text = Corpus.from_text("abcdefgh hgfedcba " * 150, make_tokenizer("char"))
+    with pytest.raises(LangmodelsError, match="training text"):
+        model.fit(text)
+    assert not model.is_fitted
+
+
 def test_a_checkpoint_knows_all_its_texts(tmp_path):
     text, other = corpus("word"), corpus("word", "the cow saw the rat")
     path = str(tmp_path / "run.ckpt")

@@ -8,7 +8,7 @@ from typing import Any, Generic, Self, TypeVar
 import numpy as np
 
 from langmodels.arrays import Array
-from langmodels.errors import UsageError
+from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel, Model
 from langmodels.neural.network import Network
 from langmodels.neural.training.batches import Batches, Chunk
@@ -23,6 +23,12 @@ from langmodels.threads import PerThread, cpu_count
 
 S = TypeVar("S")
 N = TypeVar("N", bound=Network[Any])
+
+_PROBE = 4000
+"""Tokens of the training text that a trained network is tried on."""
+
+_HOPELESS = 700.0
+"""Nats a token at which a perplexity is past all numbers."""
 
 
 class NetworkModel(Model, Generic[N]):
@@ -80,8 +86,8 @@ class NetworkModel(Model, Generic[N]):
         in it as it then is.
 
         Ctrl-C ends training after the step under way, with the best weights so far. Raises
-        LangmodelsError where training diverges, or the checkpoint is of another run; the model is
-        not fitted then.
+        LangmodelsError where training diverges, be it in the last step, or the checkpoint is of
+        another run; the model is not fitted then.
         """
         corpus, validation = self.adopt(corpus, validation)
         self._begin()
@@ -104,6 +110,7 @@ class NetworkModel(Model, Generic[N]):
         )
         try:
             self.history = trainer.run()
+            self._check_fitted(corpus)
         except BaseException:
             self._reading = None
             raise
@@ -118,6 +125,21 @@ class NetworkModel(Model, Generic[N]):
     def _begin(self) -> None:
         self._network = self.make_network(len(self.vocabulary))
         self._network.initialise(self.options.seed)
+
+    def _check_fitted(self, corpus: Corpus) -> None:
+        """Raise LangmodelsError unless the network is of use on the text it was trained on.
+
+        Each step checks what it began with. What the last one did shows here, and so does a state
+        that grows without end in text longer than the chunks of training.
+        """
+        with np.errstate(all="ignore"):
+            loss = self._validation_loss(corpus.head(_PROBE))
+        if not (loss < _HOPELESS and np.isfinite(self._network.parameters.flat).all()):
+            raise LangmodelsError(
+                "Training went astray: the network is left with a loss of "
+                f"{loss:.4g} nats a token on its own training text. "
+                "Lower the learning rate or clip the gradient."
+            )
 
     def _identity(
         self, corpus: Corpus, validation: Corpus | None, batches: Batches[Any]

@@ -200,7 +200,9 @@ class DynamicModel(LanguageModel[DynamicState]):
         _, dh = network.output.loss(rows(h), targets, 1 / len(targets))
         network.backward(dh.reshape(h.shape))
         change = self.rate * network.gradients.flat
-        change /= self.rms + _DAMPING * self.rms.mean()
+        # Where training left no gradient at all, there is nothing to measure a step by.
+        scale = self.rms + _DAMPING * self.rms.mean()
+        change = np.divide(change, scale, out=np.zeros_like(change), where=scale > 0)
         change += self.decay * (weights - self.base.network.parameters.flat)
         return scores, weights - change, after
 

@@ -43,9 +43,9 @@ class History:
 
     @property
     def best_loss(self) -> float:
-        """The lowest validation loss, infinite where there was no validation."""
+        """The lowest validation loss, infinite where none was a number."""
         losses = [e.validation_loss for e in self.epochs if e.validation_loss is not None]
-        return min(losses, default=math.inf)
+        return min((loss for loss in losses if not math.isnan(loss)), default=math.inf)
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON can hold it."""
