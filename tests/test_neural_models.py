@@ -18,6 +18,7 @@ from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
 from langmodels.neural.training.batches import Chunk, StreamBatches, WindowBatches, Windows
 from langmodels.neural.training.schedules import Schedule
 from langmodels.neural.training.trainer import Trainer
+from langmodels.neural.training.unknown import RareAsUnknown, seen_once
 from langmodels.ngram import NGramModel
 from langmodels.registry import make_model
 from langmodels.text.corpus import Corpus
@@ -520,6 +521,44 @@ def test_a_training_that_failed_leaves_nothing_fitted():
         with pytest.raises(LangmodelsError, match="went astray"):
             mixture.fit(text, text)
     assert not model.is_fitted
+
+
+def test_words_seen_once_stand_for_the_unknown_where_there_is_none():
+    words = [f"w{i}" for i in range(25)]
+    text = Corpus.from_text(" ".join(["a b c"] * 40 + words), make_tokenizer("whitespace"))
+    once = {text.vocabulary.id(w) for w in words}
+    assert set(seen_once(text).tolist()) == once
+    plain = StreamBatches(text, 4, 8)
+    batches = RareAsUnknown(plain, text, seed=3)
+    assert (batches.n_batches, batches.n_shards) == (plain.n_batches, plain.n_shards)
+    stood_in = []
+    for number in (0, 1):
+        read = list(batches.epoch(number))
+        replaced = set()
+        for (given,), (chunk,) in zip(plain.epoch(number), read, strict=True):
+            for before, after in ((given.inputs, chunk.inputs), (given.targets, chunk.targets)):
+                changed = before != after
+                assert not after[changed].any()  # 0 is <unk>
+                replaced |= set(before[changed].tolist())
+        assert len(replaced) == 3  # a tenth, rounded up
+        assert replaced < once
+        assert all(
+            np.array_equal(a[0].targets, b[0].targets)
+            for a, b in zip(read, batches.epoch(number), strict=True)
+        )
+        stood_in.append(replaced)
+    assert stood_in[0] != stood_in[1]
+    # Where training has unknown words, they are enough.
+    assert not len(seen_once(Corpus.from_text("a a b", make_tokenizer("whitespace"), min_count=2)))
+
+
+@pytest.mark.parametrize("make", [LSTMModel, FeedForwardModel])
+def test_an_unknown_word_costs_what_a_rare_one_does(make):
+    words = " ".join(f"the cat w{i} sat on the mat ." for i in range(60))
+    text = Corpus.from_text(words, make_tokenizer("whitespace"))
+    model = make(hidden=16, epochs=12, learning_rate=0.02, batch_size=8).fit(text)
+    # One epoch has six unknown words among the 60 after "cat".
+    assert 1.0 < -model.log_prob("zebra", "the cat") < 4.0
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from langmodels.neural.training.checkpoints import Checkpoint
 from langmodels.neural.training.history import Epoch, History
 from langmodels.neural.training.options import TrainingOptions
 from langmodels.neural.training.trainer import Trainer
+from langmodels.neural.training.unknown import RareAsUnknown, seen_once
 from langmodels.settings import forwards, parameters
 from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.reading import Reading
@@ -79,6 +80,10 @@ class NetworkModel(Model, Generic[N]):
     ) -> Self:
         """Train on a corpus. With `validation` the weights that were best on it are kept.
 
+        Where the corpus has no `<unk>`, a tenth of the words that occur once stand for it, others
+        in every epoch (`RareAsUnknown`), so that unknown words are charged what they cost other
+        models and not what a network charges for what it was never shown.
+
         `checkpoint`: a file to write the state of training to, every so many seconds and after
         every epoch; where it exists already, training goes on from it and arrives at the same
         weights as if it had never stopped. `sample`: tokens to show after every epoch where
@@ -94,6 +99,8 @@ class NetworkModel(Model, Generic[N]):
         o = self.options
         shards = o.threads or self._network.shards(o.batch_size, cpu_count())
         batches = self.make_batches(corpus, shards)
+        if len(seen_once(corpus)):
+            batches = RareAsUnknown(batches, corpus, o.seed)
         trainer = Trainer(
             self._network,
             batches,

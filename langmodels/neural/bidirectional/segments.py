@@ -1,7 +1,7 @@
 """Cutting a corpus into stretches that are read from both sides."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -29,6 +29,10 @@ class Segments:
     def n_targets(self) -> int:
         """Predicted tokens."""
         return len(self.answers)
+
+    def read_as(self, table: IntArray) -> "Segments":
+        """With token `table[i]` wherever there is i."""
+        return replace(self, inputs=table[self.inputs], answers=table[self.answers])
 
     @property
     def keep_back(self) -> BoolArray | None:

@@ -1,7 +1,7 @@
 """Batches of pairs, sources and targets padded to the longest of each batch."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,6 +60,10 @@ class PairBatch:
     def n_targets(self) -> int:
         """Predicted tokens."""
         return int(np.count_nonzero(self.valid))
+
+    def read_as(self, table: IntArray) -> "PairBatch":
+        """With token `table[i]` wherever the targets have i; the sources are as they were."""
+        return replace(self, inputs=table[self.inputs], targets=table[self.targets])
 
 
 class Pairs:

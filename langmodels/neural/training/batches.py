@@ -1,7 +1,7 @@
 """Cutting a corpus into batches: one stream in parallel pieces, or independent windows."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -32,6 +32,10 @@ class Chunk:
     def n_targets(self) -> int:
         """Predicted tokens."""
         return self.targets.size
+
+    def read_as(self, table: IntArray) -> "Chunk":
+        """With token `table[i]` wherever there is i."""
+        return replace(self, inputs=table[self.inputs], targets=table[self.targets])
 
     def part(self, columns: slice) -> "Chunk":
         """Some of the sequences."""
