@@ -46,8 +46,7 @@ class ModelSpec(Generic[M_co]):
     """One registered model: how it is called, what it is, and how to build it.
 
     `build` takes hyper-parameters as keywords, `defaults` gives those that depend on a setting.
-    `compared` models are in `compare`'s table unless others are asked for. `caveat`: what has to be
-    said wherever its figures stand.
+    `compared` models are in `compare`'s table unless others are asked for.
     """
 
     name: str
@@ -56,7 +55,6 @@ class ModelSpec(Generic[M_co]):
     build: Callable[..., M_co]
     defaults: Callable[[Setting], Options] = presets.nothing
     compared: bool = True
-    caveat: str = ""
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
@@ -159,13 +157,12 @@ def _dynamic(
 MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
     "model",
     LanguageModel,
-    ModelSpec("unigram", "unigram", "independent tokens", UnigramModel),
+    ModelSpec("unigram", "unigram", "independent tokens, one added to each count", UnigramModel),
     ModelSpec(
         "full-context-mle",
         "full context",
         "relative frequency after the whole history",
         functools.partial(FullContextModel, smoothing="none"),
-        caveat="After a history never seen it is 0/0; the uniform distribution stands in.",
     ),
     ModelSpec(
         "full-context",

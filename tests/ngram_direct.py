@@ -41,11 +41,11 @@ class Direct:
 
     # The simple ones ------------------------------------------------------------------------
 
-    def mle(self, history: Sequence[int], w: int) -> float:
+    def mle(self, history: Sequence[int], w: int, *, backoff: bool = False) -> float:
         h = self.context(history)
-        while self.total(h) == 0:
+        while backoff and self.total(h) == 0:
             h = h[1:]
-        return self.successors[h][w] / self.total(h)
+        return self.successors[h][w] / self.total(h) if self.total(h) else 1 / self.words
 
     def additive(self, history: Sequence[int], w: int, alpha: float) -> float:
         h = self.context(history)

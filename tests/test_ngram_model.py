@@ -251,6 +251,25 @@ def test_a_model_that_knows_only_unknown_words_can_be_drawn_from() -> None:
     assert model.sample_next(model.start(), np.random.default_rng(0), unk=False) == 0
 
 
+def test_whole_contexts_are_used_or_not_at_all() -> None:
+    model = NGramModel(3, "mle").fit(words("the cat sat\nthe dog sat"))
+    assert model.context_used("the cat") == 2
+    assert model.context_used("dog cat") == 0
+    assert model.context_used("the") == 1  # after <s>
+    assert model.context_used("cat") == 0  # never after <s>
+    assert "0/0" in model.caveat
+    backing_off = NGramModel(3, "mle", backoff=True).fit(words("the cat sat\nthe dog sat"))
+    assert backing_off.context_used("dog cat") == 1
+    assert not backing_off.caveat
+
+
+def test_files_from_before_there_was_a_choice_back_off() -> None:
+    model = NGramModel(2, "mle", backoff=True).fit(words("the cat sat"))
+    config = {**model.config(), "options": {}}
+    old = NGramModel.restore(config, model.arrays(), model.reading)
+    assert old.smoothing.get_params() == {"backoff": True}
+
+
 def test_bad_requests_are_refused() -> None:
     for order in (0, 101):
         with pytest.raises(UsageError, match="order"):

@@ -141,12 +141,19 @@ def test_modified_kneser_ney_by_hand() -> None:
     assert tables.backoff[0][3] == pytest.approx(math.log(11 / 18))
 
 
-def test_unseen_context_of_maximum_likelihood_is_shortened() -> None:
-    tables = tables_of([[1, 3, 4, 3, 5, 2]], 7, 3, "mle")
+def test_maximum_likelihood_after_an_unseen_context() -> None:
+    text = [[1, 3, 4, 3, 5, 2]]
+    tables = tables_of(text, 7, 3, "mle")
     assert distribution(tables, [1, 3, 4]) == pytest.approx([0, 0, 0, 1, 0, 0, 0])
-    # "5 3" never occurs; after 3 come 4 and 5 once each.
+    # "5 3" never occurs: 0/0, and 1/6 for every word that can come.
+    uniform = pytest.approx(np.array([1, 0, 1, 1, 1, 1, 1]) / 6)
+    assert distribution(tables, [1, 5, 3]) == uniform
+    assert distribution(tables, [1, 6]) == uniform
+    # Backing off: after 3 come 4 and 5 once each.
+    tables = tables_of(text, 7, 3, "mle", backoff=True)
+    assert distribution(tables, [1, 3, 4]) == pytest.approx([0, 0, 0, 1, 0, 0, 0])
     assert distribution(tables, [1, 5, 3]) == pytest.approx([0, 0, 0, 0, 0.5, 0.5, 0])
-    # Neither does 6: the unigrams remain.
+    # 6 never occurs: the unigrams remain.
     assert distribution(tables, [1, 6]) == pytest.approx([0, 0, 0.2, 0.4, 0.2, 0.2, 0])
 
 
@@ -237,6 +244,8 @@ def test_options_reach_the_methods() -> None:
     cases = histories(text, 3, size)[::9]
     tables = tables_of(text, size, 3, "lidstone", alpha=0.5)
     assert_agrees(tables, lambda h, w: d.additive(h, w, 0.5), cases)
+    tables = tables_of(text, size, 3, "mle", backoff=True)
+    assert_agrees(tables, lambda h, w: d.mle(h, w, backoff=True), cases)
     tables = tables_of(text, size, 3, "jelinek_mercer", weight=0.7)
     assert_agrees(tables, lambda h, w: d.jelinek_mercer(h, w, lambda k, n: 0.7), cases)
     tables = tables_of(text, size, 3, "kneser_ney", discount=0.6)

@@ -80,6 +80,18 @@ def test_predictions() -> None:
     assert found.asked is None
 
 
+def test_what_is_said_of_relative_frequencies_after_an_unseen_context() -> None:
+    model = NGramModel(order=3, smoothing="mle").fit(corpus())
+    assert not chain_rule(model, "a rose is red").note
+    assert "0/0" in chain_rule(model, "red rose").note
+    assert not predict_next(model, "a rose").note
+    found = predict_next(model, "red rose", k=100)
+    assert "0/0" in found.note
+    assert found.used == ()
+    assert [c.prob for c in found.candidates] == pytest.approx([1 / 8] * 8, abs=1e-6)
+    assert not predict_next(NGramModel(3, "mle", backoff=True).fit(corpus()), "red rose").note
+
+
 def test_the_rank_of_a_token_that_is_asked_for() -> None:
     model = UnigramModel().fit(corpus())
     found = predict_next(model, "tulip a", k=1, token="flower")

@@ -60,6 +60,31 @@ def test_saved_and_loaded_exactly(train: Corpus, tmp_path: object) -> None:
     assert np.array_equal(loaded.score_corpus(train), model.score_corpus(train))
 
 
+@pytest.mark.parametrize(
+    ("options", "smoothing", "alpha"),
+    [
+        ({}, "laplace", 1.0),
+        ({"smoothing": "mle"}, "mle", 0.0),
+        ({"smoothing": "lidstone"}, "lidstone", 0.1),
+        ({"smoothing": "lidstone", "alpha": 1.0}, "lidstone", 1.0),
+        ({"alpha": 0}, "mle", 0.0),
+        ({"alpha": 0.5}, "lidstone", 0.5),
+    ],
+)
+def test_the_smoothing_has_a_name(
+    train: Corpus, options: dict[str, object], smoothing: str, alpha: float
+) -> None:
+    model = UnigramModel(**options).fit(train)  # type: ignore[arg-type]
+    assert (model.smoothing, model.alpha) == (smoothing, alpha)
+    assert model.config() == {"smoothing": smoothing, "alpha": alpha}
+
+
+@pytest.mark.parametrize("options", [{"smoothing": "katz"}, {"smoothing": "mle", "alpha": 0.5}])
+def test_a_smoothing_that_cannot_be(options: dict[str, object]) -> None:
+    with pytest.raises(UsageError, match=r"laplace|alpha"):
+        UnigramModel(**options)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("alpha", [-1, math.inf, math.nan])
 def test_wrong_alpha(alpha: float) -> None:
     with pytest.raises(UsageError, match="alpha"):

@@ -80,6 +80,8 @@ def _print(prediction: Prediction, console: Console) -> None:
     if prediction.unknown:
         unknown = ", ".join(map(visible, prediction.unknown))
         console.print(Text(f"not in the vocabulary, read as <unk>: {unknown}"))
+    if prediction.note:
+        console.print(Text(prediction.note))
     if prediction.is_distribution:
         choices = 2.0**prediction.entropy
         console.print(

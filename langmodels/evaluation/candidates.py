@@ -53,8 +53,7 @@ class Candidate:
     @property
     def caveat(self) -> str:
         """What has to be said of its figures, if anything."""
-        spec = _find(self.name)
-        return "" if spec is None or self.prototype is not None else spec.caveat
+        return getattr(self.prototype or self.make(), "caveat", "")
 
     @property
     def fills_blanks(self) -> bool:

@@ -145,6 +145,13 @@ class FullContextModel(LanguageModel[Match]):
             return int(counts.occurrences[0])
         return len(counts.tree.pair_symbol) + len(counts.tree.low) + self._weights.size
 
+    @property
+    def caveat(self) -> str:
+        """What stands in for 0 / 0 without smoothing."""
+        if self.smoothing != "none":
+            return ""
+        return "After a history never seen it is 0/0; the uniform distribution stands in."
+
     def context_used(self, context: Text = ()) -> int:
         """How many of the last tokens the longest known suffix of this context has.
 

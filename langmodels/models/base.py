@@ -195,6 +195,11 @@ class LanguageModel(Model, Generic[S]):
         """How many preceding tokens can matter; None where there is no limit."""
         return None
 
+    @property
+    def caveat(self) -> str:
+        """What has to be said wherever its figures stand; nothing of most models."""
+        return ""
+
     def context_used(self, context: Text = ()) -> int:
         """How many of the last tokens of this very context the model takes into account."""
         length = len(self.encode(context))

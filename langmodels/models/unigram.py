@@ -12,23 +12,41 @@ from langmodels.text.corpus import AnyText
 from langmodels.text.reading import Reading, Text
 from langmodels.text.sequences import Sequences
 
+ADDED = {"mle": 0.0, "laplace": 1.0, "lidstone": 0.1}
+"""What the smoothing methods add to every count, unless told otherwise."""
+
+_NAMES = {0.0: "mle", 1.0: "laplace"}
+
 
 class UnigramModel(LanguageModel[None]):
     """p(x) = (c(x) + alpha) / (N + alpha (V - 1)) over all tokens but ``<s>``.
 
-    With an alpha of 0, maximum likelihood, tokens without a count have probability zero; the
-    default 1 (Laplace) leaves ``<unk>`` some.
+    With "mle" smoothing this is the relative frequency c(x) / N itself, and tokens without a count
+    have probability zero. "laplace" adds one to every count, which leaves ``<unk>`` some,
+    "lidstone" another number, 0.1 unless `alpha` says which.
 
     Args:
         alpha: what is added to every count, at least 0.
+        smoothing: "mle", "laplace" or "lidstone"; None is what alpha says, else laplace.
+
+    Raises UsageError where the two do not go together.
     """
 
     kind: ClassVar[str] = "unigram"
 
-    def __init__(self, alpha: float = 1.0) -> None:
-        if not 0 <= alpha < np.inf:
+    def __init__(self, alpha: float | None = None, *, smoothing: str | None = None) -> None:
+        if alpha is not None and not 0 <= alpha < np.inf:
             raise UsageError(f"The added count alpha must be at least 0, not {alpha}.")
-        self.alpha = float(alpha)
+        if smoothing is None:
+            smoothing = "laplace" if alpha is None else _NAMES.get(alpha, "lidstone")
+        if smoothing not in ADDED:
+            raise UsageError(
+                f"There is no unigram smoothing {smoothing!r}; choose one of {', '.join(ADDED)}."
+            )
+        if alpha is not None and smoothing != "lidstone" and alpha != ADDED[smoothing]:
+            raise UsageError(f"With {smoothing} smoothing alpha is {ADDED[smoothing]:g}.")
+        self.smoothing = smoothing
+        self.alpha = ADDED[smoothing] if alpha is None else float(alpha)
 
     def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
         """Count the tokens of a corpus; the validation text is not needed.
@@ -74,6 +92,6 @@ class UnigramModel(LanguageModel[None]):
 
     @classmethod
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
-        model = cls(config["alpha"])
+        model = cls(config["alpha"], smoothing=config.get("smoothing"))
         model._log_p = arrays["log_p"]
         return model

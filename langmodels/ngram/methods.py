@@ -52,3 +52,9 @@ def make_smoothing(name: str, **options: Any) -> Smoothing:
     method = Given if name == Given.name else SMOOTHINGS.find(name)
     check_options(method, options, f"The smoothing method {method.name}")
     return method(**options)
+
+
+def restored_smoothing(name: str, options: dict[str, Any]) -> Smoothing:
+    """The smoothing method of a model file, with the options that the file names."""
+    implied = SMOOTHINGS[name].implied if name in SMOOTHINGS else {}
+    return make_smoothing(name, **{**implied, **options})

@@ -15,7 +15,7 @@ from langmodels.models.decoding import Decoding
 from langmodels.ngram.arpa import FOREIGN, read_arpa, write_arpa
 from langmodels.ngram.counting import count_ngrams
 from langmodels.ngram.lookup import NGramLookup
-from langmodels.ngram.methods import SMOOTHINGS, make_smoothing
+from langmodels.ngram.methods import SMOOTHINGS, make_smoothing, restored_smoothing
 from langmodels.ngram.normalization import normalized
 from langmodels.ngram.sampling import draw
 from langmodels.ngram.smoothing import Smoothing
@@ -208,10 +208,19 @@ class NGramModel(LanguageModel[State]):
     def context_used(self, context: Text = ()) -> int:
         """How many tokens at the end of a context were seen in training, as a context.
 
-        `<s>` is not counted as a token.
+        `<s>` is not counted as a token. Methods that take a context as a whole or not at all use
+        none of one that was not seen.
         """
-        seen = [length for length, node in enumerate(self.state(context), start=1) if node >= 0]
-        return min(len(self.encode(context)), max(seen, default=0))
+        size = len(self.encode(context))
+        nodes = [length for length, node in enumerate(self.state(context), start=1) if node >= 0]
+        seen = max(nodes, default=0)
+        whole = min(size + 1, self.order - 1)  # with <s>
+        return min(size, seen) if seen == whole or not self.smoothing.whole_contexts else 0
+
+    @property
+    def caveat(self) -> str:
+        """What the smoothing method has to say."""
+        return self.smoothing.caveat
 
     # Files ----------------------------------------------------------------------------------
 
@@ -241,7 +250,7 @@ class NGramModel(LanguageModel[State]):
     @classmethod
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
         tables = NGramTables.from_arrays(arrays, config["order"], config["unseen_backoff"])
-        smoothing = make_smoothing(config["smoothing"], **config["options"])
+        smoothing = restored_smoothing(config["smoothing"], config["options"])
         smoothing.min_counts = tuple(config["min_counts"])
         model = cls.from_tables(tables, reading, smoothing=smoothing)
         model.fitted = config["fitted"]

@@ -10,7 +10,7 @@ of smoothing techniques for language modeling" (1998).
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,6 +35,12 @@ class Smoothing(Configurable, ABC):
     """Whether `tune` sets something from text that was not counted."""
     can_cut: ClassVar[bool] = False
     """Whether `estimate` heeds `min_counts`."""
+    whole_contexts: ClassVar[bool] = False
+    """Whether a context counts as a whole or not at all, so that no part of it is backed off to."""
+    caveat: ClassVar[str] = ""
+    """What has to be said wherever its figures stand."""
+    implied: ClassVar[dict[str, Any]] = {}
+    """Options that model files did not name before there was a choice."""
     min_counts: Sequence[int] = ()
     """How often k-grams must occur to be stored, by order; the last holds for all higher orders."""
 
@@ -98,14 +104,36 @@ def log(values: Array) -> NDArray[np.float32]:
 class MaximumLikelihood(Smoothing):
     """p(w | h) = c(hw) / n(h): relative frequencies, and zero for what was never seen.
 
-    After a context that was never seen, h is the longest end of it that was.
+    h is the whole context (N-1 words, or back to `<s>`). After one that was never seen this is
+    0 / 0, and the uniform distribution 1 / V stands in.
+
+    Args:
+        backoff: let h be the longest end of the context that was seen instead.
     """
 
     name = "mle"
     summary = "relative frequency, no smoothing"
+    implied: ClassVar[dict[str, Any]] = {"backoff": True}
+
+    def __init__(self, *, backoff: bool = False) -> None:
+        self.backoff = backoff
+
+    @property
+    def whole_contexts(self) -> bool:  # type: ignore[override]
+        """Unless it backs off."""
+        return not self.backoff
+
+    @property
+    def caveat(self) -> str:  # type: ignore[override]
+        """What stands in for 0 / 0."""
+        if self.backoff:
+            return ""
+        return "After a context never seen it is 0/0; the uniform distribution stands in."
 
     def estimate(self, counts: NGramCounts) -> NGramTables:
         """Tables whose back-off weight is zero after every seen context."""
+        if not self.backoff:
+            return whole_context_tables(counts, 0.0)
         log_prob, backoff = [], []
         for k in range(1, counts.order + 1):
             c = predicted_counts(counts, k)
@@ -129,6 +157,7 @@ class Additive(Smoothing):
 
     name = "lidstone"
     summary = "add a little"
+    whole_contexts = True
 
     def __init__(self, alpha: float = 0.1) -> None:
         if not (alpha > 0 and math.isfinite(alpha)):
@@ -136,26 +165,35 @@ class Additive(Smoothing):
         self.alpha = alpha
 
     def estimate(self, counts: NGramCounts) -> NGramTables:
-        """Tables in which the contexts too short to count back off to 1 / V at no cost."""
-        n_words = counts.vocabulary_size - 1
-        log_prob, backoff = [], []
-        for k in range(1, counts.order + 1):
-            c = predicted_counts(counts, k)
-            starts = context_starts(counts, k)
-            total = context_sums(starts, c) + self.alpha * n_words
-            p = np.full(len(c), 1 / n_words)
-            weight = np.ones(len(total))
-            # Whole contexts: all of the longest, and of the others those that begin with <s>.
-            part = slice(None) if k == counts.order else slice(*counts.initial_range(k))
-            p[part] = ((c + self.alpha) / spread(starts, total))[part]
-            if k > 1:
-                before = slice(None) if k == counts.order else slice(*counts.initial_range(k - 1))
-                weight[before] = (self.alpha * n_words / total)[before]
-                backoff.append(log(weight))
-            if k == 1:
-                p[BOS] = 0.0
-            log_prob.append(log(p))
-        return NGramTables(counts.words, counts.child_start, log_prob, backoff)
+        """See `whole_context_tables`."""
+        return whole_context_tables(counts, self.alpha)
+
+
+def whole_context_tables(counts: NGramCounts, alpha: float) -> NGramTables:
+    """Tables with (c(hw) + alpha) / (n(h) + alpha V) after whole contexts h, 1 / V after others.
+
+    Contexts too short to count back off to 1 / V at no cost.
+    """
+    n_words = counts.vocabulary_size - 1
+    log_prob, backoff = [], []
+    for k in range(1, counts.order + 1):
+        c = predicted_counts(counts, k)
+        starts = context_starts(counts, k)
+        total = context_sums(starts, c) + alpha * n_words
+        p = np.full(len(c), 1 / n_words)
+        weight = np.ones(len(total))
+        # Whole contexts: all of the longest, and of the others those that begin with <s>.
+        part = slice(None) if k == counts.order else slice(*counts.initial_range(k))
+        p[part] = (c[part] + alpha) / spread(starts, total)[part]
+        if k > 1:
+            before = slice(None) if k == counts.order else slice(*counts.initial_range(k - 1))
+            # 0 / 0 where nothing follows and nothing is added: 1 / V is left.
+            np.divide(alpha * n_words, total[before], out=weight[before], where=total[before] > 0)
+            backoff.append(log(weight))
+        if k == 1:
+            p[BOS] = 0.0
+        log_prob.append(log(p))
+    return NGramTables(counts.words, counts.child_start, log_prob, backoff)
 
 
 class Laplace(Additive):

@@ -118,10 +118,17 @@ def chain_rule(model: LanguageModel[Any], text: str, name: str = "") -> ChainRul
 def _note(model: LanguageModel[Any], steps: Sequence[Step]) -> str:
     if not model.is_distribution:
         return "The scores do not sum to one."
-    lost = any(step.context and not step.used for step in steps)
-    if isinstance(model, FullContextModel) and model.smoothing == "none" and lost:
-        return "After a history never seen it is 0/0; the uniform distribution stands in."
-    return ""
+    return next(filter(None, (undefined(model, step.context) for step in steps)), "")
+
+
+def undefined(model: LanguageModel[Any], context: Sequence[str]) -> str:
+    """What the model has to say of its probabilities after a context that it does not know.
+
+    Nothing of one that it knows, nor of a model that has an answer for every context.
+    """
+    reach = len(context) if model.context_length is None else model.context_length
+    lost = model.context_used(context) < min(len(context), reach)
+    return model.caveat if lost else ""
 
 
 def context_seen(model: LanguageModel[Any], context: tuple[str, ...]) -> tuple[str, ...]:

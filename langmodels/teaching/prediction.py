@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from langmodels.models.base import LanguageModel
-from langmodels.teaching.chain_rule import context_seen, separator
+from langmodels.teaching.chain_rule import context_seen, separator, undefined
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,8 @@ class Prediction:
     `context` is what was asked, `unknown` what of it the model does not know, `used` what it takes
     into account. `candidates` are the most probable next tokens, `asked` the one asked
     for. `entropy` (bits) says how unsure the model is: 2 to its power is the number of equally
-    probable tokens that would be as hard to guess. `separator` stands between tokens in a row.
+    probable tokens that would be as hard to guess. `separator` stands between tokens in a row;
+    `note` is what has to be said of the probabilities.
     """
 
     model: str
@@ -38,6 +39,7 @@ class Prediction:
     entropy: float
     separator: str = " "
     is_distribution: bool = True
+    note: str = ""
 
     def records(self) -> dict[str, Any]:
         """As plain data for JSON."""
@@ -78,4 +80,5 @@ def predict_next(
         entropy=float(-(positive * np.log(positive)).sum()) / math.log(2),
         separator=separator(model.tokenizer),
         is_distribution=model.is_distribution,
+        note=undefined(model, tokens),
     )
