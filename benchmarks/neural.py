@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
-from langmodels.neural.recurrent.scoring import score_sequences
+from langmodels.neural.recurrent.scoring import score_pieces
 from langmodels.neural.training.batches import Chunk, cuts
 from langmodels.neural.training.options import TrainingOptions
 from langmodels.neural.training.trainer import Trainer
@@ -135,11 +135,11 @@ def inference(seconds: float, cells: tuple[str, ...]) -> list[str]:
         states = network.zero_states(1)
 
         def score(network: RecurrentNetwork = network, ids: Any = ids) -> Any:
-            return score_sequences(network, [(ids[:-1], ids[1:])])
+            return score_pieces(network, [(ids[:-1], ids[1:])])
 
         def batch(network: RecurrentNetwork = network, ids: Any = ids) -> Any:
             sequences = ids[:-1].reshape(SEQUENCES, -1), ids[1:].reshape(SEQUENCES, -1)
-            return score_sequences(network, list(zip(*sequences, strict=True)))
+            return score_pieces(network, list(zip(*sequences, strict=True)))
 
         def step(network: RecurrentNetwork = network, states: Any = states) -> Any:
             network.forward(np.array([[3]]), states)

@@ -87,3 +87,22 @@ def feed_forward(setting: Setting) -> Options:
     options = recurrent(setting)
     options["batch_size"] *= options.pop("steps")
     return {**options, "order": setting.ngram_order}
+
+
+def transformer(setting: Setting) -> Options:
+    """As many weights as the recurrent networks have, about, and as many epochs."""
+    sizes = {"quick": (64, 2, 3), "standard": (128, 2, 6), "thorough": (256, 4, 20)}
+    width, layers, epochs = sizes[setting.budget]
+    words = setting.level in ("word", "whitespace")
+    return {
+        "width": width,
+        "layers": layers,
+        "window": 32 if words else 64,
+        "dropout": 0.2,
+        "epochs": epochs,
+        "patience": 3,
+        "batch_size": 16,
+        "steps": 16 if words else 32,
+        "learning_rate": 0.003,
+        "seed": setting.seed,
+    }

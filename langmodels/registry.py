@@ -28,6 +28,7 @@ from langmodels.neural.recurrent.character_aware import CharacterAwareModel
 from langmodels.neural.recurrent.convolutional import ConvolutionalRecurrentModel
 from langmodels.neural.recurrent.dynamic import DynamicModel
 from langmodels.neural.recurrent.model import RecurrentModel
+from langmodels.neural.transformer.model import TransformerModel
 from langmodels.ngram import SMOOTHINGS, NGramModel, Smoothing
 from langmodels.ngram.arpa import is_arpa_name, is_arpa_text
 from langmodels.ngram.kenlm import KenLMModel
@@ -211,6 +212,23 @@ MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
         "words read letter by letter, a recurrent layer over them",
         CharacterAwareModel,
         presets.recurrent,
+        compared=False,
+    ),
+    ModelSpec(
+        "transformer",
+        "neural",
+        "attention to the last positions in every layer, rotary positions, SwiGLU (Llama's)",
+        TransformerModel,
+        presets.transformer,
+    ),
+    ModelSpec(
+        "transformer-gpt2",
+        "neural",
+        "the same with learned positions, LayerNorm, GELU and biases (GPT-2's)",
+        functools.partial(
+            TransformerModel, positions="learned", norm="layer", activation="gelu", bias=True
+        ),
+        presets.transformer,
         compared=False,
     ),
     ModelSpec(

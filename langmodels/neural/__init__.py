@@ -8,6 +8,7 @@ from langmodels.neural.recurrent.convolutional import ConvolutionalRecurrentMode
 from langmodels.neural.recurrent.dynamic import DynamicModel
 from langmodels.neural.recurrent.model import GRUModel, LSTMModel, RecurrentModel, RNNModel
 from langmodels.neural.training.options import TrainingOptions
+from langmodels.neural.transformer.model import TransformerModel
 
 __all__ = [
     "BidirectionalModel",
@@ -21,4 +22,5 @@ __all__ = [
     "RNNModel",
     "RecurrentModel",
     "TrainingOptions",
+    "TransformerModel",
 ]

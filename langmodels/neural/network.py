@@ -8,7 +8,7 @@ from typing import Generic, Self, TypeVar
 import numpy as np
 from numpy.typing import DTypeLike
 
-from langmodels.arrays import Array
+from langmodels.arrays import Array, BoolArray
 from langmodels.neural.layers.base import Generator, Layer, rows
 from langmodels.neural.layers.parameters import Parameters
 from langmodels.neural.layers.softmax import OutputLayer
@@ -46,6 +46,10 @@ class Network(ABC, Generic[B]):
         """Sum of -log p over the targets of the batch, in nats; `gradients` become those of
         `scale` times it. `rng` is for dropout.
         """
+
+    def decayed(self) -> BoolArray | None:
+        """Which parameters decoupled decay is for, (n,) as in `parameters.flat`; None: all."""
+        return None
 
     def shards(self, batch: int, threads: int) -> int:
         """Into how many parts a batch of so many sequences is best cut, to be worked on at once."""

@@ -112,15 +112,18 @@ class Embedding(Layer):
     by_table = True
     """Whether the vectors of all tokens are there as one array, `values["weight"]`."""
 
-    def __init__(self, vocabulary: int, width: int, *, tied: bool = False) -> None:
+    def __init__(
+        self, vocabulary: int, width: int, *, tied: bool = False, unit_rows: bool = False
+    ) -> None:
         super().__init__({"weight": (vocabulary, width)})
         self.tied = tied
+        self.unit_rows = tied or unit_rows
 
     def initialise(self, rng: Generator) -> None:
-        """Normal; of unit variance, or of unit row length where the matrix is the output's too."""
+        """Normal; of unit variance, or with `unit_rows`, and where it is tied, of unit length."""
         weight = self.values["weight"]
         weight[...] = rng.standard_normal(weight.shape)
-        if self.tied:
+        if self.unit_rows:
             weight *= weight.shape[1] ** -0.5
 
     def forward(self, tokens: Array) -> Array:
@@ -149,6 +152,7 @@ class Dropout(Layer):
         super().__init__()
         self.rate = rate
         self.shared_steps = shared_steps
+        self._mask: Array | None = None
 
     def forward(self, x: Array, rng: Generator | None) -> Array:
         """Apply a fresh mask to x; without `rng` (not training) x itself is returned."""
@@ -159,6 +163,11 @@ class Dropout(Layer):
         self._mask = draw_mask(self.space.array("mask", shape, x.dtype), self.rate, rng)
         y = self.space.array("y", x.shape, x.dtype)
         return np.multiply(x, self._mask, out=y)
+
+    @property
+    def active(self) -> bool:
+        """Whether anything was dropped in the last `forward`."""
+        return self._mask is not None
 
     def backward(self, dy: Array) -> Array:
         """In place."""

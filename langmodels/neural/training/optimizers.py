@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import DTypeLike
 
-from langmodels.arrays import Array
+from langmodels.arrays import Array, BoolArray
 from langmodels.errors import UsageError
 from langmodels.names import Registry
 
@@ -48,7 +48,11 @@ class Optimizer:
                 gb *= factor
             if self.l2:
                 gb += np.multiply(wb, self.l2, out=tmp)
-            self._apply(wb, gb, tmp, learning_rate, *(s[block] for s in self.state.values()))
+            self._apply(wb, gb, tmp, learning_rate, *(v[block] for v in self._vectors()))
+
+    def _vectors(self) -> list[Array]:
+        """What `_apply` is given a block of, besides w and g."""
+        return list(self.state.values())
 
     def _apply(self, w: Array, g: Array, tmp: Array, lr: float, *state: Array) -> None:
         """Change w and the state; g and tmp are scratch."""
@@ -105,8 +109,13 @@ class Adam(Optimizer):
     """
 
     names = ("mean", "squares")
-    betas = (0.9, 0.999)
     epsilon = 1e-8
+
+    def __init__(
+        self, size: int, dtype: DTypeLike, *, l2: float = 0.0, beta2: float = 0.999
+    ) -> None:
+        super().__init__(size, dtype, l2=l2)
+        self.betas = (0.9, beta2)
 
     def _apply(self, w: Array, g: Array, tmp: Array, lr: float, *state: Array) -> None:
         m, s = state
@@ -123,15 +132,35 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam; weights are shrunk by lr * decay apart from it (Loshchilov and Hutter 2019)."""
+    """Adam; weights are shrunk by lr * decay apart from it (Loshchilov and Hutter 2019).
 
-    def __init__(self, size: int, dtype: DTypeLike, *, decay: float = 0.01) -> None:
-        super().__init__(size, dtype)
+    `decayed` (n,): which weights are shrunk; None: all.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        dtype: DTypeLike,
+        *,
+        decay: float = 0.01,
+        beta2: float = 0.999,
+        decayed: BoolArray | None = None,
+    ) -> None:
+        super().__init__(size, dtype, beta2=beta2)
         self.decay = decay
+        self._decays = None if decayed is None else (decay * decayed).astype(dtype)
+
+    def _vectors(self) -> list[Array]:
+        return [*super()._vectors(), *([] if self._decays is None else [self._decays])]
 
     def _apply(self, w: Array, g: Array, tmp: Array, lr: float, *state: Array) -> None:
-        w *= 1 - lr * self.decay
-        super()._apply(w, g, tmp, lr, *state)
+        if self._decays is None:
+            w *= 1 - lr * self.decay
+        else:
+            np.multiply(state[2], -lr, out=tmp)
+            tmp += 1
+            w *= tmp
+        super()._apply(w, g, tmp, lr, *state[:2])
 
 
 def _average(mean: Array, decay: float, new: Array) -> None:
@@ -163,12 +192,27 @@ OPTIMIZERS: Registry[type[Optimizer]] = Registry(
 )
 
 
-def make_optimizer(name: str, size: int, dtype: DTypeLike, l2: float = 0.0) -> Optimizer:
-    """An optimizer by name; for "adamw" `l2` is the decoupled decay. Raises UsageError."""
+def make_optimizer(
+    name: str,
+    size: int,
+    dtype: DTypeLike,
+    l2: float = 0.0,
+    *,
+    beta2: float = 0.999,
+    decayed: BoolArray | None = None,
+) -> Optimizer:
+    """An optimizer by name; for "adamw" `l2` is the decoupled decay, of the weights `decayed`.
+
+    Raises UsageError.
+    """
     rule = OPTIMIZERS.find(name)
     if l2 < 0:
         raise UsageError(f"The L2 penalty must be 0 or more, not {l2}.")
-    return rule(size, dtype, **({"decay": l2} if rule is AdamW else {"l2": l2}))
+    if issubclass(rule, AdamW):
+        return rule(size, dtype, decay=l2, beta2=beta2, decayed=decayed)
+    if issubclass(rule, Adam):
+        return rule(size, dtype, l2=l2, beta2=beta2)
+    return rule(size, dtype, l2=l2)
 
 
 def squared_norm(g: Array, part: slice) -> float:

@@ -22,12 +22,14 @@ class TrainingOptions:
             adamw.
         learning_rate: the first learning rate.
         schedule: course of the learning rate: constant, step, cosine or plateau.
-        warmup: steps of linear rise before it.
+        warmup: steps of linear rise before it, a quarter of all steps at most.
+        final_rate: where cosine ends, as a fraction of the first learning rate.
         decay_factor: what step and plateau multiply the rate by.
         decay_every: epochs of step between decays, or of plateau without a better validation loss.
         epochs: passes over the training text, at most.
         batch_size: sequences side by side.
         steps: tokens over which gradients are propagated back before the chain is cut.
+        beta2: decay of the averages of squared gradients in adam and adamw.
         clip_norm: the gradient is shortened to this Euclidean norm where it is longer.
         clip_value: every component of the gradient is held within plus or minus this.
         l2: weight of |w|^2 / 2 in the objective; for adamw the decoupled decay.
@@ -43,11 +45,13 @@ class TrainingOptions:
     learning_rate: float = 0.002
     schedule: str = "cosine"
     warmup: int = 0
+    final_rate: float = 0.0
     decay_factor: float = 0.5
     decay_every: int = 1
     epochs: int = 10
     batch_size: int = 32
     steps: int = 64
+    beta2: float = 0.999
     clip_norm: float | None = 1.0
     clip_value: float | None = None
     l2: float = 0.0
@@ -76,6 +80,8 @@ class TrainingOptions:
                 raise UsageError(f"{name} must be above 0, not {getattr(self, name)}.")
         if self.clip_norm is not None and self.clip_value is not None:
             raise UsageError("Clip the gradient by its norm or by value, not both.")
+        if not (0 < self.beta2 < 1 and 0 <= self.final_rate <= 1):
+            raise UsageError("beta2 and final_rate must lie between 0 and 1.")
         if not 0 <= self.average < 1:
             raise UsageError(f"average must be at least 0 and below 1, not {self.average}.")
         if self.warmup < 0 or not 0 <= self.l2 < math.inf or self.seed < 0:

@@ -10,9 +10,10 @@ SCHEDULES = ("constant", "step", "cosine", "plateau")
 
 @dataclass
 class Schedule:
-    """Learning rate as a multiple of the first one; each begins with `warmup` steps of linear rise.
+    """Learning rate as a multiple of the first one; each begins with `warmup` steps of linear rise,
+    a quarter of all steps at most.
 
-    "constant"; "step": times `factor` after every `every` epochs; "cosine": down to zero along
+    "constant"; "step": times `factor` after every `every` epochs; "cosine": down to `final` along
     half a cosine over all steps (Loshchilov and Hutter 2017, equation 5, one period); "plateau":
     times `factor` whenever the validation loss has not fallen for `every` epochs. Raises
     UsageError.
@@ -24,11 +25,13 @@ class Schedule:
     warmup: int = 0
     factor: float = 0.5
     every: int = 1
+    final: float = 0.0
     scale: float = 1.0
     best: float = math.inf
     waited: int = 0
 
     def __post_init__(self) -> None:
+        self.warmup = min(self.warmup, self.total_steps // 4)
         if self.kind not in SCHEDULES:
             raise UsageError(
                 f"There is no schedule {self.kind!r}; choose one of {', '.join(SCHEDULES)}."
@@ -40,7 +43,8 @@ class Schedule:
             return (step + 1) / self.warmup
         if self.kind == "cosine":
             done = (step - self.warmup) / max(1, self.total_steps - self.warmup)
-            return 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+            down = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
+            return self.final + (1 - self.final) * down
         if self.kind == "step":
             return float(self.factor ** (step // self.steps_per_epoch // self.every))
         return self.scale

@@ -62,7 +62,14 @@ class Trainer(Generic[B]):
         self.replicas = [network, *(network.replica() for _ in range(batches.n_shards - 1))]
         w = network.parameters.flat
         self.weights = w
-        self.optimizer = make_optimizer(options.optimizer, len(w), w.dtype, options.l2)
+        self.optimizer = make_optimizer(
+            options.optimizer,
+            len(w),
+            w.dtype,
+            options.l2,
+            beta2=options.beta2,
+            decayed=network.decayed(),
+        )
         self.schedule = Schedule(
             options.schedule,
             options.epochs * batches.n_batches,
@@ -70,6 +77,7 @@ class Trainer(Generic[B]):
             options.warmup,
             options.decay_factor,
             options.decay_every,
+            final=options.final_rate,
         )
         self.average: Array | None = w.copy() if options.average else None
         self.best: Array | None = None

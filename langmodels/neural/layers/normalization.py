@@ -1,0 +1,89 @@
+"""Normalisation of every vector by itself, so that depth does not make numbers grow."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from langmodels.arrays import Array
+from langmodels.neural.layers.base import Generator, Layer, rows
+from langmodels.neural.layers.parameters import Shape
+
+_BLOCK = 32_768  # elements that all passes are made over before the next ones: fits in L2
+
+
+class RMSNorm(Layer):
+    """y = g x / sqrt(mean(x^2) + eps) for each vector x (Zhang and Sennrich 2019, equation 4)."""
+
+    epsilon = 1e-5
+    centred = False
+
+    def __init__(self, width: int) -> None:
+        shapes: dict[str, Shape] = {"weight": (width,)}
+        super().__init__({**shapes, "bias": (width,)} if self.centred else shapes)
+        self.width = width
+
+    def initialise(self, rng: Generator) -> None:
+        """The identity: g = 1."""
+        self.values["weight"].fill(1)
+
+    def forward(self, x: Array) -> Array:
+        """(..., n) to (..., n)."""
+        flat, n = rows(x), self.width
+        self._x = self.space.array("x", flat.shape, x.dtype)
+        self._scale = self.space.array("scale", (len(flat), 1), x.dtype)
+        y = self.space.array("y", x.shape, x.dtype)
+        mean = np.full(n, 1 / n, x.dtype)
+        for part in self._blocks(len(flat)):
+            z, scale, out = self._x[part], self._scale[part], rows(y)[part]
+            if self.centred:
+                np.subtract(flat[part], (flat[part] @ mean)[:, None], out=z)
+            else:
+                z[...] = flat[part]
+            np.multiply(z, z, out=out)
+            np.matmul(out, mean, out=scale[:, 0])
+            scale += self.epsilon
+            np.sqrt(scale, out=scale)
+            np.divide(1, scale, out=scale)
+            z *= scale
+            np.multiply(z, self.values["weight"], out=out)
+            if self.centred:
+                out += self.values["bias"]
+        return y
+
+    def backward(self, dy: Array) -> Array:
+        """(..., n) to (..., n)."""
+        flat, n = rows(dy), self.width
+        dx = self.space.array("dx", dy.shape, dy.dtype)
+        mean_weight = self.values["weight"] / n
+        for gradient in self.gradients.values():
+            gradient.fill(0)
+        for part in self._blocks(len(flat)):
+            d, z, out = flat[part], self._x[part], rows(dx)[part]
+            ones = np.ones(len(d), d.dtype)
+            np.multiply(d, z, out=out)
+            self.gradients["weight"] += ones @ out
+            along = (out @ mean_weight)[:, None]
+            if self.centred:
+                self.gradients["bias"] += ones @ d
+                shift = (d @ mean_weight)[:, None]
+            np.multiply(d, self.values["weight"], out=out)
+            z *= along  # used up
+            out -= z
+            if self.centred:
+                out -= shift
+            out *= self._scale[part]
+        return dx
+
+    def _blocks(self, n: int) -> Iterator[slice]:
+        size = max(1, _BLOCK // self.width)
+        for begin in range(0, n, size):
+            yield slice(begin, min(begin + size, n))
+
+
+class LayerNorm(RMSNorm):
+    """y = g (x - mean(x)) / sqrt(var(x) + eps) + b for each vector x (Ba et al. 2016)."""
+
+    centred = True
+
+
+NORMS: dict[str, type[RMSNorm]] = {"layer": LayerNorm, "rms": RMSNorm}

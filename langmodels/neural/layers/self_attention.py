@@ -1,0 +1,200 @@
+"""Causal self-attention with several heads over a sliding window, forward and backward by hand.
+
+Everything is laid out (B, T, C): one sequence's steps lie together. Queries, keys and values are
+one product, side by side. Scores are never all there at once: they are computed for a few sequences
+and queries at a time, in blocks that stay in the cache while all passes are made over them, and
+only over the keys that a block may look at. The backward pass computes them again, from the
+logarithm of each row's sum, instead of fetching them from memory (Dao et al. 2022, section 3.1, who
+do it for GPUs).
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from langmodels.arrays import Array, IntArray
+from langmodels.neural.layers.base import Layer
+from langmodels.neural.layers.memory import Memory
+from langmodels.neural.layers.position_wise import Projection
+
+_BLOCK = 65_536  # scores computed at once
+_QUERIES = 64  # steps at most whose scores are computed at once
+
+
+class _Block(NamedTuple):
+    """Sequences `b`, queries `q` of the chunk, and the keys `k` of the memory they may look at."""
+
+    b: slice
+    q: slice
+    k: slice
+
+
+class SelfAttention(Layer):
+    """y = concat_h(softmax(q_h k_h' / sqrt(d)) v_h) P, each step over itself and those before it
+    (Vaswani et al. 2017, section 3.2).
+
+    `window`: a step looks at so many positions at most, itself included. With `rotary`, pairs of
+    neighbours in queries and keys are turned by angles in proportion to their positions, so that
+    scores depend on distances alone (Su et al. 2021, equation 34), with base 10,000. Heads are
+    consecutive slices of the width. No gradient flows through what is remembered from the chunk
+    before.
+
+    Parameters: `qkv.weight` (C, 3 C), `out.weight` (C, C), and with `bias` `qkv.bias`, `out.bias`.
+    """
+
+    base = 10_000.0
+
+    def __init__(
+        self, width: int, heads: int, window: int, *, rotary: bool = False, bias: bool = False
+    ) -> None:
+        self.qkv, self.out = Projection(width, 3 * width, bias), Projection(width, width, bias)
+        super().__init__(parts={"qkv": self.qkv, "out": self.out})
+        self.width, self.heads, self.window, self.rotary = width, heads, window, rotary
+        self._scale = (width // heads) ** -0.5
+
+    def forward(self, x: Array, memory: Memory, first: IntArray) -> Array:
+        """(B, T, C) to (B, T, C), after what `memory` holds.
+
+        `first` (B, T): the position where the sequence began that a step belongs to, counted as
+        `Memory` does. `memory` is afterwards what the next chunk may look at.
+        """
+        steps, width = x.shape[1], self.width
+        qkv = self.qkv.forward(x)
+        self._turn = self._turning(memory.position, steps, x.dtype)
+        self._rotate(qkv, self._turn)
+        pairs = qkv[:, :, width:].reshape(len(x), steps, 2, width)
+        whole = memory.extended(pairs, first[:, -1])
+        self.memory = whole.last(self.window - 1)
+        self._qkv, self._first, self._before = qkv, first, len(memory)
+        self._pairs, self._position = whole.pairs, memory.position
+        self._o = self.space.array("o", x.shape, x.dtype)
+        self._log_sums = self.space.array("sums", (len(x), self.heads, steps, 1), x.dtype)
+        query, key, value = self._heads(qkv)
+        out = _by_head(self._o, self.heads)
+        for block in self._blocks(len(x), steps):
+            b, q, k = block
+            scores = self._scores(query[b, :, q], key[b, :, k], block)
+            most = scores.max(axis=3, keepdims=True)
+            scores -= most
+            np.exp(scores, out=scores)
+            sums = np.matmul(scores, np.ones((scores.shape[3], 1), x.dtype))
+            np.matmul(scores, value[b, :, k], out=out[b, :, q])
+            out[b, :, q] /= sums
+            np.log(sums, out=sums)
+            np.add(sums, most, out=self._log_sums[b, :, q])
+        return self.out.forward(self._o)
+
+    def backward(self, dy: Array) -> Array:
+        """(B, T, C) to (B, T, C)."""
+        batch, steps, width = dy.shape
+        d_o = self.out.backward(dy)
+        inner = np.einsum(
+            "nhd,nhd->nh", *(a.reshape(-1, self.heads, width // self.heads) for a in (d_o, self._o))
+        )
+        inner = inner.reshape(batch, steps, self.heads).transpose(0, 2, 1)[..., None]
+        d_qkv = self.space.array("d qkv", self._qkv.shape, dy.dtype)
+        d_qkv[:, :, width:] = 0
+        query, key, value = self._heads(self._qkv)
+        d_query, d_key, d_value = (
+            _by_head(d_qkv[:, :, n * width : (n + 1) * width], self.heads) for n in range(3)
+        )
+        d_out, old = _by_head(d_o, self.heads), self._before
+        for block in self._blocks(batch, steps):
+            b, q, k = block
+            p = self._scores(query[b, :, q], key[b, :, k], block)
+            p -= self._log_sums[b, :, q]
+            np.exp(p, out=p)
+            dp = self.space.array("d scores", p.shape, p.dtype)
+            np.matmul(d_out[b, :, q], value[b, :, k].swapaxes(2, 3), out=dp)
+            dp -= inner[b, :, q]
+            dp *= p
+            np.matmul(dp, key[b, :, k], out=d_query[b, :, q])
+            # Of the keys, only those of this chunk have a gradient.
+            skipped = max(0, old - k.start)
+            own = slice(k.start + skipped - old, k.stop - old)
+            d_key[b, :, own] += np.matmul(dp[..., skipped:].swapaxes(2, 3), query[b, :, q])
+            d_value[b, :, own] += np.matmul(p[..., skipped:].swapaxes(2, 3), d_out[b, :, q])
+        self._rotate(d_qkv, self._turn.conj())
+        return self.qkv.backward(d_qkv)
+
+    def weights(self) -> Array:
+        """How much each step of the last `forward` looked at each position, (B, heads, T, M + T).
+
+        M positions before the chunk come first; rows sum to one.
+        """
+        query, key, _ = self._heads(self._qkv)
+        (batch, _, steps, _), total = query.shape, key.shape[2]
+        weights = np.zeros((batch, self.heads, steps, total), query.dtype)
+        for block in self._blocks(batch, steps):
+            b, q, k = block
+            scores = self._scores(query[b, :, q], key[b, :, k], block)
+            weights[b, :, q, k] = np.exp(scores - self._log_sums[b, :, q])
+        return weights
+
+    # Parts ----------------------------------------------------------------------------------
+
+    def _heads(self, qkv: Array) -> tuple[Array, Array, Array]:
+        """Queries (B, heads, T, d), keys and values (B, heads, M + T, d), as views."""
+        return (
+            _by_head(qkv[:, :, : self.width], self.heads),
+            _by_head(self._pairs[:, :, 0], self.heads),
+            _by_head(self._pairs[:, :, 1], self.heads),
+        )
+
+    def _blocks(self, batch: int, steps: int) -> Iterator[_Block]:
+        old = self._before
+        for begin in range(0, steps, _QUERIES):
+            q = slice(begin, min(begin + _QUERIES, steps))
+            k = slice(max(0, old + begin - self.window + 1), old + q.stop)
+            each = self.heads * (q.stop - q.start) * (k.stop - k.start)
+            size = max(1, _BLOCK // each)
+            for one in range(0, batch, size):
+                yield _Block(slice(one, min(one + size, batch)), q, k)
+
+    def _scores(self, query: Array, key: Array, block: _Block) -> Array:
+        """Products of queries and keys, -inf where a query may not look."""
+        shape = (*query.shape[:3], key.shape[2])
+        scores = np.matmul(
+            query, key.swapaxes(2, 3), out=self.space.array("scores", shape, query.dtype)
+        )
+        b, q, k = block
+        queries = np.arange(q.start, q.stop)[:, None] + self._before
+        keys = np.arange(k.start, k.stop)
+        first = self._first[b, q] - (self._position - self._before)
+        if len(queries) > 1 or k.start < queries[0, 0] + 1 - self.window:
+            hidden = (keys > queries) | (keys <= queries - self.window)
+            scores += np.where(hidden, scores.dtype.type(-np.inf), scores.dtype.type(0))
+        if (first > k.start).any():
+            np.copyto(scores, -np.inf, where=(keys < first[:, :, None])[:, None])
+        return scores
+
+    def _turning(self, position: int, steps: int, dtype: np.dtype[np.generic]) -> Array:
+        """What queries and keys are multiplied by: complex (T, 2, 1, d / 2) where they are turned.
+
+        The scale of the queries rides on it.
+        """
+        if not self.rotary:
+            return np.array([self._scale, 1], dtype).reshape(2, 1, 1)
+        size = self.width // self.heads
+        angles = np.arange(position, position + steps)[:, None] * (
+            self.base ** (-np.arange(0, size, 2) / size)
+        )
+        turn: Array = np.exp(1j * angles)[:, None] * np.array([self._scale, 1])[:, None]
+        return turn[:, :, None].astype(np.result_type(dtype, np.complex64))
+
+    def _rotate(self, qkv: Array, turn: Array) -> None:
+        """In place on queries and keys."""
+        if not self.rotary:
+            qkv[:, :, : self.width] *= turn[0, 0, 0]
+            return
+        pairs = qkv.view(turn.dtype).reshape(*qkv.shape[:2], 3, self.heads, -1)[:, :, :2]
+        pairs *= turn
+
+
+def _by_head(x: Array, heads: int) -> Array:
+    """(B, T, C) as (B, heads, T, C / heads), a view."""
+    batch, steps, width = x.shape
+    strides = (x.strides[0], x.strides[2] * (width // heads), x.strides[1], x.strides[2])
+    shape = (batch, heads, steps, width // heads)
+    return np.lib.stride_tricks.as_strided(x, shape, strides)

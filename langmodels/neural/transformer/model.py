@@ -1,0 +1,165 @@
+"""The Transformer as a language model."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from langmodels.arrays import FloatArray
+from langmodels.neural.base import NeuralModel
+from langmodels.neural.training.batches import Batches, Chunk, StreamBatches
+from langmodels.neural.transformer.network import (
+    TransformerNetwork,
+    TransformerShape,
+    TransformerState,
+)
+from langmodels.neural.transformer.scoring import score_pieces, stride_of
+from langmodels.text.corpus import Corpus
+from langmodels.text.reading import Text
+from langmodels.text.sequences import Sequences
+
+
+@dataclass(frozen=True, eq=False)
+class WindowState:
+    """The network's state; where positions are learned also the tokens in the window, in order."""
+
+    network: TransformerState
+    tokens: tuple[int, ...] = ()
+
+
+class TransformerModel(NeuralModel[WindowState, TransformerNetwork]):
+    """A decoder-only Transformer (Vaswani et al. 2017; Radford et al. 2018), pre-normalised.
+
+    A state is the keys and values of the last `window` tokens, layer by layer. With rotary
+    positions every layer looks at the last `window` positions, and the text may go on for ever;
+    training reads it as a stream, `steps` tokens at a time, and looks back into the chunk before.
+    With learned positions there are only `window` of them: when they are used up, the model begins
+    a new window with the last half of the tokens in the old one; training reads chunks of at most
+    `window` tokens, each by itself. Scoring does exactly as stepping does.
+
+    With `positions="learned", norm="layer", activation="gelu", bias=True` it is GPT-2's network,
+    with the defaults, but for the tied output, Llama's.
+
+    Args:
+        width: of the vectors between layers.
+        heads: of attention in each layer; a divisor of the width.
+        layers: blocks of attention and position-wise units.
+        window: positions that a layer looks at, the present one included.
+        positions: rotary or learned.
+        norm: rms or layer.
+        activation: of the position-wise units: swiglu or gelu.
+        inner: position-wise units in each layer; none: as many as usual.
+        bias: whether products have biases.
+        tied: the input vectors are the output weights, too.
+        dropout: rate on the embedded input and on what each half of a block adds.
+        optimizer: rule by which gradients change weights.
+        learning_rate: the highest learning rate.
+        warmup: steps of linear rise to it, a quarter of all steps at most.
+        beta2: decay of the averages of squared gradients.
+        l2: weight decay, of matrices alone where the optimizer is adamw.
+    """
+
+    kind = "transformer"
+
+    def __init__(
+        self,
+        *,
+        width: int = 128,
+        heads: int = 4,
+        layers: int = 4,
+        window: int = 64,
+        positions: str = "rotary",
+        norm: str = "rms",
+        activation: str = "swiglu",
+        inner: int | None = None,
+        bias: bool = False,
+        tied: bool = True,
+        dropout: float = 0.0,
+        dtype: str = "float32",
+        optimizer: str = "adamw",
+        learning_rate: float = 0.003,
+        warmup: int = 100,
+        beta2: float = 0.98,
+        l2: float = 0.1,
+        **training: Any,
+    ) -> None:
+        rule = {"optimizer": optimizer, "learning_rate": learning_rate, "warmup": warmup}
+        super().__init__(dtype, **rule, beta2=beta2, l2=l2, **training)
+        self.width, self.heads, self.layers, self.window = width, heads, layers, window
+        self.positions, self.norm, self.activation = positions, norm, activation
+        self.inner, self.bias, self.tied, self.dropout = inner, bias, tied, dropout
+        self._shape(2)  # refuses what could never work
+
+    def _shape(self, vocabulary: int) -> TransformerShape:
+        return TransformerShape(
+            vocabulary=vocabulary,
+            width=self.width,
+            heads=self.heads,
+            layers=self.layers,
+            window=self.window,
+            positions=self.positions,
+            norm=self.norm,
+            activation=self.activation,
+            inner=self.inner,
+            bias=self.bias,
+            tied=self.tied,
+            dropout=self.dropout,
+        )
+
+    def make_network(self, vocabulary: int) -> TransformerNetwork:
+        return TransformerNetwork(self._shape(vocabulary), self.dtype)
+
+    def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
+        o = self.options
+        steps = min(o.steps, self.window) if self.positions == "learned" else o.steps
+        return StreamBatches(corpus, o.batch_size, steps, n_shards=n_shards, seed=o.seed)
+
+    # The two functions ----------------------------------------------------------------------
+
+    @property
+    def context_length(self) -> int:
+        """How far back anything can matter: through each layer in turn where windows slide."""
+        if self.positions == "learned":
+            return self.window
+        return self.layers * (self.window - 1) + 1
+
+    def start(self) -> WindowState:
+        """After `<s>`."""
+        return self._after(WindowState(self._network.zero_states(1)), self.vocabulary.bos_id)
+
+    def advance(self, state: WindowState, token: int) -> WindowState:
+        """One more token's keys and values. Raises UsageError for an id outside the vocabulary."""
+        self._check_id(token)
+        return self._after(state, token)
+
+    def _after(self, state: WindowState, token: int) -> WindowState:
+        network, before = self._network, state.network
+        read, tokens = [token], [*state.tokens, token]
+        if len(tokens) > self.window:
+            read = tokens = tokens[stride_of(self.window) :]
+            before = network.zero_states(1)
+        network.forward(np.array(read)[:, None], before)
+        learned = self.positions == "learned"
+        return WindowState(network.final_states, tuple(tokens) if learned else ())
+
+    def log_distribution(self, state: WindowState) -> FloatArray:
+        """The output layer's distribution, (V,), in nats."""
+        log_p: FloatArray = self._network.output.log_distribution(state.network.top)[0]
+        return log_p
+
+    def score_sequences(self, sequences: Sequences) -> FloatArray:
+        """See `LanguageModel`; many sequences, or pieces of one, are run side by side."""
+        return score_pieces(self._network, sequences)
+
+    def attention(self, text: Text) -> FloatArray:
+        """How much each token looks at each token, (layers, heads, T, T); rows sum to one.
+
+        Row and column 0 are `<s>`, after which the text is read; T is at most the window, and
+        where the text is longer its last part is shown. Row t is what was looked at when token t
+        was read and t + 1 predicted.
+        """
+        ids = [self.vocabulary.bos_id, *self.encode(text).tolist()]
+        network = self._network
+        network.forward(np.array(ids[-self.window :])[:, None])
+        maps: FloatArray = np.stack([block.attention.weights()[0] for block in network.blocks])
+        return maps.astype(np.float64)

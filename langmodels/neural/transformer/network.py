@@ -1,0 +1,239 @@
+"""A decoder-only Transformer: embedding, blocks of attention and position-wise units, output."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from langmodels.arrays import Array, BoolArray, IntArray
+from langmodels.errors import UsageError, check_whole
+from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer
+from langmodels.neural.layers.memory import Memory
+from langmodels.neural.layers.normalization import NORMS
+from langmodels.neural.layers.position_wise import ACTIVATIONS
+from langmodels.neural.layers.self_attention import SelfAttention
+from langmodels.neural.layers.softmax import Softmax
+from langmodels.neural.network import SequenceNetwork
+from langmodels.neural.training.batches import Chunk
+from langmodels.text.vocabulary import Vocabulary
+
+POSITIONS = ("rotary", "learned")
+
+_ELEMENTS_A_THREAD = 65_536  # of (B, T, C), T being the window: what pays for a thread more
+
+
+@dataclass(frozen=True)
+class TransformerShape:
+    """What a Transformer is made of; `inner` units in each block, None for as many as usual.
+
+    `window`: each layer looks at so many positions, the present one included. `positions`: one of
+    `POSITIONS`; `norm`: one of `NORMS`; `activation`: one of `ACTIVATIONS`.
+    """
+
+    vocabulary: int
+    width: int
+    heads: int
+    layers: int
+    window: int
+    positions: str = "rotary"
+    norm: str = "rms"
+    activation: str = "swiglu"
+    inner: int | None = None
+    bias: bool = False
+    tied: bool = True
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        sizes = {name: getattr(self, name) for name in ("width", "heads", "layers", "window")}
+        sizes["inner"] = 1 if self.inner is None else self.inner
+        check_whole(**sizes)
+        for name, size in sizes.items():
+            if size < 1:
+                raise UsageError(f"{name} must be at least 1, not {size}.")
+        for name, known in (("positions", POSITIONS), ("norm", NORMS), ("activation", ACTIVATIONS)):
+            if getattr(self, name) not in known:
+                choices = ", ".join(known)
+                raise UsageError(f"{name} must be one of {choices}, not {getattr(self, name)!r}.")
+        if self.width % self.heads:
+            raise UsageError(f"A width of {self.width} cannot be cut into {self.heads} heads.")
+        if self.positions == "rotary" and self.width // self.heads % 2:
+            raise UsageError("Rotary positions need heads of even width; choose fewer heads.")
+        if not 0 <= self.dropout < 1:
+            raise UsageError("Dropout rates must be at least 0 and below 1.")
+
+
+class Block(Layer):
+    """x + attention(norm(x)), then x + units(norm(x)) (pre-normalised: Xiong et al. 2020)."""
+
+    def __init__(self, shape: TransformerShape) -> None:
+        norm, units = NORMS[shape.norm], ACTIVATIONS[shape.activation]
+        self.norms = [norm(shape.width), norm(shape.width)]
+        self.attention = SelfAttention(
+            shape.width,
+            shape.heads,
+            shape.window,
+            rotary=shape.positions == "rotary",
+            bias=shape.bias,
+        )
+        self.units = units(shape.width, shape.inner or units.usual(shape.width), shape.bias)
+        # Each block adds to the sum twice; it shall not grow with their number (Radford 2019).
+        self.attention.out.gain = self.units.down.gain = (2 * shape.layers) ** -0.5
+        self.dropouts = [Dropout(shape.dropout), Dropout(shape.dropout)]
+        super().__init__(
+            parts={
+                "norm1": self.norms[0],
+                "attention": self.attention,
+                "norm2": self.norms[1],
+                "units": self.units,
+            }
+        )
+
+    def forward(self, x: Array, memory: Memory, first: IntArray, rng: Generator | None) -> None:
+        """In place on x (B, T, C); see `SelfAttention.forward`."""
+        y = self.attention.forward(self.norms[0].forward(x), memory, first)
+        x += self.dropouts[0].forward(y, rng)
+        y = self.units.forward(self.norms[1].forward(x))
+        x += self.dropouts[1].forward(y, rng)
+
+    def backward(self, dx: Array) -> None:
+        """In place on dx (B, T, C)."""
+        for k, layer in ((1, self.units), (0, self.attention)):
+            d = dx.copy() if self.dropouts[k].active else dx
+            d = layer.backward(self.dropouts[k].backward(d))
+            dx += self.norms[k].backward(d)
+
+
+@dataclass(frozen=True, eq=False)
+class TransformerState:
+    """What each block can look back at, and what the output layer sees after the last token
+    (B, C).
+    """
+
+    memories: Sequence[Memory]
+    top: Array
+
+
+class TransformerNetwork(SequenceNetwork[TransformerState]):
+    """p(x_{t+1}) = softmax(norm(blocks(embedding(x_1 .. x_t)))), the tokens of a window at once."""
+
+    def __init__(self, shape: TransformerShape, dtype: str = "float32") -> None:
+        self.shape = shape
+        super().__init__(dtype)
+
+    def _build(self) -> dict[str, Layer]:
+        shape = self.shape
+        self.embedding = Embedding(shape.vocabulary, shape.width, tied=shape.tied)
+        self.positions = Embedding(shape.window, shape.width, unit_rows=True)
+        self.dropout = Dropout(shape.dropout)
+        self.blocks = [Block(shape) for _ in range(shape.layers)]
+        self.norm = NORMS[shape.norm](shape.width)
+        self.output = Softmax(
+            shape.width,
+            shape.vocabulary,
+            (Vocabulary.bos_id,),
+            tied=self.embedding if shape.tied else None,
+        )
+        return {
+            "embedding": self.embedding,
+            **({"positions": self.positions} if shape.positions == "learned" else {}),
+            **{f"block.{k}": block for k, block in enumerate(self.blocks)},
+            "norm": self.norm,
+            "output": self.output,
+        }
+
+    def forward(
+        self,
+        inputs: Array,
+        states: TransformerState | None = None,
+        *,
+        keep: Array | None = None,
+        rng: Generator | None = None,
+    ) -> Array:
+        """See `SequenceNetwork`."""
+        steps, batch = inputs.shape
+        memories = (states or self.zero_states(batch)).memories
+        first = _beginnings(memories[0], keep, steps, batch)
+        x = self.embedding.forward(np.ascontiguousarray(inputs.T))
+        if self.shape.positions == "learned":
+            x += self.positions.forward(self._places(memories[0].position, first))
+        x = self.dropout.forward(x, rng)
+        for block, memory in zip(self.blocks, memories, strict=True):
+            block.forward(x, memory, first, rng)
+        self._h = np.ascontiguousarray(self.norm.forward(x).swapaxes(0, 1))
+        return self._h
+
+    def backward(self, dy: Array) -> None:
+        """See `SequenceNetwork`."""
+        dx = self.norm.backward(np.ascontiguousarray(dy.swapaxes(0, 1)))
+        for block in reversed(self.blocks):
+            block.backward(dx)
+        dx = self.dropout.backward(dx)
+        if self.shape.positions == "learned":
+            self.positions.backward(dx)
+        self.embedding.backward(dx)
+
+    def _places(self, position: int, first: IntArray) -> Array:
+        """How far each step (B, T) is from the beginning of its sequence or window."""
+        places: Array = np.arange(position, position + first.shape[1]) - first
+        if places.max() >= self.shape.window:
+            raise ValueError(f"there are only {self.shape.window} learned positions")
+        return places
+
+    # States ---------------------------------------------------------------------------------
+
+    def zero_states(self, batch: int) -> TransformerState:
+        """See `SequenceNetwork`: nothing to look back at."""
+        empty = [Memory.empty(batch)] * self.shape.layers
+        return TransformerState(empty, np.zeros((batch, self.shape.width), self.dtype))
+
+    @property
+    def final_states(self) -> TransformerState:
+        """See `SequenceNetwork`."""
+        return TransformerState([b.attention.memory for b in self.blocks], self._h[-1].copy())
+
+    def top(self, states: TransformerState) -> Array:
+        """See `SequenceNetwork`."""
+        return states.top
+
+    def _to_arrays(self, states: TransformerState) -> dict[str, Array]:
+        one = states.memories[0]
+        pairs = {f"pairs.{k}": memory.pairs for k, memory in enumerate(states.memories)}
+        place = {"position": np.array([one.position]), "first": one.first}
+        return {**pairs, **place, "top": states.top}
+
+    def _from_arrays(self, arrays: Mapping[str, Array]) -> TransformerState:
+        first, position = np.array(arrays["first"]), int(arrays["position"][0])
+        memories = []
+        for k in range(self.shape.layers):
+            pairs = arrays[f"pairs.{k}"]
+            before = Memory(None, 0, 0, position - pairs.shape[1], first)
+            memories.append(before.extended(pairs, first))
+        return TransformerState(memories, np.array(arrays["top"]))
+
+    # Training -------------------------------------------------------------------------------
+
+    def loss(self, batch: Chunk, scale: float, rng: Generator | None) -> float:
+        """See `Network`. Learned positions begin anew with every chunk."""
+        if self.shape.positions == "learned":
+            self._states = None
+        return super().loss(batch, scale, rng)
+
+    def decayed(self) -> BoolArray:
+        """See `Network`: weight decay is for matrices."""
+        sizes = [(a.size, a.ndim > 1) for _, a in self.parameters.items()]
+        return np.repeat([flag for _, flag in sizes], [size for size, _ in sizes])
+
+    def shards(self, batch: int, threads: int) -> int:
+        """See `Network`."""
+        worth = batch * self.shape.window * self.shape.width // _ELEMENTS_A_THREAD
+        return max(1, min(threads, batch, worth))
+
+
+def _beginnings(memory: Memory, keep: Array | None, steps: int, batch: int) -> IntArray:
+    """Where the sequence began that each step belongs to, (B, T), in positions of the memory."""
+    first = np.repeat(memory.first[:, None], steps, axis=1)
+    if keep is not None:
+        here = np.arange(memory.position, memory.position + steps, dtype=np.int32)
+        begun = np.where(keep.T, np.int32(-1), here)
+        np.maximum(first, np.maximum.accumulate(begun, axis=1), out=first)
+    return first

@@ -1,0 +1,113 @@
+"""Scoring text with a Transformer, many pieces at once, without changing the result.
+
+What a Transformer has read longer ago than its windows reach, through all layers, it does not see.
+So a long sequence is cut into pieces which, run side by side, each begin so much earlier than what
+is scored of them; the result is that of one run from the beginning to the end. Where positions are
+learned, the pieces are the windows themselves.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from langmodels.arrays import FloatArray, IntArray
+from langmodels.neural.layers.base import rows
+from langmodels.neural.transformer.network import TransformerNetwork
+from langmodels.text.sequences import Sequences
+from langmodels.threads import Workers, cpu_count
+
+_STEPS = 256  # tokens of each piece read at once
+_AT_ONCE = 8192  # tokens of all pieces read at once by one thread
+_PIECE = 8  # a piece is so many times as long as what it reads before it is scored
+
+
+@dataclass(frozen=True, eq=False)
+class _Piece:
+    """Inputs, and the targets after the last `len(scores)` of them."""
+
+    inputs: IntArray
+    targets: IntArray
+    scores: FloatArray
+
+
+def stride_of(window: int) -> int:
+    """How far apart windows begin where positions are learned."""
+    return max(1, window // 2)
+
+
+def score_pieces(network: TransformerNetwork, sequences: Sequences) -> FloatArray:
+    """Log p of every target in nats, (sequences.n_tokens,), one sequence after the other."""
+    result = np.empty(sequences.n_tokens)
+    threads = min(cpu_count(), max(1, len(result) // _STEPS))
+    pieces = sorted(_cut(network, sequences, result, threads), key=lambda p: -len(p.inputs))
+    groups = list(_groups(pieces, threads))
+    replicas = [network, *(network.replica() for _ in range(threads - 1))]
+    for replica in replicas[1:]:
+        replica.refresh()
+    with Workers(threads) as workers:
+
+        def run(k: int) -> None:
+            for group in groups[k::threads]:
+                _run(replicas[k], group)
+
+        workers.map(run, range(threads))
+    return result
+
+
+def _cut(
+    network: TransformerNetwork, sequences: Sequences, result: FloatArray, threads: int
+) -> Iterator[_Piece]:
+    shape = network.shape
+    if shape.positions == "learned":
+        stride = stride_of(shape.window)
+        before = shape.window - stride  # tokens of a new window that are there already
+    else:
+        before = shape.layers * (shape.window - 1)
+        stride = max(_PIECE * before, _STEPS, -(-len(result) // (4 * threads)))
+    offset = 0
+    for ids in sequences.whole():
+        n = len(ids) - 1
+        # The first piece has nothing to read before it, and all of it is scored.
+        for begin in [0, *range(before + stride, n, stride)] if n else []:
+            end = min(n, begin + stride + (0 if begin else before))
+            yield _Piece(
+                ids[max(0, begin - before) : end],
+                ids[begin + 1 : end + 1],
+                result[offset + begin : offset + end],
+            )
+        offset += n
+
+
+def _groups(pieces: Sequence[_Piece], threads: int) -> Iterator[Sequence[_Piece]]:
+    """Pieces of about the same length."""
+    begin = 0
+    while begin < len(pieces):
+        steps = min(_STEPS, len(pieces[begin].inputs))
+        size = max(1, min(_AT_ONCE // steps, -(-len(pieces) // threads)))
+        yield pieces[begin : begin + size]
+        begin += size
+
+
+def _run(network: TransformerNetwork, group: Sequence[_Piece]) -> None:
+    """Read pieces side by side, the longest first, from their beginnings to their ends."""
+    longest = len(group[0].inputs)
+    inputs = np.zeros((longest, len(group)), np.int32)
+    targets, scored = np.zeros_like(inputs), np.zeros(inputs.shape, np.bool_)
+    scores = np.empty(inputs.shape)
+    for column, piece in enumerate(group):
+        end = len(piece.inputs)
+        begin = end - len(piece.targets)
+        inputs[:end, column] = piece.inputs
+        targets[begin:end, column] = piece.targets
+        scored[begin:end, column] = True
+    states = None
+    steps = longest if network.shape.positions == "learned" else _STEPS
+    for begin in range(0, longest, steps):
+        part = slice(begin, begin + steps)
+        h = rows(network.forward(inputs[part], states))
+        states = network.final_states
+        chosen = scored[part]
+        scores[part][chosen] = network.output.log_prob(h[chosen.ravel()], targets[part][chosen])
+    for column, piece in enumerate(group):
+        piece.scores[...] = scores[scored[:, column], column]

@@ -1,0 +1,377 @@
+"""The Transformer: its layers, its states, and agreement with PyTorch."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from neural_checks import bind, check_layer, check_network
+
+from langmodels.errors import UsageError
+from langmodels.models.base import LanguageModel
+from langmodels.neural.layers.memory import Memory
+from langmodels.neural.layers.normalization import NORMS
+from langmodels.neural.layers.position_wise import ACTIVATIONS
+from langmodels.neural.layers.self_attention import SelfAttention
+from langmodels.neural.training.batches import Chunk
+from langmodels.neural.training.optimizers import make_optimizer
+from langmodels.neural.transformer import scoring
+from langmodels.neural.transformer.model import TransformerModel
+from langmodels.neural.transformer.network import TransformerNetwork, TransformerShape
+from langmodels.text.corpus import Corpus
+from langmodels.text.tokenization import make_tokenizer
+
+DATA = Path(__file__).parent / "data"
+GPT2 = {"positions": "learned", "norm": "layer", "activation": "gelu", "bias": True}
+STYLES = {"llama": {}, "gpt2": GPT2}
+styles = pytest.mark.parametrize("style", STYLES)
+
+
+def network(style: str, **options) -> TransformerNetwork:
+    sizes = {"vocabulary": 11, "width": 12, "heads": 3, "layers": 2, "window": 5, **options}
+    made = TransformerNetwork(TransformerShape(**STYLES[style], **sizes), "float64")
+    made.initialise(1)
+    return made
+
+
+def chunk(steps: int, batch: int, *, keep=None, fresh=True, seed=0) -> Chunk:
+    ids = np.random.default_rng(seed).integers(2, 11, (2, steps, batch)).astype(np.int32)
+    return Chunk(ids[0], ids[1], keep, fresh)
+
+
+# Agreement with PyTorch ---------------------------------------------------------------------
+
+
+def named(z, kind: str, layers: int, gpt2: bool) -> dict[str, np.ndarray]:
+    """The arrays of a reference file under the names they have here."""
+
+    def get(name: str) -> np.ndarray:
+        return z[f"{kind}/{name}"]
+
+    found = {"embedding.weight": get("token_embedding")}
+    if gpt2:
+        found["positions.weight"] = get("position_embedding")
+    else:
+        found["output.weight"] = get("output.weight").T
+    for part in ("weight", "bias") if gpt2 else ("weight",):
+        for k in range(layers):
+            there, here = f"block{k}", f"block.{k}"
+            names = [f"{there}.attention.{n}.{part}" for n in ("query", "key", "value")]
+            found[f"{here}.attention.qkv.{part}"] = np.concatenate([*map(get, names)], axis=-1)
+            found[f"{here}.attention.out.{part}"] = get(f"{there}.attention.projection.{part}")
+            names = [f"{there}.mlp.{n}.{part}" for n in (("up",) if gpt2 else ("gate", "up"))]
+            found[f"{here}.units.up.{part}"] = np.concatenate([*map(get, names)], axis=-1)
+            found[f"{here}.units.down.{part}"] = get(f"{there}.mlp.down.{part}")
+            for n in ("norm1", "norm2"):
+                found[f"{here}.{n}.{part}"] = get(f"{there}.{n}.{part}")
+        found[f"norm.{part}"] = get(f"norm.{part}")
+    return found
+
+
+@styles
+def test_agreement_with_pytorch(style: str) -> None:
+    z = np.load(DATA / f"torch_transformer_{style}.npz")
+    (vocabulary, width), gpt2 = z["weight/token_embedding"].shape, style == "gpt2"
+    shape = TransformerShape(
+        vocabulary=vocabulary,
+        width=width,
+        heads=int(z["heads"]),
+        layers=int(z["layers"]),
+        window=9,
+        inner=48 if gpt2 else 36,
+        tied=gpt2,
+        **STYLES[style],
+    )
+    net = TransformerNetwork(shape, "float64")
+    net.output.excluded = []  # PyTorch gives <s> a probability, too
+    weights = named(z, "weight", shape.layers, gpt2)
+    assert {*net.parameters.arrays} - {*weights} == {"output.bias"}
+    for name, array in weights.items():
+        net.parameters[name][...] = array
+    net.refresh()
+    inputs, targets = z["inputs"].astype(np.int32), z["targets"].astype(np.int32)
+    total = net.loss(Chunk(inputs, targets, None, True), 1 / targets.size, None)
+    assert total / targets.size == pytest.approx(float(z["loss"]), abs=1e-12)
+    logits = z["logits"] - z["logits"].max(axis=2, keepdims=True)
+    expected = logits - np.log(np.exp(logits).sum(axis=2, keepdims=True))
+    found = net.output.log_distribution(net.forward(inputs).reshape(-1, width))
+    assert found == pytest.approx(expected.reshape(found.shape), abs=1e-9)
+    for name, gradient in named(z, "gradient", shape.layers, gpt2).items():
+        np.testing.assert_allclose(net.gradients[name], gradient, rtol=0, atol=1e-9, err_msg=name)
+
+
+# Gradients ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_gradients_of_norms(name: str) -> None:
+    layer = bind(NORMS[name](6))
+    x = np.random.default_rng(0).standard_normal((4, 3, 6))
+    for array in layer.values.values():
+        array += np.random.default_rng(1).standard_normal(array.shape)
+    check_layer(layer, lambda: layer.forward(x), layer.backward)
+    check_input(layer.forward, layer.backward, x)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_gradients_of_position_wise_units(name: str, bias: bool) -> None:
+    layer = bind(ACTIVATIONS[name](4, 5, bias))
+    x = np.random.default_rng(0).standard_normal((3, 2, 4))
+    check_layer(layer, lambda: layer.forward(x), layer.backward)
+    check_input(layer.forward, layer.backward, x)
+
+
+@pytest.mark.parametrize("rotary", [False, True])
+@pytest.mark.parametrize("before", [0, 2])
+def test_gradients_of_attention(rotary: bool, before: int) -> None:
+    layer = bind(SelfAttention(8, 2, 4, rotary=rotary, bias=True))
+    rng = np.random.default_rng(0)
+    memory = Memory.empty(2)
+    if before:
+        memory = memory.extended(rng.standard_normal((2, before, 2, 8)), memory.first)
+    first = np.array([[0] * 6, [0, 0, before + 2, before + 2, before + 2, before + 2]], np.int32)
+    x = rng.standard_normal((2, 6, 8))
+    check_layer(layer, lambda: layer.forward(x, memory, first), layer.backward)
+    check_input(lambda x: layer.forward(x, memory, first), layer.backward, x)
+
+
+def check_input(forward, backward, x: np.ndarray) -> None:
+    """The gradient with respect to the input, along a direction at random."""
+    rng = np.random.default_rng(4)
+    weights, direction = rng.standard_normal((2, *x.shape))
+    forward(x)
+    analytic = (backward(weights.copy()) * direction).sum()
+    above = (weights * forward(x + 1e-6 * direction)).sum()
+    below = (weights * forward(x - 1e-6 * direction)).sum()
+    assert analytic == pytest.approx((above - below) / 2e-6, rel=1e-6)
+
+
+@styles
+def test_gradients_of_the_network(style: str) -> None:
+    check_network(network(style), chunk(5, 2))
+
+
+@styles
+def test_gradients_where_sequences_begin_in_a_chunk(style: str) -> None:
+    keep = np.ones((5, 2), np.bool_)
+    keep[0, 0] = keep[2, 1] = keep[4, 1] = False
+    check_network(network(style, tied=False), chunk(5, 2, keep=keep))
+
+
+def test_gradients_after_another_chunk() -> None:
+    net = network("llama")
+    before = chunk(7, 2, seed=1)
+    net.loss(before, 1.0, None)
+    states = net.final_states
+
+    def restart() -> None:
+        # No gradient flows into what is remembered: it stays as it was.
+        net._states = states
+
+    check_network(net, chunk(6, 2, fresh=False), restart=restart)
+
+
+def test_blocks_of_scores_change_nothing(monkeypatch) -> None:
+    from langmodels.neural.layers import self_attention
+
+    batch = chunk(30, 3)
+    net = network("llama", window=12)
+    expected = net.loss(batch, 1.0, None), net.gradients.flat.copy()
+    monkeypatch.setattr(self_attention, "_QUERIES", 7)
+    monkeypatch.setattr(self_attention, "_BLOCK", 1)
+    assert net.loss(batch, 1.0, None) == pytest.approx(expected[0], abs=1e-10)
+    np.testing.assert_allclose(net.gradients.flat, expected[1], rtol=0, atol=1e-10)
+
+
+# States -------------------------------------------------------------------------------------
+
+
+def outputs(net: TransformerNetwork, ids: np.ndarray, sizes: list[int], keep=None) -> np.ndarray:
+    """What the network gives for a text that is read in chunks of these sizes."""
+    states, found, begin = net.zero_states(ids.shape[1]), [], 0
+    for size in sizes:
+        part = slice(begin, begin + size)
+        found.append(
+            net.forward(ids[part], states, keep=None if keep is None else keep[part]).copy()
+        )
+        states, begin = net.final_states, begin + size
+    return np.concatenate([*found])
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_chunks_of_any_size_give_the_same(begun: bool) -> None:
+    net = network("llama")
+    ids = chunk(24, 3).inputs
+    keep = np.random.default_rng(3).random(ids.shape) < 0.8 if begun else None
+    whole = outputs(net, ids, [24], keep).copy()
+    for sizes in ([1] * 24, [7, 1, 1, 15], [2, 20, 2], [12, 12]):
+        np.testing.assert_allclose(outputs(net, ids, sizes, keep), whole, rtol=0, atol=1e-12)
+
+
+def test_each_layer_sees_a_window() -> None:
+    net = network("llama")  # two layers with windows of five: nine tokens
+    ids = chunk(20, 1).inputs
+    one = net.forward(ids).copy()
+    other = ids.copy()
+    other[5] = other[5] % 9 + 2
+    changed = np.abs(net.forward(other) - one).max(axis=(1, 2)) > 1e-12
+    assert np.flatnonzero(changed).tolist() == list(range(5, 5 + 9))
+
+
+def test_positions_do_not_matter_only_distances_do() -> None:
+    net = network("llama")
+    ids = chunk(40, 1).inputs
+    ids[30:39] = ids[10:19]
+    h = net.forward(ids)
+    np.testing.assert_allclose(h[38], h[18], rtol=0, atol=1e-12)
+
+
+def test_a_memory_is_a_value_and_is_not_copied_at_every_step() -> None:
+    rng = np.random.default_rng(0)
+    memory, tapes, written = Memory.empty(1), set(), []
+    for _ in range(200):
+        pairs = rng.standard_normal((1, 1, 2, 4))
+        before = memory.pairs.copy() if len(memory) else None
+        longer = memory.extended(pairs, memory.first)
+        other = memory.extended(-pairs, memory.first)  # another way on from the same state
+        assert np.array_equal(longer.pairs[:, -1:], pairs)
+        assert np.array_equal(other.pairs[:, -1:], -pairs)
+        if before is not None:
+            assert np.array_equal(memory.pairs, before)
+            assert np.array_equal(longer.pairs[:, :-1], before)
+        memory = longer.last(15)
+        written.append(pairs)
+        tapes.add(id(memory.tape))
+        assert memory.position == len(written)
+        assert np.array_equal(memory.pairs, np.concatenate(written[-15:], axis=1))
+    assert len(tapes) <= 200 // 15 + 1
+
+
+# The model ----------------------------------------------------------------------------------
+
+TEXT = "the cat sat on the mat and the dog sat on the log, said the cat to the dog. " * 6
+
+
+def model(style: str, **options) -> TransformerModel:
+    small = {"width": 16, "heads": 2, "layers": 2, "window": 6, "epochs": 1, "steps": 6}
+    return TransformerModel(**{**STYLES[style], **small, "batch_size": 4, **options})
+
+
+def corpus(text: str = TEXT, vocabulary=None) -> Corpus:
+    return Corpus.from_text(text, make_tokenizer("char"), vocabulary=vocabulary)
+
+
+@styles
+@pytest.mark.parametrize("window", [1, 2, 7])
+def test_long_texts_are_scored_as_the_loop_does(style: str, window: int, monkeypatch) -> None:
+    monkeypatch.setattr(scoring, "_STEPS", 9)
+    monkeypatch.setattr(scoring, "_PIECE", 2)
+    text = corpus()
+    fitted = model(style, window=window, dtype="float64").fit(text)
+    slow = LanguageModel.score_sequences(fitted, text)
+    np.testing.assert_allclose(fitted.score_corpus(text), slow, rtol=0, atol=1e-10)
+
+
+@styles
+def test_many_sequences_are_scored_as_the_loop_does(style: str) -> None:
+    lines = Corpus.from_text(TEXT.replace("the", "\nthe"), make_tokenizer("word"))
+    fitted = model(style, dtype="float64").fit(lines)
+    slow = LanguageModel.score_sequences(fitted, lines)
+    np.testing.assert_allclose(fitted.score_corpus(lines), slow, rtol=0, atol=1e-10)
+
+
+def test_past_the_window_learned_positions_begin_anew_with_its_last_half() -> None:
+    fitted = model("gpt2", dtype="float64").fit(corpus())
+    ids = fitted.encode("the cat sat").tolist()
+    tokens = [fitted.vocabulary.bos_id, *ids]
+    lengths = []
+    state = fitted.start()
+    for k, token in enumerate(ids, start=2):
+        state = fitted.advance(state, token)
+        lengths.append(len(state.tokens))
+        h = fitted.network.forward(np.array(tokens[k - lengths[-1] : k])[:, None])[-1]
+        np.testing.assert_allclose(state.network.top, h, rtol=0, atol=1e-12)
+    assert lengths == [2, 3, 4, 5, 6, 4, 5, 6, 4, 5, 6]
+
+
+@styles
+def test_a_run_resumes_bit_for_bit(style: str, tmp_path) -> None:
+    text = corpus()
+    options = {"epochs": 3, "dropout": 0.1, "threads": 1}
+    whole = model(style, **options).fit(text)
+
+    class StopError(Exception):
+        pass
+
+    def stop(epoch) -> None:
+        if epoch.number == 1:
+            raise StopError
+
+    path = str(tmp_path / "run.checkpoint")
+    with pytest.raises(StopError):
+        model(style, **options).fit(text, checkpoint=path, after_epoch=stop)
+    again = model(style, **options).fit(text, checkpoint=path)
+    assert np.array_equal(again.network.parameters.flat, whole.network.parameters.flat)
+
+
+def test_what_is_carried_comes_back() -> None:
+    net, twin = network("llama"), network("llama")
+    first, second = chunk(7, 2), chunk(4, 2, fresh=False, seed=1)
+    net.loss(first, 1.0, None)
+    twin.carry_on(net.carried())
+    assert twin.loss(second, 1.0, None) == net.loss(second, 1.0, None)
+    assert np.array_equal(twin.gradients.flat, net.gradients.flat)
+
+
+def test_training_learns() -> None:
+    text = corpus()
+    fitted = model("llama", epochs=30, learning_rate=0.01).fit(text)
+    assert fitted.perplexity(text) < 3
+    assert model("gpt2", epochs=30, learning_rate=0.01).fit(text).perplexity(text) < 3
+
+
+def test_threads_share_a_batch() -> None:
+    text = corpus()
+    one, two = (model("llama", threads=n, dtype="float64", batch_size=6).fit(text) for n in (1, 2))
+    assert two.perplexity(text) == pytest.approx(one.perplexity(text), rel=1e-6)
+
+
+def test_weight_decay_is_for_matrices() -> None:
+    net = network("gpt2")
+    optimizer = make_optimizer(
+        "adamw", net.parameters.flat.size, net.dtype, 0.5, decayed=net.decayed()
+    )
+    before = {name: array.copy() for name, array in net.parameters.items()}
+    net.gradients.flat.fill(0)
+    optimizer.step(net.parameters.flat, net.gradients.flat, 0.1)
+    for name, array in net.parameters.items():
+        factor = 0.95 if array.ndim > 1 else 1.0
+        np.testing.assert_allclose(array, factor * before[name], err_msg=name)
+
+
+def test_attention_maps() -> None:
+    fitted = model("llama").fit(corpus())
+    maps = fitted.attention("cat")
+    assert maps.shape == (2, 2, 4, 4)
+    np.testing.assert_allclose(maps.sum(axis=3), 1, rtol=1e-5)
+    assert (np.triu(maps, 1) == 0).all()
+    assert fitted.attention("a longer text").shape == (2, 2, 6, 6)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"width": 10, "heads": 3},
+        {"width": 6, "heads": 2},
+        {"heads": 0},
+        {"window": 0},
+        {"positions": "absolute"},
+        {"norm": "batch"},
+        {"activation": "relu"},
+        {"dropout": 1.0},
+        {"layers": 1.5},
+    ],
+)
+def test_what_cannot_work_is_refused(options: dict) -> None:
+    with pytest.raises(UsageError):
+        TransformerModel(**options)
