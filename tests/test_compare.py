@@ -26,7 +26,7 @@ from langmodels.formatting import visible
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.presets import Setting
-from langmodels.registry import make_model, parse_model
+from langmodels.registry import load, make_model, parse_model
 from langmodels.text.corpus import Corpus
 from langmodels.text.splits import Splits
 from langmodels.text.tokenization import make_tokenizer
@@ -634,3 +634,78 @@ def test_a_score_that_is_no_number_is_named() -> None:
     assert results.failures["bad"].startswith(f"log p of {visible(token)!r}, token 8 of the text")
     with pytest.raises(LangmodelsError, match="bad: log p of"):
         compare({"bad": Diverged()}, splits, plan=PLAN)
+
+
+# Finished models ---------------------------------------------------------------------------------
+
+
+def test_a_fitted_model_is_measured_as_it_is() -> None:
+    """Not trained again: its own counts, its own vocabulary, on the same test text."""
+    splits = parts()
+    few = make_model("witten-bell:order=2").fit(splits.train.head(300))
+    comparison = compare({"few": few, "all": "witten-bell:order=2"}, splits, plan=PLAN)
+    best, found = comparison.results.models
+    assert (best.label, found.label) == ("all", "few")
+    assert found.perplexity == few.perplexity(splits.test)
+    assert (found.finished, best.finished) == (True, False)
+    assert len(comparison.results.levels) == 1
+    assert comparison.results.tests[0].better == "all"
+    assert found.interval is not None
+    assert "few: finished, measured as they are" in rendered(comparison)
+    assert math.isnan(found.timing.full.seconds)
+    assert comparison.to_json()["models"][1]["timing"]["growth"][0]["seconds"] is None
+
+
+def test_another_vocabulary_is_compared_by_character(tmp_path: Path) -> None:
+    """Each pays in full for the same characters, whatever it counts as a token."""
+    other = Splits.from_text(TEXT[:6000], make_tokenizer("word"), min_count=3)
+    letters = Splits.from_text(TEXT[:6000], make_tokenizer("char"))
+    make_model("witten-bell:order=2").fit(other.train).save(tmp_path / "words.lm")
+    make_model("witten-bell:order=4").fit(letters.train).save(tmp_path / "chars.lm")
+    names = [str(tmp_path / "words.lm"), str(tmp_path / "chars.lm"), "witten-bell:order=2"]
+    splits = parts()
+    comparison = compare(names, splits, plan=PLAN)
+    found = {m.label: m for m in comparison.results.models}
+    assert set(found) == {"words", "chars", "witten-bell order=2"}
+    model = load(names[1])
+    corpus = Corpus.from_text(splits.test.text or "", model.tokenizer, vocabulary=model.vocabulary)
+    nats = -model.score_corpus(corpus).sum()
+    nats += corpus.n_oov * math.log(0x110000 - len(model.vocabulary) + 2)
+    expected = nats / math.log(2) / len(splits.test.text or "")
+    assert found["chars"].bits_per_character == pytest.approx(expected)
+    levels = {level.level: level for level in comparison.results.levels}
+    own = levels[found["words"].level]
+    assert own.vocabulary == len(other.train.vocabulary)
+    assert own.extras["spelling"] > levels["word"].extras["spelling"]
+    assert own.extras["spacing"] == pytest.approx(levels["word"].extras["spacing"])
+    assert "word (words)" in rendered(comparison)
+    assert len(comparison.results.tests) == 2
+    parallel = compare(names, splits, plan=PLAN, jobs=2)
+    assert by_label(parallel) == by_label(comparison)
+
+
+def test_what_cannot_be_compared_is_refused_with_the_reason() -> None:
+    lowered = Corpus.from_text(TEXT, make_tokenizer("word"), cleaning="lower")
+    with pytest.raises(LangmodelsError, match="--clean lower"):
+        compare([make_model("unigram").fit(lowered)], parts(), plan=PLAN)
+
+
+def test_files_beside_names_on_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("book.txt").write_text(TEXT[:8000])
+    Path("new.txt").write_text(TEXT[8000:])
+    train = ["train", "--corpus", "book.txt", "--model", "witten-bell:order=3", "--output"]
+    assert main([*train, "a.lm"]) == 0
+    Path("other").mkdir()
+    assert main([*train, "other/a.lm", "--min-count", "1"]) == 0
+    capsys.readouterr()
+    models = "a.lm,other/a.lm,witten-bell:order=3"
+    texts = ["--corpus", "book.txt", "--test", "new.txt"]
+    assert main(["compare", "--models", models, *texts, "--no-cache", "--json"]) == 0
+    found = {m["label"]: m for m in json.loads(capsys.readouterr().out)["models"]}
+    assert set(found) == {"a.lm", "other/a.lm", "witten-bell order=3"}
+    assert main(["evaluate", "a.lm", "--corpus", "new.txt", "--json"]) == 0
+    measured = json.loads(capsys.readouterr().out)
+    assert found["a.lm"]["perplexity"] == pytest.approx(measured["perplexity"], rel=1e-12)

@@ -39,7 +39,11 @@ examples:
   langmodels compare --models unigram,mkn:order=3,mkn:order=5
   langmodels compare --models mkn,lstm,bidirectional-lstm
   langmodels compare --level word,char --models mkn,full-context --report out.html
-  langmodels compare --corpus synthetic:reber --json > results.json"""
+  langmodels compare --corpus synthetic:reber --json > results.json
+  langmodels compare --models kn.lm,lstm.lm,mkn:order=5 --corpus book.txt --test new.txt
+
+Model files are measured as they are, in their own tokens and vocabulary, beside models that are
+trained here on --corpus."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -72,8 +76,8 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
     group.add_argument(
         "--models",
         metavar="A,B",
-        help="names with options, for example unigram,mkn:order=3 (default: all that are "
-        "compared); level=char sets the unit of one model",
+        help="names with options, for example unigram,mkn:order=3, or model files (default: all "
+        "that are compared); level=char sets the unit of one model",
     )
     group.add_argument(
         "--order", type=int, metavar="N", help="order of n-gram models, where their names give none"

@@ -14,7 +14,7 @@ from langmodels.presets import Setting
 from langmodels.registry import MODELS, load, make_model
 from langmodels.text.cleaning import CLEANINGS
 from langmodels.text.corpus import Corpus
-from langmodels.text.splits import DEFAULT_FRACTIONS, WAYS, Fractions, Splits
+from langmodels.text.splits import DEFAULT_FRACTIONS, WAYS, Fractions, Splits, split_text
 from langmodels.text.tokenization import TOKENIZERS, Tokenizer, make_tokenizer
 
 DEFAULT_CORPUS = "wonderland.txt"
@@ -189,14 +189,20 @@ def load_splits(args: argparse.Namespace) -> tuple[Splits, Source]:
         "max_size": args.vocab_size,
         "name": source.name,
     }
-    if bool(args.validation) != bool(args.test):
-        raise UsageError("Give both --validation and --test, or neither of them.")
-    if args.validation:
-        if args.split or args.fractions:
-            raise UsageError("With --validation and --test there is nothing to divide by --split.")
-        others = (text_of(args, args.validation), text_of(args, args.test))
-        parts = (open_text(source), open_text(others[0]), open_text(others[1]))
-        return Splits.from_parts(parts, tokenizer, **shared), source
+    if args.validation and not args.test:
+        raise UsageError("Give a --test text with --validation, or neither of them.")
+    if args.test:
+        test = open_text(text_of(args, args.test))
+        if args.validation:
+            if args.split or args.fractions:
+                raise UsageError(
+                    "With --validation and --test there is nothing to divide by --split."
+                )
+            train, validation = open_text(source), open_text(text_of(args, args.validation))
+        else:
+            train, validation = _divided(args, source, tokenizer)
+        how = f"{source.name} to train on, {args.test} to test on"
+        return Splits.from_parts((train, validation, test), tokenizer, how=how, **shared), source
     splits = Splits.from_text(
         open_text(source),
         tokenizer,
@@ -206,6 +212,22 @@ def load_splits(args: argparse.Namespace) -> tuple[Splits, Source]:
         **shared,
     )
     return splits, source
+
+
+def _divided(
+    args: argparse.Namespace, source: Source, tokenizer: Tokenizer
+) -> tuple[Iterator[str], Iterator[str]]:
+    """A training and a validation part where the test text is another, in their usual ratio."""
+    first, second, _ = args.fractions or DEFAULT_FRACTIONS
+    share = first / (first + second)
+    train, *rest = split_text(
+        "".join(open_text(source)),
+        fractions=(share, (1 - share) / 2, (1 - share) / 2),
+        by=args.split or WAYS[0],
+        at_breaks=tokenizer.at_breaks,
+        seed=args.seed,
+    )
+    return iter([train]), iter(rest)
 
 
 def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Source]:

@@ -1,29 +1,32 @@
 """What is to be compared: registered models with their options, or a caller's own."""
 
 import copy
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 from langmodels.errors import UsageError
-from langmodels.models.base import LanguageModel
+from langmodels.models.base import LanguageModel, Model
 from langmodels.models.blanks import ClozeModel
 from langmodels.presets import Setting
-from langmodels.registry import CLOZE_MODELS, MODELS, ModelSpec, model_spec, parse_name
+from langmodels.registry import CLOZE_MODELS, MODELS, ModelSpec, load_any, model_spec, parse_name
 from langmodels.text.tokenization import TOKENIZERS
 
 AnyModel = LanguageModel[Any] | ClozeModel
 Models = Sequence[str | AnyModel] | Mapping[str, str | AnyModel]
-"""Names with options, as after `--models`, or unfitted models; a mapping gives them labels."""
+"""Names with options or files, as after `--models`, or models; a mapping gives them labels."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One model of a comparison, not yet fitted.
+    """One model of a comparison.
 
     `options` are all its hyper-parameters; one with a `seed` among them is random, and is trained
     once for each seed of the comparison, or where its name gives one (`own_seed`) with that.
-    `prototype` is the caller's own model, copied before it is fitted.
+    `prototype` is the caller's own model, copied before it is fitted. A model that is `finished` is
+    none of these, but measured as it is; where it came from a file, `path` is that.
     """
 
     label: str
@@ -32,11 +35,27 @@ class Candidate:
     options: Mapping[str, Any] = field(default_factory=dict)
     prototype: AnyModel | None = None
     own_seed: bool = False
+    finished: AnyModel | None = None
+    path: str = ""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For another process: what is in a file is opened there again, and shared."""
+        return {**self.__dict__, **({"finished": None} if self.path else {})}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self.path:
+            self.__dict__["finished"] = load_any(self.path)
 
     @property
     def random(self) -> bool:
         """Whether its figures depend on a seed."""
-        return self.prototype is None and "seed" in self.options
+        return not self.given and "seed" in self.options
+
+    @property
+    def given(self) -> bool:
+        """Whether it is a model of the caller's, finished or not, and not one by name."""
+        return self.prototype is not None or self.finished is not None
 
     def seeds(self, first: int, n: int) -> list[int]:
         """The seeds with which it is to be trained where random models are with so many."""
@@ -47,18 +66,22 @@ class Candidate:
     @property
     def summary(self) -> str:
         """What the model is, in a clause."""
+        if self.finished is not None:
+            return f"a finished {type(self.finished).__name__}"
         spec = _find(self.name)
         return "a model of the caller's" if spec is None else spec.summary
 
     @property
     def caveat(self) -> str:
         """What has to be said of its figures, if anything."""
-        return getattr(self.prototype or self.make(), "caveat", "")
+        return getattr(self.finished or self.prototype or self.make(), "caveat", "")
 
     @property
     def fills_blanks(self) -> bool:
         """Whether that is all it does."""
-        return isinstance(self.prototype, ClozeModel) or self.name in CLOZE_MODELS
+        if self.given:
+            return isinstance(self.finished or self.prototype, ClozeModel)
+        return self.name in CLOZE_MODELS
 
     def make(self, seed: int | None = None) -> AnyModel:
         """A new model to fit, with another seed where one is given and it is random."""
@@ -84,13 +107,17 @@ def make_candidates(
         _check_level(level)
     if models is None:
         models = [name for name, spec in MODELS.working() if spec.compared]
+    opened: dict[str, Model] = {}
     labelled: list[tuple[str | None, str | AnyModel]]
     labelled = list(models.items()) if isinstance(models, Mapping) else [(None, m) for m in models]
     candidates: dict[tuple[str, str], Candidate] = {}
     for label, model in labelled:
         if not isinstance(model, str):
-            found = [Candidate(label or _label_of(model), model.kind, levels[0], prototype=model)]
-            found[0] = replace(found[0], options=_config_of(model))
+            found = [_of_model(model, label or type(model).__name__, levels[0])]
+        elif os.path.exists(model):  # noqa: PTH110 - never raises
+            called = label or _file_label(model, [m for _, m in labelled if isinstance(m, str)])
+            file = opened[model] = opened.get(model) or load_any(model)
+            found = [replace(_of_model(file, called, levels[0]), path=model)]
         else:
             found = _of_name(model, label, levels, setting)
         for candidate in found:
@@ -102,6 +129,23 @@ def make_candidates(
     if not candidates:
         raise UsageError("There is nothing to compare; name at least one model.")
     return list(candidates.values())
+
+
+def _file_label(path: str, names: Sequence[str]) -> str:
+    """The name of a file without its ending, or where two have the same, all of it."""
+    stem = Path(path).stem
+    return path if any(Path(n).stem == stem and n != path for n in names) else stem
+
+
+def _of_model(model: Model, label: str, level: str) -> Candidate:
+    """A caller's model: to be fitted, or where it is already, to be measured as it is."""
+    if not isinstance(model, LanguageModel | ClozeModel):
+        raise UsageError(f"{label} is a {type(model).__name__}, which `compare` cannot measure.")
+    options = _config_of(model)
+    if model.is_fitted:
+        own = model.tokenizer.level
+        return Candidate(label, model.kind, own, options, finished=model)
+    return Candidate(label, model.kind, level, options, prototype=model)
 
 
 def _of_name(
@@ -132,12 +176,8 @@ def _check_level(level: str) -> None:
         raise UsageError(f"There is no level {level!r}; choose from {', '.join(TOKENIZERS)}.")
 
 
-def _label_of(model: AnyModel) -> str:
-    return type(model).__name__
-
-
 def _config_of(model: AnyModel) -> dict[str, Any]:
-    """Hyper-parameters of an unfitted model, as far as it can tell them."""
+    """Hyper-parameters of a model, as far as it can tell them."""
     try:
         config = model.config()
         return dict(config.get("arguments", config))

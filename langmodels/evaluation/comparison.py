@@ -95,10 +95,13 @@ def compare(
 ) -> Comparison:
     """Train models on the training part of a text and compare them on its test part.
 
+    Finished models are compared with them, as they are.
+
     Args:
-        models: names with options (`"kneser-ney:order=3"`, `"mkn:level=char"`), unfitted models, or
-            a mapping of labels to either; None for all registered models that are compared by
-            default. Unfitted models are fitted at the level of `corpus`. Where one fills blanks, as
+        models: names with options (`"kneser-ney:order=3"`, `"mkn:level=char"`), files, models, or a
+            mapping of labels to any of these; None for all registered models that are compared by
+            default. Unfitted models are fitted at the level of `corpus`; fitted ones and files are
+            measured as they are, in their own tokens and vocabulary. Where one fills blanks, as
             `"bidirectional-gru"` does, all are put to that task, too.
         corpus: splits that kept their text, or a text, which is divided 80/10/10.
         levels: units at which named models are trained; by default that of the splits, or words.
@@ -136,7 +139,12 @@ def compare(
     material = Material(corpus, min_count=min_count, max_size=max_size)
     levels = tuple(dict.fromkeys(levels)) or (material.level,)
     setting = Setting(level=levels[0], order=order, seed=seed, budget=budget)
-    candidates = make_candidates(models, levels, setting)
+    candidates = [
+        candidate
+        if candidate.finished is None
+        else replace(candidate, level=material.read_by(candidate.finished, candidate.label, levels))
+        for candidate in make_candidates(models, levels, setting)
+    ]
     plan = plan or PLANS[budget]
     if not any(candidate.fills_blanks for candidate in candidates):
         plan = replace(plan, blanks=0)

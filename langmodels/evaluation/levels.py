@@ -1,6 +1,7 @@
 """One text, divided once, at every level that is asked for."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -9,6 +10,8 @@ import numpy as np
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.breakdown import Grouping, groupings
 from langmodels.evaluation.characters import TextCosts, text_costs, token_costs
+from langmodels.models.base import Model
+from langmodels.text.corpus import Corpus
 from langmodels.text.splits import Splits
 from langmodels.text.tokenization import Tokenizer, make_tokenizer
 
@@ -20,11 +23,15 @@ def least_count(tokenizer: Tokenizer, asked: int | None) -> int:
 
 @dataclass(frozen=True, eq=False)
 class LevelMaterial:
-    """The divided text as one level's tokens, and what its test targets cost beyond a model."""
+    """The divided text as one level's tokens, and what its test targets cost beyond a model.
+
+    `read_by`: the finished model whose tokens and vocabulary these are, if not the text's own.
+    """
 
     level: str
     splits: Splits
     costs: TextCosts
+    read_by: str = ""
 
     @cached_property
     def groupings(self) -> list[Grouping]:
@@ -87,15 +94,56 @@ class Material:
             )
         return self._levels[level]
 
-    def _encode(self, level: str) -> Splits:
+    def read_by(self, model: Model, label: str, levels: Sequence[str]) -> str:
+        """The name under which `at` has the text as a finished model reads it.
+
+        That is the name of one of the `levels` where the model reads as those trained there do;
+        else a new one. Raises LangmodelsError, with the reason, where the text cannot be read so
+        that the figures compare.
+        """
+        reading, own = model.reading, self.splits.train.reading
+        level = reading.tokenizer.level
+        if reading.cleaning not in ("none", own.cleaning):
+            raise LangmodelsError(
+                f"{label} reads text cleaned by {reading.cleaning!r}, and this one is not: clean "
+                f"it so for all models (--clean {reading.cleaning})."
+            )
+        names = [
+            name for name in dict.fromkeys([*levels, *self._levels]) if name == level or ":" in name
+        ]
+        for name in names:
+            if self.at(name).splits.train.reading == reading:
+                return name
+        name = level if level not in levels and level not in self._levels else f"{level}: {label}"
+        train, validation, test = (
+            Corpus.from_text(
+                text,
+                reading.tokenizer,
+                vocabulary=reading.vocabulary,
+                name=part.name,
+                keep_text=True,
+            )
+            for text, part in zip(self._texts(), self._parts(), strict=True)
+        )
+        splits = Splits(train, validation, test, self.splits.how)
+        self._levels[name] = LevelMaterial(name, splits, text_costs(splits), label)
+        return name
+
+    def _parts(self) -> tuple[Corpus, Corpus, Corpus]:
+        return self.splits.train, self.splits.validation, self.splits.test
+
+    def _texts(self) -> tuple[str, str, str]:
         parts = (self.splits.train.text, self.splits.validation.text, self.splits.test.text)
         if parts[0] is None or parts[1] is None or parts[2] is None:
             raise LangmodelsError(
                 "Comparing levels needs the text; make the corpora with keep_text."
             )
+        return parts[0], parts[1], parts[2]
+
+    def _encode(self, level: str) -> Splits:
         tokenizer = make_tokenizer(level)
         return Splits.from_parts(
-            (parts[0], parts[1], parts[2]),
+            self._texts(),
             tokenizer,
             how=self.splits.how,
             name=self.splits.train.name.removesuffix(" (training part)"),

@@ -2,13 +2,14 @@
 
 import ctypes
 import gc
+import math
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from langmodels.formatting import visible
 from langmodels.models.base import LanguageModel
 from langmodels.neural.training.history import was_interrupted
 from langmodels.text.corpus import Corpus
+from langmodels.text.splits import Splits
 
 T = TypeVar("T")
 
@@ -61,7 +63,8 @@ PLANS = {
 class Fit:
     """Figures of one training run: `tokens` it saw, nats of test loss in all, costs.
 
-    `nats` is infinite where a test token has probability zero. `seconds` of training, `peak`: bytes
+    `nats` is infinite where a test token has probability zero. `seconds` of training (NaN, and no
+    `tokens`, for a finished model), `peak`: bytes
     by which resident memory grew at most meanwhile, None where the system does not tell, `size`:
     bytes of the model's arrays, `rate`: test tokens scored per second.
     """
@@ -109,10 +112,46 @@ AnyRun = Run | ClozeRun
 
 
 def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan) -> AnyRun:
-    """Train a candidate on growing parts of the training text and measure it on the test text."""
+    """Train a candidate on growing parts of the training text and measure it on the test text.
+
+    One that is finished is measured as it is.
+    """
     if candidate.fills_blanks:
         return _measure_cloze(candidate, seed, material, plan)
-    splits = material.splits
+    test = material.splits.test
+    if candidate.finished is not None:
+        model = cast(LanguageModel[Any], candidate.finished)
+        scores, fit = _scored(model, test)
+        trained = _Trained(model, scores, [fit], [])
+    else:
+        trained = _train(candidate, seed, material.splits, plan)
+        model = trained.model
+    return Run(
+        trained.scores,
+        trained.fits,
+        model.n_parameters,
+        model.context_length,
+        model.is_distribution,
+        calibrate(model.normalized(), test, plan.calibration),
+        draw_sample(model, plan.sample, seed),
+        step_seconds(model, test, plan.contexts),
+        _history(model),
+        trained.warnings,
+        fill_blanks(model, test, plan.blanks) if plan.blanks else None,
+    )
+
+
+class _Trained(NamedTuple):
+    """A model, its scores of the test text, and what led to them; as in `Run`."""
+
+    model: LanguageModel[Any]
+    scores: FloatArray
+    fits: list[Fit]
+    warnings: list[str]
+
+
+def _train(candidate: Candidate, seed: int, splits: Splits, plan: Plan) -> _Trained:
+    """Train on growing parts of the training text, the whole of it last."""
     fits: list[Fit] = []
     for fraction in (*plan.growth, 1.0):
         part = splits.train.head(max(1, round(fraction * splits.train.n_tokens)))
@@ -122,24 +161,17 @@ def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan
             warnings.simplefilter("always")
             fitted, seconds, peak = _timed_fit(candidate, seed, part, splits.validation)
         model = cast(LanguageModel[Any], fitted)
-        judged = model.normalized()
-        scores, rate = _timed_scores(judged, splits.test)
-        check_scores(scores, splits.test)
-        size = sum(array.nbytes for array in model.arrays().values())
-        fits.append(Fit(part.n_tokens, -float(scores.sum()), seconds, size, rate, peak))
-    return Run(
-        scores,
-        fits,
-        model.n_parameters,
-        model.context_length,
-        model.is_distribution,
-        calibrate(judged, splits.test, plan.calibration),
-        draw_sample(model, plan.sample, seed),
-        step_seconds(model, splits.test, plan.contexts),
-        _history(model),
-        list(dict.fromkeys(str(warning.message) for warning in said)),
-        fill_blanks(model, splits.test, plan.blanks) if plan.blanks else None,
-    )
+        scores, fit = _scored(model, splits.test)
+        fits.append(replace(fit, tokens=part.n_tokens, seconds=seconds, peak=peak))
+    return _Trained(model, scores, fits, list(dict.fromkeys(str(w.message) for w in said)))
+
+
+def _scored(model: LanguageModel[Any], test: Corpus) -> tuple[FloatArray, Fit]:
+    """Scores of a model on the test text, and what is known of it without having trained it."""
+    scores, rate = _timed_scores(model.normalized(), test)
+    check_scores(scores, test)
+    size = sum(array.nbytes for array in model.arrays().values())
+    return scores, Fit(0, -float(scores.sum()), math.nan, size, rate)
 
 
 def check_scores(scores: FloatArray, corpus: Corpus) -> None:
@@ -159,7 +191,9 @@ def _measure_cloze(
     candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan
 ) -> ClozeRun:
     splits = material.splits
-    model, seconds, _ = _timed_fit(candidate, seed, splits.train, splits.validation)
+    model, seconds = candidate.finished, math.nan
+    if model is None:
+        model, seconds, _ = _timed_fit(candidate, seed, splits.train, splits.validation)
     filled = fill_blanks(model, splits.test, plan.blanks)
     return ClozeRun(filled, seconds, model.n_parameters)
 

@@ -28,7 +28,8 @@ class LevelResult:
 
     `tokens`, `types` and unknown tokens (`oov`) of the training, validation and test part;
     `vocabulary`: ids in all; `min_count`: least count of a known token in training;
-    `unit` is the level's name for a token.
+    `unit` is the level's name for a token. `read_by`: the finished model whose tokens and
+    vocabulary these are, where they are not the text's own.
     `extras`: bits per character that every model of the level pays beyond its tokens, by reason.
     `groups`: for each way of breaking the losses down, labels and target counts. `passage`: tokens
     at the beginning of the test text.
@@ -47,13 +48,18 @@ class LevelResult:
     groups: dict[str, tuple[list[str], list[int]]]
     passage: list[str]
     min_count: int | None = None
+    read_by: str = ""
 
     @property
     def unit(self) -> str:
         """What a token is called."""
-        return {"whitespace": "token", "symbols": "symbol", "series": "number"}.get(
-            self.level, self.level
-        )
+        name = self.level.partition(":")[0]
+        return {"whitespace": "token", "symbols": "symbol", "series": "number"}.get(name, name)
+
+    @property
+    def reading(self) -> str:
+        """The unit, and whose tokens they are where they are not the text's own."""
+        return f"{self.unit} ({self.read_by})" if ":" in self.level else self.unit
 
 
 @dataclass(frozen=True)
@@ -143,11 +149,11 @@ class ModelResult:
     """One model's figures on the test text, means over its seeds.
 
     `bits_per_character` is per character of raw text, all extras paid (see `LevelResult.per`);
-    `interval` holds its mean
-    over texts like this with 95 % confidence, None where it is infinite. `zero_share`: share of the
-    test tokens with probability zero. `seeds`: bits per character by seed; `spread` is their
-    standard deviation. `bands`: mean bits per token by group. `passage`: bits of its tokens.
-    `history`, `warnings`: what the model recorded and complained of while it was trained.
+    `interval` holds its mean over texts like this with 95 % confidence, None where it is infinite.
+    `zero_share`: share of the test tokens with probability zero. `seeds`: bits per character by
+    seed; `spread` is their standard deviation. `bands`: mean bits per token by group. `passage`:
+    bits of its tokens. `finished`: measured as it came, not trained here. `history`, `warnings`:
+    what the model recorded and complained of in training.
     `exponents`: how "size" and "bits" grow with the training text. `filled`: only where models
     that fill blanks are compared as well.
     """
@@ -176,6 +182,7 @@ class ModelResult:
     warnings: list[str]
     timing: Timing
     filled: Filled | None = None
+    finished: bool = False
 
     @property
     def size(self) -> int:

@@ -132,7 +132,7 @@ def run_tasks(
         keys: dict[int, str] = {}
         if cache is not None:
             for i, task in enumerate(tasks):
-                if task.candidate.prototype is None:
+                if not task.candidate.given:
                     keys[i] = cache.key(task, material, plan)
                     kind = ClozeRun if task.candidate.fills_blanks else Run
                     found = cache.load(keys[i], kind)

@@ -193,6 +193,7 @@ class _Summary:
                 },
             ),
             filled=mean_filled(filled) if filled else None,
+            finished=self.candidate.finished is not None,
         )
 
 
@@ -239,6 +240,7 @@ def _level_result(material: LevelMaterial) -> LevelResult:
         groups={g.name: (g.labels, g.counts) for g in material.groupings},
         passage=test.vocabulary.decode(test.targets[: passage_length(material)].tolist()),
         min_count=_least_count(train),
+        read_by=material.read_by,
     )
 
 

@@ -37,11 +37,11 @@ def corpus_table(results: Results) -> Table:
     for level in results.levels:
         for i, part in enumerate(_PARTS):
             oov = percent(level.oov[i] / max(1, level.tokens[i]))
-            unit = [level.unit] if several else []
+            unit = [level.reading] if several else []
             rows.append([part, *unit, *map(count, (level.tokens[i], level.types[i])), oov])
             rows[-1].insert(1 + len(unit), count(results.text.characters[i]))
     columns = ["part", *(["unit"] if several else []), "characters", "tokens", "types", "unknown"]
-    units = ", ".join(level.unit for level in results.levels)
+    units = ", ".join(level.reading for level in results.levels)
     notes = [f"Split {results.text.split}; unit of the models: {units}."]
     notes += [note for level in results.levels if (note := _rare_note(level))]
     if results.settings.get("cleaning", "none") != "none":
@@ -51,7 +51,7 @@ def corpus_table(results: Results) -> Table:
 
 def _rare_note(level: LevelResult) -> str:
     """What became of rare tokens: whether a model has met `<unk>` decides much of its figure."""
-    if level.min_count is None:
+    if level.min_count is None or level.read_by:
         return ""
     if level.oov[0] == 0:
         return "" if level.oov[2] == 0 else f"All {level.unit}s of the training part are known."
@@ -124,18 +124,32 @@ def _quality_notes(results: Results) -> Iterator[str]:
     for level in results.levels:
         paid = [f"{name} {figure(bits, 3)}" for name, bits in level.extras.items() if bits > 0]
         if paid:
-            yield f"Included for models of {level.unit}s, in bits/char: {', '.join(paid)}."
+            yield f"Included for models of {_units(level)}, in bits/char: {', '.join(paid)}."
         if level.lowered:
-            yield f"Models of {level.unit}s see lower-cased text; capitals are paid for apart."
+            yield f"Models of {_units(level)} see lower-cased text; capitals are paid for apart."
+    finished = dict.fromkeys(m.label for m in results.models if m.finished)
+    if finished:
+        yield (
+            f"{', '.join(finished)}: finished, measured as they are; whether they were trained on "
+            "any of this text is not known here."
+        )
     for warning in dict.fromkeys(w for m in results.models for w in m.warnings):
         of = ", ".join(dict.fromkeys(m.label for m in results.models if warning in m.warnings))
         yield f"{of}: {warning}"
-    once = [m.label for m in results.models if "seed" in m.options and len(m.seeds) == 1]
+    once = [
+        m.label
+        for m in results.models
+        if "seed" in m.options and len(m.seeds) == 1 and not m.finished
+    ]
     if once:
         of = ", ".join(dict.fromkeys(once))
         yield f"{of}: trained from one random start; --seeds shows how much that matters."
     if results.limit:
         yield f"The limit: {results.limit.note}."
+
+
+def _units(level: LevelResult) -> str:
+    return level.reading.replace(level.unit, f"{level.unit}s", 1)
 
 
 def _orders(results: Results) -> str:
@@ -153,7 +167,7 @@ def _orders(results: Results) -> str:
 def labels(results: Results, model: ModelResult) -> list[str]:
     """The cells that name a model: its label, marked, and its unit where there are several."""
     label = model.label + ("" if model.is_distribution else "*")
-    unit = next(level.unit for level in results.levels if level.level == model.level)
+    unit = next(level.reading for level in results.levels if level.level == model.level)
     return [label, unit] if len(results.levels) > 1 else [label]
 
 
@@ -242,7 +256,7 @@ def growth_table(results: Results) -> Table | None:
 def training_shares(results: Results) -> list[float]:
     """Sizes of the training text as shares of the whole, the whole last."""
     longest = max(results.models, key=lambda m: len(m.growth)).growth
-    return [g.tokens / longest[-1].tokens for g in longest]
+    return [g.tokens / longest[-1].tokens if g.tokens else 1.0 for g in longest]
 
 
 def padded(cells: Sequence[str], n: int) -> list[str]:
