@@ -1,6 +1,7 @@
 """Bits per character: nothing of the text may go unpaid, and nothing be paid twice."""
 
 import math
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pytest
@@ -10,6 +11,10 @@ from hypothesis import strategies as st
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.alignment import Strings, align
 from langmodels.evaluation.characters import CODE_POINTS, Speller, text_costs
+from langmodels.evaluation.comparison import compare
+from langmodels.evaluation.measuring import Plan
+from langmodels.models.unigram import UnigramModel
+from langmodels.text import tokenization
 from langmodels.text.corpus import Corpus
 from langmodels.text.splits import Splits
 from langmodels.text.tokenization import (
@@ -111,7 +116,7 @@ def test_unseen_symbols_of_streams_are_chosen_from_all_there_are() -> None:
 
 
 def test_spelling_is_a_distribution_over_strings() -> None:
-    speller = Speller(align("ab ba abba\n" * 3, WordTokenizer()))
+    speller = Speller(["ab", "ba", "abba", " "])
     letters = ["a", "b", " "]
     strings = [""]
     total = 0.0
@@ -133,3 +138,45 @@ def test_what_cannot_be_aligned_is_said() -> None:
     parts = splits(WordTokenizer(lower=True), "İstanbul sat")
     with pytest.raises(LangmodelsError, match="stand in the text"):
         text_costs(parts)
+
+
+class PairTokenizer(Tokenizer):
+    """Two characters a token, and nothing lost: one class, and one line in the registry."""
+
+    level = "pairs"
+    reversible = True
+
+    def tokenize(self, text: str) -> Sequence[str]:
+        return [text[i : i + 2] for i in range(0, len(text), 2)]
+
+    def detokenize(self, tokens: Iterable[str]) -> str:
+        return "".join(tokens)
+
+    def safe_cut(self, text: str) -> int:
+        return len(text) // 2 * 2
+
+
+def test_tokens_of_several_characters_stand_beside_characters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(tokenization.TOKENIZERS, "pairs", PairTokenizer)
+    text = "the cat sat on the mat, the dogs sat on a log.\n" * 400 + "a zebra ran.\n"
+    splits = Splits.from_text(text, make_tokenizer("pairs"))
+    plan = Plan(growth=(), contexts=(1,), calibration=10, sample=10)
+    comparison = compare(["unigram"], splits, levels=["pairs", "char"], plan=plan)
+    found = {m.level: m for m in comparison.results.models}
+    model = UnigramModel().fit(splits.train)
+    unknown = splits.test.targets == splits.test.vocabulary.unk_id
+    assert unknown.any()
+    tokens = PairTokenizer().tokenize(splits.test.text or "")
+    speller = Speller(PairTokenizer().tokenize(splits.train.text or ""))
+    spelled = speller.costs(Strings.of([tokens[i] for i in np.flatnonzero(unknown)])).sum()
+    nats = spelled - model.score_corpus(splits.test).sum()
+    bits = nats / math.log(2) / len(splits.test.text or "")
+    assert found["pairs"].bits_per_character == pytest.approx(bits)
+    assert found["pairs"].bits_per_character < found["char"].bits_per_character
+    assert len(comparison.results.tests) == 1
+    alone = compare(["unigram"], splits, plan=plan).results
+    assert alone.per == "char"
+    assert alone.models[0].bits_per_character == pytest.approx(bits)
+    assert alone.levels[0].separator == ""

@@ -9,7 +9,7 @@ that text.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -60,8 +60,8 @@ def text_costs(splits: Splits) -> TextCosts:
     """
     if splits.train.text is None or splits.test.text is None:
         raise LangmodelsError("Bits per character need the text; make the corpora with keep_text.")
-    if splits.test.tokenizer.reversible:
-        return _stream_costs(splits.test, splits.test.text)
+    if splits.test.tokenizer.reversible and not splits.test.tokenizer.ends:
+        return _stream_costs(splits.test, splits.train.text, splits.test.text)
     tokenizer = splits.test.tokenizer
     if isinstance(tokenizer, SeriesTokenizer):
         ends, decimals = tokenizer.lost_nats(splits.test.text)
@@ -74,7 +74,7 @@ def text_costs(splits: Splits) -> TextCosts:
             "Bits per character cannot be had: the tokens of the test text are not those of its "
             "corpus."
         )
-    speller = Speller(train)
+    speller = Speller((*train.tokens.types, *train.gaps.types))
     unknown = splits.test.targets == Vocabulary.unk_id
     spelling = np.zeros(len(unknown))
     spelling[unknown] = speller.costs(test.tokens[unknown])
@@ -90,19 +90,25 @@ def text_costs(splits: Splits) -> TextCosts:
     )
 
 
-def _stream_costs(test: Corpus, text: str) -> TextCosts:
-    """Character and byte models predict the whole text; only unseen symbols cost more."""
-    if test.tokenizer.level == "byte":
-        data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
-        ends = np.cumsum((data & 0xC0) != 0x80, dtype=np.int64)
-        symbols = 256
-    else:
-        ends = np.arange(1, len(text) + 1, dtype=np.int64)
-        symbols = CODE_POINTS
-    if len(ends) != test.n_tokens:
+def _stream_costs(test: Corpus, train_text: str, text: str) -> TextCosts:
+    """Tokens that are the whole text, one after the other: only what is unknown costs more.
+
+    One of an alphabet is chosen from the unseen rest of it, any other is spelled.
+    """
+    tokenizer, vocabulary = test.tokenizer, test.vocabulary
+    ends = tokenizer.token_ends(text)
+    if len(ends) != test.n_tokens or ends[-1] != len(text):
         raise LangmodelsError("Bits per character need the text that the corpus was made from.")
-    known = len(test.vocabulary) - test.vocabulary.n_special
-    spelling = np.where(test.targets == Vocabulary.unk_id, np.log(max(symbols - known, 1)), 0.0)
+    unknown = test.targets == Vocabulary.unk_id
+    spelling = np.zeros(len(ends))
+    if tokenizer.alphabet is not None:
+        known = len(vocabulary) - vocabulary.n_special
+        spelling[unknown] = np.log(max(tokenizer.alphabet - known, 1))
+    elif unknown.any():
+        tokens = tokenizer.tokenize_lines(text)
+        speller = Speller(tokenizer.tokenize_lines(train_text))
+        strings = Strings.of([tokens[i] for i in np.flatnonzero(unknown).tolist()])
+        spelling[unknown] = speller.costs(strings)
     return TextCosts(ends, spelling, len(text), {"spelling": float(spelling.sum())})
 
 
@@ -111,9 +117,8 @@ class Speller:
 
     _ORDER = 5
 
-    def __init__(self, alignment: Alignment) -> None:
-        words, gaps = alignment.tokens.types, alignment.gaps.types
-        strings = dict.fromkeys(s for s in (*words, *gaps) if s and s != EOS)
+    def __init__(self, strings: Iterable[str]) -> None:
+        strings = dict.fromkeys(s for s in strings if s and s != EOS)
         letters = Counter(chain.from_iterable(strings))
         self._vocabulary = Vocabulary.from_counts(letters)
         model = NGramModel(order=self._ORDER, smoothing="witten_bell")

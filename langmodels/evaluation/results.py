@@ -57,6 +57,11 @@ class LevelResult:
         return {"whitespace": "token", "symbols": "symbol", "series": "number"}.get(name, name)
 
     @property
+    def separator(self) -> str:
+        """What to show between tokens: nothing where they are the whole text."""
+        return " " if self.per == "token" or "spacing" in self.extras else ""
+
+    @property
     def reading(self) -> str:
         """The unit, and whose tokens they are where they are not the text's own."""
         return f"{self.unit} ({self.read_by})" if ":" in self.level else self.unit
@@ -258,6 +263,11 @@ class Results:
     unfinished: list[str] = field(default_factory=list)
     cloze: list[ClozeResult] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
+
+    def by_character(self, level: str) -> bool:
+        """Whether the tokens of a level are the characters of the text, one for one."""
+        tokens = next(found.tokens for found in self.levels if found.level == level)
+        return tokens[2] == self.text.characters[2]
 
     @property
     def per(self) -> str:

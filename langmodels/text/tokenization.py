@@ -5,8 +5,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
+import numpy as np
 import regex
 
+from langmodels.arrays import IndexArray
 from langmodels.errors import UsageError, check_whole
 
 # A noncharacter of Unicode: no text contains it, and str.split keeps it as a word of its own.
@@ -23,6 +25,7 @@ class Tokenizer(ABC):
     text one endless stream (characters, bytes, symbols); `reversible` whether `detokenize` gives
     back the very text; `learns` whether there is something to `fit` on the training text;
     `splits_lines` whether the tokens of each line are just what white space separates in it.
+    `alphabet`: how many tokens there can be at all, None where there is no end to them.
     `rare_types`: whether new types never cease to come, so that limits to the vocabulary are meant
     for it; `min_count`: the least count of known tokens unless another is asked for.
     """
@@ -32,6 +35,7 @@ class Tokenizer(ABC):
     reversible: ClassVar[bool] = False
     learns: ClassVar[bool] = False
     splits_lines: bool = False
+    alphabet: ClassVar[int | None] = None
     rare_types: ClassVar[bool] = False
     min_count: ClassVar[int] = 1
     line_end: ClassVar[str] = "\n"
@@ -65,6 +69,13 @@ class Tokenizer(ABC):
         white space, as k-mers may, do not fit between these gaps.
         """
         return None
+
+    def token_ends(self, text: str) -> IndexArray:
+        """Characters of `text` up to and with each token, (n,) int64, where `reversible`.
+
+        By default for tokens that are the very pieces of the text.
+        """
+        return np.cumsum([len(token) for token in self.tokenize_lines(text)], dtype=np.int64)
 
     def safe_cut(self, text: str) -> int:
         """How much of the beginning of `text` has the same tokens whatever text comes after it."""
@@ -102,6 +113,7 @@ class CharacterTokenizer(Tokenizer):
 
     level = "char"
     reversible = True
+    alphabet = 0x110000
 
     def tokenize(self, text: str) -> Sequence[str]:
         return text  # a str already is a sequence of its characters
@@ -115,9 +127,14 @@ class ByteTokenizer(Tokenizer):
 
     level = "byte"
     reversible = True
+    alphabet = 256
 
     def tokenize(self, text: str) -> Sequence[str]:
         return text.encode("utf-8", "surrogatepass").decode("latin-1")
+
+    def token_ends(self, text: str) -> IndexArray:
+        data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
+        return np.cumsum((data & 0xC0) != 0x80, dtype=np.int64)
 
     def detokenize(self, tokens: Iterable[str]) -> str:
         # A token that is not a byte (a special symbol in a sample) is left as it is written.

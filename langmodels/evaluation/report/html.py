@@ -102,7 +102,7 @@ def _table(table: Table) -> str:
 
 def _passage(passage: Passage) -> Iterator[str]:
     tokens = passage.level.passage
-    joiner = "" if passage.level.level in ("char", "byte") else " "
+    joiner = passage.level.separator
     for label, bits in passage.bits.items():
         yield f"<h3>{html.escape(label)} ({passage.level.unit}s)</h3>"
         spans = []

@@ -260,7 +260,7 @@ def training(axes: "Axes", results: Results) -> str | None:
     for m, look in _styled(results, models):
         losses = [loss / math.log(2) for loss in curves[m.label + m.level]]
         axes.plot(range(1, len(losses) + 1), losses, label=_drawn(results, m), **look)
-    if {m.level for m in models} == {"char"}:
+    if all(results.by_character(m.level) for m in models):
         _limit(axes, results)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
@@ -280,7 +280,7 @@ def bands(axes: "Axes", results: Results) -> str | None:
     models = [m for m in _finite(results) if m.level == level.level]
     for m, look in _styled(results, models):
         axes.plot(labels, m.bands[name], label=_drawn(results, m), **look)
-    if level.level == "char":
+    if results.by_character(level.level):
         _limit(axes, results)
     axes.set_xlabel(f"{name}, {level.unit}s")
     axes.set_ylabel(f"bits per {level.unit}")

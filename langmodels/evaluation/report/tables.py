@@ -239,7 +239,7 @@ def growth_table(results: Results) -> Table | None:
         growth = (m.timing.exponents["seconds"].value, m.exponents["size"].value)
         rows.append([*labels(results, m), *padded(cells, len(sizes)), *map(times, growth)])
     emphasis = frozenset[int]()
-    if results.limit and (several or results.levels[0].level == "char"):
+    if results.limit and (several or results.by_character(results.levels[0].level)):
         bits = results.limit.bits
         emphasis = frozenset([len(rows)])
         cell = figure(bits, 3) if several else perplexity(2**bits)
@@ -333,7 +333,7 @@ def band_tables(results: Results) -> Iterator[Table]:
             rows = [["share of the tokens", *(percent(n / total) for n in counts)]]
             rows += [[m.label, *map(_dense, m.bands[name])] for m in models]
             emphasis, notes = {0}, []
-            if results.limit and level.level == "char":
+            if results.limit and results.by_character(level.level):
                 emphasis.add(len(rows))
                 rows.append([_limit_name(results), *[_dense(results.limit.bits)] * len(labels)])
                 notes.append("The limit is that of the whole text, in every column.")
@@ -368,7 +368,7 @@ def calibration_table(results: Results) -> Table:
         "probability it had. misplaced: probability that stands in the wrong band."
     ]
     emphasis = frozenset[int]()
-    if results.limit and [level.level for level in results.levels] == ["char"]:
+    if results.limit and all(results.by_character(level.level) for level in results.levels):
         emphasis = frozenset([len(rows)])
         bits = _dense(results.limit.bits)
         rows.append([*limit_labels(results), bits, bits, *[""] * 3])
