@@ -709,3 +709,19 @@ def test_files_beside_names_on_the_command_line(
     assert main(["evaluate", "a.lm", "--corpus", "new.txt", "--json"]) == 0
     measured = json.loads(capsys.readouterr().out)
     assert found["a.lm"]["perplexity"] == pytest.approx(measured["perplexity"], rel=1e-12)
+
+
+def test_one_model_against_all_others() -> None:
+    names = ["unigram", "witten-bell:order=2", "witten-bell:order=3"]
+    comparison = compare(names, parts("char"), plan=PLAN, against="witten-bell order=2")
+    ranking = [m.label for m in comparison.results.models]
+    pairs = [(t.better, t.worse) for t in comparison.results.tests]
+    other = ("witten-bell order=2", "unigram")
+    assert pairs == [("witten-bell order=3", "witten-bell order=2"), other]
+    assert ranking.index("unigram") == 2
+    assert all(t.difference > 0 for t in comparison.results.tests)
+    assert "witten-bell order=2 and each other model" in rendered(comparison)
+    neighbours = compare(names, parts("char"), plan=PLAN)
+    assert neighbours.results.tests[1].p == comparison.results.tests[1].p
+    with pytest.raises(UsageError, match="to test against; there are unigram, witten-bell"):
+        compare(names, parts("char"), plan=PLAN, against="lstm")

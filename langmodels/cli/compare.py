@@ -56,6 +56,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="train random models with N seeds; show mean and spread (default: 1)",
     )
+    parser.add_argument(
+        "--against",
+        metavar="MODEL",
+        help="test this model against all others (default: neighbours in the ranking)",
+    )
     parser.add_argument("--details", action="store_true", help="also print where the bits go")
     parser.add_argument(
         "--cache",
@@ -148,7 +153,14 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if args.cache and not args.no_cache and Path(args.cache).is_file():
         raise UsageError(f"--cache {args.cache} is a file; name a folder.")
     cache = None if args.no_cache else args.cache or default_cache_folder()
-    comparison = compare(model_names(args), splits, seeds=args.seeds, cache=cache, **keywords)
+    comparison = compare(
+        model_names(args),
+        splits,
+        seeds=args.seeds,
+        cache=cache,
+        against=args.against,
+        **keywords,
+    )
     return show(comparison, render(comparison.results, details=args.details), args, console)
 
 

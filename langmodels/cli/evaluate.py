@@ -1,11 +1,12 @@
-"""`langmodels evaluate`: how well a saved model predicts a text."""
+"""`langmodels evaluate`: how well saved models predict a text."""
 
 import argparse
 import math
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
+from rich.text import Text
 
 from langmodels.cli.options import (
     add_json_option,
@@ -16,8 +17,12 @@ from langmodels.cli.options import (
     open_text,
     text_of,
 )
-from langmodels.cli.output import facts_table, format_perplexity, print_json
-from langmodels.errors import UsageError
+from langmodels.cli.output import facts_table, format_perplexity, make_table, print_json
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.evaluation.finished import Evaluation, Figures, evaluate, measure
+from langmodels.evaluation.report.tables import verdict
+from langmodels.formatting import figure, interval, percent
+from langmodels.interchange import jsonable
 from langmodels.models.base import LanguageModel
 from langmodels.registry import load
 from langmodels.text.cleaning import clean
@@ -25,27 +30,31 @@ from langmodels.text.corpus import Corpus
 from langmodels.text.series import SeriesTokenizer
 from langmodels.text.splits import DEFAULT_FRACTIONS, WAYS, split_text
 from langmodels.text.tokenization import Tokenizer
-from langmodels.text.vocabulary import Vocabulary
 
 NAME = "evaluate"
-HELP = "measure how well a saved model predicts a text"
+HELP = "measure how well saved models predict a text"
 PARTS = ("all", "train", "validation", "test")
 EPILOG = """\
 examples:
   langmodels evaluate tale.lm --corpus other.txt
+  langmodels evaluate kn.lm lstm.lm --corpus other.txt
   langmodels train --corpus book.txt --split contiguous --output book.lm
   langmodels evaluate book.lm --corpus book.txt --part test
 
 The text is cut into tokens as the model's training text was, and encoded with the model's
 vocabulary. What the tokens do not say (the spelling of words that count as <unk>, the space between
-words) is not in the bits per character, which are then too low to set beside a character model's;
-`langmodels compare` is fair to both.
+words) is not in the bits per character, which are then too low to set beside a character model's.
+
+Several models are ranked, with 95 % intervals and paired tests of neighbours: by bits per token
+where all have the same tokens and vocabulary; else by bits per character of the text with all that
+tokens leave out paid for, which for words takes a training text (--part test, or
+`langmodels compare --models A,B --corpus TRAINING --test TEXT`).
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("model", metavar="MODEL", help="a model file")
+    parser.add_argument("models", metavar="MODEL", nargs="+", help="a model file")
     group = parser.add_argument_group("the text")
     group.add_argument(
         "--corpus", metavar="NAME", required=True, help="a file, -, or a corpus by name"
@@ -58,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_text_options(group)
     add_split_options(group)
-    add_seed_option(parser, "--split lines")
+    add_seed_option(parser, "--split lines and of intervals")
     add_json_option(parser)
 
 
@@ -66,36 +75,90 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     """Score the text and print the averages."""
     if args.part == "all" and (args.split or args.fractions):
         raise UsageError("--split and --fractions need --part train, validation or test.")
-    model = load(args.model)
-    report = measure(model, _read(args, model))
-    report = {"model": str(args.model), "corpus": args.corpus, "part": args.part, **report}
-    if args.json:
-        print_json(report)
+    about = {"corpus": args.corpus, "part": args.part}
+    models = {name: load(name) for name in args.models}
+    if len(args.models) == 1:
+        name, model = next(iter(models.items()))
+        corpus = Corpus.from_text(
+            _parts(args, model)[1], model.tokenizer, vocabulary=model.vocabulary, name=args.corpus
+        )
+        found = measure(name, model, corpus)[0]
+        if args.json:
+            print_json({"model": name, **about, **jsonable(found)})
+        else:
+            console.print(facts_table(_facts(found, model), title=_title(name, args)))
         return None
-    bits = report["bits_per_token"]
-    excluding = format_perplexity(report["perplexity_without_oov"])
-    unpaid = _unpaid(model.tokenizer, report["oov_tokens"])
+    if len(models) < len(args.models):
+        raise UsageError("The same model file is named twice; once is enough.")
+    training, text = _parts_for_all(args, models)
+    evaluation = evaluate(models, text, training_text=training, seed=args.seed)
+    if args.json:
+        print_json({**about, **jsonable(evaluation)})
+    else:
+        _print_several(evaluation, models, args, console)
+    return None
+
+
+def _title(name: str, args: argparse.Namespace) -> str:
+    return f"{name} on {args.corpus}" + ("" if args.part == "all" else f", {args.part} part")
+
+
+def _facts(found: Figures, model: LanguageModel[Any]) -> dict[str, str]:
+    bits = found.bits_per_token
+    excluding = format_perplexity(found.perplexity_without_oov)
+    unpaid = _unpaid(model.tokenizer, found.oov_tokens)
     rows = {
-        "text": f"{report['tokens']:,} tokens in {report['sequences']:,} "
-        f"sequence{'s' * (report['sequences'] != 1)}, "
-        f"{report['characters']:,} characters",
-        "unknown": f"{report['oov_tokens']:,} tokens ({100 * report['oov_rate']:.2f} %)",
-        "perplexity": f"{format_perplexity(report['perplexity'])} per token"
-        + (f" ({excluding} without the unknown ones)" if report["oov_tokens"] else ""),
+        "text": f"{found.tokens:,} tokens in {found.sequences:,} "
+        f"sequence{'s' * (found.sequences != 1)}, {found.characters:,} characters",
+        "unknown": f"{found.oov_tokens:,} tokens ({100 * found.oov_rate:.2f} %)",
+        "perplexity": f"{format_perplexity(found.perplexity)} per token"
+        + (f" ({excluding} without the unknown ones)" if found.oov_tokens else ""),
         "cross-entropy": f"{bits:.4f} bits per token = {bits * math.log(2):.4f} nats",
-        "per character": f"{report['bits_per_character']:.4f} bits"
+        "per character": f"{found.bits_per_character:.4f} bits"
         + (f" (not in it: {', '.join(unpaid)})" if unpaid else ""),
     }
-    if report["zero_probability_tokens"]:
+    if found.zero_probability_tokens:
         rows["impossible"] = (
-            f"{report['zero_probability_tokens']:,} tokens have probability zero; "
+            f"{found.zero_probability_tokens:,} tokens have probability zero; "
             "a smoothed model has none"
         )
-    if not model.is_distribution:
+    if not found.is_distribution:
         rows["note"] = "the model's scores are no probabilities; they were renormalised"
-    part = "" if args.part == "all" else f", {args.part} part"
-    console.print(facts_table(rows, title=f"{args.model} on {args.corpus}{part}"))
-    return None
+    return rows
+
+
+def _print_several(
+    evaluation: Evaluation,
+    models: dict[str, LanguageModel[Any]],
+    args: argparse.Namespace,
+    console: Console,
+) -> None:
+    per = evaluation.per
+    columns = ("model", "tokens", "unknown", "perplexity", f"bits/{per}", "95 % interval")
+    table = make_table(*columns, left=("model",), title=_title(f"{len(models)} models", args))
+    for found in evaluation.models:
+        table.add_row(
+            Text(Path(found.model).name + ("" if found.is_distribution else "*")),
+            f"{found.tokens:,}",
+            percent(found.oov_rate),
+            format_perplexity(found.perplexity),
+            figure(found.bits, 3),
+            interval(found.interval)
+            if found.interval
+            else f"{percent(found.zero_probability_tokens / found.tokens)} p = 0",
+        )
+    console.print(table)
+    for test in evaluation.tests:
+        console.print(Text(verdict(test, per)))
+    if per == "token":
+        some = next(iter(models.values()))
+        unpaid = _unpaid(some.tokenizer, evaluation.models[0].oov_tokens)
+        if unpaid:
+            console.print(f"Not in the bits, and the same for all: {', '.join(unpaid)}.")
+    else:
+        console.print("Perplexities of different tokens do not compare; bits/char do.")
+    if not all(found.is_distribution for found in evaluation.models):
+        console.print("* scores, not probabilities; renormalised at every token here.")
 
 
 def _unpaid(tokenizer: Tokenizer, unknown: int) -> list[str]:
@@ -109,42 +172,29 @@ def _unpaid(tokenizer: Tokenizer, unknown: int) -> list[str]:
     return [what for what, is_so in missing.items() if is_so]
 
 
-def measure(model: LanguageModel[Any], corpus: Corpus) -> dict[str, Any]:
-    """Averages of a model's log probabilities over a corpus."""
-    log_probs = model.normalized().score_corpus(corpus)
-    unknown = corpus.targets == Vocabulary.unk_id
-    known = log_probs[~unknown]
-    loss = -float(log_probs.mean())
-    return {
-        "tokens": corpus.n_tokens,
-        "sequences": corpus.n_sequences,
-        "characters": corpus.characters,
-        "oov_tokens": int(unknown.sum()),
-        "oov_rate": float(unknown.mean()),
-        "zero_probability_tokens": int(np.isneginf(log_probs).sum()),
-        "perplexity": _exp(loss),
-        "perplexity_without_oov": _exp(-float(known.mean())) if len(known) else math.nan,
-        "bits_per_token": loss / math.log(2),
-        "bits_per_character": -float(log_probs.sum()) / math.log(2) / corpus.characters,
-    }
-
-
-def _exp(loss: float) -> float:
-    return math.exp(loss) if loss < 700 else math.inf
-
-
-def _read(args: argparse.Namespace, model: LanguageModel[Any]) -> Corpus:
-    source = text_of(args)
-    text = clean(open_text(source), cleaning_for(args, model))
-    if args.part != "all":
-        parts = split_text(
-            "".join(text),
-            fractions=args.fractions or DEFAULT_FRACTIONS,
-            by=args.split or WAYS[0],
-            at_breaks=model.tokenizer.at_breaks,
-            seed=args.seed,
-        )
-        text = iter([parts[PARTS.index(args.part) - 1]])
-    return Corpus.from_text(
-        text, model.tokenizer, vocabulary=model.vocabulary, name=f"{source.name}"
+def _parts(args: argparse.Namespace, model: LanguageModel[Any]) -> tuple[str | None, Any]:
+    """The training part of the text, where it is divided, and the part to measure on, cleaned."""
+    text = clean(open_text(text_of(args)), cleaning_for(args, model))
+    if args.part == "all":
+        return None, text
+    parts = split_text(
+        "".join(text),
+        fractions=args.fractions or DEFAULT_FRACTIONS,
+        by=args.split or WAYS[0],
+        at_breaks=model.tokenizer.at_breaks,
+        seed=args.seed,
     )
+    return parts[0], [parts[PARTS.index(args.part) - 1]]
+
+
+def _parts_for_all(
+    args: argparse.Namespace, models: dict[str, LanguageModel[Any]]
+) -> tuple[str | None, str]:
+    """The same for several models, which must take the same text."""
+    cleanings = {name: cleaning_for(args, model) for name, model in models.items()}
+    if len(set(cleanings.values())) > 1:
+        said = ", ".join(f"{name} by {how!r}" for name, how in cleanings.items())
+        raise LangmodelsError(f"These models read text cleaned in different ways ({said}).")
+    breaks = [model for model in models.values() if model.tokenizer.at_breaks]
+    training, text = _parts(args, (breaks or list(models.values()))[0])
+    return training, "".join(text)

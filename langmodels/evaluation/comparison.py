@@ -91,6 +91,7 @@ def compare(
     plan: Plan | None = None,
     jobs: int | None = 1,
     cache: str | os.PathLike[str] | None = None,
+    against: str | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Comparison:
     """Train models on the training part of a text and compare them on its test part.
@@ -118,6 +119,8 @@ def compare(
         jobs: processes; figures do not depend on it, but times do. None: one a network, up to the
             number of processors and four.
         cache: folder where finished runs are kept and looked up; None for no cache.
+        against: label of the model that all others are tested against; by default neighbours in
+            the ranking are tested.
         settings: further settings to record.
 
     Returns the comparison of all models that finished; those that failed are listed with the
@@ -139,11 +142,15 @@ def compare(
     material = Material(corpus, min_count=min_count, max_size=max_size)
     levels = tuple(dict.fromkeys(levels)) or (material.level,)
     setting = Setting(level=levels[0], order=order, seed=seed, budget=budget)
+    found = make_candidates(models, levels, setting)
+    if against is not None and against.partition(" (")[0] not in {c.label for c in found}:
+        labels = ", ".join(candidate.label for candidate in found)
+        raise UsageError(f"There is no model {against!r} to test against; there are {labels}.")
     candidates = [
         candidate
         if candidate.finished is None
         else replace(candidate, level=material.read_by(candidate.finished, candidate.label, levels))
-        for candidate in make_candidates(models, levels, setting)
+        for candidate in found
     ]
     plan = plan or PLANS[budget]
     if not any(candidate.fills_blanks for candidate in candidates):
@@ -171,11 +178,14 @@ def compare(
         "seeds": seeds,
         "budget": budget,
         "max_size": max_size,
+        "against": against,
         **(settings or {}),
     }
     missing = [
         task.candidate.label for i, task in enumerate(tasks) if i not in runs and i not in failed
     ]
     return Comparison(
-        summarise(material, list(finished.values()), source, recorded, seed, missing, failures)
+        summarise(
+            material, list(finished.values()), source, recorded, seed, missing, failures, against
+        )
     )

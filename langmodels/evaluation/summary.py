@@ -4,7 +4,6 @@ import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,13 +31,12 @@ from langmodels.evaluation.results import (
     Text,
     Timing,
 )
+from langmodels.evaluation.significance import neighbour_tests, one_against_all
 from langmodels.evaluation.statistics import (
     block_edges,
     block_sums,
     bootstrap_interval,
     growth_exponent,
-    holm,
-    paired_p_value,
 )
 from langmodels.text.corpus import Corpus
 
@@ -55,8 +53,12 @@ def summarise(
     seed: int,
     unfinished: Sequence[str] = (),
     failures: Mapping[str, str] | None = None,
+    against: str | None = None,
 ) -> Results:
-    """Turn runs, by candidate and seed, into results."""
+    """Turn runs, by candidate and seed, into results.
+
+    Raises UsageError where no finite figures are those of the model to test `against`.
+    """
     summaries = [
         _Summary(candidate, found, material.at(candidate.level), seed)
         for candidate, runs in finished
@@ -76,7 +78,7 @@ def summarise(
         limit=limit,
         levels=[_level_result(material.at(level)) for level in levels],
         models=[s.result() for s in summaries],
-        tests=_tests(summaries, seed),
+        tests=_tests(summaries, seed, against),
         differences=_differences(summaries),
         settings=settings,
         environment=_environment(),
@@ -251,28 +253,16 @@ def _least_count(train: Corpus) -> int:
     return int(known.min()) if len(known) else 0
 
 
-def _tests(summaries: Sequence[_Summary], seed: int) -> list[PairedTest]:
-    """Each neighbour in the ranking against the next."""
+def _tests(summaries: Sequence["_Summary"], seed: int, against: str | None) -> list[PairedTest]:
+    """Each neighbour in the ranking against the next, or one model against all others."""
     finite = [s for s in summaries if s.finite]
-    pairs = list(pairwise(finite))
-    differences = [worse.blocks - better.blocks for better, worse in pairs]
-    p = [paired_p_value(d, seed=seed) for d in differences]
     several = len({s.candidate.level for s in finite}) > 1
-
-    def called(s: _Summary) -> str:
-        return f"{s.label} ({s.candidate.level})" if several else s.label
-
-    return [
-        PairedTest(
-            called(better),
-            called(worse),
-            float(d.mean()),
-            bootstrap_interval(d, seed=seed),
-            raw,
-            corrected,
-        )
-        for (better, worse), d, raw, corrected in zip(pairs, differences, p, holm(p), strict=True)
+    ranked = [
+        (f"{s.label} ({s.candidate.level})" if several else s.label, s.blocks) for s in finite
     ]
+    if against is None:
+        return neighbour_tests(ranked, seed)
+    return one_against_all(ranked, against, seed)
 
 
 def _differences(summaries: Sequence[_Summary]) -> list[Differences]:

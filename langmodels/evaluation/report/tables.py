@@ -177,11 +177,12 @@ def label_columns(results: Results) -> list[str]:
 
 
 def verdicts(results: Results) -> list[str]:
-    """What can be said of neighbours in the ranking, in sentences."""
-    return [_verdict(t, results.per) for t in results.tests]
+    """What can be said of the pairs that were tested, in sentences."""
+    return [verdict(t, results.per) for t in results.tests]
 
 
-def _verdict(test: PairedTest, per: str) -> str:
+def verdict(test: PairedTest, per: str) -> str:
+    """What a test says."""
     by = f"{figure(test.difference, 3)} bits/{per}, {p_value(test.corrected)}"
     if test.significant:
         return f"{test.better} is better than {test.worse} (by {by})."
@@ -190,8 +191,10 @@ def _verdict(test: PairedTest, per: str) -> str:
 
 def verdict_note(results: Results) -> str:
     """What the verdicts go by."""
+    against = results.settings.get("against")
+    which = f"{against} and each other model" if against else "Neighbours in the ranking"
     note = (
-        "Neighbours in the ranking, paired over blocks of the test text by approximate "
+        f"{which}, paired over blocks of the test text by approximate "
         "randomization, p after Holm's correction"
     )
     if any("seed" in m.options for m in results.models):

@@ -1,0 +1,178 @@
+"""Finished models on one text, as they are: what each pays for it, and which is better.
+
+No training text is needed where all models read alike: their tokens are the same, and what tokens
+do not say is the same for all. Where they do not, each pays for every character, as in `compare`;
+what unknown words and spaces cost is then learnt on a training text.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from langmodels.arrays import FloatArray
+from langmodels.errors import LangmodelsError
+from langmodels.evaluation.alignment import align
+from langmodels.evaluation.characters import TextCosts, text_costs, token_costs
+from langmodels.evaluation.measuring import check_scores
+from langmodels.evaluation.results import PairedTest
+from langmodels.evaluation.significance import neighbour_tests
+from langmodels.evaluation.statistics import block_edges, block_sums, bootstrap_interval
+from langmodels.models.base import LanguageModel
+from langmodels.text.corpus import Corpus
+from langmodels.text.splits import Splits
+from langmodels.text.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A model's averages over a text; `interval` is that of `bits`, None where these are infinite.
+
+    `bits` are per what the models share, see `Evaluation.per`; alone, per token.
+    `perplexity_without_oov` leaves out the unknown tokens, and is NaN where all are;
+    `is_distribution` is false for scores that were renormalised.
+    """
+
+    model: str
+    tokens: int
+    sequences: int
+    characters: int
+    oov_tokens: int
+    oov_rate: float
+    zero_probability_tokens: int
+    perplexity: float
+    perplexity_without_oov: float
+    bits_per_token: float
+    bits_per_character: float
+    is_distribution: bool
+    bits: float
+    interval: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Several finished models on one text, best first, and tests of neighbours.
+
+    `per`: what `Figures.bits` and the tests are per: "token" where all models have the same ones,
+    else "char" of the raw text, everything that tokens do not say paid for.
+    """
+
+    per: str
+    models: list[Figures]
+    tests: list[PairedTest]
+
+
+def figures(name: str, model: LanguageModel[Any], corpus: Corpus, scores: FloatArray) -> Figures:
+    """Averages of log p, in nats, (n,), of the targets of a corpus."""
+    unknown = corpus.targets == Vocabulary.unk_id
+    known = scores[~unknown]
+    loss = -float(scores.mean())
+    bits = loss / math.log(2)
+    return Figures(
+        model=name,
+        tokens=corpus.n_tokens,
+        sequences=corpus.n_sequences,
+        characters=corpus.characters,
+        oov_tokens=int(unknown.sum()),
+        oov_rate=float(unknown.mean()),
+        zero_probability_tokens=int(np.isneginf(scores).sum()),
+        perplexity=_exp(loss),
+        perplexity_without_oov=_exp(-float(known.mean())) if len(known) else math.nan,
+        bits_per_token=bits,
+        bits_per_character=-float(scores.sum()) / math.log(2) / corpus.characters,
+        is_distribution=model.is_distribution,
+        bits=bits,
+    )
+
+
+def measure(name: str, model: LanguageModel[Any], corpus: Corpus) -> tuple[Figures, FloatArray]:
+    """Figures of one model, and log p of every target in nats.
+
+    Raises LangmodelsError, naming model and token, where a score is no log probability.
+    """
+    scores = model.normalized().score_corpus(corpus)
+    try:
+        check_scores(scores, corpus)
+    except LangmodelsError as error:
+        raise LangmodelsError(f"{name}: {error}") from None
+    return figures(name, model, corpus, scores), scores
+
+
+def evaluate(
+    models: Mapping[str, LanguageModel[Any]],
+    text: str,
+    *,
+    training_text: str | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Measure finished models on a text, which was cleaned as theirs were.
+
+    `training_text`: where models read differently, what unknown words and spaces cost is learnt
+    here. Raises LangmodelsError where that is needed and missing.
+    """
+    corpora = {
+        name: Corpus.from_text(
+            text, model.tokenizer, vocabulary=model.vocabulary, name=name, keep_text=True
+        )
+        for name, model in models.items()
+    }
+    first = next(iter(models.values()))
+    alike = all(model.reading == first.reading for model in models.values())
+    measured: list[tuple[Figures, FloatArray]] = []
+    for name, model in models.items():
+        corpus = corpora[name]
+        costs = _positions(corpus) if alike else _paid(corpus, training_text)
+        found, scores = measure(name, model, corpus)
+        bits = (costs.extra - scores) / math.log(2)
+        unit = len(bits) if alike else costs.length
+        found = replace(found, bits=float(bits.sum()) / unit)
+        blocks = np.empty(0)
+        if math.isfinite(found.bits):
+            sums = block_sums(bits, costs.ends, block_edges(costs.length))
+            blocks = sums * (len(sums) / unit)  # whose mean is the figure
+            found = replace(found, interval=bootstrap_interval(blocks, seed=seed))
+        if not alike:
+            found = replace(found, bits_per_character=found.bits)
+        measured.append((found, blocks))
+    measured.sort(key=lambda pair: (pair[0].bits, pair[0].model))
+    finite = [(found.model, blocks) for found, blocks in measured if len(blocks)]
+    best_first = [found for found, _ in measured]
+    return Evaluation("token" if alike else "char", best_first, neighbour_tests(finite, seed))
+
+
+def _positions(corpus: Corpus) -> TextCosts:
+    """Where in the text the targets end, with nothing to be paid beyond them."""
+    splits = Splits(corpus, corpus, corpus, "")
+    text = corpus.text or ""
+    try:
+        if corpus.tokenizer.reversible and not corpus.tokenizer.ends:
+            ends = corpus.tokenizer.token_ends(text)
+        else:
+            ends = align(text, corpus.tokenizer).ends
+    except LangmodelsError:
+        return token_costs(splits)
+    if len(ends) != corpus.n_tokens:
+        return token_costs(splits)
+    return TextCosts(ends, np.zeros(len(ends)), len(text))
+
+
+def _paid(corpus: Corpus, training_text: str | None) -> TextCosts:
+    """What everything that the tokens do not say costs."""
+    train = corpus
+    if training_text is not None:
+        train = Corpus.from_text(
+            training_text, corpus.tokenizer, vocabulary=corpus.vocabulary, keep_text=True
+        )
+    elif not (corpus.tokenizer.reversible and corpus.tokenizer.alphabet):
+        raise LangmodelsError(
+            f"{corpus.name} reads the text in other tokens than the rest, so that only bits per "
+            "character compare; what words leave out of them is learnt on a training text: use "
+            "`langmodels compare --models A,B --corpus TRAINING --test TEXT`, or --part test."
+        )
+    return text_costs(Splits(train, train, corpus, ""))
+
+
+def _exp(loss: float) -> float:
+    return math.exp(loss) if loss < 700 else math.inf

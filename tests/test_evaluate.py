@@ -1,0 +1,126 @@
+"""`evaluate`: finished models on a text, alone and against one another."""
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from langmodels.cli.main import main
+from langmodels.datasets import find_source
+from langmodels.errors import LangmodelsError
+from langmodels.evaluation.comparison import compare
+from langmodels.evaluation.finished import evaluate, measure
+from langmodels.evaluation.measuring import Plan
+from langmodels.evaluation.statistics import block_edges, block_sums, bootstrap_interval
+from langmodels.models.unigram import UnigramModel
+from langmodels.registry import make_model
+from langmodels.text.corpus import Corpus
+from langmodels.text.splits import Splits
+from langmodels.text.tokenization import make_tokenizer
+
+TEXT = find_source("wonderland.txt").read()[:12_000]
+TRAIN, NEW = TEXT[:9000], TEXT[9000:]
+PLAN = Plan(growth=(), contexts=(1,), calibration=10, sample=10)
+
+
+def trained(name: str, level: str = "word", **options: Any) -> Any:
+    return make_model(name).fit(Corpus.from_text(TRAIN, make_tokenizer(level), **options))
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    def run(*arguments: str, status: int = 0) -> str:
+        assert main(list(arguments)) == status
+        output = capsys.readouterr()
+        return output.err if status else output.out
+
+    return run
+
+
+def test_models_with_the_same_tokens_are_ranked_by_them() -> None:
+    models = {"one": trained("unigram"), "three": trained("witten-bell:order=3")}
+    found = evaluate(models, NEW)
+    assert (found.per, [m.model for m in found.models]) == ("token", ["three", "one"])
+    corpus = Corpus.from_text(NEW, models["one"].tokenizer, vocabulary=models["one"].vocabulary)
+    for figures in found.models:
+        model = models[figures.model]
+        assert figures.perplexity == model.perplexity(corpus)
+        assert figures.bits == pytest.approx(math.log2(figures.perplexity))
+        assert figures.bits == pytest.approx(figures.bits_per_token)
+        low, high = figures.interval or (0, 0)
+        assert low < figures.bits < high
+    (test,) = found.tests
+    assert (test.better, test.worse) == ("three", "one")
+    better, worse = found.models
+    assert test.difference == pytest.approx(worse.bits - better.bits)
+
+
+def test_blocks_of_characters_are_those_of_the_text() -> None:
+    model = trained("unigram", "char")
+    (figures,) = evaluate({"a": model}, NEW).models
+    corpus = Corpus.from_text(NEW, model.tokenizer, vocabulary=model.vocabulary)
+    bits = -model.score_corpus(corpus) / math.log(2)
+    edges = block_edges(len(NEW))
+    blocks = block_sums(bits, np.arange(1, len(NEW) + 1), edges) * (len(edges) - 1) / len(NEW)
+    assert figures.interval == bootstrap_interval(blocks)
+
+
+def test_models_with_other_tokens_pay_for_the_whole_text() -> None:
+    """With a training text, figures are those of `compare`."""
+    models = {"words": trained("unigram", min_count=2), "chars": trained("mkn:order=4", "char")}
+    found = evaluate(models, NEW, training_text=TRAIN)
+    splits = Splits.from_parts((TRAIN, NEW, NEW), "word", min_count=2)
+    compared = compare(models, splits, plan=PLAN).results
+    assert found.per == "char"
+    assert {m.model: m.bits for m in found.models} == pytest.approx(
+        {m.label: m.bits_per_character for m in compared.models}
+    )
+    assert [m.interval for m in found.models] == [
+        pytest.approx(m.interval) for m in compared.models
+    ]
+    assert found.tests[0].p == compared.tests[0].p
+    with pytest.raises(LangmodelsError, match="training text"):
+        evaluate(models, NEW)
+    # Characters and bytes leave nothing out that must be learnt.
+    streams = {"chars": models["chars"], "bytes": trained("mkn:order=4", "byte")}
+    assert evaluate(streams, NEW).per == "char"
+
+
+def test_a_score_that_is_no_number_names_model_and_token() -> None:
+    class Broken(UnigramModel):
+        kind = "test-broken-unigram"
+
+        def score_corpus(self, corpus: Corpus) -> Any:
+            return np.where(np.arange(corpus.n_tokens) < 3, -1.0, np.nan)
+
+    corpus = Corpus.from_text("the cat sat on the mat", make_tokenizer("word"))
+    with pytest.raises(LangmodelsError, match=r"b\.lm: log p of 'on', token 4 of the text, is nan"):
+        measure("b.lm", Broken().fit(corpus), corpus)
+
+
+def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("text.txt").write_text(TEXT)
+    divided = ["--corpus", "text.txt", "--split", "contiguous"]
+    run("train", *divided, "--model", "witten-bell:order=3", "--output", "a.lm")
+    run("train", *divided, "--model", "unigram", "--output", "b.lm")
+    run("train", *divided, "--level", "char", "--model", "mkn:order=4", "--output", "c.lm")
+    on_test = ["--corpus", "text.txt", "--part", "test"]
+    alone = json.loads(run("evaluate", "a.lm", *on_test, "--json"))
+    both = json.loads(run("evaluate", "a.lm", "b.lm", *on_test, "--json"))
+    assert (both["part"], both["per"]) == ("test", "token")
+    assert both["models"][0]["perplexity"] == alone["perplexity"]
+    assert both["tests"][0]["better"] == "a.lm"
+    shown = run("evaluate", "a.lm", "b.lm", *on_test)
+    assert "a.lm is better than b.lm" in shown
+    assert "Not in the bits, and the same for all: spelling, spacing." in shown
+    assert "bits/char" in run("evaluate", "a.lm", "c.lm", *on_test)
+    refused = run("evaluate", "a.lm", "c.lm", "--corpus", "text.txt", status=1)
+    assert "langmodels compare" in refused
+    assert "twice" in run("evaluate", "a.lm", "a.lm", "--corpus", "text.txt", status=2)
+    run("train", *divided, "--clean", "lower", "--model", "unigram", "--output", "d.lm")
+    assert "cleaned in different ways" in run("evaluate", "a.lm", "d.lm", *on_test, status=1)
