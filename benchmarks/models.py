@@ -11,8 +11,8 @@ from pathlib import Path
 from langmodels.datasets import find_source
 from langmodels.evaluation import compare
 from langmodels.evaluation.report.markdown import render
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
-from langmodels.text.tokenization import make_tokenizer
 
 
 def main() -> None:

@@ -29,10 +29,11 @@ from langmodels.ngram import NGramModel
 from langmodels.presets import Setting
 from langmodels.registry import MODELS, load, make_model
 from langmodels.text.corpus import Corpus
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.parallel_corpus import ParallelCorpus
 from langmodels.text.series import SeriesTokenizer
 from langmodels.text.splits import Splits
-from langmodels.text.tokenization import Tokenizer, make_tokenizer
+from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
 __version__ = "0.1.0"

@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
+from langmodels.settings import parse_name
+from langmodels.text.levels import TOKENIZERS
+from langmodels.text.tokenization import Tokenizer
+
 BUDGETS = ("quick", "standard", "thorough")
 
 
@@ -10,7 +14,7 @@ BUDGETS = ("quick", "standard", "thorough")
 class Setting:
     """What decides a model's default hyper-parameters.
 
-    `level` as in `tokenization`; `order` of n-gram models, None for the level's default; `budget`
+    `level`: one of `TOKENIZERS`; `order` of n-gram models, None for the level's default; `budget`
     is how much time may be spent, one of `BUDGETS`.
     """
 
@@ -22,9 +26,12 @@ class Setting:
     @property
     def ngram_order(self) -> int:
         """The order of n-gram models: longer for small units than for words and numbers."""
-        if self.order is not None:
-            return self.order
-        return {"word": 4, "whitespace": 4, "series": 3}.get(self.level, 6)
+        return self.tokenizer.usual_order if self.order is None else self.order
+
+    @property
+    def tokenizer(self) -> type[Tokenizer]:
+        """What the level is."""
+        return TOKENIZERS.find(parse_name(self.level)[0])
 
 
 Options = dict[str, Any]
@@ -48,7 +55,7 @@ def recurrent(setting: Setting) -> Options:
         "patience": 3,
         "batch_size": 16,
         # A text has fewer words than characters: shorter chunks give training more steps.
-        "steps": 16 if setting.level in ("word", "whitespace") else 32,
+        "steps": 16 if setting.tokenizer.rare_types else 32,
         "learning_rate": 0.005,
         "seed": setting.seed,
     }
@@ -60,7 +67,7 @@ def language(setting: Setting, words: float, characters: float) -> Options:
     They are those with the least validation loss on the shipped tale.
     """
     options = recurrent(setting)
-    if setting.level not in ("word", "whitespace"):
+    if not setting.tokenizer.rare_types:
         return {**options, "learning_rate": characters}
     options |= {"tied": None, "learning_rate": words}
     if setting.budget == "standard":

@@ -35,7 +35,7 @@ from langmodels.ngram.kenlm import KenLMModel
 from langmodels.ngram.kenlm.model import is_kenlm_binary
 from langmodels.ngram.model import with_smoothing
 from langmodels.presets import Options, Setting
-from langmodels.settings import Parameter, check_options, forwards, parameters
+from langmodels.settings import Parameter, check_options, forwards, parameters, parse_name
 from langmodels.storage import open_arrays
 
 M_co = TypeVar("M_co", bound=Model, covariant=True)
@@ -301,35 +301,6 @@ def parse_model(text: str) -> tuple[ModelSpec[LanguageModel[Any]], Options]:
     """
     name, options = parse_name(text)
     return model_spec(name), options
-
-
-def parse_name(text: str) -> tuple[str, Options]:
-    """As `parse_model`, with the name as it is. Raises UsageError for options written wrongly."""
-    name, *parts = text.strip().split(":")
-    options: Options = {}
-    for part in parts:
-        key, equals, value = part.partition("=")
-        if not (key and equals):
-            raise UsageError(f"In {text!r}, write options as name:option=value, not {part!r}.")
-        options[key.strip().replace("-", "_")] = _value(value.strip())
-    return name, options
-
-
-def _value(text: str) -> Any:
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    if text.lower() == "none":
-        return None
-    if "+" in text.strip("+"):
-        numbers = text.split("+")
-        if all(map(str.isdecimal, numbers)):
-            return tuple(map(int, numbers))
-    for convert in (int, float):
-        try:
-            return convert(text)
-        except ValueError:
-            continue
-    return text
 
 
 def make_model(text: str, setting: Setting | None = None, **options: Any) -> LanguageModel[Any]:

@@ -139,6 +139,42 @@ def meanings_of(target: Any) -> dict[str, str]:
     return found
 
 
+def parse_name(text: str) -> tuple[str, dict[str, Any]]:
+    """A name and its options, as typed: `name` or `name:option=value:option=value`.
+
+    Values are read as whole numbers, several of them joined by `+`, numbers, true/false, none, or
+    else words. Raises UsageError for options written wrongly.
+
+    >>> parse_name("kneser-ney:order=3")
+    ('kneser-ney', {'order': 3})
+    """
+    name, *parts = text.strip().split(":")
+    options: dict[str, Any] = {}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not (key and equals):
+            raise UsageError(f"In {text!r}, write options as name:option=value, not {part!r}.")
+        options[key.strip().replace("-", "_")] = _value(value.strip())
+    return name, options
+
+
+def _value(text: str) -> Any:
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if text.lower() == "none":
+        return None
+    if "+" in text.strip("+"):
+        numbers = text.split("+")
+        if all(map(str.isdecimal, numbers)):
+            return tuple(map(int, numbers))
+    for convert in (int, float):
+        try:
+            return convert(text)
+        except ValueError:
+            continue
+    return text
+
+
 class _Signature:
     """The signature of a class as `help` and editors show it, worked out when it is asked for."""
 

@@ -18,7 +18,8 @@ from langmodels.ngram import NGramModel
 from langmodels.ngram.opening import open_ngrams
 from langmodels.ngram.trie import lexicographic_order, ngram_words, suffixes_of, tables_from_ngrams
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import WhitespaceTokenizer, make_tokenizer
+from langmodels.text.levels import make_tokenizer
+from langmodels.text.tokenization import WhitespaceTokenizer
 
 # Small files are written by hand, and sum to what they may.
 pytestmark = pytest.mark.filterwarnings("ignore:.*do not sum to 1:langmodels.errors.FileWarning")

@@ -19,7 +19,8 @@ from langmodels.models.base import LanguageModel
 from langmodels.models.lines import score_lines
 from langmodels.ngram import NGramModel
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import WhitespaceTokenizer, make_tokenizer
+from langmodels.text.levels import make_tokenizer
+from langmodels.text.tokenization import WhitespaceTokenizer
 
 LOG10 = math.log(10)
 

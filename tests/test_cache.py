@@ -12,7 +12,7 @@ from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel, pack, unpack
 from langmodels.models.cache import DECAYS, CacheModel, cache_scores
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 
 BURSTY = "x x x x y\ny y y z\nz z z z z x\nx x y y\n"
 

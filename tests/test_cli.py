@@ -266,14 +266,16 @@ def test_a_model_reads_as_its_text_was_cleaned(run: Run, tmp_path: Path, level: 
     assert '"oov": 0' in run("score", tmp_path / "pruned.lm", "The CAT", "--json")
 
 
-def test_boundary_marks_in_a_text_are_unknown_words(run: Run, tmp_path: Path) -> None:
+def test_boundary_marks_inside_a_text_are_unknown_words(run: Run, tmp_path: Path) -> None:
     path = tmp_path / "spaces.lm"
     run("train", "--corpus", "text.txt", "--level", "whitespace", "--order", 3, "-o", path)
     for command in ("predict", "explain"):
-        assert "<unk>" in run(command, path, "<s> the </s>", "--json")
-    assert json.loads(run("score", path, "<s> the </s>", "--json"))["total"]["oov"] == 2
+        assert "<unk>" in run(command, path, "the <s> the", "--json")
+    assert json.loads(run("score", path, "the </s> <s> the", "--json"))["total"]["oov"] == 2
+    assert json.loads(run("score", path, "<s> the </s>", "--json"))["total"]["oov"] == 0
     model = load(path)
-    assert model.score("<s> the") == model.score("zebra the")
+    assert model.score("the <s> the") == model.score("the zebra the")
+    assert model.score("<s> the </s>") == model.score("the")
     for tokens in (["<s>", "the"], ["the", "</s>"]):
         with pytest.raises(langmodels.UsageError, match="by itself"):
             model.score(tokens)

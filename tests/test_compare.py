@@ -28,8 +28,8 @@ from langmodels.models.mixture import MixtureModel
 from langmodels.presets import Setting
 from langmodels.registry import load, make_model, parse_model
 from langmodels.text.corpus import Corpus
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
-from langmodels.text.tokenization import make_tokenizer
 from langmodels.threads import cpu_count
 
 TEXT = find_source("wonderland.txt").read()[:12_000]

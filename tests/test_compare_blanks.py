@@ -16,8 +16,8 @@ from langmodels.evaluation.results import BlankFigures, Filled
 from langmodels.models.blanks import FillingModel, choose_blanks, evaluate_blanks
 from langmodels.neural.bidirectional.model import BidirectionalModel
 from langmodels.registry import make_model
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
-from langmodels.text.tokenization import make_tokenizer
 
 # Which animal it is, only what follows tells.
 TEXT = "a cat purrs\na dog barks\na cow moos\n" * 80

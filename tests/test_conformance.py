@@ -15,8 +15,8 @@ from langmodels.ngram import NGramModel
 from langmodels.presets import Setting
 from langmodels.registry import MODELS, make_model
 from langmodels.text.corpus import Corpus
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.parallel_corpus import ParallelCorpus
-from langmodels.text.tokenization import make_tokenizer
 
 TEXT = """the cat sat on the mat
 the dog sat on the log

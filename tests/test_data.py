@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.cleaning import clean
 from langmodels.text.corpus import Corpus
+from langmodels.text.indexing import MarkWarning
+from langmodels.text.levels import make_tokenizer, restore_tokenizer
 from langmodels.text.splits import Splits, split_text
-from langmodels.text.tokenization import TOKENIZERS, join_words, make_tokenizer
+from langmodels.text.tokenization import join_words
 from langmodels.text.vocabulary import Vocabulary
 
 TEXTS = st.text(st.sampled_from("ab \n\té'<s>.-"), max_size=60)
@@ -67,7 +69,7 @@ def test_a_broken_stored_vocabulary() -> None:
         ("Don't go -- it's 3.5 miles!", ["Don't", "go", "--", "it's", "3.5", "miles", "!"]),
         ("l’été, naïve café", ["l’été", ",", "naïve", "café"]),
         ("'quoted' words...", ["'", "quoted", "'", "words", "..."]),
-        ("日本 x_y", ["日本", "x", "_", "y"]),
+        ("日本 x_y", ["日", "本", "x", "_", "y"]),
         ("\x00", ["\x00"]),
         ("  \n ", []),
     ],
@@ -83,8 +85,8 @@ def test_word_options() -> None:
         with pytest.raises(UsageError, match="pattern"):
             make_tokenizer("word", pattern=bad)
     with pytest.raises(UsageError, match="level"):
-        make_tokenizer("words")
-    with pytest.raises(UsageError, match="options"):
+        make_tokenizer("syllables")
+    with pytest.raises(UsageError, match="lower"):
         make_tokenizer("char", lower=True)
 
 
@@ -155,7 +157,7 @@ def test_unknown_words_and_literal_specials() -> None:
     assert other.n_oov == 2
 
 
-@pytest.mark.parametrize("level", [t for t in TOKENIZERS if not TOKENIZERS[t].learns])
+@pytest.mark.parametrize("level", ["char", "byte", "word", "whitespace", "symbols"])
 @given(chunks=CHUNKS)
 def test_reading_in_pieces_changes_nothing(level: str, chunks: list[str]) -> None:
     tokenizer = make_tokenizer(level)
@@ -267,3 +269,77 @@ def test_the_vocabulary_is_the_training_parts() -> None:
     assert (splits.train.text + splits.validation.text + splits.test.text) == text  # type: ignore[operator]
     cleaned = Splits.from_text(text.upper(), make_tokenizer("char"), cleaning="article")
     assert "\n" not in cleaned.train.vocabulary
+
+
+@pytest.mark.parametrize(
+    ("how", "text", "expected"),
+    [
+        ("nfc", "cafe\u0301", "caf\u00e9"),
+        ("nfkc", "\ufb01ne \u2460", "fine 1"),
+        ("accents", "Crème brûlée, Ångström", "Creme brulee, Angstrom"),
+        ("digits", "in 1865 or ٣", "in 0000 or 0"),
+        ("punctuation", "“Oh – dear…”，he’s", '"Oh - dear...",he\'s'),
+        ("nfc+lower", "CAFE\u0301", "caf\u00e9"),
+        ("accents+digits+lower", "É 7", "e 0"),
+        ("ccnet", "  Le Café N°７ — «déjà»\x01\n ok ", 'le cafe n°0  -  "deja"\nok'),
+    ],
+)
+@pytest.mark.parametrize("size", [1, 3, 100])
+def test_normalisation(how: str, text: str, expected: str, size: int) -> None:
+    """The same wherever the pieces of a text are cut; a combining mark belongs to its letter."""
+    pieces = [text[i : i + size] for i in range(0, len(text), size)]
+    assert "".join(clean(pieces, how)) == expected
+    with pytest.raises(UsageError, match="cleaning"):
+        clean([text], how + "+bleach")
+
+
+@pytest.mark.parametrize(
+    ("text", "tokens"),
+    [
+        ("mp3 3rd can't 3.5 1,000", ["mp3", "3rd", "can't", "3.5", "1,000"]),
+        ("می\u200cخوانم و", ["می\u200cخوانم", "و"]),  # a zero-width non-joiner inside a word
+        ("co\u00adoperate cafe\u0301", ["co\u00adoperate", "cafe\u0301"]),
+        ("👨\u200d👩\u200d👧👍🏽 ❤\ufe0f", ["👨\u200d👩\u200d👧", "👍🏽", "❤\ufe0f"]),
+        ("🇩🇪🇫🇷", ["🇩🇪", "🇫🇷"]),
+        ("_very_ well-known -- so...", ["_", "very", "_", "well", "-", "known", "--", "so", "..."]),
+        ("カタカナの漢字", ["カタカナ", "の", "漢", "字"]),
+        ("the <unk> fox", ["the", "<unk>", "fox"]),
+    ],
+)
+def test_words_are_cut_at_the_boundaries_of_unicode(text: str, tokens: list[str]) -> None:
+    tokenizer = make_tokenizer("word")
+    assert tokenizer.tokenize(text) == tokens
+    assert tokenizer.tokenize_lines(f"{text}\n{text}") == [*tokens, "\n", *tokens]
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), max_size=30))
+def test_all_but_white_space_is_in_a_word(text: str) -> None:
+    assert "".join("".join(make_tokenizer("word").tokenize(text)).split()) == "".join(text.split())
+
+
+def test_files_of_version_0_1_cut_words_as_then() -> None:
+    old = restore_tokenizer({"level": "word", "lower": False, "pattern": None})
+    assert old.tokenize("mp3") == ["mp", "3"]
+    new = make_tokenizer("word")
+    assert restore_tokenizer({"level": "word", **new.config()}) == new != old
+
+
+@pytest.mark.parametrize("level", ["word", "whitespace"])
+def test_boundary_marks_around_lines_are_boundaries(level: str) -> None:
+    plain = Corpus.from_text("red fox ran\nred <unk> sat\nfox\n", level)
+    with pytest.warns(MarkWarning, match="5 boundary marks"):
+        marked = Corpus.from_text(
+            "<s> red fox ran </s>\n  <s>\tred <unk> sat </s> \n<s> </s>\nfox\n".replace(
+                "<s> </s>", "</s>"
+            ),
+            level,
+        )
+    assert marked.ids.tolist() == plain.ids.tolist()
+    assert marked.vocabulary == plain.vocabulary
+    assert (
+        marked.reading.encode("<s> red fox </s>").tolist()
+        == plain.reading.encode("red fox").tolist()
+    )
+    inside = plain.reading.sequences(["<s> red fox </s>", "red <s> fox"])
+    assert inside.ids.tolist()[:4] == [1, *plain.reading.encode("red fox").tolist(), 2]
+    assert plain.reading.encode("red <s> fox" if level == "whitespace" else "red </s> fox")[1] == 0

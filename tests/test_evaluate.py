@@ -19,8 +19,8 @@ from langmodels.evaluation.statistics import block_edges, block_sums, bootstrap_
 from langmodels.models.unigram import UnigramModel
 from langmodels.registry import make_model
 from langmodels.text.corpus import Corpus
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
-from langmodels.text.tokenization import make_tokenizer
 
 TEXT = find_source("wonderland.txt").read()[:12_000]
 TRAIN, NEW = TEXT[:9000], TEXT[9000:]

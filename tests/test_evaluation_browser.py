@@ -11,8 +11,8 @@ import pytest
 from langmodels.datasets import find_source
 from langmodels.evaluation import compare
 from langmodels.evaluation.measuring import Plan
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
-from langmodels.text.tokenization import make_tokenizer
 
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), ""

@@ -2,27 +2,29 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import langmodels
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.alignment import Strings, align
 from langmodels.evaluation.characters import CODE_POINTS, Speller, text_costs
 from langmodels.evaluation.comparison import compare
 from langmodels.evaluation.measuring import Plan
 from langmodels.models.unigram import UnigramModel
-from langmodels.text import tokenization
 from langmodels.text.corpus import Corpus
+from langmodels.text.levels import TOKENIZERS as LEVELS
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
 from langmodels.text.tokenization import (
     SymbolTokenizer,
     Tokenizer,
     WhitespaceTokenizer,
     WordTokenizer,
-    make_tokenizer,
 )
 
 TRAIN = 'The cat sat.\n\n"Oh dear," said the cat. A dog sat on the cat\n' * 20
@@ -157,9 +159,10 @@ class PairTokenizer(Tokenizer):
 
 
 def test_tokens_of_several_characters_stand_beside_characters(
-    monkeypatch: pytest.MonkeyPatch,
+    request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(tokenization.TOKENIZERS, "pairs", PairTokenizer)
+    LEVELS.register("pairs", PairTokenizer)
+    request.addfinalizer(lambda: LEVELS.unregister("pairs"))
     text = "the cat sat on the mat, the dogs sat on a log.\n" * 400 + "a zebra ran.\n"
     splits = Splits.from_text(text, make_tokenizer("pairs"))
     plan = Plan(growth=(), contexts=(1,), calibration=10, sample=10)
@@ -180,3 +183,7 @@ def test_tokens_of_several_characters_stand_beside_characters(
     assert alone.per == "char"
     assert alone.models[0].bits_per_character == pytest.approx(bits)
     assert alone.levels[0].separator == ""
+    model.save(tmp_path / "pairs.lm")
+    loaded = langmodels.load(tmp_path / "pairs.lm")
+    assert loaded.score("the cat") == model.score("the cat")
+    assert loaded.sample_text("the ", seed=1) == model.sample_text("the ", seed=1)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from langmodels.text import indexing
 from langmodels.text.byte_fields import WordIndex, decimals, encode_text, space_table, split_fields
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
 SPACES = space_table(b"\t\n\v\f\r ")

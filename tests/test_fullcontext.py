@@ -18,7 +18,7 @@ from langmodels.fullcontext.smoothing import N_FEATURES, N_GATES, default_weight
 from langmodels.fullcontext.tree import ContextTree
 from langmodels.models.base import LanguageModel
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 
 WORDS = """the cat sat on the mat
 the cat sat on the log

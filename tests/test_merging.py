@@ -10,7 +10,7 @@ from langmodels.ngram import NGramModel, adapt, merge
 from langmodels.ngram.merging import in_vocabulary, union_vocabulary
 from langmodels.ngram.trie import ngram_words
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.filterwarnings("ignore::langmodels.ngram.SmoothingWarning")

@@ -13,7 +13,7 @@ from langmodels.models.base import LanguageModel, pack, unpack
 from langmodels.models.mixture import MixtureModel
 from langmodels.models.mixture_weights import em_weights, log_mean
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
 

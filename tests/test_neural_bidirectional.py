@@ -26,7 +26,7 @@ from langmodels.neural.layers.softmax import Softmax
 from langmodels.ngram import NGramModel
 from langmodels.registry import load
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 
 DATA = Path(__file__).parent / "data"
 RNG = np.random.default_rng(0)

@@ -13,7 +13,7 @@ from langmodels.neural.layers.spelling import Highway, SpelledEmbedding, Spellin
 from langmodels.neural.recurrent.character_aware import CharacterAwareModel
 from langmodels.neural.training.batches import StreamBatches
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
 RNG = np.random.default_rng(0)

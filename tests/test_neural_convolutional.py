@@ -17,7 +17,7 @@ from langmodels.neural.recurrent.convolutional import (
 from langmodels.neural.recurrent.network import RecurrentShape
 from langmodels.neural.training.batches import Chunk
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 
 DATA = Path(__file__).parent / "data"
 RNG = np.random.default_rng(0)

@@ -12,7 +12,7 @@ from langmodels.neural.recurrent.dynamic import RATES
 from langmodels.neural.training.batches import Chunk
 from langmodels.registry import load
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 
 TOKENIZER = make_tokenizer("char")
 TRAIN = Corpus.from_text("the cat sat on the mat and the dog sat on the log " * 30, TOKENIZER)

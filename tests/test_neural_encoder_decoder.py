@@ -14,8 +14,8 @@ from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
 from langmodels.neural.encoder_decoder.pairs import PairBatches, Pairs, Sources
 from langmodels.neural.layers.attention import Attention
 from langmodels.text.corpus import Corpus
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.parallel_corpus import ParallelCorpus
-from langmodels.text.tokenization import make_tokenizer
 
 RNG = np.random.default_rng(0)
 

@@ -22,7 +22,7 @@ from langmodels.neural.training.unknown import RareAsUnknown, seen_once
 from langmodels.ngram import NGramModel
 from langmodels.registry import make_model
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 from langmodels.threads import Workers
 
 LINES = "\n".join(

@@ -18,7 +18,7 @@ from langmodels.neural.transformer import scoring
 from langmodels.neural.transformer.model import TransformerModel
 from langmodels.neural.transformer.network import TransformerNetwork, TransformerShape
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 
 DATA = Path(__file__).parent / "data"
 GPT2 = {"positions": "learned", "norm": "layer", "activation": "gelu", "bias": True}

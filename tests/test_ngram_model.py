@@ -24,7 +24,7 @@ from langmodels.ngram import (
     tables,
 )
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
 pytestmark = pytest.mark.filterwarnings("ignore::langmodels.ngram.SmoothingWarning")

@@ -11,7 +11,7 @@ from langmodels.ngram import NGramModel, prune
 from langmodels.ngram.pruning import importance
 from langmodels.ngram.trie import ngram_words, suffixes_of
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 
 
 def small(smoothing: str = "witten_bell", order: int = 2) -> NGramModel:

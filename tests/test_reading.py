@@ -14,10 +14,10 @@ from langmodels.models.unigram import UnigramModel
 from langmodels.neural import DynamicModel, LSTMModel
 from langmodels.ngram import NGramModel
 from langmodels.text.corpus import Corpus
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
 from langmodels.text.splits import Splits
-from langmodels.text.tokenization import make_tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
 TALE = "The Heron stood\nthe fox ran\n\nThe hen saw the fox\n"

@@ -16,8 +16,8 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.ngram import NGramModel
 from langmodels.registry import load
 from langmodels.text.corpus import Corpus
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
-from langmodels.text.tokenization import make_tokenizer
 
 FASTA = """>first record | human
 ACGTacgt

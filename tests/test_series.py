@@ -16,9 +16,9 @@ from langmodels.ngram import NGramModel
 from langmodels.registry import load
 from langmodels.text.bins import BINNINGS, Quantizer
 from langmodels.text.corpus import Corpus
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.series import SeriesTokenizer, parse_numbers
 from langmodels.text.splits import Splits
-from langmodels.text.tokenization import make_tokenizer
 
 NUMBERS = st.floats(-1e6, 1e6, allow_nan=False).map(lambda x: round(x, 3))
 SERIES = st.lists(NUMBERS, min_size=2, max_size=60).filter(lambda x: len(set(x)) > 1)

@@ -10,7 +10,7 @@ from langmodels.models.unigram import UnigramModel
 from langmodels.ngram import NGramModel
 from langmodels.teaching import chain_rule, predict_next
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 
 TEXT = "a rose is a rose\na rose is red\nthe rose is a flower\n"
 

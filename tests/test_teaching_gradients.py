@@ -14,7 +14,7 @@ from langmodels.teaching.gradients import (
 )
 from langmodels.text.cleaning import clean_article
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 
 TEXT = "The cat sat on the mat, and the dog sat on the log.\n" * 20
 

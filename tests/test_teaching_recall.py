@@ -12,7 +12,7 @@ from langmodels.neural import GRUModel, LSTMModel, RNNModel
 from langmodels.ngram import NGramModel
 from langmodels.teaching.recall import RecallCurve, plot_recall, recall_corpora, recall_curve
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 
 SOURCE = RecallSource(cues=4, lag=0, spread=12, distractors=2, length=60_000, seed=1)
 LAGS = (0, 1, 3, 4, 6, 9, 12)

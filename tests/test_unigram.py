@@ -8,7 +8,7 @@ import pytest
 from langmodels.errors import UsageError
 from langmodels.models.unigram import UnigramModel
 from langmodels.text.corpus import Corpus
-from langmodels.text.tokenization import make_tokenizer
+from langmodels.text.levels import make_tokenizer
 
 TEXT = "a rose is a rose\nis a rose\n"  # a 3, rose 3, is 2, </s> 2: 10 tokens of 5 types and <unk>
 

@@ -25,8 +25,8 @@ from langmodels.evaluation.report import check_report_path
 from langmodels.evaluation.report.terminal import print_wide, render
 from langmodels.evaluation.running import default_cache_folder
 from langmodels.presets import BUDGETS
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
-from langmodels.text.tokenization import make_tokenizer
 
 NAME = "compare"
 HELP = "train several models on one text and compare them on its held-out part"

@@ -35,7 +35,8 @@ from langmodels.models.blanks import (
     split_at_blanks,
 )
 from langmodels.presets import Setting
-from langmodels.registry import CLOZE_MODELS, load_any, make_cloze_model, make_model, parse_name
+from langmodels.registry import CLOZE_MODELS, load_any, make_cloze_model, make_model
+from langmodels.settings import parse_name
 from langmodels.text.corpus import Corpus
 
 NAME = "fill"

@@ -8,7 +8,8 @@ from langmodels.ngram import NGramModel, quantize
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.ngram.kenlm import KenLMModel
 from langmodels.ngram.opening import open_ngrams
-from langmodels.text.tokenization import TOKENIZERS, Tokenizer, make_tokenizer
+from langmodels.text.levels import TOKENIZERS, make_tokenizer
+from langmodels.text.tokenization import Tokenizer
 
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:

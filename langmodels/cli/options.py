@@ -12,10 +12,12 @@ from langmodels.models.base import LanguageModel, Model
 from langmodels.neural.training.history import was_interrupted
 from langmodels.presets import Setting
 from langmodels.registry import MODELS, load, make_model
-from langmodels.text.cleaning import CLEANINGS
+from langmodels.settings import parameters, parse_name
+from langmodels.text.cleaning import CLEANINGS, clean
 from langmodels.text.corpus import Corpus
+from langmodels.text.levels import TOKENIZERS, make_tokenizer
 from langmodels.text.splits import DEFAULT_FRACTIONS, WAYS, Fractions, Splits, split_text
-from langmodels.text.tokenization import TOKENIZERS, Tokenizer, make_tokenizer
+from langmodels.text.tokenization import Tokenizer
 
 DEFAULT_CORPUS = "wonderland.txt"
 DEFAULT_LEVEL = "word"
@@ -78,9 +80,12 @@ def add_text_options(group: argparse._ActionsContainer) -> None:
     group.add_argument("--lower", action="store_true", help="lower-case the text")
     group.add_argument(
         "--clean",
+        "--normalize",
+        type=parse_cleaning,
         default="none",
         metavar="HOW",
-        help=f"clean the text first: {', '.join(CLEANINGS)} (default: none)",
+        help=f"clean the text first: {', '.join(CLEANINGS)}, or several of them with commas, in "
+        "that order (default: none)",
     )
 
 
@@ -130,6 +135,13 @@ def parse_fractions(text: str) -> Fractions:
     return first, second, third
 
 
+def parse_cleaning(text: str) -> str:
+    """Names of cleanings with commas between, as a reading has them."""
+    how = "+".join(name.strip() for name in text.split(","))
+    clean((), how)  # refuses unknown names
+    return how
+
+
 def text_of(args: argparse.Namespace, name: str | None = None) -> Source:
     """The source that --corpus (or `name`) names."""
     return find_source(args.corpus if name is None else name, args.encoding)
@@ -159,14 +171,17 @@ def tokenizer_of(args: argparse.Namespace, source: Source) -> Tokenizer:
     """The tokenizer that --level and its options ask for. Raises UsageError where they clash."""
     level = args.level or source.level or DEFAULT_LEVEL
     options: dict[str, Any] = dict(source.options) if level == source.level else {}
-    if args.lower and level == "word":
+    takes = parameters(TOKENIZERS.find(parse_name(level)[0]))
+    if args.lower and "lower" in takes:
         options["lower"] = True
-    for option, where in (("pattern", "word"), ("width", "symbols")):
+    for option in ("pattern", "width"):
         value = getattr(args, option)
-        if value is not None:
-            if level != where:
-                raise UsageError(f"--{option} is for --level {where}, not {level}.")
-            options[option] = value
+        if value is None:
+            continue
+        if option not in takes:
+            fit = [name for name, cls in TOKENIZERS.working() if option in parameters(cls)]
+            raise UsageError(f"--{option} is for --level {' or '.join(fit)}, not {level}.")
+        options[option] = value
     return make_tokenizer(level, **options)
 
 

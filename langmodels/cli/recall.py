@@ -10,7 +10,8 @@ from langmodels.cli.output import check_output, make_table, print_json
 from langmodels.datasets.synthetic import RecallSource
 from langmodels.errors import UsageError
 from langmodels.presets import Setting
-from langmodels.registry import make_model, model_spec, parse_name
+from langmodels.registry import make_model, model_spec
+from langmodels.settings import parse_name
 from langmodels.teaching.recall import plot_recall, recall_corpora, recall_curve
 
 NAME = "recall"

@@ -27,7 +27,8 @@ from langmodels.neural.training.history import Epoch, was_interrupted
 from langmodels.ngram import NGramModel
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.presets import Setting
-from langmodels.registry import MODELS, make_model, model_spec, parse_model, parse_name
+from langmodels.registry import MODELS, make_model, model_spec, parse_model
+from langmodels.settings import parse_name
 from langmodels.text.corpus import Corpus
 
 NAME = "train"

@@ -26,7 +26,8 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.error_rates import sequence_error_rate, token_error_rate
 from langmodels.formatting import duration
 from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
-from langmodels.registry import load, parse_name
+from langmodels.registry import load
+from langmodels.settings import parse_name
 
 NAME = "translate"
 HELP = "turn one sequence into another with an encoder-decoder: numbers in words into digits"

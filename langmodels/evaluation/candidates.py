@@ -11,8 +11,9 @@ from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel, Model
 from langmodels.models.blanks import ClozeModel
 from langmodels.presets import Setting
-from langmodels.registry import CLOZE_MODELS, MODELS, ModelSpec, load_any, model_spec, parse_name
-from langmodels.text.tokenization import TOKENIZERS
+from langmodels.registry import CLOZE_MODELS, MODELS, ModelSpec, load_any, model_spec
+from langmodels.settings import parse_name
+from langmodels.text.levels import TOKENIZERS
 
 AnyModel = LanguageModel[Any] | ClozeModel
 Models = Sequence[str | AnyModel] | Mapping[str, str | AnyModel]
@@ -172,8 +173,7 @@ def _find(name: str) -> ModelSpec[AnyModel] | None:
 
 
 def _check_level(level: str) -> None:
-    if level not in TOKENIZERS:
-        raise UsageError(f"There is no level {level!r}; choose from {', '.join(TOKENIZERS)}.")
+    TOKENIZERS.find(parse_name(level)[0])
 
 
 def _config_of(model: AnyModel) -> dict[str, Any]:

@@ -18,8 +18,8 @@ from langmodels.evaluation.summary import summarise
 from langmodels.interchange import json_text, jsonable, structure
 from langmodels.presets import BUDGETS, Setting
 from langmodels.storage import atomic_write
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
-from langmodels.text.tokenization import make_tokenizer
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -12,8 +12,9 @@ from langmodels.evaluation.breakdown import Grouping, groupings
 from langmodels.evaluation.characters import TextCosts, text_costs, token_costs
 from langmodels.models.base import Model
 from langmodels.text.corpus import Corpus
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
-from langmodels.text.tokenization import Tokenizer, make_tokenizer
+from langmodels.text.tokenization import Tokenizer
 
 
 def least_count(tokenizer: Tokenizer, asked: int | None) -> int:

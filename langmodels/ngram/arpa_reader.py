@@ -19,7 +19,8 @@ from langmodels.progress import Task, track
 from langmodels.storage import read_json
 from langmodels.text.byte_fields import Fields, WordIndex, decimals, space_table, split_fields
 from langmodels.text.cleaning import CLEANINGS
-from langmodels.text.tokenization import Tokenizer, make_tokenizer
+from langmodels.text.levels import restore_tokenizer
+from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 from langmodels.threads import cpu_count, parallel_map
 
@@ -306,7 +307,7 @@ class ArpaReader:
             if not isinstance(cleaning, str) or cleaning not in CLEANINGS:
                 raise ValueError(f"there is no cleaning {cleaning!r}.")
             escaped = settings.pop("escaped", None)
-            tokenizer = make_tokenizer(**settings)
+            tokenizer = restore_tokenizer(settings)
         except (ValueError, TypeError) as error:
             why = str(error).rstrip(".")
             raise self.error(f"the note of how its text was cut is no good: {why}", line) from error

@@ -1,8 +1,26 @@
-"""Named ways of cleaning text before it is tokenized."""
+"""Named ways of cleaning and normalising text before it is cut into tokens.
 
+Several are joined by `+`, and are applied in that order: `nfc+lower`.
+"""
+
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 
-from langmodels.errors import UsageError
+import regex
+
+from langmodels.names import Registry
+
+
+@dataclass(frozen=True)
+class Cleaning:
+    """A way of cleaning: `apply` takes a text in pieces and gives it in pieces.
+
+    `linewise`: every line is cleaned by itself and stays a line.
+    """
+
+    apply: Callable[[Iterable[str]], Iterator[str]]
+    linewise: bool = True
 
 
 def lines_of(chunks: Iterable[str]) -> Iterator[str]:
@@ -29,24 +47,98 @@ def clean_article(chunks: Iterable[str]) -> Iterator[str]:
             first = False
 
 
-def clean_lower(chunks: Iterable[str]) -> Iterator[str]:
-    """Lower-case and nothing else."""
-    return (chunk.lower() for chunk in chunks)
+def without_accents(text: str) -> str:
+    """Letters without the marks above, below and through them; composed again (NFC)."""
+    return unicodedata.normalize("NFC", _base_letters(text))
 
 
-CLEANINGS: dict[str, Callable[[Iterable[str]], Iterator[str]]] = {
-    "none": iter,
-    "lower": clean_lower,
-    "article": clean_article,
-}
+def ascii_punctuation(text: str) -> str:
+    """Marks of typography and of East Asian scripts as the ASCII marks closest to them."""
+    return text.translate(_PUNCTUATION)
 
 
-LINEWISE = ("none", "lower")
-"""Those that clean every line by itself, and keep it a line."""
+def clean_ccnet(text: str) -> str:
+    """Lines as CCNet prepares them for its models: lower case, no accents, digits as 0, ASCII
+    punctuation, no control characters.
+
+    Wenzek et al. 2020, "CCNet: Extracting High Quality Monolingual Datasets from Web Crawl Data",
+    and the program that was published with it. Hangul stays decomposed.
+    """
+    return "\n".join(map(_ccnet_line, text.split("\n")))
+
+
+def _ccnet_line(line: str) -> str:
+    digits: str = _DIGIT.sub("0", _base_letters(line.strip().lower()))
+    cleaned: str = _CONTROLS.sub("", digits.translate(_PUNCTUATION))
+    return cleaned
+
+
+def _base_letters(text: str) -> str:
+    decomposed = unicodedata.normalize("NFD", text)
+    return "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
+
+
+def _pieces(change: Callable[[str], str]) -> Cleaning:
+    """A change of single characters, which may be made to pieces cut anywhere."""
+    return Cleaning(lambda chunks: map(change, chunks))
+
+
+def _lines(change: Callable[[str], str]) -> Cleaning:
+    """A change to which neighbouring characters matter, but never across the end of a line."""
+
+    def apply(chunks: Iterable[str]) -> Iterator[str]:
+        rest = ""
+        for chunk in chunks:
+            whole, newline, rest = (rest + chunk).rpartition("\n")
+            if newline:
+                yield change(whole + newline)
+        if rest:
+            yield change(rest)
+
+    return Cleaning(apply)
+
+
+_DIGIT = regex.compile(r"\d")
+_CONTROLS = regex.compile(r"[\x00-\x1f\x7f-\x9f]")
+_PUNCTUATION = str.maketrans({
+    "，": ",", "。": ".", "、": ",", "„": '"', "”": '"', "“": '"', "«": '"', "»": '"', "」": '"',
+    "「": '"', "《": '"', "》": '"', "´": "'", "∶": ":", "：": ":", "？": "?", "！": "!", "（": "(",
+    "）": ")", "；": ";", "–": "-", "—": " - ", "．": ". ", "～": "~", "’": "'", "‘": "'",
+    "…": "...", "━": "-", "〈": "<", "〉": ">", "【": "[", "】": "]", "％": "%", "►": "-",
+})  # fmt: skip
+
+CLEANINGS: Registry[Cleaning] = Registry(
+    "cleaning",
+    {
+        "none": Cleaning(iter),
+        "lower": _lines(str.lower),
+        "nfc": _lines(lambda line: unicodedata.normalize("NFC", line)),
+        "nfkc": _lines(lambda line: unicodedata.normalize("NFKC", line)),
+        "accents": _lines(without_accents),
+        "digits": _pieces(lambda text: _DIGIT.sub("0", text)),
+        "punctuation": _pieces(ascii_punctuation),
+        "ccnet": _lines(clean_ccnet),
+        "article": Cleaning(clean_article, linewise=False),
+    },
+    group="langmodels.cleanings",
+)
 
 
 def clean(chunks: Iterable[str], how: str) -> Iterator[str]:
-    """Apply a named cleaning. Raises UsageError for an unknown name."""
-    if how not in CLEANINGS:
-        raise UsageError(f"There is no cleaning {how!r}; choose one of {', '.join(CLEANINGS)}.")
-    return CLEANINGS[how](chunks)
+    """Apply named cleanings, joined by `+`. Raises UsageError for an unknown name.
+
+    >>> "".join(clean(["Café No. 7"], "accents+digits+lower"))
+    'cafe no. 0'
+    """
+    for cleaning in _steps(how):
+        chunks = cleaning.apply(chunks)
+    return iter(chunks)
+
+
+def is_linewise(how: str) -> bool:
+    """Whether every line is cleaned by itself and stays a line."""
+    return all(cleaning.linewise for cleaning in _steps(how))
+
+
+def _steps(how: str) -> list[Cleaning]:
+    return [CLEANINGS.find(name) for name in how.split("+")]

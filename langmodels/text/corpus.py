@@ -10,9 +10,10 @@ from langmodels.arrays import IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.cleaning import clean
 from langmodels.text.indexing import Pieces, encode_chunks, index_chunks, with_boundaries
+from langmodels.text.levels import make_tokenizer
 from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
-from langmodels.text.tokenization import Tokenizer, make_tokenizer
+from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
 RawText = str | Path | Iterable[str]

@@ -1,8 +1,9 @@
 """Text in pieces to token ids, by array code where words stand between white space."""
 
 import re
+import warnings
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -20,6 +21,10 @@ from langmodels.text.vocabulary import (
 )
 
 
+class MarkWarning(UserWarning):
+    """A text has the marks of boundaries typed around its lines."""
+
+
 class Pieces:
     """A text that comes in chunks, cut where no token is cut."""
 
@@ -32,17 +37,33 @@ class Pieces:
 
     def __iter__(self) -> Iterator[str]:
         rest = ""
+        marked = 0
         for chunk in self._chunks:
-            self.characters += len(chunk)
-            if self._keep:
-                self.kept.append(chunk)
             text = rest + chunk
             cut = self._tokenizer.safe_cut(text)
             rest = text[cut:]
             if cut:
-                yield text[:cut]
+                piece, marks = self._piece(text[:cut])
+                marked += marks
+                yield piece
         if rest:
-            yield rest
+            piece, marks = self._piece(rest)
+            marked += marks
+            yield piece
+        if marked:
+            warnings.warn(
+                f"{marked:,} boundary marks ({BOS} or {EOS}) are typed around the lines of the "
+                "text; they are taken for the boundaries, not for words.",
+                MarkWarning,
+                stacklevel=2,
+            )
+
+    def _piece(self, text: str) -> tuple[str, int]:
+        text, marks = self._tokenizer.without_marks(text)
+        self.characters += len(text)
+        if self._keep:
+            self.kept.append(text)
+        return text, marks
 
 
 _MANY = 1 << 17
@@ -86,7 +107,8 @@ def index_chunks(
     counts = np.bincount(ids, minlength=len(tokens))
     order = frequency_order(counts[n_reserved:], min_count, max_size) + n_reserved
     order = order[counts[order] > 0]
-    vocabulary = Vocabulary((tokens[i] for i in order.tolist()), ends=tokenizer.ends)
+    kept = [tokens[i] for i in order.tolist()]
+    vocabulary = Vocabulary(kept + _unseen(tokenizer, first_seen), ends=tokenizer.ends)
     final = np.zeros(len(tokens), np.int32)  # <unk> unless kept
     final[order] = np.arange(len(order), dtype=np.int32) + vocabulary.n_special
     if vocabulary.eos_id is not None:
@@ -94,6 +116,11 @@ def index_chunks(
     numbered: IntArray = final[ids]
     rare = ids[numbered == Vocabulary.unk_id].tolist()
     return numbered, vocabulary, [tokens[i] for i in rare]
+
+
+def _unseen(tokenizer: Tokenizer, seen: Mapping[str, int]) -> list[str]:
+    """Tokens that a text lacks, but that another one may have."""
+    return [token for token in tokenizer.types or () if token not in seen]
 
 
 def encode_chunks(

@@ -9,10 +9,11 @@ import numpy as np
 
 from langmodels.arrays import Array, IntArray
 from langmodels.errors import UsageError
-from langmodels.text.cleaning import LINEWISE, clean
+from langmodels.text.cleaning import clean, is_linewise
 from langmodels.text.indexing import encode_chunks, with_boundaries
+from langmodels.text.levels import restore_tokenizer
 from langmodels.text.sequences import Sequences
-from langmodels.text.tokenization import Tokenizer, make_tokenizer
+from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 
 Text = str | Sequence[str] | Sequence[int] | Array
@@ -41,9 +42,11 @@ class Reading:
     def tokens(self, text: str) -> Sequence[str]:
         """The tokens of a text, which is taken as one sequence.
 
-        The words `<s>` and `</s>` in it are unknown ones.
+        In words, `<s>` and `</s>` around it are the boundaries that it has anyway; inside they are
+        unknown words.
         """
-        tokens = self.tokenizer.tokenize("".join(clean([text], self.cleaning)))
+        text, _ = self.tokenizer.without_marks("".join(clean([text], self.cleaning)))
+        tokens = self.tokenizer.tokenize(text)
         if BOS in text or EOS in text:
             tokens = [UNK if token in (BOS, EOS) else token for token in tokens]
         return tokens
@@ -69,11 +72,12 @@ class Reading:
 
         `unknown`: keep the tokens that become `<unk>`. Raises what `encode` raises.
         """
-        if len(texts) > 1 and self.vocabulary.ends and self.cleaning in LINEWISE:
+        if len(texts) > 1 and self.vocabulary.ends and is_linewise(self.cleaning):
             # Together they are a text of so many lines, which array code can read.
             lines = [t for t in texts if isinstance(t, str) and "\n" not in t]
             if len(lines) == len(texts):
-                chunks = clean(["\n".join(lines), "\n"], self.cleaning)
+                text, _ = self.tokenizer.without_marks("\n".join(lines))
+                chunks = clean([text, "\n"], self.cleaning)
                 ids, words = encode_chunks(chunks, self.tokenizer, self.vocabulary, unknown=unknown)
                 ids, offsets = with_boundaries(ids, self.vocabulary, blank_lines=True)
                 if len(offsets) == len(texts) + 1:
@@ -136,7 +140,7 @@ class Reading:
     @classmethod
     def restore(cls, metadata: Mapping[str, str], arrays: Mapping[str, Array]) -> "Reading":
         """Inverse of `metadata` and `arrays`. Raises LangmodelsError, ValueError or KeyError."""
-        tokenizer = make_tokenizer(**json.loads(metadata["tokenizer"]))
+        tokenizer = restore_tokenizer(json.loads(metadata["tokenizer"]))
         cleaning = metadata.get("cleaning", "none")
         clean((), cleaning)  # refuses an unknown name
         return cls(tokenizer, Vocabulary.from_arrays(arrays), cleaning)

@@ -19,7 +19,7 @@ import regex
 from langmodels.arrays import FloatArray, IndexArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.bins import DEFAULT_BINS, Quantizer, check_bins
-from langmodels.text.tokenization import TOKENIZERS, Tokenizer
+from langmodels.text.tokenization import Tokenizer
 
 
 class SeriesTokenizer(Tokenizer):
@@ -37,6 +37,8 @@ class SeriesTokenizer(Tokenizer):
     """
 
     level = "series"
+    unit = "number"
+    usual_order = 3
     learns = True
 
     def __init__(
@@ -142,9 +144,6 @@ class SeriesTokenizer(Tokenizer):
             "quantizer": None if self._quantizer is None else self._quantizer.config(),
             "start": self.start,
         }
-
-
-TOKENIZERS[SeriesTokenizer.level] = SeriesTokenizer
 
 
 def parse_numbers(text: str) -> FloatArray:

@@ -8,7 +8,8 @@ import numpy as np
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.cleaning import clean
 from langmodels.text.corpus import Corpus, RawText, text_pieces
-from langmodels.text.tokenization import Tokenizer, make_tokenizer
+from langmodels.text.levels import make_tokenizer
+from langmodels.text.tokenization import Tokenizer
 
 Fractions = tuple[float, float, float]
 DEFAULT_FRACTIONS: Fractions = (0.8, 0.1, 0.1)

@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,6 +10,7 @@ import regex
 
 from langmodels.arrays import IndexArray
 from langmodels.errors import UsageError, check_whole
+from langmodels.text.vocabulary import BOS, EOS, UNK
 
 # A noncharacter of Unicode: no text contains it, and str.split keeps it as a word of its own.
 _NONCHARACTER = "\ufdd0"
@@ -27,7 +28,11 @@ class Tokenizer(ABC):
     `splits_lines` whether the tokens of each line are just what white space separates in it.
     `alphabet`: how many tokens there can be at all, None where there is no end to them.
     `rare_types`: whether new types never cease to come, so that limits to the vocabulary are meant
-    for it; `min_count`: the least count of known tokens unless another is asked for.
+    for it; `min_count`: the least count of known tokens unless another is asked for. `unit`: what
+    one of its tokens is called; `usual_order`: of n-gram models of them. `separator`: what is read
+    between two tokens that are shown in a row.
+
+    Whoever needs to know something of a level asks for one of these, never for its name.
     """
 
     level: ClassVar[str]
@@ -38,6 +43,9 @@ class Tokenizer(ABC):
     alphabet: ClassVar[int | None] = None
     rare_types: ClassVar[bool] = False
     min_count: ClassVar[int] = 1
+    unit: ClassVar[str] = "token"
+    usual_order: ClassVar[int] = 6
+    separator: str = " "
     line_end: ClassVar[str] = "\n"
 
     @abstractmethod
@@ -51,6 +59,13 @@ class Tokenizer(ABC):
     def tokenize_lines(self, text: str) -> Sequence[str]:
         """Tokens of a piece of a corpus; where `ends`, each line ends in the token `line_end`."""
         return self.tokenize(text)
+
+    def without_marks(self, text: str) -> tuple[str, int]:
+        """A text without `<s>` and `</s>` typed around its lines, and how many there were.
+
+        Only where lines are sequences of words; elsewhere they are characters like others.
+        """
+        return text, 0
 
     def is_several(self, token: str) -> bool:
         """Whether what is given as one token is plainly more than one.
@@ -86,6 +101,11 @@ class Tokenizer(ABC):
         """Whether a text is to be divided at white space, since a cut elsewhere breaks a token."""
         return self.ends
 
+    @property
+    def types(self) -> Sequence[str] | None:
+        """All tokens that there can be, seen in training or not; None where new ones may come."""
+        return None
+
     def fit(self, text: str) -> "Tokenizer":
         """What this tokenizer becomes once it has seen the training text; itself by default."""
         return self
@@ -93,6 +113,11 @@ class Tokenizer(ABC):
     def config(self) -> dict[str, Any]:
         """Constructor arguments, for storage."""
         return {}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "Tokenizer":
+        """The tokenizer that `config` was of."""
+        return cls(**config)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Tokenizer) and (self.level, self.config()) == (
@@ -112,6 +137,8 @@ class CharacterTokenizer(Tokenizer):
     """Every character (Unicode code point) is a token, newlines included."""
 
     level = "char"
+    unit = "char"
+    separator = ""
     reversible = True
     alphabet = 0x110000
 
@@ -126,6 +153,8 @@ class ByteTokenizer(Tokenizer):
     """Every byte of the UTF-8 text is a token, written as the character of the same number."""
 
     level = "byte"
+    unit = "byte"
+    separator = ""
     reversible = True
     alphabet = 256
 
@@ -134,6 +163,7 @@ class ByteTokenizer(Tokenizer):
 
     def token_ends(self, text: str) -> IndexArray:
         data = np.frombuffer(text.encode("utf-8", "surrogatepass"), np.uint8)
+        # All bytes of UTF-8 but the continuation bytes 10xxxxxx begin a character.
         return np.cumsum((data & 0xC0) != 0x80, dtype=np.int64)
 
     def detokenize(self, tokens: Iterable[str]) -> str:
@@ -144,49 +174,107 @@ class ByteTokenizer(Tokenizer):
         return data.decode("utf-8", "replace")
 
 
-class _LineTokenizer(Tokenizer):
+def _unicode_words() -> str:
+    """The pattern of a token after Unicode's Word_Break property."""
+    extend = r"[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}]*+"  # WB4: they belong to what is before
+    letter = rf"[\p{{WB=ALetter}}\p{{WB=Hebrew_Letter}}]{extend}"
+    digit = rf"\p{{WB=Numeric}}{extend}"
+    between_letters = rf"[\p{{WB=MidLetter}}\p{{WB=MidNumLet}}\p{{WB=Single_Quote}}]{extend}"
+    between_digits = rf"[\p{{WB=MidNum}}\p{{WB=MidNumLet}}\p{{WB=Single_Quote}}]{extend}"
+    letters = rf"{letter}(?:(?:{between_letters})?{letter})*+"  # WB5 to WB7
+    digits = rf"{digit}(?:(?:{between_digits})?{digit})*+"  # WB8, WB11, WB12
+    picture = rf"\p{{Extended_Pictographic}}{extend}"
+    return "|".join(
+        (
+            # Most words of most texts, where nothing follows that could belong to them: faster.
+            r"[A-Za-z]++(?=[ \n,;!?\)\"-])",
+            regex.escape(UNK),
+            rf"(?:{letters}|{digits})++",  # WB9, WB10: mp3, 3rd
+            rf"(?:\p{{WB=Katakana}}{extend})++",  # WB13
+            rf"\p{{RI}}{extend}\p{{RI}}{extend}",  # WB15, WB16: flags
+            rf"{picture}(?:(?<=\u200d){picture})*+",  # WB3c: sequences of emoji
+            r"--+",
+            r"\.\.\.+",
+            rf"\S{extend}",
+        )
+    )
+
+
+UNICODE_WORDS = _unicode_words()
+
+
+_LONG_LINE = 1 << 20  # characters
+
+_MARKS = re.compile(
+    rf"^[^\S\n]*{re.escape(BOS)}(?!\S)[^\S\n]*|(?:(?<=\s)|^){re.escape(EOS)}[^\S\n]*$", re.MULTILINE
+)
+
+
+class LineTokenizer(Tokenizer):
     """What tokenizers of words share: one line is one sequence."""
 
     ends = True
     rare_types = True
+    usual_order = 4
+
+    def without_marks(self, text: str) -> tuple[str, int]:
+        """See `Tokenizer`."""
+        if BOS not in text and EOS not in text:
+            return text, 0
+        return _MARKS.subn("", text)
 
     def safe_cut(self, text: str) -> int:
         cut = text.rfind("\n") + 1
-        if cut:
+        if cut or len(text) < _LONG_LINE:
             return cut
-        # No line end for megabytes: any space will do.
+        # No line end for a megabyte: any space will do.
         return max(text.rfind(" "), text.rfind("\t")) + 1
 
 
-class WordTokenizer(_LineTokenizer):
-    r"""Words with inner apostrophes, numbers, and punctuation marks, after Unicode's categories.
+class WordTokenizer(LineTokenizer):
+    r"""Words, numbers and marks, cut at the word boundaries of Unicode (UAX 29, WB1 to WB999).
 
-    `lower` folds case first; `pattern` replaces the default pattern (a `regex` pattern without
-    capturing groups). Not reversible: the spaces are lost.
+    Apostrophes, joiners, soft hyphens, combining marks and variation selectors stay inside words,
+    emoji sequences and flags are one token each, and so is the mark `<unk>`. Unlike there, a
+    low line is a mark of its own, and dashes or full stops typed in a row are one token. Scripts
+    that put no blanks between words (Chinese, Japanese, Thai) come out in characters.
+
+    Not reversible: the spaces are lost.
+
+    Args:
+        lower: fold case first.
+        pattern: a pattern of the package `regex` for a token, without capturing groups, in place of
+            all that.
+        unicode: false for words, numbers and marks as version 0.1 cut them.
 
     >>> WordTokenizer().tokenize("Don't eat 3.5 pies -- yet!")
     ["Don't", 'eat', '3.5', 'pies', '--', 'yet', '!']
     """
 
     level = "word"
+    unit = "word"
     min_count = 2
     """Words seen once become `<unk>`, from which a model learns what unknown words are like; text
     that is tokenized already is taken as it is."""
 
-    DEFAULT_PATTERN = (
+    OLD_PATTERN = (
         r"[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*"  # words: don't, l'été
         r"|\p{N}+(?:[.,]\p{N}+)*"  # numbers: 3.5, 1,000
         r"|--+|\.\.\.+"  # dashes and ellipses typed as several marks
         r"|[^\s]"  # any other mark by itself
     )
 
-    def __init__(self, lower: bool = False, pattern: str | None = None) -> None:
+    def __init__(
+        self, lower: bool = False, pattern: str | None = None, unicode: bool = True
+    ) -> None:
         self.lower = lower
         self.pattern = pattern
+        self.unicode = unicode
+        used = pattern or (UNICODE_WORDS if unicode else self.OLD_PATTERN)
         try:
-            self._word = regex.compile(pattern or self.DEFAULT_PATTERN)
-            # [^\s] never matches the newline, so it can come last.
-            self._word_or_end = regex.compile(f"(?:{pattern or self.DEFAULT_PATTERN})|\n")
+            self._word = regex.compile(used)
+            # What a token begins with is never the newline, so it can come last.
+            self._word_or_end = regex.compile(f"(?:{used})|\n")
         except regex.error as error:
             raise UsageError(f"The token pattern is not a regular expression: {error}.") from error
         if self._word.groups:
@@ -212,10 +300,15 @@ class WordTokenizer(_LineTokenizer):
         return join_words(tokens)
 
     def config(self) -> dict[str, Any]:
-        return {"lower": self.lower, "pattern": self.pattern}
+        return {"lower": self.lower, "pattern": self.pattern, "unicode": self.unicode}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "WordTokenizer":
+        """Files of version 0.1 do not say how words are cut: as they were then."""
+        return cls(**{"unicode": False, **config})
 
 
-class WhitespaceTokenizer(_LineTokenizer):
+class WhitespaceTokenizer(LineTokenizer):
     """Text that is already tokenized: whatever stands between white space is a token.
 
     White space is Unicode's; with `unicode=False` it is tab, blank and carriage return alone, as
@@ -258,6 +351,7 @@ class SymbolTokenizer(Tokenizer):
     """
 
     level = "symbols"
+    unit = "symbol"
 
     def __init__(self, width: int = 0, lines: bool = False) -> None:
         check_whole(width=width)
@@ -267,6 +361,7 @@ class SymbolTokenizer(Tokenizer):
             raise UsageError("Lines of symbols between white space are read by level whitespace.")
         self.width = width
         self.ends = self.lines = lines
+        self.separator = "" if width else " "
 
     def tokenize(self, text: str) -> Sequence[str]:
         if self.width == 0:
@@ -301,35 +396,10 @@ class SymbolTokenizer(Tokenizer):
         return max(text.rfind("\n"), text.rfind(" "), text.rfind("\t")) + 1
 
     def detokenize(self, tokens: Iterable[str]) -> str:
-        return ("" if self.width else " ").join(tokens)
+        return self.separator.join(tokens)
 
     def config(self) -> dict[str, Any]:
         return {"width": self.width, "lines": self.lines}
-
-
-TOKENIZERS: dict[str, type[Tokenizer]] = {
-    cls.level: cls
-    for cls in (
-        CharacterTokenizer,
-        ByteTokenizer,
-        WordTokenizer,
-        WhitespaceTokenizer,
-        SymbolTokenizer,
-    )
-}
-
-
-def make_tokenizer(level: str, **options: Any) -> Tokenizer:
-    """The tokenizer of a level: char, byte, word, whitespace or symbols.
-
-    Raises UsageError for an unknown level or option.
-    """
-    if not isinstance(level, str) or level not in TOKENIZERS:
-        raise UsageError(f"There is no level {level!r}; choose one of {', '.join(TOKENIZERS)}.")
-    try:
-        return TOKENIZERS[level](**options)
-    except TypeError as error:
-        raise UsageError(f"The {level} tokenizer does not take these options: {error}.") from error
 
 
 _NO_SPACE_BEFORE = frozenset(".,;:!?)]}%…’”»") | {"..."}

@@ -1,0 +1,76 @@
+"""Every way of cutting text by name: the levels that a text can be modelled at.
+
+Adding one is one class with a `level`, and one line here or an entry point of another package.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from langmodels.errors import UsageError
+from langmodels.names import Registry
+from langmodels.settings import check_options, parse_name
+from langmodels.text.series import SeriesTokenizer
+from langmodels.text.subwords import BPETokenizer, SentencePieceTokenizer, UnigramTokenizer
+from langmodels.text.tokenization import (
+    ByteTokenizer,
+    CharacterTokenizer,
+    SymbolTokenizer,
+    Tokenizer,
+    WhitespaceTokenizer,
+    WordTokenizer,
+)
+
+_OURS: tuple[type[Tokenizer], ...] = (
+    CharacterTokenizer,
+    ByteTokenizer,
+    WordTokenizer,
+    WhitespaceTokenizer,
+    SymbolTokenizer,
+    SeriesTokenizer,
+    BPETokenizer,
+    UnigramTokenizer,
+    SentencePieceTokenizer,
+)
+
+TOKENIZERS: Registry[type[Tokenizer]] = Registry(
+    "level",
+    {tokenizer.level: tokenizer for tokenizer in _OURS},
+    aliases={"character": "char", "characters": "char", "bytes": "byte", "words": "word"},
+    group="langmodels.tokenizers",
+)
+
+
+def make_tokenizer(level: str, **options: Any) -> Tokenizer:
+    """The tokenizer of a level, with options: `symbols:width=3`, or as keywords.
+
+    Raises UsageError for an unknown level or option.
+
+    >>> make_tokenizer("symbols:width=3").tokenize("abcdef")
+    ['abc', 'def']
+    """
+    if not isinstance(level, str):
+        raise UsageError(f"A level is a name, not {level!r}.")
+    name, given = parse_name(level)
+    tokenizer = TOKENIZERS.find(name)
+    options = {**given, **options}
+    check_options(tokenizer, options, f"The level {tokenizer.level}")
+    try:
+        return tokenizer(**options)
+    except TypeError as error:
+        raise UsageError(f"The level {name} does not take these options: {error}.") from error
+
+
+def restore_tokenizer(config: Mapping[str, Any]) -> Tokenizer:
+    """The tokenizer that a file notes: its `level`, and what its `config` gave.
+
+    Raises UsageError for an unknown level or option.
+    """
+    options = dict(config)
+    tokenizer = TOKENIZERS.find(str(options.pop("level", "")))
+    check_options(tokenizer, options, f"The level {tokenizer.level}")
+    try:
+        return tokenizer.from_config(options)
+    except TypeError as error:
+        raise UsageError(
+            f"The options of level {tokenizer.level} make no sense: {error}."
+        ) from error

@@ -1,0 +1,118 @@
+"""Subwords learnt on the training text, and pieces of sentencepiece models."""
+
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import langmodels
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.ngram import NGramModel
+from langmodels.text.corpus import Corpus
+from langmodels.text.levels import make_tokenizer
+from langmodels.text.splits import Splits
+from langmodels.text.tokenization import Tokenizer
+
+TALE = (
+    "The heron stood in the water, and the hen sat under the old tree.\n" * 12 + "Ένα παιδί\n" * 3
+)
+
+
+@pytest.fixture(scope="module", params=["bpe", "unigram"])
+def learnt(request: Any) -> Tokenizer:
+    pytest.importorskip("tokenizers")
+    return make_tokenizer(f"{request.param}:vocab=300").fit(TALE)
+
+
+def test_pieces_are_learnt_on_the_training_text(learnt: Tokenizer) -> None:
+    tokens = learnt.tokenize("the heron, the hen\n")
+    assert len(tokens) < 16
+    assert "".join(tokens) == "the heron, the hen\n"
+    assert learnt.types is not None
+    assert len(learnt.types) <= 300
+    assert learnt.fit("something else") is learnt
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])))
+@settings(max_examples=60)
+def test_nothing_is_lost_or_unknown(learnt: Tokenizer, text: str) -> None:
+    tokens = learnt.tokenize(text)
+    assert learnt.detokenize(tokens) == text
+    assert learnt.types is not None
+    assert set(tokens) <= set(learnt.types)
+    ends = learnt.token_ends(text)
+    assert len(ends) == len(tokens)
+    assert (np.diff(ends, prepend=0) >= 0).all()
+    assert not len(ends) or ends[-1] == len(text)
+
+
+@given(
+    st.lists(
+        st.sampled_from(["the ", "hen", "\n", " ", "  ", "é", "\t", "s's", "tree."]), max_size=30
+    )
+)
+@settings(max_examples=60)
+def test_pieces_do_not_depend_on_where_a_text_is_cut(learnt: Tokenizer, parts: list[str]) -> None:
+    text = "".join(parts)
+    for end in range(len(text) + 1):
+        cut = learnt.safe_cut(text[:end])
+        assert [*learnt.tokenize(text[:cut]), *learnt.tokenize(text[cut:])] == learnt.tokenize(text)
+
+
+def test_models_of_pieces(learnt: Tokenizer, tmp_path: Path) -> None:
+    """Every piece has a probability, seen or not; files keep the pieces."""
+    corpus = Corpus.from_text(TALE, learnt)
+    assert corpus.n_oov == 0
+    model = NGramModel(order=3).fit(corpus)
+    assert model.score("漢字 – never seen") > -math.inf
+    assert model.distribution("the ").sum() == pytest.approx(1, abs=1e-6)
+    model.save(tmp_path / "pieces.lm")
+    loaded = langmodels.load(tmp_path / "pieces.lm")
+    assert loaded.score("the heron 漢") == model.score("the heron 漢")
+    assert loaded.sample_text("the", seed=3) == model.sample_text("the", seed=3)
+    with pytest.raises(UsageError, match="more than"):
+        make_tokenizer("bpe:vocab=10")
+    with pytest.raises(UsageError, match="fit"):
+        make_tokenizer("bpe").tokenize("a")
+    with pytest.raises(LangmodelsError):
+        make_tokenizer("bpe", model="{}").tokenize("a")
+
+
+def test_splits_learn_pieces_on_the_training_part() -> None:
+    pytest.importorskip("tokenizers")
+    splits = Splits.from_text(TALE + "zyzzyva " * 40, "bpe:vocab=280", fractions=(0.6, 0.2, 0.2))
+    assert not any("zyz" in piece for piece in splits.train.tokenizer.types or ())
+    assert splits.test.n_oov == 0
+    assert splits.test.tokenizer is splits.train.tokenizer
+
+
+def test_models_of_sentencepiece(tmp_path: Path) -> None:
+    sentencepiece = pytest.importorskip("sentencepiece")
+    file = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TALE.splitlines()), model_writer=file, vocab_size=34,
+        character_coverage=1.0, minloglevel=2,
+    )  # fmt: skip
+    path = tmp_path / "tale.model"
+    path.write_bytes(file.getvalue())
+    tokenizer = make_tokenizer(f"sentencepiece:file={path}")
+    direct = sentencepiece.SentencePieceProcessor(model_file=str(path))
+    line = "the heron in the old tree"
+    assert tokenizer.tokenize(line) == direct.encode(line, out_type=str)
+    assert tokenizer.detokenize(tokenizer.tokenize(line)) == line
+    assert tokenizer.tokenize_lines("the\n\nhen") == [
+        *tokenizer.tokenize("the"), "\n", "\n", *tokenizer.tokenize("hen")
+    ]  # fmt: skip
+    model = NGramModel(order=2, smoothing="witten_bell").fit(Corpus.from_text(TALE, tokenizer))
+    model.save(tmp_path / "m.lm")
+    path.unlink()  # the pieces are in the model's file
+    assert langmodels.load(tmp_path / "m.lm").score(line) == model.score(line)
+    with pytest.raises(UsageError, match="file=NAME"):
+        make_tokenizer("sentencepiece")
+    with pytest.raises(LangmodelsError, match=r"nowhere\.model"):
+        make_tokenizer("sentencepiece:file=nowhere.model")
