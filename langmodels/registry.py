@@ -31,6 +31,7 @@ from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.neural.transformer.model import TransformerModel
 from langmodels.ngram import SMOOTHINGS, NGramModel, Smoothing
 from langmodels.ngram.arpa import is_arpa_name, is_arpa_text
+from langmodels.ngram.classes import ClassModel
 from langmodels.ngram.kenlm import KenLMModel
 from langmodels.ngram.kenlm.model import is_kenlm_binary
 from langmodels.ngram.model import with_smoothing
@@ -172,6 +173,14 @@ MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
         functools.partial(FullContextModel, smoothing="kneser_ney"),
     ),
     *(_ngram(name.replace("_", "-"), method) for name, method in SMOOTHINGS.registered().items()),
+    ModelSpec(
+        "class",
+        "class n-gram",
+        "classes of words that occur alike (Brown et al.), found by exchange",
+        ClassModel,
+        presets.order,
+        compared=False,
+    ),
     ModelSpec(
         "cache",
         "mixture",

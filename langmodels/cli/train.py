@@ -72,6 +72,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--smoothing", metavar="NAME", help="the n-gram model with this smoothing method"
     )
     parser.add_argument(
+        "--classes",
+        type=int,
+        metavar="N",
+        help="the class n-gram model, with so many classes of words",
+    )
+    parser.add_argument(
         "--prune",
         type=int,
         nargs="+",
@@ -177,9 +183,9 @@ def _fit_network(
 
 def _options(args: argparse.Namespace, name: str) -> dict[str, Any]:
     """Hyper-parameters that have options of their own. Raises UsageError where they do not fit."""
-    options: dict[str, Any] = {} if args.order is None else {"order": args.order}
-    if options.keys() & parse_name(name)[1].keys():
-        raise UsageError(f"--order {args.order} and {name} both give an order; give one of them.")
+    options = {k: getattr(args, k) for k in ("order", "classes") if getattr(args, k) is not None}
+    for key in options.keys() & parse_name(name)[1].keys():
+        raise UsageError(f"--{key} {options[key]} and {name} both give {key}; give one of them.")
     family = model_spec(name.partition(":")[0]).family
     if family != "neural" and (args.checkpoint is not None or args.sample is not None):
         raise UsageError(f"--checkpoint and --sample are for neural networks, not {name}.")
@@ -203,7 +209,7 @@ def _options(args: argparse.Namespace, name: str) -> dict[str, Any]:
 def model_name(args: argparse.Namespace) -> str:
     """The model that --model and --smoothing ask for, as `make_model` takes it."""
     if args.smoothing is None:
-        name = str(args.model or DEFAULT_MODEL)
+        name = str(args.model or (DEFAULT_MODEL if args.classes is None else "class"))
         return parse_model(name)[0].name + "".join(name.partition(":")[1:])
     if args.model is not None:
         raise UsageError(

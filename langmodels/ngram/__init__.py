@@ -1,5 +1,6 @@
 """N-gram models over arrays: counting, smoothing, look-up."""
 
+from langmodels.ngram.classes import ClassModel
 from langmodels.ngram.counting import NGramCounts, count_ngrams
 from langmodels.ngram.discounts import SmoothingWarning
 from langmodels.ngram.merging import adapt, merge
@@ -12,6 +13,7 @@ from langmodels.ngram.tables import NGramTables
 
 __all__ = [
     "SMOOTHINGS",
+    "ClassModel",
     "NGramCounts",
     "NGramModel",
     "NGramTables",

@@ -1,0 +1,164 @@
+"""The class n-gram model: words are predicted by way of classes of words that occur alike."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from langmodels.arrays import Array, FloatArray, IntArray
+from langmodels.errors import LangmodelsError, UsageError, check_whole
+from langmodels.models.base import LanguageModel
+from langmodels.ngram.clustering import cluster
+from langmodels.ngram.counting import count_ngrams
+from langmodels.ngram.methods import make_smoothing
+from langmodels.ngram.tables import MAX_ORDER, NGramTables, State
+from langmodels.text.corpus import AnyText
+from langmodels.text.reading import Reading, Text
+from langmodels.text.sequences import Sequences
+
+
+class ClassModel(LanguageModel[State]):
+    """p(w_t | w_1 ... w_{t-1}) = p(c_t | c_{t-N+1} ... c_{t-1}) p(w_t | c_t), c_t the class of w_t.
+
+    Every word has one class. The first factor is an n-gram model of classes, smoothed; the second
+    is the relative frequency of the word in its class. Brown, Della Pietra, deSouza, Lai and Mercer
+    (1992), "Class-based n-gram models of natural language", equation 1. A rare word is predicted
+    where words of its class are: what it is in itself, a model of words says better, and the two
+    are best mixed. Classes are found by exchange (`clustering`).
+
+    `<unk>`, `<s>` and `</s>` are classes of their own; with `<unk>` go words that never occur.
+
+    Args:
+        order: N, the tokens that an n-gram of classes has.
+        classes: how many classes there are, beside those of the boundaries and of `<unk>`.
+        smoothing: of the n-grams of classes, a name in `SMOOTHINGS`.
+        sweeps: how often, at most, every word may move to another class.
+    """
+
+    kind = "class"
+
+    def __init__(
+        self,
+        order: int = 4,
+        classes: int = 200,
+        *,
+        smoothing: str = "modified_kneser_ney",
+        sweeps: int = 10,
+    ) -> None:
+        check_whole(order=order, classes=classes, sweeps=sweeps)
+        if not 1 <= order <= MAX_ORDER:
+            raise UsageError(f"The order lies between 1 and {MAX_ORDER}, not {order}.")
+        if classes < 1 or sweeps < 0:
+            raise UsageError("There is at least one class, and no fewer than no sweeps.")
+        if not make_smoothing(smoothing).is_distribution:
+            raise UsageError(f"{smoothing} gives no probabilities; classes need some.")
+        self.order, self.classes = order, classes
+        self.smoothing, self.sweeps = smoothing, sweeps
+
+    def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
+        """Find the classes, then count and smooth them; see `NGramModel.fit` for `validation`."""
+        corpus, validation = self.adopt(corpus, validation)
+        vocabulary = self.vocabulary
+        bigrams = count_ngrams(corpus.ids, len(vocabulary), 2)
+        self.class_of = cluster(bigrams, self.classes, vocabulary.n_special, self.sweeps)
+        size = int(self.class_of.max(initial=0)) + 1
+        size = max(size, vocabulary.n_special)
+        # What never occurs counts once, or nothing would be left for it.
+        often = np.maximum(bigrams.counts[0], 1).astype(np.float64)
+        total = np.bincount(self.class_of, often, size)
+        self.log_share = np.log(often / total[self.class_of])
+
+        smoothing = make_smoothing(self.smoothing)
+        ids = self.class_of[corpus.ids]
+        if smoothing.uses_held_out:
+            cut = len(ids) * 9 // 10 if validation is None else len(ids)
+            held_out = ids[cut:] if validation is None else self.class_of[validation.ids]
+            part = count_ngrams(ids[: max(cut, 1)], size, self.order)
+            smoothing.tune(part, held_out)
+        self.tables = smoothing.estimate(count_ngrams(ids, size, self.order))
+        return self
+
+    def words_of(self, number: int) -> list[str]:
+        """The words of a class, as the vocabulary has them."""
+        return self.vocabulary.decode(np.flatnonzero(self.class_of == number).tolist())
+
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are, those of the boundaries and of `<unk>` included."""
+        return self.tables.vocabulary_size
+
+    # The interface --------------------------------------------------------------------------
+
+    def start(self) -> State:
+        """The context `<s>`."""
+        return self.tables.start()
+
+    def advance(self, state: State, token: int) -> State:
+        """The context after one more token, of which the class is remembered."""
+        return self.tables.advance(state, int(self.class_of[token]))
+
+    def log_distribution(self, state: State) -> FloatArray:
+        """Log p(next | context) in nats, (V,)."""
+        log_p: FloatArray = self.tables.log_distribution(state)[self.class_of] + self.log_share
+        return log_p
+
+    def log_prob_next(self, state: State, token: int) -> float:
+        """Log p(token | context) in nats."""
+        self._check_id(token)
+        of_class, _ = self.tables.score_next(state, int(self.class_of[token]))
+        return of_class + float(self.log_share[token])
+
+    def score_sequences(self, sequences: Sequences) -> FloatArray:
+        """See `LanguageModel`."""
+        of_class, _ = self.tables.score(self.class_of[sequences.ids])
+        scores: FloatArray = (of_class + self.log_share[sequences.ids])[sequences.is_target]
+        return scores
+
+    @property
+    def n_parameters(self) -> int:
+        """Probabilities and back-off weights of classes; the class of each word and its share."""
+        tables = self.tables
+        return sum(map(len, [*tables.log_prob, *tables.backoff])) + 2 * len(self.class_of)
+
+    @property
+    def context_length(self) -> int:
+        """N-1."""
+        return self.order - 1
+
+    def context_used(self, context: Text = ()) -> int:
+        """How many tokens at the end of a context are of classes that were seen in this order."""
+        nodes = [length for length, node in enumerate(self.state(context), start=1) if node >= 0]
+        return min(len(self.encode(context)), max(nodes, default=0))
+
+    # Files ----------------------------------------------------------------------------------
+
+    def arrays(self) -> dict[str, Array]:
+        """The tables of the classes, and of each word the class and its logarithmic share."""
+        words: dict[str, Array] = {"class_of": self.class_of, "log_share": self.log_share}
+        return {**self.tables.to_arrays(), **words}
+
+    @classmethod
+    def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
+        """Inverse of `config` and `arrays`. Raises LangmodelsError where they do not fit."""
+        model = cls(**config)
+        model.reading = reading
+        model.tables = NGramTables.from_arrays(arrays, model.order)
+        class_of, share = arrays["class_of"], arrays["log_share"]
+        shape = (len(reading.vocabulary),)
+        if not (
+            class_of.shape == share.shape == shape
+            and class_of.dtype == np.int32
+            and share.dtype == np.float64
+            and class_of.min() >= 0
+            and class_of.max() < model.n_classes
+            and (share <= 0).all()  # nor is NaN
+        ):
+            raise LangmodelsError("The model file is damaged: its classes are no good.")
+        model.class_of, model.log_share = _own(class_of), share
+        return model
+
+
+def _own(ids: Array) -> IntArray:
+    """An array in memory, which is read at every step."""
+    result: IntArray = np.array(ids)
+    return result
