@@ -1,4 +1,8 @@
-"""Settings by budget: the hyper-parameters that a model has unless others are asked for."""
+"""Settings by budget: the hyper-parameters that depend on the text and on how much time there is.
+
+All others are what the constructors of the models have. At `Setting()`, words and the standard
+budget, these are, too.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -48,17 +52,9 @@ def order(setting: Setting) -> Options:
 def recurrent(setting: Setting) -> Options:
     """A network as large as the budget allows, trained until it stops getting better."""
     hidden, epochs = {"quick": (64, 3), "standard": (128, 6), "thorough": (256, 20)}[setting.budget]
-    return {
-        "hidden": hidden,
-        "dropout": 0.3,
-        "epochs": epochs,
-        "patience": 3,
-        "batch_size": 16,
-        # A text has fewer words than characters: shorter chunks give training more steps.
-        "steps": 16 if setting.tokenizer.rare_types else 32,
-        "learning_rate": 0.005,
-        "seed": setting.seed,
-    }
+    # A text has fewer words than characters: shorter chunks give training more steps.
+    steps = 16 if setting.tokenizer.rare_types else 32
+    return {"hidden": hidden, "epochs": epochs, "steps": steps, "seed": setting.seed}
 
 
 def language(setting: Setting, words: float, characters: float) -> Options:
@@ -68,7 +64,7 @@ def language(setting: Setting, words: float, characters: float) -> Options:
     """
     options = recurrent(setting)
     if not setting.tokenizer.rare_types:
-        return {**options, "learning_rate": characters}
+        return {**options, "tied": False, "learning_rate": characters}
     options |= {"tied": None, "learning_rate": words}
     if setting.budget == "standard":
         options["epochs"] = 5  # tied weights learn faster
@@ -92,8 +88,7 @@ def lstm(setting: Setting) -> Options:
 def feed_forward(setting: Setting) -> Options:
     # A row of its batches is one window, not a stretch of text: as many tokens take more rows.
     options = recurrent(setting)
-    options["batch_size"] *= options.pop("steps")
-    return {**options, "order": setting.ngram_order}
+    return {**options, "batch_size": 16 * options.pop("steps"), "order": setting.ngram_order}
 
 
 def transformer(setting: Setting) -> Options:
@@ -105,11 +100,7 @@ def transformer(setting: Setting) -> Options:
         "width": width,
         "layers": layers,
         "window": 32 if words else 64,
-        "dropout": 0.2,
         "epochs": epochs,
-        "patience": 3,
-        "batch_size": 16,
         "steps": 16 if words else 32,
-        "learning_rate": 0.003,
         "seed": setting.seed,
     }

@@ -63,6 +63,12 @@ class ModelSpec(Generic[M_co]):
         """Its hyper-parameters by name."""
         return parameters(self.build)
 
+    def options(self, setting: Setting) -> Options:
+        """All its hyper-parameters at a setting."""
+        known = self.parameters.values()
+        fixed = {p.name: p.default for p in known if p.default is not Parameter.REQUIRED}
+        return {**fixed, **self.defaults(setting)}
+
     def make(self, setting: Setting, options: Options) -> M_co:
         """An unfitted model, defaults of the setting filled in. Raises UsageError."""
         return self.make_exactly({**self.defaults(setting), **options})

@@ -543,7 +543,7 @@ def test_compare_trains_the_networks_that_train_trains(level: str) -> None:
     assert found.perplexity == model.perplexity(splits.test)
     assert found.parameters == model.n_parameters
     spec, given = parse_model(name)
-    assert found.options == {**spec.defaults(setting), **given}
+    assert found.options == {**spec.options(setting), **given}
 
 
 @pytest.mark.parametrize("level", ["word", "whitespace", "char"])

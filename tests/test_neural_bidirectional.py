@@ -202,7 +202,7 @@ def agreeing() -> tuple[BidirectionalModel, Corpus]:
     """The animal can be told by what follows only."""
     corpus = corpus_of("word", "\n".join(AGREEING))
     model = BidirectionalModel(
-        cell="lstm", hidden=24, epochs=12, batch_size=20, learning_rate=0.02, threads=1
+        hidden=24, epochs=12, batch_size=20, steps=64, learning_rate=0.02, dropout=0.0, threads=1
     )
     return model.fit(corpus, corpus), corpus
 

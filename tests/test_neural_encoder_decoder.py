@@ -53,9 +53,8 @@ def pairs_corpus(pairs=PAIRS, like=None) -> ParallelCorpus:
 
 def small_model(corpus: ParallelCorpus, **options) -> EncoderDecoderModel:
     """An untrained model in double precision."""
-    model = EncoderDecoderModel(
-        **{"hidden": 4, "layers": 2, "embedding": 3, "dtype": "float64", **options}
-    )
+    plain = {"attention": None, "bidirectional": False, "dtype": "float64"}
+    model = EncoderDecoderModel(**{"hidden": 4, "layers": 2, "embedding": 3, **plain, **options})
     model.adopt(corpus)
     model._network = model.make_network(len(corpus.vocabulary))
     model._network.initialise(1)

@@ -9,6 +9,7 @@ import pytest
 from langmodels import CacheModel, FeedForwardModel, GRUModel, LSTMModel, NGramModel, UsageError
 from langmodels.models.base import Model
 from langmodels.ngram import SMOOTHINGS, make_smoothing
+from langmodels.presets import Setting
 from langmodels.registry import CLOZE_MODELS, MODELS, PAIR_MODELS, ModelSpec
 from langmodels.settings import (
     Configurable,
@@ -126,3 +127,16 @@ def test_a_file_notes_the_hyper_parameters(tmp_path: Path) -> None:
     ):
         model.fit(corpus).save(tmp_path / "m.lm")
         assert type(model).load(tmp_path / "m.lm").get_params() == model.get_params()
+
+
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+def test_a_class_and_its_name_have_the_same_defaults(spec: ModelSpec[Model]) -> None:
+    by_class, by_name = spec.build(), spec.make(Setting(), {})
+    assert repr(by_name) == repr(by_class)
+    assert by_name.get_params().keys() == by_class.get_params().keys()
+
+
+def test_options_at_a_setting_are_all_and_those_that_are_used() -> None:
+    spec = MODELS["lstm"]
+    for setting in (Setting(), Setting("char", budget="quick", seed=3)):
+        assert spec.options(setting) == spec.make(setting, {}).get_params()

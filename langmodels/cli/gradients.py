@@ -39,7 +39,16 @@ CELLS: dict[str, Callable[..., RecurrentModel]] = {
     "lstm": LSTMModel,
 }
 # Far too large a learning rate over long chunks: what clipping is there for.
-STEEP = {"optimizer": "sgd", "learning_rate": 5.0, "schedule": "constant", "steps": 50}
+STEEP: dict[str, Any] = {
+    "optimizer": "sgd",
+    "learning_rate": 5.0,
+    "schedule": "constant",
+    "steps": 50,
+    "batch_size": 32,
+    "dropout": 0.0,
+    "tied": False,
+}
+PLAIN: dict[str, Any] = {"steps": 64, "batch_size": 32, "dropout": 0.0, "tied": False}
 BAR = 24
 EPILOG = """\
 How much does the loss here depend on the state of the network some tokens ago? The norm of that
@@ -153,8 +162,9 @@ def _fresh(args: argparse.Namespace, corpus: Corpus) -> dict[str, RecurrentModel
     for name in map(str.strip, args.cells.split(",")):
         if name not in CELLS:
             raise UsageError(f"There is no cell {name!r}; choose from {', '.join(CELLS)}.")
+        epochs = max(args.train, 1)
         model = CELLS[name](
-            hidden=args.hidden, epochs=max(args.train, 1), seed=args.seed, learning_rate=0.01
+            hidden=args.hidden, epochs=epochs, seed=args.seed, learning_rate=0.01, **PLAIN
         )
         models[name] = completed(model.fit(corpus)) if args.train else model.untrained(corpus)
     return models

@@ -26,21 +26,14 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.error_rates import sequence_error_rate, token_error_rate
 from langmodels.formatting import duration
 from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
-from langmodels.registry import load
+from langmodels.presets import Setting
+from langmodels.registry import PAIR_MODELS, load
 from langmodels.settings import parse_name
 
 NAME = "translate"
 HELP = "turn one sequence into another with an encoder-decoder: numbers in words into digits"
 LENGTHS = 5  # groups of test sources by length
-DEFAULT_MODEL = "encoder-decoder:attention=luong"
-DEFAULTS: dict[str, Any] = {
-    "hidden": 64,
-    "bidirectional": True,
-    "epochs": 8,
-    "batch_size": 64,
-    "learning_rate": 0.005,
-    "patience": 3,
-}
+DEFAULT_MODEL = "encoder-decoder"
 EPILOG = f"""\
 tasks: {", ".join(TASKS)}; with parameters as numbers?size=5000&digits=6
 
@@ -122,12 +115,11 @@ def _open(path: str) -> EncoderDecoderModel:
 def make_model(text: str, seed: int) -> EncoderDecoderModel:
     """An unfitted encoder-decoder from `encoder-decoder:option=value...`. Raises UsageError."""
     name, options = parse_name(text)
-    if name != "encoder-decoder":
-        raise UsageError(f"{name} does not translate; the model for it is encoder-decoder.")
-    try:
-        return EncoderDecoderModel(**{**DEFAULTS, "seed": seed, **options})
-    except TypeError as error:
-        raise UsageError(f"The model {name} does not take these options: {error}.") from error
+    if name not in PAIR_MODELS:
+        raise UsageError(
+            f"{name} does not translate; the model for it is {' or '.join(PAIR_MODELS)}."
+        )
+    return PAIR_MODELS[name].make(Setting(), {"seed": seed, **options})
 
 
 def _train(

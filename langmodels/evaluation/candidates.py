@@ -159,7 +159,7 @@ def _of_name(
         _check_level(str(own))
     found = []
     for level in [str(own)] if own is not None else levels:
-        options = {**spec.defaults(replace(setting, level=level)), **given}
+        options = {**spec.options(replace(setting, level=level)), **given}
         shown = " ".join([spec.name, *(f"{k}={v}" for k, v in given.items())])
         own_seed = "seed" in given
         candidate = Candidate(label or shown, spec.name, level, options, own_seed=own_seed)

@@ -103,6 +103,7 @@ class FeedForwardModel(NeuralModel[tuple[int, ...], FeedForwardNetwork]):
         direct: the output sees the input vectors, too, past the hidden units.
         dropout: rate on the hidden units.
         cutoffs: ranks at which an adaptive softmax is cut, for large vocabularies.
+        batch_size: tokens that are predicted at once.
     """
 
     kind = "feed-forward"
@@ -110,16 +111,17 @@ class FeedForwardModel(NeuralModel[tuple[int, ...], FeedForwardNetwork]):
     def __init__(
         self,
         *,
-        order: int = 5,
+        order: int = 4,
         embedding: int = 64,
-        hidden: int = 256,
+        hidden: int = 128,
         direct: bool = False,
-        dropout: float = 0.0,
+        dropout: float = 0.3,
         cutoffs: int | Sequence[int] = (),
         dtype: str = "float32",
+        batch_size: int = 256,
         **training: Any,
     ) -> None:
-        super().__init__(dtype, **training)
+        super().__init__(dtype, batch_size=batch_size, **training)
         self.order, self.embedding, self.hidden = order, embedding, hidden
         self.direct, self.dropout = direct, dropout
         self.cutoffs = whole_numbers(cutoffs)

@@ -48,7 +48,7 @@ class NGramModel(LanguageModel[State]):
 
     def __init__(
         self,
-        order: int = 5,
+        order: int = 4,
         smoothing: str | Smoothing = "modified_kneser_ney",
         min_counts: Sequence[int] = (),
         **options: Any,

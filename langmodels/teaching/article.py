@@ -42,12 +42,14 @@ def article_model(iterations: int = 25, seed: int = 0, **options: Any) -> RNNMod
         "hidden": 128,
         "one_hot": True,
         "window": WINDOW,
+        "dropout": 0.0,
         "batch_size": 128,
         "optimizer": "rmsprop",
         "learning_rate": 0.001,
         "schedule": "constant",
         "clip_norm": None,
         "epochs": iterations,
+        "patience": None,
         "seed": seed,
     }
     return RNNModel(**settings | options)

@@ -416,12 +416,17 @@ def models_table(results: Results) -> Table:
         [
             *labels(results, m),
             m.summary,
-            ", ".join(f"{k}={v}" for k, v in m.options.items()) or DASH,
+            ", ".join(f"{k}={v}" for k, v in m.options.items() if _is_set(v)) or DASH,
         ]
         for m in results.models
     ]
     left = len(label_columns(results)) + 2
     return Table("The models", [*label_columns(results), "what it is", "options"], rows, left)
+
+
+def _is_set(value: object) -> bool:
+    """Whether an option is worth a word: neither off nor empty; a whole number of 0 may be much."""
+    return bool(value) or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _shown(value: object) -> str:

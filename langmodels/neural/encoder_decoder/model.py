@@ -67,18 +67,20 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         self,
         *,
         cell: str = "gru",
-        hidden: int = 256,
+        hidden: int = 64,
         layers: int = 1,
         embedding: int | None = None,
-        bidirectional: bool = False,
-        attention: str | None = None,
+        bidirectional: bool = True,
+        attention: str | None = "luong",
         reverse: bool = False,
         dropout: float = 0.0,
         input_dropout: float = 0.0,
         dtype: str = "float32",
+        epochs: int = 8,
+        batch_size: int = 64,
         **training: Any,
     ) -> None:
-        super().__init__(dtype, **training)
+        super().__init__(dtype, epochs=epochs, batch_size=batch_size, **training)
         self.cell, self.hidden, self.layers, self.embedding = cell, hidden, layers, embedding
         self.bidirectional, self.attention, self.reverse = bidirectional, attention, reverse
         self.dropout, self.input_dropout = dropout, input_dropout

@@ -53,12 +53,12 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         self,
         *,
         cell: str = "lstm",
-        hidden: int = 256,
+        hidden: int = 128,
         layers: int = 1,
         embedding: int | None = None,
         one_hot: bool = False,
         tied: bool | None = False,
-        dropout: float = 0.0,
+        dropout: float = 0.3,
         input_dropout: float = 0.0,
         shared_dropout: bool = False,
         weight_dropout: float = 0.0,
@@ -180,8 +180,19 @@ class RNNModel(RecurrentModel):
     kind = "rnn"
 
     @forwards(without=("cell",))
-    def __init__(self, *, relu: bool = False, **options: Any) -> None:
-        super().__init__(cell="relu-rnn" if relu else "rnn", **options)
+    def __init__(
+        self,
+        *,
+        relu: bool = False,
+        tied: bool | None = None,
+        learning_rate: float = 0.008,
+        epochs: int = 5,
+        **options: Any,
+    ) -> None:
+        cell = "relu-rnn" if relu else "rnn"
+        super().__init__(
+            cell=cell, tied=tied, learning_rate=learning_rate, epochs=epochs, **options
+        )
         self.relu = relu
 
 
@@ -191,8 +202,17 @@ class LSTMModel(RecurrentModel):
     kind = "lstm"
 
     @forwards(without=("cell",))
-    def __init__(self, **options: Any) -> None:
-        super().__init__(cell="lstm", **options)
+    def __init__(
+        self,
+        *,
+        tied: bool | None = None,
+        learning_rate: float = 0.02,
+        epochs: int = 5,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            cell="lstm", tied=tied, learning_rate=learning_rate, epochs=epochs, **options
+        )
 
 
 class GRUModel(RecurrentModel):
@@ -201,5 +221,14 @@ class GRUModel(RecurrentModel):
     kind = "gru"
 
     @forwards(without=("cell",))
-    def __init__(self, **options: Any) -> None:
-        super().__init__(cell="gru", **options)
+    def __init__(
+        self,
+        *,
+        tied: bool | None = None,
+        learning_rate: float = 0.01,
+        epochs: int = 5,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            cell="gru", tied=tied, learning_rate=learning_rate, epochs=epochs, **options
+        )

@@ -42,20 +42,20 @@ class TrainingOptions:
     """
 
     optimizer: str = "adam"
-    learning_rate: float = 0.002
+    learning_rate: float = 0.005
     schedule: str = "cosine"
     warmup: int = 0
     final_rate: float = 0.0
     decay_factor: float = 0.5
     decay_every: int = 1
-    epochs: int = 10
-    batch_size: int = 32
-    steps: int = 64
+    epochs: int = 6
+    batch_size: int = 16
+    steps: int = 16
     beta2: float = 0.999
     clip_norm: float | None = 1.0
     clip_value: float | None = None
     l2: float = 0.0
-    patience: int | None = None
+    patience: int | None = 3
     average: float = 0.0
     seed: int = 0
     threads: int | None = None
