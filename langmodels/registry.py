@@ -19,7 +19,7 @@ from langmodels.models.blanks import ClozeModel
 from langmodels.models.cache import CacheModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.models.unigram import UnigramModel
-from langmodels.names import Registry, first_line
+from langmodels.names import Registry, first_line, nearest
 from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
 from langmodels.neural.bidirectional.model import BidirectionalModel
 from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
@@ -281,13 +281,22 @@ PAIR_MODELS: Registry[ModelSpec[EncoderDecoderModel]] = _ModelRegistry(
 """Models of targets given sources; they learn from pairs."""
 
 
+ALL_MODELS: dict[str, Registry[Any]] = {
+    "language models": MODELS,
+    "for filling blanks": CLOZE_MODELS,
+    "for pairs of sequences": PAIR_MODELS,
+}
+"""All registries of models, by what these are."""
+
+
 def any_model_spec(name: str) -> ModelSpec[Model]:
     """The registered model of a name or alias, of whichever kind. Raises UsageError."""
-    for registry in (CLOZE_MODELS, PAIR_MODELS):
+    for registry in ALL_MODELS.values():
         if name in registry:
-            spec: ModelSpec[Model] = registry[name]
+            spec: ModelSpec[Model] = registry.find(name)
             return spec
-    return MODELS.find(name)
+    every = [known for registry in ALL_MODELS.values() for known in registry]
+    raise UsageError(f"There is no model {name!r}; {nearest(name, every)}")
 
 
 def model_spec(name: str) -> ModelSpec[LanguageModel[Any]]:

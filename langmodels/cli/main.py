@@ -35,6 +35,7 @@ COMMANDS = (
     "rescore",
     "convert",
     "info",
+    "models",
     "corpora",
 )
 """The commands, in the order in which the help lists them: one module of this package each."""
