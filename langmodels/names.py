@@ -5,6 +5,7 @@ and capitals, an unknown one is refused with the nearest, and packages add to it
 """
 
 import difflib
+import functools
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -155,13 +156,16 @@ class Registry(Mapping[str, T], Generic[T]):
         if name in self._items:
             return self._items[name]
         for registry, make, prefix in self._derived:
-            if name.startswith(prefix) and name[len(prefix) :] in registry:
-                there = name[len(prefix) :]
-                item = registry[there]
-                if name not in self._made or self._made[name][0] is not item:
-                    self._made[name] = item, make(there, item)
-                return self._made[name][1]
-        return self.register(name, self._imported(self._others()[name]))
+            there = name.removeprefix(prefix)
+            if name.startswith(prefix) and there in registry:
+                return self._once(name, registry[there], functools.partial(make, there))
+        return self._once(name, self._others()[name], self._imported)
+
+    def _once(self, name: str, source: Any, make: Callable[[Any], T]) -> T:
+        """What is made of a source, the same as long as the source is."""
+        if name not in self._made or self._made[name][0] is not source:
+            self._made[name] = source, make(source)
+        return self._made[name][1]
 
     def _own(self, name: str) -> str | None:
         return next((known for known in self._items if _key(known) == _key(name)), None)

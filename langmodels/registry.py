@@ -289,6 +289,13 @@ ALL_MODELS: dict[str, Registry[Any]] = {
 """All registries of models, by what these are."""
 
 
+def import_all() -> None:
+    """Import the models of other packages, so that files may hold them; warns of broken ones."""
+    for registry in ALL_MODELS.values():
+        for _ in registry.working():
+            pass
+
+
 def any_model_spec(name: str) -> ModelSpec[Model]:
     """The registered model of a name or alias, of whichever kind. Raises UsageError."""
     for registry in ALL_MODELS.values():

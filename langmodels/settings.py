@@ -198,17 +198,20 @@ class Configurable:
 
     def get_params(self) -> dict[str, Any]:
         """Hyper-parameters by name: what makes another one like this, not fitted."""
-        return {name: self._param(name) for name in parameters(type(self))}
+        return {name: self._param(name) for name in self._parameters()}
+
+    def _parameters(self) -> Mapping[str, Parameter]:
+        return parameters(type(self))
 
     def _param(self, name: str) -> Any:
         return getattr(self, name)
 
     def __repr__(self) -> str:
-        known = parameters(type(self))
+        known = self._parameters()
         shown = [
             f"{name}={value!r}"
             for name, value in self.get_params().items()
-            if name not in known or value != known[name].default
+            if value != known[name].default
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
 

@@ -1,5 +1,6 @@
 """The interface of every model: h = f(h, x) and p = g(h), and all that follows from the two."""
 
+import importlib
 import json
 import math
 import os
@@ -406,6 +407,9 @@ def revive(
     kind: str, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading
 ) -> Model:
     """The fitted model of a kind. Raises LangmodelsError for an unknown kind."""
+    if kind not in Model._classes:
+        # What knows all families, and the models of other packages, stands above this module.
+        importlib.import_module("langmodels.registry").import_all()
     if kind not in Model._classes:
         raise LangmodelsError(
             f"There is no model of the kind {kind!r}; the file is of another version."

@@ -20,7 +20,7 @@ from langmodels.ngram.normalization import normalized
 from langmodels.ngram.sampling import draw
 from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import MAX_ORDER, NGramTables, State
-from langmodels.settings import check_options, forwards
+from langmodels.settings import Parameter, check_options, forwards, parameters
 from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.reading import Reading, Text
 from langmodels.text.sequences import Sequences
@@ -224,14 +224,13 @@ class NGramModel(LanguageModel[State]):
 
     # Files ----------------------------------------------------------------------------------
 
-    def get_params(self) -> dict[str, Any]:
-        """See `Configurable`; those of the smoothing method with them."""
-        return {
-            "order": self.order,
-            "smoothing": self.smoothing.name,
-            "min_counts": tuple(self.smoothing.min_counts),
-            **self.smoothing.get_params(),
-        }
+    def _parameters(self) -> Mapping[str, Parameter]:
+        return {**parameters(NGramModel), **parameters(type(self.smoothing))}
+
+    def _param(self, name: str) -> Any:
+        if name == "smoothing":
+            return self.smoothing.name
+        return self.order if name == "order" else getattr(self.smoothing, name)
 
     def config(self) -> dict[str, Any]:
         return {

@@ -9,7 +9,6 @@ of smoothing techniques for language modeling" (1998).
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -41,7 +40,7 @@ class Smoothing(Configurable, ABC):
     """What has to be said wherever its figures stand."""
     implied: ClassVar[dict[str, Any]] = {}
     """Options that model files did not name before there was a choice."""
-    min_counts: Sequence[int] = ()
+    min_counts: tuple[int, ...] = ()
     """How often k-grams must occur to be stored, by order; the last holds for all higher orders."""
 
     def tune(self, counts: NGramCounts, held_out: IntArray) -> None:
