@@ -22,6 +22,7 @@ from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.report.tables import band_tables, calibration_table
 from langmodels.evaluation.running import Task, worthwhile_jobs
+from langmodels.evaluation.summary import as_recorded
 from langmodels.formatting import visible
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
@@ -543,7 +544,7 @@ def test_compare_trains_the_networks_that_train_trains(level: str) -> None:
     assert found.perplexity == model.perplexity(splits.test)
     assert found.parameters == model.n_parameters
     spec, given = parse_model(name)
-    assert found.options == {**spec.options(setting), **given}
+    assert found.options == as_recorded({**spec.options(setting), **given})
 
 
 @pytest.mark.parametrize("level", ["word", "whitespace", "char"])

@@ -148,8 +148,7 @@ def test_a_file_of_another_packages_model_needs_the_package(package: Path) -> No
     model.fit(Corpus.from_text(TEXT, make_tokenizer("word"))).save(path)
     kept = LanguageModel._classes.pop("toy-twice")
     try:
-        with warnings.catch_warnings(), pytest.raises(LangmodelsError, match="toy-twice"):
-            warnings.simplefilter("ignore")
+        with pytest.raises(LangmodelsError, match="kind"), pytest.warns(match="toy"):
             load(path)
     finally:
         LanguageModel._classes["toy-twice"] = kept
@@ -175,7 +174,5 @@ def test_a_broken_package_is_one_sentence_and_the_rest_works(
         working = dict(MODELS.working())
     assert {"lstm", "twice"} <= working.keys()
     assert not {"broken", "no-model", "gone"} & working.keys()
-    with pytest.raises(
-        LangmodelsError, match=r"smoothing method 'gone' .*toy_models_that_are_gone"
-    ):
+    with pytest.raises(LangmodelsError, match=r"method 'gone' .*toy_models_that_are_gone"):
         make_model("gone")

@@ -18,7 +18,7 @@ SOURCE = RecallSource(cues=4, lag=0, spread=12, distractors=2, length=60_000, se
 LAGS = (0, 1, 3, 4, 6, 9, 12)
 OPTIONS = {
     "hidden": 32, "embedding": 16, "epochs": 6, "batch_size": 32, "steps": 30,
-    "learning_rate": 0.01, "threads": 1,
+    "learning_rate": 0.01, "threads": 1, "dropout": 0.0, "tied": False,
 }  # fmt: skip
 
 

@@ -98,7 +98,7 @@ def _cloze_result(candidate: Candidate, runs: Sequence[ClozeRun]) -> ClozeResult
         candidate.name,
         candidate.level,
         candidate.summary,
-        dict(candidate.options),
+        as_recorded(candidate.options),
         runs[0].parameters,
         runs[0].seconds,
         mean_filled([run.filled for run in runs]),
@@ -163,7 +163,7 @@ class _Summary:
             name=self.candidate.name,
             level=self.candidate.level,
             summary=self.candidate.summary,
-            options=dict(self.candidate.options),
+            options=as_recorded(self.candidate.options),
             perplexity=_perplexity(loss),
             bits_per_token=loss / math.log(2),
             bits_per_character=self.bits_per_character,
@@ -286,3 +286,8 @@ def _environment() -> dict[str, str]:
         "system": f"{platform.system()} {platform.machine()}",
         "processors": str(os.cpu_count() or 1),
     }
+
+
+def as_recorded(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options as JSON gives them back: lists for tuples."""
+    return {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()}
