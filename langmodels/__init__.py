@@ -1,71 +1,142 @@
 """Statistical language models, from n-grams to neural networks, behind one interface.
 
 >>> import langmodels
->>> corpus = langmodels.Corpus.from_text("a rose is a rose", langmodels.make_tokenizer("word"))
->>> model = langmodels.NGramModel(order=2, smoothing="witten_bell").fit(corpus)
+>>> model = langmodels.NGramModel(order=2, smoothing="witten_bell").fit("a rose is a rose")
 >>> model.prob("rose", context="is a") > model.prob("is", context="is a")
 True
+
+What stands here is what most people need. It is imported when it is first used, so that `import
+langmodels` costs next to nothing.
 """
 
-from langmodels.errors import LangmodelsError, UsageError
-from langmodels.fullcontext import FullContextModel
-from langmodels.models.base import LanguageModel
-from langmodels.models.blanks import FillingModel
-from langmodels.models.cache import CacheModel
-from langmodels.models.mixture import MixtureModel
-from langmodels.models.unigram import UnigramModel
-from langmodels.neural import (
-    BidirectionalModel,
-    CharacterAwareModel,
-    ConvolutionalRecurrentModel,
-    DynamicModel,
-    EncoderDecoderModel,
-    FeedForwardModel,
-    GRUModel,
-    LSTMModel,
-    RNNModel,
-)
-from langmodels.ngram import NGramModel
-from langmodels.presets import Setting
-from langmodels.registry import MODELS, load, make_model
-from langmodels.text.corpus import Corpus
-from langmodels.text.levels import make_tokenizer
-from langmodels.text.parallel_corpus import ParallelCorpus
-from langmodels.text.series import SeriesTokenizer
-from langmodels.text.splits import Splits
-from langmodels.text.tokenization import Tokenizer
-from langmodels.text.vocabulary import Vocabulary
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langmodels.datasets import Source as Source
+    from langmodels.datasets import find_source as find_source
+    from langmodels.datasets import list_sources as list_sources
+    from langmodels.datasets import read_text as read_text
+    from langmodels.errors import LangmodelsError as LangmodelsError
+    from langmodels.errors import UsageError as UsageError
+    from langmodels.evaluation import Comparison as Comparison
+    from langmodels.evaluation import Evaluation as Evaluation
+    from langmodels.evaluation import compare as compare
+    from langmodels.evaluation import evaluate as evaluate
+    from langmodels.evaluation import scale as scale
+    from langmodels.evaluation.report import write_report as write_report
+    from langmodels.fullcontext import FullContextModel as FullContextModel
+    from langmodels.models.base import LanguageModel as LanguageModel
+    from langmodels.models.base import Model as Model
+    from langmodels.models.blanks import ClozeModel as ClozeModel
+    from langmodels.models.blanks import FillingModel as FillingModel
+    from langmodels.models.blanks import evaluate_blanks as evaluate_blanks
+    from langmodels.models.cache import CacheModel as CacheModel
+    from langmodels.models.densities import sample_series as sample_series
+    from langmodels.models.lines import score_lines as score_lines
+    from langmodels.models.mixture import MixtureModel as MixtureModel
+    from langmodels.models.unigram import UnigramModel as UnigramModel
+    from langmodels.neural import BidirectionalModel as BidirectionalModel
+    from langmodels.neural import CharacterAwareModel as CharacterAwareModel
+    from langmodels.neural import ConvolutionalRecurrentModel as ConvolutionalRecurrentModel
+    from langmodels.neural import DynamicModel as DynamicModel
+    from langmodels.neural import EncoderDecoderModel as EncoderDecoderModel
+    from langmodels.neural import FeedForwardModel as FeedForwardModel
+    from langmodels.neural import GRUModel as GRUModel
+    from langmodels.neural import LSTMModel as LSTMModel
+    from langmodels.neural import RecurrentModel as RecurrentModel
+    from langmodels.neural import RNNModel as RNNModel
+    from langmodels.neural.transformer.model import TransformerModel as TransformerModel
+    from langmodels.ngram import NGramModel as NGramModel
+    from langmodels.ngram import adapt as adapt
+    from langmodels.ngram import merge as merge
+    from langmodels.ngram import prune as prune
+    from langmodels.ngram import quantize as quantize
+    from langmodels.presets import Setting as Setting
+    from langmodels.registry import CLOZE_MODELS as CLOZE_MODELS
+    from langmodels.registry import MODELS as MODELS
+    from langmodels.registry import PAIR_MODELS as PAIR_MODELS
+    from langmodels.registry import ModelSpec as ModelSpec
+    from langmodels.registry import load as load
+    from langmodels.registry import load_any as load_any
+    from langmodels.registry import make_cloze_model as make_cloze_model
+    from langmodels.registry import make_model as make_model
+    from langmodels.teaching.chain_rule import chain_rule as chain_rule
+    from langmodels.text.corpus import Corpus as Corpus
+    from langmodels.text.parallel_corpus import ParallelCorpus as ParallelCorpus
+    from langmodels.text.reading import Reading as Reading
+    from langmodels.text.sequences import Sequences as Sequences
+    from langmodels.text.series import SeriesTokenizer as SeriesTokenizer
+    from langmodels.text.splits import Splits as Splits
+    from langmodels.text.tokenization import Tokenizer as Tokenizer
+    from langmodels.text.levels import make_tokenizer as make_tokenizer
+    from langmodels.text.vocabulary import Vocabulary as Vocabulary
 
 __version__ = "0.1.0"
 
-__all__ = [
-    "MODELS",
-    "BidirectionalModel",
-    "CacheModel",
-    "CharacterAwareModel",
-    "ConvolutionalRecurrentModel",
-    "Corpus",
-    "DynamicModel",
-    "EncoderDecoderModel",
-    "FeedForwardModel",
-    "FillingModel",
-    "FullContextModel",
-    "GRUModel",
-    "LSTMModel",
-    "LangmodelsError",
-    "LanguageModel",
-    "MixtureModel",
-    "NGramModel",
-    "ParallelCorpus",
-    "RNNModel",
-    "SeriesTokenizer",
-    "Setting",
-    "Splits",
-    "Tokenizer",
-    "UnigramModel",
-    "UsageError",
-    "Vocabulary",
-    "load",
-    "make_model",
-    "make_tokenizer",
-]
+_MODULES = {
+    "datasets": ("Source", "find_source", "list_sources", "read_text"),
+    "errors": ("LangmodelsError", "UsageError"),
+    "evaluation": ("Comparison", "Evaluation", "compare", "evaluate", "scale"),
+    "evaluation.report": ("write_report",),
+    "fullcontext": ("FullContextModel",),
+    "models.base": ("LanguageModel", "Model"),
+    "models.blanks": ("ClozeModel", "FillingModel", "evaluate_blanks"),
+    "models.cache": ("CacheModel",),
+    "models.densities": ("sample_series",),
+    "models.lines": ("score_lines",),
+    "models.mixture": ("MixtureModel",),
+    "models.unigram": ("UnigramModel",),
+    "neural": (
+        "BidirectionalModel",
+        "CharacterAwareModel",
+        "ConvolutionalRecurrentModel",
+        "DynamicModel",
+        "EncoderDecoderModel",
+        "FeedForwardModel",
+        "GRUModel",
+        "LSTMModel",
+        "RNNModel",
+        "RecurrentModel",
+    ),
+    "neural.transformer.model": ("TransformerModel",),
+    "ngram": ("NGramModel", "adapt", "merge", "prune", "quantize"),
+    "presets": ("Setting",),
+    "registry": (
+        "CLOZE_MODELS",
+        "MODELS",
+        "PAIR_MODELS",
+        "ModelSpec",
+        "load",
+        "load_any",
+        "make_cloze_model",
+        "make_model",
+    ),
+    "teaching.chain_rule": ("chain_rule",),
+    "text.corpus": ("Corpus",),
+    "text.levels": ("make_tokenizer",),
+    "text.parallel_corpus": ("ParallelCorpus",),
+    "text.reading": ("Reading",),
+    "text.sequences": ("Sequences",),
+    "text.series": ("SeriesTokenizer",),
+    "text.splits": ("Splits",),
+    "text.tokenization": ("Tokenizer",),
+    "text.vocabulary": ("Vocabulary",),
+}
+"""Which module has which names: what the imports above are to type checkers (PEP 562)."""
+
+_WHERE = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__doc__", "__version__"]

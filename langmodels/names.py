@@ -9,10 +9,12 @@ import functools
 import inspect
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from langmodels.errors import LangmodelsError, UsageError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
 
@@ -170,14 +172,16 @@ class Registry(Mapping[str, T], Generic[T]):
     def _own(self, name: str) -> str | None:
         return next((known for known in self._items if _key(known) == _key(name)), None)
 
-    def _others(self) -> dict[str, EntryPoint]:
+    def _others(self) -> dict[str, "EntryPoint"]:
         """What other packages offer, by name; nothing is imported yet."""
         if self._entry_points is None:
+            from importlib.metadata import entry_points  # slow to import
+
             found = entry_points(group=self.group) if self.group else ()
             self._entry_points = {point.name: point for point in found}
         return self._entry_points
 
-    def _imported(self, point: EntryPoint) -> T:
+    def _imported(self, point: "EntryPoint") -> T:
         """What an entry point stands for, as it is kept here. Raises LangmodelsError."""
         try:
             return self.adapt(point.name, point.load())

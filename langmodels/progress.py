@@ -10,16 +10,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 
 @dataclass(frozen=True)
@@ -35,8 +30,8 @@ class Report:
 
 _EVERY = 0.1  # seconds between two reports of one piece of work
 
-_console: ContextVar[Console | None] = ContextVar("progress_console", default=None)
-_display: ContextVar[Progress | None] = ContextVar("progress_display", default=None)
+_console: ContextVar["Console | None"] = ContextVar("progress_console", default=None)
+_display: ContextVar["Progress | None"] = ContextVar("progress_display", default=None)
 _send: ContextVar[Callable[[Report], None] | None] = ContextVar("progress_send", default=None)
 _prefix: ContextVar[str] = ContextVar("progress_prefix", default="")
 _numbers = itertools.count()
@@ -56,7 +51,7 @@ class Task:
             self._show(self.completed, note)
 
 
-def enable(console: Console | None) -> None:
+def enable(console: "Console | None") -> None:
     """Show the progress of work started from now on, on `console` (None: show nothing)."""
     _console.set(console)
 
@@ -96,6 +91,15 @@ def track(description: str, total: float | None = None) -> Iterator[Task]:
         with _bar(progress, description, total) as task:
             yield task
         return
+    # Slow to import, and needed where somebody looks on.
+    from rich.progress import (
+        BarColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
     progress = Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -116,7 +120,7 @@ def track(description: str, total: float | None = None) -> Iterator[Task]:
 
 
 @contextmanager
-def _bar(progress: Progress, description: str, total: float | None) -> Iterator[Task]:
+def _bar(progress: "Progress", description: str, total: float | None) -> Iterator[Task]:
     number = progress.add_task(description, total=total, note="")
 
     def show(completed: float, note: str) -> None:
@@ -169,7 +173,7 @@ def _reported(
 class Replay:
     """Shows, in the display that is open, what other processes report."""
 
-    _bars: dict[str, TaskID] = field(default_factory=dict)
+    _bars: dict[str, "TaskID"] = field(default_factory=dict)
 
     def show(self, source: str, report: Report) -> None:
         """Show a report; the same key of another source is another piece of work."""

@@ -21,7 +21,7 @@ from langmodels.cli.output import print_json
 from langmodels.datasets import Source
 from langmodels.errors import UsageError
 from langmodels.evaluation.comparison import Comparison, compare
-from langmodels.evaluation.report import check_report_path
+from langmodels.evaluation.report import FORMATS, check_report_path
 from langmodels.evaluation.report.terminal import print_wide, render
 from langmodels.evaluation.running import default_cache_folder
 from langmodels.presets import BUDGETS
@@ -101,7 +101,9 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
         help="processes; figures do not depend on it, times do "
         f"(default: {'one a network, up to the number of processors' if jobs is None else jobs})",
     )
-    group.add_argument("--report", metavar="FILE", help="write a report: .html, .md, .csv or .json")
+    group.add_argument(
+        "--report", metavar="FILE", help=f"write a report, by its name: {', '.join(FORMATS)}"
+    )
     add_json_option(parser)
 
 

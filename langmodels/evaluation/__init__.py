@@ -1,6 +1,7 @@
 """Comparing models fairly: the same text, the same split, every character paid for."""
 
 from langmodels.evaluation.comparison import Comparison, compare
+from langmodels.evaluation.finished import Evaluation, evaluate
 from langmodels.evaluation.scaling import scale
 
-__all__ = ["Comparison", "compare", "scale"]
+__all__ = ["Comparison", "Evaluation", "compare", "evaluate", "scale"]

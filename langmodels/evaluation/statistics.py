@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, stdtrit
 
 from langmodels.arrays import FloatArray, IndexArray
 
@@ -57,6 +56,8 @@ def bootstrap_interval(
         return math.nan, math.nan
     counts = np.random.default_rng([seed, n]).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
     means = counts @ values / n
+    from scipy.special import ndtr, stdtrit  # slow to import
+
     tail = stdtrit(n - 1, (1 - confidence) / 2) * math.sqrt(n / (n - 1))
     low, high = np.quantile(means, ndtr([tail, -tail]))
     return float(low), float(high)

@@ -4,10 +4,10 @@ import math
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import scipy
 
 from langmodels import __version__
 from langmodels.arrays import FloatArray
@@ -282,7 +282,7 @@ def _environment() -> dict[str, str]:
         "langmodels": __version__,
         "python": platform.python_version(),
         "numpy": np.__version__,
-        "scipy": scipy.__version__,
+        "scipy": version("scipy"),
         "system": f"{platform.system()} {platform.machine()}",
         "processors": str(os.cpu_count() or 1),
     }

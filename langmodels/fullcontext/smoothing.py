@@ -24,7 +24,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 
 from langmodels.arrays import FloatArray
 from langmodels.fullcontext.counts import Contexts
@@ -64,12 +63,16 @@ def features(contexts: Contexts) -> FloatArray:
 
 def sigmoid(x: FloatArray) -> FloatArray:
     """The logistic function, kept away from 0 and 1 so that no context takes or passes on all."""
+    from scipy.special import expit  # slow to import, and not needed to load a model
+
     y: FloatArray = expit(np.clip(x, -30, 30))
     return y
 
 
 def default_weights() -> FloatArray:
     """Weights before fitting, (`N_FEATURES`, `N_GATES`): the same discounts everywhere."""
+    from scipy.special import logit
+
     weights = np.zeros((N_FEATURES, N_GATES))
     weights[0] = logit([0.75, 0.55, 0.45, 0.5])
     return weights

@@ -8,9 +8,22 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.report import html, markdown
 from langmodels.evaluation.results import Results, records
 from langmodels.interchange import csv_text, json_text
+from langmodels.names import Registry
 from langmodels.storage import atomic_write
 
-FORMATS = (".html", ".md", ".csv", ".json")
+Render = Callable[[Results], str]
+
+FORMATS: Registry[Render] = Registry(
+    "report format",
+    {
+        ".html": html.render,
+        ".md": markdown.render,
+        ".csv": lambda results: csv_text(records(results)),
+        ".json": lambda results: f"{json_text(results, 1)}\n",
+    },
+    group="langmodels.report_formats",
+)
+"""What a comparison is written as, by the ending of the file's name."""
 
 
 def check_report_path(path: str | os.PathLike[str]) -> str:
@@ -32,14 +45,6 @@ def write_report(results: Results, path: str | os.PathLike[str]) -> None:
 
     Raises what `check_report_path` raises, and LangmodelsError where the file cannot be written.
     """
-    text = _RENDERERS[check_report_path(path)](results)
+    text = FORMATS[check_report_path(path)](results)
     with atomic_write(path) as file:
         file.write(text.encode("utf-8", "replace"))
-
-
-_RENDERERS: dict[str, Callable[[Results], str]] = {
-    ".html": html.render,
-    ".md": markdown.render,
-    ".csv": lambda results: csv_text(records(results)),
-    ".json": lambda results: f"{json_text(results, 1)}\n",
-}

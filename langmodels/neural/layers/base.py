@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from scipy.sparse import csc_array
 
 from langmodels.arrays import Array
 from langmodels.neural.layers.parameters import Shape, under
@@ -205,6 +204,8 @@ def sum_by_row(size: int, index: Array, source: Array) -> Array:
     """An array (size, n) whose row r is the sum of the source[k] (K, n) with index[k] = r."""
     n = len(index)
     # Column k of this sparse matrix has its one where row k is to be added.
+    from scipy.sparse import csc_array  # slow to import, and needed in training alone
+
     selection = csc_array((np.ones(n, source.dtype), index, np.arange(n + 1)), (size, n))
     sums: Array = selection @ source
     return sums

@@ -1,0 +1,156 @@
+"""What is added with one class and one registration is everywhere: commands, tables, listings."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from langmodels.cli.main import command_parser, main
+from langmodels.evaluation.report import FORMATS
+from langmodels.evaluation.results import Results
+from langmodels.neural.layers.cells import CELLS, Elman
+from langmodels.ngram import SMOOTHINGS, NGramTables
+from langmodels.ngram.smoothing import Smoothing, log, predicted_counts
+from langmodels.registry import CLOZE_MODELS, MODELS, load, make_model
+from langmodels.text.vocabulary import Vocabulary
+
+TEXT = "the cat sat on the mat .\nthe dog sat on the log .\na cat ran .\n" * 30
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """What a command line prints, in a folder with a text."""
+    (tmp_path / "text.txt").write_text(TEXT)
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments: str) -> str:
+        status = main(list(arguments))
+        out, err = capsys.readouterr()
+        assert status == 0, err
+        return out
+
+    return call
+
+
+def compared(run: Run, *models: str) -> dict[str, float]:
+    """The perplexities of a comparison."""
+    names = ",".join(models)
+    out = run("compare", "--corpus", "text.txt", "--models", names, "--report", "found.json")
+    assert all(model.partition(":")[0] in out for model in models)
+    found = json.loads(Path("found.json").read_text())
+    return {model["name"]: model["perplexity"] for model in found["models"]}
+
+
+def listed(run: Run) -> dict[str, str]:
+    """Names and summaries of `langmodels models`."""
+    return {entry["name"]: entry["summary"] for entry in json.loads(run("models", "--json"))}
+
+
+# A smoothing method ------------------------------------------------------------------------------
+
+
+class Flat(Smoothing):
+    """Every word is as probable as any other, but for a share of its relative frequency.
+
+    Args:
+        share: of the relative frequency, above 0 and below 1.
+    """
+
+    name = "flat_mixture"
+
+    def __init__(self, share: float = 0.5) -> None:
+        self.share = share
+
+    def estimate(self, counts) -> NGramTables:
+        """Tables of unigrams."""
+        c = predicted_counts(counts, 1)
+        p = self.share * c / c.sum() + (1 - self.share) / (len(c) - 1)
+        p[Vocabulary.bos_id] = 0.0
+        none = [np.zeros(len(words), np.float32) for words in counts.words[:-1]]
+        scores = [log(p)]
+        for k in range(2, counts.order + 1):
+            scores.append(log(p[counts.words[k - 1]]))
+        return NGramTables(counts.words, counts.child_start, scores, none)
+
+
+@pytest.fixture
+def smoothing() -> Iterator[None]:
+    SMOOTHINGS.register(Flat.name, Flat)
+    yield
+    SMOOTHINGS.unregister(Flat.name)
+
+
+def test_a_smoothing_method(run: Run, smoothing: None) -> None:
+    assert listed(run)["flat-mixture"].startswith("Every word is as probable")
+    assert "share" in run("models", "flat-mixture")
+    run("train", "--corpus", "text.txt", "--smoothing", "flat_mixture", "-o", "a.lm")
+    run("train", "--corpus", "text.txt", "--model", "flat-mixture:share=0.9", "-o", "b.lm")
+    assert load("b.lm").get_params() == {
+        "order": 4, "smoothing": "flat_mixture", "min_counts": (), "share": 0.9
+    }  # fmt: skip
+    assert float(np.exp(load("b.lm").log_distribution(load("b.lm").start())).sum()) == (
+        pytest.approx(1)
+    )
+    found = compared(run, "flat-mixture", "flat-mixture:order=2", "unigram")
+    assert found["unigram"] < found["flat-mixture"] < 20
+
+
+# A recurrent cell --------------------------------------------------------------------------------
+
+
+class Rectified(Elman):
+    """Rectified linear units that begin as the identity."""
+
+    def __init__(self, inputs: int, hidden: int) -> None:
+        super().__init__(inputs, hidden, relu=True)
+
+
+@pytest.fixture
+def cell() -> Iterator[None]:
+    CELLS.register("rectified", Rectified)
+    yield
+    CELLS.unregister("rectified")
+
+
+def test_a_recurrent_cell_is_a_model_of_its_own(run: Run, cell: None) -> None:
+    names = listed(run)
+    assert names["rectified"] == "Rectified linear units that begin as the identity"
+    assert "bidirectional-rectified" in names
+    assert "bidirectional-rectified" in CLOZE_MODELS
+    assert "hidden" in run("models", "rectified")
+    assert repr(make_model("rectified:hidden=3")) == "RecurrentModel(cell='rectified', hidden=3)"
+    model = "rectified:hidden=8:epochs=1"
+    run("train", "--corpus", "text.txt", "--model", model, "-o", "r.lm")
+    assert load("r.lm").get_params()["cell"] == "rectified"
+    run("train", "--corpus", "text.txt", "--model", "crnn:cell=rectified:epochs=1", "-o", "c.lm")
+    assert compared(run, model, "unigram").keys() == {"rectified", "unigram"}
+    assert "p(" in run("explain", "r.lm", "the cat sat")
+
+
+def test_what_is_not_registered_any_more_is_gone() -> None:
+    for name in ("rectified", "flat-mixture", "bidirectional-rectified"):
+        assert name not in MODELS
+        assert name not in CLOZE_MODELS
+
+
+# A report format ---------------------------------------------------------------------------------
+
+
+def test_a_report_format(run: Run) -> None:
+    def render(results: Results) -> str:
+        return "".join(f"{model.label}\t{model.perplexity:.3f}\n" for model in results.models)
+
+    FORMATS.register(".tsv", render)
+    try:
+        assert ".tsv" in command_parser("compare").format_help()
+        run(
+            "compare", "--corpus", "text.txt", "--models", "unigram,mkn", "--report", "found.tsv"
+        )  # fmt: skip
+        lines = Path("found.tsv").read_text().splitlines()
+        assert [line.split("\t")[0] for line in lines] == ["modified-kneser-ney", "unigram"]
+    finally:
+        FORMATS.unregister(".tsv")
