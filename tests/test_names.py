@@ -13,6 +13,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.names import Registry, nearest
 from langmodels.ngram import SMOOTHINGS
 from langmodels.registry import MODELS, load, make_model
+from langmodels.settings import parameters
 
 TEXT = "the cat sat on the mat .\nthe dog sat on the log .\na cat ran .\n" * 20
 
@@ -23,17 +24,12 @@ from langmodels import UnigramModel
 
 
 class TwiceModel(UnigramModel):
-    """Counts everything twice.
-
-    Args:
-        alpha: what is added to every count.
-    """
+    """Adds two to every count."""
 
     kind = "toy-twice"
 
-    def __init__(self, alpha: float = 2.0) -> None:
-        super().__init__(alpha / 2)
-        self.alpha = alpha
+    def __init__(self, alpha: float = 2.0, **options) -> None:
+        super().__init__(alpha, **options)
 '''
 POINTS = """
 [langmodels.models]
@@ -125,15 +121,16 @@ def test_a_model_of_another_package_is_like_any_other(
     text, file = str(package / "text.txt"), str(package / "m.lm")
     assert main(["models", "--json"]) == 0
     listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
-    assert listed["twice"]["summary"] == "Counts everything twice"
+    assert listed["twice"]["summary"] == "Adds two to every count"
     assert listed["twice"]["family"] == "other packages"
     assert main(["models", "twice", "--json"]) == 0
-    (option,) = json.loads(capsys.readouterr().out)["options"]
+    option = json.loads(capsys.readouterr().out)["options"][0]
     assert (option["name"], option["default"]) == ("alpha", 2.0)
+    assert option["meaning"] == parameters(UnigramModel)["alpha"].meaning
     assert main(["train", "--corpus", text, "--model", "twice:alpha=4", "-o", file]) == 0
     model = load(file)
     assert type(model).__name__ == "TwiceModel"
-    assert repr(model) == "TwiceModel(alpha=4)"
+    assert repr(model).startswith("TwiceModel(alpha=4")
     assert main(["compare", "--corpus", text, "--models", "twice,unigram", "--json"]) == 0
     found = json.loads(capsys.readouterr().out.partition("\n{")[2].join(["{", ""]))
     assert {m["label"] for m in found["models"]} == {"twice", "unigram"}
@@ -154,7 +151,7 @@ def test_a_file_of_another_packages_model_needs_the_package(package: Path) -> No
         LanguageModel._classes["toy-twice"] = kept
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the package's other models
-        assert load(path).get_params() == {"alpha": 2}
+        assert load(path).get_params() == model.get_params()
 
 
 def test_a_broken_package_is_one_sentence_and_the_rest_works(

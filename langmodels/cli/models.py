@@ -66,12 +66,12 @@ def _all(as_json: bool, console: Console) -> None:
 
 def _entry(what: str, name: str, registry: Any) -> dict[str, Any]:
     aliases = sorted(alias for alias, known in registry.aliases.items() if known == name)
-    entry = {"name": name, "for": what, "family": "", "summary": "", "caveat": "", "error": ""}
+    entry = {"name": name, "for": what, "family": "", "summary": "", "error": ""}
     try:
         spec = registry[name]
     except LangmodelsError as error:
         return {**entry, "compared": False, "aliases": aliases, "error": str(error)}
-    described = {"family": spec.family, "summary": spec.summary, "caveat": spec.caveat}
+    described = {"family": spec.family, "summary": spec.summary}
     return {**entry, **described, "compared": spec.compared, "aliases": aliases}
 
 
@@ -95,11 +95,11 @@ def _one(spec: ModelSpec[Any], as_json: bool, console: Console) -> None:
             for p in spec.parameters.values()
         ]
         report = {"name": spec.name, "family": spec.family, "summary": spec.summary}
-        print_json({**report, "caveat": spec.caveat, "options": options})
+        print_json({**report, "caveat": _caveat(spec), "options": options})
         return
     rows = {"family": spec.family, "what it is": spec.summary}
-    if spec.caveat:
-        rows["note"] = spec.caveat
+    if _caveat(spec):
+        rows["note"] = _caveat(spec)
     console.print(facts_table(rows, title=spec.name))
     if not spec.parameters:
         console.print("It has no options.")
@@ -110,6 +110,13 @@ def _one(spec: ModelSpec[Any], as_json: bool, console: Console) -> None:
         table.add_row(p.name, typed(p.default), p.kind, Text(p.meaning.rstrip(".")))
     console.print(table)
     _by_setting(spec, values, console)
+
+
+def _caveat(spec: ModelSpec[Any]) -> str:
+    """What has to be said wherever the model's figures stand."""
+    if any(p.default is Parameter.REQUIRED for p in spec.parameters.values()):
+        return ""  # another package's model, which cannot be made without being told more
+    return str(getattr(spec.make(Setting(), {}), "caveat", ""))
 
 
 def _by_setting(
