@@ -63,13 +63,13 @@ if TYPE_CHECKING:
     from langmodels.registry import make_model as make_model
     from langmodels.teaching.chain_rule import chain_rule as chain_rule
     from langmodels.text.corpus import Corpus as Corpus
+    from langmodels.text.levels import make_tokenizer as make_tokenizer
     from langmodels.text.parallel_corpus import ParallelCorpus as ParallelCorpus
     from langmodels.text.reading import Reading as Reading
     from langmodels.text.sequences import Sequences as Sequences
     from langmodels.text.series import SeriesTokenizer as SeriesTokenizer
     from langmodels.text.splits import Splits as Splits
     from langmodels.text.tokenization import Tokenizer as Tokenizer
-    from langmodels.text.levels import make_tokenizer as make_tokenizer
     from langmodels.text.vocabulary import Vocabulary as Vocabulary
 
 __version__ = "0.1.0"

@@ -7,7 +7,7 @@ import pytest
 from langmodels.cli.main import main
 from langmodels.presets import BUDGETS, Setting
 from langmodels.registry import ALL_MODELS, CLOZE_MODELS, MODELS, PAIR_MODELS
-from langmodels.text.tokenization import TOKENIZERS
+from langmodels.text.levels import TOKENIZERS
 
 NAMES = [name for registry in ALL_MODELS.values() for name in registry]
 

@@ -14,7 +14,7 @@ from langmodels.formatting import DASH
 from langmodels.presets import BUDGETS, Setting
 from langmodels.registry import ALL_MODELS, ModelSpec, any_model_spec
 from langmodels.settings import Parameter
-from langmodels.text.tokenization import TOKENIZERS
+from langmodels.text.levels import TOKENIZERS
 
 NAME = "models"
 HELP = "list the models, or the options of one"
@@ -78,7 +78,7 @@ def _entry(what: str, name: str, registry: Any) -> dict[str, Any]:
 def _one(spec: ModelSpec[Any], as_json: bool, console: Console) -> None:
     values = {
         level: {budget: spec.options(Setting(level, budget=budget)) for budget in BUDGETS}
-        for level in TOKENIZERS
+        for level, _ in TOKENIZERS.working()
     }
     if as_json:
         options = [
