@@ -285,13 +285,15 @@ def test_a_long_line(capsys: pytest.CaptureFixture[str]) -> None:
 def test_missing_files_and_folders(fail: Fail, models: Path, tmp_path: Path) -> None:
     model = models / "ngram.lm"
     (tmp_path / "folder").mkdir()
-    assert "folder" in fail(1, "train", "--corpus", "folder", "-o", "x.lm")
+    assert "folder without files" in fail(1, "train", "--corpus", "folder", "-o", "x.lm")
     assert "folder" in fail(1, "train", "--corpus", "text.txt", "-o", "folder")
     assert "no folder" in fail(1, "train", "--corpus", "text.txt", "-o", "nowhere/x.lm")
     assert "directory" in fail(1, "score", "folder", "the")
     assert "missing.lm" in fail(1, "score", "missing.lm", "the")
     assert "missing.lm" in fail(1, "info", "missing.lm")
-    assert "no file missing.txt" in fail(1, "score", model, "--file", "missing.txt")
+    assert "no file and no corpus called 'missing.txt'" in fail(
+        2, "score", model, "--file", "missing.txt"
+    )
     assert "folder" in fail(1, "score", model, "--file", "folder")
     assert "folder" in fail(1, "corpora", "--get", "wonderland.txt", "--output", "folder")
     fail(2, "evaluate", model, "--corpus", "missing.txt")

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from langmodels.cli.main import main
 from langmodels.datasets import find_source
-from langmodels.datasets.fasta import fasta_lines, is_fasta
+from langmodels.datasets.documents import Fasta, format_by_name
+from langmodels.datasets.fasta import fasta_lines
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.ngram import NGramModel
 from langmodels.registry import load
@@ -63,9 +64,9 @@ def test_pieces_of_a_fasta_file_change_nothing(text: str) -> None:
 
 @pytest.mark.parametrize("name", ["x.fa", "X.FASTA", "a/b.fna.gz", "p.faa.xz"])
 def test_fasta_files_are_known_by_name(name: str) -> None:
-    assert is_fasta(name)
-    assert not is_fasta(name + ".txt")
-    assert not is_fasta(name.partition(".")[0])
+    assert isinstance(format_by_name(name), Fasta)
+    assert not isinstance(format_by_name(name + ".txt"), Fasta)
+    assert not isinstance(format_by_name(name.partition(".")[0]), Fasta)
 
 
 def test_a_fasta_corpus_has_a_sequence_for_each_record(tmp_path: Path) -> None:

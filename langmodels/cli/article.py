@@ -4,7 +4,14 @@ import argparse
 
 from rich.console import Console
 
-from langmodels.cli.options import add_json_option, add_seed_option, completed, open_text, text_of
+from langmodels.cli.options import (
+    add_errors_option,
+    add_json_option,
+    add_seed_option,
+    completed,
+    open_text,
+    text_of,
+)
 from langmodels.cli.output import check_output, print_json
 from langmodels.errors import UsageError
 from langmodels.formatting import duration
@@ -34,6 +41,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a file, or a name that `langmodels corpora` lists (default: wonderland.txt)",
     )
     parser.add_argument("--encoding", default="utf-8", help="encoding of the file")
+    add_errors_option(parser)
     parser.add_argument("--iterations", type=int, default=25, help="passes (default: 25)")
     add_seed_option(parser)
     parser.add_argument("--output", "-o", metavar="FILE", help="keep the network")

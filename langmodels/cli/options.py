@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from langmodels.datasets import Source, find_source
+from langmodels.datasets.files import ERRORS
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel, Model
 from langmodels.neural.training.history import was_interrupted
@@ -35,9 +36,11 @@ def add_corpus_options(
         metavar="NAME",
         required=default is None,
         default=default,
-        help="a file (.gz and .xz too; FASTA by its name), a column of a table "
-        "(data.csv?series=COLUMN for numbers, log.csv?events=COLUMN,case=COLUMN for symbols), "
-        "- for standard input, or a name that `langmodels corpora` lists"
+        help="a file (.gz, .xz, .bz2, .zst too), a folder, a pattern or several files with commas "
+        "between them; FASTA, JSON lines and Parquet by their names; a field of documents "
+        "(docs.jsonl?text=FIELD,id=FIELD), a column of a table (data.csv?series=COLUMN for "
+        "numbers, log.csv?events=COLUMN,case=COLUMN for symbols, ?text=COLUMN for texts), - for "
+        "standard input, or a name that `langmodels corpora` lists"
         + (f" (default: {default})" if default else ""),
     )
     add_text_options(group)
@@ -77,6 +80,7 @@ def add_corpus_options(
 def add_text_options(group: argparse._ActionsContainer) -> None:
     """How a text is decoded and cleaned."""
     group.add_argument("--encoding", default="utf-8", help="encoding of the files (default: utf-8)")
+    add_errors_option(group)
     group.add_argument("--lower", action="store_true", help="lower-case the text")
     group.add_argument(
         "--clean",
@@ -86,6 +90,17 @@ def add_text_options(group: argparse._ActionsContainer) -> None:
         metavar="HOW",
         help=f"clean the text first: {', '.join(CLEANINGS)}, or several of them with commas, in "
         "that order (default: none)",
+    )
+
+
+def add_errors_option(group: argparse._ActionsContainer, default: str = "strict") -> None:
+    """What becomes of bytes that are no text."""
+    group.add_argument(
+        "--errors",
+        choices=ERRORS,
+        default=default,
+        help=f"bytes that are no text in this encoding: refuse them, read them as U+FFFD or leave "
+        f"them out; they are counted (default: {default})",
     )
 
 
@@ -144,7 +159,7 @@ def parse_cleaning(text: str) -> str:
 
 def text_of(args: argparse.Namespace, name: str | None = None) -> Source:
     """The source that --corpus (or `name`) names."""
-    return find_source(args.corpus if name is None else name, args.encoding)
+    return find_source(args.corpus if name is None else name, args.encoding, args.errors)
 
 
 def open_text(source: Source) -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from langmodels.cli.ngram_files import add_input_options, read_model
-from langmodels.cli.options import add_json_option
+from langmodels.cli.options import add_errors_option, add_json_option
 from langmodels.cli.output import UNITS, print_json
 from langmodels.datasets import read_chunks
 from langmodels.errors import LangmodelsError
@@ -52,6 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--best", action="store_true", help="print the best hypotheses only")
     parser.add_argument("--encoding", default="utf-8", help="encoding of the lists")
+    add_errors_option(parser)
     add_input_options(parser)
     add_json_option(parser)
 
@@ -111,7 +112,7 @@ def _entry(h: Hypothesis) -> dict[str, str | float]:
 
 def _lines(args: argparse.Namespace) -> Iterator[str]:
     rest = ""
-    for chunk in read_chunks(args.nbest, args.encoding):
+    for chunk in read_chunks(args.nbest, args.encoding, errors=args.errors):
         *lines, rest = (rest + chunk).split("\n")
         yield from lines
     if rest:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from langmodels.cli.options import add_json_option
+from langmodels.cli.options import add_errors_option, add_json_option, text_of
 from langmodels.cli.output import (
     UNIT_LABELS,
     UNITS,
@@ -21,7 +21,6 @@ from langmodels.cli.output import (
     make_table,
     visible,
 )
-from langmodels.datasets import read_chunks
 from langmodels.errors import UsageError
 from langmodels.interchange import json_text
 from langmodels.models.base import LanguageModel
@@ -49,9 +48,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", metavar="MODEL", help="a model file")
     parser.add_argument("sentences", nargs="*", metavar="SENTENCE", help="what to score")
     parser.add_argument(
-        "--file", metavar="FILE", help="score the lines of a file (.gz, .xz; - is standard input)"
+        "--file", metavar="NAME", help="score the lines of a text, named as for --corpus elsewhere"
     )
     parser.add_argument("--encoding", default="utf-8", help="encoding of the file (default: utf-8)")
+    add_errors_option(parser)
     parser.add_argument("--tokens", action="store_true", help="show every token")
     parser.add_argument("--summary", action="store_true", help="show the totals only")
     parser.add_argument(
@@ -123,7 +123,7 @@ def _batches(
     if args.sentences:
         batches = [score_batch(model, args.sentences)]
     else:
-        batches = score_lines(model, read_chunks(args.file or "-", args.encoding))
+        batches = score_lines(model, text_of(args, args.file or "-").open())
     for scores in batches:
         totals.add(scores)
         yield scores

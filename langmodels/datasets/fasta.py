@@ -2,20 +2,10 @@
 
 import re
 from collections.abc import Iterable, Iterator
-from pathlib import PurePath
 
-_SUFFIXES = {".fa", ".fas", ".fasta", ".fna", ".ffn", ".frn", ".faa"}
-_COMPRESSED = {".gz", ".xz"}
+FASTA_ENDINGS = (".fa", ".fas", ".fasta", ".fna", ".ffn", ".frn", ".faa")
 _HEADER = re.compile(r"^>.*\n", re.MULTILINE)
 _COMMENT = re.compile(r"^;.*\n", re.MULTILINE)
-
-
-def is_fasta(path: str) -> bool:
-    """Whether a file is FASTA, going by its name (`genome.fa`, `proteins.fasta.gz`)."""
-    name = PurePath(path)
-    if name.suffix.lower() in _COMPRESSED:
-        name = name.with_suffix("")
-    return name.suffix.lower() in _SUFFIXES
 
 
 def fasta_lines(chunks: Iterable[str]) -> Iterator[str]:

@@ -1,60 +1,101 @@
-"""Text files as streams of text: plain, gzip, xz or standard input, in chunks of bounded size."""
+"""Text files as streams of text: plain, compressed or standard input, in pieces of bounded size."""
 
-import codecs
 import gzip
-import io
 import lzma
 import os
-import sys
+import warnings
 import zlib
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, cast
 
-from langmodels.errors import LangmodelsError, UsageError
+from langmodels.datasets.compression import STANDARD_INPUT, open_bytes
+from langmodels.datasets.encodings import (
+    ERRORS,
+    make_decoder,
+    places_mended,
+    undecodable,
+    utf16_without_mark,
+)
+from langmodels.errors import LangmodelsError
+
+__all__ = ["CHUNK", "ERRORS", "STANDARD_INPUT", "read_chunks", "read_text"]
 
 CHUNK = 8 << 20  # bytes read at a time
-
-STANDARD_INPUT = "-"
+_AROUND = 1 << 19  # bytes on either side of a bad one by which an encoding is guessed
 
 
 def read_chunks(
-    path: str | os.PathLike[str], encoding: str = "utf-8", chunk: int = CHUNK
+    path: str | os.PathLike[str],
+    encoding: str = "utf-8",
+    chunk: int = CHUNK,
+    *,
+    errors: str = "strict",
 ) -> Iterator[str]:
     r"""Yield the text of a file in pieces that come from `chunk` bytes each (after decompression).
 
-    Names that end in .gz or .xz are decompressed; "-" is standard input. A piece may end anywhere,
-    in the middle of a line too, but never inside a character. A byte order mark is dropped, and
-    line ends become "\n" as in Python's text mode ("\r\n" and a lone "\r").
+    Names that end in .gz, .xz, .bz2 or .zst are decompressed; "-" is standard input. A piece may
+    end anywhere, in the middle of a line too, but never inside a character. A byte order mark is
+    dropped, and "\r\n" becomes "\n"; a lone "\r" stays, which is white space.
 
-    Raises LangmodelsError where the file is missing, a folder, not readable, damaged or truncated
-    (gzip, xz), or not text in this encoding; UsageError where the encoding is unknown.
+    `errors` is one of `ERRORS`: where bytes that are no text are not refused, a warning says how
+    many places there were.
+
+    Raises LangmodelsError where the file is missing, a folder, not readable, damaged or truncated,
+    or not text in this encoding; UsageError where the encoding is unknown.
     """
-    decoder = _incremental_decoder(encoding)
-    newlines = io.IncrementalNewlineDecoder(None, translate=True)
-    name = "Standard input" if os.fspath(path) == STANDARD_INPUT else os.fspath(path)
-    fed = 0  # bytes given to the decoder so far
+    decoder = make_decoder(encoding, errors)
+    name = shown_name(path)
+    fed = mended = 0
+    held = ""  # a carriage return that may be half of a line end
     first = True
+    with explained(name), open_bytes(os.fspath(path)) as file:
+        while True:
+            data = file.read(chunk)
+            pending = decoder.getstate()[0]
+            before = places_mended()
+            try:
+                text = decoder.decode(data, final=not data)
+            except UnicodeError as error:
+                start = getattr(error, "start", 0)
+                offset = fed - len(pending) + start
+                around = (pending + data)[max(0, start - _AROUND) :][: 2 * _AROUND]
+                at = max(offset - _AROUND, fed - len(pending))
+                raise undecodable(name, encoding, offset, around, at, error) from error
+            mended += places_mended() - before
+            fed += len(data)
+            if first and text:
+                text = text.removeprefix("\ufeff")
+                wide = utf16_without_mark(data) if "\0" in text[:1000] else None
+                if wide:
+                    raise LangmodelsError(
+                        f"{name} looks like UTF-16 without a mark; say --encoding {wide}."
+                    )
+                first = False
+            text = held + text
+            held = "\r" if data and text.endswith("\r") else ""
+            text = text.removesuffix(held).replace("\r\n", "\n")
+            if text:
+                yield text
+            if not data:
+                break
+    if mended:
+        how = "read as U+FFFD" if errors == "replace" else "left out"
+        warnings.warn(
+            f"{name} is not {encoding} text at {mended:,} places; they were {how}.", stacklevel=2
+        )
+
+
+def shown_name(path: str | os.PathLike[str]) -> str:
+    """What a file is called in messages."""
+    return "Standard input" if os.fspath(path) == STANDARD_INPUT else os.fspath(path)
+
+
+@contextmanager
+def explained(name: str) -> Iterator[None]:
+    """Turn what goes wrong while a file is read into LangmodelsErrors that name it."""
     try:
-        with _open_bytes(path) as file:
-            while True:
-                data = file.read(chunk)
-                pending = len(decoder.getstate()[0])
-                try:
-                    text = decoder.decode(data, final=not data)
-                except UnicodeDecodeError as error:
-                    offset = fed - pending + error.start
-                    raise _undecodable(name, encoding, offset, error) from error
-                fed += len(data)
-                if first and text:
-                    text = text.removeprefix("\ufeff")
-                    first = False
-                text = newlines.decode(text, final=not data)
-                if text:
-                    yield text
-                if not data:
-                    return
+        yield
     except FileNotFoundError as error:
         raise LangmodelsError(f"There is no file {name}; check the path.") from error
     except IsADirectoryError as error:
@@ -70,53 +111,20 @@ def read_chunks(
             f"{name} is truncated: its compressed data end too early; fetch or compress it again."
         ) from error
     except (gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
-        raise LangmodelsError(
-            f"{name} is not a sound compressed file ({error}); fetch or compress it again, or "
-            "rename it if it is plain text."
-        ) from error
+        raise _unsound(name, error) from error
     except OSError as error:
-        raise LangmodelsError(f"Cannot read {name}: {error.strerror or error}.") from error
+        if error.strerror is None:  # what bz2 raises
+            raise _unsound(name, error) from error
+        raise LangmodelsError(f"Cannot read {name}: {error.strerror}.") from error
 
 
-def read_text(path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
-    """Return the whole text of a file; raises what :func:`read_chunks` raises."""
-    return "".join(read_chunks(path, encoding))
-
-
-def _open_bytes(path: str | os.PathLike[str]) -> AbstractContextManager[IO[bytes]]:
-    name = os.fspath(path)
-    if name == STANDARD_INPUT:
-        buffer = getattr(sys.stdin, "buffer", None)
-        if buffer is None:
-            raise LangmodelsError("There is no standard input to read here; give a file instead.")
-        return nullcontext(cast(IO[bytes], buffer))  # ours to read, not ours to close
-    if name.endswith(".gz"):
-        return cast(IO[bytes], gzip.open(name, "rb"))
-    if name.endswith(".xz"):
-        return cast(IO[bytes], lzma.open(name, "rb"))
-    return Path(name).open("rb")
-
-
-def _incremental_decoder(encoding: str) -> codecs.IncrementalDecoder:
-    try:
-        "".encode(encoding)  # refuses what is a codec but not an encoding of text (hex, zlib)
-        return codecs.getincrementaldecoder(encoding)(errors="strict")
-    except (LookupError, ValueError, TypeError) as error:
-        raise UsageError(
-            f"{encoding!r} is not a text encoding known to Python; try utf-8, utf-16, latin-1 or "
-            "cp1252."
-        ) from error
-
-
-def _undecodable(
-    name: str, encoding: str, offset: int, error: UnicodeDecodeError
-) -> LangmodelsError:
-    byte = error.object[error.start]
-    if error.object.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) and offset < 2:
-        other = "utf-16"
-    else:
-        other = "latin-1" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else "utf-8"
+def _unsound(name: str, error: Exception) -> LangmodelsError:
     return LangmodelsError(
-        f"{name} is not {encoding} text: byte 0x{byte:02x} at offset {offset} cannot be decoded; "
-        f"if it is in another encoding, name it, for example with --encoding {other}."
+        f"{name} is not a sound compressed file ({error}); fetch or compress it again, or rename "
+        "it if it is plain text."
     )
+
+
+def read_text(path: str | os.PathLike[str], encoding: str = "utf-8", errors: str = "strict") -> str:
+    """Return the whole text of a file; raises what :func:`read_chunks` raises."""
+    return "".join(read_chunks(path, encoding, errors=errors))

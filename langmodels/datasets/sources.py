@@ -1,21 +1,26 @@
 """From the name of a corpus to its text.
 
-A name is, in this order: "-" (standard input), the path of a file (one called `.fasta` or the like
-is read as such), a column of a file (`data.csv?series=price`, `log.csv?events=activity&case=id`), a
-corpus that ships with the package, a generator (`synthetic:markov?order=2`), `python-docs`, or a
-book of Project Gutenberg (`gutenberg:11`).
+A name is, in this order: "-" (standard input), the path of a file or a folder, a field of the
+documents of a file (`docs.jsonl?text=body,id=url`), a column of a file (`data.csv?series=price`,
+`log.csv?events=activity&case=id`), several files with commas between them or a pattern
+(`docs/*.txt.gz`), a corpus that ships with the package, a generator (`synthetic:markov?order=2`),
+`python-docs`, or a book of Project Gutenberg (`gutenberg:11`). Which formats files may have is in
+`documents`.
 """
 
 import difflib
-import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from langmodels.datasets import fasta, files, gutenberg, python_docs, synthetic, tables
+from langmodels.datasets import files, gutenberg, python_docs, synthetic, tables
+from langmodels.datasets.documents import Document, Request, format_by_name, format_of
+from langmodels.datasets.paths import find_files
 from langmodels.datasets.synthetic import Generator
-from langmodels.errors import LangmodelsError, UsageError
+from langmodels.errors import UsageError
 
 Opener = Callable[[], Iterator[str]]
 
@@ -47,6 +52,9 @@ class Source:
     entropy_note: str = ""
     generator: Generator | None = field(default=None, repr=False, compare=False)
     options: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    document_opener: Callable[[], Iterator[Document]] | None = field(
+        default=None, repr=False, compare=False
+    )
 
     def open(self) -> Iterator[str]:
         """Yield the text in pieces of bounded size, which may end anywhere.
@@ -54,6 +62,15 @@ class Source:
         Raises LangmodelsError where the text cannot be had: what the file, or the network, said.
         """
         return self.opener()
+
+    def documents(self) -> Iterator[Document]:
+        """Yield the documents, with id and fields; a text that is not made of any is one.
+
+        Raises what :meth:`open` raises.
+        """
+        if self.document_opener is not None:
+            return self.document_opener()
+        return iter([Document(self.read(), self.name)])
 
     def read(self) -> str:
         """Return the whole text; raises what :meth:`open` raises."""
@@ -70,25 +87,35 @@ class Listing:
     available: bool  # False: it would be downloaded
 
 
-def find_source(name: str, encoding: str = "utf-8") -> Source:
-    """Return the source that `name` names; `encoding` is that of a file given by its path.
+def find_source(name: str, encoding: str = "utf-8", errors: str = "strict") -> Source:
+    """Return the source that `name` names; `encoding` is that of files given by their paths.
 
-    Nothing is read, generated or downloaded until the source is opened. Raises UsageError for a
-    name that means nothing (with the names that come close) or a bad parameter of a generator,
-    LangmodelsError for a folder.
+    `errors`: what is done with bytes that are no text, one of `encodings.ERRORS`. Nothing is read,
+    generated or downloaded until the source is opened. Raises UsageError for a name that means
+    nothing (with the names that come close) or a bad parameter of a generator, LangmodelsError for
+    a folder without files.
     """
-    if name == files.STANDARD_INPUT:
-        return Source(name, "standard input", lambda: files.read_chunks(name, encoding))
     if not name.strip():
         raise UsageError(
             "The name of the corpus is empty; `langmodels corpora` lists what there is."
         )
-    if os.path.exists(name):  # noqa: PTH110 - unlike Path.exists, never raises
-        return _file_source(name, encoding)
-    path, mark, query = name.partition("?")
-    readable = path == files.STANDARD_INPUT or os.path.exists(path)  # noqa: PTH110
-    if mark and (readable or path.endswith(_TABLES)):
-        return _table_source(name, path, query, encoding)
+    paths = find_files(name)
+    if paths is not None:
+        return _files_source(name, [Request(path, encoding, errors) for path in paths])
+    base, mark, query = name.partition("?")
+    if mark:
+        paths = find_files(base)
+        columns = any(part.startswith(("series=", "events=")) for part in re.split("[&,]", query))
+        if (columns or not query) and (paths is not None or base.endswith(_TABLES)):
+            return _table_source(name, base, query, encoding, errors)
+        if paths is not None:
+            options = tables.parse_query(query, ("text", "id", "delimiter"), base)
+            if "delimiter" in options:
+                options["delimiter"] = tables.delimiter_of(options["delimiter"])
+            requests = [Request(path, encoding, errors, **options) for path in paths]
+            return _files_source(name, requests)
+        if base.endswith(_TABLES):
+            return _table_source(name, base, query, encoding, errors)
     shipped = _shipped_file(name)
     if shipped is not None:
         description = _SHIPPED.get(name, "a corpus that ships with the package")
@@ -131,22 +158,38 @@ def list_sources() -> list[Listing]:
     return [*shipped, *generated, docs, *books]
 
 
-def _file_source(name: str, encoding: str) -> Source:
-    if Path(name).is_dir():
-        raise LangmodelsError(f"{name} is a folder; give the name of a text file in it.")
-    if fasta.is_fasta(name):
-        return Source(
-            name,
-            "sequences of a FASTA file",
-            lambda: fasta.fasta_lines(files.read_chunks(name, encoding)),
-            level="symbols",
-            options={"width": 1, "lines": True},
-        )
-    return Source(name, "a file", lambda: files.read_chunks(name, encoding))
+def _files_source(name: str, requests: list[Request]) -> Source:
+    """The texts of files, one after the other, each in its own format."""
+
+    def text() -> Iterator[str]:
+        end = "\n"
+        for request in requests:
+            if not end.endswith("\n"):
+                yield "\n"
+            for chunk in format_of(request).chunks(request):
+                yield chunk
+                end = chunk
+
+    def documents() -> Iterator[Document]:
+        return chain.from_iterable(format_of(r).documents(r) for r in requests)
+
+    first = requests[0]
+    kind = format_by_name(first.path)
+    many = f"{len(requests):,} files" if len(requests) > 1 else "a file"
+    if first.path == files.STANDARD_INPUT:
+        many = "standard input"
+    return Source(
+        name,
+        many if first.text is None else f"the field {first.text!r} of {many}",
+        text,
+        level=kind.level,
+        options=kind.options,
+        document_opener=documents,
+    )
 
 
-def _table_source(name: str, path: str, query: str, encoding: str) -> Source:
-    table, options = tables.parse_table(path, query, encoding)
+def _table_source(name: str, path: str, query: str, encoding: str, errors: str) -> Source:
+    table, options = tables.parse_table(path, query, encoding, errors)
     return Source(name, table.description, table.read, level=table.level, options=options)
 
 

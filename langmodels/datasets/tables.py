@@ -37,6 +37,7 @@ class Table:
 
     path: str
     encoding: str
+    errors: str
     column: str
     series: bool
     case: str | None
@@ -108,7 +109,7 @@ class Table:
 
     def _rows(self, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
         """Number of each row and its cells in these columns, the header left out."""
-        lines = lines_of(files.read_chunks(self.path, self.encoding))
+        lines = lines_of(files.read_chunks(self.path, self.encoding, errors=self.errors))
         head = list(islice(lines, _SNIFFED_LINES))
         rows = csv.reader(chain(head, lines), delimiter=self.delimiter or self._sniff(head))
         named = not all(map(_is_position, columns))
@@ -153,7 +154,9 @@ def _is_position(column: str) -> bool:
     return re.fullmatch("[0-9]{1,6}", column) is not None
 
 
-def parse_table(path: str, query: str, encoding: str) -> tuple[Table, dict[str, Any]]:
+def parse_table(
+    path: str, query: str, encoding: str, errors: str = "strict"
+) -> tuple[Table, dict[str, Any]]:
     """The table that `path?query` names, and the options of its tokenizer.
 
     The query holds `name=value` parts with "&" or "," between them; %2C stands for a comma in a
@@ -162,8 +165,8 @@ def parse_table(path: str, query: str, encoding: str) -> tuple[Table, dict[str, 
     values = parse_query(query, _OPTIONS, path)
     if ("series" in values) == ("events" in values):
         raise UsageError(
-            f"Say what to read from {path}: {path}?series=COLUMN for numbers or "
-            f"{path}?events=COLUMN for symbols."
+            f"Say what to read from {path}: {path}?series=COLUMN for numbers, "
+            f"{path}?events=COLUMN for symbols or {path}?text=COLUMN for texts."
         )
     series = "series" in values
     strangers = ("case",) if series else _SERIES_OPTIONS
@@ -176,12 +179,18 @@ def parse_table(path: str, query: str, encoding: str) -> tuple[Table, dict[str, 
             raise UsageError("Columns have names, or numbers from 1 on.")
     delimiter = values.get("delimiter")
     if delimiter is not None:
-        delimiter = DELIMITERS.get(delimiter, delimiter)
-        if len(delimiter) != 1:
-            raise UsageError(f"A delimiter is one character or one of {', '.join(DELIMITERS)}.")
+        delimiter = delimiter_of(delimiter)
     header = truth(values["header"], "header") if "header" in values else None
-    table = Table(path, encoding, column, series, values.get("case"), header, delimiter)
+    table = Table(path, encoding, errors, column, series, values.get("case"), header, delimiter)
     return table, series_options(values)
+
+
+def delimiter_of(name: str) -> str:
+    """A delimiter by its name or as it is. Raises UsageError for more than one character."""
+    delimiter = DELIMITERS.get(name, name)
+    if len(delimiter) != 1:
+        raise UsageError(f"A delimiter is one character or one of {', '.join(DELIMITERS)}.")
+    return delimiter
 
 
 def parse_query(query: str, known: Sequence[str], owner: str) -> dict[str, str]:

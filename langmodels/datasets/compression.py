@@ -1,0 +1,147 @@
+"""Compressed files: which kinds are read, and how those that are not are known."""
+
+import bz2
+import gzip
+import importlib
+import io
+import lzma
+import os
+import stat
+import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import IO, Any, cast
+
+from langmodels.errors import LangmodelsError
+
+STANDARD_INPUT = "-"
+_LITTLE = 1 << 16  # packed bytes read at a time
+
+
+class _ZstandardReader(io.RawIOBase):
+    """Unpacks Zstandard frames one after the other; the package's own reader takes a file that is
+    cut short for a whole one.
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        try:
+            self._package: Any = importlib.import_module("zstandard")
+        except ImportError:
+            raise LangmodelsError(
+                "Files compressed by Zstandard (.zst) need the package zstandard: "
+                "pip install langmodels[documents]."
+            ) from None
+        self._file = file
+        self._frame: Any = None
+        self._packed = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        raise io.UnsupportedOperation("readinto")
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, about as many as a little of the file gives; none at its end."""
+        while True:
+            data = self._packed or self._file.read(_LITTLE)
+            if not data:
+                if self._frame is not None:
+                    raise EOFError
+                return b""
+            if self._frame is None:
+                self._frame = self._package.ZstdDecompressor().decompressobj()
+            try:
+                unpacked: bytes = self._frame.decompress(data)
+            except self._package.ZstdError as error:
+                raise gzip.BadGzipFile(str(error)) from error
+            self._packed = b""
+            if self._frame.eof:
+                self._packed, self._frame = self._frame.unused_data, None
+            if unpacked:
+                return unpacked
+
+
+COMPRESSIONS: dict[str, tuple[bytes, Callable[[IO[bytes]], Any]]] = {
+    ".gz": (b"\x1f\x8b", gzip.open),
+    ".xz": (b"\xfd7zXZ\x00", lzma.open),
+    ".bz2": (b"BZh", bz2.open),
+    ".zst": (b"\x28\xb5\x2f\xfd", _ZstandardReader),
+}
+"""By the ending of names: how such a file begins, and what unpacks it as a stream."""
+
+_NOT_READ = {
+    b"\x04\x22\x4d\x18": "lz4",
+    b"PK\x03\x04": "zip",
+    b"7z\xbc\xaf\x27\x1c": "7z",
+    b"Rar!": "rar",
+    b"\x1f\x9d": "compress (.Z)",
+    b"LZIP": "lzip",
+    b"\xff\x06\x00\x00sNaPpY": "snappy",
+}
+_OTHER = {b"PAR1": ("a Parquet file", ".parquet"), b"%PDF": ("a PDF file", "")}
+
+
+def without_compression(name: str) -> str:
+    """A file's name without the ending that says how it is compressed, in lower case."""
+    for suffix in COMPRESSIONS:
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)].lower()
+    return name.lower()
+
+
+def open_bytes(name: str) -> AbstractContextManager[IO[bytes]]:
+    """The bytes of a file or of standard input (`-`), unpacked as they are read.
+
+    A file whose name does not say that it is compressed is known by its first bytes. Raises
+    LangmodelsError for kinds of compression that are not read, OSError for what cannot be opened.
+    """
+    if "\0" in name:
+        raise LangmodelsError(f"No file can be called {name!r}: the name has a NUL character.")
+    if name == STANDARD_INPUT:
+        buffer = getattr(sys.stdin, "buffer", None)
+        if buffer is None:
+            raise LangmodelsError("There is no standard input to read here; give a file instead.")
+        return nullcontext(cast(IO[bytes], buffer))  # ours to read, not ours to close
+    file = Path(name).open("rb")  # noqa: SIM115 - closed by whoever reads it to its end
+    try:
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISCHR(mode) and not file.isatty() and name != os.devnull:
+            raise LangmodelsError(f"{name} is a device, not a text.")
+        return _unpacked(file, name)
+    except BaseException:
+        file.close()
+        raise
+
+
+def _unpacked(file: Any, name: str) -> AbstractContextManager[IO[bytes]]:
+    start = file.peek(16)[:16] if hasattr(file, "peek") else b""
+    for suffix, (magic, opener) in COMPRESSIONS.items():
+        if name.lower().endswith(suffix) or (start.startswith(magic)):
+            return _Unpacking(file, opener(file))
+    for magic, kind in _NOT_READ.items():
+        if start.startswith(magic):
+            raise LangmodelsError(
+                f"{name} is compressed by {kind}, which is not read; unpack it first, or use "
+                f"{', '.join(COMPRESSIONS)}."
+            )
+    for magic, (kind, ending) in _OTHER.items():
+        if start.startswith(magic):
+            hint = f"; give it the ending {ending}" if ending else "; extract its text first"
+            raise LangmodelsError(f"{name} is {kind}, not text{hint}.")
+    return cast(AbstractContextManager[IO[bytes]], file)
+
+
+class _Unpacking(AbstractContextManager[IO[bytes]]):
+    """A stream that unpacks, and the file that it reads from: both are closed."""
+
+    def __init__(self, file: IO[bytes], stream: IO[bytes]) -> None:
+        self._file, self._stream = file, stream
+
+    def __enter__(self) -> IO[bytes]:
+        return self._stream
+
+    def __exit__(self, *exception: object) -> None:
+        self._stream.close()
+        self._file.close()

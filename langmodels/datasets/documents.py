@@ -1,0 +1,344 @@
+"""Documents: texts with an identity, as files of several formats hold them.
+
+A format is a class and one line in `FORMATS`. It is chosen by the ending of a file's name, before
+that of a compression; for a name with `?text=FIELD` and no such ending, by how the file begins.
+"""
+
+import csv
+import importlib
+import json
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import Any, ClassVar
+
+from langmodels.datasets.compression import STANDARD_INPUT, without_compression
+from langmodels.datasets.fasta import FASTA_ENDINGS, fasta_lines
+from langmodels.datasets.files import explained, read_chunks, shown_name
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.text.cleaning import lines_of
+
+_SAMPLE = 50  # records by which the field that holds the text is found
+_PIECE = 1 << 20  # characters of text given out together
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text, what it is called, and whatever else was said of it."""
+
+    text: str
+    id: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is read of a file: `text` and `id` name fields, None for what the format finds."""
+
+    path: str
+    encoding: str = "utf-8"
+    errors: str = "strict"
+    text: str | None = None
+    id: str | None = None
+    delimiter: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The file in messages."""
+        return shown_name(self.path)
+
+    def chunks(self) -> Iterator[str]:
+        """The file as it is."""
+        return read_chunks(self.path, self.encoding, errors=self.errors)
+
+
+class DocumentFormat(ABC):
+    """A way in which a file holds documents.
+
+    `level` and `options` are those of the tokenizer that its texts are made for, if any.
+    """
+
+    endings: ClassVar[tuple[str, ...]]
+    level: ClassVar[str | None] = None
+    options: ClassVar[Mapping[str, Any]] = {}
+
+    @abstractmethod
+    def documents(self, request: Request) -> Iterator[Document]:
+        """The documents of a file, read as they are asked for."""
+
+    def chunks(self, request: Request) -> Iterator[str]:
+        """Their texts in pieces that may end anywhere, each document ending in a line end."""
+        return in_pieces(document.text for document in self.documents(request))
+
+
+def in_pieces(texts: Iterable[str]) -> Iterator[str]:
+    """Texts put together in pieces of bounded size, each ending in a line end."""
+    some: list[str] = []
+    size = 0
+    for text in texts:
+        some.append(text if text.endswith("\n") else f"{text}\n")
+        size += len(text)
+        if size >= _PIECE:
+            yield "".join(some)
+            some, size = [], 0
+    if some:
+        yield "".join(some)
+
+
+class PlainText(DocumentFormat):
+    """The whole file is one document."""
+
+    endings = (".txt",)
+
+    def documents(self, request: Request) -> Iterator[Document]:
+        yield Document("".join(self.chunks(request)), request.path)
+
+    def chunks(self, request: Request) -> Iterator[str]:
+        first = True
+        for chunk in request.chunks():
+            if first:
+                _warn_of_json(chunk, request)
+                first = False
+            yield chunk
+
+
+class Fasta(DocumentFormat):
+    """Records of nucleotides or residues: one a line."""
+
+    endings = FASTA_ENDINGS
+    level = "symbols"
+    options: ClassVar[Mapping[str, Any]] = {"width": 1, "lines": True}
+
+    def documents(self, request: Request) -> Iterator[Document]:
+        for i, line in enumerate(lines_of(self.chunks(request)), start=1):
+            yield Document(line, f"{request.path}:{i}")
+
+    def chunks(self, request: Request) -> Iterator[str]:
+        return fasta_lines(request.chunks())
+
+
+class Records(DocumentFormat):
+    """Formats of records with named fields, one of which holds the text."""
+
+    @abstractmethod
+    def records(
+        self, request: Request, fields: tuple[str, ...] | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        """The records, or of each only some fields where that is less work."""
+
+    def documents(self, request: Request) -> Iterator[Document]:
+        name, records = self._opened(request, None)
+        for i, record, text in self._with_text(records, name, request):
+            where = f"{request.path}:{i}" if request.id is None else record.get(request.id)
+            rest = {key: value for key, value in record.items() if key != name}
+            yield Document(text, str(where), rest)
+
+    def chunks(self, request: Request) -> Iterator[str]:
+        fields = None if request.text is None else (request.text,)
+        name, records = self._opened(request, fields)
+        return in_pieces(text for _, _, text in self._with_text(records, name, request))
+
+    def _opened(
+        self, request: Request, fields: tuple[str, ...] | None
+    ) -> tuple[str, Iterator[Mapping[str, Any]]]:
+        """The field that holds the text, asked for or the only one that can, and the records."""
+        records = self.records(request, fields)
+        if request.text is not None:
+            return request.text, records
+        sample = list(islice(records, _SAMPLE))
+        kept = [key for key in _fields(sample) if _is_prose([r.get(key) for r in sample])]
+        if "text" in kept:
+            kept = ["text"]
+        if len(kept) != 1:
+            shown = ", ".join(_fields(sample)[:20]) or "none"
+            raise UsageError(
+                f"Say which field of {request.name} holds the text: {request.path}?text=FIELD; "
+                f"its fields are {shown}."
+            )
+        return kept[0], chain(sample, records)
+
+    def _with_text(
+        self, records: Iterator[Mapping[str, Any]], name: str, request: Request
+    ) -> Iterator[tuple[int, Mapping[str, Any], str]]:
+        """Number, record and text of those that have some."""
+        missing = 0
+        for i, record in enumerate(records, start=1):
+            text = record.get(name)
+            if isinstance(text, str):
+                yield i, record, text
+            else:
+                missing += self._missing(record, name, i, request)
+        if missing:
+            warnings.warn(
+                f"{missing:,} records of {request.name} have no text in the field {name!r}; they "
+                "are left out.",
+                stacklevel=2,
+            )
+
+    def _missing(self, record: Mapping[str, Any], name: str, i: int, request: Request) -> int:
+        """One, for a record without text; LangmodelsError for one with something else there."""
+        value = record.get(name)
+        if value is not None:
+            kind = type(value).__name__
+            raise LangmodelsError(
+                f"Record {i} of {request.name} has a {kind} in the field {name!r}, not text."
+            )
+        if name not in record and i == 1:
+            raise LangmodelsError(
+                f"{request.name} has no field {name!r}; its fields are {', '.join(record)[:500]}."
+            )
+        return 1
+
+
+def _fields(records: list[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(chain.from_iterable(records)))
+
+
+def _is_prose(values: list[Any]) -> bool:
+    """Whether a field holds texts: strings, and mostly of more than one word."""
+    texts = [value for value in values if value is not None]
+    if not texts or not all(isinstance(value, str) for value in texts):
+        return False
+    return sum(len(value.split()) > 1 for value in texts) > len(texts) / 2
+
+
+class JSONLines(Records):
+    """One JSON object a line."""
+
+    endings = (".jsonl", ".ndjson", ".jsonlines", ".json")
+
+    def records(
+        self, request: Request, fields: tuple[str, ...] | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        read = json.JSONDecoder().decode
+        for i, line in enumerate(lines_of(request.chunks()), start=1):
+            try:
+                record = read(line)
+            except (ValueError, RecursionError) as error:
+                if not line.strip():
+                    continue
+                hint = (
+                    "; of a file that is one JSON value, put each document on a line of its own"
+                    if line.strip() in ("[", "{")
+                    else ""
+                )
+                raise LangmodelsError(
+                    f"Line {i} of {request.name} is no JSON value ({error}){hint}."
+                ) from error
+            if not isinstance(record, dict):
+                raise LangmodelsError(
+                    f"Line {i} of {request.name} is no JSON object; one document a line is read, "
+                    'such as {"text": "..."}.'
+                )
+            yield record
+
+
+class Delimited(Records):
+    """Rows of a table whose first row names the columns."""
+
+    endings = (".csv", ".tsv", ".tab")
+
+    def records(
+        self, request: Request, fields: tuple[str, ...] | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        lines = (f"{line}\n" for line in lines_of(request.chunks()))
+        head = list(islice(lines, _SAMPLE))
+        delimiter = request.delimiter or _sniffed(request.path, head)
+        limit = csv.field_size_limit(1 << 30)
+        try:
+            for row in csv.DictReader(chain(head, lines), delimiter=delimiter, restval=None):
+                row.pop(None, None)
+                yield row
+        except csv.Error as error:
+            raise LangmodelsError(f"{request.name} is not a delimited file: {error}.") from error
+        finally:
+            csv.field_size_limit(limit)
+
+
+def _sniffed(path: str, lines: list[str]) -> str:
+    if without_compression(path).endswith((".tsv", ".tab")):
+        return "\t"
+    try:
+        return csv.Sniffer().sniff("".join(lines[:1]), delimiters=",;\t|").delimiter
+    except csv.Error:  # a single column has no delimiter
+        return ","
+
+
+class Parquet(Records):
+    """A table in Apache Parquet's format, read a batch of rows at a time."""
+
+    endings = (".parquet", ".pq")
+
+    def records(
+        self, request: Request, fields: tuple[str, ...] | None = None
+    ) -> Iterator[Mapping[str, Any]]:
+        try:
+            parquet: Any = importlib.import_module("pyarrow.parquet")
+        except ImportError:
+            raise LangmodelsError(
+                "Parquet files need the package pyarrow: pip install langmodels[documents]."
+            ) from None
+        if request.path == STANDARD_INPUT:
+            raise UsageError("A Parquet file cannot be read from standard input; give its name.")
+        arrow: Any = importlib.import_module("pyarrow")
+        with explained(request.name):
+            try:
+                with parquet.ParquetFile(request.path) as file:
+                    known = [column.name for column in file.schema_arrow]
+                    wanted = known if fields is None else [f for f in fields if f in known]
+                    if not wanted:
+                        raise LangmodelsError(
+                            f"{request.name} has no field {', '.join(fields or ())!r}; its fields "
+                            f"are {', '.join(known)[:500]}."
+                        )
+                    for batch in file.iter_batches(batch_size=1024, columns=wanted):
+                        yield from batch.to_pylist()
+            except (arrow.ArrowException, OSError) as error:
+                if getattr(error, "errno", None):
+                    raise
+                raise LangmodelsError(
+                    f"{request.name} is not a sound Parquet file: {str(error).splitlines()[0]}"
+                ) from error
+
+
+FORMATS: tuple[DocumentFormat, ...] = (PlainText(), JSONLines(), Delimited(), Parquet(), Fasta())
+
+
+def format_by_name(path: str) -> DocumentFormat:
+    """The format that a file's name promises, plain text where it promises none."""
+    name = without_compression(path)
+    return next((known for known in FORMATS if name.endswith(known.endings)), FORMATS[0])
+
+
+def format_of(request: Request) -> DocumentFormat:
+    """The format of a file, of which a little is read where its name does not tell.
+
+    Delimited tables of which no field is asked for are read as the text that they are.
+    """
+    known = format_by_name(request.path)
+    if request.text is None:
+        return PlainText() if isinstance(known, Delimited) else known
+    if isinstance(known, Records):
+        return known
+    if request.path == STANDARD_INPUT:
+        return JSONLines()
+    start = next(request.chunks(), "")
+    return JSONLines() if start.lstrip().startswith("{") else Delimited()
+
+
+def _warn_of_json(start: str, request: Request) -> None:
+    """JSON lines read as prose are a mistake, as a rule."""
+    lines = [line for line in start[:100_000].split("\n")[:4] if line.strip()][:3]
+    whole = lines[:-1] if len(lines) > 1 else lines
+    try:
+        records = [json.loads(line) for line in whole]
+    except (ValueError, RecursionError):
+        return
+    if records and all(isinstance(record, dict) and record for record in records):
+        warnings.warn(
+            f"{request.name} holds JSON lines and is read as plain text; to read a field of them, "
+            f"say {request.path}?text=FIELD (fields: {', '.join(_fields(records))[:200]}).",
+            stacklevel=2,
+        )

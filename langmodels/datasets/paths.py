@@ -1,0 +1,44 @@
+"""Several files by one name: a folder, a pattern, or names with commas between them."""
+
+import glob
+import os
+from pathlib import Path
+
+from langmodels.datasets.compression import STANDARD_INPUT
+from langmodels.errors import LangmodelsError
+
+
+def find_files(name: str) -> list[str] | None:
+    """The files that a name stands for, sorted; None where it stands for none.
+
+    A folder is all files in it and in the folders in it, but for hidden ones; in a pattern `*`
+    stands for any characters, `**` for any folders and `[abc]` for one of these. Raises
+    LangmodelsError for a folder without files.
+    """
+    if name == STANDARD_INPUT:
+        return [name]
+    if os.path.exists(name):  # noqa: PTH110 - unlike Path.exists, never raises
+        return _in_folder(name) if Path(name).is_dir() else [name]
+    if "\0" in name or len(name) > 10_000:
+        return None
+    if "*" in name or "[" in name:
+        found = sorted(p for p in glob.glob(name, recursive=True) if Path(p).is_file())  # noqa: PTH207
+        if found:
+            return found
+    parts = [part.strip() for part in name.split(",")]
+    if len(parts) > 1 and all(parts):
+        several = [find_files(part) for part in parts]
+        if all(several):
+            return [path for paths in several for path in paths or ()]
+    return None
+
+
+def _in_folder(name: str) -> list[str]:
+    found = [
+        str(path)
+        for path in sorted(Path(name).rglob("*"))
+        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(name).parts)
+    ]
+    if not found:
+        raise LangmodelsError(f"{name} is a folder without files; give a file, or another folder.")
+    return found
