@@ -1,6 +1,7 @@
 """`langmodels convert`: ARPA files to model files and back."""
 
 import argparse
+from pathlib import Path
 
 from rich.console import Console
 
@@ -14,10 +15,13 @@ from langmodels.cli.ngram_files import (
 )
 from langmodels.cli.options import add_json_option
 from langmodels.cli.output import check_output, facts_table, print_json
+from langmodels.errors import UsageError
 from langmodels.ngram.arpa import is_arpa_name
+from langmodels.ngram.openfst import is_fst_name
 
 NAME = "convert"
 HELP = "turn ARPA files into model files and back"
+_MODEL_ENDINGS = (".lm", ".model", ".safetensors", "")
 EPILOG = """\
 examples:
   langmodels convert news.arpa.gz news.lm
@@ -25,11 +29,14 @@ examples:
   langmodels convert news.lm small.lm --quantize
   langmodels convert letters.arpa letters.lm --level char
   langmodels convert news.trie.bin news.arpa
+  langmodels convert news.arpa news.fst
 
 ARPA files are what KenLM, SRILM, IRSTLM and others exchange; they may be compressed. Binary files
 of KenLM's are read where they hold a trie; hash tables (probing) do not keep the words of an
 n-gram. A model file opens at once, however large it is. The output is ARPA where its name ends in
-.arpa, .arpa.gz or .arpa.xz.
+.arpa, .arpa.gz or .arpa.xz, and an automaton in OpenFst's text format where it ends in .fst, with
+arcs labelled <eps> for backing off; model files end in .lm, .model or .safetensors, or have no
+ending.
 """
 
 
@@ -47,11 +54,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Read, write, and say what was converted."""
     check_output(args.output)
+    kind = _kind(args.output)
     model = write_model(read_model(args.input, args.level), args)
     if args.json:
         print_json({"input": args.input, "output": args.output, "ngrams": model.ngram_counts})
         return None
-    kind = "ARPA" if is_arpa_name(args.output) else "model file"
     rows = {"n-grams": ngrams_line(model), "file": f"{file_line(args.output)}, {kind}"}
     console.print(facts_table(rows))
     return None
+
+
+def _kind(output: str) -> str:
+    """What is written. Raises UsageError for a name that promises something else."""
+    if is_arpa_name(output):
+        return "ARPA"
+    if is_fst_name(output):
+        return "automaton"
+    if Path(output).suffix.lower() not in _MODEL_ENDINGS:
+        raise UsageError(
+            f"Files that end in {Path(output).suffix} are not written; the endings are .arpa (also "
+            f".arpa.gz, .arpa.xz, .arpa.bz2), .fst, and {', '.join(_MODEL_ENDINGS[:-1])} for model "
+            "files."
+        )
+    return "model file"

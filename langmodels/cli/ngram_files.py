@@ -7,6 +7,7 @@ from langmodels.formatting import size
 from langmodels.ngram import NGramModel, quantize
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.ngram.kenlm import KenLMModel
+from langmodels.ngram.openfst import is_fst_name
 from langmodels.ngram.opening import open_ngrams
 from langmodels.text.levels import TOKENIZERS, make_tokenizer
 from langmodels.text.tokenization import Tokenizer
@@ -54,6 +55,8 @@ def write_model(model: NGramModel, args: argparse.Namespace) -> NGramModel:
         model = quantize(model)
     if is_arpa_name(args.output):
         model.save_arpa(args.output)
+    elif is_fst_name(args.output):
+        model.save_fst(args.output)
     else:
         model.save(args.output)
     return model

@@ -17,6 +17,7 @@ from langmodels.ngram.counting import count_ngrams
 from langmodels.ngram.lookup import NGramLookup
 from langmodels.ngram.methods import SMOOTHINGS, make_smoothing, restored_smoothing
 from langmodels.ngram.normalization import normalized
+from langmodels.ngram.openfst import write_fst
 from langmodels.ngram.sampling import draw
 from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import MAX_ORDER, NGramTables, State
@@ -122,6 +123,10 @@ class NGramModel(LanguageModel[State]):
     def save_arpa(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ARPA file; see `arpa.write_arpa`."""
         write_arpa(path, self.tables, self.reading)
+
+    def save_fst(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as a weighted automaton; see `openfst.write_fst`."""
+        write_fst(path, self.tables, self.vocabulary)
 
     def normalized(self) -> Self:
         """See `LanguageModel`; of stupid backoff a model with other back-off weights."""

@@ -1,0 +1,110 @@
+"""N-gram models as weighted automata, in the text format of OpenFst.
+
+A state is a context, an arc a word with its weight, -ln p in the tropical semiring; from every
+context an arc with the label `<eps>` leads to the next shorter one, at the cost of backing off
+(Allauzen, Mohri and Roark 2003, "Generalized algorithms for constructing statistical language
+models"). A path over words may take a back-off arc where the word itself has an arc; the weights
+are exact where those arcs are read as failure arcs.
+"""
+
+import os
+
+import numpy as np
+
+from langmodels.arrays import Array, BoolArray
+from langmodels.errors import LangmodelsError
+from langmodels.ngram.automaton import ROOT, Automaton
+from langmodels.ngram.tables import NGramTables
+from langmodels.progress import track
+from langmodels.storage import atomic_write
+from langmodels.text.vocabulary import Vocabulary
+
+EPSILON = "<eps>"
+_WRITE = 1 << 17  # lines
+
+
+def is_fst_name(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is meant to be an automaton: .fst."""
+    return os.fspath(path).lower().endswith(".fst")
+
+
+def write_fst(
+    path: str | os.PathLike[str], tables: NGramTables, vocabulary: Vocabulary
+) -> tuple[int, int]:
+    """Write tables as an automaton; returns the numbers of states and of arcs.
+
+    A line is `state state word word weight`, or `state weight` for a state in which a sentence may
+    end; the first line leaves the state at the beginning of a sentence. Where the vocabulary has no
+    ends, a text may end everywhere.
+
+    Raises LangmodelsError where the tables charge for contexts that are not stored, a token cannot
+    stand between blanks, or the file cannot be written.
+    """
+    if tables.unseen_backoff:
+        raise LangmodelsError(
+            "Stupid backoff charges for contexts that were never seen, which an automaton cannot "
+            "say; use another smoothing method."
+        )
+    tokens = np.array(vocabulary.tokens, dtype=object)
+    for token in vocabulary.tokens:
+        if token == EPSILON or not token or token.split() != [token]:
+            raise LangmodelsError(
+                f"The token {token!r} cannot be a label: in this format labels are words between "
+                f"blanks, and {EPSILON} is none."
+            )
+    automaton = Automaton(tables)
+    following = np.asarray(automaton.following)
+    starts, links = np.asarray(automaton.starts), np.asarray(automaton.links)
+    is_state = following[: len(links)] == np.arange(len(links))
+    number = np.cumsum(is_state) - 1
+    begin = int(following[1 + Vocabulary.bos_id])
+    # Arcs of words: every n-gram leaves the context that it extends.
+    words, log_prob = np.asarray(automaton.words), np.asarray(automaton.log_prob)
+    source = np.repeat(np.arange(len(links)), np.diff(starts))
+    ngrams = np.arange(1, len(words))
+    usable: BoolArray = is_state[source] & (words[1:] != Vocabulary.bos_id) & (log_prob[1:] > -100)
+    ends = words[1:] == vocabulary.eos_id if vocabulary.eos_id is not None else usable & False
+    arcs, finals = np.flatnonzero(usable & ~ends), np.flatnonzero(usable & ends)
+    backing = np.flatnonzero(is_state & (np.arange(len(links)) != ROOT))
+    backoff = np.asarray(automaton.backoff)
+    with atomic_write(path) as file, track("Writing arcs", total=len(arcs)) as task:
+
+        def write(which: Array) -> None:
+            for at in range(0, len(which), _WRITE):
+                some = which[at : at + _WRITE]
+                labels = tokens[words[ngrams[some]]].tolist()
+                columns = (
+                    number[source[some]].tolist(),
+                    number[following[ngrams[some]]].tolist(),
+                    labels,
+                    labels,
+                    (-log_prob[ngrams[some]].astype(np.float64) + 0.0).tolist(),
+                )
+                file.write(_lines("%d\t%d\t%s\t%s\t%.7g", columns))
+                task.advance(len(some))
+
+        def write_backing(which: Array) -> None:
+            for at in range(0, len(which), _WRITE):
+                some = which[at : at + _WRITE]
+                weights = (0.0 - backoff[some].astype(np.float64)).tolist()
+                columns = (number[some].tolist(), number[links[some]].tolist(), weights)
+                file.write(_lines(f"%d\t%d\t{EPSILON}\t{EPSILON}\t%.7g", columns))
+
+        first = source[arcs] == begin
+        if begin != ROOT:
+            write_backing(np.array([begin]))
+        write(arcs[first])
+        write(arcs[~first])
+        write_backing(backing[backing != begin])
+        if vocabulary.eos_id is None:
+            file.write(_lines("%d", (range(int(is_state.sum())),)))
+        else:
+            weights = (-log_prob[ngrams[finals]].astype(np.float64) + 0.0).tolist()
+            file.write(_lines("%d\t%.7g", (number[source[finals]].tolist(), weights)))
+    return int(is_state.sum()), len(arcs) + len(backing)
+
+
+def _lines(form: str, columns: tuple[object, ...]) -> bytes:
+    rows = zip(*columns, strict=True)  # type: ignore[call-overload]
+    text = "".join(f"{line}\n" for line in map(form.__mod__, rows))
+    return text.encode("utf-8", "surrogateescape")
