@@ -1,0 +1,166 @@
+"""How fast text is read: formats of files, and levels of tokens, beside `str.split`.
+
+    python benchmarks/reading.py                  # 40 MB of a made-up text
+    python benchmarks/reading.py --corpus FILE    # a text of your own
+    python benchmarks/reading.py --megabytes 200
+
+The text is written as plain text, JSON lines and Parquet (with `pyarrow`), plain and compressed, in
+documents of 40 lines. Each measurement runs in a process of its own, so that its peak memory is its
+own; all alternate over several rounds, and the best of each is shown. `read` takes the pieces of
+text as they come, `encode` makes a corpus of them: tokens, vocabulary and ids. The results go to
+benchmarks/results/reading.md.
+"""
+
+import argparse
+import gzip
+import importlib.util
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+LINES = 40
+"""Lines of a document."""
+LEVELS = ("whitespace", "word", "char", "byte")
+
+
+def make_text(path: Path, megabytes: int) -> None:
+    """Lines of words with Zipf's distribution."""
+    rng = random.Random(1)
+    words = ["".join(rng.choices("etaoinshrdlu", k=rng.randint(1, 9))) for _ in range(50_000)]
+    weights = [1 / (i + 3) for i in range(len(words))]
+    with path.open("w") as file:
+        while file.tell() < megabytes << 20:
+            drawn = iter(rng.choices(words, weights, k=200_000))
+            for size in rng.choices(range(5, 30), k=10_000):
+                line = [word for _, word in zip(range(size), drawn, strict=False)]
+                file.write(" ".join(line).capitalize() + ".\n")
+
+
+def write_formats(source: Path, folder: Path) -> list[str]:
+    """The same text in every format; returns their names."""
+    lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
+    texts = ["".join(lines[i : i + LINES]) for i in range(0, len(lines), LINES)]
+    records = [{"id": i, "url": f"https://a.example/{i}", "text": t} for i, t in enumerate(texts)]
+    (folder / "text.txt").write_text("".join(texts), encoding="utf-8")
+    jsonl = "".join(json.dumps(record) + "\n" for record in records)
+    (folder / "text.jsonl").write_text(jsonl, encoding="utf-8")
+    for name in ("text.txt", "text.jsonl"):
+        packed = gzip.compress((folder / name).read_bytes(), 6)
+        (folder / f"{name}.gz").write_bytes(packed)
+    names = ["text.txt", "text.jsonl", "text.txt.gz", "text.jsonl.gz"]
+    if importlib.util.find_spec("pyarrow"):
+        import pyarrow
+        import pyarrow.parquet
+
+        table = pyarrow.Table.from_pylist(records)
+        pyarrow.parquet.write_table(table, folder / "text.parquet")
+        names.append("text.parquet")
+    return names
+
+
+def measure(what: str, path: str) -> dict[str, float]:
+    """One measurement, in this process: seconds, tokens, characters and peak memory in bytes."""
+    from langmodels.datasets import find_source
+    from langmodels.text.corpus import Corpus
+    from langmodels.text.levels import make_tokenizer
+
+    source = find_source(path)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    began = time.perf_counter()
+    tokens = 0
+    if what == "read":
+        characters = sum(map(len, source.open()))
+    elif what == "split":
+        characters = 0
+        for piece in source.open():
+            characters += len(piece)
+            tokens += len(piece.split())
+    else:
+        corpus = Corpus.from_text(source.open(), make_tokenizer(what))
+        tokens, characters = corpus.n_tokens, corpus.characters
+    seconds = time.perf_counter() - began
+    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {
+        "seconds": seconds,
+        "tokens": tokens,
+        "characters": characters,
+        "memory": (after - before) * unit,
+    }
+
+
+def measured(what: str, path: Path) -> dict[str, Any]:
+    """The same in a new process."""
+    command = [sys.executable, __file__, "--measure", what, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--corpus", type=Path, help="a text (default: made up)")
+    parser.add_argument("--megabytes", type=int, default=40, help="size of the made-up text")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the text, one round")
+    parser.add_argument("--output", type=Path, default=HERE / "results" / "reading.md")
+    parser.add_argument("--measure", nargs=2, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.measure:
+        print(json.dumps(measure(*args.measure)))
+        return
+    if args.quick:
+        args.megabytes, args.rounds = max(1, args.megabytes // 10), 1
+    best: dict[tuple[str, str], dict[str, Any]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        source = args.corpus
+        if source is None:
+            source = folder / "source.txt"
+            make_text(source, args.megabytes)
+        files = write_formats(source, folder)
+        tasks = [("read", file) for file in files]
+        tasks += [(what, "text.txt") for what in ("split", *LEVELS)]
+        tasks += [("whitespace", file) for file in files[1:]]
+        for _ in range(args.rounds):
+            for task in tasks:
+                result = measured(task[0], folder / task[1])
+                if task not in best or result["seconds"] < best[task]["seconds"]:
+                    best[task] = result
+    plain = best["read", "text.txt"]["seconds"]
+    split = best["split", "text.txt"]["seconds"]
+    rows = [
+        "| what | file | M characters/s | M tokens/s | time | memory |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
+    for (what, file), r in best.items():
+        label = {"read": "read", "split": "`str.split`"}.get(what, f"encode, level {what}")
+        peer, name = (plain, "plain text") if what == "read" else (split, "`str.split`")
+        rate = f"{r['tokens'] / r['seconds'] / 1e6:.2f}" if r["tokens"] else ""
+        rows.append(
+            f"| {label} | {file.removeprefix('text')} | {r['characters'] / r['seconds'] / 1e6:.1f} "
+            f"| {rate} | {r['seconds'] / peer:.2f} x {name} | {r['memory'] / 1e6:.0f} MB |"
+        )
+    characters = next(iter(best.values()))["characters"]
+    report = (
+        "# Reading\n\n"
+        f"{characters / 1e6:.0f} M characters in documents of {LINES} lines; the best of "
+        f"{args.rounds} rounds; memory is what the measurement added to the process.\n\n"
+        + "\n".join(rows)
+        + "\n"
+    )
+    args.output.parent.mkdir(parents=True, exist_ok=True)
+    args.output.write_text(report)
+    print(report)
+
+
+if __name__ == "__main__":
+    main()
