@@ -105,6 +105,6 @@ def write_fst(
 
 
 def _lines(form: str, columns: tuple[object, ...]) -> bytes:
-    rows = zip(*columns, strict=True)  # type: ignore[call-overload]
+    rows = zip(*columns, strict=True)
     text = "".join(f"{line}\n" for line in map(form.__mod__, rows))
     return text.encode("utf-8", "surrogateescape")
