@@ -22,11 +22,11 @@ from langmodels.models.unigram import UnigramModel
 from langmodels.names import Registry, first_line, nearest
 from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
 from langmodels.neural.bidirectional.model import BidirectionalModel
+from langmodels.neural.dynamic import DynamicModel
 from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
 from langmodels.neural.layers.cells import CELLS, Recurrent
 from langmodels.neural.recurrent.character_aware import CharacterAwareModel
 from langmodels.neural.recurrent.convolutional import ConvolutionalRecurrentModel
-from langmodels.neural.recurrent.dynamic import DynamicModel
 from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.neural.transformer.model import TransformerModel
 from langmodels.ngram import SMOOTHINGS, NGramModel, Smoothing

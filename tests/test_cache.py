@@ -40,7 +40,7 @@ def test_scoring_a_corpus_equals_the_loop(text: str, decay: float) -> None:
     for level in ("word", "char"):
         held_out = corpus(f"a {text}", level)
         model = CacheModel(ToyModel(), decay, 0.4).fit(held_out)
-        slow = LanguageModel.score_corpus(model, held_out)
+        slow = LanguageModel.score_sequences(model, held_out)
         assert model.score_corpus(held_out) == pytest.approx(slow)
 
 

@@ -176,7 +176,7 @@ def test_unsmoothed_against_direct_counts(pair: tuple[Corpus, Corpus]) -> None:
             scores.append(math.log(p) if p else -math.inf)
     assert model.score_corpus(other) == pytest.approx(scores)
     assert np.array_equal(model.known_histories(other), known)
-    assert model.score_corpus(train) == pytest.approx(LanguageModel.score_corpus(model, train))
+    assert model.score_corpus(train) == pytest.approx(LanguageModel.score_sequences(model, train))
 
 
 def test_the_gradient_of_the_held_out_likelihood(pair: tuple[Corpus, Corpus]) -> None:
@@ -253,7 +253,7 @@ def test_odd_texts(smoothing: str, text: str, other: str) -> None:
     if smoothing == "kneser_ney":
         assert np.isfinite(fast).all()
     some = test.head(150)
-    assert fast[: some.n_tokens] == pytest.approx(LanguageModel.score_corpus(model, some))
+    assert fast[: some.n_tokens] == pytest.approx(LanguageModel.score_sequences(model, some))
     state = model.start()
     for token in test.targets[:20].tolist():
         assert np.exp(model.log_distribution(state)).sum() == pytest.approx(1)
@@ -285,7 +285,7 @@ def test_empty_sequences_and_many_of_them() -> None:
     train = Corpus.from_sequences(sequences, tokenizer, like.vocabulary)
     model = FullContextModel().fit(train)
     assert model.score([]) > model.score(["cat"])
-    assert model.score_corpus(train) == pytest.approx(LanguageModel.score_corpus(model, train))
+    assert model.score_corpus(train) == pytest.approx(LanguageModel.score_sequences(model, train))
     plain = FullContextModel("none").fit(train)
     assert plain.score(["the"]) == pytest.approx(math.log(1 / 2 * 1 / 2))
 

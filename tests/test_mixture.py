@@ -94,7 +94,7 @@ def test_the_distribution_is_the_weighted_mean() -> None:
 def test_scoring_a_corpus_equals_the_loop() -> None:
     train, held_out = corpora()
     mixture = MixtureModel([ToyModel(0.1), ToyModel(5.0)]).fit(train, held_out)
-    slow = LanguageModel.score_corpus(mixture, held_out)
+    slow = LanguageModel.score_sequences(mixture, held_out)
     assert mixture.score_corpus(held_out) == pytest.approx(slow)
 
 

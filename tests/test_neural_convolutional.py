@@ -149,7 +149,7 @@ def test_learns_and_scores_as_the_plain_loop(fitted):
     model, corpus = fitted
     small = corpus.head(300)
     fast = model.score_corpus(small)
-    assert fast == pytest.approx(LanguageModel.score_corpus(model, small), abs=1e-4)
+    assert fast == pytest.approx(LanguageModel.score_sequences(model, small), abs=1e-4)
     assert -fast.mean() < 0.8  # of log 20 = 3.0
 
 

@@ -6,9 +6,16 @@ import pytest
 from langmodels.cli.main import main
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
-from langmodels.neural import DynamicModel, GRUModel, LSTMModel, RNNModel
-from langmodels.neural.recurrent.convolutional import ConvolutionalRecurrentModel
-from langmodels.neural.recurrent.dynamic import RATES
+from langmodels.neural import (
+    CharacterAwareModel,
+    DynamicModel,
+    FeedForwardModel,
+    GRUModel,
+    LSTMModel,
+    RNNModel,
+    TransformerModel,
+)
+from langmodels.neural.dynamic import RATES
 from langmodels.neural.training.batches import Chunk
 from langmodels.registry import load
 from langmodels.text.corpus import Corpus
@@ -23,8 +30,11 @@ def corpus(text: str) -> Corpus:
     return Corpus.from_text(text, TOKENIZER, vocabulary=TRAIN.vocabulary)
 
 
-@pytest.fixture(scope="module", params=[LSTMModel, GRUModel, RNNModel])
+@pytest.fixture(scope="module", params=[LSTMModel, GRUModel, RNNModel, TransformerModel])
 def base(request):
+    if request.param is TransformerModel:
+        small = {"width": 12, "heads": 2, "layers": 2, "window": 9, "epochs": 2}
+        return TransformerModel(**small, batch_size=8, steps=16).fit(TRAIN)
     return request.param(**SMALL).fit(TRAIN)
 
 
@@ -32,7 +42,7 @@ def test_scoring_equals_one_step_at_a_time(base):
     model = DynamicModel(base, rate=0.01, every=7).fit(TRAIN)
     text = corpus("a dog and a cat and a log and a mat sat on a hat " * 4)
     fast = model.score_corpus(text)
-    np.testing.assert_allclose(fast, LanguageModel.score_corpus(model, text), atol=1e-4)
+    np.testing.assert_allclose(fast, LanguageModel.score_sequences(model, text), atol=1e-4)
     assert np.abs(fast[:7] - base.score_corpus(text)[:7]).max() < 1e-5
     assert np.abs(fast - base.score_corpus(text)).max() > 0.01
 
@@ -126,7 +136,8 @@ def test_bad_settings_are_refused(options, what):
 
 
 def test_networks_that_cannot_go_on_are_refused(base):
-    for other in (LSTMModel(window=5), ConvolutionalRecurrentModel()):
+    learned = TransformerModel(positions="learned")
+    for other in (LSTMModel(window=5), CharacterAwareModel(), FeedForwardModel(), learned):
         with pytest.raises(UsageError, match="go on learning"):
             DynamicModel(other)
     other = Corpus.from_text("xyz" * 50, TOKENIZER)

@@ -231,7 +231,7 @@ def test_a_corpus_without_sources_is_scored_given_the_models_source():
     corpus = pairs_corpus()
     model = small_model(corpus).given("ab")
     plain = Corpus.from_sequences([["x"], ["y", "x"]], corpus.tokenizer, corpus.vocabulary)
-    slow = LanguageModel.score_corpus(model, plain)
+    slow = LanguageModel.score_sequences(model, plain)
     np.testing.assert_allclose(model.score_corpus(plain), slow)
     assert slow[:2] == pytest.approx(model.token_scores("x", given="ab"))
 

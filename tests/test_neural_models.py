@@ -227,7 +227,9 @@ def test_batch_scoring_equals_the_plain_loop_and_storage_is_exact(name, level, t
     text = corpus(level)
     model = MODELS[name]().fit(text, text)
     fast = model.score_corpus(text)
-    np.testing.assert_allclose(fast, LanguageModel.score_corpus(model, text), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(
+        fast, LanguageModel.score_sequences(model, text), rtol=1e-5, atol=1e-5
+    )
     assert np.exp(model.log_distribution(model.state("the"))).sum() == pytest.approx(1, abs=1e-12)
     model.save(tmp_path / "m.lm")
     loaded = type(model).load(tmp_path / "m.lm")
@@ -264,7 +266,7 @@ def test_scoring_in_pieces_equals_scoring_in_one_go(recurrent):
     text = corpus("char", "".join(rng.choice(list("abcd "), 3000)))
     model = recurrent(hidden=8, epochs=1, batch_size=8).fit(text)
     np.testing.assert_allclose(
-        model.score_corpus(text), LanguageModel.score_corpus(model, text), atol=2e-5
+        model.score_corpus(text), LanguageModel.score_sequences(model, text), atol=2e-5
     )
 
 
@@ -279,7 +281,7 @@ def test_scoring_in_pieces_is_right_for_a_network_that_never_forgets():
     values["recurrent.0.bias"][...] = 0
     model.network.refresh()
     fast = model.score_corpus(text)
-    np.testing.assert_allclose(fast, LanguageModel.score_corpus(model, text), atol=1e-5)
+    np.testing.assert_allclose(fast, LanguageModel.score_sequences(model, text), atol=1e-5)
     assert abs(fast[1] - fast[-1]) > 1e-3  # the count does matter
 
 
@@ -299,7 +301,7 @@ def test_pieces_merge_although_cells_count_far(monkeypatch):
     fast = model.score_corpus(text)
     assert len(runs) < 70
     short = text.head(5000)
-    np.testing.assert_allclose(fast[:5000], LanguageModel.score_corpus(model, short), atol=2e-5)
+    np.testing.assert_allclose(fast[:5000], LanguageModel.score_sequences(model, short), atol=2e-5)
 
 
 def test_weights_are_tied_where_that_makes_sense():

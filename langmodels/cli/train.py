@@ -22,7 +22,7 @@ from langmodels.errors import UsageError
 from langmodels.formatting import duration, size
 from langmodels.models.base import LanguageModel
 from langmodels.neural.base import NetworkModel
-from langmodels.neural.recurrent.dynamic import DynamicModel
+from langmodels.neural.dynamic import DynamicModel
 from langmodels.neural.training.history import Epoch, was_interrupted
 from langmodels.ngram import NGramModel
 from langmodels.ngram.arpa import is_arpa_name

@@ -221,6 +221,11 @@ class NetworkModel(Model, Generic[N]):
 class NeuralModel(NetworkModel[N], LanguageModel[S], Generic[S, N]):
     """A language model that is a network."""
 
+    @property
+    def reads_streams(self) -> bool:
+        """Whether its network is a `SequenceNetwork` that reads every sequence to its end."""
+        return False
+
     @abstractmethod
     def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
         """The corpus in batches."""

@@ -100,6 +100,11 @@ class CharacterAwareModel(RecurrentModel):
         )
 
     @property
+    def reads_streams(self) -> bool:
+        """It reads words that it does not predict."""
+        return False
+
+    @property
     def spellings(self) -> Spellings:
         """The words that can be read."""
         network = self._network

@@ -123,6 +123,11 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         """The window, if there is one."""
         return self.window
 
+    @property
+    def reads_streams(self) -> bool:
+        """Unless it reads windows."""
+        return self.window is None
+
     def start(self) -> RecurrentState:
         """After `<s>`."""
         bos = self.vocabulary.bos_id

@@ -123,6 +123,11 @@ class TransformerModel(NeuralModel[WindowState, TransformerNetwork]):
             return self.window
         return self.layers * (self.window - 1) + 1
 
+    @property
+    def reads_streams(self) -> bool:
+        """Unless its positions run out."""
+        return self.positions != "learned"
+
     def start(self) -> WindowState:
         """After `<s>`."""
         return self._after(WindowState(self._network.zero_states(1)), self.vocabulary.bos_id)

@@ -19,7 +19,7 @@ from langmodels.text.vocabulary import Vocabulary
 
 POSITIONS = ("rotary", "learned")
 
-_ELEMENTS_A_THREAD = 65_536  # of (B, T, C), T being the window: what pays for a thread more
+_ELEMENTS_A_THREAD = 32_768  # of (B, T, C), T being the window: what pays for a thread more
 
 
 @dataclass(frozen=True)

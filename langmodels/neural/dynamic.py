@@ -17,9 +17,9 @@ from langmodels.models.parts import (
     part_config,
     restore_part,
 )
+from langmodels.neural.base import NeuralModel
 from langmodels.neural.layers.base import rows
-from langmodels.neural.recurrent.model import GRUModel, LSTMModel, RecurrentModel, RNNModel
-from langmodels.neural.recurrent.network import RecurrentNetwork, States
+from langmodels.neural.network import SequenceNetwork
 from langmodels.neural.training.batches import StreamBatches
 from langmodels.neural.training.history import was_interrupted
 from langmodels.progress import track
@@ -40,26 +40,26 @@ _DAMPING = 0.2  # share of the mean root mean square that is added to every one
 class DynamicState:
     """What the network has become, and what it reads now.
 
-    `weights` are those for the present chunk and are never written to; `before` are the recurrent
+    `weights` are those for the present chunk and are never written to; `before` are the network's
     states before its first input, `inputs` its tokens so far, `after` the states after them.
     """
 
     weights: Array
-    before: States
+    before: Any
     inputs: tuple[int, ...]
-    after: States
+    after: Any
 
 
 @dataclass
 class _Learner:
     """A network whose weights change, and the vector that they were last set to."""
 
-    network: RecurrentNetwork
+    network: SequenceNetwork[Any]
     loaded: Array | None = None
 
 
 class DynamicModel(LanguageModel[DynamicState]):
-    """A recurrent model whose weights follow the text, by a step of gradient descent every chunk.
+    """A network whose weights follow the text, by a step of gradient descent every chunk.
 
     w <- w - rate g / (RMS + eps) + decay (w0 - w) after every `every` tokens of a sequence, where g
     is the gradient of the mean loss on them, RMS the root mean square of such gradients on the
@@ -84,14 +84,17 @@ class DynamicModel(LanguageModel[DynamicState]):
 
     def __init__(
         self,
-        base: RecurrentModel,
+        base: NeuralModel[Any, Any],
         *,
         rate: float | None = None,
         decay: float = 0.003,
         every: int = 20,
     ) -> None:
-        if not isinstance(base, RNNModel | GRUModel | LSTMModel) or base.window is not None:
-            raise UsageError("Only an RNN, GRU or LSTM without a window can go on learning.")
+        if not base.reads_streams:
+            raise UsageError(
+                "Only a recurrent network without a window, or a Transformer with rotary "
+                "positions, can go on learning from what it reads."
+            )
         if rate is not None and rate < 0:
             raise UsageError(f"The rate must be 0 or more, not {rate}.")
         if not 0 <= decay < 1:
@@ -182,14 +185,14 @@ class DynamicModel(LanguageModel[DynamicState]):
                     task.advance(len(found))
         return np.concatenate(scores) if scores else np.empty(0)
 
-    def _step(self, weights: Array, states: States, token: int) -> States:
+    def _step(self, weights: Array, states: Any, token: int) -> Any:
         network = self._ready(weights)
         network.forward(np.array([[token]]), states)
         return network.final_states
 
     def _learn(
-        self, weights: Array, states: States, inputs: IntArray, targets: IntArray
-    ) -> tuple[FloatArray, Array, States]:
+        self, weights: Array, states: Any, inputs: IntArray, targets: IntArray
+    ) -> tuple[FloatArray, Array, Any]:
         """Read a chunk: log p of its targets, then the weights and the states after it."""
         network = self._ready(weights)
         h = network.forward(inputs[:, None], states)
@@ -206,7 +209,7 @@ class DynamicModel(LanguageModel[DynamicState]):
         change += self.decay * (weights - self.base.network.parameters.flat)
         return scores, weights - change, after
 
-    def _ready(self, weights: Array | None = None) -> RecurrentNetwork:
+    def _ready(self, weights: Array | None = None) -> SequenceNetwork[Any]:
         """The network that learns, with these weights; the trained ones where none are given."""
         trained = self.base.network.parameters.flat
         size = len(self.vocabulary)
@@ -243,7 +246,7 @@ class DynamicModel(LanguageModel[DynamicState]):
     @classmethod
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
         base = restore_part("base", config["base"], arrays, reading)
-        assert isinstance(base, RecurrentModel)
+        assert isinstance(base, NeuralModel)
         model = cls(base, rate=config["rate"], decay=config["decay"], every=config["every"])
         model._given = config["given"]
         model.rms = np.array(arrays["rms"])
