@@ -57,7 +57,7 @@ def test_a_long_stream_neither_overflows_nor_forgets() -> None:
 
 def test_a_document_carries_the_cache_over() -> None:
     lines = corpus("x y\nx y\n")
-    alone, carried = cache_scores(lines, 1.0), cache_scores(lines, 1.0, document=True)
+    alone, carried = cache_scores(lines, 1.0), cache_scores(lines.carried(), 1.0)
     assert np.isnan(alone[[0, 3]]).all()
     assert math.exp(carried[3]) == pytest.approx(1 / 3)
     assert math.exp(carried[5]) == pytest.approx(1 / 5)  # </s> is remembered too

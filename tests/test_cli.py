@@ -402,3 +402,20 @@ def test_a_terminal_without_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", io.TextIOWrapper(buffer, encoding="ascii"))
     assert main(["predict", "word.lm", "the"]) == 0
     assert b"####" in buffer.getvalue()
+
+
+def test_carry(run: Run, tmp_path: Path) -> None:
+    """The same figures from every command where lines belong together, and tables say so."""
+    path = tmp_path / "cache.lm"
+    model = "cache:order=2:decay=0.9:weight=0.3"
+    run("train", "--corpus", "text.txt", "--model", model, "--carry", "-o", path)
+    reports = [
+        json.loads(run("evaluate", path, "--corpus", "text.txt", *carry, "--json"))
+        for carry in ((), ("--carry",))
+    ]
+    assert reports[0]["perplexity"] != reports[1]["perplexity"]
+    for carry, report in zip(((), ("--carry",)), reports, strict=True):
+        total = json.loads(run("score", path, "--file", "text.txt", *carry, "--json"))["total"]
+        assert total["perplexity"] == pytest.approx(report["perplexity"])
+    shown = run("compare", "--corpus", "text.txt", "--models", model, "--carry", "--no-cache")
+    assert "State is carried over the lines" in shown

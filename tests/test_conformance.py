@@ -1,7 +1,7 @@
 """What every registered model must do: the contract of `LanguageModel`, on words and characters."""
 
 import math
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
@@ -285,3 +285,17 @@ def test_the_smallest_texts(name: str, level: str) -> None:
         if model.is_distribution:
             assert p.sum() == pytest.approx(1.0, abs=rounding(model))
         assert not np.isnan(model.score_corpus(corpus)).any()
+
+
+def test_carried_state(fitted: Any) -> None:
+    """Over the sequences of a document the fast path equals the plain loop, and forgets between."""
+    model, corpus, *_ = fitted
+    corpus = replace(corpus, unknown=None)  # by whose letters states are reached in other ways
+    plain = LanguageModel.score_sequences(model, corpus.carried())
+    carried = model.score_sequences(corpus.carried())
+    np.testing.assert_allclose(carried, plain, rtol=1e-4, atol=1e-5)
+    alone = model.score_corpus(corpus)
+    first = int(corpus.lengths[0])
+    np.testing.assert_allclose(carried[:first], alone[:first], rtol=1e-4, atol=1e-5)
+    apart = replace(corpus, documents=np.arange(corpus.n_sequences + 1))
+    np.testing.assert_allclose(model.score_sequences(apart), alone, rtol=1e-4, atol=1e-5)

@@ -20,7 +20,7 @@ from langmodels.neural.bidirectional.network import (
     BidirectionalNetwork,
     BidirectionalShape,
 )
-from langmodels.neural.bidirectional.segments import SegmentBatches, Sequences, scoring_segments
+from langmodels.neural.bidirectional.segments import SegmentBatches, Stretches, scoring_segments
 from langmodels.neural.layers.bidirectional import Bidirectional
 from langmodels.neural.layers.softmax import Softmax
 from langmodels.ngram import NGramModel
@@ -145,7 +145,7 @@ def test_nothing_leaks(cell, level):
     def distributions(ids: np.ndarray) -> np.ndarray:
         tokens = corpus.vocabulary.decode(ids)
         one = Corpus.from_sequences([tokens], corpus.tokenizer, corpus.vocabulary)
-        sequences = Sequences(one)
+        sequences = Stretches(one)
         ((_, segments),) = scoring_segments(sequences, 512, 256, 1000)
         return model.network.log_distribution(segments)
 

@@ -137,3 +137,23 @@ def test_sequences_in_one_array() -> None:
     rows = Sequences.rows(np.array([[1, 3, 2], [1, 4, 2]]))
     assert rows.n_sequences == 2
     assert rows.targets.tolist() == [3, 2, 4, 2]
+
+
+def test_state_is_carried_over_a_document() -> None:
+    corpus = corpus_of("the fox\nthe hen ran\nfox\n")
+    assert [(i.tolist(), t.tolist()) for i, t in corpus.streams()] == [
+        (ids[:-1].tolist(), ids[1:].tolist()) for ids in corpus.whole()
+    ]
+    carried = corpus.carried()
+    ((inputs, targets),) = carried.streams()
+    assert targets.tolist() == corpus.targets.tolist()
+    tokens = corpus.vocabulary.decode(inputs)
+    assert tokens == ["<s>", "the", "fox", "<s>", "the", "hen", "ran", "<s>", "fox"]
+    assert np.flatnonzero(carried.begins_afresh).tolist() == [0]
+    assert carried.head(4).documents is not None
+    assert carried.head(4).documents.tolist() == [0, 1]
+    for make in (LSTMModel(hidden=4, epochs=1, seed=1), CacheModel(UnigramModel())):
+        model: Any = make.fit(corpus)
+        together, apart = model.score_corpus(carried), model.score_corpus(corpus)
+        assert together[:3] == pytest.approx(apart[:3])
+        assert np.abs(together[3:] - apart[3:]).max() > 1e-4

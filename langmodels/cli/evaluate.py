@@ -9,10 +9,12 @@ from rich.console import Console
 from rich.text import Text
 
 from langmodels.cli.options import (
+    add_carry_option,
     add_json_option,
     add_seed_option,
     add_split_options,
     add_text_options,
+    carried,
     cleaning_for,
     open_text,
     text_of,
@@ -66,6 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="which part of the text, divided as in training (default: all of it)",
     )
     add_text_options(group)
+    add_carry_option(group)
     add_split_options(group)
     add_seed_option(parser, "--split lines and of intervals")
     add_json_option(parser)
@@ -82,7 +85,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         corpus = Corpus.from_text(
             _parts(args, model)[1], model.tokenizer, vocabulary=model.vocabulary, name=args.corpus
         )
-        found = measure(name, model, corpus)[0]
+        found = measure(name, model, carried(args, corpus))[0]
         if args.json:
             print_json({"model": name, **about, **jsonable(found)})
         else:
@@ -91,7 +94,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if len(models) < len(args.models):
         raise UsageError("The same model file is named twice; once is enough.")
     training, text = _parts_for_all(args, models)
-    evaluation = evaluate(models, text, training_text=training, seed=args.seed)
+    evaluation = evaluate(models, text, training_text=training, carry=args.carry, seed=args.seed)
     if args.json:
         print_json({**about, **jsonable(evaluation)})
     else:
@@ -184,7 +187,7 @@ def _parts(args: argparse.Namespace, model: LanguageModel[Any]) -> tuple[str | N
         at_breaks=model.tokenizer.at_breaks,
         seed=args.seed,
     )
-    return parts[0], [parts[PARTS.index(args.part) - 1]]
+    return parts[0], parts[PARTS.index(args.part) - 1]
 
 
 def _parts_for_all(

@@ -69,6 +69,7 @@ def add_corpus_options(
         metavar="N",
         help="keep only the N most frequent tokens",
     )
+    add_carry_option(group)
     add_split_options(group)
     group.add_argument("--validation", metavar="FILE", help="a validation text of your own")
     group.add_argument(
@@ -102,6 +103,24 @@ def add_errors_option(group: argparse._ActionsContainer, default: str = "strict"
         help=f"bytes that are no text in this encoding: refuse them, read them as U+FFFD or leave "
         f"them out; they are counted (default: {default})",
     )
+
+
+def add_carry_option(group: argparse._ActionsContainer) -> None:
+    """Whether what networks and caches remember goes over the lines of the text."""
+    group.add_argument(
+        "--carry",
+        action="store_true",
+        help="read the lines of a text as one document: networks and caches remember what stood "
+        "before a line",
+    )
+
+
+T = TypeVar("T", Corpus, Splits)
+
+
+def carried(args: argparse.Namespace, text: T) -> T:
+    """A corpus or its parts, as one document each where --carry asks for it."""
+    return text.carried() if getattr(args, "carry", False) else text
 
 
 def add_split_options(group: argparse._ActionsContainer) -> None:
@@ -232,7 +251,8 @@ def load_splits(args: argparse.Namespace) -> tuple[Splits, Source]:
         else:
             train, validation = _divided(args, source, tokenizer)
         how = f"{source.name} to train on, {args.test} to test on"
-        return Splits.from_parts((train, validation, test), tokenizer, how=how, **shared), source
+        splits = Splits.from_parts((train, validation, test), tokenizer, how=how, **shared)
+        return carried(args, splits), source
     splits = Splits.from_text(
         open_text(source),
         tokenizer,
@@ -241,7 +261,7 @@ def load_splits(args: argparse.Namespace) -> tuple[Splits, Source]:
         seed=args.seed,
         **shared,
     )
-    return splits, source
+    return carried(args, splits), source
 
 
 def _divided(
@@ -290,7 +310,8 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
             vocabulary=train.vocabulary,
             name=args.validation,
         )
-    return train, validation, source
+    validation = None if validation is None else carried(args, validation)
+    return carried(args, train), validation, source
 
 
 def corpus_for(
@@ -298,13 +319,14 @@ def corpus_for(
 ) -> Corpus:
     """The text that --corpus (or `name`) names as a model reads it, in the model's vocabulary."""
     source = text_of(args, name)
-    return Corpus.from_text(
+    corpus = Corpus.from_text(
         open_text(source),
         model.tokenizer,
         vocabulary=model.vocabulary,
         cleaning=cleaning_for(args, model),
         name=source.name,
     )
+    return carried(args, corpus)
 
 
 def cleaning_for(args: argparse.Namespace, model: Model) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from langmodels.cli.options import add_errors_option, add_json_option, text_of
+from langmodels.cli.options import add_carry_option, add_errors_option, add_json_option, text_of
 from langmodels.cli.output import (
     UNIT_LABELS,
     UNITS,
@@ -57,6 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unit", choices=list(UNITS), default="log10", help="unit of log p (default: log10)"
     )
+    add_carry_option(parser)
     add_json_option(parser)
 
 
@@ -121,9 +122,10 @@ def _batches(
 ) -> Iterator[LineScores]:
     batches: Iterable[LineScores]
     if args.sentences:
-        batches = [score_batch(model, args.sentences)]
+        batches = [score_batch(model, args.sentences, carry=args.carry)]
     else:
-        batches = score_lines(model, text_of(args, args.file or "-").open())
+        chunks = text_of(args, args.file or "-").open()
+        batches = score_lines(model, chunks, carry=args.carry)
     for scores in batches:
         totals.add(scores)
         yield scores

@@ -105,12 +105,14 @@ def evaluate(
     text: str,
     *,
     training_text: str | None = None,
+    carry: bool = False,
     seed: int = 0,
 ) -> Evaluation:
     """Measure finished models on a text, which was cleaned as theirs were.
 
     `training_text`: where models read differently, what unknown words and spaces cost is learnt
-    here. Raises LangmodelsError where that is needed and missing.
+    here. `carry`: the text is one document, over whose lines state is carried. Raises
+    LangmodelsError where a training text is needed and missing.
     """
     corpora = {
         name: Corpus.from_text(
@@ -124,7 +126,7 @@ def evaluate(
     for name, model in models.items():
         corpus = corpora[name]
         costs = _positions(corpus) if alike else _paid(corpus, training_text)
-        found, scores = measure(name, model, corpus)
+        found, scores = measure(name, model, corpus.carried() if carry else corpus)
         bits = (costs.extra - scores) / math.log(2)
         unit = len(bits) if alike else costs.length
         found = replace(found, bits=float(bits.sum()) / unit)

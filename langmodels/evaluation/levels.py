@@ -46,6 +46,8 @@ class LevelMaterial:
         for corpus in (self.splits.train, self.splits.validation, self.splits.test):
             text.update(np.ascontiguousarray(corpus.ids).data)
             text.update(np.ascontiguousarray(corpus.offsets).data)
+            if corpus.documents is not None:
+                text.update(corpus.documents.tobytes())
         text.update(repr(self.splits.train.tokenizer).encode())
         text.update("\0".join(self.splits.train.vocabulary.tokens).encode("utf-8", "replace"))
         return text.hexdigest()
@@ -79,7 +81,7 @@ class Material:
         """
         if level not in self._levels:
             if level != self.level:
-                splits = self._encode(level)
+                splits = self._carried(self._encode(level))
                 costs = text_costs(splits)
             else:
                 splits = self.splits
@@ -126,9 +128,12 @@ class Material:
             )
             for text, part in zip(self._texts(), self._parts(), strict=True)
         )
-        splits = Splits(train, validation, test, self.splits.how)
+        splits = self._carried(Splits(train, validation, test, self.splits.how))
         self._levels[name] = LevelMaterial(name, splits, text_costs(splits), label)
         return name
+
+    def _carried(self, splits: Splits) -> Splits:
+        return splits if self.splits.test.documents is None else splits.carried()
 
     def _parts(self) -> tuple[Corpus, Corpus, Corpus]:
         return self.splits.train, self.splits.validation, self.splits.test

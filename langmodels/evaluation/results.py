@@ -28,6 +28,7 @@ class LevelResult:
 
     `tokens`, `types` and unknown tokens (`oov`) of the training, validation and test part;
     `vocabulary`: ids in all; `min_count`: least count of a known token in training;
+    `carried`: whether state was carried over the lines of the text;
     `unit` is the level's name for a token. `read_by`: the finished model whose tokens and
     vocabulary these are, where they are not the text's own.
     `extras`: bits per character that every model of the level pays beyond its tokens, by reason.
@@ -49,6 +50,7 @@ class LevelResult:
     passage: list[str]
     min_count: int | None = None
     read_by: str = ""
+    carried: bool = False
 
     @property
     def unit(self) -> str:

@@ -243,6 +243,7 @@ def _level_result(material: LevelMaterial) -> LevelResult:
         passage=test.vocabulary.decode(test.targets[: passage_length(material)].tolist()),
         min_count=_least_count(train),
         read_by=material.read_by,
+        carried=test.documents is not None,
     )
 
 

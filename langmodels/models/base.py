@@ -189,6 +189,14 @@ class LanguageModel(Model, Generic[S]):
     def log_distribution(self, state: S) -> FloatArray:
         """g: log p(next | context) in nats for every token id, shape (V,)."""
 
+    def start_after(self, state: S, last: int) -> S:
+        """The context at the beginning of a sequence that goes on from another of its document.
+
+        `state` is the context in which the last token of that one, `last`, was predicted. Models
+        that remember nothing beyond a sequence start afresh.
+        """
+        return self.start()
+
     # What a table says about a model ---------------------------------------------------------
 
     @property
@@ -221,12 +229,15 @@ class LanguageModel(Model, Generic[S]):
         """Log p of every target in nats, (sequences.n_tokens,), one sequence after the other.
 
         The one batched primitive: whatever scores text goes through here. The ids must be those of
-        the model's vocabulary.
+        the model's vocabulary. Where the sequences have documents, state is carried over those.
         """
         scores = np.empty(sequences.n_tokens)
-        i = 0
-        for ids in sequences.whole():
-            state = self.start()
+        fresh = sequences.begins_afresh[sequences.offsets[:-1]].tolist()
+        state: S | None = None
+        i = last = 0
+        for afresh, ids in zip(fresh, sequences.whole(), strict=True):
+            state = self.start() if afresh or state is None else self.start_after(state, last)
+            last = int(ids[-1])
             tokens = ids[1:].tolist()
             for k, token in enumerate(tokens, 1):
                 scores[i] = self.log_prob_next(state, token)

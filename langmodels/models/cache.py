@@ -82,16 +82,13 @@ class CacheModel(LanguageModel[CacheState]):
         fit_parts([self.base], corpus, validation)
         return self if validation is None else self.fit_cache(validation)
 
-    def fit_cache(self, corpus: Corpus, *, document: bool = False) -> Self:
-        """Choose what the constructor left open on held-out text; the base stays as it is.
-
-        `document`: for a cache that is carried from sequence to sequence.
-        """
+    def fit_cache(self, corpus: Corpus) -> Self:
+        """Choose what the constructor left open on held-out text; the base stays as it is."""
         base = self.base.score_corpus(corpus)
         decay, weight = self._given
         best = -np.inf
         for tried in DECAYS if decay is None else (decay,):
-            cache = cache_scores(corpus, tried, document=document)
+            cache = cache_scores(corpus, tried)
             known = ~np.isnan(cache)
             log_p = np.stack([base[known], cache[known]])
             if weight is None:
@@ -113,9 +110,15 @@ class CacheModel(LanguageModel[CacheState]):
 
     def advance(self, state: CacheState, token: int) -> CacheState:
         """The cache with one more token, everything older in it decayed."""
+        return self._remember(state, token, self.base.advance(state.base, token))
+
+    def start_after(self, state: CacheState, last: int) -> CacheState:
+        """The cache goes on."""
+        return self._remember(state, last, self.base.start_after(state.base, last))
+
+    def _remember(self, state: CacheState, token: int, base: Any) -> CacheState:
         counts = {t: c * self.decay for t, c in state.counts.items()}
         counts[token] = counts.get(token, 0.0) + 1
-        base = self.base.advance(state.base, token)
         return CacheState(base, counts, state.total * self.decay + 1)
 
     def log_distribution(self, state: CacheState) -> FloatArray:
@@ -139,26 +142,22 @@ class CacheModel(LanguageModel[CacheState]):
         return float(self._mix(base, cache, self.weight))
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:
-        """See `LanguageModel`; the cache is emptied at every `<s>`."""
-        return self._scores(sequences, document=False)
+        """See `LanguageModel`; the cache is emptied where no state is carried over."""
+        base = self.base.score_sequences(sequences)
+        cache = cache_scores(sequences, self.decay)
+        known = ~np.isnan(cache)
+        scores = np.array(base, np.float64)
+        scores[known] = self._mix(base[known], cache[known], self.weight)
+        return scores
 
     def score_document(self, corpus: Corpus) -> FloatArray:
-        """`score_corpus` with the cache carried over from each sequence to the next."""
-        self._check_corpus(corpus)
-        return self._scores(corpus, document=True)
+        """`score_corpus` with the state carried over from each sequence to the next."""
+        return self.score_corpus(corpus.carried())
 
     @property
     def n_parameters(self) -> int:
         """Those of the base, the decay and the weight."""
         return self.base.n_parameters + 2
-
-    def _scores(self, sequences: Sequences, document: bool) -> FloatArray:
-        base = self.base.score_sequences(sequences)
-        cache = cache_scores(sequences, self.decay, document=document)
-        known = ~np.isnan(cache)
-        scores = np.array(base, np.float64)
-        scores[known] = self._mix(base[known], cache[known], self.weight)
-        return scores
 
     @staticmethod
     def _mix(base: FloatArray, cache: FloatArray, weight: float) -> FloatArray:
@@ -191,22 +190,17 @@ class CacheModel(LanguageModel[CacheState]):
         return model
 
 
-def cache_scores(sequences: Sequences, decay: float, *, document: bool = False) -> FloatArray:
+def cache_scores(sequences: Sequences, decay: float) -> FloatArray:
     """Log p of every target under the cache alone, nats, (sequences.n_tokens,).
 
-    -inf for a token that is not in the cache, NaN where the cache is empty. `document` carries the
-    cache over from each sequence to the next.
+    -inf for a token that is not in the cache, NaN where the cache is empty.
     """
     targets = sequences.targets.astype(np.int64)
     n = len(targets)
     position = np.arange(n)
-    if document:
-        sequence = np.zeros(n, np.int64)
-        age = position
-    else:
-        lengths = sequences.lengths
-        sequence = np.repeat(np.arange(sequences.n_sequences), lengths)
-        age = position - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    lengths = np.array([len(inputs) for inputs, _ in sequences.streams()], np.int64)
+    sequence = np.repeat(np.arange(len(lengths)), lengths)
+    age = position - np.repeat(np.cumsum(lengths) - lengths, lengths)
     # Occurrences of one token in one sequence become neighbours, in the order of the text.
     key = sequence * (int(targets.max(initial=0)) + 1) + targets
     order = np.argsort(key, kind="stable")

@@ -60,21 +60,29 @@ class LineScores:
         return oov
 
 
-def score_lines(model: LanguageModel[Any], chunks: Iterable[str]) -> Iterator[LineScores]:
+def score_lines(
+    model: LanguageModel[Any], chunks: Iterable[str], *, carry: bool = False
+) -> Iterator[LineScores]:
     """Score every line of a text that comes in pieces, blank lines as empty sequences.
 
-    Lines are scored as many together as a piece holds, so larger pieces are faster.
+    Lines are scored as many together as a piece holds, so larger pieces are faster. With `carry`
+    the whole text is read first and scored as one document, over which state is carried.
     """
+    if carry:
+        chunks = ["".join(chunks)]
     rest = ""
     for chunk in chunks:
         *lines, rest = (rest + chunk).split("\n")
         if lines:
-            yield score_batch(model, lines)
+            if carry and rest:
+                lines, rest = [*lines, rest], ""
+            yield score_batch(model, lines, carry=carry)
     if rest:
-        yield score_batch(model, [rest])
+        yield score_batch(model, [rest], carry=carry)
 
 
-def score_batch(model: LanguageModel[Any], lines: list[str]) -> LineScores:
-    """Score lines together, each as a sequence of its own."""
+def score_batch(model: LanguageModel[Any], lines: list[str], *, carry: bool = False) -> LineScores:
+    """Score lines together, each as a sequence of its own, or with `carry` as one document."""
     sequences = model.sequences_of(lines)
+    sequences = sequences.carried() if carry else sequences
     return LineScores(lines, sequences, model.score_sequences(sequences))

@@ -76,6 +76,10 @@ class MixtureModel(LanguageModel[States]):
         """The parts' states after one more token."""
         return tuple(m.advance(s, token) for m, s in zip(self.models, state, strict=True))
 
+    def start_after(self, state: States, last: int) -> States:
+        """That of each part."""
+        return tuple(m.start_after(s, last) for m, s in zip(self.models, state, strict=True))
+
     def log_distribution(self, state: States) -> FloatArray:
         """Log of the weighted mean of the parts' distributions, nats, (V,)."""
         parts = zip(self.models, state, strict=True)

@@ -41,12 +41,14 @@ class DynamicState:
     """What the network has become, and what it reads now.
 
     `weights` are those for the present chunk and are never written to; `before` are the network's
-    states before its first input, `inputs` its tokens so far, `after` the states after them.
+    states before its first input, `inputs` its tokens so far, `targets` what came after all of them
+    but the last, `after` the states after them.
     """
 
     weights: Array
     before: Any
     inputs: tuple[int, ...]
+    targets: tuple[int, ...]
     after: Any
 
 
@@ -148,18 +150,27 @@ class DynamicModel(LanguageModel[DynamicState]):
         zero = network.zero_states(1)
         weights = self.base.network.parameters.flat
         bos = self.vocabulary.bos_id
-        return DynamicState(weights, zero, (bos,), self._step(weights, zero, bos))
+        return DynamicState(weights, zero, (bos,), (), self._step(weights, zero, bos))
 
     def advance(self, state: DynamicState, token: int) -> DynamicState:
         """One step of all layers; after a whole chunk a step of learning first."""
         self._check_id(token)
+        return self._go_on(state, token, token)
+
+    def start_after(self, state: DynamicState, last: int) -> DynamicState:
+        """What was learnt is kept, and so are the states."""
+        return self._go_on(state, last, self.vocabulary.bos_id)
+
+    def _go_on(self, state: DynamicState, target: int, token: int) -> DynamicState:
+        """After `target` was to be predicted and `token` is read."""
         weights, before, inputs = state.weights, state.before, state.inputs
+        targets = (*state.targets, target)
         if len(inputs) == self.every:
-            targets = np.array([*inputs[1:], token], np.int32)
-            _, weights, before = self._learn(weights, before, np.array(inputs, np.int32), targets)
-            inputs = ()
+            read = np.array(inputs, np.int32), np.array(targets, np.int32)
+            _, weights, before = self._learn(weights, before, *read)
+            inputs = targets = ()
         after = self._step(weights, before if not inputs else state.after, token)
-        return DynamicState(weights, before, (*inputs, token), after)
+        return DynamicState(weights, before, (*inputs, token), targets, after)
 
     def log_distribution(self, state: DynamicState) -> FloatArray:
         """The output layer's distribution under the present weights, (V,), in nats."""
@@ -173,9 +184,8 @@ class DynamicModel(LanguageModel[DynamicState]):
         zero = self._ready().zero_states(1)
         # One sequence is too little for a second thread of BLAS.
         with Workers(1), track("Learning while scoring", total=sequences.n_tokens) as task:
-            for ids in sequences.whole():
+            for inputs, targets in sequences.streams():
                 weights, states = self.base.network.parameters.flat, zero
-                inputs, targets = ids[:-1], ids[1:]
                 for k in range(0, len(inputs), self.every):
                     part = slice(k, k + self.every)
                     found, weights, states = self._learn(

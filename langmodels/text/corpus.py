@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from langmodels.arrays import IntArray
+from langmodels.arrays import IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.cleaning import clean
 from langmodels.text.indexing import Pieces, encode_chunks, index_chunks, with_boundaries
@@ -91,7 +91,12 @@ class Corpus(Sequences):
             characters=round(self.characters * share),
             text=None,
             unknown=unknown,
+            documents=self._documents_of_head(len(offsets) - 1),
         )
+
+    def _documents_of_head(self, n: int) -> IndexArray | None:
+        """Where documents begin among the first n sequences."""
+        return None if self.documents is None else np.unique(np.minimum(self.documents, n))
 
     def __len__(self) -> int:
         return self.n_tokens
@@ -180,7 +185,14 @@ class Corpus(Sequences):
     @classmethod
     def of(cls, sequences: Sequences, reading: Reading, name: str = "") -> "Corpus":
         """Sequences of ids with what they mean."""
-        return cls(sequences.ids, sequences.offsets, reading, name=name, unknown=sequences.unknown)
+        return cls(
+            sequences.ids,
+            sequences.offsets,
+            reading,
+            name=name,
+            unknown=sequences.unknown,
+            documents=sequences.documents,
+        )
 
     @classmethod
     def read_by(

@@ -1,8 +1,9 @@
 """Sequences of token ids, many of them in one array."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import Self
 
 import numpy as np
 
@@ -17,11 +18,14 @@ class Sequences:
     `ids` (N,) int32: every sequence is `<s> w1 .. wn </s>` where its vocabulary has ends, and
     `<s> w1 .. wn` otherwise. `offsets` (S+1,) int64: where each sequence begins in `ids`, and N.
     `unknown`: the tokens that stand behind the ids of `<unk>`, in order, where they were kept.
+    `documents` (D+1,) int64, where a model's state is to be carried from each sequence of a
+    document to the next: with which sequence each document begins, and S.
     """
 
     ids: IntArray
     offsets: IndexArray
     unknown: list[str] | None = field(default=None, kw_only=True)
+    documents: IndexArray | None = field(default=None, kw_only=True)
 
     @classmethod
     def bounded(cls, inside: Iterable[IntArray], vocabulary: Vocabulary) -> "Sequences":
@@ -77,6 +81,34 @@ class Sequences:
         """The ids of each sequence, boundaries included."""
         return (self.ids[a:b] for a, b in pairwise(self.offsets.tolist()))
 
+    def carried(self) -> Self:
+        """The same sequences as one document, over which state is carried."""
+        return replace(self, documents=np.array([0, self.n_sequences], np.int64))
+
+    @property
+    def begins_afresh(self) -> BoolArray:
+        """Which of the ids are read by a model that remembers nothing, (N,)."""
+        fresh = np.zeros(len(self.ids), np.bool_)
+        starts = self.offsets if self.documents is None else self.offsets[self.documents]
+        fresh[starts[:-1][np.diff(starts) > 0]] = True
+        return fresh
+
+    @property
+    def is_input(self) -> BoolArray:
+        """Which of the ids a model reads before it predicts, (N,): all but the last of each."""
+        inputs = np.ones(len(self.ids), np.bool_)
+        inputs[self.offsets[1:][np.diff(self.offsets) > 0] - 1] = False
+        return inputs
+
+    def streams(self) -> Iterator[tuple[IntArray, IntArray]]:
+        """Inputs and targets, equally long, of what is read in one go: sequences or documents."""
+        if self.documents is None:
+            return ((ids[:-1], ids[1:]) for ids in self.whole())
+        inputs, targets = self.ids[self.is_input], self.targets
+        # Each sequence has one id less in either.
+        bounds = (self.offsets - np.arange(len(self.offsets)))[self.documents].tolist()
+        return ((inputs[a:b], targets[a:b]) for a, b in pairwise(bounds))
+
     def sums(self, values: FloatArray) -> FloatArray:
         """For each sequence, (S,), the sum of what belongs to its targets; `values` (n_tokens,)."""
         sequence = np.repeat(np.arange(self.n_sequences), self.lengths)
@@ -87,4 +119,4 @@ class Sequences:
         """These sequences with other ids, (number of `<unk>`,), in the places of `<unk>`."""
         changed = self.ids.copy()
         changed[changed == Vocabulary.unk_id] = ids
-        return Sequences(changed, self.offsets)
+        return Sequences(changed, self.offsets, documents=self.documents)

@@ -117,6 +117,11 @@ class Splits:
         )
         return cls(train, validation, test, how)
 
+    def carried(self) -> "Splits":
+        """The same parts, each as one document over which state is carried."""
+        parts = (self.train.carried(), self.validation.carried(), self.test.carried())
+        return Splits(*parts, self.how)
+
 
 def split_text(
     text: str,

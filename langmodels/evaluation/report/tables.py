@@ -119,6 +119,11 @@ def _quality_notes(results: Results) -> Iterator[str]:
     for model in results.models:
         if not model.is_distribution:
             yield f"* {model.label}: scores, not probabilities; renormalised at every token here."
+    if any(level.carried for level in results.levels):
+        yield (
+            "State is carried over the lines of the text (--carry): recurrent networks, "
+            "Transformers and caches remember what stood before a line."
+        )
     if orders := _orders(results):
         yield orders
     for level in results.levels:

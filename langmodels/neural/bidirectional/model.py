@@ -15,7 +15,7 @@ from langmodels.neural.bidirectional.network import (
 from langmodels.neural.bidirectional.segments import (
     SegmentBatches,
     Segments,
-    Sequences,
+    Stretches,
     scoring_segments,
 )
 from langmodels.neural.training.batches import Batches
@@ -95,7 +95,7 @@ class BidirectionalModel(NetworkModel[BidirectionalNetwork], ClozeModel):
     def score_blanks(self, corpus: Corpus) -> FloatArray:
         """See `Cloze`. Every sequence is read only twice, once from each side."""
         self._check_corpus(corpus)
-        sequences = Sequences(corpus)
+        sequences = Stretches(corpus)
         scores = np.empty(len(sequences.ids))
         for places, segments in scoring_segments(sequences, _PIECE, _MARGIN, _TOKENS):
             scores[places] = self._network.log_prob(segments)

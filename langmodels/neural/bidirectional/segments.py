@@ -44,7 +44,7 @@ class Segments:
         return keep
 
 
-class Sequences:
+class Stretches:
     """The sequences of a corpus one after the other, each with a boundary at both ends.
 
     Where the vocabulary has no `</s>`, `<s>` is the boundary on the right as well.
@@ -98,7 +98,7 @@ class SegmentBatches:
     def __init__(
         self, corpus: Corpus, batch_size: int, steps: int, *, n_shards: int = 1, seed: int = 0
     ) -> None:
-        self._sequences = Sequences(corpus)
+        self._sequences = Stretches(corpus)
         self._batch, self._size, self._seed = batch_size, steps, seed
         count = len(self._sequences.pieces(steps)[0])
         self.n_shards = max(1, min(n_shards, batch_size, count))
@@ -127,7 +127,7 @@ class SegmentBatches:
 
 
 def scoring_segments(
-    sequences: Sequences, size: int, margin: int, tokens: int
+    sequences: Stretches, size: int, margin: int, tokens: int
 ) -> Iterator[tuple[IndexArray, Segments]]:
     """All tokens once, in stretches with up to `margin` more to read on each side.
 

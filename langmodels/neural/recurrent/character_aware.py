@@ -135,9 +135,8 @@ class CharacterAwareModel(RecurrentModel):
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:
         """See `LanguageModel`; unknown words are read as written, where this was kept."""
-        inputs = self._spelled(sequences)
-        pieces = zip(inputs.whole(), sequences.whole(), strict=True)
-        return score_pieces(self._network, [(read[:-1], ids[1:]) for read, ids in pieces])
+        pairs = zip(self._spelled(sequences).streams(), sequences.streams(), strict=True)
+        return score_pieces(self._network, [(read, targets) for (read, _), (_, targets) in pairs])
 
 
 class _SpelledBatches(StreamBatches):

@@ -142,6 +142,12 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
             return (*state[1:], token)
         return self._after(state, token)
 
+    def start_after(self, state: RecurrentState, last: int) -> RecurrentState:
+        """The layers go on; a window begins anew."""
+        if isinstance(state, tuple):
+            return self.start()
+        return self._after(state, self.vocabulary.bos_id)
+
     def _check_input(self, token: int) -> None:
         self._check_id(token)
 
@@ -162,7 +168,7 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         """See `LanguageModel`; many sequences, or pieces of one, are run side by side."""
         if self.window is not None:
             return self._score_windows(sequences)
-        return score_pieces(self._network, [(ids[:-1], ids[1:]) for ids in sequences.whole()])
+        return score_pieces(self._network, list(sequences.streams()))
 
     def _score_windows(self, sequences: Sequences) -> FloatArray:
         windows = Windows(sequences, self.window or 1)

@@ -8,7 +8,6 @@ import numpy as np
 
 from langmodels.arrays import Array, BoolArray, IntArray
 from langmodels.text.sequences import Sequences
-from langmodels.text.vocabulary import Vocabulary
 
 B_co = TypeVar("B_co", covariant=True)
 
@@ -67,18 +66,17 @@ class StreamBatches:
 
     Chunk after chunk of `steps` tokens follows on from the one before (truncated
     back-propagation through time with the state carried over). A new sequence begins from a zero
-    state. Each epoch begins at another place, so that the cuts fall differently; up to
-    `batch_size` - 1 tokens are left out of it.
+    state, unless it goes on from another of its document. Each epoch begins at another place, so
+    that the cuts fall differently; up to `batch_size` - 1 tokens are left out of it.
     """
 
     def __init__(
         self, corpus: Sequences, batch_size: int, steps: int, *, n_shards: int = 1, seed: int = 0
     ) -> None:
-        first = np.zeros(len(corpus.ids), np.bool_)
-        first[corpus.offsets[:-1][np.diff(corpus.offsets) > 0]] = True
-        last = np.append(first[1:], True)
-        self._inputs = corpus.ids[~last]
-        self._targets = corpus.ids[~first]
+        inputs = corpus.is_input
+        self._inputs = corpus.ids[inputs]
+        self._targets = corpus.targets
+        self._keep = ~corpus.begins_afresh[inputs]
         self._batch = max(1, min(batch_size, len(self._inputs)))
         self._length = len(self._inputs) // self._batch
         self._steps = min(steps, self._length)
@@ -93,15 +91,16 @@ class StreamBatches:
     def epoch(self, number: int) -> Iterator[Sequence[Chunk]]:
         """The chunks of an epoch, cut by columns into shards."""
         offset = np.random.default_rng([self._seed, number]).integers(len(self._inputs))
-        inputs, targets = (self._pieces(a, int(offset)) for a in (self._inputs, self._targets))
-        keep = inputs != Vocabulary.bos_id
+        inputs, targets, keep = (
+            self._pieces(a, int(offset)) for a in (self._inputs, self._targets, self._keep)
+        )
         columns = list(cuts(self._batch, self.n_shards))
         for begin in range(0, self._length, self._steps):
             rows = slice(begin, min(begin + self._steps, self._length))
             chunk = Chunk(inputs[rows], targets[rows], keep[rows], begin == 0)
             yield [chunk.part(c) for c in columns]
 
-    def _pieces(self, ids: IntArray, offset: int) -> IntArray:
+    def _pieces(self, ids: Array, offset: int) -> Array:
         """(length, batch), time-major."""
         rolled = np.roll(ids, -offset)[: self._batch * self._length]
         return np.ascontiguousarray(rolled.reshape(self._batch, self._length).T)

@@ -137,6 +137,10 @@ class TransformerModel(NeuralModel[WindowState, TransformerNetwork]):
         self._check_id(token)
         return self._after(state, token)
 
+    def start_after(self, state: WindowState, last: int) -> WindowState:
+        """The window slides on."""
+        return self._after(state, self.vocabulary.bos_id)
+
     def _after(self, state: WindowState, token: int) -> WindowState:
         network, before = self._network, state.network
         read, tokens = [token], [*state.tokens, token]

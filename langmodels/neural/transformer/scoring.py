@@ -66,14 +66,14 @@ def _cut(
         before = shape.layers * (shape.window - 1)
         stride = max(_PIECE * before, _STEPS, -(-len(result) // (4 * threads)))
     offset = 0
-    for ids in sequences.whole():
-        n = len(ids) - 1
+    for inputs, targets in sequences.streams():
+        n = len(inputs)
         # The first piece has nothing to read before it, and all of it is scored.
         for begin in [0, *range(before + stride, n, stride)] if n else []:
             end = min(n, begin + stride + (0 if begin else before))
             yield _Piece(
-                ids[max(0, begin - before) : end],
-                ids[begin + 1 : end + 1],
+                inputs[max(0, begin - before) : end],
+                targets[begin:end],
                 result[offset + begin : offset + end],
             )
         offset += n
