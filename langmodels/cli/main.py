@@ -34,6 +34,7 @@ COMMANDS = (
     "prune",
     "rescore",
     "convert",
+    "count",
     "info",
     "models",
     "corpora",

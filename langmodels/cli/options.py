@@ -28,13 +28,17 @@ def add_corpus_options(
     parser: argparse.ArgumentParser,
     *,
     default: str | None = DEFAULT_CORPUS,
+    optional: bool = False,
 ) -> None:
-    """Options that say which text is read and how; without a `default`, --corpus is required."""
+    """Options that say which text is read and how.
+
+    Without a `default`, --corpus is required unless it is `optional`.
+    """
     group = parser.add_argument_group("the text")
     group.add_argument(
         "--corpus",
         metavar="NAME",
-        required=default is None,
+        required=default is None and not optional,
         default=default,
         help="a file (.gz, .xz, .bz2, .zst too), a folder, a pattern or several files with commas "
         "between them; FASTA, JSON lines and Parquet by their names; a field of documents "

@@ -9,7 +9,12 @@ from rich.console import Console
 
 from langmodels import progress
 from langmodels.cli.main import INTERRUPTED
-from langmodels.cli.ngram_files import add_quantize_option, write_model
+from langmodels.cli.ngram_files import (
+    add_quantize_option,
+    file_line,
+    ngrams_line,
+    write_model,
+)
 from langmodels.cli.options import add_corpus_options, add_json_option, load_training, min_count_of
 from langmodels.cli.output import (
     check_output,
@@ -26,10 +31,13 @@ from langmodels.neural.dynamic import DynamicModel
 from langmodels.neural.training.history import Epoch, was_interrupted
 from langmodels.ngram import NGramModel
 from langmodels.ngram.arpa import is_arpa_name
+from langmodels.ngram.counts_file import read_counts
 from langmodels.presets import Setting
 from langmodels.registry import MODELS, make_model, model_spec, parse_model
 from langmodels.settings import parse_name
 from langmodels.text.corpus import Corpus
+from langmodels.text.reading import Reading
+from langmodels.text.tokenization import SymbolTokenizer, WhitespaceTokenizer
 
 NAME = "train"
 HELP = "estimate a model from a text and write it to a file"
@@ -41,6 +49,7 @@ examples:
   langmodels train --corpus book.txt --order 5 --prune 0 0 1 --quantize --output book.lm
   langmodels train --corpus book.txt --model full-context --level char --output book.lm
   langmodels train --corpus tokens.txt --level whitespace --min-count 3 --output tokens.lm
+  langmodels train --counts one.counts,two.counts --order 3 --output counted.lm
   langmodels train --corpus genome.fa --width 3 --output codons.lm
   langmodels train --corpus "log.csv?events=activity,case=order" --output log.lm
   langmodels train --corpus "prices.csv?series=close,bins=16,differences=true" --output prices.lm
@@ -103,7 +112,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the file to write; n-gram models as ARPA where the name ends in .arpa, .arpa.gz or "
         ".arpa.xz",
     )
-    add_corpus_options(parser, default=None)
+    parser.add_argument(
+        "--counts",
+        metavar="FILE[,FILE...]",
+        help="n-gram models: estimate from counts that `langmodels count` or SRILM wrote, added "
+        "up, instead of a --corpus",
+    )
+    add_corpus_options(parser, default=None, optional=True)
     add_json_option(parser)
 
 
@@ -114,6 +129,10 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     check_output(output)
     check_output(args.checkpoint)
     options = _options(args, name)
+    if args.counts is not None:
+        return _train_on_counts(args, name, options, console)
+    if args.corpus is None:
+        raise UsageError("Say what to train on: --corpus NAME, or --counts FILE.")
     make_model(name, Setting(seed=args.seed), **options)  # a bad option is better said at once
     train, validation, source = load_training(args)
     model = make_model(name, Setting(level=train.tokenizer.level, seed=args.seed), **options)
@@ -159,6 +178,34 @@ def _rare(args: argparse.Namespace, train: Corpus) -> str:
     least = min_count_of(args, train.tokenizer)
     limit = f", min-count {least}" if train.tokenizer.rare_types else ""
     return f"{limit}, {train.n_oov:,} rare ones read as <unk>" if train.n_oov else limit
+
+
+def _train_on_counts(
+    args: argparse.Namespace, name: str, options: dict[str, Any], console: Console
+) -> int | None:
+    """Estimate an n-gram model from files of counts."""
+    if any((args.corpus, args.validation, args.test, args.split, args.fractions)):
+        raise UsageError("Give a text or --counts, not both.")
+    model = make_model(name, Setting(seed=args.seed), **options)
+    if not isinstance(model, NGramModel):
+        raise UsageError(f"--counts is for n-gram models, not {name}.")
+    vocabulary, counts = read_counts(args.counts.split(","), args.min_count or 1)
+    if "order" not in options and "order" not in parse_name(name)[1]:
+        model = make_model(name, Setting(seed=args.seed), order=counts.order, **options)
+        assert isinstance(model, NGramModel)
+    tokenizer = WhitespaceTokenizer() if vocabulary.ends else SymbolTokenizer()
+    model = write_model(model.fit_counts(counts, Reading(tokenizer, vocabulary)), args)
+    if args.json:
+        print_json({"name": name, "counts": args.counts, "ngrams": model.ngram_counts})
+        return None
+    rows = {
+        "settings": settings_line(model),
+        "counts": args.counts,
+        "n-grams": ngrams_line(model),
+        "file": file_line(args.output),
+    }
+    console.print(facts_table(rows, title=name))
+    return None
 
 
 def _fit_network(

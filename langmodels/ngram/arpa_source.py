@@ -65,7 +65,7 @@ def open_arpa(path: Path) -> Iterator[ByteSource]:
     Raises LangmodelsError where the file cannot be read, unpacked or decoded.
     """
     try:
-        with path.open("rb") as raw, _unpacked(raw) as file:
+        with path.open("rb") as raw, unpacked(raw) as file:
             start = _start_of(file)
             encoding = _encoding(start)
             if encoding in _WIDE:
@@ -78,13 +78,13 @@ def open_arpa(path: Path) -> Iterator[ByteSource]:
 
 
 @contextmanager
-def _unpacked(raw: IO[bytes]) -> Iterator[IO[bytes]]:
+def unpacked(raw: IO[bytes]) -> Iterator[IO[bytes]]:
     magic = raw.read(6)
     raw.seek(0)
     for start, opener in _MAGIC.items():
         if magic.startswith(start):
-            with opener(raw) as unpacked:
-                yield unpacked
+            with opener(raw) as stream:
+                yield stream
             return
     yield raw
 

@@ -13,7 +13,7 @@ from langmodels.errors import LangmodelsError, UsageError, check_whole
 from langmodels.models.base import LanguageModel
 from langmodels.models.decoding import Decoding
 from langmodels.ngram.arpa import FOREIGN, read_arpa, write_arpa
-from langmodels.ngram.counting import count_ngrams
+from langmodels.ngram.counting import NGramCounts, count_ngrams
 from langmodels.ngram.lookup import NGramLookup
 from langmodels.ngram.methods import SMOOTHINGS, make_smoothing, restored_smoothing
 from langmodels.ngram.normalization import normalized
@@ -96,6 +96,27 @@ class NGramModel(LanguageModel[State]):
             counts = count_ngrams(corpus.ids, size, self.order)
         self.tables = self.smoothing.estimate(counts)
         self.fitted = self.smoothing.fitted()
+        return self
+
+    def fit_counts(self, counts: NGramCounts, reading: Reading) -> Self:
+        """Smooth counts that are given, such as `counts_file.read_counts` reads.
+
+        Raises UsageError for methods with weights to fit on held-out text, and for counts of too
+        low an order.
+        """
+        if self.smoothing.uses_held_out:
+            raise UsageError(
+                f"{self.smoothing.name} fits weights on held-out text, which counts are not; use "
+                "another method, such as modified_kneser_ney."
+            )
+        n = self.order
+        if counts.order < n:
+            raise UsageError(f"There are counts up to order {counts.order} only, not {n}.")
+        counts = NGramCounts(
+            counts.words[:n], counts.child_start[: n - 1], counts.counts[:n], counts.suffixes[:n]
+        )
+        self.tables = self.smoothing.estimate(counts)
+        self.fitted, self.reading = self.smoothing.fitted(), reading
         return self
 
     @classmethod

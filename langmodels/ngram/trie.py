@@ -1,6 +1,7 @@
 """Building back-off tables from n-grams in any order, and the links between their nodes."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
@@ -72,7 +73,7 @@ def _closed(rows: list[IntArray], vocabulary_size: int) -> tuple[list[IntArray],
             del needed
         place = lexicographic_order(every, vocabulary_size)
         every = every[place]
-        first = _first_of_each(every)
+        first = first_of_each(every)
         group = np.cumsum(first, dtype=np.int32)
         group -= 1
         here = every[first]
@@ -89,7 +90,7 @@ def _closed(rows: list[IntArray], vocabulary_size: int) -> tuple[list[IntArray],
         del group, place, is_given
         if k > 2:
             prefixes = here[:, :-1]
-            needed = np.concatenate([prefixes[_first_of_each(prefixes)], here[:, 1:]])
+            needed = np.concatenate([prefixes[first_of_each(prefixes)], here[:, 1:]])
     return sorted_rows, sources
 
 
@@ -145,7 +146,7 @@ def lexicographic_order(rows: IntArray, vocabulary_size: int) -> IndexArray:
     return np.argsort(keys)
 
 
-def _first_of_each(rows: IntArray) -> BoolArray:
+def first_of_each(rows: IntArray) -> BoolArray:
     """Which of sorted rows differ from the row before them."""
     first = np.ones(len(rows), np.bool_)
     if len(rows):
@@ -226,7 +227,23 @@ def select(tables: NGramTables, keep: Sequence[BoolArray]) -> NGramTables:
     return NGramTables(words, child_start, log_prob, backoff)
 
 
-def ngram_words(tables: NGramTables, order: int, nodes: slice) -> IntArray:
+class Trie(Protocol):
+    """N-grams as nodes of a trie: those of `NGramTables`, and of counts."""
+
+    @property
+    def words(self) -> list[IntArray]:
+        """(n_k,) the last word of each k-gram."""
+
+    @property
+    def child_start(self) -> list[IntArray]:
+        """(n_k + 1,) where the children of each begin."""
+
+    @property
+    def sizes(self) -> list[int]:
+        """n_1, ..., n_N."""
+
+
+def ngram_words(tables: Trie, order: int, nodes: slice) -> IntArray:
     """The words of a run of k-grams, (M, k)."""
     ids = np.arange(*nodes.indices(tables.sizes[order - 1]))
     columns = np.empty((len(ids), order), np.int32)
