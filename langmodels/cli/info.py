@@ -1,6 +1,7 @@
 """`langmodels info`: what is in a model file."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ EPILOG = """\
 examples:
   langmodels info tale.lm
   langmodels info tale.lm --arrays
+  langmodels info tale.lm --vocabulary > words.txt
 """
 SHOWN = 8  # most frequent tokens of the vocabulary
 
@@ -36,12 +38,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("model", metavar="MODEL", help="a model file")
     parser.add_argument("--arrays", action="store_true", help="list the arrays in the file")
+    parser.add_argument(
+        "--vocabulary", action="store_true", help="print the tokens instead, one a line"
+    )
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Print what the file says of the model."""
     model = load_any(args.model)
+    if args.vocabulary:
+        tokens = model.vocabulary.tokens
+        if args.json:
+            print_json(tokens)
+        else:
+            sys.stdout.write("".join(f"{visible(token)}\n" for token in tokens))
+        return None
     report = {"file": args.model, "bytes": Path(args.model).stat().st_size, **describe(model)}
     _, arrays = pack(model)
     report["arrays"] = {

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from langmodels.datasets import Source, find_source
+from langmodels.datasets import Source, find_source, read_text
 from langmodels.datasets.files import ERRORS
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel, Model
@@ -19,6 +19,7 @@ from langmodels.text.corpus import Corpus
 from langmodels.text.levels import TOKENIZERS, make_tokenizer
 from langmodels.text.splits import DEFAULT_FRACTIONS, WAYS, Fractions, Splits, split_text
 from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 
 DEFAULT_CORPUS = "wonderland.txt"
 DEFAULT_LEVEL = "word"
@@ -125,6 +126,15 @@ T = TypeVar("T", Corpus, Splits)
 def carried(args: argparse.Namespace, text: T) -> T:
     """A corpus or its parts, as one document each where --carry asks for it."""
     return text.carried() if getattr(args, "carry", False) else text
+
+
+def add_vocabulary_option(parser: argparse.ArgumentParser) -> None:
+    """For commands that learn from a whole text."""
+    parser.add_argument(
+        "--vocabulary",
+        metavar="FILE",
+        help="the tokens to know, one a line, instead of those of the text; all others are <unk>",
+    )
 
 
 def add_split_options(group: argparse._ActionsContainer) -> None:
@@ -289,7 +299,10 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
 
     The whole text is read as a stream. Raises what `load_splits` raises.
     """
+    given = getattr(args, "vocabulary", None)
     if args.split or args.fractions or (args.validation and args.test):
+        if given:
+            raise UsageError("--vocabulary is for a text that is not divided; leave out --split.")
         splits, source = load_splits(args)
         return splits.train, splits.validation, source
     if args.test:
@@ -303,6 +316,7 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
         cleaning=cleaning,
         min_count=min_count_of(args, tokenizer),
         max_size=args.vocab_size,
+        vocabulary=_vocabulary_of(args, given, tokenizer) if given else None,
         name=source.name,
     )
     validation = None
@@ -316,6 +330,19 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
         )
     validation = None if validation is None else carried(args, validation)
     return carried(args, train), validation, source
+
+
+def _vocabulary_of(args: argparse.Namespace, path: str, tokenizer: Tokenizer) -> Vocabulary:
+    """The tokens of a file, one a line, in its order. Raises UsageError where there can be none."""
+    if tokenizer.learns:
+        raise UsageError(f"Level {tokenizer.level} learns its tokens; leave out --vocabulary.")
+    if args.min_count is not None or args.vocab_size is not None:
+        raise UsageError("--vocabulary says which tokens to keep; give no --min-count beside it.")
+    lines = read_text(path, args.encoding, args.errors).split("\n")
+    tokens = dict.fromkeys(t for line in lines if (t := line.strip()) not in ("", UNK, BOS, EOS))
+    if not tokens:
+        raise LangmodelsError(f"There are no tokens in {path}: it is empty, or white space alone.")
+    return Vocabulary(tokens, ends=tokenizer.ends)
 
 
 def corpus_for(

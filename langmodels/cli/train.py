@@ -15,7 +15,13 @@ from langmodels.cli.ngram_files import (
     ngrams_line,
     write_model,
 )
-from langmodels.cli.options import add_corpus_options, add_json_option, load_training, min_count_of
+from langmodels.cli.options import (
+    add_corpus_options,
+    add_json_option,
+    add_vocabulary_option,
+    load_training,
+    min_count_of,
+)
 from langmodels.cli.output import (
     check_output,
     facts_table,
@@ -119,6 +125,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "up, instead of a --corpus",
     )
     add_corpus_options(parser, default=None, optional=True)
+    add_vocabulary_option(parser)
     add_json_option(parser)
 
 
@@ -150,7 +157,13 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         model = write_model(model, args)
     else:
         model.save(output)
-    report = describe(model, name, train, validation, min_count_of(args, train.tokenizer))
+    report = describe(
+        model,
+        name,
+        train,
+        validation,
+        0 if args.vocabulary else min_count_of(args, train.tokenizer),
+    )
     report |= {"seconds": seconds, "output": str(output), "bytes": output.stat().st_size}
     status = INTERRUPTED if interrupted else None
     if args.json:
@@ -174,7 +187,10 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
 
 
 def _rare(args: argparse.Namespace, train: Corpus) -> str:
-    """What became of rare tokens."""
+    """What became of rare tokens, and of those that a given vocabulary lacks."""
+    if args.vocabulary:
+        others = f", {train.n_oov:,} others read as <unk>" if train.n_oov else ""
+        return f", vocabulary of {args.vocabulary}{others}"
     least = min_count_of(args, train.tokenizer)
     limit = f", min-count {least}" if train.tokenizer.rare_types else ""
     return f"{limit}, {train.n_oov:,} rare ones read as <unk>" if train.n_oov else limit
@@ -184,7 +200,7 @@ def _train_on_counts(
     args: argparse.Namespace, name: str, options: dict[str, Any], console: Console
 ) -> int | None:
     """Estimate an n-gram model from files of counts."""
-    if any((args.corpus, args.validation, args.test, args.split, args.fractions)):
+    if any((args.corpus, args.vocabulary, args.validation, args.test, args.split, args.fractions)):
         raise UsageError("Give a text or --counts, not both.")
     model = make_model(name, Setting(seed=args.seed), **options)
     if not isinstance(model, NGramModel):
