@@ -73,7 +73,7 @@ def test_convert_there_and_back(run: Run) -> None:
         back = langmodels.load("back.lm")
         assert isinstance(back, NGramModel)
         assert back.score("the cat sat") == pytest.approx(model.score("the cat sat"), abs=1e-4)
-    assert Path("c.arpa").read_text().startswith("\\data\\\nngram 1=")
+    assert "\n\\data\\\nngram 1=" in Path("c.arpa").read_text()
     assert gzip.decompress(Path("c.arpa.gz").read_bytes()) == Path("c.arpa").read_bytes()
     run("convert", "char.lm", "char.arpa")
     run("convert", "char.arpa", "back.lm", "--level", "char")

@@ -114,6 +114,7 @@ def test_the_same_model_as_from_the_arpa_file(kind: str) -> None:
     model = model_of(kind)
     assert sorted(model.vocabulary.tokens) == sorted(arpa().vocabulary.tokens)
     assert model.ngram_counts == arpa().ngram_counts
+    assert model.tokenizer == arpa().tokenizer
     assert model.context_used("the queen of") == arpa().context_used("the queen of")
     assert [t for t, _ in model.predict("alice was", 5)] == [
         t for t, _ in arpa().predict("alice was", 5)

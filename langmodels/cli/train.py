@@ -36,14 +36,14 @@ from langmodels.neural.base import NetworkModel
 from langmodels.neural.dynamic import DynamicModel
 from langmodels.neural.training.history import Epoch, was_interrupted
 from langmodels.ngram import NGramModel
-from langmodels.ngram.arpa import is_arpa_name
+from langmodels.ngram.arpa import FOREIGN, is_arpa_name
 from langmodels.ngram.counts_file import read_counts
 from langmodels.presets import Setting
 from langmodels.registry import MODELS, make_model, model_spec, parse_model
 from langmodels.settings import parse_name
 from langmodels.text.corpus import Corpus
 from langmodels.text.reading import Reading
-from langmodels.text.tokenization import SymbolTokenizer, WhitespaceTokenizer
+from langmodels.text.tokenization import SymbolTokenizer
 
 NAME = "train"
 HELP = "estimate a model from a text and write it to a file"
@@ -209,7 +209,7 @@ def _train_on_counts(
     if "order" not in options and "order" not in parse_name(name)[1]:
         model = make_model(name, Setting(seed=args.seed), order=counts.order, **options)
         assert isinstance(model, NGramModel)
-    tokenizer = WhitespaceTokenizer() if vocabulary.ends else SymbolTokenizer()
+    tokenizer = FOREIGN if vocabulary.ends else SymbolTokenizer()
     model = write_model(model.fit_counts(counts, Reading(tokenizer, vocabulary)), args)
     if args.json:
         print_json({"name": name, "counts": args.counts, "ngrams": model.ngram_counts})

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from langmodels.arrays import Array, IntArray
 from langmodels.errors import LangmodelsError
-from langmodels.text.tokenization import SymbolTokenizer, Tokenizer, WhitespaceTokenizer
+from langmodels.ngram.arpa import FOREIGN
+from langmodels.text.tokenization import SymbolTokenizer, Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 
 MAGIC = b"mmap lm http://kheafield.com/code"
@@ -174,4 +175,4 @@ def _ordinary(words: list[str]) -> Iterator[str]:
 
 def tokenizer_of(vocabulary: Vocabulary) -> Tokenizer:
     """How the text of a foreign model was cut, as far as its vocabulary tells."""
-    return WhitespaceTokenizer() if vocabulary.ends else SymbolTokenizer()
+    return FOREIGN if vocabulary.ends else SymbolTokenizer()
