@@ -254,7 +254,8 @@ TEXT = "the cat sat on the mat and the dog sat on the log, said the cat to the d
 
 def model(style: str, **options) -> TransformerModel:
     small = {"width": 16, "heads": 2, "layers": 2, "window": 6, "epochs": 1, "steps": 6}
-    return TransformerModel(**{**STYLES[style], **small, "batch_size": 4, **options})
+    plain = {"batch_size": 4, "dropout": 0.0}
+    return TransformerModel(**{**STYLES[style], **small, **plain, **options})
 
 
 def corpus(text: str = TEXT, vocabulary=None) -> Corpus:
