@@ -21,7 +21,7 @@ from langmodels.evaluation import Comparison, compare, scale
 from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.report.tables import band_tables, calibration_table
-from langmodels.evaluation.running import Task, worthwhile_jobs
+from langmodels.evaluation.running import Trial, worthwhile_jobs
 from langmodels.evaluation.summary import as_recorded
 from langmodels.formatting import visible
 from langmodels.models.base import LanguageModel
@@ -220,7 +220,7 @@ def test_processes_change_no_figure(words: Comparison) -> None:
 def test_processes_are_for_networks() -> None:
     def jobs(*models: str) -> int:
         candidates = make_candidates(models, ["word"], Setting())
-        return worthwhile_jobs([Task(candidate, 0) for candidate in candidates])
+        return worthwhile_jobs([Trial(candidate, 0) for candidate in candidates])
 
     assert jobs("mkn", "unigram", "full-context") == 1
     assert jobs("mkn", "unigram", "lstm") == 1

@@ -13,7 +13,7 @@ from langmodels.evaluation.candidates import Candidate, Models, make_candidates
 from langmodels.evaluation.levels import Material, least_count
 from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
 from langmodels.evaluation.results import Results, records
-from langmodels.evaluation.running import RunCache, Task, run_tasks, worthwhile_jobs
+from langmodels.evaluation.running import RunCache, Trial, run_tasks, worthwhile_jobs
 from langmodels.evaluation.summary import summarise
 from langmodels.interchange import json_text, jsonable, structure
 from langmodels.presets import BUDGETS, Setting
@@ -156,7 +156,7 @@ def compare(
     if not any(candidate.fills_blanks for candidate in candidates):
         plan = replace(plan, blanks=0)
     tasks = [
-        Task(candidate, each) for candidate in candidates for each in candidate.seeds(seed, seeds)
+        Trial(candidate, each) for candidate in candidates for each in candidate.seeds(seed, seeds)
     ]
     if jobs is None:
         jobs = worthwhile_jobs(tasks)

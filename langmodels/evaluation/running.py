@@ -23,7 +23,7 @@ from langmodels.threads import cpu_count
 
 
 @dataclass(frozen=True)
-class Task:
+class Trial:
     """One candidate to be measured with one seed."""
 
     candidate: Candidate
@@ -40,7 +40,7 @@ class RunCache:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
 
-    def key(self, task: Task, material: Material, plan: Plan) -> str:
+    def key(self, task: Trial, material: Material, plan: Plan) -> str:
         """The name of a task's file."""
         parts = [
             task.candidate.name,
@@ -96,7 +96,7 @@ def _code_digest() -> str:
     return text.hexdigest()
 
 
-def worthwhile_jobs(tasks: Sequence[Task]) -> int:
+def worthwhile_jobs(tasks: Sequence[Trial]) -> int:
     """One process a network, up to the number of processors.
 
     More than four would hold the text too often; and n-gram models take less time than a process
@@ -110,7 +110,7 @@ Failures = dict[int, LangmodelsError]
 
 
 def run_tasks(
-    tasks: Sequence[Task],
+    tasks: Sequence[Trial],
     material: Material,
     plan: Plan,
     *,
@@ -164,12 +164,12 @@ def run_tasks(
     return done, failed
 
 
-def _work_of(task: Task) -> float:
+def _work_of(task: Trial) -> float:
     """About how long a task takes, in units of an n-gram model; for the time that is left."""
     return 20.0 if task.candidate.random else 1.0
 
 
-def _measure(task: Task, shared: tuple[Material, Plan]) -> AnyRun:
+def _measure(task: Trial, shared: tuple[Material, Plan]) -> AnyRun:
     material, plan = shared
     with named(task.candidate.label):
         return measure(task.candidate, task.seed, material.at(task.candidate.level), plan)

@@ -21,7 +21,7 @@ from langmodels.ngram.lookup import find_children
 from langmodels.progress import track
 from langmodels.threads import parallel_map, slices
 
-BOS = 1
+BOS_ID = 1
 """The id of `<s>`: an n-gram may begin with it, and never contains it elsewhere."""
 
 _PIECE = 1 << 19
@@ -67,7 +67,7 @@ class NGramCounts:
 
     def initial_range(self, order: int) -> tuple[int, int]:
         """First and past-last id of the k-grams that begin with `<s>`; they lie side by side."""
-        first, last = BOS, BOS + 1
+        first, last = BOS_ID, BOS_ID + 1
         for starts in self.child_start[: order - 1]:
             first, last = int(starts[first]), int(starts[last])
         return first, last
@@ -108,7 +108,7 @@ def count_ngrams(ids: Array, vocabulary_size: int, order: int) -> NGramCounts:
     if len(ids) > _MAX_TOKENS:
         raise LangmodelsError(f"The text has {len(ids)} tokens; the limit is {_MAX_TOKENS}.")
     # Reading `order` words from any position stays inside the array, and ends every n-gram.
-    text = np.full(len(ids) + order, BOS, np.int32)
+    text = np.full(len(ids) + order, BOS_ID, np.int32)
     text[: len(ids)] = ids
     words = [np.arange(vocabulary_size, dtype=np.int32)]
     counts = [np.bincount(ids, minlength=vocabulary_size).astype(np.int32)]
@@ -265,7 +265,7 @@ class _Sorter:
         keys |= next_words
         keys <<= place_bits
         keys |= np.arange(piece.length)
-        keys = keys[next_words != BOS].view(np.uint64)
+        keys = keys[next_words != BOS_ID].view(np.uint64)
         keys.sort()
         piece.kept = len(keys)
         places = (keys & np.uint64((1 << place_bits) - 1)).astype(np.int32)

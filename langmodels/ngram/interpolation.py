@@ -12,7 +12,7 @@ import numpy as np
 
 from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.errors import UsageError, check_whole
-from langmodels.ngram.counting import BOS, NGramCounts
+from langmodels.ngram.counting import BOS_ID, NGramCounts
 from langmodels.ngram.discounts import modified_discounts, single_discount, warn_of_defaults
 from langmodels.ngram.smoothing import (
     Smoothing,
@@ -108,7 +108,7 @@ class Interpolated(Smoothing):
         bounds = np.unique([0, *cuts.tolist(), len(starts) - 1]).tolist()
         parallel_map(run, [slice(a, b) for a, b in pairwise(bounds)])
         if order == 1:
-            p[BOS] = 0.0
+            p[BOS_ID] = 0.0
         return p, gammas
 
 
@@ -317,7 +317,7 @@ class JelinekMercer(Interpolated):
             frequency[k - 1, at] = c[nodes] / np.maximum(total[parents], 1)
             inside = at + 1 < len(held_out)
             at, parents = at[inside] + 1, nodes[inside]
-        predicted = held_out != BOS
+        predicted = held_out != BOS_ID
         return frequency[:, predicted], bucket[:, predicted]
 
     def _bucket(self, total: Array) -> IntArray:

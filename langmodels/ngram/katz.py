@@ -4,7 +4,7 @@ import numpy as np
 
 from langmodels.arrays import FloatArray
 from langmodels.errors import UsageError, check_whole
-from langmodels.ngram.counting import BOS, NGramCounts
+from langmodels.ngram.counting import BOS_ID, NGramCounts
 from langmodels.ngram.discounts import good_turing_factors, half_a_count, warn_of_defaults
 from langmodels.ngram.smoothing import (
     Smoothing,
@@ -52,7 +52,7 @@ class Katz(Smoothing):
         self.discounts, self._by_default = [], []
         p, left = self._discounted(counts, 1)
         unseen = p == 0
-        unseen[BOS] = False
+        unseen[BOS_ID] = False
         if unseen.any():
             p[unseen] = left / unseen.sum()
         else:

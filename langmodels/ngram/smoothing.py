@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from langmodels.arrays import Array, IntArray
 from langmodels.errors import UsageError
-from langmodels.ngram.counting import BOS, NGramCounts
+from langmodels.ngram.counting import BOS_ID, NGramCounts
 from langmodels.ngram.tables import NGramTables
 from langmodels.settings import Configurable
 
@@ -89,7 +89,7 @@ def predicted_counts(counts: NGramCounts, order: int) -> IntArray:
     if order > 1:
         return counts.counts[order - 1]
     unigrams = counts.counts[0].copy()
-    unigrams[BOS] = 0
+    unigrams[BOS_ID] = 0
     return unigrams
 
 
@@ -190,7 +190,7 @@ def whole_context_tables(counts: NGramCounts, alpha: float) -> NGramTables:
             np.divide(alpha * n_words, total[before], out=weight[before], where=total[before] > 0)
             backoff.append(log(weight))
         if k == 1:
-            p[BOS] = 0.0
+            p[BOS_ID] = 0.0
         log_prob.append(log(p))
     return NGramTables(counts.words, counts.child_start, log_prob, backoff)
 
@@ -236,7 +236,7 @@ class StupidBackoff(Smoothing):
             score = c / spread(starts, context_sums(starts, c))
             if k == 1:
                 score[c == 0] = self.factor / (counts.vocabulary_size - 1)
-                score[BOS] = 0.0
+                score[BOS_ID] = 0.0
             else:
                 backoff.append(np.full(len(counts.words[k - 2]), charge, np.float32))
             log_prob.append(log(score))

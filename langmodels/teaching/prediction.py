@@ -11,7 +11,7 @@ from langmodels.teaching.chain_rule import context_seen, separator, undefined
 
 
 @dataclass(frozen=True)
-class Candidate:
+class RankedToken:
     """A possible next token: its rank among all of them (from 1) and its probability."""
 
     rank: int
@@ -34,8 +34,8 @@ class Prediction:
     context: tuple[str, ...]
     unknown: tuple[str, ...]
     used: tuple[str, ...]
-    candidates: tuple[Candidate, ...]
-    asked: Candidate | None
+    candidates: tuple[RankedToken, ...]
+    asked: RankedToken | None
     entropy: float
     separator: str = " "
     is_distribution: bool = True
@@ -62,13 +62,13 @@ def predict_next(
     tokens = tuple(model.tokenize(context))
     p = model.distribution(list(tokens))
     candidates = tuple(
-        Candidate(rank, candidate, probability)
+        RankedToken(rank, candidate, probability)
         for rank, (candidate, probability) in enumerate(model.predict(list(tokens), k), start=1)
     )
     asked = None
     if token is not None:
         i = model._token_id(token)
-        asked = Candidate(int(np.count_nonzero(p > p[i])) + 1, token, float(p[i]))
+        asked = RankedToken(int(np.count_nonzero(p > p[i])) + 1, token, float(p[i]))
     positive = p[p > 0]
     return Prediction(
         model=name or model.kind,
