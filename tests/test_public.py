@@ -59,6 +59,7 @@ def test_what_is_not_there_is_an_attribute_error() -> None:
 def test_nothing_is_imported_before_it_is_needed() -> None:
     assert loaded_after("import langmodels; dir(langmodels)") == set()
     assert loaded_after("import langmodels; langmodels.MODELS") <= {"numpy", "regex"}
+    assert loaded_after("import langmodels.datasets") <= {"numpy", "regex"}
     fit = "import langmodels; langmodels.NGramModel(2).fit('a rose is a rose is a rose')"
     assert loaded_after(fit) <= {"numpy", "regex"}
 

@@ -14,7 +14,6 @@ most, until nothing moves. All classes are tried at once in array code.
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import xlogy
 
 from langmodels.arrays import Array, FloatArray, IndexArray, IntArray
 from langmodels.ngram.counting import NGramCounts
@@ -162,6 +161,8 @@ class Exchange:
 
 def _phi(n: Array) -> FloatArray:
     """N log n."""
+    from scipy.special import xlogy  # slow to import
+
     result: FloatArray = xlogy(n, n)
     return result
 

@@ -11,16 +11,17 @@ with pi the long-run share of time in each state (Shannon 1948, section 7, theor
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import isqrt
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
-import scipy.sparse
-import scipy.sparse.linalg
 from numpy.typing import NDArray
 
 from langmodels.arrays import FloatArray, IndexArray
 from langmodels.datasets.synthetic.base import entropy_of
 from langmodels.errors import UsageError
+
+if TYPE_CHECKING:  # slow to import
+    import scipy.sparse
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 
@@ -112,8 +113,10 @@ class Automaton:
         with np.errstate(divide="ignore"):
             return np.log(self.probabilities)[states, symbols]
 
-    def transitions(self) -> scipy.sparse.csr_array:
+    def transitions(self) -> "scipy.sparse.csr_array":
         """The Markov chain of the states, (S, S)."""
+        import scipy.sparse
+
         n_states, n_symbols = self.probabilities.shape
         rows = np.repeat(np.arange(n_states), n_symbols)
         entries = (self.probabilities.ravel(), (rows, self.successors.ravel()))
@@ -125,7 +128,7 @@ class Automaton:
         return float(shares @ entropy_of(self.probabilities))
 
 
-def stationary_distribution(transitions: scipy.sparse.csr_array) -> FloatArray:
+def stationary_distribution(transitions: "scipy.sparse.csr_array") -> FloatArray:
     """Return pi with pi P = pi, summing to one, (S,), of a chain with one recurrent class.
 
     Small chains by a dense solve of pi (P - I + 1) = (1 .. 1), where the matrix 1 is all ones and
@@ -133,6 +136,8 @@ def stationary_distribution(transitions: scipy.sparse.csr_array) -> FloatArray:
     left eigenvector of eigenvalue 1. Raises UsageError where that does not converge, which it does
     not in a chain that almost falls apart into several.
     """
+    import scipy.sparse.linalg
+
     n = transitions.shape[0]
     if n <= _DENSE:
         try:

@@ -8,7 +8,6 @@ from math import isqrt
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.sparse
 
 from langmodels.arrays import FloatArray, IndexArray
 from langmodels.datasets.synthetic.automaton import (
@@ -48,6 +47,8 @@ class HiddenMarkovGenerator(Generator):
 
     @cached_property
     def _tables(self) -> tuple[FloatArray, FloatArray, FloatArray]:
+        import scipy.sparse  # slow to import
+
         transitions, emissions = self.make_tables()
         return transitions, emissions, stationary_distribution(scipy.sparse.csr_array(transitions))
 

@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-import scipy.sparse
 
 from langmodels.arrays import FloatArray
 from langmodels.datasets.synthetic.automaton import Automaton, stationary_distribution
@@ -55,6 +54,8 @@ class MarkovSource(Generator):
     @cached_property
     def stationary(self) -> FloatArray:
         """Long-run share of each context, (alphabet**order,)."""
+        import scipy.sparse  # slow to import
+
         n_contexts, a = self.conditionals.shape
         rows = np.repeat(np.arange(n_contexts), a)
         after = (np.arange(n_contexts)[:, None] * a + np.arange(a)) % n_contexts

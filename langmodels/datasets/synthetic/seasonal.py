@@ -6,7 +6,6 @@ from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
-from scipy.special import log_ndtr
 
 from langmodels.arrays import BoolArray, FloatArray, IndexArray
 from langmodels.datasets.synthetic.base import Generator, parameter, spell
@@ -157,6 +156,8 @@ def _log_interval(
     # On the upper side of the mean, mirrored: differences of numbers near one are worthless.
     flip = below > 0
     below, above = np.where(flip, -above, below), np.where(flip, -below, above)
+    from scipy.special import log_ndtr  # slow to import
+
     top, bottom = log_ndtr(above), log_ndtr(below)
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.exp(np.minimum(bottom - top, 0.0))
