@@ -60,6 +60,9 @@ def structure(kind: Any, data: Any) -> Any:
         return data
     if origin is UnionType:  # only ever with None
         return None if data is None else structure(arguments[0], data)
+    holder = dict if origin is dict or is_dataclass(kind) else list
+    if (origin in (list, tuple, dict) or is_dataclass(kind)) and not isinstance(data, holder):
+        raise TypeError(f"expected a {holder.__name__}, found {data!r:.60}")
     if isinstance(kind, type) and is_dataclass(kind):
         hints = get_type_hints(kind)
         known = [f for f in fields(kind) if f.name in data or _required(f)]
@@ -73,7 +76,7 @@ def structure(kind: Any, data: Any) -> Any:
     if kind is float:
         return math.nan if data is None else float(data)
     if not isinstance(data, kind):
-        raise TypeError(f"expected {kind.__name__}, found {data!r}")
+        raise TypeError(f"expected {kind.__name__}, found {data!r:.60}")
     return data
 
 

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 from langmodels import presets
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext import FullContextModel
-from langmodels.models.base import LanguageModel, Model, unpack
+from langmodels.models.base import LanguageModel, Model, read_model
 from langmodels.models.blanks import ClozeModel
 from langmodels.models.cache import CacheModel
 from langmodels.models.mixture import MixtureModel
@@ -37,7 +37,6 @@ from langmodels.ngram.kenlm.model import is_kenlm_binary
 from langmodels.ngram.model import with_smoothing
 from langmodels.presets import Options, Setting
 from langmodels.settings import Parameter, check_options, forwards, parameters, parse_name
-from langmodels.storage import open_arrays
 
 M_co = TypeVar("M_co", bound=Model, covariant=True)
 M = TypeVar("M", bound=Model)
@@ -352,14 +351,16 @@ def make_cloze_model(text: str, setting: Setting | None = None, **options: Any) 
     return CLOZE_MODELS.find(name).make(setting or Setting(), {**given, **options})
 
 
-def load(path: str | os.PathLike[str]) -> LanguageModel[Any]:
+def load(path: str | os.PathLike[str], *, mmap: bool = True) -> LanguageModel[Any]:
     """Open a saved language model, an ARPA file or a binary file of KenLM's.
 
-    ARPA files are known by their names or their first lines.
+    ARPA files are known by their names or their first lines, compressed ones too. The arrays of a
+    model file stay on disk until they are used; a file that is cut short meanwhile ends the process
+    (SIGBUS). With `mmap=False` they are read at once.
 
     Raises LangmodelsError where the file is none.
     """
-    model = load_any(path)
+    model = load_any(path, mmap=mmap)
     if not isinstance(model, LanguageModel):
         raise LangmodelsError(
             f"{path} holds a {type(model).__name__}, which fills blanks and gives sequences no "
@@ -368,13 +369,13 @@ def load(path: str | os.PathLike[str]) -> LanguageModel[Any]:
     return model
 
 
-def load_any(path: str | os.PathLike[str]) -> Model:
+def load_any(path: str | os.PathLike[str], *, mmap: bool = True) -> Model:
     """Open a saved model of any kind; see `load`. Raises LangmodelsError where the file is none."""
     try:
         if is_arpa_name(path) or is_arpa_text(path):
             return NGramModel.from_arpa(path)
         if is_kenlm_binary(path):
             return KenLMModel.from_binary(path)
-        return unpack(*open_arrays(path), name=str(path))
+        return read_model(path, mmap=mmap)
     except MemoryError as error:
         raise LangmodelsError(f"{path} needs more memory than there is.") from error

@@ -281,19 +281,19 @@ class StoredArrays(dict[str, Array]):
             {name[n:]: c for name, c in self._checksums.items() if name.startswith(prefix)},
         )
 
-    def verify(self) -> None:
-        """Compare arrays not yet verified with their checksums, where the file has any.
+    def verify(self) -> bool:
+        """Compare the arrays with their checksums; False where the file does not have them all.
 
         Raises LangmodelsError, with the name of the array that was damaged.
         """
-        checksums, self._checksums = self._checksums, {}
         for name, array in self.items():
-            if name in checksums and _checksum(array) != checksums[name]:
+            if name in self._checksums and _checksum(array) != self._checksums[name]:
                 where = "The file" if self.origin is None else str(self.origin.path)
                 raise LangmodelsError(
                     f"{where} is damaged: the array {name!r} is not what was written; "
                     "copy or download the file again."
                 )
+        return self.keys() <= self._checksums.keys()
 
 
 def open_arrays(

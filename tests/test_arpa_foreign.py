@@ -64,8 +64,9 @@ def test_no_break_spaces_belong_to_words_as_in_kenlm() -> None:
     found = perplexity(model, DATA / "no_break_spaces.txt")
     assert found == (pytest.approx(3.1668, abs=5e-5), 29, 0)  # by KenLM's query
     text = (DATA / "no_break_spaces.txt").read_text()
-    corpus = Corpus.from_text(text, model.tokenizer, vocabulary=model.vocabulary)
-    assert (corpus.n_tokens, corpus.n_oov) == (29, 0)
+    for times in (1, 3000):  # few words one by one, many by array code
+        corpus = Corpus.from_text(text * times, model.tokenizer, vocabulary=model.vocabulary)
+        assert (corpus.n_tokens, corpus.n_oov) == (29 * times, 0)
 
 
 def test_form_feeds_belong_to_words_as_in_kenlm(tmp_path: Path) -> None:

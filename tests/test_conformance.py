@@ -1,6 +1,12 @@
 """What every registered model must do: the contract of `LanguageModel`, on words and characters."""
 
+import copy
 import math
+import multiprocessing
+import os
+import pickle
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import fields, replace
 from typing import Any
 
@@ -9,7 +15,7 @@ import pytest
 
 import langmodels
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.models.base import LanguageModel
+from langmodels.models.base import LanguageModel, pack, unpack
 from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
 from langmodels.ngram import NGramModel
 from langmodels.presets import Setting
@@ -168,6 +174,92 @@ def test_save_and_load_are_exact(fitted: Any, tmp_path: Any) -> None:
     assert loaded.sample(seed=3, max_tokens=10) == model.sample(seed=3, max_tokens=10)
     loaded.save(tmp_path / "again.lm")
     assert (tmp_path / "again.lm").read_bytes() == (tmp_path / "model.lm").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[ProcessPoolExecutor]:
+    """Another process, which knows nothing of this one."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+def test_pickled_and_copied_models_are_the_same(
+    fitted: Any, tmp_path: Any, elsewhere: ProcessPoolExecutor
+) -> None:
+    model, corpus, name, level = fitted
+    model.predict("the")  # used
+    path = tmp_path / "model.lm"
+    model.save(path)
+    loaded = langmodels.load(path)
+    score = model.score("the cat")
+    assert elsewhere.submit(type(model).score, model, "the cat").result() == score
+    assert elsewhere.submit(type(model).score, loaded, "the cat").result() == score
+    for original in (model, loaded, langmodels.load(path, mmap=False)):
+        for twin in (copy.deepcopy(original), copy.copy(original)):
+            assert type(twin) is type(model)
+            assert twin.get_params().keys() == model.get_params().keys()
+            assert np.array_equal(twin.score_corpus(corpus), model.score_corpus(corpus))
+    # What was mapped is handed on by its path, as long as that holds this very model.
+    by_path = pickle.dumps(loaded)
+    assert b"model.lm" in by_path
+    assert len(by_path) < 1000
+    assert pickle.loads(by_path).score("the cat") == score
+    data = path.read_bytes()
+    path.write_bytes(data)
+    os.utime(path, (0, 0))
+    assert b"model.lm" not in pickle.dumps(loaded)
+    with pytest.raises(LangmodelsError, match=r"model\.lm .* but the file has changed"):
+        pickle.loads(by_path)
+    if name != CONDITIONAL:  # one that has learnt nothing yet
+        fresh = make_model(name, Setting(level=level, budget="quick"))
+        for twin in (pickle.loads(pickle.dumps(fresh)), copy.deepcopy(fresh)):
+            assert twin.get_params().keys() == fresh.get_params().keys()
+            assert not twin.is_fitted
+
+
+def test_a_model_changed_since_it_was_opened_is_not_handed_on_by_path(tmp_path: Any) -> None:
+    train, held_out = corpora("word")
+    for name in ("mixture", "lstm"):
+        fit(name, "word", train, held_out).save(tmp_path / "model.lm")
+        model: Any = langmodels.load(tmp_path / "model.lm")
+        if name == "mixture":
+            model.fit_weights(train)
+        else:
+            model.network.parameters["output.bias"][:] += np.arange(len(model.vocabulary))
+            model.network.refresh()
+        twin = pickle.loads(pickle.dumps(model))
+        assert twin.score("the cat") == model.score("the cat")
+        assert twin.score("the cat") != langmodels.load(tmp_path / "model.lm").score("the cat")
+
+
+def damages(array: Any) -> Iterator[Any]:
+    """An array as it must not be."""
+    yield array.astype(np.float16)
+    yield array[None]
+    yield np.append(array.reshape(-1), array.reshape(-1)[:1])
+    if array.dtype.kind == "f":
+        for value in (np.nan, np.inf, 1e30):
+            damaged = array.copy()
+            damaged.reshape(-1)[-1] = value
+            yield damaged
+    if array.dtype.kind == "i":
+        for value in (-1, 2**31 - 1):
+            damaged = array.copy()
+            damaged.reshape(-1)[0] = value
+            yield damaged
+
+
+def test_damaged_arrays_are_named(fitted: Any) -> None:
+    model, *_ = fitted
+    metadata, arrays = pack(model)
+    for name, array in arrays.items():
+        if array.size == 0:
+            continue
+        for damaged in damages(array):
+            with pytest.raises(LangmodelsError, match=r"^The file.* damaged"):
+                unpack(metadata, {**arrays, name: damaged})
+        with pytest.raises(LangmodelsError, match="is missing"):
+            unpack(metadata, {n: a for n, a in arrays.items() if n != name})
 
 
 def test_truncated_files_are_refused(fitted: Any, tmp_path: Any) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from langmodels.checks import LOG_PROB, Expected, check_arrays
 from langmodels.datasets.download import cache_folder
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Candidate
@@ -60,6 +61,8 @@ class RunCache:
             return None
         try:
             metadata, arrays = open_arrays(path)
+            if "scores" in arrays:
+                check_arrays(arrays, {"scores": Expected("float64", ("tokens",), **LOG_PROB)})
             data = json.loads(metadata["run"])
             found: dict[str, Any] = dict(arrays)
             for f in fields(kind):

@@ -67,6 +67,24 @@ class InterpolatedProbabilities:
             p[pair] += gates.backoff[tree.pair_node[pair]] * p[above[pair]]
         return cls(counts, base, weights, np.log(p), np.log(gates.backoff))
 
+    def sums(self) -> FloatArray:
+        """Sum of p over all symbols after every branching context, (nodes,)."""
+        tree, counts = self.counts.tree, self.counts
+        p, backoff = np.exp(self.log_pair), np.exp(self.log_backoff)
+        pair_above = counts.find(tree.parent[tree.pair_node].astype(np.int64), tree.pair_symbol)
+        below = np.where(pair_above == ABSENT, np.nan, p[pair_above])
+        first = tree.pair_node == 0  # below the empty context is the base
+        below[first] = np.exp(self.base)[tree.pair_symbol[first]]
+        n = len(tree.low)
+        own = np.bincount(tree.pair_node, p, n)
+        taken = np.bincount(tree.pair_node, below, n)
+        sums = np.empty(n)
+        by_level = np.argsort(tree.level, kind="stable")
+        for nodes in np.split(by_level, np.cumsum(np.bincount(tree.level))[:-1]):
+            above = sums[tree.parent[nodes]] if nodes[0] else np.exp(self.base).sum()
+            sums[nodes] = own[nodes] + backoff[nodes] * (above - taken[nodes])
+        return sums
+
     def advance(self, state: Match, symbol: int) -> Match:
         return self.counts.matcher.advance(state, symbol)
 

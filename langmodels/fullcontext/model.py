@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from langmodels.arrays import Array, BoolArray, FloatArray
+from langmodels.checks import LOG_PROB, WEIGHT, Expected, check_arrays, check_values
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext.counts import ContextCounts
 from langmodels.fullcontext.fitting import Paths, fit_weights
@@ -14,9 +15,10 @@ from langmodels.fullcontext.holdout import blocks, hold_out
 from langmodels.fullcontext.interpolated import InterpolatedProbabilities
 from langmodels.fullcontext.matching import Match, Matcher
 from langmodels.fullcontext.relative import RelativeFrequencies
-from langmodels.fullcontext.smoothing import default_weights
+from langmodels.fullcontext.smoothing import N_FEATURES, N_GATES, default_weights
 from langmodels.fullcontext.tree import ContextTree
 from langmodels.models.base import LanguageModel
+from langmodels.storage import StoredArrays
 from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.reading import Reading, Text
 from langmodels.text.sequences import Sequences
@@ -172,23 +174,34 @@ class FullContextModel(LanguageModel[Match]):
 
     @classmethod
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
+        check_values(config, {"smoothing": str, "held_out": float, "unk_share": float})
+        if not 0 <= config["unk_share"] <= 1:
+            raise LangmodelsError(f"its share of <unk> cannot be {config['unk_share']}.")
         model = cls(config["smoothing"], held_out=config["held_out"])
         model.reading, vocabulary = reading, reading.vocabulary
+        tree = ContextTree.restore(arrays, len(vocabulary))
+        sizes = {"pairs": len(tree.pair_node), "nodes": len(tree.low)}
+        check_arrays(arrays, _EXPECTED, sizes)
         model._unk_share, model._weights = config["unk_share"], arrays["weights"]
-        parts = {f.name: arrays[f.name] for f in fields(ContextTree) if f.name != "n_symbols"}
-        tree = ContextTree(**parts, n_symbols=len(vocabulary))
-        tree.check()
         counts = ContextCounts(Matcher(tree, vocabulary.bos_id))
         if model.smoothing == "none":
             model._model = RelativeFrequencies(counts, model._base())
         else:
-            sizes = {"log_pair": len(tree.pair_node), "log_backoff": len(tree.low)}
-            for name, size in sizes.items():
-                if arrays[name].shape != (size,) or arrays[name].dtype.kind != "f":
-                    raise LangmodelsError(
-                        f"The model file is damaged: its array {name!r} is no good."
-                    )
+            check_arrays(arrays, _SMOOTHED, sizes)
             model._model = InterpolatedProbabilities(
                 counts, model._base(), model._weights, arrays["log_pair"], arrays["log_backoff"]
             )
+            if not np.allclose(model._model.sums(), 1, atol=1e-6, rtol=0):
+                raise LangmodelsError("its arrays are damaged: probabilities do not sum to 1.")
+        model.check_start()
+        if isinstance(arrays, StoredArrays) and not arrays.verify():
+            model.check_walk()  # a file of version 0.1
         return model
+
+
+_EXPECTED = {"weights": Expected("float64", (N_FEATURES, N_GATES), **WEIGHT)}
+_SMOOTHED = {
+    "log_pair": Expected("float64", ("pairs",), **LOG_PROB),
+    "log_backoff": Expected("float64", ("nodes",), **LOG_PROB),
+}
+"""What the arrays of a file must be, beside those of the tree."""

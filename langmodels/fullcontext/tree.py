@@ -5,12 +5,14 @@ Only the branching ones are kept (a suffix tree of the reversed text; Weiner, 19
 linear in the text whatever the longest repeat. All steps are array code over the sorted contexts.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
 
-from langmodels.arrays import IndexArray, IntArray
+from langmodels.arrays import Array, IndexArray, IntArray
+from langmodels.checks import Expected, check_arrays
 from langmodels.errors import LangmodelsError
 from langmodels.fullcontext.suffix_array import sort_contexts
 
@@ -77,34 +79,45 @@ class ContextTree:
             n_symbols=n_symbols,
         )
 
-    def check(self) -> None:
-        """Raise LangmodelsError where these cannot be the arrays of a tree: they were damaged."""
-        n_nodes, n_contexts, n_pairs = len(self.low), len(self.following), len(self.pair_node)
-        limits = {  # length, lowest value, what every value is below
-            "following": (n_contexts, 0, self.n_symbols + 1),
-            "low": (n_nodes, 0, n_contexts + 1),
-            "high": (n_nodes, 0, n_contexts + 1),
-            "depth": (n_nodes, 0, n_contexts + 1),
-            "parent": (n_nodes, 0, np.maximum(np.arange(n_nodes), 1)),  # preorder: no loops
-            "leaf_parent": (n_contexts, 0, n_nodes),
-            "level": (n_nodes, 0, n_nodes),
-            "by_symbol": (n_contexts, 0, n_contexts),
-            "pair_node": (n_pairs, 0, n_nodes),
-            "pair_symbol": (n_pairs, 0, self.n_symbols),
-            "pair_count": (n_pairs, 1, n_contexts + 1),
-        }
-        for name, (length, lowest, bound) in limits.items():
-            values = getattr(self, name)
-            if not (
-                values.shape == (length,)
-                and values.dtype == np.int32
-                and length
-                and values.min() >= lowest
-                and (values < bound).all()
-            ):
-                raise LangmodelsError(f"The model file is damaged: its array {name!r} is no good.")
-        if (self.low > self.high).any() or (np.diff(self.pair_node) < 0).any():
-            raise LangmodelsError("The model file is damaged: its tree of contexts is no tree.")
+    @classmethod
+    def restore(cls, arrays: Mapping[str, Array], n_symbols: int) -> Self:
+        """The tree of arrays from a file.
+
+        Raises LangmodelsError where these cannot be the arrays of a tree: they were damaged.
+        """
+        check_arrays(arrays, _EXPECTED, {"symbols": n_symbols, "following": n_symbols + 1})
+        tree = cls(**{name: arrays[name] for name in _EXPECTED}, n_symbols=n_symbols)
+        nodes = np.arange(len(tree.low))
+        for name, wrong in {
+            "parent": tree.parent >= np.maximum(nodes, 1),  # preorder: no loops
+            "low": tree.low > tree.high,
+            "high": tree.high > len(tree.following),
+            "depth": (tree.depth <= tree.depth[tree.parent]) & (nodes > 0),
+            "level": (tree.level != tree.level[tree.parent] + 1) & (nodes > 0),
+            "by_symbol": np.bincount(tree.by_symbol, minlength=len(tree.by_symbol)) != 1,
+        }.items():
+            if wrong.any():
+                raise LangmodelsError(f"the array {name!r} is damaged.")
+        if not len(nodes) or tree.level[0] != 0 or tree.depth[0] != 0:
+            raise LangmodelsError("its tree of contexts is no tree.")
+        return tree
+
+
+_NODES = Expected("int32", ("nodes",), low=0)
+_EXPECTED = {
+    "following": Expected("int32", ("contexts",), low=0, below="following"),
+    "low": replace(_NODES, below="contexts"),
+    "high": _NODES,
+    "depth": replace(_NODES, below="contexts"),
+    "parent": replace(_NODES, below="nodes"),
+    "leaf_parent": Expected("int32", ("contexts",), low=0, below="nodes"),
+    "level": replace(_NODES, below="nodes"),
+    "by_symbol": Expected("int32", ("contexts",), low=0, below="contexts"),
+    "pair_node": Expected("int32", ("pairs",), low=0, below="nodes", rising=True),
+    "pair_symbol": Expected("int32", ("pairs",), low=0, below="symbols"),
+    "pair_count": Expected("int32", ("pairs",), low=1, below="contexts"),
+}
+"""What the arrays of a file must be."""
 
 
 def _branching(

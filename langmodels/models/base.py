@@ -6,7 +6,8 @@ import math
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Generic, Self, SupportsIndex, TypeVar
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.decoding import Decoding, beam_search, generate
 from langmodels.settings import Configurable
-from langmodels.storage import open_arrays, save_arrays
+from langmodels.storage import Origin, open_arrays, read_json, save_arrays
 from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.reading import Reading, Text
 from langmodels.text.sequences import Sequences
@@ -23,6 +24,9 @@ from langmodels.text.vocabulary import BOS, Vocabulary
 
 S = TypeVar("S")
 FORMAT_VERSION = "1"
+
+_SUM = 1e-3
+"""How far from 1 rounding may leave a sum of probabilities."""
 
 
 class Model(Configurable, ABC):
@@ -35,6 +39,7 @@ class Model(Configurable, ABC):
     """Name of the family in model files."""
 
     _reading: Reading | None = None
+    _file: "ModelFile | None" = None
     _classes: ClassVar[dict[str, type["Model"]]] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -107,15 +112,32 @@ class Model(Configurable, ABC):
         save_arrays(path, arrays, metadata)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: str | os.PathLike[str], *, mmap: bool = True) -> Self:
         """Open a saved model of this class; its arrays stay on disk until used.
 
-        Raises LangmodelsError where the file is broken or holds another kind of model.
+        With `mmap=False` they are read, and the file may change or go afterwards: one that is cut
+        short while it is mapped ends the process. Raises LangmodelsError where the file is broken
+        or holds another kind of model.
         """
-        model = unpack(*open_arrays(path), name=str(path))
+        model = read_model(path, mmap=mmap)
         if not isinstance(model, cls):
             raise LangmodelsError(f"{path} holds a {type(model).__name__}, not a {cls.__name__}.")
         return model
+
+    # Copies ---------------------------------------------------------------------------------
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        """Pickle and copy a fitted model as what its file would hold.
+
+        Where it is still what a mapped file holds, it is pickled as the path of that file, which
+        processes on one machine then share.
+        """
+        if not self.is_fitted:
+            return super().__reduce_ex__(protocol)
+        metadata, arrays = pack(self)
+        if self._file is not None and self._file.holds(metadata, arrays):
+            return _opened, (_kinds(self), self._file.origin)
+        return _unpacked, (_kinds(self), metadata, {n: np.asarray(a) for n, a in arrays.items()})
 
     # Help for subclasses --------------------------------------------------------------------
 
@@ -360,6 +382,38 @@ class LanguageModel(Model, Generic[S]):
 
     # Help for subclasses --------------------------------------------------------------------
 
+    def check_start(self) -> None:
+        """Raise LangmodelsError where the first distribution is none; `restore` may end with it."""
+        with np.errstate(all="ignore"):
+            p = np.exp(self.log_distribution(self.start()))
+        if self.is_distribution and not abs(float(p.sum()) - 1) < _SUM:
+            raise LangmodelsError(f"its arrays are damaged: probabilities sum to {p.sum():.4g}.")
+        if p[Vocabulary.bos_id] != 0:
+            raise LangmodelsError(f"its arrays are damaged: {BOS} is predicted.")
+
+    def check_walk(self, steps: int = 200) -> None:
+        """Raise LangmodelsError where distributions along a text of the model's own are none.
+
+        For files without checksums whose arrays cannot be seen to be whole in a cheaper way.
+        """
+        rng = np.random.default_rng(0)
+        state, tokens, scores = self.start(), [], []
+        with np.errstate(all="ignore"):
+            for left in reversed(range(steps)):
+                log_p = self.log_distribution(state)
+                p = np.exp(log_p)
+                if not abs(float(p.sum()) - 1) < _SUM:
+                    raise LangmodelsError("its arrays are damaged: probabilities do not sum to 1.")
+                tokens.append(int(rng.choice(len(p), p=p / p.sum())))
+                scores.append(float(log_p[tokens[-1]]))
+                if left and tokens[-1] != self.vocabulary.eos_id:
+                    state = self.advance(state, tokens[-1])
+                    continue
+                text = [t for t in tokens if t != self.vocabulary.eos_id]
+                if not np.allclose(self.token_scores(text)[: len(text)], scores[: len(text)]):
+                    raise LangmodelsError("its arrays are damaged: scores disagree.")
+                state, tokens, scores = self.start(), [], []
+
     def _check_id(self, token: int) -> None:
         """Arrays would read a negative id from the end, and some that are too large, too."""
         if not 0 <= token < len(self.vocabulary):
@@ -393,6 +447,71 @@ def pack(model: Model) -> tuple[dict[str, str], dict[str, Array]]:
     return metadata, {**reading.arrays(), **model.arrays()}
 
 
+@dataclass(frozen=True)
+class ModelFile:
+    """The mapped file that a model was opened from."""
+
+    origin: Origin
+    metadata: Mapping[str, str]
+    arrays: Mapping[str, Array]
+
+    def holds(self, metadata: Mapping[str, str], arrays: Mapping[str, Array]) -> bool:
+        """Whether this is what the file holds, still."""
+        return (
+            dict(metadata) == dict(self.metadata)
+            and arrays.keys() == self.arrays.keys()
+            and self.origin.is_there()
+            and all(_same(arrays[name], array) for name, array in self.arrays.items())
+        )
+
+
+def _same(one: Array, other: Array) -> bool:
+    """Whether two arrays are equal, bit for bit; nothing is read of one that is the other."""
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    if one.ctypes.data == other.ctypes.data and one.strides == other.strides:
+        return True
+    return one.tobytes() == other.tobytes()
+
+
+def read_model(path: str | os.PathLike[str], *, mmap: bool = True) -> Model:
+    """Open a model file of any kind; see `Model.load`."""
+    metadata, arrays = open_arrays(path, mmap=mmap)
+    model = unpack(metadata, arrays, name=str(path))
+    if mmap and arrays.origin is not None:
+        model._file = ModelFile(arrays.origin, metadata, arrays)
+    return model
+
+
+def _kinds(model: Model) -> list[type[Model]]:
+    """The classes of a model and of its parts: what is pickled with them is imported with them."""
+    found = [type(model)]
+    for value in vars(model).values():
+        for part in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(part, Model):
+                found += _kinds(part)
+    return found
+
+
+def _opened(_: list[type[Model]], origin: Origin) -> Model:
+    """A pickled model of a file.
+
+    Raises LangmodelsError where the file has changed.
+    """
+    if not origin.is_there():
+        raise LangmodelsError(
+            f"The model in {origin.path} was handed on by this path, but the file has changed."
+        )
+    return read_model(origin.path)
+
+
+def _unpacked(
+    _: list[type[Model]], metadata: Mapping[str, str], arrays: Mapping[str, Array]
+) -> Model:
+    """A pickled model."""
+    return unpack(metadata, arrays, "The pickled model")
+
+
 def unpack(
     metadata: Mapping[str, str], arrays: Mapping[str, Array], name: str = "The file"
 ) -> Model:
@@ -406,12 +525,12 @@ def unpack(
         )
     try:
         reading = Reading.restore(metadata, arrays)
-        config = json.loads(metadata["config"])
+        config = read_json(metadata["config"])
         return revive(metadata.get("kind", ""), config, arrays, reading)
-    except LangmodelsError:
-        raise
-    except (KeyError, IndexError, ValueError, TypeError, RecursionError) as error:
-        raise LangmodelsError(f"{name} is not a complete model file: {error!r}.") from error
+    except LangmodelsError as error:
+        raise LangmodelsError(f"{name} is not a whole model file: {error}") from error
+    except (ArithmeticError, LookupError, ValueError, TypeError, AttributeError) as error:
+        raise LangmodelsError(f"{name} is not a whole model file: {error!r}.") from error
 
 
 def revive(
@@ -423,7 +542,7 @@ def revive(
         importlib.import_module("langmodels.registry").import_all()
     if kind not in Model._classes:
         raise LangmodelsError(
-            f"There is no model of the kind {kind!r}; the file is of another version."
+            f"there is no model of the kind {kind!r}; the file is of another version."
         )
     model = Model._classes[kind].restore(config, arrays, reading)
     model.reading = reading

@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from langmodels.arrays import Array, FloatArray
+from langmodels.checks import check_values
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture_weights import em_weights
@@ -183,6 +184,7 @@ class CacheModel(LanguageModel[CacheState]):
 
     @classmethod
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
+        check_values(config, {"decay": float, "weight": float, "given": list[float | None]})
         base = restore_part("base", config["base"], arrays, reading)
         model = cls(base, float(config["decay"]), float(config["weight"]))
         given: Sequence[float | None] = config["given"]

@@ -6,7 +6,8 @@ from typing import Any, Self
 import numpy as np
 
 from langmodels.arrays import Array, FloatArray
-from langmodels.errors import UsageError
+from langmodels.checks import check_values
+from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture_weights import check_weights, em_weights, log_mean
 from langmodels.models.parts import (
@@ -130,12 +131,15 @@ class MixtureModel(LanguageModel[States]):
 
     @classmethod
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
+        check_values(config, {"parts": list[Any], "weights": list[float], "fixed": bool})
         models = [
             restore_part(f"part{i}", part, arrays, reading)
             for i, part in enumerate(config["parts"])
         ]
         mixture = cls(models, config["weights"])
         # As they were saved: scaling again could change the last digit.
+        if not np.allclose(mixture.weights, config["weights"]):
+            raise LangmodelsError(f"its weights do not sum to 1: {config['weights']}.")
         mixture.weights = np.array(config["weights"], np.float64)
         mixture.fixed = bool(config["fixed"])
         return mixture

@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langmodels.arrays import Array
+from langmodels.checks import check_values
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel, revive
 from langmodels.progress import track
+from langmodels.storage import StoredArrays
 from langmodels.text.corpus import Corpus
 from langmodels.text.reading import Reading
 
@@ -70,8 +72,9 @@ def restore_part(
 
     Raises LangmodelsError where its kind is unknown.
     """
-    prefix = f"{name}."
-    own = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
+    check_values(config, {"kind": str, "config": Any})
+    stored = arrays if isinstance(arrays, StoredArrays) else StoredArrays(arrays)
+    own = stored.under(f"{name}.")
     part = revive(config["kind"], config["config"], own, reading)
     if not isinstance(part, LanguageModel):
         raise LangmodelsError(f"A {type(part).__name__} cannot be part of a model.")

@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from langmodels.arrays import Array, FloatArray
+from langmodels.checks import LOG_PROB, Expected, check_arrays, check_values
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.text.corpus import AnyText
@@ -92,6 +93,10 @@ class UnigramModel(LanguageModel[None]):
 
     @classmethod
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
+        check_values(config, {"alpha": float})
+        expected = {"log_p": Expected("float64", (len(reading.vocabulary),), **LOG_PROB)}
+        check_arrays(arrays, expected)
         model = cls(config["alpha"], smoothing=config.get("smoothing"))
         model._log_p = arrays["log_p"]
+        model.check_start()
         return model

@@ -3,11 +3,13 @@
 import zlib
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
 from langmodels.arrays import Array
+from langmodels.checks import WEIGHT, Expected, check_arrays, check_values
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel, Model
 from langmodels.neural.network import Network
@@ -199,23 +201,41 @@ class NetworkModel(Model, Generic[N]):
 
     @classmethod
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
+        check_values(config, {"arguments": dict[str, Any], "history": History})
         # Version 0.1 noted, as not set, what some models do not take.
         known = parameters(cls)
         arguments = {k: v for k, v in config["arguments"].items() if k in known or v}
+        _check_sizes(arguments, arrays)
         model = cls(**arguments)
         model.history = History.from_dict(config["history"])
         model.reading = reading
         model._recall(config, arrays)
         model._network = model.make_network(len(reading.vocabulary))
-        for name, array in model._network.parameters.items():
-            if arrays[name].shape != array.shape:
-                raise ValueError(f"array {name} has shape {arrays[name].shape}")
+        weights = model._network.parameters
+        check_arrays(
+            arrays,
+            {n: Expected("float32 float64", a.shape, **WEIGHT) for n, a in weights.items()},
+        )
+        for name, array in weights.items():
             array[...] = arrays[name]
         model._network.refresh()
+        if isinstance(model, LanguageModel):
+            model.check_start()
         return model
 
     def _recall(self, config: dict[str, Any], arrays: Mapping[str, Array]) -> None:
         """Take back what else `config` and `arrays` gave that the network is made from."""
+
+
+def _check_sizes(arguments: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
+    """Raise LangmodelsError for a network that is larger than its arrays, before it is made."""
+    numbers = sum(array.size for array in arrays.values())
+    training = {f.name for f in fields(TrainingOptions)}
+    for name, value in arguments.items():
+        limit = len(arrays) if name in ("layers", "highways") else numbers
+        values = value if isinstance(value, list) else [value]
+        if name not in training and any(type(v) is int and v > limit for v in values):
+            raise LangmodelsError(f"its setting {name}={value} does not fit its arrays.")
 
 
 class NeuralModel(NetworkModel[N], LanguageModel[S], Generic[S, N]):

@@ -8,7 +8,8 @@ from typing import Any, Self
 import numpy as np
 
 from langmodels.arrays import Array, FloatArray, IntArray
-from langmodels.errors import UsageError
+from langmodels.checks import Expected, check_arrays, check_values
+from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.parts import (
     common_reading,
@@ -255,11 +256,13 @@ class DynamicModel(LanguageModel[DynamicState]):
 
     @classmethod
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
+        check_values(config, {"rate": float, "decay": float, "every": int, "given": float | None})
         base = restore_part("base", config["base"], arrays, reading)
-        assert isinstance(base, NeuralModel)
+        if not isinstance(base, NeuralModel):
+            raise LangmodelsError("its part is no network.")
+        weights = base.network.parameters.flat
+        check_arrays(arrays, {"rms": Expected("float32 float64", weights.shape, 0, 1e8)})
         model = cls(base, rate=config["rate"], decay=config["decay"], every=config["every"])
         model._given = config["given"]
         model.rms = np.array(arrays["rms"])
-        if model.rms.shape != base.network.parameters.flat.shape:
-            raise ValueError(f"array rms has shape {model.rms.shape}")
         return model

@@ -62,6 +62,10 @@ class Network(ABC, Generic[B]):
     def carry_on(self, arrays: Mapping[str, Array]) -> None:
         """Go on from what `carried` gave."""
 
+    def carried_like(self, batch: B) -> dict[str, Array]:
+        """Arrays such as `carried` gives after a batch like this one."""
+        return {}
+
     def initialise(self, seed: int) -> None:
         """Give the parameters their first values."""
         self.body.initialise(np.random.default_rng(seed))
@@ -160,6 +164,10 @@ class SequenceNetwork(Network[Chunk], Generic[S]):
     def carried(self) -> dict[str, Array]:
         """The states after the last chunk."""
         return {} if self._states is None else self._to_arrays(self._states)
+
+    def carried_like(self, batch: Chunk) -> dict[str, Array]:
+        """See `Network`."""
+        return self._to_arrays(self.zero_states(batch.inputs.shape[1]))
 
     def carry_on(self, arrays: Mapping[str, Array]) -> None:
         """Go on from what `carried` gave."""

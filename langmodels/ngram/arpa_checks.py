@@ -28,7 +28,7 @@ def check_sums(path: str | os.PathLike[str], vocabulary: Vocabulary, tables: NGr
     the context, and the line that it stands in.
     """
     sums = context_sums(tables)
-    worst = [float(np.abs(z - 1).max()) for z in sums]
+    worst = [float(np.abs(z - 1).max(initial=0)) for z in sums]
     if max(worst) <= _TOLERANCE:
         return
     for length, z in enumerate(sums):

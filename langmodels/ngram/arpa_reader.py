@@ -18,7 +18,7 @@ from langmodels.ngram.trie import RepeatedNGramError, tables_from_ngrams
 from langmodels.progress import Task, track
 from langmodels.storage import read_json
 from langmodels.text.byte_fields import Fields, WordIndex, decimals, space_table, split_fields
-from langmodels.text.cleaning import CLEANINGS
+from langmodels.text.cleaning import clean
 from langmodels.text.levels import restore_tokenizer
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
@@ -304,14 +304,13 @@ class ArpaReader:
             return
         try:
             cleaning = settings.pop("cleaning", "none")
-            if not isinstance(cleaning, str) or cleaning not in CLEANINGS:
-                raise ValueError(f"there is no cleaning {cleaning!r}.")
+            clean((), str(cleaning))  # refuses an unknown name
             escaped = settings.pop("escaped", None)
             tokenizer = restore_tokenizer(settings)
         except (ValueError, TypeError) as error:
             why = str(error).rstrip(".")
             raise self.error(f"the note of how its text was cut is no good: {why}", line) from error
-        self.tokenizer, self.cleaning = tokenizer, cleaning
+        self.tokenizer, self.cleaning = tokenizer, str(cleaning)
         self._escaped = None if escaped is None else bool(escaped)
 
     def _blocks(self) -> Iterator["_Block"]:

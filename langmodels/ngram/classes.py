@@ -6,15 +6,24 @@ from typing import Any, Self
 import numpy as np
 
 from langmodels.arrays import Array, FloatArray, IntArray
+from langmodels.checks import LOG_PROB, Expected, check_arrays
 from langmodels.errors import LangmodelsError, UsageError, check_whole
 from langmodels.models.base import LanguageModel
 from langmodels.ngram.clustering import cluster
 from langmodels.ngram.counting import count_ngrams
 from langmodels.ngram.methods import make_smoothing
+from langmodels.ngram.normalization import context_sums
 from langmodels.ngram.tables import MAX_ORDER, NGramTables, State
 from langmodels.text.corpus import AnyText
 from langmodels.text.reading import Reading, Text
 from langmodels.text.sequences import Sequences
+
+_SUMS = 1e-3
+"""By how much rounding may move a sum of probabilities away from 1."""
+_EXPECTED = {
+    "class_of": Expected("int32", ("words",), low=0, below="classes"),
+    "log_share": Expected("float64", ("words",), **LOG_PROB),
+}
 
 
 class ClassModel(LanguageModel[State]):
@@ -143,18 +152,16 @@ class ClassModel(LanguageModel[State]):
         model = cls(**config)
         model.reading = reading
         model.tables = NGramTables.from_arrays(arrays, model.order)
+        model.tables.check()
+        sizes = {"words": len(reading.vocabulary), "classes": model.n_classes}
+        check_arrays(arrays, _EXPECTED, sizes)
         class_of, share = arrays["class_of"], arrays["log_share"]
-        shape = (len(reading.vocabulary),)
-        if not (
-            class_of.shape == share.shape == shape
-            and class_of.dtype == np.int32
-            and share.dtype == np.float64
-            and class_of.min() >= 0
-            and class_of.max() < model.n_classes
-            and (share <= 0).all()  # nor is NaN
-        ):
-            raise LangmodelsError("The model file is damaged: its classes are no good.")
+        sums = [*context_sums(model.tables), np.bincount(class_of, np.exp(share))]
+        sums[-1] = sums[-1][sums[-1] > 0]  # of classes that have words
+        if not all(np.allclose(z, 1, atol=_SUMS, rtol=0) for z in sums):
+            raise LangmodelsError("its arrays are damaged: probabilities do not sum to 1.")
         model.class_of, model.log_share = _own(class_of), share
+        model.check_start()
         return model
 
 

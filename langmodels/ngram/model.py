@@ -2,6 +2,7 @@
 
 import functools
 import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
@@ -9,24 +10,40 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.arrays import Array, BoolArray, FloatArray
-from langmodels.errors import LangmodelsError, UsageError, check_whole
+from langmodels.checks import check_values
+from langmodels.errors import FileWarning, LangmodelsError, UsageError, check_whole
 from langmodels.models.base import LanguageModel
 from langmodels.models.decoding import Decoding
 from langmodels.ngram.arpa import FOREIGN, read_arpa, write_arpa
 from langmodels.ngram.counting import NGramCounts, count_ngrams
 from langmodels.ngram.lookup import NGramLookup
 from langmodels.ngram.methods import SMOOTHINGS, make_smoothing, restored_smoothing
-from langmodels.ngram.normalization import normalized
+from langmodels.ngram.normalization import context_sums, normalized
 from langmodels.ngram.openfst import write_fst
 from langmodels.ngram.sampling import draw
 from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import MAX_ORDER, NGramTables, State
 from langmodels.settings import Parameter, check_options, forwards, parameters
+from langmodels.storage import StoredArrays
 from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.reading import Reading, Text
 from langmodels.text.sequences import Sequences
 from langmodels.text.tokenization import SymbolTokenizer, Tokenizer
 from langmodels.text.vocabulary import Vocabulary
+
+_AT_ONCE = 1 << 17
+"""Up to so many n-grams are checked as a file is opened."""
+_SUMS = 1e-3
+"""By how much rounding may move a sum of probabilities away from 1; files of 0.1 are not better."""
+_CONFIG = {
+    "order": int,
+    "smoothing": str,
+    "options": dict[str, Any],
+    "min_counts": list[int],
+    "fitted": dict[str, list[list[float]]],
+    "is_distribution": bool,
+    "unseen_backoff": float,
+}
 
 
 class NGramModel(LanguageModel[State]):
@@ -70,6 +87,8 @@ class NGramModel(LanguageModel[State]):
             smoothing.min_counts = _checked(min_counts, smoothing)
         self.smoothing = smoothing
         self.is_distribution = smoothing.is_distribution  # type: ignore[misc]
+        # Those of a large file, not checked yet, and what compares them with their checksums.
+        self._unchecked: tuple[NGramTables, Callable[[], bool]] | None = None
         self.fitted: dict[str, list[list[float]]] = {}
         """What smoothing estimated beside the tables, by name: a list for each order."""
 
@@ -274,13 +293,60 @@ class NGramModel(LanguageModel[State]):
 
     @classmethod
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
-        tables = NGramTables.from_arrays(arrays, config["order"], config["unseen_backoff"])
+        check_values(config, _CONFIG)
+        if not 1 <= config["order"] <= MAX_ORDER or config["unseen_backoff"] > 0:
+            raise LangmodelsError("its order or its charge for contexts not seen cannot be.")
+        whole = cls._whole(config["order"], arrays)
+        tables = NGramTables.from_arrays(whole, config["order"], config["unseen_backoff"])
         smoothing = restored_smoothing(config["smoothing"], config["options"])
         smoothing.min_counts = tuple(config["min_counts"])
         model = cls.from_tables(tables, reading, smoothing=smoothing)
         model.fitted = config["fitted"]
         model.is_distribution = config["is_distribution"]  # type: ignore[misc]
+        verify = arrays.verify if isinstance(arrays, StoredArrays) else None
+        if verify is None or sum(tables.sizes) <= _AT_ONCE:
+            model._check(tables)
+        else:
+            del model.tables
+            model._unchecked = tables, verify
         return model
+
+    @classmethod
+    def _whole(cls, order: int, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
+        """The arrays of the tables from those of the file."""
+        return arrays
+
+    @functools.cached_property
+    def tables(self) -> NGramTables:
+        """The n-grams. Those of a large file are checked when they are first asked for."""
+        if self._unchecked is None:
+            raise AttributeError("the model is not fitted")
+        tables, verify = self._unchecked
+        if not verify():
+            self._check(tables)
+        tables.check()
+        self._unchecked = None
+        return tables
+
+    def _check(self, tables: NGramTables) -> None:
+        """Look at the values, and whether they are probabilities.
+
+        Raises LangmodelsError where they cannot be what was saved.
+        """
+        tables.check()
+        if not self.is_distribution:
+            return
+        worst = max(float(np.abs(z - 1).max(initial=0)) for z in context_sums(tables))
+        if worst <= _SUMS and not tables.unseen_backoff:
+            return
+        if self.smoothing.name != "given":
+            raise LangmodelsError("its tables are damaged: probabilities do not sum to 1.")
+        warnings.warn(
+            f"The probabilities of the model do not sum to 1, but to {worst:.4g} more or less "
+            "after some contexts, as in the file that it was made from.",
+            FileWarning,
+            stacklevel=2,
+        )
 
 
 @functools.cache

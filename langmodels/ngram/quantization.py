@@ -1,17 +1,16 @@
 """N-gram models in smaller files: probabilities in eight bits each."""
 
 from collections.abc import Mapping
-from typing import Any, Self
 
 import numpy as np
 
 from langmodels.arrays import Array
+from langmodels.checks import LOG_PROB, Expected, check_arrays
 from langmodels.errors import UsageError
 from langmodels.ngram.model import NGramModel
 from langmodels.ngram.pruning import normalizing_backoff
 from langmodels.ngram.tables import Float32Array, NGramTables
 from langmodels.ngram.trie import child_sums, next_suffixes
-from langmodels.text.reading import Reading
 
 LEVELS = 256
 _ROUNDS = 20
@@ -38,12 +37,15 @@ class QuantizedNGramModel(NGramModel):
         return arrays
 
     @classmethod
-    def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
+    def _whole(cls, order: int, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
         whole = dict(arrays)
-        for k in range(2, config["order"] + 1):
+        for k in range(2, order + 1):
             name = f"ngram.{k}.log_prob"
+            levels = Expected("float32", ("levels",), **LOG_PROB)
+            places = Expected("uint8", ("n",), below="levels")
+            check_arrays(arrays, {f"{name}.levels": levels, name: places})
             whole[name] = arrays[f"{name}.levels"][arrays[name]]
-        return super().restore(config, whole, reading)
+        return whole
 
 
 def quantize(model: NGramModel) -> QuantizedNGramModel:

@@ -18,8 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.arrays import Array, FloatArray, IntArray
+from langmodels.checks import LOG_PROB, Expected, check_arrays
 from langmodels.errors import LangmodelsError
 from langmodels.ngram.lookup import find_children
+from langmodels.text.vocabulary import Vocabulary
 from langmodels.threads import parallel_map, slices
 
 Float32Array = NDArray[np.float32]
@@ -278,25 +280,46 @@ class NGramTables:
     def from_arrays(
         cls, arrays: Mapping[str, Array], order: int, unseen_backoff: float = 0.0
     ) -> "NGramTables":
-        """Inverse of `to_arrays`. Raises LangmodelsError where the arrays do not fit together."""
-        try:
-            log_prob = [arrays[f"ngram.{k}.log_prob"] for k in range(1, order + 1)]
-            words = [np.arange(len(log_prob[0]), dtype=np.int32)]
-            words += [arrays[f"ngram.{k}.words"] for k in range(2, order + 1)]
-            backoff = [arrays[f"ngram.{k}.backoff"] for k in range(1, order)]
-            child_start = [arrays[f"ngram.{k}.child_start"] for k in range(1, order)]
-        except KeyError as error:
-            raise LangmodelsError(f"The n-gram model lacks the array {error}.") from error
-        for k, (starts, weights) in enumerate(zip(child_start, backoff, strict=True), start=1):
-            n, n_next = len(words[k - 1]), len(words[k])
-            if not (
-                len(starts) == n + 1
-                and len(weights) == n
-                and len(log_prob[k]) == n_next
-                and starts[0] == 0
-                and starts[-1] == n_next
-            ):
-                raise LangmodelsError(
-                    f"The n-gram model's arrays of order {k} do not fit together."
-                )
+        """Inverse of `to_arrays`; the values are not looked at before `check`.
+
+        Raises LangmodelsError where the arrays do not fit together.
+        """
+        check_arrays(arrays, _expected(order), values=False)
+        log_prob = [arrays[f"ngram.{k}.log_prob"] for k in range(1, order + 1)]
+        words = [np.arange(len(log_prob[0]), dtype=np.int32)]
+        words += [arrays[f"ngram.{k}.words"] for k in range(2, order + 1)]
+        backoff = [arrays[f"ngram.{k}.backoff"] for k in range(1, order)]
+        child_start = [arrays[f"ngram.{k}.child_start"] for k in range(1, order)]
+        for k, starts in enumerate(child_start, start=1):
+            n, n_next = len(log_prob[k - 1]), len(log_prob[k])
+            if not (len(starts) == n + 1 and starts[0] == 0 and starts[-1] == n_next):
+                raise LangmodelsError(f"the array 'ngram.{k}.child_start' is damaged.")
         return cls(words, child_start, log_prob, backoff, unseen_backoff)
+
+    def check(self) -> None:
+        """Look at every value. Raises LangmodelsError where one breaks what the tables promise."""
+        check_arrays(self.to_arrays(), _expected(self.order), {"n1": self.vocabulary_size})
+        bos = Vocabulary.bos_id
+        if len(self.log_prob[0]) > bos and self.log_prob[0][bos] != -np.inf:
+            raise LangmodelsError("the array 'ngram.1.log_prob' is damaged: <s> is predicted.")
+        for k in range(2, self.order + 1):
+            words = self.words[k - 1]
+            rises = np.empty(len(words), np.bool_)
+            np.greater(words[1:], words[:-1], out=rises[1:])
+            starts = self.child_start[k - 2]
+            rises[starts[:-1][starts[1:] > starts[:-1]]] = True  # the first of each node
+            if not rises.all() or (words == bos).any():
+                raise LangmodelsError(f"the array 'ngram.{k}.words' is damaged.")
+
+
+def _expected(order: int) -> dict[str, Expected]:
+    """What the arrays of a file must be."""
+    expected = {}
+    for k in range(1, order + 1):
+        expected[f"ngram.{k}.log_prob"] = Expected("float32", (f"n{k}",), **LOG_PROB)
+        if k > 1:
+            expected[f"ngram.{k}.words"] = Expected("int32", (f"n{k}",), low=0, below="n1")
+        if k < order:
+            expected[f"ngram.{k}.backoff"] = Expected("float32", (f"n{k}",), high=100)
+            expected[f"ngram.{k}.child_start"] = Expected("int32", (f"m{k}",), low=0, rising=True)
+    return expected

@@ -71,6 +71,7 @@ _MANY = 1 << 17
 
 # What str.split takes for white space.
 _SPACES = space_table(b"\t\n\v\f\r\x1c\x1d\x1e\x1f ")
+_BLANKS = space_table(b"\t\n\r ")
 _OTHER_SPACES = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 
 # While a text is read, tokens have ids by first appearance; these come first.
@@ -98,7 +99,8 @@ def index_chunks(
             index = WordIndex({encode_text(t): i for t, i in first_seen.items()})
             n_indexed = len(first_seen)
         if n_indexed:
-            arrays.append(_word_ids(text, index, _LINE_END, first_seen))
+            ids = _word_ids(text, index, _LINE_END, first_seen, wide_spaces=tokenizer.wide_spaces)
+            arrays.append(ids)
         else:
             arrays.append(_token_ids(tokenizer.tokenize_lines(text), first_seen))
     ids = np.concatenate(arrays) if arrays else np.empty(0, np.int32)
@@ -140,7 +142,8 @@ def encode_chunks(
     known: TokenIds | None = None
     for text in pieces:
         if tokenizer.splits_lines and vocabulary.eos_id is not None and len(text) >= _MANY:
-            arrays.append(_word_ids(text, vocabulary.word_index, vocabulary.eos_id, kept=kept))
+            index, end, wide = vocabulary.word_index, vocabulary.eos_id, tokenizer.wide_spaces
+            arrays.append(_word_ids(text, index, end, kept=kept, wide_spaces=wide))
             continue
         if known is None:
             known = TokenIds(vocabulary.text_ids)
@@ -164,15 +167,17 @@ def _word_ids(
     line_end: int,
     others: dict[str, int] | None = None,
     kept: list[str] | None = None,
+    *,
+    wide_spaces: bool,
 ) -> IntArray:
     """The same for a text that a tokenizer with `splits_lines` reads, by array code.
 
     `others` has the ids of words that are not in the index; without it they are `<unk>`, and are
     added to `kept`.
     """
-    if not text.isascii():
+    if wide_spaces and not text.isascii():
         text = _OTHER_SPACES.sub(" ", text)
-    words = split_fields(encode_text(text), _SPACES)
+    words = split_fields(encode_text(text), _SPACES if wide_spaces else _BLANKS)
     ids = index.find(words)
     missing = np.flatnonzero(ids < 0)
     tokens: list[str] = []

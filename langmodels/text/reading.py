@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from langmodels.arrays import Array, IntArray
-from langmodels.errors import UsageError
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.storage import read_json
 from langmodels.text.cleaning import clean, is_linewise
 from langmodels.text.indexing import encode_chunks, with_boundaries
 from langmodels.text.levels import restore_tokenizer
@@ -140,7 +141,10 @@ class Reading:
     @classmethod
     def restore(cls, metadata: Mapping[str, str], arrays: Mapping[str, Array]) -> "Reading":
         """Inverse of `metadata` and `arrays`. Raises LangmodelsError, ValueError or KeyError."""
-        tokenizer = restore_tokenizer(json.loads(metadata["tokenizer"]))
+        tokenizer = restore_tokenizer(read_json(metadata["tokenizer"]))
         cleaning = metadata.get("cleaning", "none")
         clean((), cleaning)  # refuses an unknown name
-        return cls(tokenizer, Vocabulary.from_arrays(arrays), cleaning)
+        vocabulary = Vocabulary.from_arrays(arrays)
+        if tokenizer.ends != vocabulary.ends:
+            raise LangmodelsError("only one of its tokenizer and its vocabulary has line ends.")
+        return cls(tokenizer, vocabulary, cleaning)

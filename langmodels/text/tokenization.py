@@ -2,15 +2,19 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 import regex
 
 from langmodels.arrays import IndexArray
-from langmodels.errors import UsageError, check_whole
+from langmodels.errors import LangmodelsError, UsageError, check_whole
 from langmodels.text.vocabulary import BOS, EOS, UNK
+
+_SECONDS, _SLOWEST = 0.5, 200_000
+"""Time for matching somebody's pattern: seconds, and a second for each so many characters."""
+_LONGEST_PATTERN = 10_000
 
 # A noncharacter of Unicode: no text contains it, and str.split keeps it as a word of its own.
 _NONCHARACTER = "\ufdd0"
@@ -25,7 +29,8 @@ class Tokenizer(ABC):
     `level` names it; `ends` says whether every line is a sequence with an end (words) or the whole
     text one endless stream (characters, bytes, symbols); `reversible` whether `detokenize` gives
     back the very text; `learns` whether there is something to `fit` on the training text;
-    `splits_lines` whether the tokens of each line are just what white space separates in it.
+    `splits_lines` whether the tokens of each line are just what white space separates in it, and
+    `wide_spaces` whether that is all of Unicode's or blanks, tabs and carriage returns alone.
     `alphabet`: how many tokens there can be at all, None where there is no end to them.
     `rare_types`: whether new types never cease to come, so that limits to the vocabulary are meant
     for it; `min_count`: the least count of known tokens unless another is asked for. `unit`: what
@@ -39,7 +44,8 @@ class Tokenizer(ABC):
     ends: bool = False
     reversible: ClassVar[bool] = False
     learns: ClassVar[bool] = False
-    splits_lines: bool = False
+    splits_lines: ClassVar[bool] = False
+    wide_spaces: bool = True
     alphabet: ClassVar[int | None] = None
     rare_types: ClassVar[bool] = False
     min_count: ClassVar[int] = 1
@@ -269,6 +275,8 @@ class WordTokenizer(LineTokenizer):
     ) -> None:
         self.lower = lower
         self.pattern = pattern
+        if pattern is not None and len(pattern) > _LONGEST_PATTERN:
+            raise UsageError(f"A token pattern has at most {_LONGEST_PATTERN:,} characters.")
         self.unicode = unicode
         used = pattern or (UNICODE_WORDS if unicode else self.OLD_PATTERN)
         try:
@@ -285,16 +293,26 @@ class WordTokenizer(LineTokenizer):
             raise UsageError("The token pattern matches the end of a line, which is no token.")
 
     def tokenize(self, text: str) -> Sequence[str]:
-        tokens: list[str] = self._word.findall(text.lower() if self.lower else text)
-        return tokens
+        return self._timed(self._word.findall, text)
 
     def tokenize_lines(self, text: str) -> Sequence[str]:
-        tokens: list[str] = self._word_or_end.findall(text.lower() if self.lower else text)
-        return tokens
+        return self._timed(self._word_or_end.findall, text)
 
     def gaps(self, text: str) -> Sequence[str]:
-        found: list[str] = self._word_or_end.split(text.lower() if self.lower else text)
-        return found
+        return self._timed(self._word_or_end.split, text)
+
+    def _timed(self, match: Callable[..., list[str]], text: str) -> list[str]:
+        """Matches, unless a pattern of somebody else's would go on for ever (see `regex`)."""
+        text = text.lower() if self.lower else text
+        if self.pattern is None:
+            return match(text)
+        try:
+            return match(text, timeout=_SECONDS + len(text) / _SLOWEST)
+        except TimeoutError as error:
+            raise LangmodelsError(
+                "The token pattern needs too much time for this text; write it without repeats "
+                f"inside repeats: {self.pattern[:60]!r}."
+            ) from error
 
     def detokenize(self, tokens: Iterable[str]) -> str:
         return join_words(tokens)
@@ -316,11 +334,11 @@ class WhitespaceTokenizer(LineTokenizer):
     """
 
     level = "whitespace"
+    splits_lines = True
     line_end = _NONCHARACTER
 
     def __init__(self, unicode: bool = True) -> None:
-        self.unicode = unicode
-        self.splits_lines = unicode
+        self.unicode = self.wide_spaces = unicode
 
     def tokenize(self, text: str) -> Sequence[str]:
         if self.unicode:

@@ -7,8 +7,15 @@ from itertools import pairwise
 import numpy as np
 
 from langmodels.arrays import Array, IndexArray, IntArray
+from langmodels.checks import Expected, check_arrays
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.byte_fields import WordIndex, encode_text
+
+_EXPECTED = {
+    "vocabulary.text": Expected("uint8", ("bytes",)),
+    "vocabulary.offsets": Expected("int64", ("tokens",), low=0, rising=True),
+    "vocabulary.ends": Expected("uint8", (1,), low=0, high=1),
+}
 
 UNK, BOS, EOS = "<unk>", "<s>", "</s>"
 _RESERVED = frozenset((UNK, BOS, EOS))
@@ -38,6 +45,8 @@ class Vocabulary:
 
     _stored: tuple[str, Array]
     """All tokens of a file together, and where each begins."""
+    _arrays: dict[str, Array] | None = None
+    """What the file held."""
 
     def __init__(self, tokens: Iterable[str], *, ends: bool = True) -> None:
         specials = [UNK, BOS, EOS] if ends else [UNK, BOS]
@@ -163,6 +172,8 @@ class Vocabulary:
 
     def to_arrays(self) -> dict[str, Array]:
         """The tokens as UTF-8 bytes and the character offset of each, for storage."""
+        if self._arrays is not None:
+            return self._arrays
         ordinary = self._tokens[self.n_special :]
         offsets = np.zeros(len(ordinary) + 1, np.int64)
         np.cumsum([len(t) for t in ordinary], out=offsets[1:])
@@ -176,13 +187,16 @@ class Vocabulary:
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array]) -> "Vocabulary":
         """Inverse of `to_arrays`. Raises LangmodelsError where the arrays do not fit together."""
+        check_arrays(arrays, _EXPECTED)
         try:
             text = arrays["vocabulary.text"].tobytes().decode("utf-8", "surrogatepass")
-            offsets = arrays["vocabulary.offsets"]
-            ends = bool(arrays["vocabulary.ends"][0])
-        except (KeyError, IndexError, UnicodeDecodeError) as error:
-            raise LangmodelsError("The model file's vocabulary is missing or broken.") from error
-        vocabulary = cls((), ends=ends)
+        except UnicodeDecodeError as error:
+            raise LangmodelsError("the array 'vocabulary.text' is damaged: no UTF-8.") from error
+        offsets = arrays["vocabulary.offsets"]
+        if len(offsets) == 0 or offsets[0] != 0 or offsets[-1] != len(text):
+            raise LangmodelsError("the array 'vocabulary.offsets' is damaged.")
+        vocabulary = cls((), ends=bool(arrays["vocabulary.ends"][0]))
+        vocabulary._arrays = {name: arrays[name] for name in _EXPECTED}
         # A large model opens at once if its tokens are made and numbered when asked for.
         vocabulary._stored = text, offsets
         vocabulary._size = vocabulary.n_special + max(len(offsets) - 1, 0)

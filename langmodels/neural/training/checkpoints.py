@@ -3,14 +3,15 @@
 import json
 import os
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from langmodels.arrays import Array
-from langmodels.errors import LangmodelsError
-from langmodels.storage import open_arrays, save_arrays
+from langmodels.errors import FileWarning, LangmodelsError
+from langmodels.storage import check_writable, open_arrays, read_json, save_arrays
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,30 @@ class Checkpoint:
         """Whether the last one was long enough ago."""
         return time.monotonic() - self._saved >= self.seconds
 
-    def save(self, state: TrainingState) -> None:
-        """Write the state of a run, in place of the one before."""
+    def begin(self, state: TrainingState) -> None:
+        """Write the state before the first step, which shows that there is room for it.
+
+        Raises LangmodelsError where it cannot be written.
+        """
+        self._save(state)
+
+    def check_writable(self) -> None:
+        """Raise LangmodelsError where the next state could not be written."""
+        check_writable(self.path)
+
+    def keep(self, state: TrainingState) -> None:
+        """Write the state of a run, in place of the one before.
+
+        Where that cannot be done there is a warning, and the run goes on: what was learnt is worth
+        more than the way back to it.
+        """
+        try:
+            self._save(state)
+        except LangmodelsError as error:
+            self._saved = time.monotonic()
+            warnings.warn(f"{error} Training goes on.", FileWarning, stacklevel=2)
+
+    def _save(self, state: TrainingState) -> None:
         metadata = {
             "format": "langmodels checkpoint",
             "identity": self.identity,
@@ -53,8 +76,13 @@ class Checkpoint:
 
     def _differences(self, other: str) -> str:
         """What is different in another run: numbers and words as they are, texts by name."""
-        there, here = json.loads(other), json.loads(self.identity)
-        found = []
+        here, found = json.loads(self.identity), []
+        try:
+            there = read_json(other)
+        except ValueError:
+            there = None
+        if not isinstance(there, dict):
+            return "which it does not name"
         for name in here:
             old, new = there.get(name), here[name]
             if old != new:
@@ -79,10 +107,12 @@ class Checkpoint:
                 "on, or another name to begin anew."
             )
         try:
-            return TrainingState(arrays, json.loads(metadata["state"]))
+            return TrainingState(arrays, read_json(metadata["state"]))
         except (KeyError, ValueError) as error:
-            raise self.incomplete() from error
+            raise self.incomplete(error) from error
 
-    def incomplete(self) -> LangmodelsError:
+    def incomplete(self, why: Exception) -> LangmodelsError:
         """What to raise where a state lacks something, or holds something that cannot be."""
-        return LangmodelsError(f"{self.path} is not a complete checkpoint.")
+        return LangmodelsError(
+            f"{self.path} is not a complete checkpoint ({why}); remove it to begin anew."
+        )

@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from langmodels.arrays import Array
+from langmodels.checks import Expected, check_arrays, check_values
 from langmodels.errors import LangmodelsError
 from langmodels.neural.layers.parameters import under
 from langmodels.neural.network import Network
@@ -23,6 +24,13 @@ from langmodels.neural.training.options import TrainingOptions
 from langmodels.neural.training.schedules import Schedule
 from langmodels.progress import Task, say, shown, track
 from langmodels.threads import Workers
+
+_FIGURES = {
+    "step": int,
+    "history": History,
+    "running": Running,
+    "schedule": list[Any],
+}
 
 
 class HasTargets(Protocol):
@@ -128,8 +136,9 @@ class Trainer(Generic[B]):
     def resume(self, state: TrainingState) -> None:
         """Go on from what `state` gave.
 
-        Raises KeyError, TypeError or ValueError where the state is not one of this run.
+        Raises LangmodelsError where the state is not one of this run.
         """
+        self._check(state)
         arrays, figures = state.arrays, state.figures
         self.weights[...] = arrays["weights"]
         for name, array in self.optimizer.state.items():
@@ -147,11 +156,45 @@ class Trainer(Generic[B]):
 
     def _go_on(self, checkpoint: Checkpoint) -> None:
         state = checkpoint.read()
-        if state is not None:
-            try:
-                self.resume(state)
-            except (KeyError, TypeError, ValueError) as error:
-                raise checkpoint.incomplete() from error
+        if state is None:
+            checkpoint.begin(self.state())
+            return
+        try:
+            self.resume(state)
+        except (LangmodelsError, ValueError, TypeError, LookupError) as error:
+            raise checkpoint.incomplete(error) from error
+        checkpoint.check_writable()
+
+    def _check(self, state: TrainingState) -> None:
+        """Raise LangmodelsError where a state cannot be one of this run."""
+        dtype, shape = self.weights.dtype.name, self.weights.shape
+        expected = {
+            name: Expected(array.dtype.name, array.shape, finite=True)
+            for name, array in self.state().arrays.items()
+            if not name.startswith("carried.")
+        }
+        if "best" in state.arrays:
+            expected["best"] = Expected(dtype, shape, finite=True)
+        if any(name.startswith("carried.") for name in state.arrays):
+            shards = next(iter(self.batches.epoch(0)))
+            expected |= {
+                f"carried.{k}.{name}": Expected(dtype, array.shape, finite=True)
+                for k, (replica, shard) in enumerate(zip(self.replicas, shards, strict=True))
+                for name, array in replica.carried_like(shard).items()
+            }
+        check_arrays(state.arrays, expected)
+        check_values(state.figures, _FIGURES)
+        history, steps = state.figures["history"], self.batches.n_batches
+        done = len(history["epochs"])
+        best = history["best_epoch"]
+        if not (
+            done <= self.options.epochs
+            and done * steps <= state.figures["step"] <= (done + 1) * steps
+            and (best is None or 0 <= best < done)
+            and [epoch["number"] for epoch in history["epochs"]] == list(range(done))
+            and [type(value) for value in state.figures["schedule"]] == [float, float, int]
+        ):
+            raise LangmodelsError("its steps and epochs do not fit together.")
 
     def one_step(self, shards: Sequence[B], workers: Workers) -> float:
         """One step on a batch; returns the mean loss before it, in nats a token.
@@ -174,13 +217,13 @@ class Trainer(Generic[B]):
             task.advance(1, self._note())
             stop = interrupted()
             if self.checkpoint is not None and (stop or self.checkpoint.due()):
-                self.checkpoint.save(self.state())
+                self.checkpoint.keep(self.state())
             if stop:
                 self.history.stopped = "interrupted"
                 break
         self._close_epoch(number)
         if self.checkpoint is not None and self.history.stopped != "interrupted":
-            self.checkpoint.save(self.state())
+            self.checkpoint.keep(self.state())
         return not self.history.stopped
 
     def _step(self, shards: Sequence[B], workers: Workers) -> None:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, SupportsIndex
 
 import numpy as np
 
@@ -83,7 +83,7 @@ class KenLMModel(NGramModel):
         return KenLMLookup(self._store, self._file_ids)
 
     @cached_property
-    def tables(self) -> NGramTables:  # type: ignore[override]
+    def tables(self) -> NGramTables:
         """The n-grams of a trie as tables. Raises LangmodelsError for hash tables."""
         if not isinstance(self._store, TrieStore):
             raise LangmodelsError(
@@ -145,7 +145,7 @@ class KenLMModel(NGramModel):
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
         return cls(arrays["kenlm.binary"], reading.tokenizer)
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         if self._path is not None:
             return KenLMModel.from_binary, (self._path, self.tokenizer)
         return KenLMModel, (np.array(self._data), self.tokenizer)

@@ -1,0 +1,177 @@
+"""Damage: of bytes, and of what they mean. Every one is made from a seeded generator."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from langmodels.storage import _DTYPES
+
+Generator = np.random.Generator
+
+_ODD: list[Any] = [
+    None, True, False, 0, -1, 1, 2, 2.5, 1e30, -1e30, float("nan"), float("inf"), 10**9, 2**63,
+    10**40, "", "x", "1", [], {}, [1], ["x"], [[]], {"x": 1}, "\ud800", [0.5, 0.5],
+]  # fmt: skip
+_ODD_NUMBERS = [0.0, -0.0, 1.0, -1.0, 5.0, -50.0, 1e-30, 1e30, -1e30, np.nan, np.inf, -np.inf]
+_ODD_WORDS = [
+    b"nan", b"inf", b"-inf", b"1e999", b"-99", b"0", b"5", b"-0.5", b"1", b"x", b"", b"<s>",
+    b"</s>", b"<unk>", b"the", b"99999999999999999999", b"\\data\\", b"\\end\\",
+    b"\xff", b"\xc2\xa0", b"\t",
+]  # fmt: skip
+
+
+def damage(data: bytes, name: str, rng: Generator) -> bytes:
+    """The contents of a file, changed in one to three ways."""
+    kinds: list[Callable[[bytes, Generator], bytes]] = [bits, stretches]
+    if name.endswith((".lm", ".ckpt", ".run")):
+        kinds += [header, settings, values, values]
+    elif name.endswith(".arpa"):
+        kinds += [lines, words, words]
+    elif name.endswith(".json"):
+        kinds += [document, document]
+    for _ in range(int(rng.choice([1, 1, 1, 2, 3]))):
+        try:
+            data = kinds[int(rng.integers(len(kinds)))](data, rng)
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError):
+            continue  # what was damaged before has no such meaning any more
+    return data
+
+
+# Bytes ---------------------------------------------------------------------------------------
+
+
+def bits(data: bytes, rng: Generator) -> bytes:
+    """One to eight bits turned over."""
+    changed = bytearray(data)
+    for at in rng.integers(8 * len(data), size=int(rng.integers(1, 9))).tolist():
+        changed[at // 8] ^= 1 << at % 8
+    return bytes(changed)
+
+
+def stretches(data: bytes, rng: Generator) -> bytes:
+    """Cut short, a stretch left out, repeated, zeroed, or made of noise."""
+    a, b = sorted(rng.integers(len(data) + 1, size=2).tolist())
+    b = min(b, a + int(rng.integers(1, 200)))
+    return [
+        data[:a],
+        data[:a] + data[b:],
+        data[:b] + data[a:],
+        data[:a] + bytes(b - a) + data[b:],
+        data[:a] + rng.bytes(b - a) + data[b:],
+    ][int(rng.integers(5))]
+
+
+# Safetensors ---------------------------------------------------------------------------------
+
+
+def _split(data: bytes) -> tuple[dict[str, Any], bytes]:
+    size = int.from_bytes(data[:8], "little")
+    return json.loads(data[8 : 8 + size]), data[8 + size :]
+
+
+def _joined(header: dict[str, Any], rest: bytes, rng: Generator) -> bytes:
+    """With the checksums of before, with none, as version 0.1 wrote, or without alignment."""
+    if rng.random() < 0.8 and isinstance(header.get("__metadata__"), dict):
+        header["__metadata__"].pop("crc32", None)
+    text = json.dumps(header).encode()
+    if rng.random() < 0.9:
+        text += b" " * (-(8 + len(text)) % 64)
+    return len(text).to_bytes(8, "little") + text + rest
+
+
+def _odd(rng: Generator) -> Any:
+    return _ODD[int(rng.integers(len(_ODD)))]
+
+
+def _replaced(value: Any, rng: Generator) -> Any:
+    """A JSON value in which something, somewhere, is something else."""
+    inner = (isinstance(value, dict | list)) and len(value) > 0
+    if not inner or rng.random() < 0.15:
+        if isinstance(value, int | float) and rng.random() < 0.5:
+            return type(value)(value * (1 + rng.standard_normal()))
+        return _odd(rng)
+    keys = list(value) if isinstance(value, dict) else range(len(value))
+    key = keys[int(rng.integers(len(keys)))]
+    changed: Any = dict(value) if isinstance(value, dict) else list(value)
+    if rng.random() < 0.1:
+        del changed[key]
+    else:
+        changed[key] = _replaced(value[key], rng)
+    return changed
+
+
+def header(data: bytes, rng: Generator) -> bytes:
+    """An entry of the header that is another."""
+    found, rest = _split(data)
+    return _joined(_replaced(found, rng), rest, rng)
+
+
+def settings(data: bytes, rng: Generator) -> bytes:
+    """A setting, in the JSON inside the metadata, that is another."""
+    found, rest = _split(data)
+    metadata = found["__metadata__"]
+    names = [name for name in metadata if name != "crc32"]
+    name = names[int(rng.integers(len(names)))]
+    try:
+        metadata[name] = json.dumps(_replaced(json.loads(metadata[name]), rng))
+    except ValueError:
+        metadata[name] = str(_odd(rng))
+    return _joined(found, rest, rng)
+
+
+def values(data: bytes, rng: Generator) -> bytes:
+    """Numbers of an array that are others, or two that changed places."""
+    found, rest = _split(data)
+    names = [n for n in found if n != "__metadata__"]
+    entry = found[names[int(rng.integers(len(names)))]]
+    begin, end = entry["data_offsets"]
+    array = np.frombuffer(rest[begin:end], _DTYPES[entry["dtype"]]).copy()
+    at = int(rng.integers(len(array)))
+    with np.errstate(all="ignore"):
+        choice = int(rng.integers(4))
+        if choice == 0:
+            odd = _ODD_NUMBERS[int(rng.integers(len(_ODD_NUMBERS)))]
+            array[at] = np.array(odd).astype(array.dtype)
+        elif choice == 1:
+            array[at] = array[int(rng.integers(len(array)))]
+        elif choice == 2:
+            array[at] += np.array(rng.integers(-3, 4)).astype(array.dtype)
+        else:
+            array[at:] = np.array(_ODD_NUMBERS[int(rng.integers(9))]).astype(array.dtype)
+    return _joined(found, rest[:begin] + array.tobytes() + rest[end:], rng)
+
+
+# Text ----------------------------------------------------------------------------------------
+
+
+def lines(data: bytes, rng: Generator) -> bytes:
+    """A line left out, repeated, or in the place of another."""
+    found = data.split(b"\n")
+    a, b = rng.integers(len(found), size=2).tolist()
+    choice = int(rng.integers(3))
+    if choice == 0:
+        del found[a]
+    elif choice == 1:
+        found.insert(b, found[a])
+    else:
+        found[a], found[b] = found[b], found[a]
+    return b"\n".join(found)
+
+
+def words(data: bytes, rng: Generator) -> bytes:
+    """A field of a line that is another."""
+    found = list(re.finditer(rb"[^\s=]+", data))
+    field = found[int(rng.integers(len(found)))]
+    if rng.random() < 0.3:
+        new = found[int(rng.integers(len(found)))][0]
+    else:
+        new = _ODD_WORDS[int(rng.integers(len(_ODD_WORDS)))]
+    return data[: field.start()] + new + data[field.end() :]
+
+
+def document(data: bytes, rng: Generator) -> bytes:
+    """A value of a JSON document that is another."""
+    return json.dumps(_replaced(json.loads(data), rng)).encode()

@@ -1,0 +1,133 @@
+"""What becomes of a damaged file."""
+
+import shutil
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from langmodels.errors import FileWarning, LangmodelsError
+from langmodels.evaluation.comparison import Comparison
+from langmodels.evaluation.measuring import Run
+from langmodels.evaluation.running import RunCache
+from langmodels.models.base import LanguageModel
+from langmodels.registry import load_any
+
+from .wholes import checkpointed, corpus
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+_TOLERANCE = 2e-3
+_SECONDS = 5.0  # of the processor; a second is meant, but machines are slow
+_MEMORY = 200 << 20
+
+
+class Fault(Exception):
+    """Neither a sentence nor a sound model."""
+
+
+def judge(path: Path) -> str:
+    """Whether it is refused in a "sentence", or "sound". Raises `Fault` for any other outcome."""
+    began, before = time.process_time(), _memory()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            _JUDGES[path.suffix](path)
+            outcome = "sound"
+        except LangmodelsError as error:
+            if "\n" in str(error) or len(str(error)) < 10:
+                raise Fault(f"no sentence: {error!s:.200}") from error
+            outcome = "sentence"
+        except _Unsound as error:
+            if not any(issubclass(w.category, FileWarning) for w in caught):
+                raise Fault(f"not sound, and not said: {error}") from error
+            outcome = "sentence"
+        except Exception as error:
+            raise Fault(f"{type(error).__name__}: {error!s:.200}") from error
+    if time.process_time() - began > _SECONDS:
+        raise Fault(f"took {time.process_time() - began:.1f} s")
+    if _memory() - before > _MEMORY:
+        raise Fault(f"took {(_memory() - before) >> 20} MB")
+    return outcome
+
+
+class _Unsound(Exception):
+    """A distribution that is none."""
+
+
+def _model(path: Path) -> None:
+    model = load_any(path)
+    if isinstance(model, LanguageModel):
+        _walk(model)
+    else:
+        scores = model.score_blanks(corpus())  # type: ignore[attr-defined]
+        if not (scores <= 1e-6).all():
+            raise _Unsound("blanks with scores above 0")
+
+
+def _walk(model: LanguageModel[Any]) -> None:
+    """Distributions along a text of the model's own, and its score."""
+    if hasattr(model, "condition"):
+        model = model.condition("the cat")
+    rng = np.random.default_rng(0)
+    normal = model.normalized()
+    state, tokens = normal.start(), []
+    for _ in range(6):
+        p = np.exp(normal.log_distribution(state))
+        if not abs(p.sum() - 1) < _TOLERANCE:
+            raise _Unsound(f"probabilities after {tokens} sum to {p.sum()}")
+        if p[1] != 0:
+            raise _Unsound("<s> is predicted")
+        tokens.append(int(rng.choice(len(p), p=p / p.sum())))
+        if tokens[-1] == model.vocabulary.eos_id:
+            break
+        state = normal.advance(state, tokens[-1])
+    sequence = [t for t in tokens if t != model.vocabulary.eos_id]
+    scores = normal.token_scores(sequence)
+    if np.isnan(scores).any() or (scores > _TOLERANCE).any():
+        raise _Unsound(f"scores {scores}")
+    model.predict((), 3)
+    model.sample(max_tokens=4, seed=1)
+
+
+def _checkpoint(path: Path) -> None:
+    copy = path.with_suffix(".copy")
+    shutil.copy(path, copy)
+    model = checkpointed().fit(corpus(), corpus(), checkpoint=str(copy))
+    if not np.isfinite(model.network.parameters.flat).all():
+        raise _Unsound("weights that are not finite")
+
+
+def _run(path: Path) -> None:
+    found = RunCache(path.parent).load(path.stem, Run)
+    if found is None:
+        raise LangmodelsError("The run is measured again.")
+    if not (np.asarray(found.scores) <= 1e-4).all():
+        raise _Unsound("scores that are none")
+
+
+def _comparison(path: Path) -> None:
+    Comparison.load(path).records()
+
+
+_JUDGES = {
+    ".lm": _model,
+    ".arpa": _model,
+    ".gz": _model,
+    ".xz": _model,
+    ".ckpt": _checkpoint,
+    ".run": _run,
+    ".json": _comparison,
+}
+
+
+def _memory() -> int:
+    """The most memory that this process had so far, bytes."""
+    if resource is None:
+        return 0
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,0 +1,72 @@
+"""Small whole files, one or more of every format, from which damaged ones are made."""
+
+import gzip
+import lzma
+import warnings
+from pathlib import Path
+from typing import Any
+
+from langmodels.evaluation.comparison import compare
+from langmodels.neural import LSTMModel
+from langmodels.neural.bidirectional.model import BidirectionalModel
+from langmodels.ngram import NGramModel, quantize
+from langmodels.presets import Setting
+from langmodels.registry import MODELS, make_model
+from langmodels.text.corpus import Corpus
+from langmodels.text.levels import make_tokenizer
+
+TEXT = "the cat sat on the mat\nthe dog sat on the log\na dog and a cat ran to the mat\n" * 2
+
+
+def corpus(level: str = "word") -> Corpus:
+    """The text, of which words seen once are unknown."""
+    return Corpus.from_text(TEXT, make_tokenizer(level))
+
+
+def checkpointed() -> LSTMModel:
+    """The network that the checkpoint is of."""
+    return LSTMModel(hidden=4, epochs=2, batch_size=4, steps=8, threads=1)
+
+
+def make_wholes(folder: Path) -> dict[str, bytes]:
+    """The contents of all files, by name; the ending says which format."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in MODELS:
+            _fitted(name).save(folder / f"{name}.lm")
+        BidirectionalModel(hidden=4, epochs=1, batch_size=4, steps=8).fit(corpus()).save(
+            folder / "bidirectional.lm"
+        )
+        ngram = NGramModel(3).fit(corpus())
+        quantize(ngram).save(folder / "quantized.lm")
+        ngram.save_arpa(folder / "words.arpa")
+        NGramModel(3).fit(corpus("char")).save_arpa(folder / "characters.arpa")
+        checkpointed().fit(corpus(), corpus(), checkpoint=str(folder / "run.ckpt"))
+        text = "the cat sat on the mat and the dog ran to the log " * 20
+        found = compare(["mkn:order=2"], text, levels=["char"], budget="quick", cache=folder)
+        found.save(folder / "comparison.json")
+    for path in folder.glob("*.run"):
+        path.rename(folder / "kept.run")
+    found = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    words = found["words.arpa"]
+    packed = {
+        "words.arpa.gz": gzip.compress(words, mtime=0),
+        "words.arpa.xz": lzma.compress(words),
+        "wide.arpa": words.decode().encode("utf-16"),
+    }
+    return {**found, **packed}
+
+
+def _fitted(name: str) -> Any:
+    small = {"epochs": 1, "batch_size": 4, "hidden": 4, "steps": 8, "layers": 1}
+    for options in (
+        small,
+        {k: small[k] for k in ("epochs", "batch_size", "hidden")},
+        {"epochs": 1, "batch_size": 4, "steps": 8},
+        {},
+    ):
+        try:
+            return make_model(name, Setting(order=3, budget="quick"), **options).fit(corpus())
+        except (ValueError, TypeError):
+            continue
+    raise AssertionError(name)
