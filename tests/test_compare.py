@@ -6,13 +6,16 @@ import multiprocessing
 import os
 import re
 import signal
+from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Self
 
 import numpy as np
 import pytest
+from rich.console import Console
 
+from langmodels import progress
 from langmodels.arrays import Array, FloatArray
 from langmodels.cli.main import main
 from langmodels.datasets import Source, find_source
@@ -23,7 +26,7 @@ from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.report.tables import band_tables, calibration_table
 from langmodels.evaluation.running import Trial, worthwhile_jobs
 from langmodels.evaluation.summary import as_recorded
-from langmodels.formatting import visible
+from langmodels.formatting import perplexity, visible
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.presets import Setting
@@ -320,10 +323,6 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path: Path) -> None:
 
 
 def rendered(comparison: Comparison, width: int = 80) -> str:
-    from io import StringIO
-
-    from rich.console import Console
-
     out = StringIO()
     Console(file=out, width=width).print(comparison)
     return out.getvalue()
@@ -653,6 +652,8 @@ def test_a_fitted_model_is_measured_as_it_is() -> None:
     assert comparison.results.tests[0].better == "all"
     assert found.interval is not None
     assert "few: finished, measured as they are" in rendered(comparison)
+    with pytest.raises(UsageError, match="scaling trains"):
+        scale({"few": few}, splits)
     assert math.isnan(found.timing.full.seconds)
     assert comparison.to_json()["models"][1]["timing"]["growth"][0]["seconds"] is None
 
@@ -726,3 +727,17 @@ def test_one_model_against_all_others() -> None:
     assert neighbours.results.tests[1].p == comparison.results.tests[1].p
     with pytest.raises(UsageError, match="to test against; there are unigram, witten-bell"):
         compare(names, parts("char"), plan=PLAN, against="lstm")
+
+
+def test_figures_are_told_as_models_finish() -> None:
+    out = StringIO()
+    progress.enable(Console(file=out, width=200))
+    try:
+        found = compare(["unigram", "witten-bell:order=2"], parts("char"), plan=PLAN).results
+    finally:
+        progress.enable(None)
+    lines = out.getvalue().splitlines()
+    for i, model in enumerate(reversed(found.models)):
+        assert lines[i].startswith(f"{model.label}: perplexity {perplexity(model.perplexity)}, ")
+        assert f" {model.bits_per_character:.3f} bits/char, trained in " in lines[i]
+        assert lines[i].endswith(f"; {i + 1} of 2")

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
+from langmodels import evaluation
 from langmodels.cli.main import main
 from langmodels.datasets import find_source
-from langmodels.errors import LangmodelsError
+from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.comparison import compare
 from langmodels.evaluation.finished import evaluate, measure
 from langmodels.evaluation.measuring import Plan
@@ -124,3 +125,16 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[
     assert "twice" in run("evaluate", "a.lm", "a.lm", "--corpus", "text.txt", status=2)
     run("train", *divided, "--clean", "lower", "--model", "unigram", "--output", "d.lm")
     assert "cleaned in different ways" in run("evaluate", "a.lm", "d.lm", *on_test, status=1)
+
+
+def test_files_and_models_from_python(tmp_path: Path) -> None:
+    model = trained("unigram")
+    model.save(tmp_path / "a.lm")
+    found = evaluation.evaluate([tmp_path / "a.lm", model], NEW)
+    assert [m.model for m in found.models] == sorted([str(tmp_path / "a.lm"), "UnigramModel"])
+    assert found.models[0].bits == found.models[1].bits
+    assert not found.tests[0].significant
+    with pytest.raises(UsageError, match="label them"):
+        evaluate([model, model], NEW)
+    with pytest.raises(UsageError, match="nothing to evaluate"):
+        evaluate([], NEW)

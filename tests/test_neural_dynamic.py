@@ -153,4 +153,7 @@ def test_training_by_command(tmp_path, monkeypatch, capsys):
     model = load("m")
     assert isinstance(model, DynamicModel)
     assert (model.rate, model.every, len(model.base.history.epochs)) == (0.001, 10, 2)
+    capsys.readouterr()
+    assert main(["info", "m"]) == 0
+    assert "LSTMModel: hidden 8" in " ".join(capsys.readouterr().out.split())
     assert main([*command, "--model", "dynamic:every=nought"]) == 2

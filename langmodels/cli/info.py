@@ -20,6 +20,7 @@ from langmodels.formatting import size
 from langmodels.models.base import LanguageModel, Model, pack
 from langmodels.models.cache import CacheModel
 from langmodels.models.mixture import MixtureModel
+from langmodels.neural.recurrent.dynamic import DynamicModel
 from langmodels.ngram import NGramModel
 from langmodels.registry import load_any
 
@@ -129,4 +130,4 @@ def describe(model: Model) -> dict[str, Any]:
 def _parts(model: Model) -> list[LanguageModel[Any]]:
     if isinstance(model, MixtureModel):
         return model.models
-    return [model.base] if isinstance(model, CacheModel) else []
+    return [model.base] if isinstance(model, CacheModel | DynamicModel) else []

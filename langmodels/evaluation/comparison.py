@@ -5,13 +5,18 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from rich.console import RenderableType
 
 from langmodels.datasets import Source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Candidate, Models, make_candidates
 from langmodels.evaluation.levels import Material, least_count
 from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
+from langmodels.evaluation.report import write_report
+from langmodels.evaluation.report.html import fragment
+from langmodels.evaluation.report.terminal import render
 from langmodels.evaluation.results import Results, records
 from langmodels.evaluation.running import RunCache, Trial, run_tasks, worthwhile_jobs
 from langmodels.evaluation.summary import summarise
@@ -20,9 +25,6 @@ from langmodels.presets import BUDGETS, Setting
 from langmodels.storage import atomic_write
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
 
 
 class Comparison:
@@ -61,18 +63,12 @@ class Comparison:
 
     def report(self, path: str | os.PathLike[str]) -> None:
         """Write a report: .html, .md, .csv or .json, by the ending of the name."""
-        from langmodels.evaluation.report import write_report
-
         write_report(self.results, path)
 
-    def __rich__(self) -> "RenderableType":
-        from langmodels.evaluation.report.terminal import render
-
+    def __rich__(self) -> RenderableType:
         return render(self.results)
 
     def _repr_html_(self) -> str:
-        from langmodels.evaluation.report.html import fragment
-
         return fragment(self.results)
 
 

@@ -6,14 +6,15 @@ what unknown words and spaces cost is then learnt on a training text.
 """
 
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from langmodels.arrays import FloatArray
-from langmodels.errors import LangmodelsError
+from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.alignment import align
 from langmodels.evaluation.characters import TextCosts, text_costs, token_costs
 from langmodels.evaluation.measuring import check_scores
@@ -21,9 +22,12 @@ from langmodels.evaluation.results import PairedTest
 from langmodels.evaluation.significance import neighbour_tests
 from langmodels.evaluation.statistics import block_edges, block_sums, bootstrap_interval
 from langmodels.models.base import LanguageModel
+from langmodels.registry import load
 from langmodels.text.corpus import Corpus
 from langmodels.text.splits import Splits
 from langmodels.text.vocabulary import Vocabulary
+
+AnyModel = LanguageModel[Any] | str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def measure(name: str, model: LanguageModel[Any], corpus: Corpus) -> tuple[Figur
 
 
 def evaluate(
-    models: Mapping[str, LanguageModel[Any]],
+    models: Mapping[str, AnyModel] | Sequence[AnyModel],
     text: str,
     *,
     training_text: str | None = None,
@@ -110,10 +114,18 @@ def evaluate(
 ) -> Evaluation:
     """Measure finished models on a text, which was cleaned as theirs were.
 
-    `training_text`: where models read differently, what unknown words and spaces cost is learnt
-    here. `carry`: the text is one document, over whose lines state is carried. Raises
-    LangmodelsError where a training text is needed and missing.
+    Args:
+        models: models or paths of their files; a mapping gives them labels.
+        text: what they are to predict.
+        training_text: where models read differently, what unknown words and spaces cost is learnt
+            from it.
+        carry: the text is one document, over whose lines state is carried.
+        seed: of intervals and tests.
+
+    Raises LangmodelsError where a training text is needed and missing, and where a score is no log
+    probability; UsageError for labels that are there twice.
     """
+    models = _labelled(models)
     corpora = {
         name: Corpus.from_text(
             text, model.tokenizer, vocabulary=model.vocabulary, name=name, keep_text=True
@@ -142,6 +154,24 @@ def evaluate(
     finite = [(found.model, blocks) for found, blocks in measured if len(blocks)]
     best_first = [found for found, _ in measured]
     return Evaluation("token" if alike else "char", best_first, neighbour_tests(finite, seed))
+
+
+def _labelled(
+    models: Mapping[str, AnyModel] | Sequence[AnyModel],
+) -> dict[str, LanguageModel[Any]]:
+    if not isinstance(models, Mapping):
+        labels = [
+            type(m).__name__ if isinstance(m, LanguageModel) else os.fspath(m) for m in models
+        ]
+        if len(set(labels)) < len(labels):
+            raise UsageError(f"Two models have one label; label them: {', '.join(labels)}.")
+        models = dict(zip(labels, models, strict=True))
+    if not models:
+        raise UsageError("There is nothing to evaluate; give at least one model.")
+    return {
+        label: model if isinstance(model, LanguageModel) else load(model)
+        for label, model in models.items()
+    }
 
 
 def _positions(corpus: Corpus) -> TextCosts:

@@ -3,6 +3,7 @@
 import functools
 import hashlib
 import json
+import math
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,8 +18,9 @@ from langmodels.evaluation.candidates import Candidate
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import AnyRun, ClozeRun, Plan, Run, measure
 from langmodels.execution import completed, executor, share
+from langmodels.formatting import duration, figure, perplexity
 from langmodels.interchange import json_text, structure
-from langmodels.progress import named, track
+from langmodels.progress import named, say, track
 from langmodels.storage import open_arrays, save_arrays
 from langmodels.threads import cpu_count
 
@@ -160,6 +162,9 @@ def run_tasks(
                     else:
                         if cache is not None and i in keys:
                             cache.save(keys[i], done[i])
+                        say(
+                            f"{_in_short(tasks[i], done[i], material)}; {len(done)} of {len(tasks)}"
+                        )
                     progress.advance(_work_of(tasks[i]), tasks[i].candidate.label)
         except KeyboardInterrupt:
             if not done:
@@ -170,6 +175,20 @@ def run_tasks(
 def _work_of(task: Trial) -> float:
     """About how long a task takes, in units of an n-gram model; for the time that is left."""
     return 20.0 if task.candidate.random else 1.0
+
+
+def _in_short(task: Trial, run: AnyRun, material: Material) -> str:
+    """What can be said of a model before the others are finished."""
+    label = task.candidate.label
+    if isinstance(run, ClozeRun):
+        return f"{label}: blanks filled"
+    figures, costs = run.fits[-1], material.at(task.candidate.level).costs
+    loss = figures.nats / len(run.scores)
+    bits = (figures.nats + float(costs.extra.sum())) / math.log(2) / costs.length
+    return (
+        f"{label}: perplexity {perplexity(math.exp(loss) if loss < 700 else math.inf)}, "
+        f"{figure(bits, 3)} bits/{costs.per}, trained in {duration(figures.seconds)}"
+    )
 
 
 def _measure(task: Trial, shared: tuple[Material, Plan]) -> AnyRun:

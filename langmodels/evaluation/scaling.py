@@ -27,8 +27,8 @@ def scale(
     """Train every model on texts of size n / 2^doublings, ..., n / 2, n and measure what grows.
 
     All sizes share vocabulary and test text. `options` are those of `compare`; the comparison that
-    comes back is a full one. Raises UsageError for less than two doublings and for models that only
-    fill blanks, and what `compare` raises.
+    comes back is a full one. Raises UsageError for less than two doublings, for models that only
+    fill blanks and for finished ones, and what `compare` raises.
     """
     if not 2 <= doublings <= MAX_DOUBLINGS:
         raise UsageError(
@@ -38,6 +38,8 @@ def scale(
     for candidate in make_candidates(models, levels, Setting()):
         if candidate.fills_blanks:
             raise UsageError(f"{candidate.label} fills blanks; scaling is for language models.")
+        if candidate.finished is not None:
+            raise UsageError(f"{candidate.label} is finished; scaling trains models anew.")
     growth = tuple(2.0**-k for k in range(doublings, 0, -1))
     plan = replace(PLANS.get(budget, PLANS["standard"]), growth=growth, contexts=CONTEXTS)
     return compare(models, corpus, budget=budget, plan=plan, **options)
