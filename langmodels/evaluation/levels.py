@@ -112,12 +112,12 @@ class Material:
                 f"it so for all models (--clean {reading.cleaning})."
             )
         names = [
-            name for name in dict.fromkeys([*levels, *self._levels]) if name == level or ":" in name
+            name for name in dict.fromkeys([*levels, *self._levels]) if name == level or "(" in name
         ]
         for name in names:
             if self.at(name).splits.train.reading == reading:
                 return name
-        name = level if level not in levels and level not in self._levels else f"{level}: {label}"
+        name = level if level not in levels and level not in self._levels else f"{level} ({label})"
         train, validation, test = (
             Corpus.from_text(
                 text,

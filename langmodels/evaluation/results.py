@@ -55,7 +55,7 @@ class LevelResult:
     @property
     def unit(self) -> str:
         """What a token is called."""
-        name = self.level.partition(":")[0]
+        name = self.level.partition(" (")[0]
         return {"whitespace": "token", "symbols": "symbol", "series": "number"}.get(name, name)
 
     @property
@@ -66,7 +66,7 @@ class LevelResult:
     @property
     def reading(self) -> str:
         """The unit, and whose tokens they are where they are not the text's own."""
-        return f"{self.unit} ({self.read_by})" if ":" in self.level else self.unit
+        return f"{self.unit} ({self.read_by})" if "(" in self.level else self.unit
 
 
 @dataclass(frozen=True)

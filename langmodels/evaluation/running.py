@@ -185,9 +185,10 @@ def _in_short(task: Trial, run: AnyRun, material: Material) -> str:
     figures, costs = run.fits[-1], material.at(task.candidate.level).costs
     loss = figures.nats / len(run.scores)
     bits = (figures.nats + float(costs.extra.sum())) / math.log(2) / costs.length
+    how = f"trained in {duration(figures.seconds)}"
     return (
         f"{label}: perplexity {perplexity(math.exp(loss) if loss < 700 else math.inf)}, "
-        f"{figure(bits, 3)} bits/{costs.per}, trained in {duration(figures.seconds)}"
+        f"{figure(bits, 3)} bits/{costs.per}, {how if figures.tokens else 'as it is'}"
     )
 
 

@@ -159,14 +159,19 @@ def _units(level: LevelResult) -> str:
 
 def _orders(results: Results) -> str:
     """The order of n-grams, where the labels of their models do not tell it."""
-    found = {}
+    models = [m for m in results.models if m.options.get("order")]
+    hidden = [m for m in models if "order=" not in m.label]
+    if hidden and len({m.options["order"] for m in models}) == 1:
+        return f"Order of n-grams: {hidden[0].options['order']}."
+    several = len({m.level for m in hidden if not m.finished}) > 1
+    parts = []
     for level in results.levels:
-        hidden = [m for m in results.models if m.level == level.level and "order=" not in m.label]
-        if orders := sorted({m.options["order"] for m in hidden if m.options.get("order")}):
-            found[level.unit] = ", ".join(map(str, orders))
-    if len(found) > 1:
-        return f"Order of n-grams: {', '.join(f'{n} ({u}s)' for u, n in found.items())}."
-    return "".join(f"Order of n-grams: {n}." for n in found.values())
+        models = [m for m in hidden if m.level == level.level]
+        for order in sorted({m.options["order"] for m in models}):
+            of = [m for m in models if m.options["order"] == order]
+            named = ", ".join(m.label for m in of if m.finished or not several)
+            parts.append(f"{order} ({named or f'{level.unit}s'})")
+    return f"Order of n-grams: {', '.join(parts)}." if parts else ""
 
 
 def labels(results: Results, model: ModelResult) -> list[str]:
