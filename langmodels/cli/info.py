@@ -20,7 +20,7 @@ from langmodels.formatting import size
 from langmodels.models.base import LanguageModel, Model, pack
 from langmodels.models.cache import CacheModel
 from langmodels.models.mixture import MixtureModel
-from langmodels.neural.recurrent.dynamic import DynamicModel
+from langmodels.neural.dynamic import DynamicModel
 from langmodels.ngram import NGramModel
 from langmodels.registry import load_any
 
