@@ -9,25 +9,19 @@ backward, clipping by norm and Adam's update, on random tokens. What counts is t
 import argparse
 import os
 import platform
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from neural_parts.common import OneBatch, by_turns, figures, torch
+from neural_parts.transformer import transformer_inference, transformer_training
 
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
 from langmodels.neural.recurrent.scoring import score_pieces
-from langmodels.neural.training.batches import Chunk, cuts
 from langmodels.neural.training.options import TrainingOptions
 from langmodels.neural.training.trainer import Trainer
 from langmodels.threads import Workers
-
-try:
-    import torch
-except ImportError:
-    torch = None
 
 CELLS = ("lstm", "gru", "rnn")
 SHAPES = (
@@ -39,22 +33,6 @@ SHAPES = (
     (128, 10, 128, 57, 57, 1),
 )
 SEQUENCES = 250  # side by side in batch scoring
-
-
-class OneBatch:
-    """The same random batch again and again."""
-
-    def __init__(self, batch: int, steps: int, vocabulary: int, n_shards: int) -> None:
-        rng = np.random.default_rng(0)
-        inputs, targets = rng.integers(2, vocabulary, (2, steps, batch)).astype(np.int32)
-        chunk = Chunk(inputs, targets, None, True)
-        self.shards = [chunk.part(c) for c in cuts(batch, n_shards)]
-        self.n_shards = len(self.shards)
-        self.n_batches = 1
-
-    def epoch(self, number: int) -> Any:
-        """One batch."""
-        yield self.shards
 
 
 def ours(cell: str, shape: tuple[int, ...], threads: int) -> tuple[Callable[[], Any], Workers]:
@@ -90,20 +68,6 @@ def peer(cell: str, shape: tuple[int, ...]) -> Callable[[], None]:
     return step
 
 
-def by_turns(functions: list[Callable[[], Any]], seconds: float, turns: int = 4) -> list[float]:
-    """Median time of each function in ms, measured in alternating stretches."""
-    times: list[list[float]] = [[] for _ in functions]
-    for turn in range(turns):
-        for function, taken in zip(functions, times, strict=True):
-            function()
-            end = time.perf_counter() + seconds / turns
-            while time.perf_counter() < end or len(taken) <= turn:
-                began = time.perf_counter()
-                function()
-                taken.append(time.perf_counter() - began)
-    return [1e3 * statistics.median(taken) for taken in times]
-
-
 def training(threads: int, seconds: float, cells: tuple[str, ...]) -> list[str]:
     """The table of training steps."""
     lines = [
@@ -117,7 +81,7 @@ def training(threads: int, seconds: float, cells: tuple[str, ...]) -> list[str]:
             functions = [step] if torch is None else [step, peer(cell, shape)]
             with workers:
                 result = by_turns(functions, seconds)
-            lines.append(f"| {cell} | {', '.join(map(str, shape))} | {_figures(result)} |")
+            lines.append(f"| {cell} | {', '.join(map(str, shape))} | {figures(result)} |")
             print(lines[-1], flush=True)
     return lines
 
@@ -154,7 +118,7 @@ def inference(seconds: float, cells: tuple[str, ...]) -> list[str]:
         for (name, mine), theirs in zip(tasks, rivals, strict=True):
             functions = [mine] if theirs is None else [mine, theirs]
             result = by_turns(functions, seconds)
-            lines.append(f"| {cell} | {name} | {_figures(result, 3)} |")
+            lines.append(f"| {cell} | {name} | {figures(result, 3)} |")
             print(lines[-1], flush=True)
     return lines
 
@@ -187,13 +151,6 @@ def _torch_inference(cell: str, ids: Any) -> list[Callable[[], Any]]:
     return [score, batch, step]
 
 
-def _figures(result: list[float], digits: int = 1) -> str:
-    if len(result) == 1:
-        return f"{result[0]:.{digits}f} ms | - | -"
-    mine, theirs = result
-    return f"{mine:.{digits}f} ms | {theirs:.{digits}f} ms | {theirs / mine:.2f}"
-
-
 def main() -> None:
     """Run the benchmarks and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -223,6 +180,17 @@ def main() -> None:
         "## Scoring and sampling",
         "",
         *inference(seconds, cells),
+        "",
+        "## Transformers: one training step",
+        "",
+        "Learned positions, LayerNorm, GELU, biases, tied output; AdamW. PyTorch with "
+        "`scaled_dot_product_attention`.",
+        "",
+        *transformer_training(arguments.threads, seconds),
+        "",
+        "## Transformers: scoring and sampling",
+        "",
+        *transformer_inference(seconds),
         "",
     ]
     if arguments.output is not None:
