@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.text import Text
 
+from langmodels.cli.attention import print_attention
 from langmodels.cli.options import (
     add_corpus_options,
     add_json_option,
@@ -22,7 +23,9 @@ from langmodels.cli.output import (
     print_json,
     visible,
 )
+from langmodels.neural.transformer.model import TransformerModel
 from langmodels.teaching import ChainRule, Step, chain_rule
+from langmodels.teaching.attention import attention_of
 
 NAME = "explain"
 HELP = "a sentence through the chain rule, token by token, for one or several models"
@@ -49,9 +52,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Print one table a model, or models with the same tokens side by side."""
-    chains = [
-        chain_rule(model, args.sentence, name) for name, model in load_models(args.models, args)
-    ]
+    models = load_models(args.models, args)
+    chains = [chain_rule(model, args.sentence, name) for name, model in models]
     if args.json:
         print_json([chain.records() for chain in chains])
         return None
@@ -64,6 +66,9 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     else:
         for chain in chains:
             _print_alone(chain, console)
+    for name, model in models:
+        if isinstance(model, TransformerModel):
+            print_attention(attention_of(model, args.sentence, f"{name} looked at most"), console)
     unknown = dict.fromkeys(visible(s.token) for c in chains for s in c.steps if not s.known)
     if unknown:
         console.print(Text(f"* not in the vocabulary, read as <unk>: {', '.join(unknown)}"))

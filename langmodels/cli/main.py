@@ -27,6 +27,7 @@ COMMANDS = (
     "translate",
     "sample",
     "explain",
+    "attention",
     "article",
     "gradients",
     "recall",

@@ -168,7 +168,4 @@ class TransformerModel(NeuralModel[WindowState, TransformerNetwork]):
         was read and t + 1 predicted.
         """
         ids = [self.vocabulary.bos_id, *self.encode(text).tolist()]
-        network = self._network
-        network.forward(np.array(ids[-self.window :])[:, None])
-        maps: FloatArray = np.stack([block.attention.weights()[0] for block in network.blocks])
-        return maps.astype(np.float64)
+        return self._network.attention(np.array(ids[-self.window :]))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from langmodels.arrays import Array, BoolArray, IntArray
+from langmodels.arrays import Array, BoolArray, FloatArray, IntArray
 from langmodels.errors import UsageError, check_whole
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer
 from langmodels.neural.layers.memory import Memory
@@ -178,6 +178,12 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
         if places.max() >= self.shape.window:
             raise ValueError(f"there are only {self.shape.window} learned positions")
         return places
+
+    def attention(self, inputs: Array) -> FloatArray:
+        """How much each of T tokens (T,) looks at each, (layers, heads, T, T); rows sum to one."""
+        self.forward(inputs[:, None])
+        maps = np.stack([block.attention.weights()[0] for block in self.blocks])
+        return maps.astype(np.float64)
 
     # States ---------------------------------------------------------------------------------
 

@@ -1,0 +1,67 @@
+"""`langmodels attention`: what a Transformer looks at in a text."""
+
+import argparse
+
+from rich.console import Console
+from rich.text import Text
+
+from langmodels.cli.options import (
+    add_corpus_options,
+    add_json_option,
+    add_model_argument,
+    load_models,
+)
+from langmodels.cli.output import check_output, make_table, print_json, visible
+from langmodels.teaching.attention import Attention, attention_of, plot_attention
+
+NAME = "attention"
+HELP = "what a transformer looks at in a text, layer by layer"
+MOST = 3  # tokens shown of those that a step looked at
+EPILOG = """\
+examples:
+  langmodels attention transformer.lm "She looked at the heron."
+  langmodels attention transformer "She looked at the heron." --corpus wonderland.txt
+  langmodels attention transformer.lm "She looked at the heron." --plot attention.png
+
+A row is what happens when a token is read: the tokens that each layer looks at most, itself
+included, with the share of the attention that they get, on average over the heads.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add_model_argument(parser)
+    parser.add_argument("text", metavar="TEXT", help="what to read")
+    parser.add_argument("--plot", metavar="FILE", help="draw it into a .png, .svg or .pdf")
+    add_corpus_options(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int | None:
+    """Print a table, draw a picture where one is asked for."""
+    check_output(args.plot)
+    ((name, model),) = load_models(args.model, args)
+    attention = attention_of(model, args.text, name)
+    if args.plot:
+        plot_attention(attention, args.plot)
+    if args.json:
+        print_json(attention.records())
+        return None
+    print_attention(attention, console)
+    return None
+
+
+def print_attention(attention: Attention, console: Console) -> None:
+    """A row for every token, a column for every layer."""
+    layers = [f"layer {k + 1}" for k in range(len(attention.by_layer))]
+    table = make_table("read", *layers, left=("read", *layers), title=attention.model)
+    for step, token in enumerate(attention.tokens):
+        cells = [
+            "  ".join(
+                f"{visible(attention.tokens[i])} {share:.0%}"
+                for i, share in attention.most(layer, step, MOST)
+            )
+            for layer in range(len(layers))
+        ]
+        table.add_row(Text(visible(token)), *map(Text, cells))
+    console.print(table)
