@@ -334,10 +334,9 @@ class NGramModel(LanguageModel[State]):
         Raises LangmodelsError where they cannot be what was saved.
         """
         tables.check()
-        if not self.is_distribution:
-            return
-        worst = max(float(np.abs(z - 1).max(initial=0)) for z in context_sums(tables))
-        if worst <= _SUMS and not tables.unseen_backoff:
+        sums = context_sums(tables if self.is_distribution else normalized(tables))
+        worst = max(float(np.abs(z - 1).max(initial=0)) for z in sums)
+        if worst <= _SUMS and not (self.is_distribution and tables.unseen_backoff):
             return
         if self.smoothing.name != "given":
             raise LangmodelsError("its tables are damaged: probabilities do not sum to 1.")

@@ -3,6 +3,7 @@
 import numpy as np
 
 from langmodels.arrays import FloatArray
+from langmodels.errors import LangmodelsError
 from langmodels.ngram.tables import NGramTables
 from langmodels.ngram.trie import child_sums, next_suffixes
 
@@ -13,13 +14,15 @@ def context_sums(tables: NGramTables) -> list[FloatArray]:
     By length j of the contexts, 0 to N-1: (n_j,), of the empty context (1,). That after c follows
     from that after the shorter c':
     Z(c) = sum of S(w | c) over the words stored after c + backoff(c) (Z(c') - sum of S(w | c') over
-    these words). Exact where the suffixes of all n-grams are stored, as smoothing methods do.
+    these words). Raises LangmodelsError where the suffix of an n-gram is not stored.
     """
     scores = np.exp(tables.log_prob[0], dtype=np.float64)
     sums = [scores.sum(keepdims=True)]
     suffixes = np.zeros(tables.vocabulary_size, np.int32)  # of the contexts: the empty one
     for k in range(2, tables.order + 1):
         above = next_suffixes(tables, k, suffixes)  # where S(w | c') is stored
+        if len(above) and above.min() < 0:
+            raise LangmodelsError("the tables lack the suffix of an n-gram that they have.")
         rest = sums[-1][suffixes] - child_sums(tables, k, scores[above])
         scores = np.exp(tables.log_prob[k - 1], dtype=np.float64)
         # Rounding may leave less than nothing.
