@@ -15,8 +15,9 @@ from ngram_data import KENLM3, alice, held_out, scored, trained
 
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.ngram import NGramModel
+from langmodels.ngram.building import lexicographic_order, tables_from_ngrams
 from langmodels.ngram.opening import open_ngrams
-from langmodels.ngram.trie import lexicographic_order, ngram_words, suffixes_of, tables_from_ngrams
+from langmodels.ngram.trie import ngram_words, suffixes_of
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.tokenization import WhitespaceTokenizer

@@ -21,7 +21,7 @@ from langmodels.ngram import (
     SmoothingWarning,
     count_ngrams,
     make_smoothing,
-    tables,
+    scoring,
 )
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
@@ -134,7 +134,7 @@ def test_batches_agree_with_the_loop_across_blocks(
             expected.append(t.score_next(state, word))
             state = t.advance(state, word)
     whole = t.score(ids)
-    monkeypatch.setattr(tables, "_BLOCK", 7)
+    monkeypatch.setattr(scoring, "_BLOCK", 7)
     blocks = t.score(ids)
     for scores, lengths in (whole, blocks):
         assert lengths.tolist() == [n for _, n in expected]
@@ -320,8 +320,8 @@ def test_short_and_long_sequences_are_scored_alike(
     model = NGramModel(4, smoothing).fit(words())
     sentences = "the cat sat on a zebra and the dog ran\nthe dog sat\n" * 20
     text = Corpus.from_text(sentences, model.tokenizer, vocabulary=model.vocabulary)
-    assert len(text.ids) > tables._SHORT
+    assert len(text.ids) > NGramTables.short
     array_code = model.full_scores(text)
-    monkeypatch.setattr(tables, "_SHORT", 10**6)
+    monkeypatch.setattr(NGramTables, "short", 10**6)
     for looped, expected in zip(model.full_scores(text), array_code, strict=True):
         assert looped == pytest.approx(expected, abs=1e-6)

@@ -13,8 +13,8 @@ import numpy as np
 from langmodels.arrays import BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.errors import FileWarning, LangmodelsError
 from langmodels.ngram.arpa_source import ByteSource
+from langmodels.ngram.building import RepeatedNGramError, tables_from_ngrams
 from langmodels.ngram.tables import MAX_ORDER, Float32Array, NGramTables
-from langmodels.ngram.trie import RepeatedNGramError, tables_from_ngrams
 from langmodels.progress import Task, track
 from langmodels.storage import read_json
 from langmodels.text.byte_fields import Fields, WordIndex, decimals, space_table, split_fields

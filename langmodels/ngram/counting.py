@@ -17,12 +17,9 @@ import numpy as np
 
 from langmodels.arrays import Array, IntArray
 from langmodels.errors import LangmodelsError
-from langmodels.ngram.lookup import find_children
+from langmodels.ngram.trie import BOS_ID, NGramTrie, starts_of
 from langmodels.progress import track
 from langmodels.threads import parallel_map, slices
-
-BOS_ID = 1
-"""The id of `<s>`: an n-gram may begin with it, and never contains it elsewhere."""
 
 _PIECE = 1 << 19
 """Positions sorted at a time: their keys, 4 MB, stay in the cache."""
@@ -31,53 +28,18 @@ _MAX_TOKENS = 2**31 - 2**16
 
 
 @dataclass(frozen=True)
-class NGramCounts:
-    """The distinct n-grams of a text, orders 1 to N, with their counts: a trie in flat arrays.
+class NGramCounts(NGramTrie):
+    """The distinct n-grams of a text, orders 1 to N, with their counts.
 
-    Index k-1 of each list belongs to order k; n_k is the number of distinct k-grams. The unigrams
-    are the whole vocabulary, seen or not: the id of a unigram is its word. The id of a k-gram is
-    its rank in lexicographic order (of word ids, first word first).
+    Words need not occur to be unigrams. The id of a k-gram is its rank in lexicographic order (of
+    word ids, first word first).
     """
 
-    words: list[IntArray]
-    """(n_k,) the last word of each k-gram."""
-    child_start: list[IntArray]
-    """(n_k + 1,), orders 1 to N-1: the (k+1)-grams that extend k-gram i are the ids
-    child_start[i] to child_start[i+1] - 1, with rising last words."""
     counts: list[IntArray]
     """(n_k,) how often each k-gram occurs."""
     suffixes: list[IntArray]
     """(n_k,), orders 2 to N (index 0 is empty): the id of the (k-1)-gram that remains when the
     first word is taken off."""
-
-    @property
-    def order(self) -> int:
-        """N, the length of the longest n-grams."""
-        return len(self.words)
-
-    @property
-    def vocabulary_size(self) -> int:
-        """The number of words, the specials included."""
-        return len(self.words[0])
-
-    @property
-    def sizes(self) -> list[int]:
-        """n_1, ..., n_N."""
-        return [len(words) for words in self.words]
-
-    def initial_range(self, order: int) -> tuple[int, int]:
-        """First and past-last id of the k-grams that begin with `<s>`; they lie side by side."""
-        first, last = BOS_ID, BOS_ID + 1
-        for starts in self.child_start[: order - 1]:
-            first, last = int(starts[first]), int(starts[last])
-        return first, last
-
-    def find(self, order: int, parents: Array, words: Array) -> IntArray:
-        """Ids of the n-grams of an order that extend `parents` by `words`; -1 where there is none.
-
-        Arrays of equal length (M,); order > 1, parents are ids of (order - 1)-grams.
-        """
-        return find_children(self.child_start[order - 2], self.words[order - 1], parents, words)
 
     def continuation_counts(self, order: int) -> IntArray:
         """(n_k,) how many different words precede each k-gram, `<s>` being one; k < N.
@@ -123,16 +85,9 @@ def count_ngrams(ids: Array, vocabulary_size: int, order: int) -> NGramCounts:
             new_words, new_counts, children, suffix = sorter.refine(k, last=k == order)
             words.append(new_words)
             counts.append(new_counts)
-            child_start.append(_starts(children))
+            child_start.append(starts_of(children))
             suffixes.append(suffix)
     return NGramCounts(words, child_start, counts, suffixes)
-
-
-def _starts(lengths: IntArray) -> IntArray:
-    """Where each of consecutive runs begins; one more for the end of the last."""
-    starts = np.zeros(len(lengths) + 1, np.int32)
-    np.cumsum(lengths, out=starts[1:])
-    return starts
 
 
 @dataclass

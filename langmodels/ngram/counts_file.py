@@ -11,8 +11,9 @@ import numpy as np
 from langmodels.arrays import BoolArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError
 from langmodels.ngram.arpa_source import unpacked
+from langmodels.ngram.building import first_of_each, lexicographic_order
 from langmodels.ngram.counting import NGramCounts
-from langmodels.ngram.trie import first_of_each, lexicographic_order, ngram_words, starts_of
+from langmodels.ngram.trie import ngram_words, starts_of
 from langmodels.progress import track
 from langmodels.storage import atomic_write
 from langmodels.text.byte_fields import Fields, WordIndex, decimals, space_table, split_fields
@@ -159,7 +160,7 @@ def _trie(rows: list[IntArray], counts: list[IndexArray], size: int) -> NGramCou
                 "all orders, and leave none out."
             )
         words.append(np.ascontiguousarray(ordered[:, -1]))
-        starts.append(starts_of(parents, len(keys[-1])))
+        starts.append(starts_of(np.bincount(parents, minlength=len(keys[-1]))))
         suffixes.append(shorter.astype(np.int32))
         keys.append(parents * size + words[-1])
     if max(int(c.max(initial=0)) for c in summed) >= 2**31:

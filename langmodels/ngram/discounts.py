@@ -47,7 +47,7 @@ def single_discount(counts: IntArray) -> float | None:
 
 
 def good_turing_factors(counts: IntArray, cutoff: int) -> FloatArray | None:
-    """Katz's d_r for counts r = 0, ..., cutoff, (cutoff + 1,), d_0 being 0; counts above are kept.
+    """Katz's d_r for counts r = 1, ..., cutoff, (cutoff,); counts above are kept.
 
     Katz (1987): with r* = (r + 1) n(r+1) / nr and m = (cutoff + 1) n(cutoff+1) / n1,
     d_r = (r* / r - m) / (1 - m). A cutoff at which some d_r is not between 0 and 1 is lowered;
@@ -61,16 +61,16 @@ def good_turing_factors(counts: IntArray, cutoff: int) -> FloatArray | None:
         beyond = (k + 1) * n[k + 1] / n[1]
         if beyond >= 1:
             continue
-        factors = ((r + 1) * n[2 : k + 2] / (r * n[1 : k + 1]) - beyond) / (1 - beyond)
+        factors: FloatArray = ((r + 1) * n[2 : k + 2] / (r * n[1 : k + 1]) - beyond) / (1 - beyond)
         if ((factors > _ZERO) & (factors < 1 - _ZERO)).all():
-            return np.concatenate([[0.0], factors])
+            return factors
     return None
 
 
 def half_a_count(cutoff: int) -> FloatArray:
     """d_r = (r - 1/2) / r, as `good_turing_factors` gives them."""
     r = np.arange(1, cutoff + 1)
-    return np.concatenate([[0.0], (r - 0.5) / r])
+    return (r - 0.5) / r
 
 
 def warn_of_defaults(orders: Sequence[int], what: str, instead: str) -> None:

@@ -12,18 +12,19 @@ import numpy as np
 
 from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.errors import UsageError, check_whole
-from langmodels.ngram.counting import BOS_ID, NGramCounts
-from langmodels.ngram.discounts import modified_discounts, single_discount, warn_of_defaults
+from langmodels.ngram.building import select
+from langmodels.ngram.counting import NGramCounts
+from langmodels.ngram.discounts import modified_discounts, single_discount
 from langmodels.ngram.smoothing import (
+    Discounting,
     Smoothing,
     context_starts,
-    context_sums,
     log,
     predicted_counts,
     spread,
 )
 from langmodels.ngram.tables import Float32Array, NGramTables
-from langmodels.ngram.trie import select
+from langmodels.ngram.trie import BOS_ID, run_sums
 from langmodels.progress import track
 from langmodels.threads import parallel_map
 
@@ -58,6 +59,10 @@ class Interpolated(Smoothing):
         """
 
     def estimate(self, counts: NGramCounts) -> NGramTables:
+        """See `interpolated`."""
+        return self.interpolated(counts)
+
+    def interpolated(self, counts: NGramCounts) -> NGramTables:
         """Tables with p(w | h) for the n-grams that were seen, and gamma as the back-off weight."""
         log_prob, backoff = [], []
         lower = np.full(1, 1 / (counts.vocabulary_size - 1), np.float32)
@@ -93,7 +98,7 @@ class Interpolated(Smoothing):
             share, gamma = self.shares(c[begin:end], here, order)
             if self.min_count(order) > 1:
                 rare = counts.counts[order - 1][begin:end] < self.min_count(order)
-                gamma = gamma + context_sums(here, np.where(rare, share, 0.0))
+                gamma = gamma + run_sums(here, np.where(rare, share, 0.0))
                 share = np.where(rare, 0.0, share)
             gammas[contexts] = gamma
             part = p[begin:end]
@@ -123,14 +128,14 @@ class WittenBell(Interpolated):
 
     def shares(self, c: IntArray, starts: IntArray, order: int) -> tuple[Array, Array]:
         """See the class."""
-        total = context_sums(starts, c)
-        types = context_sums(starts, c > 0)
+        total = run_sums(starts, c)
+        types = run_sums(starts, c > 0)
         gamma = types / np.maximum(total + types, 1)
         gamma[types == 0] = 1.0
         return c / spread(starts, np.maximum(total + types, 1)), gamma
 
 
-class AbsoluteDiscounting(Interpolated):
+class AbsoluteDiscounting(Discounting, Interpolated):
     """share = (c(hw) - D) / n(h), gamma = D t(h) / n(h), one D an order.
 
     Ney, Essen and Kneser (1994).
@@ -147,24 +152,18 @@ class AbsoluteDiscounting(Interpolated):
     def __init__(self, discount: float | None = None) -> None:
         if discount is not None and not 0 < discount < 1:
             raise UsageError(f"A discount must lie between 0 and 1, not be {discount}.")
+        super().__init__()
         self.discount = discount
-        self.discounts: list[list[float]] = []
-        self._by_default: list[int] = []
 
-    def fitted(self) -> dict[str, list[list[float]]]:
-        """The discounts of each order."""
-        return {"discounts": self.discounts}
+    @property
+    def default_in_words(self) -> tuple[str, str]:
+        """See `Discounting`."""
+        what = "the discount" if len(self.default) == 1 else "the three discounts"
+        return what, ", ".join(map("{:g}".format, self.default))
 
-    def estimate(self, counts: NGramCounts) -> NGramTables:
-        """See the class."""
-        self.discounts, self._by_default = [], []
-        tables = super().estimate(counts)
-        warn_of_defaults(
-            self._by_default,
-            "the discount" if len(self.default) == 1 else "the three discounts",
-            ", ".join(map("{:g}".format, self.default)),
-        )
-        return tables
+    def discounted(self, counts: NGramCounts) -> NGramTables:
+        """Interpolated tables."""
+        return self.interpolated(counts)
 
     def order_discounts(self, c: IntArray) -> Sequence[float] | None:
         """The discounts of n-grams that count 1, 2, ...; the last is that of all higher counts.
@@ -176,17 +175,14 @@ class AbsoluteDiscounting(Interpolated):
 
     def prepare(self, c: IntArray, order: int) -> None:
         """Find the discounts."""
-        found = self.order_discounts(c)
-        if found is None:
-            self._by_default.append(order)
-        self.discounts.append(list(found or self.default))
+        self.found(order, self.order_discounts(c), self.default)
 
     def shares(self, c: IntArray, starts: IntArray, order: int) -> tuple[Array, Array]:
         """See the class."""
         discounts = np.array([0.0, *self.discounts[order - 1]], np.float32)
         taken = discounts.take(c, mode="clip")
-        total = context_sums(starts, c)
-        gamma = context_sums(starts, taken)
+        total = run_sums(starts, c)
+        gamma = run_sums(starts, taken)
         empty = total == 0
         gamma[empty] = 1.0
         total[empty] = 1
@@ -309,7 +305,7 @@ class JelinekMercer(Interpolated):
         parents: Array = np.zeros(len(held_out), np.int64)
         for k in range(1, counts.order + 1):
             c = predicted_counts(counts, k)
-            total = context_sums(context_starts(counts, k), c)
+            total = run_sums(context_starts(counts, k), c)
             bucket[k - 1, at] = self._bucket(total)[parents]
             nodes = held_out[at] if k == 1 else counts.find(k, parents, held_out[at])
             found = nodes >= 0
@@ -326,7 +322,7 @@ class JelinekMercer(Interpolated):
 
     def shares(self, c: IntArray, starts: IntArray, order: int) -> tuple[Array, Array]:
         """See the class."""
-        total = context_sums(starts, c)
+        total = run_sums(starts, c)
         if self.weights is None:
             weight = np.full(len(total), 0.5 if self.weight is None else self.weight)
         else:

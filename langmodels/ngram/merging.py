@@ -200,7 +200,7 @@ def merge_tables(
         keys = _union_keys(parts, word_maps, k, vocabulary_size)
         parents = keys // vocabulary_size
         merged.words.append((keys % vocabulary_size).astype(np.int32))
-        merged.child_start.append(starts_of(parents, merged.sizes[k - 2]))
+        merged.child_start.append(starts_of(np.bincount(parents, minlength=merged.sizes[k - 2])))
         suffix = next_suffixes(merged, k, suffix)
         for part in parts:
             _extend(part, k, parents, suffix, len(keys))

@@ -4,9 +4,10 @@ import numpy as np
 
 from langmodels.arrays import BoolArray, FloatArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.ngram.building import select
 from langmodels.ngram.model import NGramModel
 from langmodels.ngram.tables import NGramTables
-from langmodels.ngram.trie import child_sums, parents_of, select, suffixes_of
+from langmodels.ngram.trie import child_sums, parents_of, suffixes_of
 from langmodels.text.vocabulary import Vocabulary
 
 

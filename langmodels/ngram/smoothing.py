@@ -9,6 +9,7 @@ of smoothing techniques for language modeling" (1998).
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -16,8 +17,10 @@ from numpy.typing import NDArray
 
 from langmodels.arrays import Array, IntArray
 from langmodels.errors import UsageError
-from langmodels.ngram.counting import BOS_ID, NGramCounts
+from langmodels.ngram.counting import NGramCounts
+from langmodels.ngram.discounts import warn_of_defaults
 from langmodels.ngram.tables import NGramTables
+from langmodels.ngram.trie import BOS_ID, run_sums
 from langmodels.settings import Configurable
 
 
@@ -59,24 +62,48 @@ class Smoothing(Configurable, ABC):
         return {}
 
 
+class Discounting(Smoothing):
+    """A method that takes something off the counts: what, it finds out for each order."""
+
+    def __init__(self) -> None:
+        self.discounts: list[list[float]] = []
+        self._by_default: list[int] = []
+
+    def estimate(self, counts: NGramCounts) -> NGramTables:
+        """See the class. Warns of the orders that took a default."""
+        self.discounts, self._by_default = [], []
+        tables = self.discounted(counts)
+        warn_of_defaults(self._by_default, *self.default_in_words)
+        return tables
+
+    @property
+    @abstractmethod
+    def default_in_words(self) -> tuple[str, str]:
+        """What cannot be estimated where a default is taken, and what the default is."""
+
+    @abstractmethod
+    def discounted(self, counts: NGramCounts) -> NGramTables:
+        """The tables; adds to `discounts` what was taken in each order."""
+
+    def found(
+        self, order: int, discounts: Iterable[float] | None, default: Iterable[float]
+    ) -> list[float]:
+        """Note the discounts of the next order: the default where the data allows no estimate."""
+        if discounts is None:
+            self._by_default.append(order)
+        self.discounts.append(list(map(float, default if discounts is None else discounts)))
+        return self.discounts[-1]
+
+    def fitted(self) -> dict[str, list[list[float]]]:
+        """The discounts of each order."""
+        return {"discounts": self.discounts}
+
+
 def context_starts(counts: NGramCounts, order: int) -> IntArray:
     """(M + 1,) where the k-grams of each of the M contexts begin; unigrams have one context."""
     if order == 1:
         return np.array([0, counts.vocabulary_size], np.int32)
     return counts.child_start[order - 2]
-
-
-def context_sums(starts: IntArray, values: Array) -> Array:
-    """Sum of the values, (n,), of each context, (M,); 0 for a context without any.
-
-    `starts` as in `context_starts`. Whole numbers are summed as int64, others as float64.
-    """
-    dtype = np.int64 if values.dtype.kind in "iub" else np.float64
-    sums = np.zeros(len(starts) - 1, dtype)
-    occupied = np.flatnonzero(starts[1:] > starts[:-1])
-    if len(occupied):
-        sums[occupied] = np.add.reduceat(values, starts[occupied], dtype=dtype)
-    return sums
 
 
 def spread(starts: IntArray, values: Array) -> Array:
@@ -137,7 +164,7 @@ class MaximumLikelihood(Smoothing):
         for k in range(1, counts.order + 1):
             c = predicted_counts(counts, k)
             starts = context_starts(counts, k)
-            total = context_sums(starts, c)
+            total = run_sums(starts, c)
             log_prob.append(log(c / spread(starts, total)))
             if k > 1:
                 backoff.append(np.where(total > 0, -np.inf, 0.0).astype(np.float32))
@@ -178,7 +205,7 @@ def whole_context_tables(counts: NGramCounts, alpha: float) -> NGramTables:
     for k in range(1, counts.order + 1):
         c = predicted_counts(counts, k)
         starts = context_starts(counts, k)
-        total = context_sums(starts, c) + alpha * n_words
+        total = run_sums(starts, c) + alpha * n_words
         p = np.full(len(c), 1 / n_words)
         weight = np.ones(len(total))
         # Whole contexts: all of the longest, and of the others those that begin with <s>.
@@ -233,7 +260,7 @@ class StupidBackoff(Smoothing):
         for k in range(1, counts.order + 1):
             c = predicted_counts(counts, k)
             starts = context_starts(counts, k)
-            score = c / spread(starts, context_sums(starts, c))
+            score = c / spread(starts, run_sums(starts, c))
             if k == 1:
                 score[c == 0] = self.factor / (counts.vocabulary_size - 1)
                 score[BOS_ID] = 0.0

@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.checks import LOG_PROB, Expected, check_arrays
 from langmodels.errors import LangmodelsError
-from langmodels.ngram.lookup import find_children
+from langmodels.ngram.lookup import LengthArray
+from langmodels.ngram.scoring import TextScorer
+from langmodels.ngram.trie import NGramTrie
 from langmodels.text.vocabulary import Vocabulary
-from langmodels.threads import parallel_map, slices
 
 Float32Array = NDArray[np.float32]
 
@@ -33,32 +34,15 @@ none. No more than N-1 long, and no longer than it can matter to what comes."""
 MAX_ORDER = 100
 """The longest n-grams that there may be."""
 
-_BLOCK = 1 << 16
-"""Positions scored at a time: the arrays of a block stay in the cache."""
-
-_SHORT = 100
-"""Positions up to which a loop is faster than array code."""
-
 
 @dataclass(frozen=True)
-class NGramTables:
-    """A back-off model over word ids, orders 1 to N: a trie in flat arrays.
+class NGramTables(NGramTrie, TextScorer):
+    """A back-off model over word ids, orders 1 to N.
 
-    Index k-1 of each list belongs to order k, n_k is the number of stored k-grams, and the id of a
-    k-gram is its place in the arrays of its order. What the tables promise:
-
-    - The unigrams are the whole vocabulary, and the id of a unigram is its word.
-    - The prefix of a stored n-gram is stored. Its suffix need not be (a pruned model may lack it).
-    - The children of a node (the n-grams that extend it by a word) have consecutive ids, with
-      rising last words; nodes are in the order of their parents.
-    - Log probabilities are at most 0 and never NaN; that of `<s>` (id 1) as a unigram is -inf.
+    The prefix of a stored n-gram is stored. Its suffix need not be (a pruned model may lack it).
+    Log probabilities are at most 0 and never NaN; that of `<s>` (id 1) as a unigram is -inf.
     """
 
-    words: list[IntArray]
-    """(n_k,) the last word of each k-gram."""
-    child_start: list[IntArray]
-    """(n_k + 1,), orders 1 to N-1: the children of node i are child_start[i] to
-    child_start[i + 1] - 1."""
     log_prob: list[Float32Array]
     """(n_k,) log p(last word | the words before it), nats."""
     backoff: list[Float32Array]
@@ -70,32 +54,7 @@ class NGramTables:
     Stupid backoff alone charges for those too.
     """
 
-    @property
-    def order(self) -> int:
-        """N, the length of the longest n-grams."""
-        return len(self.words)
-
-    @property
-    def vocabulary_size(self) -> int:
-        """Number of words V, specials included."""
-        return len(self.words[0])
-
-    @property
-    def sizes(self) -> list[int]:
-        """n_1, ..., n_N."""
-        return [len(words) for words in self.words]
-
     # Looking up -----------------------------------------------------------------------------
-
-    def find(self, order: int, parents: Array, words: Array) -> IntArray:
-        """Ids of the n-grams of an order that extend `parents` by `words`; -1 where there is none.
-
-        Args:
-            order: length k > 1 of the n-grams looked for.
-            parents: (M,) ids of (k-1)-grams.
-            words: (M,) word ids.
-        """
-        return find_children(self.child_start[order - 2], self.words[order - 1], parents, words)
 
     @cached_property
     def _levels(self) -> list[tuple[memoryview, memoryview, memoryview, memoryview]]:
@@ -201,43 +160,8 @@ class NGramTables:
 
     # Whole texts ----------------------------------------------------------------------------
 
-    def score(self, ids: IntArray, bos: int = 1) -> tuple[FloatArray, NDArray[np.int16]]:
-        """Score every position of a text whose sequences begin with `<s>`.
-
-        Args:
-            ids: (T,) word ids.
-            bos: the id of `<s>`; what it begins does not depend on what comes before.
-
-        Returns:
-            Log p of each word given the words before it in its sequence, (T,) nats, -inf at `<s>`;
-            and the length of the n-gram that gave it, (T,).
-        """
-        if len(ids) <= _SHORT:
-            return self._score_short(ids, bos)
-        scores = np.empty(len(ids), np.float64)
-        lengths = np.empty(len(ids), np.int16)
-
-        def run(block: slice) -> None:
-            # The context of a block's first position reaches back over N-1 tokens.
-            back = min(block.start, self.order - 1)
-            some, length = self._score_block(ids[block.start - back : block.stop], bos)
-            scores[block], lengths[block] = some[back:], length[back:]
-
-        parallel_map(run, slices(len(ids), _BLOCK))
-        return scores, lengths
-
-    def _score_short(self, ids: IntArray, bos: int) -> tuple[FloatArray, NDArray[np.int16]]:
-        """`score`, word by word."""
-        scores, lengths = [], []
-        state: State = ()
-        for word in ids.tolist():
-            log_p, length, state = self.step(() if word == bos else state, word)
-            scores.append(log_p)
-            lengths.append(length)
-        return np.array(scores, np.float64), np.array(lengths, np.int16)
-
-    def _score_block(self, ids: IntArray, bos: int) -> tuple[FloatArray, NDArray[np.int16]]:
-        """`score` for a text that fits in the cache."""
+    def score_block(self, ids: IntArray, bos: int) -> tuple[FloatArray, LengthArray]:
+        """See `TextScorer`."""
         scores = self.log_prob[0].take(ids).astype(np.float64)
         lengths = np.ones(len(ids), np.int16)
         contexts = np.zeros(len(ids), np.int16)

@@ -1,254 +1,125 @@
-"""Building back-off tables from n-grams in any order, and the links between their nodes."""
+"""N-grams as a trie in flat arrays, and the links between its nodes."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
 
 import numpy as np
 
-from langmodels.arrays import Array, BoolArray, FloatArray, IndexArray, IntArray
-from langmodels.errors import LangmodelsError
-from langmodels.ngram.tables import Float32Array, NGramTables
+from langmodels.arrays import Array, FloatArray, IntArray
+from langmodels.ngram.lookup import find_children
+
+BOS_ID = 1
+"""The id of `<s>`: an n-gram may begin with it, and never contains it elsewhere."""
 
 
-def tables_from_ngrams(
-    rows: list[IntArray],
-    log_prob: Sequence[Float32Array],
-    backoff: Sequence[Float32Array],
-    vocabulary_size: int,
-) -> NGramTables:
-    """Back-off tables of n-grams that come in any order.
+@dataclass(frozen=True)
+class NGramTrie:
+    """N-grams over word ids, orders 1 to N: what counts and tables have in common.
 
-    Args:
-        rows: by order, (n_k, k) word ids, which this empties to save memory. Order 1 is not looked
-            at: all words are unigrams.
-        log_prob: by order, (n_k,) nats; for order 1, by word id.
-        backoff: by order, (n_k,) nats, orders 1 to N-1.
-        vocabulary_size: V.
-
-    A pruned model may lack the prefix or the suffix of an n-gram that it has. These are added with
-    the probability that backing off gives them and a back-off weight of one, which changes no
-    probability.
-
-    Raises LangmodelsError for an n-gram that comes twice.
+    Index k-1 of each list belongs to order k; n_k is the number of k-grams that are there, and the
+    id of a k-gram is its place in the arrays of its order. The unigrams are the whole vocabulary,
+    and the id of a unigram is its word. The children of a node (the n-grams that extend it by a
+    word) have consecutive ids, with rising last words; nodes are in the order of their parents.
     """
-    order = len(log_prob)
-    sorted_rows, sources = _closed(rows, vocabulary_size)
-    words = [np.arange(vocabulary_size, dtype=np.int32)]
-    child_start: list[IntArray] = []
-    trie = _Keys(vocabulary_size)
-    for k in range(2, order + 1):
-        parents = trie.find(sorted_rows[k - 1][:, :-1])
-        words.append(np.ascontiguousarray(sorted_rows[k - 1][:, -1]))
-        child_start.append(starts_of(parents, trie.size(k - 1)))
-        trie.append(parents, words[-1])
-    probabilities, backoffs = [log_prob[0]], list(backoff[:1])
-    for k in range(2, order + 1):
-        source, here = sources[k - 1], sorted_rows[k - 1]
-        added = np.flatnonzero(source < 0)
-        p = log_prob[k - 1][source] if len(log_prob[k - 1]) else np.empty(len(source), np.float32)
-        contexts, suffixes = trie.find(here[added, :-1]), trie.find(here[added, 1:])
-        p[added] = backoffs[k - 2][contexts] + probabilities[k - 2][suffixes]
-        probabilities.append(p)
-        if k < order:
-            some = len(backoff[k - 1]) > 0
-            weights = backoff[k - 1][source] if some else np.empty(len(source), np.float32)
-            weights[added] = 0.0
-            backoffs.append(weights)
-    return NGramTables(words, child_start, probabilities, backoffs)
+
+    words: list[IntArray]
+    """(n_k,) the last word of each k-gram."""
+    child_start: list[IntArray]
+    """(n_k + 1,), orders 1 to N-1: the children of node i are child_start[i] to
+    child_start[i + 1] - 1."""
+
+    @property
+    def order(self) -> int:
+        """N, the length of the longest n-grams."""
+        return len(self.words)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Number of words V, specials included."""
+        return len(self.words[0])
+
+    @property
+    def sizes(self) -> list[int]:
+        """n_1, ..., n_N."""
+        return [len(words) for words in self.words]
+
+    def initial_range(self, order: int) -> tuple[int, int]:
+        """First and past-last id of the k-grams that begin with `<s>`; they lie side by side."""
+        first, last = BOS_ID, BOS_ID + 1
+        for starts in self.child_start[: order - 1]:
+            first, last = int(starts[first]), int(starts[last])
+        return first, last
+
+    def find(self, order: int, parents: Array, words: Array) -> IntArray:
+        """Ids of the n-grams of an order that extend `parents` by `words`; -1 where there is none.
+
+        Args:
+            order: length k > 1 of the n-grams looked for.
+            parents: (M,) ids of (k-1)-grams.
+            words: (M,) word ids.
+        """
+        return find_children(self.child_start[order - 2], self.words[order - 1], parents, words)
 
 
-def _closed(rows: list[IntArray], vocabulary_size: int) -> tuple[list[IntArray], list[IntArray]]:
-    """The n-grams of each order, sorted, with all prefixes and suffixes of those of the next order.
-
-    Also where each came from in `rows`, -1 where it was added. `rows` is emptied on the way.
-    """
-    order = len(rows)
-    sorted_rows, sources = [np.empty((0, 1), np.int32)], [np.empty(0, np.int32)]
-    needed = np.empty((0, order), np.int32)
-    for k in range(order, 1, -1):
-        every = rows.pop()
-        given = len(every)
-        if len(needed):
-            every = np.concatenate([every, needed])
-            del needed
-        place = lexicographic_order(every, vocabulary_size)
-        every = every[place]
-        first = first_of_each(every)
-        group = np.cumsum(first, dtype=np.int32)
-        group -= 1
-        here = every[first]
-        del every
-        # The sort is not stable: what was given may stand anywhere among its equals.
-        is_given = np.flatnonzero(place < given)
-        source = np.full(len(here), -1, np.int32)
-        source[group[is_given]] = place[is_given]
-        if np.count_nonzero(source >= 0) < given:
-            often = np.bincount(group[is_given])
-            raise RepeatedNGramError(here[int(often.argmax())].tolist())
-        sources.insert(1, source)
-        sorted_rows.insert(1, here)
-        del group, place, is_given
-        if k > 2:
-            prefixes = here[:, :-1]
-            needed = np.concatenate([prefixes[first_of_each(prefixes)], here[:, 1:]])
-    return sorted_rows, sources
-
-
-class RepeatedNGramError(LangmodelsError):
-    """An n-gram was given twice; `ids` are its words."""
-
-    def __init__(self, ids: list[int]) -> None:
-        super().__init__(f"The n-gram with the word ids {ids} comes twice.")
-        self.ids = ids
-
-
-class _Keys:
-    """N-grams as sorted numbers, parent * V + word, by which rows of words are found."""
-
-    def __init__(self, vocabulary_size: int) -> None:
-        self._v = vocabulary_size
-        self._keys: list[IndexArray] = [np.arange(vocabulary_size)]
-
-    def size(self, order: int) -> int:
-        return len(self._keys[order - 1])
-
-    def append(self, parents: IndexArray, words: IntArray) -> None:
-        """Add an order: its n-grams in sorted order."""
-        self._keys.append(parents * self._v + words)
-
-    def find(self, rows: IntArray) -> IndexArray:
-        """Ids of n-grams that are there, (M, k) words to (M,); fast where the rows are sorted."""
-        ids = rows[:, 0].astype(np.int64)
-        for k in range(1, rows.shape[1]):
-            ids = np.searchsorted(self._keys[k], ids * self._v + rows[:, k])
-        return ids
-
-
-def lexicographic_order(rows: IntArray, vocabulary_size: int) -> IndexArray:
-    """The permutation that sorts rows of word ids, (M, k) to (M,)."""
-    bits = max(1, int(vocabulary_size - 1).bit_length())
-    room = 63 - max(1, len(rows).bit_length())
-    keys = np.zeros(len(rows), np.int64)
-    used = 0
-    place: IndexArray | None = None
-    for column in range(rows.shape[1]):
-        if used + bits > (63 if place is None else room):
-            # As many words as fit in 63 bits are compared at once; their rank stands for them.
-            place = np.argsort(keys)
-            ordered = keys[place]
-            first = np.ones(len(rows), np.bool_)
-            np.not_equal(ordered[1:], ordered[:-1], out=first[1:])
-            keys[place] = np.cumsum(first) - 1
-            used = 0
-        keys <<= bits
-        keys |= rows[:, column]
-        used += bits
-    return np.argsort(keys)
-
-
-def first_of_each(rows: IntArray) -> BoolArray:
-    """Which of sorted rows differ from the row before them."""
-    first = np.ones(len(rows), np.bool_)
-    if len(rows):
-        np.not_equal(rows[1:, -1], rows[:-1, -1], out=first[1:])
-        for column in rows.T[:-1]:  # several times faster than any(axis=1)
-            first[1:] |= column[1:] != column[:-1]
-    return first
-
-
-def starts_of(parents: Array, n_parents: int) -> IntArray:
-    """child_start of n-grams with these parents, (M,) in rising order."""
-    starts = np.zeros(n_parents + 1, np.int32)
-    np.cumsum(np.bincount(parents, minlength=n_parents), out=starts[1:])
+def starts_of(lengths: Array) -> IntArray:
+    """Where each of consecutive runs begins, and where the last ends: (M,) to (M + 1,)."""
+    starts = np.zeros(len(lengths) + 1, np.int32)
+    np.cumsum(lengths, out=starts[1:])
     return starts
 
 
-# Links ---------------------------------------------------------------------------------------
+def run_sums(starts: IntArray, values: Array) -> Array:
+    """Sum of the values, (n,), of each run, (M,); 0 for one without any. `starts`: (M + 1,).
+
+    Whole numbers are summed as int64, others as float64.
+    """
+    dtype = np.int64 if values.dtype.kind in "iub" else np.float64
+    sums = np.zeros(len(starts) - 1, dtype)
+    occupied = np.flatnonzero(starts[1:] > starts[:-1])
+    if len(occupied):
+        sums[occupied] = np.add.reduceat(values, starts[occupied], dtype=dtype)
+    return sums
 
 
-def parents_of(tables: NGramTables, order: int) -> IntArray:
+def parents_of(trie: NGramTrie, order: int) -> IntArray:
     """(n_k,) the id of the (k-1)-gram that each k-gram extends; k > 1."""
-    starts = tables.child_start[order - 2]
+    starts = trie.child_start[order - 2]
     return np.repeat(np.arange(len(starts) - 1, dtype=np.int32), np.diff(starts))
 
 
-def suffixes_of(tables: NGramTables) -> list[IntArray]:
+def suffixes_of(trie: NGramTrie) -> list[IntArray]:
     """By order k, (n_k,): the id of each k-gram without its first word; index 0 is empty.
 
     -1 where that is not stored.
     """
     result: list[IntArray] = [np.empty(0, np.int32)]
-    for k in range(2, tables.order + 1):
-        result.append(next_suffixes(tables, k, result[-1]))
+    for k in range(2, trie.order + 1):
+        result.append(next_suffixes(trie, k, result[-1]))
     return result
 
 
-def next_suffixes(tables: NGramTables, order: int, before: IntArray) -> IntArray:
+def next_suffixes(trie: NGramTrie, order: int, before: IntArray) -> IntArray:
     """The suffixes of an order from those of the order below; see `suffixes_of`."""
-    words = tables.words[order - 1]
+    words = trie.words[order - 1]
     if order == 2:
         return words
-    context = before[parents_of(tables, order)]
+    context = before[parents_of(trie, order)]
     found = np.full(len(context), -1, np.int32)
     known = np.flatnonzero(context >= 0)
-    found[known] = tables.find(order - 1, context[known], words[known])
+    found[known] = trie.find(order - 1, context[known], words[known])
     return found
 
 
-def child_sums(tables: NGramTables, order: int, values: FloatArray) -> FloatArray:
+def child_sums(trie: NGramTrie, order: int, values: FloatArray) -> FloatArray:
     """Sum over the k-grams that extend each (k-1)-gram: (n_k,) to (n_{k-1},); k > 1."""
-    starts = tables.child_start[order - 2]
-    sums = np.zeros(len(starts) - 1)
-    occupied = np.flatnonzero(starts[1:] > starts[:-1])
-    if len(occupied):
-        sums[occupied] = np.add.reduceat(values, starts[occupied])
-    return sums
+    return run_sums(trie.child_start[order - 2], values)
 
 
-def select(tables: NGramTables, keep: Sequence[BoolArray]) -> NGramTables:
-    """The tables with some of the n-grams only; probabilities and weights as they are.
-
-    `keep`: by order, (n_k,). All unigrams stay; an n-gram whose context goes must go too.
-    """
-    words, log_prob = [tables.words[0]], [tables.log_prob[0]]
-    backoff: list[Float32Array] = []
-    child_start: list[IntArray] = []
-    context: BoolArray = np.ones(tables.vocabulary_size, np.bool_)
-    for k in range(2, tables.order + 1):
-        kept = keep[k - 1]
-        kept_before = np.zeros(len(kept) + 1, np.int32)
-        np.cumsum(kept, out=kept_before[1:])
-        starts = kept_before[tables.child_start[k - 2]]
-        child_start.append(np.append(starts[:-1][context], starts[-1]).astype(np.int32))
-        backoff.append(tables.backoff[k - 2][context])
-        words.append(tables.words[k - 1][kept])
-        log_prob.append(tables.log_prob[k - 1][kept])
-        context = kept
-    return NGramTables(words, child_start, log_prob, backoff)
-
-
-class Trie(Protocol):
-    """N-grams as nodes of a trie: those of `NGramTables`, and of counts."""
-
-    @property
-    def words(self) -> list[IntArray]:
-        """(n_k,) the last word of each k-gram."""
-
-    @property
-    def child_start(self) -> list[IntArray]:
-        """(n_k + 1,) where the children of each begin."""
-
-    @property
-    def sizes(self) -> list[int]:
-        """n_1, ..., n_N."""
-
-
-def ngram_words(tables: Trie, order: int, nodes: slice) -> IntArray:
+def ngram_words(trie: NGramTrie, order: int, nodes: slice) -> IntArray:
     """The words of a run of k-grams, (M, k)."""
-    ids = np.arange(*nodes.indices(tables.sizes[order - 1]))
+    ids = np.arange(*nodes.indices(trie.sizes[order - 1]))
     columns = np.empty((len(ids), order), np.int32)
     for k in range(order, 0, -1):
-        columns[:, k - 1] = tables.words[k - 1][ids]
+        columns[:, k - 1] = trie.words[k - 1][ids]
         if k > 1:
-            ids = np.searchsorted(tables.child_start[k - 2], ids, side="right") - 1
+            ids = np.searchsorted(trie.child_start[k - 2], ids, side="right") - 1
     return columns

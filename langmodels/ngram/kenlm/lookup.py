@@ -11,18 +11,14 @@ from math import copysign
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from langmodels.arrays import Array, FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError
+from langmodels.ngram.lookup import LengthArray
+from langmodels.ngram.scoring import TextScorer
 from langmodels.text.vocabulary import Vocabulary
-from langmodels.threads import parallel_map, slices
 
 _LOG10 = float(np.log(10.0))
-_BLOCK = 1 << 16
-"""Positions scored at a time: the arrays of a block stay in the cache."""
-_SHORT = 24
-"""Positions up to which a loop is faster than array code."""
 _ABOVE_ONE = 1.0  # log10: what rounding in eight bits does not explain
 
 Nodes = Array
@@ -59,7 +55,7 @@ class Store(Protocol):
         """The same of the n-gram that extends a node of the order below, where there is one."""
 
 
-class KenLMLookup:
+class KenLMLookup(TextScorer):
     """Scores from a `Store`, with the interface of `NGramTables`.
 
     `file_ids` (V,): the file's id of each token of the vocabulary. All log probabilities that come
@@ -67,12 +63,18 @@ class KenLMLookup:
     """
 
     unseen_backoff = 0.0
+    short = 24
 
     def __init__(self, store: Store, file_ids: IntArray) -> None:
         self._store = store
         self._file_ids = file_ids
         self._ids = file_ids.tolist()
-        self.order = len(store.sizes)
+        self._order = len(store.sizes)
+
+    @property
+    def order(self) -> int:
+        """N, the length of the longest n-grams."""
+        return self._order
 
     @property
     def vocabulary_size(self) -> int:
@@ -92,7 +94,7 @@ class KenLMLookup:
 
     def step(self, state: State, word: int) -> tuple[float, int, State]:
         """Log p(word | state) in nats, the length of the n-gram that gave it, the next state."""
-        store, order = self._store, self.order
+        store, order = self._store, self._order
         id = self._ids[word]
         node, log_p, weight = store.unigram(id)
         following = [id, weight]
@@ -144,34 +146,12 @@ class KenLMLookup:
 
     # Whole texts ----------------------------------------------------------------------------
 
-    def score(
-        self, ids: IntArray, bos: int = Vocabulary.bos_id
-    ) -> tuple[FloatArray, NDArray[np.int16]]:
-        """See `NGramTables.score`."""
-        if len(ids) <= _SHORT:
-            return self._score_short(ids, bos)
-        scores = np.empty(len(ids), np.float64)
-        lengths = np.empty(len(ids), np.int16)
+    def _score_short(self, ids: IntArray, bos: int) -> tuple[FloatArray, LengthArray]:
+        scores, lengths = super()._score_short(ids, bos)
+        return _sound(scores), lengths
 
-        def run(block: slice) -> None:
-            # The context of a block's first position reaches back over N-1 tokens.
-            back = min(block.start, self.order - 1)
-            some, length = self._score_block(ids[block.start - back : block.stop], bos)
-            scores[block], lengths[block] = some[back:], length[back:]
-
-        parallel_map(run, slices(len(ids), _BLOCK))
-        return scores, lengths
-
-    def _score_short(self, ids: IntArray, bos: int) -> tuple[FloatArray, NDArray[np.int16]]:
-        scores, lengths = [], []
-        state: State = ()
-        for word in ids.tolist():
-            log_p, length, state = self.step(() if word == bos else state, word)
-            scores.append(log_p)
-            lengths.append(length)
-        return _sound(np.array(scores, np.float64)), np.array(lengths, np.int16)
-
-    def _score_block(self, ids: IntArray, bos: int) -> tuple[FloatArray, NDArray[np.int16]]:
+    def score_block(self, ids: IntArray, bos: int) -> tuple[FloatArray, LengthArray]:
+        """See `TextScorer`."""
         words = self._file_ids.take(ids)
         nodes, log_p, weight = self._store.unigrams(words)
         scores = log_p.astype(np.float64)

@@ -12,13 +12,13 @@ import numpy as np
 from langmodels.arrays import Array
 from langmodels.errors import LangmodelsError
 from langmodels.models.decoding import Decoding
+from langmodels.ngram.building import tables_from_ngrams
 from langmodels.ngram.kenlm.binary import MAGIC, Bytes, Parts, read_header, read_words, tokenizer_of
 from langmodels.ngram.kenlm.lookup import KenLMLookup
 from langmodels.ngram.kenlm.probing import ProbingStore
 from langmodels.ngram.kenlm.trie import TrieStore
 from langmodels.ngram.model import NGramModel
 from langmodels.ngram.tables import NGramTables
-from langmodels.ngram.trie import tables_from_ngrams
 from langmodels.text.reading import Reading, Text
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
