@@ -1,6 +1,5 @@
 """What `<unk>` is learnt from where the training text has no unknown word."""
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -11,8 +10,8 @@ from langmodels.neural.training.batches import Batches
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
 
-SHARE = 0.1
-"""Of the words seen once, how many stand for `<unk>` in an epoch."""
+PERIOD = 10
+"""Every word seen once stands for `<unk>` in one of so many epochs."""
 
 
 class Readable(Protocol):
@@ -30,15 +29,15 @@ class RareAsUnknown(Generic[B]):
 
     A network that never meets `<unk>` drives its probability towards zero, and one unknown word
     then weighs as much as dozens of others. What is seen once is most like what was never seen; by
-    the estimate of Good and Turing it is met as often. A tenth of it, rounded up, teaches the
+    the estimate of Good and Turing it is met as often. A tenth of it in every epoch teaches the
     network where unknown words come and what may follow them, and leaves it nearly all that there
     is to learn about the rare words themselves.
     """
 
     def __init__(self, batches: Batches[B], corpus: Corpus, seed: int) -> None:
-        self._batches, self._seed = batches, seed
+        self._batches = batches
         self._known = np.arange(len(corpus.vocabulary), dtype=np.int32)
-        self._once = seen_once(corpus)
+        self._once = np.random.default_rng(seed).permutation(seen_once(corpus))
         self.n_shards = batches.n_shards
 
     @property
@@ -48,10 +47,8 @@ class RareAsUnknown(Generic[B]):
 
     def epoch(self, number: int) -> Iterator[Sequence[B]]:
         """The batches of an epoch."""
-        rng = np.random.default_rng([self._seed, number])
         table = self._known.copy()
-        some = rng.permutation(self._once)[: math.ceil(SHARE * len(self._once))]
-        table[some] = Vocabulary.unk_id
+        table[self._once[number % PERIOD :: PERIOD]] = Vocabulary.unk_id
         for shards in self._batches.epoch(number):
             yield [shard.read_as(table) for shard in shards]
 
