@@ -1,6 +1,7 @@
 """Numbers as people read them, and tables as data that every kind of output can print."""
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -101,3 +102,15 @@ def visible(token: str, space: str = "␣") -> str:
     """A token as it can be printed: white space and control characters by a sign."""
     named = {" ": space, "\n": "↵", "\t": "⇥"}
     return "".join(named.get(c, c if c.isprintable() else f"\\x{ord(c):02x}") for c in token)
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def printable(text: str) -> str:
+    r"""A text that cannot steer a terminal: control characters but line ends and tabs as \xNN.
+
+    >>> print(printable(chr(27) + "[31mred"))
+    \x1b[31mred
+    """
+    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)

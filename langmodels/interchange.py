@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, Field, fields, is_dataclass
 from types import UnionType
@@ -34,8 +35,16 @@ def jsonable(value: Any) -> Any:
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """`value` as JSON, on one line where there is no `indent`."""
-    return json.dumps(jsonable(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    """`value` as JSON, on one line where there is no `indent`.
+
+    It can be shown and written anywhere: control characters and halves of surrogate pairs, which
+    JSON would let through, are escaped.
+    """
+    text = json.dumps(jsonable(value), indent=indent, ensure_ascii=False, allow_nan=False)
+    return _RAW.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+_RAW = re.compile("[\\x7f-\\x9f\\ud800-\\udfff]")
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -1,16 +1,17 @@
-"""Progress of long work: bars on a terminal, and lines for what is worth keeping.
+"""Progress of long work: bars on a terminal, a line now and then elsewhere.
 
 A library does not print. The command line calls `enable(console)` once; until then `track` does
 nothing but count, and `say` nothing at all.
 """
 
 import itertools
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,7 +32,8 @@ class Report:
 _EVERY = 0.1  # seconds between two reports of one piece of work
 
 _console: ContextVar["Console | None"] = ContextVar("progress_console", default=None)
-_display: ContextVar["Progress | None"] = ContextVar("progress_display", default=None)
+_verbose: ContextVar[bool] = ContextVar("progress_verbose", default=False)
+_display: ContextVar["Progress | Lines | None"] = ContextVar("progress_display", default=None)
 _send: ContextVar[Callable[[Report], None] | None] = ContextVar("progress_send", default=None)
 _prefix: ContextVar[str] = ContextVar("progress_prefix", default="")
 _numbers = itertools.count()
@@ -51,9 +53,21 @@ class Task:
             self._show(self.completed, note)
 
 
-def enable(console: "Console | None") -> None:
-    """Show the progress of work started from now on, on `console` (None: show nothing)."""
+def enable(console: "Console | None", *, verbose: bool = False) -> None:
+    """Show the progress of work started from now on, on `console` (None: show nothing).
+
+    Where the console is no terminal, a line says now and then what is under way. With `verbose`
+    every piece of work that ends is a line with the time that it took.
+    """
+    before = _display.get()
+    if isinstance(before, Lines):
+        before.stop()
     _console.set(console)
+    _verbose.set(verbose)
+    lines = None if console is None or console.is_terminal else Lines(console)
+    _display.set(lines)
+    if lines is not None:
+        lines.start()
 
 
 def shown() -> bool:
@@ -63,8 +77,10 @@ def shown() -> bool:
 
 def say(text: str) -> None:
     """Print a line where progress is shown, above the bars if there are any."""
-    console = _console.get()
-    if console is not None:
+    console, display = _console.get(), _display.get()
+    if isinstance(display, Lines):
+        display.say(text)
+    elif console is not None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -108,7 +124,6 @@ def track(description: str, total: float | None = None) -> Iterator[Task]:
         TimeRemainingColumn(),
         console=console,
         transient=True,
-        disable=not console.is_terminal,
     )
     with progress:
         token = _display.set(progress)
@@ -119,9 +134,68 @@ def track(description: str, total: float | None = None) -> Iterator[Task]:
             _display.reset(token)
 
 
+class Lines:
+    """Progress in a file or a pipe: after some seconds of silence, a line on what is under way."""
+
+    SILENCE = (10.0, 60.0)
+    """Seconds: the first silence, doubled after every line, and the longest."""
+
+    def __init__(self, console: "Console") -> None:
+        self._console = console
+        self._numbers = itertools.count()
+        self._tasks: dict[TaskID, tuple[str, float | None, float, str]] = {}
+        self._began = self._said = time.monotonic()
+        self._silence = self.SILENCE[0]
+        self._stopped = threading.Event()
+
+    def add_task(self, description: str, total: float | None = None, note: str = "") -> "TaskID":
+        """As Rich's Progress."""
+        number = cast("TaskID", next(self._numbers))
+        self._tasks[number] = (description, total, 0, note)
+        return number
+
+    def update(self, number: "TaskID", *, completed: float, note: str) -> None:
+        """As Rich's Progress."""
+        description, total, *_ = self._tasks[number]
+        self._tasks[number] = (description, total, completed, note)
+
+    def remove_task(self, number: "TaskID") -> None:
+        """As Rich's Progress."""
+        del self._tasks[number]
+
+    def start(self) -> None:
+        """Begin to tell, from a thread of its own: work may be silent for long."""
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def stop(self) -> None:
+        """Tell no more."""
+        self._stopped.set()
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._said = time.monotonic()
+        self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def tell(self) -> None:
+        """Print what is under way."""
+        parts = []
+        for description, total, completed, note in list(self._tasks.values()):
+            share = f" {100 * min(completed / total, 1):.0f} %" if total else ""
+            parts.append(f"{description}{share}" + (f" ({note})" if note else ""))
+        elapsed = f"{time.monotonic() - self._began:.0f} s"
+        self.say(f"{'; '.join(parts) or 'still at work'}; {elapsed} so far")
+
+    def _run(self) -> None:
+        while not self._stopped.wait(max(0.0, self._said + self._silence - time.monotonic())):
+            if time.monotonic() >= self._said + self._silence:
+                self._silence = min(2 * self._silence, self.SILENCE[1])
+                self.tell()
+
+
 @contextmanager
-def _bar(progress: "Progress", description: str, total: float | None) -> Iterator[Task]:
+def _bar(progress: "Progress | Lines", description: str, total: float | None) -> Iterator[Task]:
     number = progress.add_task(description, total=total, note="")
+    began = time.monotonic()
 
     def show(completed: float, note: str) -> None:
         progress.update(number, completed=completed, note=note)
@@ -130,6 +204,8 @@ def _bar(progress: "Progress", description: str, total: float | None) -> Iterato
         yield Task(show)
     finally:
         progress.remove_task(number)
+        if _verbose.get():
+            say(f"{description}: {time.monotonic() - began:.2f} s")
 
 
 # Work in other processes --------------------------------------------------------------------------

@@ -105,16 +105,24 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise LangmodelsError where `atomic_write` could not write a file now."""
+    """Raise LangmodelsError where `atomic_write` could not write even a small file now."""
     target = Path(os.path.realpath(path))
     try:
         if target.is_dir():
             raise LangmodelsError(f"{path} is a folder; give the name of a file to write.")
         if target.exists() and not target.is_file():
             return
+        if not target.parent.is_dir():
+            folder = Path(path).parent
+            raise LangmodelsError(f"There is no folder {folder}; make it, or write elsewhere.")
         temporary = _Temporary.beside(target)
-        os.close(temporary.descriptor)
-        temporary.close()
+        try:
+            with os.fdopen(temporary.descriptor, "wb") as file:
+                file.write(bytes(1 << 12))
+                file.flush()
+                os.fsync(file.fileno())  # some file systems only now say that they are full
+        finally:
+            temporary.close()
     except OSError as error:
         raise LangmodelsError(f"Cannot write {path}: {error.strerror or error}.") from error
 

@@ -5,6 +5,8 @@ import gzip
 import io
 import json
 import math
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ import numpy as np
 import pytest
 
 import langmodels
+from langmodels.cli.completion import SHELLS
 from langmodels.cli.main import COMMANDS, main
 from langmodels.datasets import read_text
 from langmodels.datasets.sources import shipped_folder
@@ -241,7 +244,7 @@ def test_evaluate_divides_scores_by_their_sum(run: Run, tmp_path: Path) -> None:
 def test_blank_lines_are_counted_apart(run: Run, tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_text("the cat\n\n \nthe dog\n")
     shown = run("score", "word.lm", "--summary", "--file", tmp_path / "lines.txt")
-    assert "4, of them 2 blank lines" in shown
+    assert "2; 2 blank lines beside them" in shown
 
 
 def test_brackets_in_a_text_are_no_markup(run: Run) -> None:
@@ -298,7 +301,8 @@ def test_predict(run: Run) -> None:
     assert "p(x | so the cat sat on the)" in shown
     assert "p(x | on the)" in shown
     assert "zebra" in shown
-    assert "so" in shown.split("not in the vocabulary")[1]
+    assert "zebra is not in the vocabulary" in shown
+    assert "so" in shown.split("not in the vocabulary,")[1]
 
 
 def test_predict_trains_what_is_named(run: Run) -> None:
@@ -399,7 +403,9 @@ def test_markup_in_a_text_is_shown_as_it_is(run: Run, tmp_path: Path) -> None:
 
 def test_a_terminal_without_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
     buffer = io.BytesIO()
-    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(buffer, encoding="ascii"))
+    terminal = io.TextIOWrapper(buffer, encoding="ascii")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdout", terminal)
     assert main(["predict", "word.lm", "the"]) == 0
     assert b"####" in buffer.getvalue()
 
@@ -419,3 +425,38 @@ def test_carry(run: Run, tmp_path: Path) -> None:
         assert total["perplexity"] == pytest.approx(report["perplexity"])
     shown = run("compare", "--corpus", "text.txt", "--models", model, "--carry", "--no-cache")
     assert "State is carried over the lines" in shown
+
+
+def test_quiet_and_verbose(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train = ["train", "--corpus", "text.txt", "--model", "rnn:hidden=4:epochs=1", "-o", "rnn.lm"]
+    said = {}
+    for arguments in (train, [*train, "-q"], ["--quiet", *train], [*train, "-v"], ["-v", *train]):
+        assert main(arguments) == 0
+        said[" ".join(arguments)] = capsys.readouterr().err
+    usual, quiet, before, verbose, first = said.values()
+    assert usual.startswith("epoch 1 of 1")
+    assert quiet == before == ""
+    for text in (verbose, first):
+        assert "epoch 1 of 1" in text
+        assert re.search(r"^train: [0-9.]+ s$", text, re.MULTILINE)
+    assert main([*train, "-q", "-v"]) == 2
+    assert "not allowed with" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion(run: Run, shell: str) -> None:
+    pytest.importorskip("shtab")
+    script = run("--print-completion", shell)
+    assert all(name in script for name in COMMANDS)
+    assert "held-out" in script
+    assert run(f"--print-completion={shell}") == script
+
+
+def test_completion_that_cannot_be(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["--print-completion", "elvish"]) == 2
+    assert "bash" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "shtab", None)
+    assert main(["--print-completion", "bash"]) == 1
+    assert "pip install" in capsys.readouterr().err

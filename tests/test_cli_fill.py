@@ -59,7 +59,6 @@ def test_counts_how_many_blanks_are_filled(text, capsys):
         (["mkn"], "Give a text"),
         (["mkn", "a ___", "--blanks", "3"], "Give a text"),
         (["mkn", "no blank here"], "no blank"),
-        (["bidirectional-transistor", "a ___"], "no model"),
         (["bidirectional-gru:size=3", "a ___"], "size"),
         (["mkn,kn", "a ___", "--output", "x.lm"], "only one"),
         (["mkn", "a ___", "--candidates", "-1"], "0 or more"),
@@ -71,6 +70,11 @@ def test_what_makes_no_sense_is_one_line(arguments, complaint, text, capsys):
     error = capsys.readouterr().err
     assert complaint in error
     assert error.count("\n") == 1
+
+
+def test_what_is_neither_a_file_nor_a_model(text, capsys):
+    assert main(["fill", "mkn,bidirectional-transistor", "a ___", "--corpus", text]) == 1
+    assert "did you mean bidirectional-rnn" in capsys.readouterr().err
 
 
 def test_models_by_name():

@@ -151,7 +151,7 @@ NBEST = """0 ||| the heron sad on the log . ||| LM0= -1 ||| -1.0
 def test_rescore_moses_lists(run: Run) -> None:
     Path("nbest.txt").write_text(NBEST)
     best = run("rescore", "one.lm", "--nbest", "nbest.txt", "--best").splitlines()
-    assert best == ["the heron sat on the log .", "the boat slept on"]
+    assert best == ["0 ||| the heron sat on the log .", "1 ||| the boat slept on"]
     rows = [r.split(" ||| ") for r in run("rescore", "one.lm", "--nbest", "nbest.txt").splitlines()]
     assert [r[0] for r in rows] == ["0", "0", "0", "1", "1"]
     model = langmodels.load("one.lm")

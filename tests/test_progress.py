@@ -2,6 +2,8 @@
 
 import contextvars
 import io
+import re
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -64,3 +66,44 @@ def test_reports_are_shown_as_bars_until_they_end(terminal: io.StringIO) -> None
 
 def test_reports_without_a_display_are_dropped() -> None:
     Replay().show("a", Report("0", "lstm: Training", 10, 4))
+
+
+def test_a_pipe_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress.Lines, "SILENCE", (0.01, 0.02))
+    out = io.StringIO()
+    progress.enable(Console(file=out, width=100))
+    try:
+        with track("Comparing", total=4) as whole, track("lstm: Training", total=10) as task:
+            whole.advance(1)
+            task.advance(5, "loss 2.0")
+            told = "Comparing 25 %; lstm: Training 50 % (loss 2.0); "
+            deadline = time.monotonic() + 60
+            while out.getvalue().count(told) < 2 and time.monotonic() < deadline:
+                time.sleep(0.01)
+    finally:
+        progress.enable(None)
+    lines = [line for line in out.getvalue().splitlines() if line.startswith(told)]
+    assert len(lines) >= 2
+    assert lines[0].endswith(" s so far")
+
+
+def test_a_pipe_hears_nothing_of_short_work() -> None:
+    out = io.StringIO()
+    progress.enable(Console(file=out))
+    try:
+        with track("Counting", total=3) as task:
+            task.advance(3)
+    finally:
+        progress.enable(None)
+    assert out.getvalue() == ""
+
+
+def test_verbose_work_says_how_long_it_took() -> None:
+    out = io.StringIO()
+    progress.enable(Console(file=out), verbose=True)
+    try:
+        with track("Counting", total=3) as task:
+            task.advance(3)
+    finally:
+        progress.enable(None)
+    assert re.fullmatch(r"Counting: [0-9.]+ s\n", out.getvalue())

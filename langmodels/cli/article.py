@@ -4,6 +4,7 @@ import argparse
 
 from rich.console import Console
 
+from langmodels.cli.files import OutputFile, TextName
 from langmodels.cli.options import (
     add_errors_option,
     add_json_option,
@@ -12,7 +13,7 @@ from langmodels.cli.options import (
     open_text,
     text_of,
 )
-from langmodels.cli.output import check_output, print_json
+from langmodels.cli.output import print_json
 from langmodels.errors import UsageError
 from langmodels.formatting import duration
 from langmodels.teaching.article import Iteration, run_article
@@ -37,6 +38,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
         "--corpus",
+        type=TextName,
         default="wonderland.txt",
         help="a file, or a name that `langmodels corpora` lists (default: wonderland.txt)",
     )
@@ -44,7 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_errors_option(parser)
     parser.add_argument("--iterations", type=int, default=25, help="passes (default: 25)")
     add_seed_option(parser)
-    parser.add_argument("--output", "-o", metavar="FILE", help="keep the network")
+    parser.add_argument("--output", "-o", type=OutputFile, metavar="FILE", help="keep the network")
     add_json_option(parser)
 
 
@@ -52,7 +54,6 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     """Train, printing what each iteration writes."""
     if args.iterations < 1:
         raise UsageError(f"--iterations must be at least 1, not {args.iterations}.")
-    check_output(args.output)
     corpus = Corpus.from_text(
         open_text(text_of(args)), CharacterTokenizer(), cleaning="article", name=args.corpus
     )

@@ -5,13 +5,14 @@ import argparse
 from rich.console import Console
 from rich.text import Text
 
+from langmodels.cli.files import PlotFile
 from langmodels.cli.options import (
     add_corpus_options,
     add_json_option,
     add_model_argument,
     load_models,
 )
-from langmodels.cli.output import check_output, make_table, print_json, visible
+from langmodels.cli.output import make_table, print_json, visible
 from langmodels.teaching.attention import Attention, attention_of, plot_attention
 
 NAME = "attention"
@@ -32,14 +33,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_model_argument(parser)
     parser.add_argument("text", metavar="TEXT", help="what to read")
-    parser.add_argument("--plot", metavar="FILE", help="draw it into a .png, .svg or .pdf")
+    parser.add_argument(
+        "--plot", type=PlotFile, metavar="FILE", help="draw it into a .png, .svg or .pdf"
+    )
     add_corpus_options(parser)
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Print a table, draw a picture where one is asked for."""
-    check_output(args.plot)
     ((name, model),) = load_models(args.model, args)
     attention = attention_of(model, args.text, name)
     if args.plot:

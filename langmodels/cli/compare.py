@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
+from langmodels.cli.files import ModelNames, OutputFile
 from langmodels.cli.main import INTERRUPTED
 from langmodels.cli.options import (
     DEFAULT_LEVEL,
@@ -80,6 +81,7 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
     group = parser.add_argument_group("the models")
     group.add_argument(
         "--models",
+        type=ModelNames,
         metavar="A,B",
         help="names with options, for example unigram,mkn:order=3, or model files (default: all "
         "that are compared); level=char sets the unit of one model",
@@ -102,7 +104,10 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
         f"(default: {'one a network, up to the number of processors' if jobs is None else jobs})",
     )
     group.add_argument(
-        "--report", metavar="FILE", help=f"write a report, by its name: {', '.join(FORMATS)}"
+        "--report",
+        type=OutputFile,
+        metavar="FILE",
+        help=f"write a report, by its name: {', '.join(FORMATS)}",
     )
     add_json_option(parser)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from langmodels.cli.files import InputFile, OutputFile
 from langmodels.cli.ngram_files import (
     add_input_options,
     add_quantize_option,
@@ -14,7 +15,7 @@ from langmodels.cli.ngram_files import (
     write_model,
 )
 from langmodels.cli.options import add_json_option
-from langmodels.cli.output import check_output, facts_table, print_json
+from langmodels.cli.output import facts_table, print_json
 from langmodels.errors import UsageError
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.ngram.openfst import is_fst_name
@@ -43,9 +44,12 @@ ending.
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "input", metavar="INPUT", help="an ARPA file, a binary file of KenLM's or a model file"
+        "input",
+        type=InputFile,
+        metavar="INPUT",
+        help="an ARPA file, a binary file of KenLM's or a model file",
     )
-    parser.add_argument("output", metavar="OUTPUT", help="the file to write")
+    parser.add_argument("output", type=OutputFile, metavar="OUTPUT", help="the file to write")
     add_input_options(parser)
     add_quantize_option(parser)
     add_json_option(parser)
@@ -53,7 +57,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Read, write, and say what was converted."""
-    check_output(args.output)
     kind = _kind(args.output)
     model = write_model(read_model(args.input, args.level), args)
     if args.json:

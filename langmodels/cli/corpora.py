@@ -8,6 +8,7 @@ from itertools import groupby
 from rich.console import Console
 from rich.text import Text
 
+from langmodels.cli.files import OutputFile, TextName
 from langmodels.cli.options import add_json_option
 from langmodels.cli.output import facts_table, make_table, print_json
 from langmodels.datasets import Source, find_source, list_sources
@@ -29,8 +30,12 @@ A book is downloaded once and kept.
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--get", metavar="NAME", help="fetch this corpus and say what it is")
-    parser.add_argument("--output", "-o", metavar="FILE", help="write its text to a file (UTF-8)")
+    parser.add_argument(
+        "--get", type=TextName, metavar="NAME", help="fetch this corpus and say what it is"
+    )
+    parser.add_argument(
+        "--output", "-o", type=OutputFile, metavar="FILE", help="write its text to a file (UTF-8)"
+    )
     add_json_option(parser)
 
 

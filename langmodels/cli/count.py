@@ -4,9 +4,10 @@ import argparse
 
 from rich.console import Console
 
+from langmodels.cli.files import OutputFile
 from langmodels.cli.ngram_files import file_line
 from langmodels.cli.options import add_corpus_options, add_json_option, load_training, min_count_of
-from langmodels.cli.output import check_output, facts_table, print_json
+from langmodels.cli.output import facts_table, print_json
 from langmodels.errors import UsageError
 from langmodels.ngram import count_ngrams
 from langmodels.ngram.counts_file import write_counts
@@ -27,7 +28,9 @@ A line of the file is an n-gram, a tab and its count; n-grams of all orders are 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("--order", type=int, default=3, metavar="N", help="N (default: 3)")
-    parser.add_argument("--output", "-o", required=True, metavar="FILE", help="the file to write")
+    parser.add_argument(
+        "--output", "-o", type=OutputFile, required=True, metavar="FILE", help="the file to write"
+    )
     add_corpus_options(parser, default=None)
     parser.set_defaults(min_count=1)
     add_json_option(parser)
@@ -35,7 +38,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Count, write, and say how many there are."""
-    check_output(args.output)
     if not 1 <= args.order <= 100:
         raise UsageError(f"The order lies between 1 and 100, not {args.order}.")
     corpus, _, source = load_training(args)

@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from langmodels.cli.files import InputFile, TextName
 from langmodels.cli.options import (
     add_carry_option,
     add_json_option,
@@ -56,10 +57,14 @@ tokens leave out paid for, which for words takes a training text (--part test, o
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("models", metavar="MODEL", nargs="+", help="a model file")
+    parser.add_argument("models", type=InputFile, metavar="MODEL", nargs="+", help="a model file")
     group = parser.add_argument_group("the text")
     group.add_argument(
-        "--corpus", metavar="NAME", required=True, help="a file, -, or a corpus by name"
+        "--corpus",
+        type=TextName,
+        metavar="NAME",
+        required=True,
+        help="a file, -, or a corpus by name",
     )
     group.add_argument(
         "--part",

@@ -8,16 +8,17 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from langmodels.cli.files import ModelNames, OutputFile
 from langmodels.cli.options import (
     add_corpus_options,
     add_json_option,
+    check_model_name,
     completed,
     load_splits,
     load_training,
 )
 from langmodels.cli.output import (
     bar,
-    check_output,
     format_perplexity,
     format_probability,
     make_table,
@@ -35,7 +36,7 @@ from langmodels.models.blanks import (
     split_at_blanks,
 )
 from langmodels.presets import Setting
-from langmodels.registry import CLOZE_MODELS, load_any, make_cloze_model, make_model
+from langmodels.registry import CLOZE_MODELS, MODELS, load_any, make_cloze_model, make_model
 from langmodels.settings import parse_name
 from langmodels.text.corpus import Corpus
 
@@ -59,6 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
         "models",
+        type=ModelNames,
         metavar="MODEL[,MODEL...]",
         help=f"model files, or models to be trained on --corpus first: {', '.join(CLOZE_MODELS)}, "
         "or any language model, for example mkn:order=3",
@@ -80,7 +82,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="instead of a text: blank N words of the test part of --corpus, and see how well each "
         "model fills them",
     )
-    parser.add_argument("--output", "-o", metavar="FILE", help="keep the one model that is trained")
+    parser.add_argument(
+        "--output", "-o", type=OutputFile, metavar="FILE", help="keep the one model that is trained"
+    )
     add_corpus_options(parser)
     add_json_option(parser)
 
@@ -96,7 +100,6 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         raise UsageError("--output keeps one model; name only one.")
     if args.output and _is_file(names[0]):
         raise UsageError(f"--output is for a model that is trained; {names[0]} is a file already.")
-    check_output(args.output)
     if args.blanks is not None:
         _evaluate(names, args, console)
         return None
@@ -109,6 +112,9 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         return corpora[0]
 
     results = {}
+    for name in map(str.strip, names):
+        if not _is_file(name):
+            check_model_name(name, MODELS, CLOZE_MODELS)
     for name in map(str.strip, names):
         model = _load(name) if _is_file(name) else _train(name, args, *training())
         cloze = model if isinstance(model, Cloze) else FillingModel(model, args.candidates)

@@ -9,6 +9,7 @@ import numpy as np
 from rich.console import Console
 
 from langmodels.arrays import FloatArray
+from langmodels.cli.files import InputFile, PlotFile
 from langmodels.cli.options import (
     add_corpus_options,
     add_json_option,
@@ -16,7 +17,7 @@ from langmodels.cli.options import (
     corpus_for,
     load_training,
 )
-from langmodels.cli.output import bar, check_output, make_table, print_json, visible
+from langmodels.cli.output import bar, make_table, print_json, visible
 from langmodels.errors import UsageError
 from langmodels.neural import GRUModel, LSTMModel, RecurrentModel, RNNModel
 from langmodels.registry import load
@@ -71,14 +72,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=",".join(CELLS),
         help=f"networks to look at (default: {','.join(CELLS)})",
     )
-    parser.add_argument("--model", metavar="FILE", help="a trained network of yours instead")
+    parser.add_argument(
+        "--model", type=InputFile, metavar="FILE", help="a trained network of yours instead"
+    )
     parser.add_argument("--hidden", type=int, default=64, help="units (default: 64)")
     parser.add_argument(
         "--train", type=int, default=0, metavar="EPOCHS", help="train first (default: 0, untrained)"
     )
     parser.add_argument("--steps", type=int, default=100, help="steps with and without clipping")
     parser.add_argument("--gates", metavar="TEXT", help="gate activations over this text instead")
-    parser.add_argument("--plot", metavar="FILE", help="draw both into a .png, .svg or .pdf")
+    parser.add_argument(
+        "--plot", type=PlotFile, metavar="FILE", help="draw both into a .png, .svg or .pdf"
+    )
     add_corpus_options(parser)
     add_json_option(parser)
 
@@ -87,7 +92,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     """Measure, print."""
     if args.hidden < 1 or args.steps < 1 or args.train < 0:
         raise UsageError("--hidden and --steps must be at least 1, --train at least 0.")
-    check_output(args.plot)
+    if args.plot and args.gates is not None:
+        raise UsageError("--plot draws the gradients, not the gates; leave out one of the two.")
     given = _load(args.model) if args.model else None
     args.level = args.level or (given.tokenizer.level if given else "char")
     if given and args.gates is not None:

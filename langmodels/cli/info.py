@@ -1,12 +1,13 @@
 """`langmodels info`: what is in a model file."""
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from langmodels.cli import streams
+from langmodels.cli.files import InputFile
 from langmodels.cli.options import add_json_option
 from langmodels.cli.output import (
     facts_table,
@@ -37,7 +38,7 @@ SHOWN = 8  # most frequent tokens of the vocabulary
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("model", metavar="MODEL", help="a model file")
+    parser.add_argument("model", type=InputFile, metavar="MODEL", help="a model file")
     parser.add_argument("--arrays", action="store_true", help="list the arrays in the file")
     parser.add_argument(
         "--vocabulary", action="store_true", help="print the tokens instead, one a line"
@@ -53,7 +54,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         if args.json:
             print_json(tokens)
         else:
-            sys.stdout.write("".join(f"{visible(token)}\n" for token in tokens))
+            streams.write("".join(f"{visible(token)}\n" for token in tokens))
         return None
     report = {"file": args.model, "bytes": Path(args.model).stat().st_size, **describe(model)}
     _, arrays = pack(model)

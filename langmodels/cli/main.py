@@ -2,18 +2,24 @@
 
 import argparse
 import difflib
-import errno
 import importlib
 import os
+import signal
 import sys
+import threading
+import time
 import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, NoReturn, Protocol, cast
 
 from rich.console import Console
 
 from langmodels import __version__, progress
+from langmodels.cli import completion, streams
+from langmodels.cli.files import check_files
+from langmodels.cli.streams import SafeConsole
 from langmodels.errors import LangmodelsError, UsageError
 
 COMMANDS = (
@@ -43,10 +49,13 @@ COMMANDS = (
 """The commands, in the order in which the help lists them: one module of this package each."""
 
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
-BROKEN_PIPE = 141  # and for one whose reader went away
 
 TRACEBACK = "LANGMODELS_TRACEBACK"
 """Environment variable that lets unforeseen errors through as Python shows them."""
+
+
+Handler = Callable[[int, FrameType | None], object]
+"""Of a signal."""
 
 
 class Command(Protocol):
@@ -63,71 +72,100 @@ class Command(Protocol):
         """Do the work, print to `console`; return an exit status, None for success."""
 
 
-class _Console(Console):
-    """Rich's console, but a reader that goes away is an error like any other."""
+class _Once(argparse._StoreAction):
+    """What is given with an option; a second one would silently replace the first."""
 
-    def on_broken_pipe(self) -> None:
-        """Rich would end the program here."""
-        raise BrokenPipeError
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,
+        option_string: str | None = None,
+    ) -> None:
+        if option_string is not None:
+            given = vars(namespace).setdefault("_given", set())
+            if self.dest in given:
+                raise argparse.ArgumentError(self, "given twice; give it once")
+            given.add(self.dest)
+        super().__call__(parser, namespace, values, option_string)
 
 
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line, like every other error."""
 
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        for name in (None, "store"):
+            self.register("action", name, _Once)
+
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[:1].lower()}{message[1:]} (see `{self.prog} --help`)")
 
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # The original passes over errors in silence.
+        (file or sys.stdout).write(message)
 
-def main(argv: Sequence[str] | None = None) -> int:
+
+def main(argv: Sequence[str] | None = None, *, early: Handler | None = None) -> int:
     """Run one command line and return its exit status.
 
-    0 is success, 2 a command line that makes no sense, 1 any other error, 130 Ctrl-C. Errors are
-    one line on standard error.
+    0 is success, 2 a command line that makes no sense, 1 any other error, 130 Ctrl-C, 141 a reader
+    of standard output that went away. Errors are one line on standard error. `early` is what
+    answered Ctrl-C until now; from the beginning of the command's work it raises KeyboardInterrupt.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
-    errors = Console(stderr=True, highlight=False, markup=False)
+    pressed: list[int] = []
     try:
-        with _warnings_as_lines():
-            progress.enable(errors)
-            status = _run(arguments)
-            sys.stdout.flush()  # here, so that a full disk or a closed pipe is noticed here
-            return status
-    except LangmodelsError as error:
+        with streams.prepared(), _warnings_as_lines():
+            try:
+                with _counted(pressed, early):
+                    status = _run(arguments)
+            except (Exception, KeyboardInterrupt) as error:
+                status = _failed(error, interrupted=bool(pressed))
+            finally:
+                progress.enable(None)
+            return streams.finish(status)
+    except LangmodelsError as error:  # there is no standard output
+        return streams.finish(_fail(str(error), error.exit_status))
+
+
+def _failed(error: BaseException, *, interrupted: bool) -> int:
+    """Say in one line what went wrong; return the exit status."""
+    if isinstance(error, LangmodelsError):
         return _fail(str(error), error.exit_status)
-    except KeyboardInterrupt as end:
-        return _fail(str(end) or "interrupted.", INTERRUPTED)
-    except MemoryError:
+    if isinstance(error, KeyboardInterrupt):
+        return _fail(str(error) or "interrupted.", INTERRUPTED)
+    if isinstance(error, MemoryError):
         return _fail(
             "there is not enough memory for this; try a shorter text, a lower order or a smaller "
             "vocabulary (--vocab-size).",
             1,
         )
-    except BrokenPipeError:
-        return _leave_quietly()
-    except OSError as error:
-        if error.errno == errno.EINVAL and os.name == "nt":
-            return _leave_quietly()  # what a closed pipe comes to on Windows
+    if isinstance(error, OSError) and streams.is_broken_pipe(error):
+        return streams.BROKEN_PIPE
+    if isinstance(error, OSError):
         where = f" ({error.filename})" if error.filename else ""
         return _fail(f"the system reports: {error.strerror or error}{where}.", 1)
-    except Exception as error:
-        if os.environ.get(TRACEBACK):
-            raise
-        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return _fail(
-            f"this should not happen: {what}. If a model file was read, it may be damaged; "
-            f"otherwise set {TRACEBACK}=1 to see where it happened, and report it.",
-            1,
-        )
-    finally:
-        progress.enable(None)
+    if os.environ.get(TRACEBACK):
+        raise error
+    if interrupted:  # some libraries turn it into an error of their own
+        return _fail("interrupted.", INTERRUPTED)
+    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return _fail(
+        f"this should not happen: {what}. If a model file was read, it may be damaged; "
+        f"otherwise set {TRACEBACK}=1 to see where it happened, and report it.",
+        1,
+    )
 
 
 def _run(arguments: list[str]) -> int:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(AttributeError, ValueError):
-            # A terminal that cannot show a character gets a question mark, not a crash.
-            cast(Any, stream).reconfigure(errors="replace")
+    if any("\0" in argument for argument in arguments):
+        raise UsageError("An argument has a NUL character in it; no text and no file name has.")
     try:
+        asked = completion.asked_for(arguments)
+        if asked is not None:
+            print(completion.script(_overview(complete=True), asked))
+            return 0
         position = next((i for i, a in enumerate(arguments) if not a.startswith("-")), None)
         if "--version" in arguments[:position]:
             print(f"langmodels {__version__}")
@@ -137,15 +175,27 @@ def _run(arguments: list[str]) -> int:
             overview.parse_args(arguments)
             overview.print_help()
             return 0
-        if position:
-            _overview().parse_args(arguments[:position])
-        module = command(_check_name(arguments[position]))
-        parser = command_parser(module.NAME)
+        before, (name, *rest) = arguments[:position], arguments[position:]
+        if not {*_QUIET, *_VERBOSE}.issuperset(before):
+            _overview().parse_args(before)
+        module = command(_check_name(name))
+        parser = command_parser(name)
         # Intermixed, so that options may stand between a command's arguments.
-        args = parser.parse_intermixed_args(arguments[position + 1 :])
-    except SystemExit as end:  # --help and --version
+        args = parser.parse_intermixed_args([*before, *rest])
+    except SystemExit as end:  # --help
         return int(end.code or 0)
-    return module.run(args, _Console(highlight=False, markup=False)) or 0
+    vars(args).pop("_given", None)
+    if not args.quiet:
+        progress.enable(SafeConsole(stderr=True), verbose=args.verbose)
+    check_files(args)
+    began = time.perf_counter()
+    status = module.run(args, SafeConsole()) or 0
+    if args.verbose:
+        progress.say(f"{module.NAME}: {time.perf_counter() - began:.2f} s")
+    return status
+
+
+_QUIET, _VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")
 
 
 def command(name: str) -> Command:
@@ -157,11 +207,23 @@ def command_parser(name: str) -> argparse.ArgumentParser:
     """The parser of a command, one of `COMMANDS`."""
     module = command(name)
     parser = _Parser(prog=f"langmodels {name}", **_texts(module))
-    module.configure(parser)
+    _configure(parser, module)
     return parser
 
 
-def _overview() -> argparse.ArgumentParser:
+def _configure(parser: argparse.ArgumentParser, module: Command) -> None:
+    module.configure(parser)
+    volume = parser.add_mutually_exclusive_group()
+    volume.add_argument(
+        *_QUIET, action="store_true", help="no progress on standard error; warnings stay"
+    )
+    volume.add_argument(
+        *_VERBOSE, action="store_true", help="say on standard error how long each step takes"
+    )
+
+
+def _overview(*, complete: bool = False) -> argparse.ArgumentParser:
+    """The parser of the whole command line, with or without the arguments of the commands."""
     parser = _Parser(
         prog="langmodels",
         description="Statistical language models, from n-grams to neural networks: "
@@ -172,10 +234,17 @@ def _overview() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="store_true", help="show the version and exit")
+    parser.add_argument(
+        completion.OPTION,
+        metavar="SHELL",
+        help=f"print a script that completes commands and options: {', '.join(completion.SHELLS)}",
+    )
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
     for name in COMMANDS:
         module = command(name)
-        commands.add_parser(name, help=module.HELP, **_texts(module))
+        subparser = commands.add_parser(name, help=module.HELP, **_texts(module))
+        if complete:
+            _configure(subparser, module)
     return parser
 
 
@@ -197,25 +266,35 @@ def _check_name(name: str) -> str:
 
 
 def _fail(message: str, status: int) -> int:
-    line = " ".join(message.split())
-    with suppress(OSError):
-        print(f"langmodels: error: {line}", file=sys.stderr, flush=True)
+    streams.complain("error", message)
     return status
-
-
-def _leave_quietly() -> int:
-    # The interpreter flushes standard output once more as it ends; that must not fail either.
-    with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return BROKEN_PIPE
 
 
 @contextmanager
 def _warnings_as_lines() -> Iterator[None]:
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        line = " ".join(str(message).split())
-        print(f"langmodels: warning: {line}", file=sys.stderr)
+        streams.complain("warning", str(message))
 
     with warnings.catch_warnings():
         warnings.showwarning = show
         yield
+
+
+@contextmanager
+def _counted(pressed: list[int], early: Handler | None) -> Iterator[None]:
+    """Let Ctrl-C raise KeyboardInterrupt in this block, and note the presses."""
+
+    def press(number: int, frame: FrameType | None) -> None:
+        pressed.append(number)
+        signal.default_int_handler(number, frame)
+
+    before = signal.getsignal(signal.SIGINT)
+    # It may be ignored, or somebody else's; and only the main thread hears of it.
+    ours = before in (signal.default_int_handler, early)
+    if ours and threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, press)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is press:
+            signal.signal(signal.SIGINT, before)

@@ -1,10 +1,13 @@
 """`langmodels mix`: interpolate models, merge n-gram models, adapt one to a text."""
 
 import argparse
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
 
+from langmodels.cli.files import InputFile, TextName
 from langmodels.cli.ngram_files import (
     add_input_options,
     add_output_options,
@@ -21,7 +24,7 @@ from langmodels.cli.options import (
     open_text,
     text_of,
 )
-from langmodels.cli.output import check_output, facts_table, format_perplexity, print_json
+from langmodels.cli.output import facts_table, format_perplexity, print_json
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
@@ -48,14 +51,20 @@ weight that is best for that text.
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("models", nargs="+", metavar="MODEL", help="a model file or an ARPA file")
+    parser.add_argument(
+        "models", nargs="+", type=InputFile, metavar="MODEL", help="a model file or an ARPA file"
+    )
     weights = parser.add_mutually_exclusive_group()
     weights.add_argument(
         "--weights", type=parse_weights, metavar="W,W...", help="a weight for each model"
     )
-    weights.add_argument("--held-out", metavar="FILE", help="a text to find the weights on")
+    weights.add_argument(
+        "--held-out", type=TextName, metavar="FILE", help="a text to find the weights on"
+    )
     parser.add_argument("--merge", action="store_true", help="make one n-gram model of them")
-    parser.add_argument("--adapt", metavar="FILE", help="a small text to adapt one model to")
+    parser.add_argument(
+        "--adapt", type=TextName, metavar="FILE", help="a small text to adapt one model to"
+    )
     add_text_options(parser)
     add_output_options(parser)
     add_input_options(parser)
@@ -72,7 +81,6 @@ def parse_weights(text: str) -> list[float]:
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Mix, save, and say with what weights."""
-    check_output(args.output)
     model: LanguageModel[Any]
     if args.adapt:
         model, weights = _adapted(args)
@@ -80,7 +88,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         model, weights = _merged(args)
     else:
         model, weights = _mixed(args)
-    names = [*args.models, args.adapt] if args.adapt else args.models
+    names = _distinct([*args.models, args.adapt] if args.adapt else args.models)
     report: dict[str, Any] = {
         "output": args.output,
         "weights": dict(zip(names, weights, strict=True)),
@@ -100,6 +108,30 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     return None
 
 
+def _distinct(names: list[str]) -> list[str]:
+    """Names, those that occur again with a number."""
+    return [
+        f"{name} ({names[:i].count(name) + 1})" if name in names[:i] else name
+        for i, name in enumerate(names)
+    ]
+
+
+def _warn_of_readings(models: Sequence[LanguageModel[Any]]) -> None:
+    """Say so where models read texts in different ways."""
+    ways = [tuple(model.reading.metadata().values()) for model in models]
+    if len(set(ways)) > 1:
+        told = "; ".join(
+            dict.fromkeys(
+                f"{m.tokenizer.level} level, cleaning {m.reading.cleaning}" for m in models
+            )
+        )
+        warnings.warn(
+            f"These models read text in different ways ({told}); the mixture reads it as the first "
+            "does.",
+            stacklevel=2,
+        )
+
+
 def _adapted(args: argparse.Namespace) -> tuple[NGramModel, list[float]]:
     if len(args.models) != 1 or args.weights:
         raise UsageError("--adapt takes one model, and finds the weight itself.")
@@ -112,6 +144,7 @@ def _adapted(args: argparse.Namespace) -> tuple[NGramModel, list[float]]:
 
 def _merged(args: argparse.Namespace) -> tuple[NGramModel, list[float]]:
     models = [read_model(path, args.level) for path in args.models]
+    _warn_of_readings(models)
     held_out = _text(args.held_out, args, models[0]) if args.held_out else None
     merged = merge(models, args.weights, validation=held_out)
     return write_model(merged, args), merged.fitted["weights"][0]
@@ -128,6 +161,7 @@ def _mixed(args: argparse.Namespace) -> tuple[MixtureModel, list[float]]:
             "These models have different vocabularies. Train them on texts with one vocabulary, "
             "or, if they are n-gram models, add --merge."
         )
+    _warn_of_readings(models)
     mixture = MixtureModel(models, args.weights)
     if args.held_out:
         mixture.fit_weights(corpus_for(mixture, args, args.held_out))

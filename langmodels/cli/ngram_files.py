@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from langmodels.cli.files import OutputFile
 from langmodels.formatting import size
 from langmodels.ngram import NGramModel, quantize
 from langmodels.ngram.arpa import is_arpa_name
@@ -28,6 +29,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output",
         "-o",
+        type=OutputFile,
         required=True,
         metavar="FILE",
         help="the file to write; ARPA where the name ends in .arpa, .arpa.gz or .arpa.xz",

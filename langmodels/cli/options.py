@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from langmodels.cli.files import InputFile, ModelNames, TextName
 from langmodels.datasets import Source, find_source, read_text
 from langmodels.datasets.files import ERRORS
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel, Model
+from langmodels.names import Registry
 from langmodels.neural.training.history import was_interrupted
 from langmodels.presets import Setting
 from langmodels.registry import MODELS, load, make_model
@@ -38,6 +40,7 @@ def add_corpus_options(
     group = parser.add_argument_group("the text")
     group.add_argument(
         "--corpus",
+        type=TextName,
         metavar="NAME",
         required=default is None and not optional,
         default=default,
@@ -76,9 +79,14 @@ def add_corpus_options(
     )
     add_carry_option(group)
     add_split_options(group)
-    group.add_argument("--validation", metavar="FILE", help="a validation text of your own")
     group.add_argument(
-        "--test", metavar="FILE", help="a test text of your own, where the command measures"
+        "--validation", type=TextName, metavar="FILE", help="a validation text of your own"
+    )
+    group.add_argument(
+        "--test",
+        type=TextName,
+        metavar="FILE",
+        help="a test text of your own, where the command measures",
     )
     add_seed_option(parser)
 
@@ -132,6 +140,7 @@ def add_vocabulary_option(parser: argparse.ArgumentParser) -> None:
     """For commands that learn from a whole text."""
     parser.add_argument(
         "--vocabulary",
+        type=InputFile,
         metavar="FILE",
         help="the tokens to know, one a line, instead of those of the text; all others are <unk>",
     )
@@ -370,6 +379,7 @@ def add_model_argument(parser: argparse.ArgumentParser, *, several: bool = False
     """The models of a command: files, or registered models to be trained at once on --corpus."""
     parser.add_argument(
         "models" if several else "model",
+        type=ModelNames,
         metavar="MODEL[,MODEL...]" if several else "MODEL",
         help="a model file, or the name of a model to train on --corpus first, for example "
         "mkn or mkn:order=3" + ("; several with commas between" if several else ""),
@@ -379,7 +389,7 @@ def add_model_argument(parser: argparse.ArgumentParser, *, several: bool = False
 def load_models(text: str, args: argparse.Namespace) -> list[tuple[str, LanguageModel[Any]]]:
     """The models that a command line names, with a label each; those without a file are trained.
 
-    Raises UsageError for names that are neither a file nor a model.
+    Raises LangmodelsError for names that are neither a file nor a model.
     """
     names = [text] if os.path.exists(text) else text.split(",")  # noqa: PTH110 - never raises
     models: list[tuple[str, LanguageModel[Any]]] = []
@@ -388,7 +398,7 @@ def load_models(text: str, args: argparse.Namespace) -> list[tuple[str, Language
         if os.path.exists(name):  # noqa: PTH110
             models.append((Path(name).stem, load(name)))
             continue
-        _check_model_name(name)
+        check_model_name(name, MODELS)
         if corpora is None:
             corpora = load_training(args)
         train, validation, _ = corpora
@@ -411,11 +421,13 @@ def completed(model: M) -> M:
     return model
 
 
-def _check_model_name(text: str) -> None:
+def check_model_name(text: str, *registries: Registry[Any]) -> None:
+    """Raise LangmodelsError where a text names no model of these registries."""
     name = text.partition(":")[0]
-    if name in MODELS:
+    if any(name in names for names in registries):
         return
     if Path(text).suffix or os.sep in text:
         raise LangmodelsError(f"There is no model file {text}; check the path.")
-    hint = MODELS.hint(name)
-    raise UsageError(f"There is neither a file nor a model called {text!r}; {hint}")
+    hints = [names.hint(name) for names in registries]
+    hint = next((h for h in hints if "did you mean" in h), hints[0])
+    raise LangmodelsError(f"There is neither a file nor a model called {text!r}; {hint}")

@@ -2,10 +2,7 @@
 
 import inspect
 import math
-import os
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -13,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from langmodels import formatting
-from langmodels.errors import LangmodelsError
+from langmodels.cli import streams
 from langmodels.formatting import DASH
 from langmodels.interchange import json_text
 from langmodels.models.base import Model
@@ -27,22 +24,9 @@ LONGEST = 40
 """Characters of a token that a table shows."""
 
 
-def check_output(path: str | Path | None) -> None:
-    """Say before the work, not after it, that a file cannot be written; None is no file."""
-    if path is None:
-        return
-    folder = Path(path).parent
-    if Path(path).is_dir():
-        raise LangmodelsError(f"{path} is a folder; give the name of a file to write.")
-    if not folder.is_dir():
-        raise LangmodelsError(f"There is no folder {folder}; make it first, or write elsewhere.")
-    if not os.access(folder, os.W_OK):
-        raise LangmodelsError(f"The folder {folder} is not writable; write elsewhere.")
-
-
 def print_json(data: Any) -> None:
     """Print one JSON document on standard output; see `interchange` for infinite numbers."""
-    sys.stdout.write(f"{json_text(data, 2)}\n")
+    streams.write(f"{json_text(data, 2)}\n")
 
 
 def make_table(*columns: str, title: str | None = None, left: Sequence[str] = ()) -> Table:

@@ -74,9 +74,13 @@ def _print(prediction: Prediction, console: Console) -> None:
         rows.append(prediction.asked)
     for row in rows:
         drawn = Text(bar(row.prob / scale, BAR, console.encoding), "cyan")
-        token = Text(visible(row.token), "bold" if row == prediction.asked else "")
+        name = visible(row.token) + ("" if row.known else "*")
+        token = Text(name, "bold" if row == prediction.asked else "")
         table.add_row(f"{row.rank:,}", token, format_probability(row.prob), drawn)
     console.print(table)
+    if prediction.asked is not None and not prediction.asked.known:
+        asked = visible(prediction.asked.token)
+        console.print(Text(f"* {asked} is not in the vocabulary; this is {letter}(<unk>)"))
     if prediction.unknown:
         unknown = ", ".join(map(visible, prediction.unknown))
         console.print(Text(f"not in the vocabulary, read as <unk>: {unknown}"))

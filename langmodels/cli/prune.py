@@ -4,6 +4,7 @@ import argparse
 
 from rich.console import Console
 
+from langmodels.cli.files import InputFile
 from langmodels.cli.ngram_files import (
     add_input_options,
     add_output_options,
@@ -13,7 +14,7 @@ from langmodels.cli.ngram_files import (
     write_model,
 )
 from langmodels.cli.options import add_json_option
-from langmodels.cli.output import check_output, facts_table, print_json
+from langmodels.cli.output import facts_table, print_json
 from langmodels.ngram import prune
 
 NAME = "prune"
@@ -32,7 +33,9 @@ n-gram may cost; 1e-9 to 1e-7 are usual. To leave out rare n-grams while trainin
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("model", metavar="MODEL", help="an n-gram model file or an ARPA file")
+    parser.add_argument(
+        "model", type=InputFile, metavar="MODEL", help="an n-gram model file or an ARPA file"
+    )
     size = parser.add_mutually_exclusive_group(required=True)
     size.add_argument(
         "--threshold", type=float, metavar="X", help="leave out what raises the perplexity less"
@@ -47,7 +50,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Prune, save, and say what is left."""
-    check_output(args.output)
     model = read_model(args.model, args.level)
     pruned = write_model(prune(model, args.threshold, max_ngrams=args.max_ngrams), args)
     if args.json:

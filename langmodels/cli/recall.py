@@ -5,8 +5,9 @@ from typing import Any
 
 from rich.console import Console
 
+from langmodels.cli.files import PlotFile
 from langmodels.cli.options import add_json_option, add_seed_option, completed
-from langmodels.cli.output import check_output, make_table, print_json
+from langmodels.cli.output import make_table, print_json
 from langmodels.datasets.synthetic import RecallSource
 from langmodels.errors import UsageError
 from langmodels.presets import Setting
@@ -50,7 +51,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--length", type=int, default=150_000, help="characters to train on (default: 150000)"
     )
     add_seed_option(parser)
-    parser.add_argument("--plot", metavar="FILE", help="draw the curves into a .png, .svg or .pdf")
+    parser.add_argument(
+        "--plot", type=PlotFile, metavar="FILE", help="draw the curves into a .png, .svg or .pdf"
+    )
     add_json_option(parser)
 
 
@@ -58,7 +61,6 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     """Train, measure, print."""
     if args.lag < 1:
         raise UsageError(f"--lag must be at least 1, not {args.lag}.")
-    check_output(args.plot)
     source = RecallSource(
         cues=args.cues, lag=0, spread=args.lag, distractors=2, length=args.length, seed=args.seed
     )

@@ -7,6 +7,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from langmodels.cli import streams
 from langmodels.cli.options import (
     add_corpus_options,
     add_json_option,
@@ -17,6 +18,7 @@ from langmodels.cli.output import format_log_probability, print_json
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 
+PARTING = "---"
 NAME = "sample"
 HELP = "text drawn from a model, or its most probable continuations"
 EPILOG = """\
@@ -28,6 +30,7 @@ examples:
   langmodels sample tale.lm "The heron" --greedy
   langmodels sample tale.lm "The heron" --beam 8 --number 8
 
+Several texts that hold line ends are parted by a line of three hyphens; --json keeps any apart.
 The same command gives the same text; another --seed gives another.
 """
 
@@ -76,7 +79,14 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if args.json:
         print_json(samples)
         return None
-    for sample in samples:
+    parted = any("\n" in sample["text"] for sample in samples)
+    for i, sample in enumerate(samples):
+        if i and parted:
+            console.print(PARTING)
+        if not console.is_terminal:  # Rich would change tabs and control characters
+            p = f"   p = {format_log_probability(sample['log_prob'])}" if args.beam else ""
+            streams.write(f"{sample['text']}{p}\n")
+            continue
         text = Text(sample["text"])
         if sample["text"].startswith(sample["prompt"]):
             text.stylize("bold", 0, len(sample["prompt"]))

@@ -2,14 +2,16 @@
 
 import argparse
 import math
-import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from langmodels.cli import streams
+from langmodels.cli.files import InputFile, TextName
 from langmodels.cli.options import add_carry_option, add_errors_option, add_json_option, text_of
 from langmodels.cli.output import (
     UNIT_LABELS,
@@ -40,18 +42,25 @@ examples:
 From a file or standard input, one line is one sentence, and one tab-separated line is printed for
 each: log p, number of tokens, number of unknown tokens, perplexity. The totals follow on standard
 error. Where sentences have an end, the end is predicted too and counts as a token.
+
+A line ends at a line feed, or a carriage return and a line feed, and nowhere else; every line in is
+one line out, blank ones too (the end alone), but blank lines have no part in the totals. Bytes that
+are no text cost their own line alone: they are read as the replacement character, and counted.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("model", metavar="MODEL", help="a model file")
+    parser.add_argument("model", type=InputFile, metavar="MODEL", help="a model file")
     parser.add_argument("sentences", nargs="*", metavar="SENTENCE", help="what to score")
     parser.add_argument(
-        "--file", metavar="NAME", help="score the lines of a text, named as for --corpus elsewhere"
+        "--file",
+        type=TextName,
+        metavar="NAME",
+        help="score the lines of a text, named as for --corpus elsewhere",
     )
     parser.add_argument("--encoding", default="utf-8", help="encoding of the file (default: utf-8)")
-    add_errors_option(parser)
+    add_errors_option(parser, default="replace")
     parser.add_argument("--tokens", action="store_true", help="show every token")
     parser.add_argument("--summary", action="store_true", help="show the totals only")
     parser.add_argument(
@@ -63,7 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 @dataclass
 class Totals:
-    """Sums over all sentences."""
+    """Sums over all sentences. Blank lines, where a line is a sentence, are none."""
 
     sentences: int = 0
     blank: int = 0
@@ -72,13 +81,14 @@ class Totals:
     log_prob: float = 0.0
     oov_log_prob: float = 0.0
 
-    def add(self, scores: LineScores) -> None:
-        """Add a batch."""
-        self.sentences += len(scores.lines)
-        self.blank += sum(not line.strip() for line in scores.lines)
-        self.tokens += len(scores.targets)
+    def add(self, scores: LineScores, *, ends: bool) -> None:
+        """Add a batch; `ends`: whether its sentences have ends."""
+        blank = np.array([ends and not line.strip() for line in scores.lines])
+        self.sentences += int((~blank).sum())
+        self.blank += int(blank.sum())
+        self.tokens += int(scores.n_tokens[~blank].sum())
         self.oov += int(scores.n_oov.sum())
-        self.log_prob += float(scores.log_probs.sum())
+        self.log_prob += float(scores.totals[~blank].sum())
         self.oov_log_prob += scores.oov_log_prob
 
     def report(self, nats: float) -> dict[str, Any]:
@@ -112,7 +122,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         for scores in batches:
             if not args.summary:
                 _print_lines(scores, model, args)
-        where = console if args.summary else Console(stderr=True, highlight=False, markup=False)
+        where = console if args.summary else streams.SafeConsole(stderr=True)
         _print_totals(totals.report(nats), args.unit, model, where)
     return None
 
@@ -127,7 +137,7 @@ def _batches(
         chunks = text_of(args, args.file or "-").open()
         batches = score_lines(model, chunks, carry=args.carry)
     for scores in batches:
-        totals.add(scores)
+        totals.add(scores, ends=model.vocabulary.ends)
         yield scores
 
 
@@ -176,7 +186,7 @@ def _print_lines(scores: LineScores, model: LanguageModel[Any], args: argparse.N
                 f"\t{model.vocabulary.token(target)}\t{format_log(log_p / nats)}\n"
                 for target, log_p in zip(*(a.tolist() for a in scores.line(i)), strict=True)
             ]
-    sys.stdout.write("".join(out))
+    streams.write("".join(out))
 
 
 def _print_totals(
@@ -184,7 +194,7 @@ def _print_totals(
 ) -> None:
     rows = {
         "sentences": f"{report['sentences']:,}"
-        + (f", of them {report['blank']:,} blank lines" if report["blank"] else ""),
+        + (f"; {report['blank']:,} blank lines beside them" if report["blank"] else ""),
         "tokens": f"{report['tokens']:,}, of them {report['oov']:,} unknown",
         "total": f"{format_log(report['log_prob'])} ({UNIT_LABELS[unit]})",
         "perplexity": f"{format_perplexity(report['perplexity'])}"
@@ -208,7 +218,7 @@ def _print_json(
     """One JSON document, written while it is computed."""
     nats = UNITS[args.unit]
     before = "\n"
-    print(f'{{"unit": "{args.unit}", "sentences": [', end="")
+    streams.write(f'{{"unit": "{args.unit}", "sentences": [')
     for scores in batches:
         out = []
         for i, (line, log_p, n, oov) in enumerate(_rows(scores)):
@@ -230,9 +240,11 @@ def _print_json(
             out.append(before + json_text(entry))
             before = ",\n"
         if not args.summary:
-            sys.stdout.write("".join(out))
+            streams.write("".join(out))
     total = json_text(totals.report(nats))
-    print(f'\n], "total": {total}, "is_distribution": {json_text(model.is_distribution)}}}')
+    streams.write(
+        f'\n], "total": {total}, "is_distribution": {json_text(model.is_distribution)}}}\n'
+    )
 
 
 def _perplexity(log_prob: float, n_tokens: int) -> float:

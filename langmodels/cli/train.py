@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from langmodels import progress
+from langmodels.cli.files import OutputFile
 from langmodels.cli.main import INTERRUPTED
 from langmodels.cli.ngram_files import (
     add_quantize_option,
@@ -23,7 +24,6 @@ from langmodels.cli.options import (
     min_count_of,
 )
 from langmodels.cli.output import (
-    check_output,
     facts_table,
     format_perplexity,
     print_json,
@@ -103,6 +103,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_quantize_option(parser)
     parser.add_argument(
         "--checkpoint",
+        type=OutputFile,
         metavar="FILE",
         help="networks: keep the state of training here every few minutes; where it is there "
         "already, go on from it, bit for bit as if nothing had happened",
@@ -113,6 +114,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output",
         "-o",
+        type=OutputFile,
         required=True,
         metavar="FILE",
         help="the file to write; n-gram models as ARPA where the name ends in .arpa, .arpa.gz or "
@@ -133,8 +135,6 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     """Train, save, and say what was learnt."""
     name = model_name(args)
     output = Path(args.output)
-    check_output(output)
-    check_output(args.checkpoint)
     options = _options(args, name)
     if args.counts is not None:
         return _train_on_counts(args, name, options, console)
@@ -193,7 +193,10 @@ def _rare(args: argparse.Namespace, train: Corpus) -> str:
         return f", vocabulary of {args.vocabulary}{others}"
     least = min_count_of(args, train.tokenizer)
     limit = f", min-count {least}" if train.tokenizer.rare_types else ""
-    return f"{limit}, {train.n_oov:,} rare ones read as <unk>" if train.n_oov else limit
+    if not train.n_oov:
+        return limit
+    rare = least > 1 or args.vocab_size is not None  # else they are <unk>s of the text's own
+    return f"{limit}, {train.n_oov:,} {'of them' if rare else 'literally'} <unk>"
 
 
 def _train_on_counts(

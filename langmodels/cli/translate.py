@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from langmodels.cli.files import InputFile, OutputFile
 from langmodels.cli.options import add_json_option, add_seed_option, completed
 from langmodels.cli.output import (
-    check_output,
     facts_table,
     format_log,
     format_perplexity,
@@ -29,6 +29,7 @@ from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
 from langmodels.presets import Setting
 from langmodels.registry import PAIR_MODELS, load
 from langmodels.settings import parse_name
+from langmodels.storage import check_writable
 
 NAME = "translate"
 HELP = "turn one sequence into another with an encoder-decoder: numbers in words into digits"
@@ -55,7 +56,7 @@ suffer.
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("file", metavar="FILE", help="an encoder-decoder's file")
+    parser.add_argument("file", type=InputFile, metavar="FILE", help="an encoder-decoder's file")
     parser.add_argument("sources", nargs="*", metavar="TEXT", help="what to turn into something")
     parser.add_argument("--task", metavar="NAME", help="pairs to train on and to count errors on")
     parser.add_argument("--train", action="store_true", help="train on --task and write FILE")
@@ -74,7 +75,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-k", type=int, default=1, help="how many results to show (default: 1)")
     add_seed_option(parser)
     parser.add_argument(
-        "--checkpoint", metavar="FILE", help="a file to resume the training from after a stop"
+        "--checkpoint",
+        type=OutputFile,
+        metavar="FILE",
+        help="a file to resume the training from after a stop",
     )
     add_json_option(parser)
 
@@ -125,7 +129,7 @@ def make_model(text: str, seed: int) -> EncoderDecoderModel:
 def _train(
     args: argparse.Namespace, task: PairSplits, report: dict[str, Any], console: Console
 ) -> EncoderDecoderModel:
-    check_output(args.file)
+    check_writable(args.file)
     model = make_model(args.model, args.seed)
     train, validation, _ = task.corpora()
     began = time.perf_counter()

@@ -1,5 +1,6 @@
 """Downloads that can be cut and resumed, and that appear whole or not at all."""
 
+import itertools
 import os
 import re
 import sys
@@ -12,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 from langmodels import __version__
 from langmodels.errors import LangmodelsError
@@ -22,7 +23,9 @@ CACHE_VARIABLE = "LANGMODELS_CACHE"
 
 _USER_AGENT = f"langmodels/{__version__} (Python urllib)"
 _BLOCK = 64 << 10  # bytes read at a time
-_PAUSE = 0.5  # seconds before the second attempt; doubled for each further one
+_PAUSE = 0.5  # seconds before the second attempt; doubled for each further one without success
+_REQUESTS = 100  # for one file, however well they go
+_LARGEST = 4 << 30  # bytes
 
 
 def cache_folder() -> Path:
@@ -48,6 +51,10 @@ class NotFoundError(LangmodelsError):
     """The server has no such file."""
 
 
+class _Unfinished(LangmodelsError):
+    """The server gave a part of the file, or nothing."""
+
+
 class _NetworkError(Exception):
     """The server was not reached, or stopped answering; another attempt may do."""
 
@@ -63,17 +70,19 @@ def download(
     check: Callable[[Path], None] | None = None,
     attempts: int = 3,
     timeout: float = 30.0,
+    largest: int = _LARGEST,
 ) -> None:
     """Fetch `url` into the file `target`, whose folder is made where it is missing.
 
     What has arrived is kept in `target` + ".part" until everything has; a later attempt, or a later
     run, asks for the rest, provided that the server can say (by ETag or date, in If-Range) that the
     file is still the same. `check` is given the complete file before it gets its name, and refuses
-    it by raising; it is deleted then. `timeout` is in seconds of silence.
+    it by raising; it is deleted then, as is whatever no later attempt could use. `timeout` is in
+    seconds of silence, `largest` in bytes.
 
     Raises NotFoundError where the server has no such file, and LangmodelsError where it cannot be
-    reached, refuses, or breaks off `attempts` times without anything new, or where the file cannot
-    be written.
+    reached, refuses, sends elsewhere than to http or https, sends more than `largest`, or breaks
+    off `attempts` times without anything new, or where the file cannot be written.
     """
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise LangmodelsError(f"Cannot download {url}: its address must begin with http or https.")
@@ -83,10 +92,10 @@ def download(
         target.parent.mkdir(parents=True, exist_ok=True)
         with track(f"Downloading {target.name}") as task:
             failures = 0
-            while True:
+            for request in itertools.count(1):
                 before = part.size()
                 try:
-                    if _fetch(url, part, timeout, task):
+                    if _fetch(url, part, timeout, largest, task):
                         break
                     problem = "the connection broke off"
                 except _NetworkError as error:
@@ -102,21 +111,25 @@ def download(
                         raise LangmodelsError(f"{host} refuses {url}: {problem}.") from error
                 # As long as something new arrives, it is worth going on.
                 failures = 0 if part.size() > before else failures + 1
-                if failures >= attempts:
-                    raise LangmodelsError(
+                if failures >= attempts or request >= _REQUESTS:
+                    later = ", it will go on where it stopped" if part.is_resumable() else ""
+                    raise _Unfinished(
                         f"Cannot download from {host} ({problem}); check the network and try "
-                        f"again{', it will go on where it stopped' if part.size() else ''}."
+                        f"again{later}."
                     )
-                if failures:
-                    time.sleep(_PAUSE * 2 ** (failures - 1))
+                time.sleep(_PAUSE * 2 ** max(failures - 1, 0))
         if check is not None:
-            try:
-                check(part.path)
-            except LangmodelsError:
-                part.delete()
-                raise
+            check(part.path)
         part.path.replace(target)
         part.delete()  # what belonged to it
+    except LangmodelsError as error:
+        if not (isinstance(error, _Unfinished) and part.is_resumable()):
+            part.delete()
+        raise
+    except KeyboardInterrupt:
+        if not part.is_resumable():
+            part.delete()
+        raise
     except OSError as error:
         raise LangmodelsError(
             f"Cannot write {target}: {error.strerror or error}; set {CACHE_VARIABLE} to a folder "
@@ -146,6 +159,10 @@ class _Part:
         except (FileNotFoundError, ValueError):
             return ""
 
+    def is_resumable(self) -> bool:
+        """Whether a later attempt can go on from it."""
+        return self.size() > 0 and self.tag() != ""
+
     def begin(self, tag: str) -> None:
         """Start afresh."""
         self.delete()
@@ -154,11 +171,27 @@ class _Part:
 
     def delete(self) -> None:
         for path in (self.path, self._tag_path):
-            with suppress(FileNotFoundError):
+            with suppress(FileNotFoundError, NotADirectoryError):
                 path.unlink()
 
 
-def _fetch(url: str, part: _Part, timeout: float, task: Task) -> bool:
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows to http and https alone; the original goes to ftp as well."""
+
+    def redirect_request(
+        self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> urllib.request.Request | None:
+        if urllib.parse.urlsplit(newurl).scheme not in ("http", "https"):
+            raise LangmodelsError(
+                f"{req.host} sends elsewhere, to {newurl[:200]}, which is neither http nor https."
+            )
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_opener = urllib.request.build_opener(_Redirects)
+
+
+def _fetch(url: str, part: _Part, timeout: float, largest: int, task: Task) -> bool:
     """Make one request and append what comes to `part`; return whether the file is complete."""
     headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
     held, tag = part.size(), part.tag()
@@ -166,7 +199,7 @@ def _fetch(url: str, part: _Part, timeout: float, task: Task) -> bool:
         headers |= {"Range": f"bytes={held}-", "If-Range": tag}
     request = urllib.request.Request(url, headers=headers)
     try:
-        opened = cast(HTTPResponse, urllib.request.urlopen(request, timeout=timeout))
+        opened = cast(HTTPResponse, _opener.open(request, timeout=timeout))
     except urllib.error.HTTPError:
         raise
     except (OSError, HTTPException) as error:
@@ -184,16 +217,24 @@ def _fetch(url: str, part: _Part, timeout: float, task: Task) -> bool:
             part.begin(_tag_of(response))
             held = 0
         task.advance(held - task.completed, _note(held, total))
+        if total is not None and total > largest:
+            raise _too_large(url, largest)
         with part.path.open("ab") as file:
             for block in _blocks(response):
                 file.write(block)
                 held += len(block)
+                if held > largest:
+                    raise _too_large(url, largest)
                 task.advance(len(block), _note(held, total))
             file.flush()
             os.fsync(file.fileno())
     if total is not None and held > total:
         part.delete()
     return total is None or held == total
+
+
+def _too_large(url: str, largest: int) -> LangmodelsError:
+    return LangmodelsError(f"{url} is larger than {largest / 1e6:,.0f} MB; it was not kept.")
 
 
 def _blocks(response: HTTPResponse) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ from langmodels.datasets import files, gutenberg, python_docs, synthetic, tables
 from langmodels.datasets.documents import Document, Request, format_by_name, format_of
 from langmodels.datasets.paths import find_files
 from langmodels.datasets.synthetic import Generator
-from langmodels.errors import UsageError
+from langmodels.errors import LangmodelsError, UsageError
 
 Opener = Callable[[], Iterator[str]]
 
@@ -91,9 +91,9 @@ def find_source(name: str, encoding: str = "utf-8", errors: str = "strict") -> S
     """Return the source that `name` names; `encoding` is that of files given by their paths.
 
     `errors`: what is done with bytes that are no text, one of `encodings.ERRORS`. Nothing is read,
-    generated or downloaded until the source is opened. Raises UsageError for a name that means
-    nothing (with the names that come close) or a bad parameter of a generator, LangmodelsError for
-    a folder without files.
+    generated or downloaded until the source is opened. Raises LangmodelsError for a name that means
+    nothing (with the names that come close) or a folder without files, UsageError for a bad
+    parameter of a generator.
     """
     if not name.strip():
         raise UsageError(
@@ -127,7 +127,7 @@ def find_source(name: str, encoding: str = "utf-8", errors: str = "strict") -> S
     if name.startswith(gutenberg.PREFIX):
         number = gutenberg.book_number(name)
         return Source(name, gutenberg.describe(number), lambda: gutenberg.read_book(number))
-    raise UsageError(_not_found(name))
+    raise LangmodelsError(_not_found(name))
 
 
 def list_sources() -> list[Listing]:

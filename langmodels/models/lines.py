@@ -1,5 +1,6 @@
 """Scoring text line by line, many lines at a time."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from langmodels.arrays import BoolArray, FloatArray, IndexArray, IntArray
+from langmodels.errors import LangmodelsError
 from langmodels.models.base import LanguageModel
 from langmodels.text.sequences import Sequences
 from langmodels.text.vocabulary import Vocabulary
@@ -68,17 +70,36 @@ def score_lines(
     Lines are scored as many together as a piece holds, so larger pieces are faster. With `carry`
     the whole text is read first and scored as one document, over which state is carried.
     """
+    batches = split_lines(chunks)
     if carry:
-        chunks = ["".join(chunks)]
-    rest = ""
+        batches = iter([list(itertools.chain.from_iterable(batches))])
+    for lines in batches:
+        yield score_batch(model, lines, carry=carry)
+
+
+LONGEST_LINE = 1 << 26
+"""Characters."""
+
+
+def split_lines(chunks: Iterable[str]) -> Iterator[list[str]]:
+    r"""The lines of a text that comes in pieces, those that end in one piece together.
+
+    A line ends at "\n" alone, whatever other separators it holds. Raises LangmodelsError where one
+    is longer than `LONGEST_LINE`, as those of a device are that never ends.
+    """
+    rest, number = "", 0
     for chunk in chunks:
         *lines, rest = (rest + chunk).split("\n")
+        number += len(lines)
+        if len(rest) > LONGEST_LINE:
+            raise LangmodelsError(
+                f"Line {number + 1:,} has more than {LONGEST_LINE:,} characters; is this a text "
+                "with one sentence a line?"
+            )
         if lines:
-            if carry and rest:
-                lines, rest = [*lines, rest], ""
-            yield score_batch(model, lines, carry=carry)
+            yield lines
     if rest:
-        yield score_batch(model, [rest], carry=carry)
+        yield [rest]
 
 
 def score_batch(model: LanguageModel[Any], lines: list[str], *, carry: bool = False) -> LineScores:

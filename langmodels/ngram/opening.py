@@ -16,6 +16,8 @@ def open_ngrams(path: str | os.PathLike[str], tokenizer: Tokenizer | None = None
     `tokenizer`: how the text was cut, for the files of other tools; see `NGramModel.from_arpa`.
     """
     try:
+        if not Path(path).is_file() and Path(path).exists():
+            raise LangmodelsError(f"{path} is no file, and holds no model.")
         with Path(path).open("rb") as file:
             start = file.read(len(MAGIC))
     except OSError as error:

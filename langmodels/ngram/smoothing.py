@@ -186,8 +186,8 @@ class Additive(Smoothing):
     whole_contexts = True
 
     def __init__(self, alpha: float = 0.1) -> None:
-        if not (alpha > 0 and math.isfinite(alpha)):
-            raise UsageError(f"Additive smoothing needs an alpha above 0, not {alpha}.")
+        if not 0 < alpha <= 1e100:  # sums of more would be infinite
+            raise UsageError(f"Additive smoothing needs an alpha from 0 to 1e100, not {alpha}.")
         self.alpha = alpha
 
     def estimate(self, counts: NGramCounts) -> NGramTables:

@@ -12,11 +12,15 @@ from langmodels.teaching.chain_rule import context_seen, separator, undefined
 
 @dataclass(frozen=True)
 class RankedToken:
-    """A possible next token: its rank among all of them (from 1) and its probability."""
+    """A possible next token: its rank among all of them (from 1) and its probability.
+
+    One that is not `known`, not in the vocabulary, has those of `<unk>`.
+    """
 
     rank: int
     token: str
     prob: float
+    known: bool = True
 
 
 @dataclass(frozen=True)
@@ -68,7 +72,8 @@ def predict_next(
     asked = None
     if token is not None:
         i = model._token_id(token)
-        asked = RankedToken(int(np.count_nonzero(p > p[i])) + 1, token, float(p[i]))
+        rank = int(np.count_nonzero(p > p[i])) + 1
+        asked = RankedToken(rank, token, float(p[i]), known=token in model.vocabulary)
     positive = p[p > 0]
     return Prediction(
         model=name or model.kind,

@@ -1,0 +1,169 @@
+"""The files of a command line: declared where the parser is made, checked before any work.
+
+An argument of type `InputFile` (or of one of its kinds) is read, one of type `OutputFile` is
+written. `check_files` finds them among the parsed arguments of any command: no output replaces an
+input, another output or what the command prints, and every output can be written.
+"""
+
+import argparse
+import glob
+import os
+import stat
+import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.storage import check_writable
+
+STANDARD_INPUT = "-"
+
+
+class InputFile(str):
+    """The name of a file that is read; "-" is standard input."""
+
+    __slots__ = ()
+
+    def paths(self) -> Iterator[str]:
+        """The files that are meant, there or not."""
+        yield str(self)
+
+
+class TextName(InputFile):
+    """The name of a text: a file with options after a question mark, a folder, a pattern."""
+
+    __slots__ = ()
+
+    def paths(self) -> Iterator[str]:
+        """The files that are meant, there or not."""
+        for name in (str(self), self.partition("?")[0]):
+            yield name
+            if glob.has_magic(name):
+                yield from glob.iglob(name, recursive=True)  # noqa: PTH207 - absolute ones too
+
+
+class ModelNames(InputFile):
+    """The name of a model file, or several with commas between; some may be models by name."""
+
+    __slots__ = ()
+
+    def paths(self) -> Iterator[str]:
+        """The files that are meant, there or not."""
+        yield str(self)
+        yield from (name.strip() for name in self.split(","))
+
+
+class OutputFile(str):
+    """The name of a file that is written."""
+
+    __slots__ = ()
+
+    def check(self) -> None:
+        """Say before the work, not after it, that the file cannot be written."""
+        check_writable(self)
+
+
+class PlotFile(OutputFile):
+    """The name of a picture that is drawn with matplotlib."""
+
+    __slots__ = ()
+    SUFFIXES = (".png", ".svg", ".pdf")
+
+    def check(self) -> None:
+        """Say before the work that the picture cannot be drawn or written."""
+        if not self.lower().endswith(self.SUFFIXES):
+            raise UsageError(f"A plot is a .png, .svg or .pdf file, not {self}.")
+        if find_spec("matplotlib") is None:
+            raise LangmodelsError(
+                "Plots need matplotlib, which is not installed: pip install 'langmodels[report]'."
+            )
+        super().check()
+
+
+def check_files(args: argparse.Namespace) -> None:
+    """Look at all files of a command line before its work begins.
+
+    Raises UsageError where an output would replace an input, another output or what the command
+    prints, by whatever names, and LangmodelsError where an output cannot be written.
+    """
+    inputs, outputs = named(args, InputFile), named(args, OutputFile)
+    printed, read = _status(sys.stdout), _status(sys.stdin)
+    for i, output in enumerate(outputs):
+        for other in outputs[:i]:
+            if _same(output, other):
+                raise UsageError(f"{output} would be written twice; give each output its own name.")
+        for given in inputs:
+            if any(_reads(path, output) for path in given.paths()):
+                raise UsageError(
+                    f"{output} would replace {given}, which this command reads; "
+                    "write to another file."
+                )
+        there = _stat(output)
+        if STANDARD_INPUT in inputs and _is_same_file(there, read):
+            raise UsageError(f"{output} would replace the standard input of this command.")
+        if there and not _is_same_file(there, _stat(os.devnull)) and _is_same(there, printed):
+            raise UsageError(
+                f"{output} is where this command prints its results; write to another file."
+            )
+    for given in inputs:
+        if any(_is_same_file(_stat(path), printed) for path in given.paths()):
+            raise UsageError(f"The results are sent to {given}, which this command reads.")
+    for output in outputs:
+        output.check()
+
+
+F = TypeVar("F", InputFile, OutputFile)
+
+
+def named(args: argparse.Namespace, kind: type[F]) -> list[F]:
+    """The file names of one kind among parsed arguments."""
+    found: list[F] = []
+    for value in vars(args).values():
+        for item in value if isinstance(value, list | tuple) else [value]:
+            if isinstance(item, kind):
+                found.append(item)
+    return found
+
+
+def _reads(path: str, output: str) -> bool:
+    """Whether the text `path`, a file or a folder, holds the file `output`."""
+    if _same(path, output):
+        return True
+    there = Path(output)
+    return (
+        Path(path).is_dir()
+        and there.exists()
+        and there.resolve().is_relative_to(Path(path).resolve())
+    )
+
+
+def _same(a: str, b: str) -> bool:
+    """Whether two names are one file, be it there or not."""
+    if os.path.normcase(os.path.realpath(a)) == os.path.normcase(os.path.realpath(b)):
+        return not _is_same_file(_stat(a), _stat(os.devnull))
+    return _is_same_file(_stat(a), _stat(b))  # hard links
+
+
+def _stat(path: str) -> os.stat_result | None:
+    try:
+        return Path(path).stat()
+    except (OSError, ValueError):
+        return None
+
+
+def _status(stream: TextIO | Any) -> os.stat_result | None:
+    try:
+        return os.fstat(stream.fileno())
+    except (OSError, ValueError, AttributeError):
+        return None
+
+
+def _is_same(a: os.stat_result | None, b: os.stat_result | None) -> bool:
+    return a is not None and b is not None and os.path.samestat(a, b)
+
+
+def _is_same_file(a: os.stat_result | None, b: os.stat_result | None) -> bool:
+    """As `_is_same`, devices and pipes apart."""
+    return _is_same(a, b) and a is not None and stat.S_ISREG(a.st_mode)

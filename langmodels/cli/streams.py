@@ -1,0 +1,131 @@
+"""Standard output and standard error: UTF-8 in files, nothing raw on a terminal, nothing lost."""
+
+import errno
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, TextIO, cast
+
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
+
+from langmodels.errors import LangmodelsError
+from langmodels.formatting import printable
+
+BROKEN_PIPE = 141  # what shells report for a program whose reader went away
+
+
+class SafeConsole(Console):
+    """Rich's console, on which text cannot steer the terminal, and a lost reader is an error."""
+
+    def __init__(self, *, stderr: bool = False, **options: Any) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, **options)
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        """What Rich makes of it, with the control characters of texts and names made visible."""
+        for segment in super().render(renderable, options):
+            text = segment.text if segment.control else printable(segment.text)
+            yield segment if text is segment.text else Segment(text, segment.style)
+
+    def on_broken_pipe(self) -> None:
+        """Rich would end the program here."""
+        raise BrokenPipeError
+
+
+def write(text: str) -> None:
+    """Write to standard output: as it is into files and pipes, printable on a terminal."""
+    sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
+
+
+def complain(kind: str, message: str) -> None:
+    """One line on standard error: `langmodels: kind: message`."""
+    print(
+        f"langmodels: {kind}: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True
+    )
+
+
+class _Tolerant:
+    """Standard error, whose loss (a full disk, a reader gone) is no reason to stop the work."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
+
+
+@contextmanager
+def prepared() -> Iterator[None]:
+    """The streams for one command.
+
+    In files and pipes they are UTF-8 whatever the locale; a terminal that cannot show a character
+    gets a question mark. Raises LangmodelsError where standard output is closed: a file opened
+    later would take its place.
+    """
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the program
+    if sys.stdout is None:
+        raise LangmodelsError("Standard output is closed; send it to a file or to /dev/null.")
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):
+            terminal = stream.isatty()
+            cast(Any, stream).reconfigure(
+                encoding=stream.encoding if terminal else "utf-8", errors="replace"
+            )
+    before = sys.stderr
+    sys.stderr = cast(TextIO, _Tolerant(before))
+    try:
+        yield
+    finally:
+        sys.stderr = before
+
+
+def is_broken_pipe(error: OSError) -> bool:
+    """Whether the reader of standard output went away."""
+    # On Windows a closed pipe comes to EINVAL.
+    return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
+
+
+def finish(status: int) -> int:
+    """Write out what the streams still hold, and return the exit status that results.
+
+    What cannot be written is said here and then forgotten: the interpreter would try again as it
+    ends, and report an exception of its own.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        if is_broken_pipe(error):
+            status = status or BROKEN_PIPE
+        elif status == 0:
+            complain("error", f"cannot write standard output: {error.strerror or error}.")
+            status = 1
+        _abandon(sys.stdout)
+    except ValueError:  # closed by whoever called
+        pass
+    try:
+        if sys.stderr is not None:
+            sys.stderr.flush()
+    except (OSError, ValueError):
+        _abandon(sys.stderr)
+    return status
+
+
+def _abandon(stream: IO[str]) -> None:
+    """Let what a stream still holds go nowhere."""
+    with suppress(OSError, ValueError, AttributeError), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), stream.fileno())

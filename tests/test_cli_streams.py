@@ -1,0 +1,271 @@
+"""What reaches standard output and standard error: all of it, as UTF-8, and nothing raw."""
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import langmodels
+from langmodels.cli.main import COMMANDS, INTERRUPTED, main
+from langmodels.cli.streams import BROKEN_PIPE, SafeConsole
+
+TEXT = "der Hund bellt\ndie Katze schläft\nder Hund schläft\n" * 4
+HOSTILE = "der \x1b[31m \x9b2J \x1b]0;title\x07 Hund"
+
+posix = pytest.mark.skipif(os.name != "posix", reason="descriptors and devices of POSIX")
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("streams")
+    (folder / "text.txt").write_text(TEXT, encoding="utf-8")
+    path = folder / "m.lm"
+    assert main(["train", "--corpus", str(folder / "text.txt"), "-o", str(path)]) == 0
+    return path
+
+
+def environment(**variables: str) -> dict[str, str]:
+    """An environment as users have it: nothing is set that hides what buffers hide."""
+    package = Path(langmodels.__file__).resolve().parents[1]
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(package), **variables}
+
+
+def run(*arguments: Any, **options: Any) -> "subprocess.CompletedProcess[bytes]":
+    command = [sys.executable, "-m", "langmodels", *map(str, arguments)]
+    options.setdefault("env", environment())
+    return subprocess.run(command, check=False, timeout=120, **options)
+
+
+def one_line(printed: bytes) -> str:
+    line = printed.decode()
+    assert line.startswith("langmodels: error: "), line
+    assert line.count("\n") == 1, line
+    return line
+
+
+# Nothing is lost in silence --------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("unbuffered", [False, True])
+def test_standard_output_on_a_full_disk(model: Path, unbuffered: bool) -> None:
+    variables = {"PYTHONUNBUFFERED": "1"} if unbuffered else {}
+    for arguments in (["score", model, "der Hund"], ["score", "--help"]):
+        with Path("/dev/full").open("wb") as full:
+            ended = run(*arguments, stdout=full, stderr=-1, env=environment(**variables))
+        assert ended.returncode == 1
+        assert "No space left" in one_line(ended.stderr)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize("command", [*COMMANDS, None])
+def test_help_on_a_full_disk(
+    command: str | None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with Path("/dev/full").open("w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert main(["--help"] if command is None else [command, "--help"]) == 1
+    assert "No space left" in capfd.readouterr().err
+
+
+@posix
+def test_closed_streams(model: Path) -> None:
+    line = f"exec {sys.executable} -m langmodels score {model} 'der Hund'"
+    ended = subprocess.run(["sh", "-c", f"{line} >&-"], capture_output=True, env=environment())
+    assert ended.returncode == 1
+    assert "tandard output is closed" in one_line(ended.stderr)
+    ended = subprocess.run(["sh", "-c", f"{line} 2>&-"], capture_output=True, env=environment())
+    assert ended.returncode == 0
+    assert "der Hund" in ended.stdout.decode()
+
+
+@posix
+def test_a_reader_that_goes_away_before_the_end(model: Path) -> None:
+    for arguments in (["--help"], ["score", model, "--file", "-"]):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "langmodels", *map(str, arguments)],
+            stdin=-1,
+            stdout=-1,
+            stderr=-1,
+            env=environment(),
+        )
+        assert process.stdout is not None
+        process.stdout.close()
+        process.stdout = None
+        _, errors = process.communicate(TEXT.encode() * 1000)
+        assert process.returncode == BROKEN_PIPE
+        assert b"Error" not in errors
+
+
+# UTF-8 -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("variable", ["cp1252", "ascii", "utf-16"])
+def test_files_and_pipes_are_utf_8_whatever_the_locale(model: Path, variable: str) -> None:
+    nbest = "0 ||| Приве́т Hund ||| -1\n0 ||| der Hund schläft ||| -2\n"
+    settings = environment(PYTHONIOENCODING=variable, PYTHONUTF8="0", LC_ALL="C")
+    ended = run("rescore", model, input=nbest.encode(), stdout=-1, env=settings)
+    assert ended.returncode == 0
+    assert "schläft" in ended.stdout.decode("utf-8")
+    assert "Приве́т" in ended.stdout.decode("utf-8")
+
+
+# Nothing raw -----------------------------------------------------------------------------------
+
+
+def is_harmless(printed: str) -> bool:
+    """Whether only Rich's own colours and cursor movements steer the terminal."""
+    rest = re.sub(r"\x1b\[[0-9;]*m|\x1b\[\?25[hl]|\x1b\[[0-9]*[AK]", "", printed)
+    return not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", rest.replace("\r", ""))
+
+
+@posix
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["score", "m.lm", HOSTILE, "--tokens"],
+        ["score", "m.lm", "--file", "hostile.txt", "--tokens"],
+        ["score", "m.lm", HOSTILE, "--json"],
+        ["predict", "m.lm", HOSTILE],
+        ["explain", "m.lm", HOSTILE],
+        ["rescore", "m.lm", "--nbest", "hostile.txt"],
+        ["sample", "hostile.lm"],
+        ["info", "hostile.lm"],
+        ["info", "no\x1b[31m.lm"],
+        ["train", "--corpus", "hostile.txt", "--level", "whitespace", "-o", "x\x1b]0;.lm"],
+        ["\x1b[31m"],
+    ],
+    ids=lambda a: " ".join(a)[:20].replace("\x1b", "^"),
+)
+def test_text_tokens_and_names_cannot_steer_a_terminal(
+    model: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    import pty
+
+    (tmp_path / "hostile.txt").write_text(f"{HOSTILE}\n" * 9, encoding="utf-8")
+    (tmp_path / "m.lm").write_bytes(model.read_bytes())
+    if "hostile.lm" in arguments:
+        ended = run(
+            "train",
+            *("--corpus", "hostile.txt", "--level", "whitespace", "-o", "hostile.lm"),
+            cwd=tmp_path,
+            capture_output=True,
+        )
+        assert ended.returncode == 0, ended.stderr
+    master, slave = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "langmodels", *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=slave,
+        stderr=slave,
+        env=environment(TERM="xterm"),
+        cwd=tmp_path,
+    )
+    os.close(slave)
+    printed = b""
+    while True:
+        try:
+            read = os.read(master, 65536)
+        except OSError:  # what the end of a terminal comes to
+            break
+        if not read:
+            break
+        printed += read
+    os.close(master)
+    process.wait(60)
+    assert printed
+    assert is_harmless(printed.decode()), printed
+
+
+def test_a_console_shows_control_characters() -> None:
+    screen = io.StringIO()
+    SafeConsole(file=screen, force_terminal=True, width=100).print(HOSTILE)
+    assert is_harmless(screen.getvalue())
+    assert "\\x1b]0;title" in screen.getvalue()
+    assert not is_harmless(HOSTILE)
+
+
+def test_only_one_module_writes() -> None:
+    """What prints past it would print raw."""
+    folder = Path(langmodels.__file__).parent / "cli"
+    for path in folder.glob("*.py"):
+        source = path.read_text(encoding="utf-8")
+        if path.name not in ("streams.py", "main.py"):
+            assert not re.search(
+                r"(?<![\w.])print\(|sys\.std(out|err)\.write|[^\w]Console\(", source
+            ), path
+
+
+def test_json_is_harmless_and_the_same(model: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", str(model), HOSTILE, "--json"]) == 0
+    printed = capsys.readouterr().out
+    assert is_harmless(printed)
+    assert json.loads(printed)["sentences"][0]["text"] == HOSTILE
+
+
+# Ctrl-C ----------------------------------------------------------------------------------------
+
+
+@posix
+def test_control_c_at_any_moment_of_the_beginning(model: Path, tmp_path: Path) -> None:
+    """One line and 130, be it while the libraries are read."""
+    text = tmp_path / "text.txt"
+    text.write_text(TEXT * 50, encoding="utf-8")
+    code = (
+        "import os, signal, sys, langmodels.__main__ as m\n"
+        "signal.signal(signal.SIGINT, m._end)\n"  # as its main does first of all
+        "os.write(1, b'.'); sys.exit(m.main())"
+    )
+    for k in range(8):
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, "compare", "--corpus", str(text), "--jobs", "1"],
+            stdout=-1,
+            stderr=-1,
+            env=environment(),
+        )
+        assert process.stdout is not None
+        assert process.stdout.read(1) == b"."
+        time.sleep(0.1 * k)
+        process.send_signal(signal.SIGINT)
+        printed = process.communicate(timeout=60)[1]
+        lines = [line for line in printed.splitlines() if b"warning" not in line]
+        assert process.returncode == INTERRUPTED, (k, printed)
+        assert len(lines) <= 1, printed
+        assert b"Traceback" not in printed
+
+
+@posix
+def test_an_error_that_ctrl_c_became_counts_as_ctrl_c(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def press(*_: Any) -> None:
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise ImportError("numpy could not be loaded") from None
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr("langmodels.cli.corpora.run", press)
+    try:
+        assert main(["corpora"]) == INTERRUPTED
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == "langmodels: error: interrupted.\n"
+
+
+def test_commands_run_outside_the_main_thread(capsys: pytest.CaptureFixture[str]) -> None:
+    statuses: list[int] = []
+    thread = threading.Thread(target=lambda: statuses.append(main(["corpora", "--json"])))
+    thread.start()
+    thread.join()
+    assert statuses == [0]
