@@ -1,5 +1,7 @@
 """Vocabulary, tokenizers, cleaning, corpora and splits."""
 
+import warnings
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,7 +10,7 @@ from hypothesis import strategies as st
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.cleaning import clean
 from langmodels.text.corpus import Corpus
-from langmodels.text.indexing import MarkWarning
+from langmodels.text.indexing import BlankWarning, MarkWarning
 from langmodels.text.levels import make_tokenizer, restore_tokenizer
 from langmodels.text.splits import Splits, split_text
 from langmodels.text.tokenization import join_words
@@ -159,14 +161,15 @@ def test_unknown_words_and_literal_specials() -> None:
 
 @pytest.mark.parametrize("level", ["char", "byte", "word", "whitespace", "symbols"])
 @given(chunks=CHUNKS)
+@pytest.mark.filterwarnings("ignore::langmodels.text.indexing.MarkWarning")
 def test_reading_in_pieces_changes_nothing(level: str, chunks: list[str]) -> None:
     tokenizer = make_tokenizer(level)
-    text = "".join(chunks)
+    text, _ = tokenizer.without_marks("".join(chunks))
     if not tokenizer.tokenize(text):
         with pytest.raises(LangmodelsError, match="no text"):
             Corpus.from_text(iter(chunks), tokenizer)
         return
-    whole = Corpus.from_text(text, tokenizer, keep_text=True)
+    whole = Corpus.from_text("".join(chunks), tokenizer, keep_text=True)
     pieces = Corpus.from_text(iter(chunks), tokenizer)
     assert pieces.vocabulary == whole.vocabulary
     assert np.array_equal(pieces.ids, whole.ids)
@@ -343,3 +346,13 @@ def test_boundary_marks_around_lines_are_boundaries(level: str) -> None:
     inside = plain.reading.sequences(["<s> red fox </s>", "red <s> fox"])
     assert inside.ids.tolist()[:4] == [1, *plain.reading.encode("red fox").tolist(), 2]
     assert plain.reading.encode("red <s> fox" if level == "whitespace" else "red </s> fox")[1] == 0
+
+
+@pytest.mark.parametrize("level", ["word", "whitespace"])
+def test_texts_without_blanks_are_told_of(level: str) -> None:
+    with pytest.warns(BlankWarning, match="--level char or --level bpe"):
+        Corpus.from_text("我爱北京天安门\n我爱看书\n", level)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Corpus.from_text("我爱北京天安门\n", "char")
+        Corpus.from_text("the word 书 means book, l'été is summer\n", level)

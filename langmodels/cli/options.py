@@ -195,7 +195,10 @@ def parse_fractions(text: str) -> Fractions:
 def parse_cleaning(text: str) -> str:
     """Names of cleanings with commas between, as a reading has them."""
     how = "+".join(name.strip() for name in text.split(","))
-    clean((), how)  # refuses unknown names
+    try:
+        clean((), how)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
     return how
 
 

@@ -8,6 +8,7 @@ from langmodels.evaluation.breakdown import Disagreement
 from langmodels.evaluation.calibration import Calibration
 from langmodels.evaluation.contexts import ContextCount
 from langmodels.evaluation.statistics import Exponent
+from langmodels.text.levels import TOKENIZERS
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class LevelResult:
     @property
     def unit(self) -> str:
         """What a token is called."""
-        name = self.level.partition(" (")[0]
-        return {"whitespace": "token", "symbols": "symbol", "series": "number"}.get(name, name)
+        name = self.level.partition(" (")[0].partition(":")[0]
+        return TOKENIZERS[name].unit if name in TOKENIZERS else name
 
     @property
     def separator(self) -> str:
@@ -65,8 +66,10 @@ class LevelResult:
 
     @property
     def reading(self) -> str:
-        """The unit, and whose tokens they are where they are not the text's own."""
-        return f"{self.unit} ({self.read_by})" if "(" in self.level else self.unit
+        """The unit, and whose tokens they are or how they were made, where there are several."""
+        level, _, own = self.level.partition(" (")
+        options = self.read_by if own else level.partition(":")[2]
+        return f"{self.unit} ({options})" if options else self.unit
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import numpy as np
+import regex
 
 from langmodels.arrays import IndexArray, IntArray
 from langmodels.errors import UsageError
@@ -23,6 +24,18 @@ from langmodels.text.vocabulary import (
 
 class MarkWarning(UserWarning):
     """A text has the marks of boundaries typed around its lines."""
+
+
+class BlankWarning(UserWarning):
+    """A text that is read in words has hardly any blanks between them."""
+
+
+# Scripts that are written without blanks between words.
+_UNSPACED = regex.compile(
+    r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
+)
+_LETTER = regex.compile(r"\p{L}")
+_LOOKED_AT = 10_000  # characters
 
 
 class Pieces:
@@ -59,11 +72,23 @@ class Pieces:
             )
 
     def _piece(self, text: str) -> tuple[str, int]:
+        if self._tokenizer.rare_types and not self.characters:
+            self._look_for_blanks(text[:_LOOKED_AT])
         text, marks = self._tokenizer.without_marks(text)
         self.characters += len(text)
         if self._keep:
             self.kept.append(text)
         return text, marks
+
+    def _look_for_blanks(self, text: str) -> None:
+        if text.isascii() or 2 * len(_UNSPACED.findall(text)) <= len(_LETTER.findall(text)):
+            return
+        warnings.warn(
+            "Most of this text is in a script without blanks between words, which level "
+            f"{self._tokenizer.level} cannot find there; --level char or --level bpe can.",
+            BlankWarning,
+            stacklevel=2,
+        )
 
 
 _MANY = 1 << 17
