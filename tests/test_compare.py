@@ -478,7 +478,7 @@ def test_lower_casing_holds_for_all_levels(book: Path, capsys: pytest.CaptureFix
         (["--report", "nowhere/out.html"], 1, "no folder"),
         (["--level", "word,letters"], 2, "no level"),
         (["--level", "word,char", "--pattern", "a"], 2, "for one level"),
-        (["--corpus", "/"], 1, "folder"),
+        (["--corpus", "again.txt"], 2, "once"),
     ],
 )
 def test_command_errors(

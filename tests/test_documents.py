@@ -15,6 +15,7 @@ import pytest
 from langmodels.cli.main import main
 from langmodels.datasets import documents, find_source, read_text
 from langmodels.datasets.documents import Document, DocumentFormat, Request
+from langmodels.datasets.paths import find_files
 from langmodels.errors import LangmodelsError, UsageError
 
 PLAIN = "red fox ran\nred hen ran\na fox sat\n"
@@ -285,3 +286,14 @@ def test_commands_take_documents(write: Any, capsys: pytest.CaptureFixture[str])
             assert main(["score", "m.lm", "--file", corpus]) == 0
     lines = capsys.readouterr().out.split("\n")
     assert lines.count(next(x for x in lines if '"perplexity"' in x)) == 2
+
+
+def test_a_folder_of_all_there_is_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
+    for name in ("b.txt", "a/c.txt", "a/.hidden", ".d/e.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("text")
+    found = find_files(str(tmp_path))
+    assert found == [str(tmp_path / "a/c.txt"), str(tmp_path / "b.txt")]
+    monkeypatch.setattr("langmodels.datasets.paths._MOST", 1)
+    with pytest.raises(LangmodelsError, match="more than 1 files"):
+        find_files(str(tmp_path))

@@ -13,7 +13,7 @@ def find_files(name: str) -> list[str] | None:
 
     A folder is all files in it and in the folders in it, but for hidden ones; in a pattern `*`
     stands for any characters, `**` for any folders and `[abc]` for one of these. Raises
-    LangmodelsError for a folder without files.
+    LangmodelsError for a folder without files, or with too many.
     """
     if name == STANDARD_INPUT:
         return [name]
@@ -33,12 +33,20 @@ def find_files(name: str) -> list[str] | None:
     return None
 
 
+_MOST = 100_000  # files in a folder
+
+
 def _in_folder(name: str) -> list[str]:
-    found = [
-        str(path)
-        for path in sorted(Path(name).rglob("*"))
-        if path.is_file() and not any(p.startswith(".") for p in path.relative_to(name).parts)
-    ]
+    found: list[str] = []
+    for folder, folders, files in os.walk(name):
+        folders[:] = sorted(f for f in folders if not f.startswith("."))
+        paths = (Path(folder, f) for f in sorted(files) if not f.startswith("."))
+        found += [str(path) for path in paths if path.is_file()]
+        if len(found) > _MOST:
+            raise LangmodelsError(
+                f"The folder {name} has more than {_MOST:,} files in it; name a smaller one, or a "
+                "pattern."
+            )
     if not found:
         raise LangmodelsError(f"{name} is a folder without files; give a file, or another folder.")
-    return found
+    return sorted(found, key=lambda path: Path(path).parts)
