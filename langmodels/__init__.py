@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from langmodels.text.tokenization import Tokenizer as Tokenizer
     from langmodels.text.vocabulary import Vocabulary as Vocabulary
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _MODULES = {
     "datasets": ("Source", "find_source", "list_sources", "read_text"),
