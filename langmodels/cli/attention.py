@@ -13,6 +13,7 @@ from langmodels.cli.options import (
     load_models,
 )
 from langmodels.cli.output import make_table, print_json, visible
+from langmodels.errors import UsageError
 from langmodels.teaching.attention import Attention, attention_of, plot_attention
 
 NAME = "attention"
@@ -42,7 +43,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Print a table, draw a picture where one is asked for."""
-    ((name, model),) = load_models(args.model, args)
+    named = load_models(args.model, args)
+    if len(named) != 1:
+        raise UsageError(f"attention takes one model, not {len(named)}.")
+    name, model = named[0]
     attention = attention_of(model, args.text, name)
     if args.plot:
         plot_attention(attention, args.plot)

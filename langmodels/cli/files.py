@@ -9,11 +9,10 @@ import argparse
 import glob
 import os
 import stat
-import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, TextIO, TypeVar
+from typing import TypeVar
 
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.storage import check_writable
@@ -89,7 +88,7 @@ def check_files(args: argparse.Namespace) -> None:
     prints, by whatever names, and LangmodelsError where an output cannot be written.
     """
     inputs, outputs = named(args, InputFile), named(args, OutputFile)
-    printed, read = _status(sys.stdout), _status(sys.stdin)
+    read, printed = _status(0), _status(1)  # whatever Python calls its streams
     for i, output in enumerate(outputs):
         for other in outputs[:i]:
             if _same(output, other):
@@ -153,10 +152,10 @@ def _stat(path: str) -> os.stat_result | None:
         return None
 
 
-def _status(stream: TextIO | Any) -> os.stat_result | None:
+def _status(descriptor: int) -> os.stat_result | None:
     try:
-        return os.fstat(stream.fileno())
-    except (OSError, ValueError, AttributeError):
+        return os.fstat(descriptor)
+    except OSError:
         return None
 
 
