@@ -87,7 +87,7 @@ class _Once(argparse._StoreAction):
             if self.dest in given:
                 raise argparse.ArgumentError(self, "given twice; give it once")
             given.add(self.dest)
-            if self.nargs is None and isinstance(values, list):  # what `--option=--` comes to
+            if self.nargs is None and values == []:  # what `--option=--` comes to
                 raise argparse.ArgumentError(self, "expected one argument")
         super().__call__(parser, namespace, values, option_string)
 
