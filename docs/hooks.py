@@ -115,7 +115,7 @@ def _epilog(epilog: str) -> Iterator[str]:
 
 def _folded(usage: str, width: int = 78) -> str:
     """A usage line cut between its options."""
-    words = re.findall(r"\[[^]]*\](?:\.{3}\])?|\S+", usage)
+    words = re.findall(r"(?:\[(?:[^][]|\[[^][]*\])*\]|[^][\s])+", usage)
     lines = [words[0]]
     for word in words[1:]:
         if len(lines[-1]) + len(word) < width:

@@ -1,7 +1,6 @@
 """Training, looking into and experimenting with networks from the command line."""
 
 import json
-import os
 import signal
 from pathlib import Path
 
@@ -82,7 +81,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint_bit_for_bit(monkeypatch, capsy
 
 def test_ctrl_c_keeps_the_best_weights_and_the_checkpoint(monkeypatch, capsys):
     with monkeypatch.context() as patch:
-        steps = stop_before(patch, 2, lambda: os.kill(os.getpid(), signal.SIGINT))
+        steps = stop_before(patch, 2, lambda: signal.raise_signal(signal.SIGINT))
         assert train("--checkpoint", "run.ckpt") == 130
     assert len(steps) == 2
     assert "interrupted" in capsys.readouterr().out

@@ -1,7 +1,6 @@
 """Neural language models: training, scoring, storage, checkpoints, early stopping, failures."""
 
-import os
-import signal
+import _thread
 import threading
 
 import numpy as np
@@ -431,7 +430,7 @@ def test_divergence_is_a_sentence_with_step_and_norm():
 
 def test_ctrl_c_ends_training_cleanly():
     text = corpus("char", "ab" * 500)
-    timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    timer = threading.Timer(0.3, _thread.interrupt_main)
     timer.start()
     model = RNNModel(hidden=8, epochs=100_000).fit(text, text)
     timer.join()
