@@ -98,6 +98,8 @@ CLASHES = [
     ["translate", "m.lm", "--task", "numbers", "--train", "--checkpoint", "m.lm"],
     ["train", "--corpus", "sub", "-o", "sub/deep/text.txt"],
     ["train", "--corpus", "*.txt", "-o", "text.txt"],
+    ["train", "--corpus", "sub, text.txt", "-o", "text.txt"],
+    ["train", "--corpus", "sub,text.txt?x=1", "-o", "text.txt"],
 ]
 
 

@@ -31,13 +31,16 @@ class InputFile(str):
 
 
 class TextName(InputFile):
-    """The name of a text: a file with options after a question mark, a folder, a pattern."""
+    """The name of a text: files, folders or patterns with commas between, options after a question
+    mark.
+    """
 
     __slots__ = ()
 
     def paths(self) -> Iterator[str]:
         """The files that are meant, there or not."""
-        for name in (str(self), self.partition("?")[0]):
+        files = self.partition("?")[0]
+        for name in (str(self), files, *(part.strip() for part in files.split(","))):
             yield name
             if glob.has_magic(name):
                 yield from glob.iglob(name, recursive=True)  # noqa: PTH207 - absolute ones too
