@@ -218,6 +218,7 @@ def test_models_that_read_differently_are_mixed_with_a_warning(run: Run) -> None
 
 
 def test_gates_are_not_drawn(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib")  # else that is what is said
     assert main(["gradients", "--gates", "red", "--plot", "x.png"]) == 2
     assert "--plot" in capsys.readouterr().err
     assert not Path("x.png").exists()
