@@ -256,15 +256,15 @@ def test_training_resumes_bit_for_bit(tmp_path, monkeypatch):
     from langmodels.neural.training import trainer as training
 
     saves = []
-    original = training.Checkpoint.save
+    original = training.Checkpoint.keep
 
-    def die_after_second(self, trainer):
-        original(self, trainer)
+    def die_after_second(self, state):
+        original(self, state)
         saves.append(1)
         if len(saves) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.Checkpoint, "save", die_after_second)
+    monkeypatch.setattr(training.Checkpoint, "keep", die_after_second)
     with pytest.raises(KeyboardInterrupt):
         BidirectionalModel(**options).fit(corpus, checkpoint=path)
     resumed = BidirectionalModel(**options).fit(corpus, checkpoint=path)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from langmodels.arrays import Array, BoolArray
+from langmodels.checks import Expected
 from langmodels.neural.layers.base import Generator, Layer, rows
 from langmodels.neural.layers.parameters import Parameters
 from langmodels.neural.layers.softmax import OutputLayer
@@ -62,8 +63,8 @@ class Network(ABC, Generic[B]):
     def carry_on(self, arrays: Mapping[str, Array]) -> None:
         """Go on from what `carried` gave."""
 
-    def carried_like(self, batch: B) -> dict[str, Array]:
-        """Arrays such as `carried` gives after a batch like this one."""
+    def carried_as(self, batch: B) -> dict[str, Expected]:
+        """What `carried` must give after a batch like this one."""
         return {}
 
     def initialise(self, seed: int) -> None:
@@ -165,9 +166,10 @@ class SequenceNetwork(Network[Chunk], Generic[S]):
         """The states after the last chunk."""
         return {} if self._states is None else self._to_arrays(self._states)
 
-    def carried_like(self, batch: Chunk) -> dict[str, Array]:
-        """See `Network`."""
-        return self._to_arrays(self.zero_states(batch.inputs.shape[1]))
+    def carried_as(self, batch: Chunk) -> dict[str, Expected]:
+        """See `Network`: arrays like those at the beginning."""
+        zero = self._to_arrays(self.zero_states(batch.inputs.shape[1]))
+        return {n: Expected(a.dtype.name, a.shape, finite=True) for n, a in zero.items()}
 
     def carry_on(self, arrays: Mapping[str, Array]) -> None:
         """Go on from what `carried` gave."""

@@ -178,9 +178,9 @@ class Trainer(Generic[B]):
         if any(name.startswith("carried.") for name in state.arrays):
             shards = next(iter(self.batches.epoch(0)))
             expected |= {
-                f"carried.{k}.{name}": Expected(dtype, array.shape, finite=True)
+                f"carried.{k}.{name}": wanted
                 for k, (replica, shard) in enumerate(zip(self.replicas, shards, strict=True))
-                for name, array in replica.carried_like(shard).items()
+                for name, wanted in replica.carried_as(shard).items()
             }
         check_arrays(state.arrays, expected)
         check_values(state.figures, _FIGURES)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from langmodels.arrays import Array, BoolArray, FloatArray, IntArray
+from langmodels.checks import Expected
 from langmodels.errors import UsageError, check_whole
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer
 from langmodels.neural.layers.memory import Memory
@@ -206,6 +207,17 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
         pairs = {f"pairs.{k}": memory.pairs for k, memory in enumerate(states.memories)}
         place = {"position": np.array([one.position]), "first": one.first}
         return {**pairs, **place, "top": states.top}
+
+    def carried_as(self, batch: Chunk) -> dict[str, Expected]:
+        """See `Network`: how far back all layers remember depends on what was read."""
+        rows, width, dtype = batch.inputs.shape[1], self.shape.width, self.dtype.name
+        pairs = Expected(dtype, (rows, "positions remembered", 2, width), finite=True)
+        return {
+            **{f"pairs.{k}": pairs for k in range(self.shape.layers)},
+            "position": Expected("int32 int64", (1,), low=0),
+            "first": Expected("int32", (rows,), low=0),
+            "top": Expected(dtype, (rows, width), finite=True),
+        }
 
     def _from_arrays(self, arrays: Mapping[str, Array]) -> TransformerState:
         first, position = np.array(arrays["first"]), int(arrays["position"][0])
