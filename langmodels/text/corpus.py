@@ -224,13 +224,16 @@ class Corpus(Sequences):
         return cls(found.ids, found.offsets, Reading(tokenizer, vocabulary), characters, name)
 
 
+_PIECE = 1 << 22  # characters
+
+
 def text_pieces(text: RawText) -> Iterable[str]:
     """The pieces of a text; of a list or tuple, whose items are lines, each with its line end.
 
     Raises LangmodelsError for a file that cannot be read, UsageError for what is no text.
     """
     if isinstance(text, str):
-        return [text]
+        return (text[i : i + _PIECE] for i in range(0, len(text), _PIECE))
     if isinstance(text, Path):
         try:
             return [text.read_text(encoding="utf-8")]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import numpy as np
 import regex
 
-from langmodels.arrays import IndexArray, IntArray
+from langmodels.arrays import Array, IndexArray, IntArray
 from langmodels.errors import UsageError
 from langmodels.text.byte_fields import WordIndex, encode_text, space_table, split_fields
 from langmodels.text.tokenization import Tokenizer
@@ -106,7 +106,9 @@ _LINE_END, _UNK = 0, 1
 def index_chunks(
     pieces: Iterable[str], tokenizer: Tokenizer, min_count: int, max_size: int | None
 ) -> tuple[IntArray, Vocabulary, list[str]]:
-    """Ids of all pieces, line ends as `</s>`; the vocabulary made of them; what became `<unk>`."""
+    """Ids of all pieces, line ends as `</s>` or, of a stream, `<s>` first; the vocabulary made of
+    them; what became `<unk>`.
+    """
     first_seen: defaultdict[str, int] = defaultdict()
     if tokenizer.ends:
         first_seen[tokenizer.line_end] = _LINE_END
@@ -116,7 +118,7 @@ def index_chunks(
     # The specials share an id, so ids are not dense here; numbering goes on from the size.
     first_seen.default_factory = first_seen.__len__
     n_reserved = len(first_seen)
-    arrays = []
+    parts: list[Array] = []
     n_indexed = 0
     for text in pieces:
         if tokenizer.splits_lines and len(first_seen) > 2 * n_indexed + n_reserved:
@@ -125,13 +127,14 @@ def index_chunks(
             n_indexed = len(first_seen)
         if n_indexed:
             ids = _word_ids(text, index, _LINE_END, first_seen, wide_spaces=tokenizer.wide_spaces)
-            arrays.append(ids)
         else:
-            arrays.append(_token_ids(tokenizer.tokenize_lines(text), first_seen))
-    ids = np.concatenate(arrays) if arrays else np.empty(0, np.int32)
-    del arrays
+            ids = _token_ids(tokenizer.tokenize_lines(text), first_seen)
+        parts.append(_narrow(ids))
     tokens = list(first_seen)
-    counts = np.bincount(ids, minlength=len(tokens))
+    counts = np.zeros(len(tokens), np.int64)
+    for part in parts:
+        found = np.bincount(part)
+        counts[: len(found)] += found
     order = frequency_order(counts[n_reserved:], min_count, max_size) + n_reserved
     order = order[counts[order] > 0]
     kept = [tokens[i] for i in order.tolist()]
@@ -140,9 +143,33 @@ def index_chunks(
     final[order] = np.arange(len(order), dtype=np.int32) + vocabulary.n_special
     if vocabulary.eos_id is not None:
         final[_LINE_END] = vocabulary.eos_id
-    numbered: IntArray = final[ids]
-    rare = ids[numbered == Vocabulary.unk_id].tolist()
-    return numbered, vocabulary, [tokens[i] for i in rare]
+    rare: list[str] = []
+    for part in parts:
+        unknown = final[part] == Vocabulary.unk_id
+        if unknown.any():
+            rare += [tokens[i] for i in part[unknown].tolist()]
+    return _joined(parts, vocabulary, final), vocabulary, rare
+
+
+def _narrow(ids: IntArray) -> Array:
+    """The same in as few bytes as hold them: all parts of a text are kept till the end."""
+    return ids.astype(np.min_scalar_type(int(ids.max(initial=0))))
+
+
+def _joined(parts: list[Array], vocabulary: Vocabulary, final: IntArray | None = None) -> IntArray:
+    """All parts in one array, each given up as it is copied; `final` maps their ids to others.
+
+    A stream has `<s>` before them.
+    """
+    begin = int(vocabulary.eos_id is None)
+    ids = np.empty(begin + sum(map(len, parts)), np.int32)
+    ids[:begin] = vocabulary.bos_id
+    parts.reverse()
+    while parts:
+        part = parts.pop()
+        ids[begin : begin + len(part)] = part if final is None else final[part]
+        begin += len(part)
+    return ids
 
 
 def _unseen(tokenizer: Tokenizer, seen: Mapping[str, int]) -> list[str]:
@@ -153,7 +180,8 @@ def _unseen(tokenizer: Tokenizer, seen: Mapping[str, int]) -> list[str]:
 def encode_chunks(
     pieces: Iterable[str], tokenizer: Tokenizer, vocabulary: Vocabulary, *, unknown: bool = False
 ) -> tuple[IntArray, list[str] | None]:
-    """Ids of all pieces in a given vocabulary, line ends as `</s>`; and what became `<unk>`.
+    """Ids of pieces in a given vocabulary, line ends as `</s>` or, of a stream, `<s>` first;
+    and what became `<unk>`.
 
     Tokens that became `<unk>` are kept where `unknown` asks for them.
     """
@@ -162,13 +190,13 @@ def encode_chunks(
             f"The {tokenizer.level} tokenizer does not fit this vocabulary: one has line ends, "
             "the other has not."
         )
-    arrays = []
+    parts: list[Array] = []
     kept: list[str] | None = [] if unknown else None
     known: TokenIds | None = None
     for text in pieces:
         if tokenizer.splits_lines and vocabulary.eos_id is not None and len(text) >= _MANY:
             index, end, wide = vocabulary.word_index, vocabulary.eos_id, tokenizer.wide_spaces
-            arrays.append(_word_ids(text, index, end, kept=kept, wide_spaces=wide))
+            parts.append(_word_ids(text, index, end, kept=kept, wide_spaces=wide))
             continue
         if known is None:
             known = TokenIds(vocabulary.text_ids)
@@ -178,8 +206,8 @@ def encode_chunks(
         ids = _token_ids(tokens, known)
         if kept is not None:
             kept += [tokens[i] for i in np.flatnonzero(ids == Vocabulary.unk_id).tolist()]
-        arrays.append(ids)
-    return np.concatenate(arrays) if arrays else np.empty(0, np.int32), kept
+        parts.append(_narrow(ids))
+    return _joined(parts, vocabulary), kept
 
 
 def _token_ids(tokens: Sequence[str], ids: dict[str, int]) -> IntArray:
@@ -218,9 +246,8 @@ def _word_ids(
 def with_boundaries(
     ids: IntArray, vocabulary: Vocabulary, *, blank_lines: bool = False
 ) -> tuple[IntArray, IndexArray]:
-    """Put `<s>` before every sequence and end the last line; drop blank lines unless asked for."""
+    """Put `<s>` before every line and end the last; drop blank lines unless asked for."""
     if vocabulary.eos_id is None:
-        ids = np.concatenate([np.array([vocabulary.bos_id], np.int32), ids])
         return ids, np.array([0, len(ids)], np.int64)
     is_end = ids == vocabulary.eos_id
     blank = is_end.copy()

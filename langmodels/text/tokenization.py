@@ -409,9 +409,17 @@ class SymbolTokenizer(Tokenizer):
         if self.width == 1:
             return len(text)
         if self.width > 1:
-            # Without lines, symbols run on over line breaks; only the end of the text is sure.
-            return text.rfind("\n") + 1 if self.lines else 0
+            return text.rfind("\n") + 1 if self.lines else self._whole_symbols(text)
         return max(text.rfind("\n"), text.rfind(" "), text.rfind("\t")) + 1
+
+    def _whole_symbols(self, text: str) -> int:
+        """Where the last whole symbol of a stream ends: symbols run on over line breaks."""
+        over = len("".join(text.split())) % self.width
+        end = len(text)
+        while over:
+            end -= 1
+            over -= not text[end].isspace()
+        return end
 
     def detokenize(self, tokens: Iterable[str]) -> str:
         return self.separator.join(tokens)
