@@ -8,6 +8,7 @@ import pytest
 from pages import PAGES, ROOT, Block, Desk, blocks, check_sense, says
 
 from langmodels.cli.main import COMMANDS, command
+from langmodels.datasets import documents
 from langmodels.evaluation.report import FORMATS
 from langmodels.neural.layers.cells import CELLS
 from langmodels.ngram import SMOOTHINGS
@@ -34,7 +35,7 @@ def of(page: Path) -> list[Block]:
 @pytest.fixture
 def _as_before() -> Iterator[None]:
     """Take out again what a page registers."""
-    registries = (MODELS, SMOOTHINGS, CELLS, TOKENIZERS, FORMATS)
+    registries = (MODELS, SMOOTHINGS, CELLS, TOKENIZERS, FORMATS, documents.FORMATS)
     before = [registry.registered().keys() for registry in registries]
     yield
     for registry, kept in zip(registries, before, strict=True):

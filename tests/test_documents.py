@@ -8,13 +8,12 @@ import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from langmodels.cli.main import main
-from langmodels.datasets import documents, find_source, read_text
-from langmodels.datasets.documents import Document, DocumentFormat, Request
+from langmodels.datasets import find_source, read_text
 from langmodels.datasets.paths import find_files
 from langmodels.errors import LangmodelsError, UsageError
 
@@ -217,20 +216,6 @@ def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, given, expected in (("-", PLAIN, PLAIN), ("-?text=content", JSONL, TEXT)):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(given.encode())))
         assert find_source(name).read() == expected
-
-
-def test_a_format_is_one_class_and_one_line(write: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Paragraphs(DocumentFormat):
-        endings: ClassVar = (".para",)
-
-        def documents(self, request: Request) -> Iterator[Document]:
-            for i, text in enumerate("".join(request.chunks()).split("\n\n"), start=1):
-                yield Document(text, f"{request.path}#{i}")
-
-    monkeypatch.setattr(documents, "FORMATS", (*documents.FORMATS, Paragraphs()))
-    source = find_source(write("x.para.gz", gzip.compress(b"a b\nc\n\nd e")))
-    assert source.read() == "a b\nc\nd e\n"
-    assert [d.id for d in source.documents()] == ["x.para.gz#1", "x.para.gz#2"]
 
 
 # Several files ---------------------------------------------------------------------------------

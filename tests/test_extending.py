@@ -1,13 +1,17 @@
 """What is added with one class and one registration is everywhere: commands, tables, listings."""
 
+import gzip
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from langmodels.cli.main import command_parser, main
+from langmodels.datasets import documents, find_source
+from langmodels.datasets.documents import Document, DocumentFormat, Request
 from langmodels.evaluation.report import FORMATS
 from langmodels.evaluation.results import Results
 from langmodels.neural.layers.cells import CELLS, Elman
@@ -154,3 +158,30 @@ def test_a_report_format(run: Run) -> None:
         assert [line.split("\t")[0] for line in lines] == ["modified-kneser-ney", "unigram"]
     finally:
         FORMATS.unregister(".tsv")
+
+
+# A document format -------------------------------------------------------------------------------
+
+
+class Verses(DocumentFormat):
+    """Paragraphs with empty lines between them."""
+
+    endings: ClassVar[tuple[str, ...]] = (".verses",)
+
+    def documents(self, request: Request) -> Iterator[Document]:
+        """One a paragraph."""
+        for i, text in enumerate("".join(request.chunks()).split("\n\n"), start=1):
+            yield Document(text, f"{request.path}#{i}")
+
+
+def test_a_document_format(run: Run) -> None:
+    Path("a.verses.gz").write_bytes(gzip.compress(b"red fox\nran\n\na hen sat"))
+    documents.FORMATS.register("verses", Verses)
+    try:
+        source = find_source("a.verses.gz")
+        assert source.read() == "red fox\nran\na hen sat\n"
+        assert [d.id for d in source.documents()] == ["a.verses.gz#1", "a.verses.gz#2"]
+        found = json.loads(run("train", "--corpus", "a.verses.gz", "-o", "a.lm", "--json"))
+        assert found["tokens"] == 6 + 3
+    finally:
+        documents.FORMATS.unregister("verses")

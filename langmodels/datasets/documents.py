@@ -1,7 +1,7 @@
 """Documents: texts with an identity, as files of several formats hold them.
 
-A format is a class and one line in `FORMATS`. It is chosen by the ending of a file's name, before
-that of a compression; for a name with `?text=FIELD` and no such ending, by how the file begins.
+A format is a class in `FORMATS`. It is chosen by the ending of a file's name, before that of a
+compression; for a name with `?text=FIELD` and no such ending, by how the file begins.
 """
 
 import csv
@@ -18,6 +18,7 @@ from langmodels.datasets.compression import STANDARD_INPUT, without_compression
 from langmodels.datasets.fasta import FASTA_ENDINGS, fasta_lines
 from langmodels.datasets.files import explained, read_chunks, shown_name
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.names import Registry
 from langmodels.text.cleaning import lines_of
 
 _SAMPLE = 50  # records by which the field that holds the text is found
@@ -57,7 +58,8 @@ class Request:
 class DocumentFormat(ABC):
     """A way in which a file holds documents.
 
-    `level` and `options` are those of the tokenizer that its texts are made for, if any.
+    `endings` are those of the names of such files, in small letters. `level` and `options` are
+    those of the tokenizer that their texts are made for, if any.
     """
 
     endings: ClassVar[tuple[str, ...]]
@@ -303,13 +305,25 @@ class Parquet(Records):
                 ) from error
 
 
-FORMATS: tuple[DocumentFormat, ...] = (PlainText(), JSONLines(), Delimited(), Parquet(), Fasta())
+FORMATS: Registry[type[DocumentFormat]] = Registry(
+    "document format",
+    {
+        "text": PlainText,
+        "json-lines": JSONLines,
+        "table": Delimited,
+        "parquet": Parquet,
+        "fasta": Fasta,
+    },
+    group="langmodels.document_formats",
+)
+"""What files are read as, by the endings of their names."""
 
 
 def format_by_name(path: str) -> DocumentFormat:
     """The format that a file's name promises, plain text where it promises none."""
     name = without_compression(path)
-    return next((known for known in FORMATS if name.endswith(known.endings)), FORMATS[0])
+    known = (kind for _, kind in FORMATS.working() if name.endswith(kind.endings))
+    return next(known, PlainText)()
 
 
 def format_of(request: Request) -> DocumentFormat:
