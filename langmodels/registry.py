@@ -14,9 +14,10 @@ from typing import Any, Generic, TypeVar
 from langmodels import presets
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext import FullContextModel
-from langmodels.models.base import LanguageModel, Model, read_model
+from langmodels.models.base import LanguageModel, Model
 from langmodels.models.blanks import ClozeModel
 from langmodels.models.cache import CacheModel
+from langmodels.models.files import read_model
 from langmodels.models.mixture import MixtureModel
 from langmodels.models.unigram import UnigramModel
 from langmodels.names import Registry, first_line, nearest

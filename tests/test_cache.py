@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from test_mixture import ScoresOnly, ToyModel
 
 from langmodels.errors import UsageError
-from langmodels.models.base import LanguageModel, pack, unpack
+from langmodels.models.base import LanguageModel
 from langmodels.models.cache import DECAYS, CacheModel, cache_scores
+from langmodels.models.files import pack, unpack
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
 

@@ -11,7 +11,7 @@ import pytest
 from langmodels.errors import FileWarning, LangmodelsError
 from langmodels.neural import FeedForwardModel, LSTMModel
 from langmodels.neural.training import checkpoints
-from langmodels.storage import open_arrays, save_arrays
+from langmodels.tensors import open_arrays, save_arrays
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
 

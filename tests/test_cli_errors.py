@@ -20,7 +20,7 @@ import langmodels
 from langmodels.cli.main import INTERRUPTED, main
 from langmodels.cli.streams import BROKEN_PIPE
 from langmodels.registry import MODELS
-from langmodels.storage import open_arrays, save_arrays
+from langmodels.tensors import open_arrays, save_arrays
 
 TEXT = "the cat sat on the mat .\nthe dog sat on the log .\na cat ran .\n" * 4
 

@@ -15,7 +15,8 @@ import pytest
 
 import langmodels
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.models.base import LanguageModel, pack, unpack
+from langmodels.models.base import LanguageModel
+from langmodels.models.files import pack, unpack
 from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
 from langmodels.ngram import NGramModel
 from langmodels.presets import Setting

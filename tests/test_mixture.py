@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langmodels.errors import UsageError
-from langmodels.models.base import LanguageModel, pack, unpack
+from langmodels.models.base import LanguageModel
+from langmodels.models.files import pack, unpack
 from langmodels.models.mixture import MixtureModel
 from langmodels.models.mixture_weights import em_weights, log_mean
 from langmodels.text.corpus import Corpus

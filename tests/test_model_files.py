@@ -10,13 +10,13 @@ import pytest
 
 import langmodels
 from langmodels.errors import FileWarning, LangmodelsError
-from langmodels.models.base import pack, unpack
 from langmodels.models.cache import CacheModel
+from langmodels.models.files import pack, unpack
 from langmodels.models.mixture import MixtureModel
 from langmodels.models.unigram import UnigramModel
 from langmodels.neural import LSTMModel
 from langmodels.ngram import NGramModel, quantize
-from langmodels.storage import open_arrays, save_arrays
+from langmodels.tensors import open_arrays, save_arrays
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.tokenization import WordTokenizer
@@ -142,7 +142,7 @@ def test_large_tables_are_checked_when_first_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     monkeypatch.setattr("langmodels.ngram.model._AT_ONCE", 0)
-    monkeypatch.setattr("langmodels.storage._VERIFIED", 0)
+    monkeypatch.setattr("langmodels.tensors._VERIFIED", 0)
     model = NGramModel(3).fit(corpus())
     model = quantize(model) if kind == "quantized" else model
     path = tmp_path / "model.lm"

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from langmodels import LanguageModel, UnigramModel
+from langmodels import UnigramModel
 from langmodels.cli.main import main
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.models.files import KINDS
 from langmodels.names import Registry, nearest
 from langmodels.ngram import SMOOTHINGS
 from langmodels.registry import MODELS, load, make_model
@@ -143,12 +144,12 @@ def test_a_file_of_another_packages_model_needs_the_package(package: Path) -> No
 
     path = package / "m.lm"
     model.fit(Corpus.from_text(TEXT, make_tokenizer("word"))).save(path)
-    kept = LanguageModel._classes.pop("toy-twice")
+    kept = KINDS.pop("toy-twice")
     try:
         with pytest.raises(LangmodelsError, match="kind"), pytest.warns(match="toy"):
             load(path)
     finally:
-        LanguageModel._classes["toy-twice"] = kept
+        KINDS["toy-twice"] = kept
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the package's other models
         assert load(path).get_params() == model.get_params()

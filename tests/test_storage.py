@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from langmodels.errors import LangmodelsError
-from langmodels.storage import atomic_write, check_writable, open_arrays, read_json, save_arrays
+from langmodels.storage import atomic_write, check_writable, read_json
+from langmodels.tensors import open_arrays, save_arrays
 
 ARRAYS: dict[str, Any] = {
     "ids": np.arange(7, dtype=np.int32),
@@ -133,7 +134,7 @@ def test_every_byte_of_the_arrays_counts(tmp_path: Path) -> None:
 
 
 def test_large_arrays_are_verified_when_asked(tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setattr("langmodels.storage._VERIFIED", 10)
+    monkeypatch.setattr("langmodels.tensors._VERIFIED", 10)
     path = tmp_path / "x"
     save_arrays(path, {"part.a": np.arange(5), "b": np.arange(5)}, {})
     data = bytearray(path.read_bytes())

@@ -19,7 +19,7 @@ FLOORS = (
     ("ngram", "fullcontext", "neural"),
     ("models",),
     ("text",),
-    ("errors", "formatting", "progress", "storage", "threads", "execution", "arrays"),
+    ("errors", "formatting", "progress", "storage", "tensors", "threads", "execution", "arrays"),
 )
 """From the top down; a room not named here stands on the lowest floor."""
 

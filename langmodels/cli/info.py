@@ -18,8 +18,9 @@ from langmodels.cli.output import (
     visible,
 )
 from langmodels.formatting import size
-from langmodels.models.base import LanguageModel, Model, pack
+from langmodels.models.base import LanguageModel, Model
 from langmodels.models.cache import CacheModel
+from langmodels.models.files import pack
 from langmodels.models.mixture import MixtureModel
 from langmodels.neural.dynamic import DynamicModel
 from langmodels.ngram import NGramModel

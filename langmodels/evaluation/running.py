@@ -21,7 +21,7 @@ from langmodels.execution import completed, executor, share
 from langmodels.formatting import duration, figure, perplexity
 from langmodels.interchange import json_text, structure
 from langmodels.progress import named, say, track
-from langmodels.storage import open_arrays, save_arrays
+from langmodels.tensors import open_arrays, save_arrays
 from langmodels.threads import cpu_count
 
 

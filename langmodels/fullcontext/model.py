@@ -18,7 +18,7 @@ from langmodels.fullcontext.relative import RelativeFrequencies
 from langmodels.fullcontext.smoothing import N_FEATURES, N_GATES, default_weights
 from langmodels.fullcontext.tree import ContextTree
 from langmodels.models.base import LanguageModel
-from langmodels.storage import StoredArrays
+from langmodels.tensors import StoredArrays
 from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.reading import Reading, Text
 from langmodels.text.sequences import Sequences

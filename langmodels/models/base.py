@@ -1,12 +1,9 @@
 """The interface of every model: h = f(h, x) and p = g(h), and all that follows from the two."""
 
-import importlib
-import json
 import math
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, Self, SupportsIndex, TypeVar
 
 import numpy as np
@@ -14,8 +11,9 @@ import numpy as np
 from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.decoding import Decoding, beam_search, generate
+from langmodels.models.files import KINDS, ModelFile, pack, pickled, read_model
 from langmodels.settings import Configurable
-from langmodels.storage import Origin, open_arrays, read_json, save_arrays
+from langmodels.tensors import save_arrays
 from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.reading import Reading, Text
 from langmodels.text.sequences import Sequences
@@ -23,7 +21,6 @@ from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, Vocabulary
 
 S = TypeVar("S")
-FORMAT_VERSION = "1"
 
 _SUM = 1e-3
 """How far from 1 rounding may leave a sum of probabilities."""
@@ -39,13 +36,12 @@ class Model(Configurable, ABC):
     """Name of the family in model files."""
 
     _reading: Reading | None = None
-    _file: "ModelFile | None" = None
-    _classes: ClassVar[dict[str, type["Model"]]] = {}
+    _file: ModelFile | None = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         if "kind" in cls.__dict__:
-            Model._classes[cls.kind] = cls
+            KINDS[cls.kind] = cls
 
     @property
     def reading(self) -> Reading:
@@ -127,17 +123,16 @@ class Model(Configurable, ABC):
     # Copies ---------------------------------------------------------------------------------
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
-        """Pickle and copy a fitted model as what its file would hold.
+        """Pickle and copy a fitted model as what its file would hold; see `pickled`."""
+        return pickled(self, self._members()) if self.is_fitted else super().__reduce_ex__(protocol)
 
-        Where it is still what a mapped file holds, it is pickled as the path of that file, which
-        processes on one machine then share.
-        """
-        if not self.is_fitted:
-            return super().__reduce_ex__(protocol)
-        metadata, arrays = pack(self)
-        if self._file is not None and self._file.holds(metadata, arrays):
-            return _opened, (_kinds(self), self._file.origin)
-        return _unpacked, (_kinds(self), metadata, {n: np.asarray(a) for n, a in arrays.items()})
+    def _members(self) -> Iterator["Model"]:
+        """The model, those that it is made of, and theirs."""
+        yield self
+        for value in vars(self).values():
+            for part in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(part, Model):
+                    yield from part._members()
 
     # Help for subclasses --------------------------------------------------------------------
 
@@ -432,118 +427,3 @@ class LanguageModel(Model, Generic[S]):
                 f"{token!r} is {len(tokens)} tokens, not one; use score for sequences."
             )
         return self.vocabulary.id(tokens[0])
-
-
-def pack(model: Model) -> tuple[dict[str, str], dict[str, Array]]:
-    """A model as string metadata and arrays, the contents of its file."""
-    reading = model.reading  # refuses a model that is not fitted
-    metadata = {
-        "format": "langmodels",
-        "format_version": FORMAT_VERSION,
-        "kind": model.kind,
-        "config": json.dumps(model.config()),
-        **reading.metadata(),
-    }
-    return metadata, {**reading.arrays(), **model.arrays()}
-
-
-@dataclass(frozen=True)
-class ModelFile:
-    """The mapped file that a model was opened from."""
-
-    origin: Origin
-    metadata: Mapping[str, str]
-    arrays: Mapping[str, Array]
-
-    def holds(self, metadata: Mapping[str, str], arrays: Mapping[str, Array]) -> bool:
-        """Whether this is what the file holds, still."""
-        return (
-            dict(metadata) == dict(self.metadata)
-            and arrays.keys() == self.arrays.keys()
-            and self.origin.is_there()
-            and all(_same(arrays[name], array) for name, array in self.arrays.items())
-        )
-
-
-def _same(one: Array, other: Array) -> bool:
-    """Whether two arrays are equal, bit for bit; nothing is read of one that is the other."""
-    if one.dtype != other.dtype or one.shape != other.shape:
-        return False
-    if one.ctypes.data == other.ctypes.data and one.strides == other.strides:
-        return True
-    return one.tobytes() == other.tobytes()
-
-
-def read_model(path: str | os.PathLike[str], *, mmap: bool = True) -> Model:
-    """Open a model file of any kind; see `Model.load`."""
-    metadata, arrays = open_arrays(path, mmap=mmap)
-    model = unpack(metadata, arrays, name=str(path))
-    if mmap and arrays.origin is not None:
-        model._file = ModelFile(arrays.origin, metadata, arrays)
-    return model
-
-
-def _kinds(model: Model) -> list[type[Model]]:
-    """The classes of a model and of its parts: what is pickled with them is imported with them."""
-    found = [type(model)]
-    for value in vars(model).values():
-        for part in value if isinstance(value, list | tuple) else [value]:
-            if isinstance(part, Model):
-                found += _kinds(part)
-    return found
-
-
-def _opened(_: list[type[Model]], origin: Origin) -> Model:
-    """A pickled model of a file.
-
-    Raises LangmodelsError where the file has changed.
-    """
-    if not origin.is_there():
-        raise LangmodelsError(
-            f"The model in {origin.path} was handed on by this path, but the file has changed."
-        )
-    return read_model(origin.path)
-
-
-def _unpacked(
-    _: list[type[Model]], metadata: Mapping[str, str], arrays: Mapping[str, Array]
-) -> Model:
-    """A pickled model."""
-    return unpack(metadata, arrays, "The pickled model")
-
-
-def unpack(
-    metadata: Mapping[str, str], arrays: Mapping[str, Array], name: str = "The file"
-) -> Model:
-    """Inverse of `pack`. Raises LangmodelsError, naming `name`, where the parts do not fit."""
-    if metadata.get("format") != "langmodels":
-        raise LangmodelsError(f"{name} is a safetensors file, but not a langmodels model.")
-    if metadata.get("format_version") != FORMAT_VERSION:
-        raise LangmodelsError(
-            f"{name} has format version {metadata.get('format_version')}; this langmodels reads "
-            f"version {FORMAT_VERSION}. Train it again or use the version that wrote it."
-        )
-    try:
-        reading = Reading.restore(metadata, arrays)
-        config = read_json(metadata["config"])
-        return revive(metadata.get("kind", ""), config, arrays, reading)
-    except LangmodelsError as error:
-        raise LangmodelsError(f"{name} is not a whole model file: {error}") from error
-    except (ArithmeticError, LookupError, ValueError, TypeError, AttributeError) as error:
-        raise LangmodelsError(f"{name} is not a whole model file: {error!r}.") from error
-
-
-def revive(
-    kind: str, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading
-) -> Model:
-    """The fitted model of a kind. Raises LangmodelsError for an unknown kind."""
-    if kind not in Model._classes:
-        # What knows all families, and the models of other packages, stands above this module.
-        importlib.import_module("langmodels.registry").import_all()
-    if kind not in Model._classes:
-        raise LangmodelsError(
-            f"there is no model of the kind {kind!r}; the file is of another version."
-        )
-    model = Model._classes[kind].restore(config, arrays, reading)
-    model.reading = reading
-    return model

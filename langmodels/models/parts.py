@@ -6,9 +6,10 @@ from typing import Any
 from langmodels.arrays import Array
 from langmodels.checks import check_values
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.models.base import LanguageModel, revive
+from langmodels.models.base import LanguageModel
+from langmodels.models.files import revive
 from langmodels.progress import track
-from langmodels.storage import StoredArrays
+from langmodels.tensors import StoredArrays
 from langmodels.text.corpus import Corpus
 from langmodels.text.reading import Reading
 

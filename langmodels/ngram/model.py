@@ -24,7 +24,7 @@ from langmodels.ngram.sampling import draw
 from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import MAX_ORDER, NGramTables, State
 from langmodels.settings import Parameter, check_options, forwards, parameters
-from langmodels.storage import StoredArrays
+from langmodels.tensors import StoredArrays
 from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.reading import Reading, Text
 from langmodels.text.sequences import Sequences

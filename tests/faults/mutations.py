@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.storage import _DTYPES
+from langmodels.tensors import _DTYPES
 
 Generator = np.random.Generator
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from langmodels.arrays import Array
 from langmodels.errors import FileWarning, LangmodelsError
-from langmodels.storage import check_writable, open_arrays, read_json, save_arrays
+from langmodels.storage import check_writable, read_json
+from langmodels.tensors import open_arrays, save_arrays
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,143 @@
+"""Models in files and in pickles: what is written of them, and how they come back."""
+
+import importlib
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from langmodels.arrays import Array
+from langmodels.errors import LangmodelsError
+from langmodels.storage import read_json
+from langmodels.tensors import Origin, open_arrays
+from langmodels.text.reading import Reading
+
+if TYPE_CHECKING:
+    from langmodels.models.base import Model
+
+FORMAT_VERSION = "1"
+
+KINDS: dict[str, type["Model"]] = {}
+"""The classes of models by what files call them; each puts itself here as it is defined."""
+
+
+def pack(model: "Model") -> tuple[dict[str, str], dict[str, Array]]:
+    """A model as string metadata and arrays, the contents of its file."""
+    reading = model.reading  # refuses a model that is not fitted
+    metadata = {
+        "format": "langmodels",
+        "format_version": FORMAT_VERSION,
+        "kind": model.kind,
+        "config": json.dumps(model.config()),
+        **reading.metadata(),
+    }
+    return metadata, {**reading.arrays(), **model.arrays()}
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """The mapped file that a model was opened from."""
+
+    origin: Origin
+    metadata: Mapping[str, str]
+    arrays: Mapping[str, Array]
+
+    def holds(self, metadata: Mapping[str, str], arrays: Mapping[str, Array]) -> bool:
+        """Whether this is what the file holds, still."""
+        return (
+            dict(metadata) == dict(self.metadata)
+            and arrays.keys() == self.arrays.keys()
+            and self.origin.is_there()
+            and all(_same(arrays[name], array) for name, array in self.arrays.items())
+        )
+
+
+def _same(one: Array, other: Array) -> bool:
+    """Whether two arrays are equal, bit for bit; nothing is read of one that is the other."""
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    if one.ctypes.data == other.ctypes.data and one.strides == other.strides:
+        return True
+    return one.tobytes() == other.tobytes()
+
+
+def read_model(path: str | os.PathLike[str], *, mmap: bool = True) -> "Model":
+    """Open a model file of any kind; see `Model.load`."""
+    metadata, arrays = open_arrays(path, mmap=mmap)
+    model = unpack(metadata, arrays, name=str(path))
+    if mmap and arrays.origin is not None:
+        model._file = ModelFile(arrays.origin, metadata, arrays)
+    return model
+
+
+def pickled(model: "Model", parts: "Iterable[Model]") -> tuple[Any, ...]:
+    """How a fitted model is pickled: what `__reduce_ex__` returns.
+
+    Where it is still what a mapped file holds, that is the path of the file, which processes on one
+    machine then share, else all that its file would hold. The classes of its `parts` go with it, so
+    that they are imported where it arrives.
+    """
+    classes = [type(part) for part in parts]
+    metadata, arrays = pack(model)
+    if model._file is not None and model._file.holds(metadata, arrays):
+        return _opened, (classes, model._file.origin)
+    return _unpacked, (classes, metadata, {n: np.asarray(a) for n, a in arrays.items()})
+
+
+def _opened(_: list[type["Model"]], origin: Origin) -> "Model":
+    """A pickled model of a file.
+
+    Raises LangmodelsError where the file has changed.
+    """
+    if not origin.is_there():
+        raise LangmodelsError(
+            f"The model in {origin.path} was handed on by this path, but the file has changed."
+        )
+    return read_model(origin.path)
+
+
+def _unpacked(
+    _: list[type["Model"]], metadata: Mapping[str, str], arrays: Mapping[str, Array]
+) -> "Model":
+    """A pickled model."""
+    return unpack(metadata, arrays, "The pickled model")
+
+
+def unpack(
+    metadata: Mapping[str, str], arrays: Mapping[str, Array], name: str = "The file"
+) -> "Model":
+    """Inverse of `pack`. Raises LangmodelsError, naming `name`, where the parts do not fit."""
+    if metadata.get("format") != "langmodels":
+        raise LangmodelsError(f"{name} is a safetensors file, but not a langmodels model.")
+    if metadata.get("format_version") != FORMAT_VERSION:
+        raise LangmodelsError(
+            f"{name} has format version {metadata.get('format_version')}; this langmodels reads "
+            f"version {FORMAT_VERSION}. Train it again or use the version that wrote it."
+        )
+    try:
+        reading = Reading.restore(metadata, arrays)
+        config = read_json(metadata["config"])
+        return revive(metadata.get("kind", ""), config, arrays, reading)
+    except LangmodelsError as error:
+        raise LangmodelsError(f"{name} is not a whole model file: {error}") from error
+    except (ArithmeticError, LookupError, ValueError, TypeError, AttributeError) as error:
+        raise LangmodelsError(f"{name} is not a whole model file: {error!r}.") from error
+
+
+def revive(
+    kind: str, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading
+) -> "Model":
+    """The fitted model of a kind. Raises LangmodelsError for an unknown kind."""
+    if kind not in KINDS:
+        # What knows all families, and the models of other packages, stands above this module.
+        importlib.import_module("langmodels.registry").import_all()
+    if kind not in KINDS:
+        raise LangmodelsError(
+            f"there is no model of the kind {kind!r}; the file is of another version."
+        )
+    model = KINDS[kind].restore(config, arrays, reading)
+    model.reading = reading
+    return model

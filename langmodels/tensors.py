@@ -1,0 +1,241 @@
+"""Named arrays in one file: nothing executed on load, arrays mapped from disk.
+
+The format is safetensors: eight bytes with the length of a JSON header (little-endian), the header,
+then the raw arrays. See https://huggingface.co/docs/safetensors for the layout. A checksum of each
+array stands in the header's metadata.
+
+A mapped file must stay as it is while it is used: where another program cuts it short, the system
+ends this process (SIGBUS) as soon as what is gone is read. `mmap=False` reads the file instead.
+"""
+
+import json
+import math
+import os
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from mmap import ACCESS_READ
+from mmap import mmap as map_file
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from langmodels.arrays import Array
+from langmodels.errors import LangmodelsError
+from langmodels.storage import atomic_write, read_json
+
+_DTYPES: dict[str, np.dtype[Any]] = {
+    "BOOL": np.dtype(np.bool_),
+    "U8": np.dtype(np.uint8),
+    "I8": np.dtype(np.int8),
+    "U16": np.dtype("<u2"),
+    "I16": np.dtype("<i2"),
+    "U32": np.dtype("<u4"),
+    "I32": np.dtype("<i4"),
+    "U64": np.dtype("<u8"),
+    "I64": np.dtype("<i8"),
+    "F16": np.dtype("<f2"),
+    "F32": np.dtype("<f4"),
+    "F64": np.dtype("<f8"),
+}
+_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
+_ALIGN = 64
+_CHECKSUMS = "crc32"
+"""The name among the metadata under which the checksums are kept."""
+_VERIFIED = 1 << 26  # bytes of arrays that are verified as a file is opened; a moment's work
+
+# What a header may be, so that no small file takes long or much memory; see `read_json` too.
+_MAX_HEADER = 1 << 25  # bytes
+_MAX_RANK = 8
+_MAX_SIZE = 1 << 48
+
+
+def save_arrays(
+    path: str | os.PathLike[str], arrays: Mapping[str, Array], metadata: Mapping[str, str]
+) -> None:
+    """Write named arrays and string metadata to one safetensors file, atomically.
+
+    Arrays begin at multiples of 64 bytes, so that they can be used where they lie when mapped.
+    Raises LangmodelsError where the file cannot be written or would be too large to be read,
+    TypeError for a dtype the format lacks.
+    """
+    entries: dict[str, Any] = {}
+    contiguous: dict[str, Array] = {}
+    offset = 0
+    # Wide types first: the format allows no gaps, so this order is what keeps every array aligned.
+    for name in sorted(arrays, key=lambda n: (-arrays[n].dtype.itemsize, n)):
+        array = np.ascontiguousarray(arrays[name]).reshape(arrays[name].shape)
+        array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        if array.dtype not in _NAMES:
+            raise TypeError(f"array {name!r} has dtype {array.dtype}, which cannot be stored")
+        entries[name] = {
+            "dtype": _NAMES[array.dtype],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + array.nbytes],
+        }
+        contiguous[name] = array
+        offset += array.nbytes
+    checksums = json.dumps({name: _checksum(array) for name, array in contiguous.items()})
+    header = {"__metadata__": {**metadata, _CHECKSUMS: checksums}, **entries}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-(8 + len(text)) % _ALIGN)
+    if len(text) > _MAX_HEADER:
+        raise LangmodelsError(
+            f"{path} would have a header of {len(text):,} bytes, more than is ever read."
+        )
+    with atomic_write(path) as file:
+        file.write(len(text).to_bytes(8, "little"))
+        file.write(text)
+        for array in contiguous.values():
+            if array.size:
+                file.write(array.reshape(-1).view(np.uint8).data)
+
+
+def _checksum(array: Array) -> int:
+    return zlib.crc32(array.reshape(-1).view(np.uint8).data) if array.size else 0
+
+
+# Reading -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Origin:
+    """A file as it was when it was opened."""
+
+    path: Path
+    identity: tuple[int, ...]
+    """Device, number, size and time of change: another file of the name has others."""
+
+    @classmethod
+    def of(cls, path: Path, status: os.stat_result) -> Self:
+        """What a file is now."""
+        identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        return cls(path.absolute(), identity)
+
+    def is_there(self) -> bool:
+        """Whether the file is still what it was."""
+        try:
+            return Origin.of(self.path, self.path.stat()) == self
+        except OSError:
+            return False
+
+
+class StoredArrays(dict[str, Array]):
+    """The arrays of a file by name, read-only; `origin` is the file."""
+
+    def __init__(
+        self,
+        arrays: Mapping[str, Array],
+        origin: Origin | None = None,
+        checksums: Mapping[str, int] | None = None,
+    ) -> None:
+        super().__init__(arrays)
+        self.origin = origin
+        self._checksums = dict(checksums or {})
+
+    def under(self, prefix: str) -> "StoredArrays":
+        """Those whose names begin with `prefix`, by what follows it."""
+        n = len(prefix)
+        return StoredArrays(
+            {name[n:]: a for name, a in self.items() if name.startswith(prefix)},
+            self.origin,
+            {name[n:]: c for name, c in self._checksums.items() if name.startswith(prefix)},
+        )
+
+    def verify(self) -> bool:
+        """Compare the arrays with their checksums; False where the file does not have them all.
+
+        Raises LangmodelsError, with the name of the array that was damaged.
+        """
+        for name, array in self.items():
+            if name in self._checksums and _checksum(array) != self._checksums[name]:
+                where = "The file" if self.origin is None else str(self.origin.path)
+                raise LangmodelsError(
+                    f"{where} is damaged: the array {name!r} is not what was written; "
+                    "copy or download the file again."
+                )
+        return self.keys() <= self._checksums.keys()
+
+
+def open_arrays(
+    path: str | os.PathLike[str], *, mmap: bool = True
+) -> tuple[dict[str, str], StoredArrays]:
+    """Map a safetensors file; return its metadata and its arrays, read-only and not yet read.
+
+    Every size and offset is checked against the file before an array is made, so that a truncated
+    or hostile file raises LangmodelsError and nothing else. Checksums are compared at once where
+    there are few megabytes of arrays; for others see `StoredArrays.verify`. With `mmap=False` the
+    file is read as a whole, and may change afterwards.
+    """
+    target = Path(path)
+    data, status = _contents(target, mapped=mmap)
+    size = len(data)
+    length = int.from_bytes(data[:8], "little")
+    if length > min(size - 8, _MAX_HEADER):
+        raise _broken(target, "its header does not fit in the file")
+    try:
+        header = read_json(data[8 : 8 + length])
+        entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        metadata = {str(k): str(v) for k, v in header.get("__metadata__", {}).items()}
+        checksums = read_json(metadata.pop(_CHECKSUMS, "{}"))
+    except (ValueError, AttributeError) as error:
+        raise _broken(target, "its header cannot be read") from error
+    if not isinstance(checksums, dict):
+        raise _broken(target, "its header cannot be read")
+    arrays: dict[str, Array] = {}
+    available = size - 8 - length
+    for name, entry in entries.items():
+        try:
+            dtype = _DTYPES[entry["dtype"]]
+            shape = list(map(_index, entry["shape"]))
+            begin, end = map(_index, entry["data_offsets"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise _broken(target, f"the entry of array {name!r} makes no sense") from error
+        count = math.prod(shape)
+        if (
+            len(shape) > _MAX_RANK
+            or math.prod(n or 1 for n in shape) > _MAX_SIZE
+            or end - begin != count * dtype.itemsize
+        ):
+            raise _broken(target, f"the size of array {name!r} makes no sense")
+        if end > available:
+            raise _broken(target, f"array {name!r} ends beyond the end of the file (truncated?)")
+        flat = np.frombuffer(data, dtype, count=count, offset=8 + length + begin)
+        if not flat.flags.aligned:
+            flat = flat.copy()
+            flat.flags.writeable = False
+        arrays[name] = flat.reshape(shape)
+    stored = StoredArrays(arrays, Origin.of(target, status), checksums)
+    if available <= _VERIFIED:
+        stored.verify()
+    return metadata, stored
+
+
+def _contents(path: Path, *, mapped: bool) -> tuple[map_file | bytes, os.stat_result]:
+    """A whole file. Raises LangmodelsError where it cannot be read or is too short."""
+    try:
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise LangmodelsError(f"{path} is a device or a pipe, not a file; save it as one.")
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            if status.st_size < 8:
+                raise _broken(path, "it is too short")
+            if not mapped:
+                return file.read(), status
+            return map_file(file.fileno(), 0, access=ACCESS_READ), status
+    except FileNotFoundError as error:
+        raise LangmodelsError(f"There is no file {path}; check the path.") from error
+    except OSError as error:
+        raise LangmodelsError(f"Cannot read {path}: {error.strerror or error}.") from error
+
+
+def _index(value: Any) -> int:
+    """A size or an offset. Raises ValueError for anything else."""
+    if type(value) is not int or not 0 <= value <= _MAX_SIZE:
+        raise ValueError(f"{value!r} is no size")
+    return value
+
+
+def _broken(path: Path, why: str) -> LangmodelsError:
+    return LangmodelsError(f"{path} is not a complete model file: {why}.")
