@@ -1,13 +1,12 @@
 """Calibration: whether what a model gives probability p happens in a share p of the cases."""
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
-from langmodels.arrays import FloatArray
 from langmodels.models.base import LanguageModel
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
@@ -51,7 +50,9 @@ def calibrate(model: LanguageModel[Any], test: Corpus, tokens: int) -> Calibrati
     edges = np.array(BANDS)
     n, mass, hits = (np.zeros(len(BANDS) - 1) for _ in range(3))
     entropy, paid, right, confidence = [], [], [], []
-    for log_p, token in _walk(model, test, tokens):
+    for state, target in islice(model.walk(test), tokens):
+        log_p = np.delete(model.log_distribution(state), Vocabulary.bos_id)
+        token = target - (target > Vocabulary.bos_id)
         p = np.exp(log_p)
         band = np.minimum(np.searchsorted(edges, p, side="right") - 1, len(n) - 1)
         n += np.bincount(band, minlength=len(n))
@@ -83,19 +84,3 @@ def calibrate(model: LanguageModel[Any], test: Corpus, tokens: int) -> Calibrati
             )
         ],
     )
-
-
-def _walk(model: LanguageModel[Any], test: Corpus, tokens: int) -> Iterator[tuple[FloatArray, int]]:
-    """Yield log distributions without `<s>`, (V - 1,), and the place of the target."""
-    ends = [] if test.vocabulary.eos_id is None else [test.vocabulary.eos_id]
-    left = tokens
-    for ids in test.sequences():
-        state = model.start()
-        for token in [*ids[:left].tolist(), *ends][:left]:
-            log_p = np.delete(model.log_distribution(state), Vocabulary.bos_id)
-            yield log_p, token - (token > Vocabulary.bos_id)
-            if token not in ends:
-                state = model.advance(state, token)
-        left -= len(ids) + len(ends)
-        if left <= 0:
-            return

@@ -249,19 +249,26 @@ class LanguageModel(Model, Generic[S]):
         the model's vocabulary. Where the sequences have documents, state is carried over those.
         """
         scores = np.empty(sequences.n_tokens)
+        for i, (state, token) in enumerate(self.walk(sequences)):
+            scores[i] = self.log_prob_next(state, token)
+        return scores
+
+    def walk(self, sequences: Sequences) -> Iterator[tuple[S, int]]:
+        """The context before each target, and the target, one sequence after the other.
+
+        Where the sequences have documents, state is carried over those.
+        """
         fresh = sequences.begins_afresh[sequences.offsets[:-1]].tolist()
         state: S | None = None
-        i = last = 0
+        last = 0
         for afresh, ids in zip(fresh, sequences.whole(), strict=True):
             state = self.start() if afresh or state is None else self.start_after(state, last)
             last = int(ids[-1])
             tokens = ids[1:].tolist()
             for k, token in enumerate(tokens, 1):
-                scores[i] = self.log_prob_next(state, token)
-                i += 1
+                yield state, token
                 if k < len(tokens):
                     state = self.advance(state, token)
-        return scores
 
     # Written once ---------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 import regex
 
-from langmodels.arrays import IndexArray
+from langmodels.arrays import Array, IndexArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.tokenization import LineTokenizer, Tokenizer
 from langmodels.text.vocabulary import UNK
@@ -109,9 +109,7 @@ class SubwordTokenizer(Tokenizer):
     def token_ends(self, text: str) -> IndexArray:
         data = [token.encode("utf-8", "surrogateescape") for token in self.tokenize(text)]
         flat = np.frombuffer(b"".join(data), np.uint8)
-        begun = np.concatenate([[0], np.cumsum((flat & 0xC0) != 0x80)])
-        ends: IndexArray = begun[np.cumsum([len(d) for d in data], dtype=np.int64)]
-        return ends.astype(np.int64)
+        return _characters_before(flat)[np.cumsum([len(d) for d in data], dtype=np.int64)]
 
     def safe_cut(self, text: str) -> int:
         edges = [edge.start() for edge in _EDGE.finditer(text, max(0, len(text) - _AT_ONCE))]
@@ -233,6 +231,19 @@ class SentencePieceTokenizer(LineTokenizer):
         text: str = self._processor.decode([str(token) for token in tokens])
         return text
 
+    def token_ends(self, text: str) -> IndexArray:
+        lines = text.split("\n")
+        ends: list[int] = []
+        before = 0
+        for line, found in zip(
+            lines, self._processor.encode(lines, out_type="serialized_proto"), strict=True
+        ):
+            characters = _characters_before(np.frombuffer(line.encode(), np.uint8))
+            ends += (before + characters[_piece_ends(found)]).tolist()
+            before += len(line) + 1
+            ends.append(before)
+        return np.array(ends[:-1], np.int64)  # the last line has no end
+
     def config(self) -> dict[str, Any]:
         return {"model": self.model}
 
@@ -270,6 +281,47 @@ def _byte_characters() -> dict[int, str]:
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [b for b in range(_BYTES) if b not in printable]
     return {b: chr(b) for b in printable} | {b: chr(0x100 + i) for i, b in enumerate(others)}
+
+
+def _characters_before(data: Array) -> IndexArray:
+    """How many characters begin in the first 0 .. n bytes of UTF-8, (n + 1,); `data` (n,)."""
+    # All bytes but the continuation bytes 10xxxxxx begin a character.
+    begun: IndexArray = np.cumsum((data & 0xC0) != 0x80, dtype=np.int64)
+    return np.concatenate([np.zeros(1, np.int64), begun])
+
+
+_PIECE, _PIECE_END = 2, 5
+"""Numbers of fields in what sentencepiece tells of a text: its pieces, and in these, their ends."""
+
+
+def _piece_ends(message: bytes) -> list[int]:
+    """Bytes of the text up to and with each piece, from sentencepiece's `SentencePieceText`."""
+    pieces = [value for number, value in _fields(message) if number == _PIECE]
+    return [dict(_fields(piece)).get(_PIECE_END, 0) for piece in pieces]
+
+
+def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
+    """Numbers and values of the fields of a message in Protocol Buffers' encoding."""
+
+    def whole(at: int) -> tuple[int, int]:
+        value = shift = 0
+        while True:
+            byte = message[at]
+            at += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value, at
+            shift += 7
+
+    at = 0
+    while at < len(message):
+        key, at = whole(at)
+        value, at = whole(at)
+        if key & 7 == 2:  # the length of what follows
+            at += value
+            yield key >> 3, message[at - value : at]
+        else:
+            yield key >> 3, value
 
 
 def _bytes_of(path: str) -> bytes:

@@ -92,11 +92,20 @@ class Tokenizer(ABC):
         return None
 
     def token_ends(self, text: str) -> IndexArray:
-        """Characters of `text` up to and with each token, (n,) int64, where `reversible`.
+        """Characters of `text` up to and with each token of `tokenize_lines`, (n,) int64.
 
-        By default for tokens that are the very pieces of the text.
+        Raises LangmodelsError where tokens do not stand in the text one after the other.
         """
-        return np.cumsum([len(token) for token in self.tokenize_lines(text)], dtype=np.int64)
+        tokens = self.tokenize_lines(text)
+        ends = np.fromiter(map(len, tokens), np.int64, len(tokens))
+        if not self.reversible:
+            gaps = self.gaps(text)
+            if gaps is None or len(gaps) != len(tokens) + 1:
+                raise LangmodelsError(
+                    f"The tokens must stand in the text in their order; those of {self!r} do not."
+                )
+            ends += np.fromiter(map(len, gaps[:-1]), np.int64, len(tokens))
+        return np.cumsum(ends)
 
     def safe_cut(self, text: str) -> int:
         """How much of the beginning of `text` has the same tokens whatever text comes after it."""

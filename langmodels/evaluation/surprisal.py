@@ -1,0 +1,175 @@
+"""Surprisal of the words of a text, whatever a model's tokens are.
+
+A word is what stands between white space. What it costs is the sum over its tokens: pieces,
+characters or bytes, or the word and the marks that close up to it. Where tokens hold the blanks,
+too, somebody has to pay for the blank between two words. Pieces bind it to the word that follows,
+but it says that the word before it has ended, and only with it are the words that could stand
+somewhere alternatives to one another, whose probabilities sum to one: Oh and Schuler 2024, "Leading
+Whitespaces of Language Models' Subword Vocabulary Pose a Confound for Calculating Word
+Probabilities"; the same correction is in Pimentel and Meister 2024, "How to Compute the Probability
+of a Word".
+"""
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from langmodels.arrays import BoolArray, FloatArray, IndexArray
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.models.base import LanguageModel
+from langmodels.text.corpus import Corpus
+from langmodels.text.vocabulary import BOS, EOS, Vocabulary
+
+_WORD = re.compile(r"\S+")
+_MARKED = "\u2581"
+"""What sentencepiece writes for a blank."""
+BLANKS = ("after", "before")
+
+
+@dataclass(frozen=True, eq=False)
+class WordSurprisals:
+    """The W words of a text and what each costs.
+
+    `starts`, `ends` (W,): where they stand in the text. `bits` (W,): surprisal. `n_tokens` (W,):
+    tokens that a word was made of, none for one whose tokens belong to its neighbour. `unknown`
+    (W,): whether `<unk>` is among them. `word_of` (n,): the word of each target of the model, -1
+    for `</s>`; `rest`: what these cost together, so that `bits.sum() + rest` is that of the text.
+    """
+
+    starts: IndexArray
+    ends: IndexArray
+    bits: FloatArray
+    n_tokens: IndexArray
+    unknown: BoolArray
+    word_of: IndexArray
+    rest: float
+
+
+def word_surprisals(
+    model: LanguageModel[Any], text: str, *, blanks: str = "after", carry: bool = False
+) -> WordSurprisals:
+    """Surprisal in bits of every word of a text, which the model reads as it reads a corpus.
+
+    Args:
+        model: a finished model.
+        text: one or several lines.
+        blanks: "after": that a blank or a line's end follows is paid by the word before it, and
+            the word after it pays for the rest, as Oh and Schuler have it. "before": plain sums,
+            with the blank in the word that follows. No difference where tokens hold no blanks.
+        carry: the text is one document, over whose lines state is carried.
+
+    Raises LangmodelsError where the tokens cannot be found in the text, or cleaning has changed
+    which words there are; UsageError for another value of `blanks`.
+
+    >>> import langmodels
+    >>> model = langmodels.make_model("mkn:order=2").fit(["the cat sat", "a cat ran"])
+    >>> found = word_surprisals(model, "the cat sat.")
+    >>> found.ends.tolist(), found.n_tokens.tolist(), found.unknown.tolist()
+    ([3, 7, 12], [1, 1, 2], [False, False, True])
+    """
+    if blanks not in BLANKS:
+        raise UsageError(f"Blanks stand {' or '.join(BLANKS)} the word, not {blanks!r}.")
+    corpus = Corpus.read_by(model.reading, text, keep_text=True)
+    corpus = corpus.carried() if carry else corpus
+    words = _words_of(text, corpus)
+    bits = model.score_corpus(corpus) / -math.log(2)
+    targets = corpus.targets
+    is_end: BoolArray = np.zeros(len(targets), np.bool_)
+    if corpus.vocabulary.eos_id is not None:
+        is_end = targets == corpus.vocabulary.eos_id
+    word_of = np.full(len(targets), -1, np.int64)
+    word_of[~is_end] = _owners(corpus)
+    if blanks == "after":
+        bits = _moved(bits, model, corpus, word_of)
+    at, n = word_of[~is_end], len(words)
+    return WordSurprisals(
+        words[:, 0],
+        words[:, 1],
+        np.bincount(at, weights=bits[~is_end], minlength=n).astype(np.float64),
+        np.bincount(at, minlength=n),
+        np.bincount(at, weights=(targets == Vocabulary.unk_id)[~is_end], minlength=n) > 0,
+        word_of,
+        float(bits[is_end].sum()),
+    )
+
+
+def _spans(text: str) -> IndexArray:
+    """Where each word of a text begins and ends, (W, 2)."""
+    return np.array([m.span() for m in _WORD.finditer(text)], np.int64).reshape(-1, 2)
+
+
+def _words_of(text: str, corpus: Corpus) -> IndexArray:
+    """The words of a text, (W, 2), which are as many as there are where it was cleaned."""
+    words = _spans(text)
+    n = len(_spans(corpus.text or ""))
+    if len(words) > n:  # boundary marks are none
+        words = words[[text[a:b] not in (BOS, EOS) for a, b in words.tolist()]]
+    if len(words) != n:
+        raise LangmodelsError(
+            f"The cleaning {corpus.cleaning!r} changes which words there are; clean the text "
+            "before, and compute the surprisal of its words then."
+        )
+    return words
+
+
+def _owners(corpus: Corpus) -> IndexArray:
+    """The word of each target but `</s>`: where its last character stands, or the next one."""
+    text = corpus.text or ""
+    tokenizer = corpus.tokenizer
+    ends = tokenizer.token_ends(text)
+    if tokenizer.ends:
+        tokens = tokenizer.tokenize_lines(text)
+        ends = ends[[token != tokenizer.line_end for token in tokens]]
+    words = _spans(text)
+    # White space at the very end is the last word's.
+    return np.minimum(np.searchsorted(words[:, 1], ends - 1, side="right"), len(words) - 1)
+
+
+def _moved(
+    bits: FloatArray, model: LanguageModel[Any], corpus: Corpus, word_of: IndexArray
+) -> FloatArray:
+    """The bits of targets, (n,), where that a word has ended is paid by its last target.
+
+    Whatever begins a word, or a line's end, opens with a blank: -log2 of the probability of any
+    such target goes from it to the target before.
+    """
+    opening = _opening(corpus.vocabulary)
+    if len(opening) <= int(corpus.vocabulary.ends):
+        return bits  # no token holds a blank
+    opens = np.zeros(len(corpus.vocabulary), np.bool_)
+    opens[opening] = True
+    first = np.zeros(len(bits), np.bool_)
+    first[1:] = word_of[1:] != word_of[:-1]
+    starts = (corpus.offsets - np.arange(len(corpus.offsets)))[:-1]  # targets have no <s>
+    first[starts] = False
+    first &= opens[corpus.targets]
+    moved = bits.copy()
+    at = np.flatnonzero(first)
+    costs = _ending_bits(model, corpus, first, opening)
+    moved[at] -= costs
+    moved[at - 1] += costs
+    return moved
+
+
+def _opening(vocabulary: Vocabulary) -> IndexArray:
+    """The ids of tokens that cannot go on with a word: they begin with white space, or end."""
+
+    def opens(token: str) -> bool:
+        return token == EOS or token[:1].isspace() or token.startswith(_MARKED)
+
+    return np.flatnonzero([opens(token) for token in vocabulary.tokens])
+
+
+def _ending_bits(
+    model: LanguageModel[Any], corpus: Corpus, wanted: BoolArray, opening: IndexArray
+) -> FloatArray:
+    """-log2 of the probability that any of `opening` comes, where `wanted` (n,); in order."""
+    found = [
+        -float(np.logaddexp.reduce(model.log_distribution(state)[opening]))
+        for wants, (state, _) in zip(wanted.tolist(), model.walk(corpus), strict=True)
+        if wants
+    ]
+    return np.array(found) / math.log(2)
