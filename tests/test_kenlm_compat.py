@@ -15,7 +15,8 @@ from ngram_data import KENLM3, held_out, scored, trained
 
 from langmodels.compat import kenlm
 from langmodels.ngram import prune
-from langmodels.ngram.automaton import Automaton
+from langmodels.ngram.automaton import ROOT, Automaton
+from langmodels.text.vocabulary import Vocabulary
 
 LOG10 = math.log(10)
 
@@ -285,18 +286,14 @@ def test_an_automaton_says_what_the_tables_say(
 ) -> None:
     pruned = prune(trained(5), max_ngrams=6000)
     for tables in (trained(5).tables, pruned.tables):
-        automaton = Automaton(tables)
-        step = automaton.stepper()
+        step = Automaton(tables).stepper()
         for ids in itertools.islice(held_out().sequences(), 30):
-            state, context, total = tables.start(), automaton.following[2], 0.0
+            state, context = tables.start(), step(ROOT, Vocabulary.bos_id)[1]
             for word in ids.tolist():
                 log_p, length, state = tables.step(state, word)
-                found, ngram = step(context, word)
+                found, context, found_length = step(context, word)
                 assert found == pytest.approx(log_p, abs=1e-6)
-                assert automaton.length(ngram) == length
-                context = automaton.following[ngram]
-                total += found
-            assert automaton.total(automaton.following[2], ids.tolist()) == pytest.approx(total)
+                assert found_length == length
     monkeypatch.setattr(kenlm, "_AUTOMATON", 0)
     by_tables = kenlm.Model(str(KENLM3))
     for expected in scored(3):
@@ -308,3 +305,14 @@ def test_an_automaton_says_what_the_tables_say(
     assert model.score(long) == pytest.approx(sum(p for p, _, _ in model.full_scores(long)))
     monkeypatch.setattr(kenlm, "_LONG", 1 << 20)
     assert model.score(long) == pytest.approx(by_tables.score(long))
+
+
+def test_steps_are_forgotten_when_there_are_many(
+    model: kenlm.Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentences = [expected.sentence for expected in scored(3)]
+    scores = [model.score(s) for s in sentences]
+    monkeypatch.setattr(kenlm, "_KNOWN", 7)
+    again = kenlm.Model(str(KENLM3))
+    assert [again.score(s) for s in sentences] == scores
+    assert len(again._steps) <= 7

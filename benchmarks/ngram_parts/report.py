@@ -116,6 +116,8 @@ class PeerTable:
         for call, ours, what in (
             ("full_scores", "our_text", "from a text file"),
             ("score", "our_text", "from a text file"),
+            ("score", "our_score", "`score`, sentences met before"),
+            ("score", "our_new_score", "`score`, new sentences"),
             ("full_scores", "our_full_scores", "`full_scores`"),
         ):
             self._row(

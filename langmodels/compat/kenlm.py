@@ -14,10 +14,10 @@ those that `NGramModel.save` writes.
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property, total_ordering
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,20 +30,20 @@ from langmodels.ngram.tables import NGramTables
 from langmodels.text.vocabulary import BOS, EOS, Vocabulary
 
 Context = Any
-"""What a `_Walk` goes on from: a node or a tuple; 0 is the empty one."""
+"""What a step goes on from: a node or a tuple; 0 is the empty one."""
 _NONE = 0
 
 _LOG10 = math.log(10.0)
 _UNK, _BOS = Vocabulary.unk_id, Vocabulary.bos_id
-# Words part at the white space of ASCII; where a text has other, str.split() would do too much.
-_OTHER_SPACES = re.compile(
-    "[\x1c-\x1f\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
-).search
+# Words part at the white space of ASCII; str.split() does too much where a text has other, which
+# is not printable.
 _WORDS = re.compile(r"[^\t\n\v\f\r ]+").findall
 _LONG = 500
 """Words of a sentence beyond which array code is faster than going on word by word."""
 _AUTOMATON = 1 << 24
 """N-grams of a model that are put into an automaton at most, 24 bytes each."""
+_KNOWN = 1 << 18
+"""Steps that are kept at most, some 250 bytes each; when there are so many, all are forgotten."""
 
 
 class FullScoreReturn(NamedTuple):
@@ -110,69 +110,49 @@ class State:
         return self.__copy__()
 
 
-class _Walk(Protocol):
-    """Scoring word by word, from contexts that are values."""
-
-    def start(self) -> Context:
-        """The context at the beginning of a sentence."""
-
-    def step(self, context: Context, token: int) -> tuple[float, Context]:
-        """Log p of a token in nats, the next context."""
-
-    def full_step(self, context: Context, token: int) -> tuple[float, int, Context]:
-        """Log p of a token in nats, the length of the n-gram found, the next context."""
-
-    def total(self, context: Context, tokens: Iterable[int]) -> float:
-        """Log p of tokens one after the other, nats."""
+Step = tuple[float, Context, int]
+"""Log10 p of a word, the context after it, the length of the n-gram that gave it."""
 
 
-class _TableWalk:
-    """Over any tables; contexts are their states."""
+class _Steps(dict[tuple[Context, int], Step]):
+    """The steps that were asked for, by context and word id; one that is not there is made.
+
+    Decoders ask the same again and again, and text repeats itself: a step that is known takes a
+    fraction of the time of one that is looked up.
+    """
 
     def __init__(self, tables: NGramLookup) -> None:
         self._tables = tables
 
+    def __missing__(self, asked: tuple[Context, int]) -> Step:
+        if len(self) >= _KNOWN:
+            self.clear()
+        log_p, following, length = self._find(*asked)
+        step = self[asked] = log_p / _LOG10, following, length
+        return step
+
     def start(self) -> Context:
-        return self._tables.start() or _NONE
+        """The context at the beginning of a sentence."""
+        return self[_NONE, _BOS][1]
 
-    def step(self, context: Context, token: int) -> tuple[float, Context]:
-        log_p, _, following = self.full_step(context, token)
-        return log_p, following
+    @cached_property
+    def _find(self) -> Callable[[Context, int], Step]:
+        """Looks a step up, its log p in nats."""
+        tables = self._tables
+        if (
+            isinstance(tables, NGramTables)
+            and not tables.unseen_backoff
+            and sum(tables.sizes) <= _AUTOMATON
+        ):
+            return Automaton(tables).stepper()
+        return self._find_in_tables
 
-    def full_step(self, context: Context, token: int) -> tuple[float, int, Context]:
+    def _find_in_tables(self, context: Context, token: int) -> Step:
+        """Where contexts are the states of tables."""
         log_p, length, following = self._tables.step(context or (), token)
         if token == _BOS:  # ARPA files give it log10 p = 0; it costs what backing off to it costs
             log_p = self._tables.backing_off(context or ())
-        return log_p, length, following or _NONE
-
-    def total(self, context: Context, tokens: Iterable[int]) -> float:
-        total = 0.0
-        for token in tokens:
-            log_p, context = self.step(context, token)
-            total += log_p
-        return total
-
-
-class _NodeWalk:
-    """Over an automaton; contexts are its nodes."""
-
-    def __init__(self, automaton: Automaton) -> None:
-        self._automaton = automaton
-        self.total = automaton.total
-        stepper, following = automaton.stepper(), automaton.following
-
-        def step(context: Context, token: int) -> tuple[float, Context]:
-            log_p, ngram = stepper(context, token)
-            return log_p, following[ngram]
-
-        def full_step(context: Context, token: int) -> tuple[float, int, Context]:
-            log_p, ngram = stepper(context, token)
-            return log_p, automaton.length(ngram), following[ngram]
-
-        self.step, self.full_step = step, full_step
-
-    def start(self) -> Context:
-        return self.full_step(_NONE, _BOS)[2]
+        return log_p, following or _NONE, length
 
 
 class _WordIds(dict[str | bytes, int]):
@@ -196,6 +176,7 @@ class Model:
         except LangmodelsError as error:
             raise OSError(f"Cannot read model '{self._name}' ({error})") from error
         self._tables = self._model.lookup
+        self._steps = _Steps(self._tables)
         vocabulary = self._model.vocabulary
         self._ids = _WordIds(vocabulary.text_ids)
         self._ids[BOS] = vocabulary.bos_id  # in a sentence for KenLM, boundaries are words
@@ -207,24 +188,17 @@ class Model:
         """The length of the longest n-grams."""
         return self._tables.order
 
-    @cached_property
-    def _walk(self) -> _Walk:
-        tables = self._tables
-        if (
-            isinstance(tables, NGramTables)
-            and not tables.unseen_backoff
-            and sum(tables.sizes) <= _AUTOMATON
-        ):
-            return _NodeWalk(Automaton(tables))
-        return _TableWalk(tables)
-
     def score(self, sentence: str | bytes, bos: bool = True, eos: bool = True) -> float:
         """Log10 p(sentence </s> | <s>), or without the boundaries that are switched off."""
         words = self._words(sentence, eos)
         if len(words) > _LONG and BOS not in words:
             return float(self._long_scores(words, bos)[0].sum())
-        begin = self._walk.start() if bos else _NONE
-        return self._walk.total(begin, map(self._ids.__getitem__, words)) / _LOG10
+        total, steps = 0.0, self._steps
+        context = steps.start() if bos else _NONE
+        for token in map(self._ids.__getitem__, words):
+            log_p, context, _ = steps[context, token]
+            total += log_p
+        return total
 
     def full_scores(
         self, sentence: str | bytes, bos: bool = True, eos: bool = True
@@ -236,17 +210,17 @@ class Model:
             log_p, lengths = self._long_scores(words, bos)
             oov = [token == _UNK for token in ids]
             return zip(log_p.tolist(), lengths.tolist(), oov, strict=True)
-        return self._each(self._walk.start() if bos else _NONE, ids)
+        return self._each(self._steps.start() if bos else _NONE, ids)
 
     def _each(self, context: Context, ids: list[int]) -> Iterator[tuple[float, int, bool]]:
         for token in ids:
-            log_p, length, context = self._walk.full_step(context, token)
-            yield log_p / _LOG10, length, token == _UNK
+            log_p, context, length = self._steps[context, token]
+            yield log_p, length, token == _UNK
 
     def _words(self, sentence: str | bytes, eos: bool) -> list[str]:
         """The words of a sentence, with `</s>` where it is asked for and the model has it."""
         text = _text(sentence)
-        words = _WORDS(text) if _OTHER_SPACES(text) else text.split()
+        words = text.split() if text.isprintable() else _WORDS(text)
         if eos and EOS in self._ids:
             words.append(EOS)
         return words
@@ -268,7 +242,7 @@ class Model:
 
     def BeginSentenceWrite(self, state: State) -> None:
         """Make `state` the context at the beginning of a sentence."""
-        _checked(state)._context = self._walk.start()
+        _checked(state)._context = self._steps.start()
 
     def NullContextWrite(self, state: State) -> None:
         """Make `state` the empty context."""
@@ -276,22 +250,22 @@ class Model:
 
     def BaseScore(self, in_state: State, word: str | bytes, out_state: State) -> float:
         """Log10 p(word | in_state); `out_state` becomes the context after the word."""
-        token = self._ids[word]
         try:
-            log_p, out_state._context = self._walk.step(in_state._context, token)
+            step = self._steps[in_state._context, self._ids[word]]
+            log_p, out_state._context, _ = step
         except AttributeError:
             _checked(in_state), _checked(out_state)
             raise
-        return log_p / _LOG10
+        return log_p
 
     def BaseFullScore(
         self, in_state: State, word: str | bytes, out_state: State
     ) -> FullScoreReturn:
         """`BaseScore` with the length of the n-gram found and whether the word is OOV."""
         token = self._ids[word]
-        context = _checked(in_state)._context
-        log_p, length, _checked(out_state)._context = self._walk.full_step(context, token)
-        return FullScoreReturn(log_p / _LOG10, length, token == _UNK)
+        step = self._steps[_checked(in_state)._context, token]
+        log_p, _checked(out_state)._context, length = step
+        return FullScoreReturn(log_p, length, token == _UNK)
 
     def __repr__(self) -> str:
         return f"<Model from {os.fsencode(Path(self._name).name)!r}>"

@@ -7,7 +7,7 @@ order, where a state with a node for each length takes one for each of them.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from langmodels.text.vocabulary import Vocabulary
 
 ROOT = 0
 """The empty context."""
+_NGRAM = np.dtype([("log_prob", np.float32), ("following", np.int32)])
+_CONTEXT = np.dtype([("start", np.int32), ("link", np.int32), ("backoff", np.float32)])
 
 
 class Automaton:
@@ -49,18 +51,19 @@ class Automaton:
                 following[level] = np.where(matters[level], following[level], links[level])
             else:
                 following[level] = links[level]
-        self.words = words.data
-        """The last words of n-grams."""
-        self.log_prob = log_prob.data
-        """Log p of the last word given those before it, nats."""
-        self.following = following.data
-        """The context after every n-gram."""
-        self.starts = starts.data
-        """The first child of every context; before that of the next one stands its last."""
-        self.backoff = backoff.data
-        """Log factor of going from a context to its link, nats."""
-        self.links = links[: len(backoff)].data
-        """The longest shorter context of every context."""
+        self.words = words
+        """The last words of n-grams, (nodes,)."""
+        # What is read together lies together: most of a query's time goes into waiting for memory.
+        self.ngrams = np.empty(len(words), _NGRAM)
+        """`log_prob` of the last word of every n-gram given those before it, nats, and the context
+        `following` it, (nodes,)."""
+        self.ngrams["log_prob"], self.ngrams["following"] = log_prob, following
+        self.contexts = np.zeros(len(starts), _CONTEXT)
+        """Of every context, (contexts + 1,): its first child is at `start`, before that of the next
+        one stands its last; `link` is the longest shorter context, and going there has the log
+        factor `backoff`, nats."""
+        self.contexts["start"] = starts
+        self.contexts["link"][:-1], self.contexts["backoff"][:-1] = links[: len(backoff)], backoff
 
     def _links(self, tables: NGramTables, starts: IntArray, words: IntArray) -> IntArray:
         """The longest proper suffix of every n-gram that is stored, (nodes,)."""
@@ -78,47 +81,25 @@ class Automaton:
                 todo, context = todo[missing], links[context[missing]]
         return links
 
-    def stepper(self) -> Callable[[int, int], tuple[float, int]]:
-        """A function of a context and a word: log p in nats, and the n-gram that gave it.
+    def stepper(self) -> Callable[[int, int], tuple[float, int, int]]:
+        """A function of a context and a word.
 
-        The context after that word is `following` of the n-gram.
+        It gives log p in nats, the context after the word, and the length of the n-gram found.
         """
-        words, log_prob, starts = self.words, self.log_prob, self.starts
-        backoff, links = self.backoff, self.links
+        # Python reads plain numbers from memory views, several times faster than from arrays.
+        words, log_prob = self.words.data, self.ngrams["log_prob"].data
+        following, begins = self.ngrams["following"].data, self.begins
+        starts, links, backoff = (self.contexts[name].data for name in ("start", "link", "backoff"))
 
-        def step(context: int, word: int) -> tuple[float, int]:
+        def step(context: int, word: int) -> tuple[float, int, int]:
             log_p = 0.0
             while context:
                 end = starts[context + 1]
                 at = bisect_left(words, word, starts[context], end)
                 if at < end and words[at] == word:
-                    return log_p + log_prob[at], at
+                    return log_p + log_prob[at], following[at], bisect_right(begins, at)
                 log_p += backoff[context]
                 context = links[context]
-            return log_p + log_prob[word + 1], word + 1
+            return log_p + log_prob[word + 1], following[word + 1], 1
 
         return step
-
-    def total(self, context: int, tokens: Iterable[int]) -> float:
-        """Log p of words one after the other, nats."""
-        # The stepper written out: a call for each word would take as long as all the rest.
-        words, log_prob, starts = self.words, self.log_prob, self.starts
-        backoff, links, following = self.backoff, self.links, self.following
-        total = 0.0
-        for word in tokens:
-            while context:
-                end = starts[context + 1]
-                at = bisect_left(words, word, starts[context], end)
-                if at < end and words[at] == word:
-                    break
-                total += backoff[context]
-                context = links[context]
-            else:
-                at = word + 1
-            total += log_prob[at]
-            context = following[at]
-        return total
-
-    def length(self, ngram: int) -> int:
-        """How many words an n-gram has."""
-        return bisect_right(self.begins, ngram)

@@ -53,20 +53,23 @@ def write_fst(
                 f"blanks, and {EPSILON} is none."
             )
     automaton = Automaton(tables)
-    following = np.asarray(automaton.following)
-    starts, links = np.asarray(automaton.starts), np.asarray(automaton.links)
+    words, log_prob, following = (
+        automaton.words,
+        automaton.ngrams["log_prob"],
+        automaton.ngrams["following"],
+    )
+    starts, contexts = automaton.contexts["start"], automaton.contexts[:-1]
+    links, backoff = contexts["link"], contexts["backoff"]
     is_state = following[: len(links)] == np.arange(len(links))
     number = np.cumsum(is_state) - 1
     begin = int(following[1 + Vocabulary.bos_id])
     # Arcs of words: every n-gram leaves the context that it extends.
-    words, log_prob = np.asarray(automaton.words), np.asarray(automaton.log_prob)
     source = np.repeat(np.arange(len(links)), np.diff(starts))
     ngrams = np.arange(1, len(words))
     usable: BoolArray = is_state[source] & (words[1:] != Vocabulary.bos_id) & (log_prob[1:] > -100)
     ends = words[1:] == vocabulary.eos_id if vocabulary.eos_id is not None else usable & False
     arcs, finals = np.flatnonzero(usable & ~ends), np.flatnonzero(usable & ends)
     backing = np.flatnonzero(is_state & (np.arange(len(links)) != ROOT))
-    backoff = np.asarray(automaton.backoff)
     with atomic_write(path) as file, track("Writing arcs", total=len(arcs)) as task:
 
         def write(which: Array) -> None:
