@@ -383,7 +383,7 @@ def test_a_missing_file_is_said(tmp_path: Path) -> None:
 def test_blocks_are_put_together(tmp_path: Path, monkeypatch: Any) -> None:
     expected = read(tmp_path, SMALL)
     for size in (1, 7, 50, 64):
-        monkeypatch.setattr("langmodels.ngram.arpa_reader._READ", size)
+        monkeypatch.setattr("langmodels.ngram.arpa_lines._READ", size)
         model = read(tmp_path, SMALL)
         assert model.score("a b c a zzz") == pytest.approx(expected.score("a b c a zzz"))
         with pytest.raises(LangmodelsError, match="line 21: the word 'd'"):

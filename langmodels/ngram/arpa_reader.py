@@ -1,23 +1,21 @@
 """The parser of ARPA files: blocks of lines in, tables out."""
 
-import copy
 import re
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import NamedTuple, cast
 
 import numpy as np
 
-from langmodels.arrays import BoolArray, FloatArray, IndexArray, IntArray
+from langmodels.arrays import FloatArray, IntArray
 from langmodels.errors import FileWarning, LangmodelsError
+from langmodels.ngram.arpa_lines import Block, Entries, Lines, shown
 from langmodels.ngram.arpa_source import ByteSource
 from langmodels.ngram.building import RepeatedNGramError, tables_from_ngrams
 from langmodels.ngram.tables import MAX_ORDER, Float32Array, NGramTables
 from langmodels.progress import Task, track
 from langmodels.storage import read_json
-from langmodels.text.byte_fields import Fields, WordIndex, decimals, space_table, split_fields
+from langmodels.text.byte_fields import WordIndex, decimals
 from langmodels.text.cleaning import clean
 from langmodels.text.levels import restore_tokenizer
 from langmodels.text.tokenization import Tokenizer
@@ -34,14 +32,6 @@ NOTE = b"# langmodels "
 _LOG10 = np.log(10.0)
 _LARGEST = 38.0
 """Log10 of a back-off weight that no model has; float32 ends there."""
-_READ = 1 << 22  # bytes
-_HEADER = 1 << 16  # bytes in which the beginning of the data must come
-_DATA = re.compile(rb"^[\t\r ]*\\data\\[\t\r ]*$", re.IGNORECASE | re.MULTILINE)
-_LINE = 1 << 20  # bytes in the longest line, and in the longest run of blank ones
-_BLANKS = b"\t\n\r "
-"""What ends a field, as in KenLM; other white space belongs to words."""
-_SPACES = space_table(_BLANKS)
-_BLANK = re.compile(rb"[\t\n\r ]*")
 _SECTION = re.compile(rb"\\(\d{1,9})-grams:\Z")
 _COUNT = re.compile(rb"ngram[\t ]+(\d{1,9})[\t ]*=[\t ]*(\d{1,18})\Z")
 
@@ -90,21 +80,15 @@ class ArpaReader:
     """Reads one file; see `arpa.read_arpa`."""
 
     def __init__(self, file: ByteSource, name: str, tokenizer: Tokenizer | None) -> None:
-        self._file = file
+        self._lines = Lines(file, name)
         self._name = name
         self.tokenizer = tokenizer
         self.cleaning = "none"
         self._escaped: bool | None = None  # whether white space in tokens is; what a note says
-        self._rest = b""
-        self._line = 0  # lines handed out
         # (first line, number) of lines, in a block, with a back-off weight that nothing can use
         self._ignored: list[tuple[int, int]] = []
         self._ids: dict[bytes, int] = {}  # by the place of a word among the unigrams
         self._index = WordIndex({})
-
-    def error(self, what: str, line: int | None = None) -> LangmodelsError:
-        at = self._line if line is None else line
-        return LangmodelsError(f"{self._name}, line {at}: {what}.")
 
     def read(self) -> tuple[Vocabulary, NGramTables]:
         sizes, mark = self._header()
@@ -113,18 +97,20 @@ class ArpaReader:
             for order, size in enumerate(sizes, start=1):
                 found = _SECTION.match(mark)
                 if not found or int(found[1]) != order:
-                    raise self.error(f"\\{order}-grams: should stand here, not {_shown(mark)}")
-                start = self._line
+                    raise self._lines.error(
+                        f"\\{order}-grams: should stand here, not {shown(mark)}"
+                    )
+                start = self._lines.number
                 section = self._section(order, order == len(sizes), task)
-                mark = self._next_line()
+                mark = self._lines.next()
                 if section.size != size:
-                    raise self.error(
+                    raise self._lines.error(
                         f"the file has {section.size} {order}-grams here (from line {start + 1} "
                         f"on), but promised {size}"
                     )
                 sections.append(section)
         if mark.lower() != b"\\end\\":
-            raise self.error(f"\\end\\ should stand here, not {_shown(mark)}")
+            raise self._lines.error(f"\\end\\ should stand here, not {shown(mark)}")
         if self._ignored:
             line, number = min(self._ignored)[0], sum(n for _, n in self._ignored)
             warnings.warn(
@@ -138,7 +124,7 @@ class ArpaReader:
     def _section(self, order: int, last: bool, task: Task) -> _Section:
         """The n-grams of an order, parsed in as many blocks at a time as there are cores."""
         section = _Section(order)
-        blocks = self._blocks()
+        blocks = self._lines.blocks()
         while some := list(islice(blocks, cpu_count())):
             if order == 1:
                 for block in some:
@@ -208,7 +194,7 @@ class ArpaReader:
             return [t.decode() for t in self._ids]
         except UnicodeDecodeError as error:
             warnings.warn(
-                f"{self._name} has words that are not UTF-8, {_shown(error.object)} for one, "
+                f"{self._name} has words that are not UTF-8, {shown(error.object)} for one, "
                 "which no text will have; convert the file first, as `iconv` does.",
                 FileWarning,
                 stacklevel=2,
@@ -229,69 +215,25 @@ class ArpaReader:
                     )
         return False
 
-    # Lines
-
-    def _fill(self) -> bool:
-        block = self._file.read(_READ)
-        self._rest += block
-        return bool(block)
-
-    def _next_line(self) -> bytes:
-        """The next line that is not blank, stripped; empty at the end of the file."""
-        skipped = 0
-        while True:
-            start = cast(re.Match[bytes], _BLANK.match(self._rest)).end()
-            if start == len(self._rest):
-                skipped += start
-                self._line += self._rest.count(b"\n")
-                self._rest = b""
-                if skipped > _LINE:
-                    raise self.error("there is nothing but blank lines from here on")
-                if not self._fill():
-                    return b""
-                continue
-            cut = self._rest.find(b"\n", start)
-            if cut < 0:
-                self._check_length()
-                if self._fill():
-                    continue
-                cut = len(self._rest)
-            self._line += self._rest.count(b"\n", 0, start) + 1
-            line, self._rest = self._rest[start:cut].strip(_BLANKS), self._rest[cut + 1 :]
-            return line
-
-    def _check_length(self) -> None:
-        if len(self._rest) - self._rest.rfind(b"\n") > _LINE + 1:
-            raise self.error(f"the line is longer than {_LINE:,} bytes", self._line + 1)
-
     def _header(self) -> tuple[list[int], bytes]:
         """The numbers of n-grams by order, and the line after them."""
-        while len(self._rest) < _HEADER and self._fill():
-            pass
-        found = _DATA.search(self._rest, 0, max(_HEADER, _READ))
-        if found is None:
-            # What comes so late, or never, is in some other kind of file.
-            raise LangmodelsError(f"{self._name} is not an ARPA file: it has no \\data\\ line.")
-        before = self._rest[: found.start()]
-        for i, line in enumerate(before.split(b"\n"), start=1):
+        for i, line in enumerate(self._lines.before_data(), start=1):
             if line.startswith(NOTE):
                 self._read_note(line.removeprefix(NOTE), i)
-        self._line = before.count(b"\n") + 1
-        self._rest = self._rest[found.end() + 1 :]
         sizes: list[int] = []
-        while (line := self._next_line()).startswith(b"ngram"):
+        while (line := self._lines.next()).startswith(b"ngram"):
             count = _COUNT.match(line)
             if not count:
-                raise self.error(
-                    f"a count such as 'ngram 1=4' should stand here, not {_shown(line)}"
+                raise self._lines.error(
+                    f"a count such as 'ngram 1=4' should stand here, not {shown(line)}"
                 )
             if int(count[1]) != len(sizes) + 1:
-                raise self.error(f"the count of {len(sizes) + 1}-grams should stand here")
+                raise self._lines.error(f"the count of {len(sizes) + 1}-grams should stand here")
             if len(sizes) == MAX_ORDER:
-                raise self.error(f"an n-gram model's order is at most {MAX_ORDER}")
+                raise self._lines.error(f"an n-gram model's order is at most {MAX_ORDER}")
             sizes.append(int(count[2]))
         if not sizes:
-            raise self.error(f"'ngram 1=...' should stand here, not {_shown(line)}")
+            raise self._lines.error(f"'ngram 1=...' should stand here, not {shown(line)}")
         return sizes, line
 
     def _read_note(self, note: bytes, line: int) -> None:
@@ -309,49 +251,32 @@ class ArpaReader:
             tokenizer = restore_tokenizer(settings)
         except (ValueError, TypeError) as error:
             why = str(error).rstrip(".")
-            raise self.error(f"the note of how its text was cut is no good: {why}", line) from error
+            raise self._lines.error(
+                f"the note of how its text was cut is no good: {why}", line
+            ) from error
         self.tokenizer, self.cleaning = tokenizer, str(cleaning)
         self._escaped = None if escaped is None else bool(escaped)
 
-    def _blocks(self) -> Iterator["_Block"]:
-        """Blocks of whole lines, up to the line that begins with a backslash (not included)."""
-        ended = False
-        while not ended:
-            mark = _next_mark(self._rest)
-            if mark is not None:
-                cut, ended = mark, True
-            else:
-                cut = self._rest.rfind(b"\n") + 1
-                self._check_length()
-                if cut == 0 or len(self._rest) < _READ:
-                    if self._fill():
-                        continue
-                    cut, ended = len(self._rest), True
-            lines, self._rest = self._rest[:cut], self._rest[cut:]
-            if lines:
-                if len(lines) > _LINE and not lines.strip(_BLANKS):
-                    raise self.error("there is nothing but blank lines from here on")
-                yield _Block(lines, self._line)
-                self._line += lines.count(b"\n")
-
     # Entries
 
-    def _learn(self, block: "_Block") -> None:
+    def _learn(self, block: Block) -> None:
         """Give the words of a block of unigrams ids."""
-        entries = _Entries(block)
+        entries = Entries(block)
         whole = entries.select(entries.counts > 1)
         for i, word in enumerate(whole.fields(1)):
             new = len(self._ids)
             if self._ids.setdefault(word, new) != new:
-                raise self.error(f"the word {_shown(word)} comes a second time", whole.line(i))
+                raise self._lines.error(
+                    f"the word {shown(word)} comes a second time", whole.line(i)
+                )
 
-    def _parse(self, block: "_Block", order: int, last: bool) -> "_Columns":
+    def _parse(self, block: Block, order: int, last: bool) -> _Columns:
         """The columns of a block of lines."""
-        entries = _Entries(block)
+        entries = Entries(block)
         wrong = (entries.counts < order + 1) | (entries.counts > order + 2)
         if wrong.any():
             first = int(wrong.argmax())
-            raise self.error(
+            raise self._lines.error(
                 f"a {order}-gram is a log probability, {order} word{'s' * (order > 1)} and maybe a "
                 f"back-off weight, but the line has {entries.counts[first]} fields",
                 entries.line(first),
@@ -363,7 +288,7 @@ class ArpaReader:
         bad &= rows[:, -1] != self._ids.get(BOS.encode(), -1)
         if bad.any():
             first = int(bad.argmax())
-            raise self.error(
+            raise self._lines.error(
                 f"the log probability {log_prob[first]:g} is above 0",
                 entries.line(first),
             )
@@ -374,7 +299,7 @@ class ArpaReader:
             weights = self._numbers(some, order + 1, "back-off weight")
             large = np.flatnonzero(weights > _LARGEST)
             if len(large):
-                raise self.error(
+                raise self._lines.error(
                     f"the back-off weight {weights[large[0]]:g} lifts probabilities above 1",
                     some.line(int(large[0])),
                 )
@@ -389,19 +314,19 @@ class ArpaReader:
             (backoff * _LOG10).astype(np.float32),
         )
 
-    def _words(self, entries: "_Entries", column: int) -> IntArray:
+    def _words(self, entries: Entries, column: int) -> IntArray:
         """The ids of a column of words, (n,)."""
         words = entries.fields(column)
         ids = self._index.find(words)
         if len(ids) and ids.min() < 0:
             first = int(ids.argmin())
-            raise self.error(
-                f"the word {_shown(words[first])} is not among the 1-grams",
+            raise self._lines.error(
+                f"the word {shown(words[first])} is not among the 1-grams",
                 entries.line(first),
             )
         return ids
 
-    def _numbers(self, entries: "_Entries", column: int, what: str) -> FloatArray:
+    def _numbers(self, entries: Entries, column: int, what: str) -> FloatArray:
         """A column of finite numbers, (n,); -inf may be written for zero."""
         texts = entries.fields(column)
         values = decimals(texts)
@@ -410,60 +335,11 @@ class ArpaReader:
         bad = ~(values < np.inf)
         if bad.any():
             first = int(bad.argmax())
-            raise self.error(
-                f"the {what} {_shown(texts[first])} is not a number",
+            raise self._lines.error(
+                f"the {what} {shown(texts[first])} is not a number",
                 entries.line(first),
             )
         return np.maximum(values, ZERO * 10)
-
-
-class _Block(NamedTuple):
-    """Whole lines of the file, and how many lines come before them."""
-
-    text: bytes
-    lines_before: int
-
-
-class _Entries:
-    """The lines of a block that are not blank: field j of entry i is fields(j)[i]."""
-
-    def __init__(self, block: _Block) -> None:
-        self._all = split_fields(block.text, _SPACES)
-        line_ends = np.flatnonzero(np.frombuffer(block.text, np.uint8) == ord("\n"))
-        if not block.text.endswith(b"\n"):
-            line_ends = np.append(line_ends, len(block.text))
-        stop = np.searchsorted(self._all.starts, line_ends)
-        counts = np.diff(stop, prepend=0)
-        filled = np.flatnonzero(counts)
-        self.counts: IndexArray = counts[filled]
-        """(n,) fields in each."""
-        self._first = (stop - counts)[filled]
-        self._lines = filled + block.lines_before + 1
-
-    def select(self, which: BoolArray | IndexArray) -> "_Entries":
-        """Some of the entries."""
-        part = copy.copy(self)
-        part.counts, part._first = self.counts[which], self._first[which]
-        part._lines = self._lines[which]
-        return part
-
-    def fields(self, column: int) -> Fields:
-        """One field of each entry."""
-        return self._all.select(self._first + column)
-
-    def line(self, i: int) -> int:
-        """The number of an entry's line in the file, from 1."""
-        return int(self._lines[i])
-
-
-def _next_mark(data: bytes) -> int | None:
-    """Where the first line that begins with a backslash begins, spaces before it allowed."""
-    if b"\\" not in data:
-        return None
-    if re.match(rb"[ \t\r]*\\", data):
-        return 0
-    later = re.search(rb"\n[ \t\r]*\\", data)
-    return later.start() + 1 if later else None
 
 
 def _by_word(
@@ -482,11 +358,6 @@ def _float_or_nan(text: bytes) -> float:
         return float(text)
     except ValueError:
         return float("nan")
-
-
-def _shown(text: bytes) -> str:
-    shown = text[:60].decode("utf-8", "replace")
-    return repr(shown) if text else "the end of the file"
 
 
 _NEEDS_ESCAPE = re.compile(r"[\x00\t\n\v\f\r ]|<(?=0x[0-9A-F]{2}>)")

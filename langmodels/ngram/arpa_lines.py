@@ -1,0 +1,163 @@
+"""The lines of an ARPA file, one by one or in blocks, and the fields of a block."""
+
+import copy
+import re
+from collections.abc import Iterator
+from typing import NamedTuple, cast
+
+import numpy as np
+
+from langmodels.arrays import BoolArray, IndexArray
+from langmodels.errors import LangmodelsError
+from langmodels.ngram.arpa_source import ByteSource
+from langmodels.text.byte_fields import Fields, space_table, split_fields
+
+_READ = 1 << 22  # bytes
+_HEADER = 1 << 16  # bytes in which the beginning of the data must come
+_DATA = re.compile(rb"^[\t\r ]*\\data\\[\t\r ]*$", re.IGNORECASE | re.MULTILINE)
+_LINE = 1 << 20  # bytes in the longest line, and in the longest run of blank ones
+_BLANKS = b"\t\n\r "
+"""What ends a field, as in KenLM; other white space belongs to words."""
+_SPACES = space_table(_BLANKS)
+_BLANK = re.compile(rb"[\t\n\r ]*")
+
+
+class Block(NamedTuple):
+    """Whole lines of the file, and how many lines come before them."""
+
+    text: bytes
+    lines_before: int
+
+
+class Lines:
+    """The lines of a file called `name`, read as they are asked for."""
+
+    def __init__(self, file: ByteSource, name: str) -> None:
+        self._file = file
+        self._name = name
+        self._rest = b""
+        self.number = 0
+        """How many were handed out."""
+
+    def error(self, what: str, line: int | None = None) -> LangmodelsError:
+        """What is wrong in a line, the last one unless it has a number."""
+        at = self.number if line is None else line
+        return LangmodelsError(f"{self._name}, line {at}: {what}.")
+
+    def before_data(self) -> list[bytes]:
+        """The lines before the one that begins the data, which is passed over.
+
+        Raises LangmodelsError where no line does.
+        """
+        while len(self._rest) < _HEADER and self._fill():
+            pass
+        found = _DATA.search(self._rest, 0, max(_HEADER, _READ))
+        if found is None:
+            # What comes so late, or never, is in some other kind of file.
+            raise LangmodelsError(f"{self._name} is not an ARPA file: it has no \\data\\ line.")
+        before = self._rest[: found.start()].split(b"\n")
+        self.number = len(before)
+        self._rest = self._rest[found.end() + 1 :]
+        return before
+
+    def next(self) -> bytes:
+        """The next line that is not blank, stripped; empty at the end of the file."""
+        skipped = 0
+        while True:
+            start = cast(re.Match[bytes], _BLANK.match(self._rest)).end()
+            if start == len(self._rest):
+                skipped += start
+                self.number += self._rest.count(b"\n")
+                self._rest = b""
+                if skipped > _LINE:
+                    raise self.error("there is nothing but blank lines from here on")
+                if not self._fill():
+                    return b""
+                continue
+            cut = self._rest.find(b"\n", start)
+            if cut < 0:
+                self._check_length()
+                if self._fill():
+                    continue
+                cut = len(self._rest)
+            self.number += self._rest.count(b"\n", 0, start) + 1
+            line, self._rest = self._rest[start:cut].strip(_BLANKS), self._rest[cut + 1 :]
+            return line
+
+    def blocks(self) -> Iterator[Block]:
+        """Blocks of whole lines, up to the line that begins with a backslash (not included)."""
+        ended = False
+        while not ended:
+            mark = _next_mark(self._rest)
+            if mark is not None:
+                cut, ended = mark, True
+            else:
+                cut = self._rest.rfind(b"\n") + 1
+                self._check_length()
+                if cut == 0 or len(self._rest) < _READ:
+                    if self._fill():
+                        continue
+                    cut, ended = len(self._rest), True
+            lines, self._rest = self._rest[:cut], self._rest[cut:]
+            if lines:
+                if len(lines) > _LINE and not lines.strip(_BLANKS):
+                    raise self.error("there is nothing but blank lines from here on")
+                yield Block(lines, self.number)
+                self.number += lines.count(b"\n")
+
+    def _fill(self) -> bool:
+        block = self._file.read(_READ)
+        self._rest += block
+        return bool(block)
+
+    def _check_length(self) -> None:
+        if len(self._rest) - self._rest.rfind(b"\n") > _LINE + 1:
+            raise self.error(f"the line is longer than {_LINE:,} bytes", self.number + 1)
+
+
+class Entries:
+    """The lines of a block that are not blank: field j of entry i is fields(j)[i]."""
+
+    def __init__(self, block: Block) -> None:
+        self._all = split_fields(block.text, _SPACES)
+        line_ends = np.flatnonzero(np.frombuffer(block.text, np.uint8) == ord("\n"))
+        if not block.text.endswith(b"\n"):
+            line_ends = np.append(line_ends, len(block.text))
+        stop = np.searchsorted(self._all.starts, line_ends)
+        counts = np.diff(stop, prepend=0)
+        filled = np.flatnonzero(counts)
+        self.counts: IndexArray = counts[filled]
+        """(n,) fields in each."""
+        self._first = (stop - counts)[filled]
+        self._lines = filled + block.lines_before + 1
+
+    def select(self, which: BoolArray | IndexArray) -> "Entries":
+        """Some of the entries."""
+        part = copy.copy(self)
+        part.counts, part._first = self.counts[which], self._first[which]
+        part._lines = self._lines[which]
+        return part
+
+    def fields(self, column: int) -> Fields:
+        """One field of each entry."""
+        return self._all.select(self._first + column)
+
+    def line(self, i: int) -> int:
+        """The number of an entry's line in the file, from 1."""
+        return int(self._lines[i])
+
+
+def shown(text: bytes) -> str:
+    """A piece of a file in a message."""
+    some = text[:60].decode("utf-8", "replace")
+    return repr(some) if text else "the end of the file"
+
+
+def _next_mark(data: bytes) -> int | None:
+    """Where the first line that begins with a backslash begins, spaces before it allowed."""
+    if b"\\" not in data:
+        return None
+    if re.match(rb"[ \t\r]*\\", data):
+        return 0
+    later = re.search(rb"\n[ \t\r]*\\", data)
+    return later.start() + 1 if later else None
