@@ -59,7 +59,7 @@ def _filled(entry: Any, made: dict[str, Callable[[], dict[str, str]]]) -> Any:
 
 def command_pages() -> dict[str, str]:
     """A page for every command, from its parser, after one that lists them."""
-    rows = [(f"[`{name}`]({name}.md)", cli.command(name).HELP) for name in cli.COMMANDS]
+    rows = [(f"[`{name}`]({name}.md)", purpose) for name, purpose in cli.COMMANDS.items()]
     overview = (
         "# Commands\n\n`langmodels COMMAND --help` says what these pages say. All commands take "
         "`--json`, whose fields are [here](../json.md); the exit status is explained "

@@ -1,4 +1,4 @@
-"""Files: whole or not at all, and JSON of files that may be damaged or hostile."""
+"""Files: written whole or not at all; where caches are; JSON that may be damaged or hostile."""
 
 import hashlib
 import json
@@ -6,6 +6,7 @@ import os
 import re
 import secrets
 import stat
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ if os.name == "posix":
 # What JSON may be, so that no small file takes long or much memory.
 _MAX_BARE = 1 << 22  # bytes outside strings
 _MAX_DIGITS = 64
+
+CACHE_VARIABLE = "LANGMODELS_CACHE"
+"""Environment variable with the folder for what can be had again."""
 
 
 @contextmanager
@@ -154,6 +158,25 @@ def _remove_abandoned(target: Path) -> None:
                     os.close(descriptor)
             else:
                 path.unlink()  # refused while it is open
+
+
+def cache_folder() -> Path:
+    """Where downloads and finished runs are kept: $LANGMODELS_CACHE, or among the system's caches.
+
+    These are $XDG_CACHE_HOME or ~/.cache on Linux, ~/Library/Caches on macOS, and %LOCALAPPDATA% on
+    Windows, followed by `langmodels`. The folder need not exist.
+    """
+    chosen = os.environ.get(CACHE_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
+        return Path(base).expanduser() / "langmodels" / "Cache"
+    if sys.platform == "darwin":
+        return Path("~/Library/Caches/langmodels").expanduser()
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    # The XDG specification has relative paths ignored.
+    return Path(base if base.startswith("/") else "~/.cache").expanduser() / "langmodels"
 
 
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')

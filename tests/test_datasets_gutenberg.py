@@ -12,8 +12,9 @@ import pytest
 
 from langmodels.datasets import download as downloading
 from langmodels.datasets import find_source, gutenberg, list_sources
-from langmodels.datasets.download import NotFoundError, cache_folder, download
+from langmodels.datasets.download import NotFoundError, download
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.storage import cache_folder
 
 STORY = "".join(f"Chapter {i}\n\nThe café — it was “closed” that day.\n\n" for i in range(4000))
 HEADER = "The Project Gutenberg eBook of A Story\n\nThis ebook is for the use of anyone.\n\n"
@@ -119,7 +120,7 @@ def alice(server, monkeypatch) -> Server:
 
 def leftovers_of_parts(_: Server) -> list[Path]:
     """Unfinished files in the cache."""
-    return list(downloading.cache_folder().rglob("*.part*"))
+    return list(cache_folder().rglob("*.part*"))
 
 
 def leftovers(cache: Path) -> list[str]:

@@ -62,6 +62,8 @@ def test_nothing_is_imported_before_it_is_needed() -> None:
     assert loaded_after("import langmodels.datasets") <= {"numpy", "regex"}
     fit = "import langmodels; langmodels.NGramModel(2).fit('a rose is a rose is a rose')"
     assert loaded_after(fit) <= {"numpy", "regex"}
+    overview = "from langmodels.cli.main import main; main(['--help'])"
+    assert loaded_after(overview) == {"rich"}
 
 
 def test_evaluate_measures_finished_models() -> None:

@@ -20,8 +20,6 @@ from langmodels.teaching.article import Iteration, run_article
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import CharacterTokenizer
 
-NAME = "article"
-HELP = "a character RNN on a cleaned book, with text generated after each iteration"
 EPILOG = """\
 The text is stripped, lower-cased, reduced to ASCII, and joined by spaces. A recurrent network of
 128 units reads one-hot windows of 10 characters and learns the character after each: batches of

@@ -16,8 +16,6 @@ from langmodels.cli.output import make_table, print_json, visible
 from langmodels.errors import UsageError
 from langmodels.teaching.attention import Attention, attention_of, plot_attention
 
-NAME = "attention"
-HELP = "what a transformer looks at in a text, layer by layer"
 MOST = 3  # tokens shown of those that a step looked at
 EPILOG = """\
 examples:

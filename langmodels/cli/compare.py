@@ -29,8 +29,6 @@ from langmodels.presets import BUDGETS
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
 
-NAME = "compare"
-HELP = "train several models on one text and compare them on its held-out part"
 EPILOG = """Words that occur once in the training part are read as <unk>, unless --min-count 1
 keeps them.
 

@@ -20,8 +20,6 @@ from langmodels.errors import UsageError
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.ngram.openfst import is_fst_name
 
-NAME = "convert"
-HELP = "turn ARPA files into model files and back"
 _MODEL_ENDINGS = (".lm", ".model", ".safetensors", "")
 EPILOG = """\
 examples:

@@ -15,8 +15,6 @@ from langmodels.datasets import Source, find_source, list_sources
 from langmodels.errors import UsageError
 from langmodels.storage import atomic_write
 
-NAME = "corpora"
-HELP = "list the corpora that have a name, or fetch one"
 EPILOG = """\
 examples:
   langmodels corpora

@@ -12,8 +12,6 @@ from langmodels.errors import UsageError
 from langmodels.ngram import count_ngrams
 from langmodels.ngram.counts_file import write_counts
 
-NAME = "count"
-HELP = "count the n-grams of a text"
 EPILOG = """\
 examples:
   langmodels count --corpus news.txt --order 3 --output news.counts

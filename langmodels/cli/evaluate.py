@@ -34,8 +34,6 @@ from langmodels.text.series import SeriesTokenizer
 from langmodels.text.splits import DEFAULT_FRACTIONS, WAYS, split_text
 from langmodels.text.tokenization import Tokenizer
 
-NAME = "evaluate"
-HELP = "measure how well saved models predict a text"
 PARTS = ("all", "train", "validation", "test")
 EPILOG = """\
 examples:

@@ -27,8 +27,6 @@ from langmodels.neural.transformer.model import TransformerModel
 from langmodels.teaching import ChainRule, Step, chain_rule
 from langmodels.teaching.attention import attention_of
 
-NAME = "explain"
-HELP = "a sentence through the chain rule, token by token, for one or several models"
 TOGETHER = 3  # models that fit side by side in 80 columns
 EPILOG = """\
 examples:

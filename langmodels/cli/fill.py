@@ -40,8 +40,6 @@ from langmodels.registry import CLOZE_MODELS, MODELS, load_any, make_cloze_model
 from langmodels.settings import parse_name
 from langmodels.text.corpus import Corpus
 
-NAME = "fill"
-HELP = "the most probable words for the blanks of a text"
 BAR = 24  # characters
 EPILOG = """\
 A blank is written as three underscores. A bidirectional model sees both sides of it; a

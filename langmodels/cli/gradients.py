@@ -30,8 +30,6 @@ from langmodels.teaching.gradients import (
 )
 from langmodels.text.corpus import Corpus
 
-NAME = "gradients"
-HELP = "why recurrent networks are hard to train: gradients by lag, clipping, gates"
 LAGS = (0, 1, 2, 3, 5, 8, 12, 20, 30, 45)
 CELLS: dict[str, Callable[..., RecurrentModel]] = {
     "rnn": RNNModel,

@@ -26,8 +26,6 @@ from langmodels.neural.dynamic import DynamicModel
 from langmodels.ngram import NGramModel
 from langmodels.registry import load_any
 
-NAME = "info"
-HELP = "what is in a model file"
 EPILOG = """\
 examples:
   langmodels info tale.lm

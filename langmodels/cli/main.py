@@ -22,31 +22,33 @@ from langmodels.cli.files import check_files
 from langmodels.cli.streams import SafeConsole
 from langmodels.errors import LangmodelsError, UsageError
 
-COMMANDS = (
-    "compare",
-    "scale",
-    "train",
-    "score",
-    "evaluate",
-    "predict",
-    "fill",
-    "translate",
-    "sample",
-    "explain",
-    "attention",
-    "article",
-    "gradients",
-    "recall",
-    "mix",
-    "prune",
-    "rescore",
-    "convert",
-    "count",
-    "info",
-    "models",
-    "corpora",
-)
-"""The commands, in the order in which the help lists them: one module of this package each."""
+COMMANDS = {
+    "compare": "train several models on one text and compare them on its held-out part",
+    "scale": "measure how time, memory and quality grow with the text, and a step with the context",
+    "train": "estimate a model from a text and write it to a file",
+    "score": "log probabilities of sentences",
+    "evaluate": "measure how well saved models predict a text",
+    "predict": "the most probable next tokens after a context",
+    "fill": "the most probable words for the blanks of a text",
+    "translate": "turn sequences into others with an encoder-decoder: numbers in words into digits",
+    "sample": "text drawn from a model, or its most probable continuations",
+    "explain": "a sentence through the chain rule, token by token, for one or several models",
+    "attention": "what a transformer looks at in a text, layer by layer",
+    "article": "a character RNN on a cleaned book, with text generated after each iteration",
+    "gradients": "why recurrent networks are hard to train: gradients by lag, clipping, gates",
+    "recall": "how long models remember: a cue to repeat after a growing stretch of other symbols",
+    "mix": "interpolate models, merge n-gram models into one, adapt one to a text",
+    "prune": "make an n-gram model smaller by leaving out what it can spare",
+    "rescore": "put n-best lists in the order that a model prefers",
+    "convert": "turn ARPA files into model files and back",
+    "count": "count the n-grams of a text",
+    "info": "what is in a model file",
+    "models": "list the models, or the options of one",
+    "corpora": "list the corpora that have a name, or fetch one",
+}
+"""The commands, in the order in which the help lists them, and what each is for: one module of this
+package each, which is imported when it is asked for.
+"""
 
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
 
@@ -61,8 +63,6 @@ Handler = Callable[[int, FrameType | None], object]
 class Command(Protocol):
     """What a command module offers."""
 
-    NAME: str
-    HELP: str
     EPILOG: str
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
@@ -193,7 +193,7 @@ def _run(arguments: list[str]) -> int:
     began = time.perf_counter()
     status = module.run(args, SafeConsole()) or 0
     if args.verbose:
-        progress.say(f"{module.NAME}: {time.perf_counter() - began:.2f} s")
+        progress.say(f"{name}: {time.perf_counter() - began:.2f} s")
     return status
 
 
@@ -208,7 +208,7 @@ def command(name: str) -> Command:
 def command_parser(name: str) -> argparse.ArgumentParser:
     """The parser of a command, one of `COMMANDS`."""
     module = command(name)
-    parser = _Parser(prog=f"langmodels {name}", **_texts(module))
+    parser = _Parser(prog=f"langmodels {name}", **_texts(name, module))
     _configure(parser, module)
     return parser
 
@@ -242,17 +242,20 @@ def _overview(*, complete: bool = False) -> argparse.ArgumentParser:
         help=f"print a script that completes commands and options: {', '.join(completion.SHELLS)}",
     )
     commands = parser.add_subparsers(metavar="COMMAND", title="commands")
-    for name in COMMANDS:
-        module = command(name)
-        subparser = commands.add_parser(name, help=module.HELP, **_texts(module))
+    for name, purpose in COMMANDS.items():
         if complete:
+            module = command(name)
+            subparser = commands.add_parser(name, help=purpose, **_texts(name, module))
             _configure(subparser, module)
+        else:
+            commands.add_parser(name, help=purpose)
     return parser
 
 
-def _texts(module: Command) -> dict[str, Any]:
+def _texts(name: str, module: Command) -> dict[str, Any]:
+    purpose = COMMANDS[name]
     return {
-        "description": f"{module.HELP[:1].upper()}{module.HELP[1:]}.",
+        "description": f"{purpose[:1].upper()}{purpose[1:]}.",
         "epilog": module.EPILOG,
         "formatter_class": argparse.RawDescriptionHelpFormatter,
         "allow_abbrev": False,

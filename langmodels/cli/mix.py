@@ -33,8 +33,6 @@ from langmodels.ngram.arpa import is_arpa_name
 from langmodels.registry import load
 from langmodels.text.corpus import Corpus
 
-NAME = "mix"
-HELP = "interpolate models, merge n-gram models into one, adapt one to a text"
 EPILOG = """\
 examples:
   langmodels mix ngram.lm lstm.lm --held-out dev.txt --output both.lm

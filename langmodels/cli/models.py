@@ -16,8 +16,6 @@ from langmodels.registry import ALL_MODELS, ModelSpec, any_model_spec
 from langmodels.settings import Parameter
 from langmodels.text.levels import TOKENIZERS
 
-NAME = "models"
-HELP = "list the models, or the options of one"
 EPILOG = """\
 examples:
   langmodels models

@@ -21,8 +21,6 @@ from langmodels.cli.output import (
 )
 from langmodels.teaching import Prediction, predict_next
 
-NAME = "predict"
-HELP = "the most probable next tokens after a context"
 BAR = 24  # characters
 EPILOG = """\
 examples:

@@ -17,8 +17,6 @@ from langmodels.cli.options import add_json_option
 from langmodels.cli.output import facts_table, print_json
 from langmodels.ngram import prune
 
-NAME = "prune"
-HELP = "make an n-gram model smaller by leaving out what it can spare"
 EPILOG = """\
 examples:
   langmodels prune news.lm --threshold 1e-8 --output small.lm

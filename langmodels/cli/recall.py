@@ -15,8 +15,6 @@ from langmodels.registry import make_model, model_spec
 from langmodels.settings import parse_name
 from langmodels.teaching.recall import plot_recall, recall_corpora, recall_curve
 
-NAME = "recall"
-HELP = "how long models remember: a cue to be repeated after a growing stretch of other symbols"
 DEFAULT_MODELS = "witten-bell:order=5,rnn,gru,lstm"
 POINTS = 10  # lags that are measured
 NEURAL: dict[str, Any] = {

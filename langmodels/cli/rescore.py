@@ -22,8 +22,6 @@ from langmodels.models.lines import score_batch, split_lines
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.registry import load
 
-NAME = "rescore"
-HELP = "put n-best lists in the order that a model prefers"
 EPILOG = """\
 examples:
   langmodels rescore news.lm --nbest nbest.txt > rescored.txt

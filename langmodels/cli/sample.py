@@ -19,8 +19,6 @@ from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 
 PARTING = "---"
-NAME = "sample"
-HELP = "text drawn from a model, or its most probable continuations"
 EPILOG = """\
 examples:
   langmodels sample tale.lm

@@ -13,8 +13,6 @@ from langmodels.cli.compare import (
 from langmodels.evaluation.report.terminal import render_scaling
 from langmodels.evaluation.scaling import scale
 
-NAME = "scale"
-HELP = "measure how time, memory and quality grow with the text, and a step with the context"
 EPILOG = """examples:
   langmodels scale --corpus wonderland.txt
   langmodels scale --corpus book.txt --level char --models full-context,mkn --doublings 6

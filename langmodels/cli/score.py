@@ -30,8 +30,6 @@ from langmodels.models.lines import LineScores, score_batch, score_lines
 from langmodels.registry import load
 from langmodels.text.vocabulary import Vocabulary
 
-NAME = "score"
-HELP = "log probabilities of sentences"
 EPILOG = """\
 examples:
   langmodels score tale.lm "The heron said nothing." "Nothing said the heron."

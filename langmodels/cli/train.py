@@ -45,8 +45,6 @@ from langmodels.text.corpus import Corpus
 from langmodels.text.reading import Reading
 from langmodels.text.tokenization import SymbolTokenizer
 
-NAME = "train"
-HELP = "estimate a model from a text and write it to a file"
 DEFAULT_MODEL = "modified-kneser-ney"
 EPILOG = """\
 examples:

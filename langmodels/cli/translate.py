@@ -31,8 +31,6 @@ from langmodels.registry import PAIR_MODELS, load
 from langmodels.settings import parse_name
 from langmodels.storage import check_writable
 
-NAME = "translate"
-HELP = "turn one sequence into another with an encoder-decoder: numbers in words into digits"
 LENGTHS = 5  # groups of test sources by length
 DEFAULT_MODEL = "encoder-decoder"
 EPILOG = f"""\

@@ -3,7 +3,6 @@
 import itertools
 import os
 import re
-import sys
 import time
 import urllib.error
 import urllib.parse
@@ -18,33 +17,13 @@ from typing import Any, cast
 from langmodels import __version__
 from langmodels.errors import LangmodelsError
 from langmodels.progress import Task, track
-
-CACHE_VARIABLE = "LANGMODELS_CACHE"
+from langmodels.storage import CACHE_VARIABLE
 
 _USER_AGENT = f"langmodels/{__version__} (Python urllib)"
 _BLOCK = 64 << 10  # bytes read at a time
 _PAUSE = 0.5  # seconds before the second attempt; doubled for each further one without success
 _REQUESTS = 100  # for one file, however well they go
 _LARGEST = 4 << 30  # bytes
-
-
-def cache_folder() -> Path:
-    """Where downloads are kept: $LANGMODELS_CACHE, or a folder where the system keeps its caches.
-
-    That is $XDG_CACHE_HOME or ~/.cache on Linux, ~/Library/Caches on macOS, and %LOCALAPPDATA% on
-    Windows, followed by `langmodels`. The folder need not exist.
-    """
-    chosen = os.environ.get(CACHE_VARIABLE)
-    if chosen:
-        return Path(chosen).expanduser()
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or "~/AppData/Local"
-        return Path(base).expanduser() / "langmodels" / "Cache"
-    if sys.platform == "darwin":
-        return Path("~/Library/Caches/langmodels").expanduser()
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification has relative paths ignored.
-    return Path(base if base.startswith("/") else "~/.cache").expanduser() / "langmodels"
 
 
 class NotFoundError(LangmodelsError):

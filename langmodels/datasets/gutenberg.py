@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from langmodels.datasets import files
-from langmodels.datasets.download import NotFoundError, cache_folder, download
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.storage import cache_folder
 
 PREFIX = "gutenberg:"
 URL_VARIABLE = "LANGMODELS_GUTENBERG"
@@ -114,6 +114,8 @@ def read_book(number: int, base_url: str | None = None) -> Iterator[str]:
     """
     target = cached_file(number)
     if not target.is_file():
+        from langmodels.datasets.download import NotFoundError, download  # slow to import
+
         base = (base_url or os.environ.get(URL_VARIABLE) or _HOME).rstrip("/")
         try:
             download(f"{base}/cache/epub/{number}/pg{number}.txt", target, check=_check)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from langmodels.checks import LOG_PROB, Expected, check_arrays
-from langmodels.datasets.download import cache_folder
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Candidate
 from langmodels.evaluation.levels import Material
@@ -21,6 +20,7 @@ from langmodels.execution import completed, executor, share
 from langmodels.formatting import duration, figure, perplexity
 from langmodels.interchange import json_text, structure
 from langmodels.progress import named, say, track
+from langmodels.storage import cache_folder
 from langmodels.tensors import open_arrays, save_arrays
 from langmodels.threads import cpu_count
 

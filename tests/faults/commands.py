@@ -156,7 +156,7 @@ def make(rng: random.Random) -> list[str]:
     """A random command line."""
     if rng.random() < 0.03:
         return [rng.choice(["--help", "--version", "", "-", "--", "trian", "-q", "-v", *WORDS])]
-    name = rng.choice(COMMANDS)
+    name = rng.choice([*COMMANDS])
     parser = command_parser(name)
     groups = [set(g._group_actions) for g in parser._mutually_exclusive_groups]
     positional: list[str] = []
