@@ -14,7 +14,7 @@ from ngram_direct import BOS, Direct, modified_discounts
 
 from langmodels.errors import UsageError
 from langmodels.ngram import SMOOTHINGS, NGramTables, SmoothingWarning, count_ngrams, make_smoothing
-from langmodels.ngram.discounts import good_turing_factors, single_discount
+from langmodels.ngram.discounts import counts_of_counts, good_turing_factors, single_discount
 from langmodels.ngram.normalization import normalized
 
 Text = list[list[int]]
@@ -180,16 +180,16 @@ def test_good_turing_factors_by_hand() -> None:
     # d1 = (2 * 20 / 40 - 0.6) / 0.4 = 1: not below 1, so the cutoff is lowered to 4:
     # m = 5 * 6 / 40 = 0.75, d1 = (1 - 0.75) / 0.25 = 1, and so on down; no cutoff will do.
     counts = np.repeat([1, 2, 3, 4, 5, 6], [40, 20, 12, 8, 6, 4]).astype(np.int32)
-    assert good_turing_factors(counts, 5) is None
+    assert good_turing_factors(counts_of_counts(counts, 6), 5) is None
     # n1..n3 = 100, 30, 12, cutoff 2: m = 3 * 12 / 100 = 0.36;
     # d1 = (60 / 100 - 0.36) / 0.64 = 0.375, d2 = (36 / 60 - 0.36) / 0.64 = 0.375.
     counts = np.repeat([1, 2, 3], [100, 30, 12]).astype(np.int32)
-    assert good_turing_factors(counts, 2) == pytest.approx([0.375, 0.375])
+    assert good_turing_factors(counts_of_counts(counts, 3), 2) == pytest.approx([0.375, 0.375])
 
 
 def test_single_discount_by_hand() -> None:
-    assert single_discount(np.array([1, 1, 1, 2, 5], np.int32)) == pytest.approx(3 / 5)
-    assert single_discount(np.array([3, 3], np.int32)) is None
+    assert single_discount(counts_of_counts(np.array([1, 1, 1, 2, 5]), 2)) == pytest.approx(3 / 5)
+    assert single_discount(counts_of_counts(np.array([3, 3]), 2)) is None
 
 
 def test_jelinek_mercer_weights_are_those_of_expectation_maximisation() -> None:
@@ -316,7 +316,7 @@ def test_a_discount_of_zero_takes_its_default() -> None:
 def test_factors_of_zero_or_one_take_a_lower_cutoff() -> None:
     # n1..n3 = 9, 3, 2, cutoff 2: m = 3 * 2 / 9 = 2/3 and d1 = (2 * 3 / 9 - m) / (1 - m) = 0.
     counts = np.repeat([1, 2, 3], [9, 3, 2]).astype(np.int32)
-    assert good_turing_factors(counts, 2) is None
+    assert good_turing_factors(counts_of_counts(counts, 3), 2) is None
 
 
 def test_normalized_stupid_backoff_is_proportional_to_its_scores() -> None:

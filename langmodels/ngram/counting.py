@@ -41,6 +41,10 @@ class NGramCounts(NGramTrie):
     """(n_k,), orders 2 to N (index 0 is empty): the id of the (k-1)-gram that remains when the
     first word is taken off."""
 
+    def initial_contexts(self, order: int) -> tuple[int, int]:
+        """First and past-last of the contexts of k-grams that begin with `<s>`; k > 1."""
+        return self.initial_range(order - 1)
+
     def continuation_counts(self, order: int) -> IntArray:
         """(n_k,) how many different words precede each k-gram, `<s>` being one; k < N.
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from langmodels.arrays import FloatArray, IntArray
+from langmodels.arrays import FloatArray, IndexArray, IntArray
 
 _ZERO = 1e-9
 """What comes out below this is zero but for rounding."""
@@ -20,18 +20,19 @@ class SmoothingWarning(UserWarning):
     """A smoothing method could not estimate something from the data and uses a stated default."""
 
 
-def counts_of_counts(counts: IntArray, highest: int) -> FloatArray:
+def counts_of_counts(counts: IntArray, highest: int) -> IndexArray:
     """How many n-grams have the count 0, 1, ..., highest: (highest + 1,)."""
     clipped = np.minimum(counts, highest + 1)
-    return np.bincount(clipped, minlength=highest + 2)[: highest + 1].astype(np.float64)
+    return np.bincount(clipped, minlength=highest + 2)[: highest + 1]
 
 
-def modified_discounts(counts: IntArray) -> tuple[float, float, float] | None:
+def modified_discounts(n: IndexArray) -> tuple[float, float, float] | None:
     """D1, D2, D3+ of n-grams that count 1, 2, 3 and more; None where the data does not allow it.
+
+    `n`: (5,) `counts_of_counts`, as in what follows.
 
     Chen and Goodman (1998), equation 26: Y = n1 / (n1 + 2 n2), Dj = j - (j + 1) Y n(j+1) / nj.
     """
-    n = counts_of_counts(counts, 4)
     if n[1:4].all():
         y = n[1] / (n[1] + 2 * n[2])
         discounts = tuple(float(j - (j + 1) * y * n[j + 1] / n[j]) for j in (1, 2, 3))
@@ -40,20 +41,20 @@ def modified_discounts(counts: IntArray) -> tuple[float, float, float] | None:
     return None
 
 
-def single_discount(counts: IntArray) -> float | None:
+def single_discount(n: IndexArray) -> float | None:
     """D = n1 / (n1 + 2 n2); Ney, Essen and Kneser (1994). None where n1 or n2 is zero."""
-    n = counts_of_counts(counts, 2)
     return float(n[1] / (n[1] + 2 * n[2])) if n[1] and n[2] else None
 
 
-def good_turing_factors(counts: IntArray, cutoff: int) -> FloatArray | None:
+def good_turing_factors(n: IndexArray, cutoff: int) -> FloatArray | None:
     """Katz's d_r for counts r = 1, ..., cutoff, (cutoff,); counts above are kept.
+
+    `n`: (cutoff + 2,) `counts_of_counts`.
 
     Katz (1987): with r* = (r + 1) n(r+1) / nr and m = (cutoff + 1) n(cutoff+1) / n1,
     d_r = (r* / r - m) / (1 - m). A cutoff at which some d_r is not between 0 and 1 is lowered;
     None where none will do.
     """
-    n = counts_of_counts(counts, cutoff + 1)
     for k in range(cutoff, 1, -1):
         if not n[1 : k + 1].all():
             continue
@@ -82,5 +83,5 @@ def warn_of_defaults(orders: Sequence[int], what: str, instead: str) -> None:
     warnings.warn(
         f"The {some} counts of this text do not allow {what} to be estimated; using {instead}.",
         SmoothingWarning,
-        stacklevel=4,
+        stacklevel=5,
     )

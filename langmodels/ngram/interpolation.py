@@ -10,22 +10,19 @@ from typing import ClassVar
 
 import numpy as np
 
-from langmodels.arrays import Array, FloatArray, IntArray
+from langmodels.arrays import Array, FloatArray, IndexArray, IntArray
 from langmodels.errors import UsageError, check_whole
-from langmodels.ngram.building import select
 from langmodels.ngram.counting import NGramCounts
 from langmodels.ngram.discounts import modified_discounts, single_discount
 from langmodels.ngram.smoothing import (
     Discounting,
     Smoothing,
     context_starts,
-    log,
     predicted_counts,
     spread,
 )
-from langmodels.ngram.tables import Float32Array, NGramTables
+from langmodels.ngram.tables import Float32Array
 from langmodels.ngram.trie import BOS_ID, run_sums
-from langmodels.progress import track
 from langmodels.threads import parallel_map
 
 _PIECE = 1 << 17
@@ -43,13 +40,6 @@ class Interpolated(Smoothing):
 
     can_cut = True
 
-    def order_counts(self, counts: NGramCounts, order: int) -> IntArray:
-        """(n_k,) the counts c that the shares are computed from."""
-        return predicted_counts(counts, order)
-
-    def prepare(self, c: IntArray, order: int) -> None:
-        """Estimate what all n-grams of an order have in common. Orders come one after another."""
-
     @abstractmethod
     def shares(self, c: IntArray, starts: IntArray, order: int) -> tuple[Array, Array]:
         """The share of each n-gram, (n,), and gamma of each context, (M,).
@@ -58,37 +48,15 @@ class Interpolated(Smoothing):
         of each context begin.
         """
 
-    def estimate(self, counts: NGramCounts) -> NGramTables:
-        """See `interpolated`."""
-        return self.interpolated(counts)
-
-    def interpolated(self, counts: NGramCounts) -> NGramTables:
-        """Tables with p(w | h) for the n-grams that were seen, and gamma as the back-off weight."""
-        log_prob, backoff = [], []
-        lower = np.full(1, 1 / (counts.vocabulary_size - 1), np.float32)
-        with track("Smoothing", total=counts.order) as task:
-            for k in range(1, counts.order + 1):
-                lower, gamma = self._interpolate(counts, k, lower)
-                log_prob.append(log(lower))
-                if k > 1:
-                    backoff.append(log(gamma))
-                task.advance(note=f"{k}-grams")
-        tables = NGramTables(counts.words, counts.child_start, log_prob, backoff)
-        if max(self.min_counts, default=1) == 1:
-            return tables
-        keep = [c >= self.min_count(k) for k, c in enumerate(counts.counts, start=1)]
-        return select(tables, keep)
-
-    def _interpolate(
-        self, counts: NGramCounts, order: int, lower: Float32Array
+    def smooth(
+        self, counts: NGramCounts, order: int, c: IntArray, lower: Array
     ) -> tuple[Float32Array, Float32Array]:
-        """The probabilities of k-grams, (n_k,), and gamma of their contexts.
+        """p(w | h) of the n-grams that were seen, and gamma as the back-off weight.
 
-        `lower` holds the probabilities of (k-1)-grams. Contexts are independent of each other: some
-        at a time are worked on in the cache, on all cores.
+        Contexts are independent of each other: some at a time are worked on in the cache, on all
+        cores.
         """
-        c, starts = self.order_counts(counts, order), context_starts(counts, order)
-        self.prepare(c, order)
+        starts = context_starts(counts, order)
         p = np.empty(len(c), np.float32)
         gammas = np.empty(len(starts) - 1, np.float32)
 
@@ -147,7 +115,7 @@ class AbsoluteDiscounting(Discounting, Interpolated):
     name = "absolute"
     summary = "absolute discounting"
     default: ClassVar[tuple[float, ...]] = (0.75,)
-    """What is used where the counts do not allow an estimate."""
+    highest = 2
 
     def __init__(self, discount: float | None = None) -> None:
         if discount is not None and not 0 < discount < 1:
@@ -161,21 +129,10 @@ class AbsoluteDiscounting(Discounting, Interpolated):
         what = "the discount" if len(self.default) == 1 else "the three discounts"
         return what, ", ".join(map("{:g}".format, self.default))
 
-    def discounted(self, counts: NGramCounts) -> NGramTables:
-        """Interpolated tables."""
-        return self.interpolated(counts)
-
-    def order_discounts(self, c: IntArray) -> Sequence[float] | None:
-        """The discounts of n-grams that count 1, 2, ...; the last is that of all higher counts.
-
-        None where the counts do not allow an estimate.
-        """
-        discount = single_discount(c) if self.discount is None else self.discount
+    def order_discounts(self, census: IndexArray) -> Sequence[float] | None:
+        """The discounts of n-grams that count 1, 2, ...; the last is that of all higher counts."""
+        discount = single_discount(census) if self.discount is None else self.discount
         return None if discount is None else [discount]
-
-    def prepare(self, c: IntArray, order: int) -> None:
-        """Find the discounts."""
-        self.found(order, self.order_discounts(c), self.default)
 
     def shares(self, c: IntArray, starts: IntArray, order: int) -> tuple[Array, Array]:
         """See the class."""
@@ -223,13 +180,14 @@ class ModifiedKneserNey(KneserNey):
     name = "modified_kneser_ney"
     summary = "modified Kneser-Ney, three discounts an order"
     default = (0.5, 1.0, 1.5)  # those of `lmplz --discount_fallback`
+    highest = 4
 
     def __init__(self) -> None:
         super().__init__()
 
-    def order_discounts(self, c: IntArray) -> Sequence[float] | None:
+    def order_discounts(self, census: IndexArray) -> Sequence[float] | None:
         """D1, D2, D3+."""
-        return modified_discounts(c)
+        return modified_discounts(census)
 
 
 class JelinekMercer(Interpolated):

@@ -1,19 +1,14 @@
 """Katz's back-off with Good-Turing discounts. Notation as in `smoothing`."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from langmodels.arrays import FloatArray
+from langmodels.arrays import Array, FloatArray, IndexArray, IntArray
 from langmodels.errors import UsageError, check_whole
 from langmodels.ngram.counting import NGramCounts
 from langmodels.ngram.discounts import good_turing_factors, half_a_count
-from langmodels.ngram.smoothing import (
-    Discounting,
-    context_starts,
-    log,
-    predicted_counts,
-    spread,
-)
-from langmodels.ngram.tables import NGramTables
+from langmodels.ngram.smoothing import Discounting, context_starts, spread
 from langmodels.ngram.trie import BOS_ID, run_sums
 
 
@@ -42,40 +37,53 @@ class Katz(Discounting):
         self.cutoff = cutoff
 
     @property
+    def highest(self) -> int:  # type: ignore[override]
+        """See `good_turing_factors`."""
+        return self.cutoff + 1
+
+    @property
+    def default(self) -> Sequence[float]:
+        """See `Discounting`."""
+        return list(map(float, half_a_count(self.cutoff)))
+
+    @property
     def default_in_words(self) -> tuple[str, str]:
         """See `Discounting`."""
         return "the Good-Turing discounts", "half a count"
 
-    def discounted(self, counts: NGramCounts) -> NGramTables:
-        """Tables with alpha as the back-off weight; the discounts are the factors d_1, d_2, ..."""
-        n_words = counts.vocabulary_size - 1
-        p, left = self._discounted(counts, 1)
-        unseen = p == 0
-        unseen[BOS_ID] = False
-        if unseen.any():
-            p[unseen] = left / unseen.sum()
-        else:
-            p /= 1 - left
-        log_prob, backoff = [log(p)], []
-        for k in range(2, counts.order + 1):
-            lower = p[counts.suffixes[k - 1]]
-            p, left = self._discounted(counts, k)
-            starts = context_starts(counts, k)
-            n_children = np.diff(starts)
-            # What the shorter context gives to the words not seen here.
-            rest = 1 - run_sums(starts, lower)
-            full = (n_children == n_words) | (rest < 1e-9)
-            p /= spread(starts, np.where(full, 1 - left, 1.0))
-            left[full] = rest[full] = 1.0
-            backoff.append(log(left / rest))
-            log_prob.append(log(p))
-        return NGramTables(counts.words, counts.child_start, log_prob, backoff)
+    def order_discounts(self, census: IndexArray) -> Sequence[float] | None:
+        """The factors d_1, d_2, ..."""
+        found = good_turing_factors(census, self.cutoff)
+        return None if found is None else list(map(float, found))
 
-    def _discounted(self, counts: NGramCounts, order: int) -> tuple[FloatArray, FloatArray]:
-        """The values d c(hw) / n(h), (n_k,), and what is left of 1 in each context, (n_{k-1},)."""
-        c, starts = predicted_counts(counts, order), context_starts(counts, order)
-        found = good_turing_factors(c, self.cutoff)
-        factors = self.found(order, found, half_a_count(self.cutoff))
+    def smooth(
+        self, counts: NGramCounts, order: int, c: IntArray, lower: Array
+    ) -> tuple[FloatArray, FloatArray]:
+        """The discounted probabilities, and alpha as the back-off weight."""
+        n_words = counts.vocabulary_size - 1
+        starts = context_starts(counts, order)
+        p, left = self._discounted(c, starts, order)
+        if order == 1:
+            unseen = p == 0
+            unseen[BOS_ID] = False
+            if unseen.any():
+                p[unseen] = left / unseen.sum()
+            else:
+                p /= 1 - left
+            return p, left
+        n_children = np.diff(starts)
+        # What the shorter context gives to the words not seen here.
+        rest = 1 - run_sums(starts, lower[counts.suffixes[order - 1]])
+        full = (n_children == n_words) | (rest < 1e-9)
+        p /= spread(starts, np.where(full, 1 - left, 1.0))
+        left[full] = rest[full] = 1.0
+        return p, left / rest
+
+    def _discounted(
+        self, c: IntArray, starts: IntArray, order: int
+    ) -> tuple[FloatArray, FloatArray]:
+        """The values d c(hw) / n(h), (n_k,), and what is left of 1 in each context, (M,)."""
+        factors = self.discounts[order - 1]
         kept = c * np.array([0.0, *factors, 1.0])[np.minimum(c, len(factors) + 1)]
         total = run_sums(starts, c)
         taken = run_sums(starts, c - kept)

@@ -9,23 +9,30 @@ of smoothing techniques for language modeling" (1998).
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.arrays import Array, IntArray
+from langmodels.arrays import Array, FloatArray, IndexArray, IntArray
 from langmodels.errors import UsageError
+from langmodels.ngram.building import select
 from langmodels.ngram.counting import NGramCounts
-from langmodels.ngram.discounts import warn_of_defaults
+from langmodels.ngram.discounts import counts_of_counts, warn_of_defaults
 from langmodels.ngram.tables import NGramTables
 from langmodels.ngram.trie import BOS_ID, run_sums
+from langmodels.progress import track
 from langmodels.settings import Configurable
 
 
 class Smoothing(Configurable, ABC):
-    """A way of estimating n-gram probabilities. Hyper-parameters are constructor arguments."""
+    """A way of estimating n-gram probabilities. Hyper-parameters are constructor arguments.
+
+    What an order needs of all its n-grams is how many of them have which count (`census`), from
+    which `prepare` estimates discounts; the rest is done context by context (`smooth`). So n-grams
+    may come all at once, as `estimate` has them, or in parts that hold whole contexts.
+    """
 
     name: ClassVar[str]
     summary: ClassVar[str] = ""
@@ -36,7 +43,7 @@ class Smoothing(Configurable, ABC):
     uses_held_out: ClassVar[bool] = False
     """Whether `tune` sets something from text that was not counted."""
     can_cut: ClassVar[bool] = False
-    """Whether `estimate` heeds `min_counts`."""
+    """Whether `smooth` heeds `min_counts`."""
     whole_contexts: ClassVar[bool] = False
     """Whether a context counts as a whole or not at all, so that no part of it is backed off to."""
     caveat: ClassVar[str] = ""
@@ -45,13 +52,75 @@ class Smoothing(Configurable, ABC):
     """Options that model files did not name before there was a choice."""
     min_counts: tuple[int, ...] = ()
     """How often k-grams must occur to be stored, by order; the last holds for all higher orders."""
+    unseen_backoff: float = 0.0
+    """See `NGramTables`."""
 
     def tune(self, counts: NGramCounts, held_out: IntArray) -> None:
         """Set free parameters to suit `held_out`, ids with `<s>` before each sequence."""
 
-    @abstractmethod
     def estimate(self, counts: NGramCounts) -> NGramTables:
         """The tables of a model with these counts."""
+        log_prob, backoff = [], []
+        values: Array = self.uniform(counts.vocabulary_size)
+        self.begin()
+        with track("Smoothing", total=counts.order) as task:
+            for k in range(1, counts.order + 1):
+                c = self.order_counts(counts, k)
+                self.prepare(k, self.census(c))
+                values, weights = self.smooth(counts, k, c, values)
+                log_prob.append(log(values))
+                if k > 1:
+                    backoff.append(log(weights))
+                task.advance(note=f"{k}-grams")
+        self.complete()
+        tables = NGramTables(
+            counts.words, counts.child_start, log_prob, backoff, self.unseen_backoff
+        )
+        if not self.cuts:
+            return tables
+        return select(tables, [c >= self.min_count(k) for k, c in enumerate(counts.counts, 1)])
+
+    def uniform(self, vocabulary_size: int) -> Array:
+        """(1,) what stands below the unigrams: every word but `<s>` alike."""
+        return np.full(1, 1 / (vocabulary_size - 1), np.float32)
+
+    def begin(self) -> None:
+        """Forget what was estimated from other counts."""
+
+    def order_counts(self, counts: NGramCounts, order: int) -> IntArray:
+        """(n_k,) the counts c that probabilities are computed from."""
+        return predicted_counts(counts, order)
+
+    def census(self, c: IntArray) -> IndexArray:
+        """How many n-grams have the counts 0, 1, 2, ..., as far as `prepare` asks."""
+        return np.zeros(1, np.int64)
+
+    def prepare(self, order: int, census: IndexArray) -> None:
+        """Estimate what all n-grams of an order have in common. Orders come one after another."""
+
+    def smooth(
+        self, counts: NGramCounts, order: int, c: IntArray, lower: Array
+    ) -> tuple[Array, Array]:
+        """The probabilities (or scores) of the k-grams, (n_k,), and the factors of their contexts
+        on those of words that are not stored after them, (M,).
+
+        `c` are their `order_counts`, `lower`, (n_{k-1},), the probabilities of (k-1)-grams. A
+        method has this, or an `estimate` of its own, which takes all counts at once.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has neither `smooth` nor `estimate`")
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether it is estimated context by context, from parts of the counts as well."""
+        return type(self).estimate is Smoothing.estimate and not self.uses_held_out
+
+    def complete(self) -> None:
+        """All orders are estimated: say what has to be said."""
+
+    @property
+    def cuts(self) -> bool:
+        """Whether n-grams are left out by count."""
+        return max(self.min_counts, default=1) > 1
 
     def min_count(self, order: int) -> int:
         """How often k-grams must occur to be stored."""
@@ -65,34 +134,46 @@ class Smoothing(Configurable, ABC):
 class Discounting(Smoothing):
     """A method that takes something off the counts: what, it finds out for each order."""
 
+    highest: ClassVar[int]
+    """The highest count whose number of n-grams the discounts depend on."""
+
     def __init__(self) -> None:
         self.discounts: list[list[float]] = []
+        """What was taken in each order."""
         self._by_default: list[int] = []
 
-    def estimate(self, counts: NGramCounts) -> NGramTables:
-        """See the class. Warns of the orders that took a default."""
+    def begin(self) -> None:
+        """See `Smoothing`."""
         self.discounts, self._by_default = [], []
-        tables = self.discounted(counts)
+
+    def census(self, c: IntArray) -> IndexArray:
+        """See `Smoothing`; (highest + 1,)."""
+        return counts_of_counts(c, self.highest)
+
+    def prepare(self, order: int, census: IndexArray) -> None:
+        """Find the discounts: the default where the data allows no estimate."""
+        found = self.order_discounts(census)
+        if found is None:
+            self._by_default.append(order)
+        self.discounts.append(list(map(float, self.default if found is None else found)))
+
+    def complete(self) -> None:
+        """Warns of the orders that took a default."""
         warn_of_defaults(self._by_default, *self.default_in_words)
-        return tables
+
+    @property
+    @abstractmethod
+    def default(self) -> Sequence[float]:
+        """The discounts where the counts do not allow an estimate."""
 
     @property
     @abstractmethod
     def default_in_words(self) -> tuple[str, str]:
-        """What cannot be estimated where a default is taken, and what the default is."""
+        """What cannot be estimated where the default is taken, and what the default is."""
 
     @abstractmethod
-    def discounted(self, counts: NGramCounts) -> NGramTables:
-        """The tables; adds to `discounts` what was taken in each order."""
-
-    def found(
-        self, order: int, discounts: Iterable[float] | None, default: Iterable[float]
-    ) -> list[float]:
-        """Note the discounts of the next order: the default where the data allows no estimate."""
-        if discounts is None:
-            self._by_default.append(order)
-        self.discounts.append(list(map(float, default if discounts is None else discounts)))
-        return self.discounts[-1]
+    def order_discounts(self, census: IndexArray) -> Sequence[float] | None:
+        """The discounts of an order; None where its counts do not allow an estimate."""
 
     def fitted(self) -> dict[str, list[list[float]]]:
         """The discounts of each order."""
@@ -156,19 +237,15 @@ class MaximumLikelihood(Smoothing):
             return ""
         return "After a context never seen it is 0/0; the uniform distribution stands in."
 
-    def estimate(self, counts: NGramCounts) -> NGramTables:
-        """Tables whose back-off weight is zero after every seen context."""
+    def smooth(
+        self, counts: NGramCounts, order: int, c: IntArray, lower: Array
+    ) -> tuple[Array, Array]:
+        """Relative frequencies; the back-off weight is zero after every seen context."""
         if not self.backoff:
-            return whole_context_tables(counts, 0.0)
-        log_prob, backoff = [], []
-        for k in range(1, counts.order + 1):
-            c = predicted_counts(counts, k)
-            starts = context_starts(counts, k)
-            total = run_sums(starts, c)
-            log_prob.append(log(c / spread(starts, total)))
-            if k > 1:
-                backoff.append(np.where(total > 0, -np.inf, 0.0).astype(np.float32))
-        return NGramTables(counts.words, counts.child_start, log_prob, backoff)
+            return in_whole_contexts(counts, order, c, 0.0)
+        starts = context_starts(counts, order)
+        total = run_sums(starts, c)
+        return c / spread(starts, total), np.where(total > 0, 0.0, 1.0)
 
 
 class Additive(Smoothing):
@@ -190,36 +267,35 @@ class Additive(Smoothing):
             raise UsageError(f"Additive smoothing needs an alpha from 0 to 1e100, not {alpha}.")
         self.alpha = alpha
 
-    def estimate(self, counts: NGramCounts) -> NGramTables:
-        """See `whole_context_tables`."""
-        return whole_context_tables(counts, self.alpha)
+    def smooth(
+        self, counts: NGramCounts, order: int, c: IntArray, lower: Array
+    ) -> tuple[Array, Array]:
+        """See `in_whole_contexts`."""
+        return in_whole_contexts(counts, order, c, self.alpha)
 
 
-def whole_context_tables(counts: NGramCounts, alpha: float) -> NGramTables:
-    """Tables with (c(hw) + alpha) / (n(h) + alpha V) after whole contexts h, 1 / V after others.
+def in_whole_contexts(
+    counts: NGramCounts, order: int, c: IntArray, alpha: float
+) -> tuple[FloatArray, FloatArray]:
+    """(c(hw) + alpha) / (n(h) + alpha V) after whole contexts h, 1 / V after others.
 
     Contexts too short to count back off to 1 / V at no cost.
     """
     n_words = counts.vocabulary_size - 1
-    log_prob, backoff = [], []
-    for k in range(1, counts.order + 1):
-        c = predicted_counts(counts, k)
-        starts = context_starts(counts, k)
-        total = run_sums(starts, c) + alpha * n_words
-        p = np.full(len(c), 1 / n_words)
-        weight = np.ones(len(total))
-        # Whole contexts: all of the longest, and of the others those that begin with <s>.
-        part = slice(None) if k == counts.order else slice(*counts.initial_range(k))
-        p[part] = (c[part] + alpha) / spread(starts, total)[part]
-        if k > 1:
-            before = slice(None) if k == counts.order else slice(*counts.initial_range(k - 1))
-            # 0 / 0 where nothing follows and nothing is added: 1 / V is left.
-            np.divide(alpha * n_words, total[before], out=weight[before], where=total[before] > 0)
-            backoff.append(log(weight))
-        if k == 1:
-            p[BOS_ID] = 0.0
-        log_prob.append(log(p))
-    return NGramTables(counts.words, counts.child_start, log_prob, backoff)
+    starts = context_starts(counts, order)
+    total = run_sums(starts, c) + alpha * n_words
+    p = np.full(len(c), 1 / n_words)
+    weight = np.ones(len(total))
+    # Whole contexts: all of the longest, and of the others those that begin with <s>.
+    part = slice(None) if order == counts.order else slice(*counts.initial_range(order))
+    p[part] = (c[part] + alpha) / spread(starts, total)[part]
+    if order == 1:
+        p[BOS_ID] = 0.0
+    else:
+        some = slice(None) if order == counts.order else slice(*counts.initial_contexts(order))
+        # 0 / 0 where nothing follows and nothing is added: 1 / V is left.
+        np.divide(alpha * n_words, total[some], out=weight[some], where=total[some] > 0)
+    return p, weight
 
 
 class Laplace(Additive):
@@ -253,21 +329,21 @@ class StupidBackoff(Smoothing):
             raise UsageError(f"Stupid backoff needs a factor between 0 and 1, not {factor}.")
         self.factor = factor
 
-    def estimate(self, counts: NGramCounts) -> NGramTables:
-        """Tables that charge the factor for every step of backing off, unseen contexts included."""
-        charge = math.log(self.factor)
-        log_prob, backoff = [], []
-        for k in range(1, counts.order + 1):
-            c = predicted_counts(counts, k)
-            starts = context_starts(counts, k)
-            score = c / spread(starts, run_sums(starts, c))
-            if k == 1:
-                score[c == 0] = self.factor / (counts.vocabulary_size - 1)
-                score[BOS_ID] = 0.0
-            else:
-                backoff.append(np.full(len(counts.words[k - 2]), charge, np.float32))
-            log_prob.append(log(score))
-        return NGramTables(counts.words, counts.child_start, log_prob, backoff, charge)
+    @property
+    def unseen_backoff(self) -> float:  # type: ignore[override]
+        """Contexts that are not stored are charged for as others."""
+        return math.log(self.factor)
+
+    def smooth(
+        self, counts: NGramCounts, order: int, c: IntArray, lower: Array
+    ) -> tuple[Array, Array]:
+        """Relative frequencies, and the factor for every step of backing off."""
+        starts = context_starts(counts, order)
+        score = c / spread(starts, run_sums(starts, c))
+        if order == 1:
+            score[c == 0] = self.factor / (counts.vocabulary_size - 1)
+            score[BOS_ID] = 0.0
+        return score, np.full(len(starts) - 1, self.factor)
 
 
 class Given(Smoothing):
@@ -275,7 +351,9 @@ class Given(Smoothing):
 
     name = "given"
 
-    def estimate(self, counts: NGramCounts) -> NGramTables:
+    def smooth(
+        self, counts: NGramCounts, order: int, c: IntArray, lower: Array
+    ) -> tuple[Array, Array]:
         """Raises UsageError: name a method to fit a model with."""
         raise UsageError(
             "This model was made from given tables and cannot be fitted; make a new one with a "
