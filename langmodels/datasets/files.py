@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from langmodels.datasets.compression import STANDARD_INPUT, open_bytes
 from langmodels.datasets.encodings import (
@@ -19,10 +20,16 @@ from langmodels.datasets.encodings import (
 )
 from langmodels.errors import LangmodelsError
 
-__all__ = ["CHUNK", "ERRORS", "STANDARD_INPUT", "read_chunks", "read_text"]
+__all__ = ["CHUNK", "ERRORS", "STANDARD_INPUT", "decoded", "read_chunks", "read_text"]
 
 CHUNK = 8 << 20  # bytes read at a time
 _AROUND = 1 << 19  # bytes on either side of a bad one by which an encoding is guessed
+
+
+class Readable(Protocol):
+    """What is open to be read as bytes."""
+
+    def read(self, size: int, /) -> bytes: ...
 
 
 def read_chunks(
@@ -44,41 +51,58 @@ def read_chunks(
     Raises LangmodelsError where the file is missing, a folder, not readable, damaged or truncated,
     or not text in this encoding; UsageError where the encoding is unknown.
     """
-    decoder = make_decoder(encoding, errors)
     name = shown_name(path)
+    make_decoder(encoding, errors)  # refuses what there is none of before the file is looked for
+    with explained(name), open_bytes(os.fspath(path)) as file:
+        yield from decoded(file, name, encoding, chunk, errors=errors)
+
+
+def decoded(
+    file: Readable,
+    name: str,
+    encoding: str = "utf-8",
+    chunk: int = CHUNK,
+    *,
+    errors: str = "strict",
+) -> Iterator[str]:
+    """Yield the text of an open binary file as `read_chunks` does; `name` is for messages.
+
+    Raises LangmodelsError where the bytes are no text in this encoding, UsageError where the
+    encoding is unknown.
+    """
+    decoder = make_decoder(encoding, errors)
     fed = mended = 0
     held = ""  # a carriage return that may be half of a line end
     first = True
-    with explained(name), open_bytes(os.fspath(path)) as file:
-        while True:
-            data = file.read(chunk)
-            pending = decoder.getstate()[0]
-            before = places_mended()
-            try:
-                text = decoder.decode(data, final=not data)
-            except UnicodeError as error:
-                start = getattr(error, "start", 0)
-                offset = fed - len(pending) + start
-                around = (pending + data)[max(0, start - _AROUND) :][: 2 * _AROUND]
-                at = max(offset - _AROUND, fed - len(pending))
-                raise undecodable(name, encoding, offset, around, at, error) from error
-            mended += places_mended() - before
-            fed += len(data)
-            if first and text:
-                text = text.removeprefix("\ufeff")
-                wide = utf16_without_mark(data) if "\0" in text[:1000] else None
-                if wide:
-                    raise LangmodelsError(
-                        f"{name} looks like UTF-16 without a mark; say --encoding {wide}."
-                    )
-                first = False
-            text = held + text
-            held = "\r" if data and text.endswith("\r") else ""
-            text = text.removesuffix(held).replace("\r\n", "\n")
-            if text:
-                yield text
-            if not data:
-                break
+    while True:
+        data = file.read(chunk)
+        pending = decoder.getstate()[0]
+        before = places_mended()
+        try:
+            text = decoder.decode(data, final=not data)
+        except UnicodeError as error:
+            start = getattr(error, "start", 0)
+            offset = fed - len(pending) + start
+            around = (pending + data)[max(0, start - _AROUND) :][: 2 * _AROUND]
+            at = max(offset - _AROUND, fed - len(pending))
+            raise undecodable(name, encoding, offset, around, at, error) from error
+        mended += places_mended() - before
+        fed += len(data)
+        if first and text:
+            text = text.removeprefix("\ufeff")
+            wide = utf16_without_mark(data) if "\0" in text[:1000] else None
+            if wide:
+                raise LangmodelsError(
+                    f"{name} looks like UTF-16 without a mark; say --encoding {wide}."
+                )
+            first = False
+        text = held + text
+        held = "\r" if data and text.endswith("\r") else ""
+        text = text.removesuffix(held).replace("\r\n", "\n")
+        if text:
+            yield text
+        if not data:
+            break
     if mended:
         how = "read as U+FFFD" if errors == "replace" else "left out"
         warnings.warn(

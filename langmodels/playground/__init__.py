@@ -1,0 +1,5 @@
+"""The page for the classroom: many real models on any text, side by side, in a browser."""
+
+from langmodels.playground.classroom import Classroom, Limits, Room
+
+__all__ = ["Classroom", "Limits", "Room"]

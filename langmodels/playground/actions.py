@@ -1,0 +1,62 @@
+"""Everything that a browser may ask for, by name."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from langmodels import __version__
+from langmodels.datasets.files import ERRORS
+from langmodels.errors import UsageError
+from langmodels.playground.classroom import LEVELS, Classroom
+from langmodels.playground.fields import Fields
+from langmodels.playground.panels import chain, next_word
+from langmodels.playground.panels.next_word import room_of
+from langmodels.registry import MODELS
+
+Action = Callable[[Classroom, Fields, str], dict[str, Any]]
+"""From the classroom, what is asked, and a name for who asks, to plain data."""
+
+
+def _start(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
+    """What there is to choose from."""
+    return {
+        "version": __version__,
+        "first": {"text": classroom.first, "level": classroom.level},
+        "texts": [
+            {"key": t.key, "name": t.name, "description": t.description, "level": t.level}
+            for t in classroom.texts
+        ],
+        "levels": list(LEVELS),
+        "models": [
+            {"name": name, "family": spec.family, "summary": spec.summary}
+            for name, spec in MODELS.working()
+        ],
+        "limits": {"text": classroom.limits.text, "upload": classroom.limits.upload},
+        "errors": list(ERRORS),
+    }
+
+
+def _room(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
+    """A text at a level: what is known of it, and how far its models are."""
+    return room_of(classroom, fields, who).record()
+
+
+def _add(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
+    """Train another model on a text."""
+    room = room_of(classroom, fields, who)
+    return classroom.add(room, fields.text("name", most=200), who).record()
+
+
+ACTIONS: Mapping[str, Action] = {
+    "start": _start,
+    "room": _room,
+    "add": _add,
+    **next_word.ACTIONS,
+    **chain.ACTIONS,
+}
+
+
+def answer(classroom: Classroom, name: str, data: Any, who: str) -> dict[str, Any]:
+    """What a browser asked for. Raises LangmodelsError for what cannot be."""
+    if name not in ACTIONS:
+        raise UsageError("There is no such request.")
+    return ACTIONS[name](classroom, Fields(data), who)

@@ -1,0 +1,401 @@
+"""What the people on the page share: texts, and the models that were trained on them."""
+
+import io
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langmodels.datasets import Source, find_source
+from langmodels.datasets.files import decoded
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.models.base import LanguageModel
+from langmodels.neural.base import NeuralModel
+from langmodels.neural.training.history import Epoch
+from langmodels.ngram.counting import NGramCounts, count_ngrams
+from langmodels.playground.work import Line
+from langmodels.presets import Setting
+from langmodels.registry import parse_model
+from langmodels.text.levels import make_tokenizer
+from langmodels.text.splits import Splits
+
+LEVELS = ("word", "char", "byte", "whitespace", "bpe", "unigram", "symbols")
+"""Levels that can be chosen on the page."""
+
+SIX = ("unigram", "mle:order=2", "mkn:order=3", "rnn", "lstm", "transformer")
+"""What is trained where no models are named: one of each kind."""
+
+CORPORA = (
+    "wonderland.txt",
+    "python-docs",
+    "synthetic:markov?order=2",
+    "synthetic:reber",
+    "synthetic:brackets",
+    "synthetic:periodic",
+)
+"""Texts that can be chosen without an upload; other names are never looked up."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What people may ask of the machine.
+
+    `text`: characters of a text (longer ones are cut); `upload`: bytes of a file. `texts`, `rooms`
+    and `models` are kept at most: uploaded texts, texts read at a level, models of one. `waiting`
+    trainings in all and `waiting_each` of one person; `seconds` that one may take. `units`: the
+    largest size of a network's layers, `order` of n-grams, `layers`, `epochs`.
+    """
+
+    text: int = 1_000_000
+    upload: int = 4_000_000
+    texts: int = 24
+    rooms: int = 12
+    models: int = 24
+    waiting: int = 40
+    waiting_each: int = 8
+    seconds: float = 300.0
+    units: int = 256
+    order: int = 10
+    layers: int = 4
+    epochs: int = 20
+    live: int = 16
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text that can be chosen: `key` stands for it in links."""
+
+    key: str
+    name: str
+    description: str
+    read: Callable[[], str] = field(repr=False)
+    level: str | None = None
+
+
+@dataclass
+class Slot:
+    """A model of a room: waiting, training, ready or failed."""
+
+    name: str
+    status: str = "waiting"
+    note: str = ""
+    progress: float = 0.0
+    seconds: float = 0.0
+    model: LanguageModel[Any] | None = field(default=None, repr=False)
+
+    def record(self) -> dict[str, Any]:
+        """As the page shows it."""
+        model = self.model
+        return {
+            "name": self.name,
+            "status": self.status,
+            "note": self.note,
+            "progress": self.progress,
+            "seconds": self.seconds,
+            "kind": None if model is None else model.kind,
+            "parameters": None if model is None else model.n_parameters,
+            "context_length": None if model is None else model.context_length,
+            "is_distribution": True if model is None else model.is_distribution,
+        }
+
+
+class Room:
+    """A text read at a level, and its models."""
+
+    def __init__(self, text: Text, level: str, splits: Splits) -> None:
+        self.text, self.level, self.splits = text, level, splits
+        self.slots: dict[str, Slot] = {}
+        self.kept: dict[str, Any] = {}
+        """What panels have computed of the text and want to find again."""
+        self._lock = threading.Lock()
+        self._counts: NGramCounts | None = None
+
+    def ready(self, names: Sequence[str] = ()) -> list[tuple[str, LanguageModel[Any]]]:
+        """The models that are ready, of these names or all."""
+        slots = [self.slots[n] for n in names if n in self.slots] if names else self.slots.values()
+        return [(slot.name, slot.model) for slot in slots if slot.model is not None]
+
+    def model(self, name: str) -> LanguageModel[Any]:
+        """A model by name. Raises LangmodelsError unless it is ready."""
+        slot = self.slots.get(name)
+        if slot is None or slot.model is None:
+            raise LangmodelsError(f"The model {name} is not ready.")
+        return slot.model
+
+    def counts(self, order: int) -> NGramCounts:
+        """The n-grams of the training part up to this order or a higher one."""
+        with self._lock:
+            if self._counts is None or self._counts.order < order:
+                train = self.splits.train
+                self._counts = count_ngrams(train.ids, len(train.vocabulary), order)
+            return self._counts
+
+    def keep(self, name: str, make: Callable[[], Any], most: int = 40) -> Any:
+        """What `make` gives, remembered by name; the oldest of more than `most` is forgotten."""
+        with self._lock:
+            if name in self.kept:
+                return self.kept[name]
+        made = make()
+        with self._lock:
+            self.kept[name] = made
+            while len(self.kept) > most:
+                del self.kept[next(iter(self.kept))]
+        return made
+
+    def record(self) -> dict[str, Any]:
+        """What the page says of the text, and its models."""
+        train, test = self.splits.train, self.splits.test
+        tokenizer = train.tokenizer
+        return {
+            "text": self.text.key,
+            "name": self.text.name,
+            "level": self.level,
+            "unit": tokenizer.unit,
+            "separator": tokenizer.separator,
+            "ends": tokenizer.ends,
+            "tokens": train.n_tokens,
+            "types": len(train.vocabulary),
+            "characters": len(train.text or ""),
+            "test_tokens": test.n_tokens,
+            "beginning": _beginning(train.text or ""),
+            "examples": _examples(test.text or "", tokenizer.ends),
+            "models": [slot.record() for slot in self.slots.values()],
+        }
+
+
+class Classroom:
+    """All texts and rooms. `files`: models that were opened, shown in every room.
+
+    `corpus`: the name of the text to begin with, as `find_source` takes it. `models`: what is
+    trained in a room that is entered. Raises UsageError for the names of models that there are not.
+    """
+
+    def __init__(
+        self,
+        corpus: str = "wonderland.txt",
+        models: Sequence[str] = SIX,
+        files: Iterable[tuple[str, LanguageModel[Any]]] = (),
+        *,
+        source: Source | None = None,
+        level: str | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.models = list(models)
+        for name in self.models:
+            self.check_model(name)
+        self.files = list(files)
+        self.reports: OrderedDict[str, Any] = OrderedDict()
+        self.live: OrderedDict[str, Any] = OrderedDict()
+        self.pool: list[dict[str, Any]] = []
+        """Results of Shannon's game that were handed in."""
+        self._texts: OrderedDict[str, Text] = OrderedDict()
+        self._uploaded: OrderedDict[str, Text] = OrderedDict()
+        self._rooms: OrderedDict[tuple[str, str], Room] = OrderedDict()
+        self._lock = threading.RLock()
+        first = source or find_source(corpus)
+        self.first = self._offer(first).key
+        for name in CORPORA:
+            if name != first.name:
+                self._offer(find_source(name))
+        self.level = level or first.level or "word"
+        waiting, mine = self.limits.waiting, self.limits.waiting_each
+        self.training = Line("langmodels-training", most=waiting, each=mine)
+        self.steps = Line("langmodels-steps", most=waiting, each=mine)
+
+    def close(self) -> None:
+        """Train nothing more."""
+        self.training.close()
+        self.steps.close()
+
+    # Texts ----------------------------------------------------------------------------------
+
+    @property
+    def texts(self) -> list[Text]:
+        """What can be chosen."""
+        with self._lock:
+            return [*self._texts.values(), *self._uploaded.values()]
+
+    def text(self, key: str) -> Text:
+        """A text by its key. Raises LangmodelsError for any other name: none is looked up."""
+        with self._lock:
+            found = self._texts.get(key) or self._uploaded.get(key)
+        if found is None:
+            raise LangmodelsError("This text is not here any more; choose or upload another.")
+        return found
+
+    def _offer(self, source: Source) -> Text:
+        """Let a source be chosen, by its name without its folders."""
+
+        def read() -> str:
+            pieces, size = [], 0
+            for piece in source.open():
+                pieces.append(piece)
+                size += len(piece)
+                if size >= self.limits.text:
+                    break
+            return "".join(pieces)[: self.limits.text]
+
+        level = source.level if source.level in LEVELS else None
+        name = source.name
+        if name not in CORPORA:
+            name = name.replace("\\", "/").rpartition("/")[2] or "text"
+        text = self._texts[name] = Text(name, name, source.description, read, level)
+        return text
+
+    def upload(
+        self, name: str, data: bytes, encoding: str = "utf-8", errors: str = "strict"
+    ) -> Text:
+        """A text that somebody brings: kept in memory while there is room for it.
+
+        Raises LangmodelsError for too much, or no text in the encoding.
+        """
+        if len(data) > self.limits.upload:
+            raise LangmodelsError(
+                f"The file has {len(data):,} bytes; this page takes {self.limits.upload:,}."
+            )
+        name = name[:80] or "text"
+        text = "".join(decoded(io.BytesIO(data), name, encoding, errors=errors))
+        if "\0" in text:
+            raise LangmodelsError(f"{name} is no plain text: it has NUL characters.")
+        if not text.strip():
+            raise LangmodelsError(f"{name} is empty, or white space alone.")
+        text = text[: self.limits.text]
+        key = f"upload-{secrets.token_hex(6)}"
+        found = Text(key, name, f"{len(text):,} characters, uploaded", lambda: text)
+        with self._lock:
+            self._uploaded[key] = found
+            while len(self._uploaded) > self.limits.texts:
+                gone, _ = self._uploaded.popitem(last=False)
+                for room in [room for room in self._rooms if room[0] == gone]:
+                    del self._rooms[room]
+        return found
+
+    # Rooms ----------------------------------------------------------------------------------
+
+    def room(self, key: str = "", level: str = "", who: str = "") -> Room:
+        """The room of a text at a level; its models begin to be trained when it is entered first.
+
+        Raises LangmodelsError for a text that is gone or too small, UsageError for no level.
+        """
+        text = self.text(key or self.first)
+        level = level or text.level or ("word" if key and text.key != self.first else self.level)
+        if level not in LEVELS:
+            raise UsageError(f"The level is one of {', '.join(LEVELS)}.")
+        with self._lock:
+            room = self._rooms.get((text.key, level))
+            if room is not None:
+                self._rooms.move_to_end((text.key, level))
+                return room
+        tokenizer = make_tokenizer(level)
+        splits = Splits.from_text(
+            text.read(), tokenizer, min_count=tokenizer.min_count, name=text.name
+        )
+        room = Room(text, level, splits)
+        for label, model in self.files:
+            room.slots[label] = Slot(label, "ready", "from a file", 1.0, 0.0, model)
+        with self._lock:
+            room = self._rooms.setdefault((text.key, level), room)
+            while len(self._rooms) > self.limits.rooms:
+                self._rooms.popitem(last=False)
+        for name in self.models:
+            try:
+                self.add(room, name, who=f"room {text.key} {level}")
+            except LangmodelsError as error:
+                room.slots[name] = Slot(name, "failed", str(error))
+        return room
+
+    # Models ---------------------------------------------------------------------------------
+
+    def check_model(self, name: str) -> LanguageModel[Any]:
+        """An unfitted model of a name as it is typed. Raises UsageError for too large a one."""
+        return self._make(name, "word")
+
+    def _make(self, name: str, level: str) -> LanguageModel[Any]:
+        spec, options = parse_model(name)
+        limits = self.limits
+        most = {
+            "order": limits.order,
+            "layers": limits.layers,
+            "epochs": limits.epochs,
+            "heads": 16,
+            "batch_size": 512,
+            "steps": 256,
+            "window": 256,
+            "max_iterations": 100,
+            "seed": 2**31,
+        }
+        for option, value in options.items():
+            several = value if isinstance(value, tuple | list) else (value,)
+            for one in several:
+                if isinstance(one, bool) or not isinstance(one, int):
+                    continue
+                if one > most.get(option, limits.units):
+                    raise UsageError(
+                        f"On this page {option} is at most {most.get(option, limits.units)}."
+                    )
+        return spec.make(Setting(level=level, budget="quick"), options)
+
+    def add(self, room: Room, name: str, who: str) -> Slot:
+        """Train a model in a room, unless it is there; others share it.
+
+        Raises UsageError for a name that makes no sense, LangmodelsError for too many.
+        """
+        name = name.strip()
+        with self._lock:
+            slot = room.slots.get(name)
+            if slot is not None and slot.status != "failed":
+                return slot
+            model = self._make(name, room.level)
+            if len(room.slots) >= self.limits.models and slot is None:
+                raise LangmodelsError(f"There are {len(room.slots)} models here already.")
+            slot = Slot(name)
+            if not isinstance(model, NeuralModel) and room.splits.train.n_tokens < 50_000:
+                _fit(room, slot, model, self.limits.seconds)  # a moment's work
+            else:
+                self.training.submit(who, lambda: _fit(room, slot, model, self.limits.seconds))
+            room.slots[name] = slot
+            return slot
+
+
+def _fit(room: Room, slot: Slot, model: LanguageModel[Any], seconds: float) -> bool:
+    """Train a model; whatever goes wrong is said in its slot."""
+    slot.status, began = "training", time.monotonic()
+    options: dict[str, Any] = {}
+    if isinstance(model, NeuralModel):
+
+        def after_epoch(epoch: Epoch) -> None:
+            slot.progress = (epoch.number + 1) / model.options.epochs
+            spent = time.monotonic() - began
+            left = model.options.epochs - epoch.number - 1
+            if left and spent * (1 + 1 / (epoch.number + 1)) > seconds:
+                raise LangmodelsError(f"It would take longer than {seconds:.0f} seconds.")
+
+        options["after_epoch"] = after_epoch
+    try:
+        slot.model = model.fit(room.splits.train, room.splits.validation, **options)
+        slot.status, slot.progress = "ready", 1.0
+    except LangmodelsError as error:
+        slot.status, slot.note = "failed", str(error)
+    except Exception as error:  # the thread works on for others
+        slot.status, slot.note = "failed", f"{type(error).__name__}: {error}"
+    slot.seconds = time.monotonic() - began
+    return False
+
+
+def _beginning(text: str) -> str:
+    """Enough of a text to see what it is."""
+    return text[:600]
+
+
+def _examples(text: str, ends: bool) -> list[str]:
+    """Lines of the test part to try things on: none was seen in training."""
+    if not ends:
+        flat = " ".join(text.split())
+        return [flat[i : i + 24] for i in range(0, min(len(flat), 400), 100)][:4]
+    lines = [line.strip() for line in text.split("\n")]
+    fit = [line for line in lines if 12 <= len(line) <= 70]
+    return (fit or [line[:60] for line in lines if line])[:: max(1, len(fit) // 8)][:8]

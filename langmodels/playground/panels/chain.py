@@ -1,0 +1,88 @@
+"""Chain rule: a sentence as a product of probabilities, and how each came about."""
+
+import math
+from typing import Any
+
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.models.base import LanguageModel
+from langmodels.ngram import NGramModel
+from langmodels.playground.classroom import Classroom, Room
+from langmodels.playground.fields import Fields
+from langmodels.playground.panels.next_word import Models, room_of
+from langmodels.teaching import chain_rule
+from langmodels.teaching.calculation import calculation
+
+
+def chains(models: Models, sentence: str) -> list[dict[str, Any]]:
+    """The chain rule by each model: `ChainRule.records` and the surprisal of each token in bits."""
+    found = []
+    for name, model in models:
+        chain = chain_rule(model, sentence, name)
+        record = chain.records()
+        record["separator"] = chain.separator
+        record["bits"] = [-step.log_prob / math.log(2) for step in chain.steps]
+        found.append(record)
+    return found
+
+
+def cell(model: LanguageModel[Any], room: Room, sentence: str, position: int) -> dict[str, Any]:
+    """How one factor came about: the n-gram calculation where there is one, and the lookup.
+
+    `path`: for n-gram models what the tables were asked, longest context first: the back-off weight
+    of each context in which the token was not found, then its probability where it was.
+    Raises UsageError for a position that is not in the sentence.
+    """
+    tokens = list(model.tokenize(sentence))
+    predicted = [*tokens, "</s>"] if model.tokenizer.ends else tokens
+    if not 0 <= position < len(predicted):
+        raise UsageError("There is no such token in the sentence.")
+    token, context = predicted[position], tokens[:position]
+    candidates = model.predict(context, 5)
+    record: dict[str, Any] = {
+        "token": token,
+        "prob": model.prob(token, context),
+        "candidates": [{"token": t, "prob": p} for t, p in candidates],
+        "calculation": None,
+        "path": [],
+    }
+    if isinstance(model, NGramModel):
+        record["path"] = _path(model, context, token)
+        try:
+            found = calculation(model, room.counts(model.order), context, token)
+            record["calculation"] = found.records()
+        except (LangmodelsError, AssertionError):
+            pass  # a model from a file: its tables are all there is
+    return record
+
+
+def _path(model: NGramModel, context: list[str], token: str) -> list[dict[str, Any]]:
+    """What the tables say, a step a context."""
+    vocabulary, tables = model.vocabulary, model.lookup
+    seen = ["<s>", *(vocabulary.token(i) for i in vocabulary.encode(context).tolist())]
+    state = model.state(context)
+    _, found = model.score_next(state, vocabulary.id(token))
+    steps = []
+    for length in range(len(state), found - 1, -1):
+        rest = tables.backing_off(state[: length - 1])
+        step = tables.backing_off(state[:length]) - rest if rest > -math.inf else -math.inf
+        steps.append({"context": seen[len(seen) - length :], "weight": math.exp(step)})
+    short = state[: found - 1]
+    p = model.score_next(short, vocabulary.id(token))[0]
+    steps.append({"context": seen[len(seen) - found + 1 :], "prob": math.exp(p)})
+    return steps
+
+
+def _chain(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
+    room = room_of(classroom, fields, who)
+    sentence = fields.text("sentence", most=600)
+    return {"models": chains(room.ready(fields.names("models")), sentence)}
+
+
+def _cell(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
+    room = room_of(classroom, fields, who)
+    model = room.model(fields.text("model"))
+    sentence, position = fields.text("sentence", most=600), fields.whole("position", 0, 0, 600)
+    return cell(model, room, sentence, position)
+
+
+ACTIONS = {"chain": _chain, "cell": _cell}

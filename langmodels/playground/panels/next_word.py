@@ -1,0 +1,123 @@
+"""Next word: what each model expects after a context, and continuing it by chance or by choice."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from langmodels.models.base import LanguageModel
+from langmodels.models.decoding import Decoding
+from langmodels.playground.classroom import Classroom, Room
+from langmodels.playground.fields import Fields
+from langmodels.teaching import predict_next
+from langmodels.text.tokenization import Tokenizer
+
+Models = Sequence[tuple[str, LanguageModel[Any]]]
+MOST = 50
+"""Tokens that are listed."""
+
+
+def next_word(
+    models: Models,
+    context: str,
+    decoding: Decoding,
+    *,
+    k: int = 10,
+    token: str | None = None,
+) -> list[dict[str, Any]]:
+    """What each model expects next: its `k` most probable tokens, and what is said of `token`.
+
+    Beside `prob`, p(token | context), stands `chosen`, the probability with which `decoding` draws
+    it. `surprisals`: -log2 p of each token of the context, of models whose scores are
+    probabilities. Where sequences have ends the last line of the context is what counts.
+    """
+    return [_of_model(name, model, context, decoding, k, token) for name, model in models]
+
+
+def _of_model(
+    name: str,
+    model: LanguageModel[Any],
+    context: str,
+    decoding: Decoding,
+    k: int,
+    token: str | None,
+) -> dict[str, Any]:
+    line = last_line(model, context)
+    found = predict_next(model, line, k, token, name)
+    tokens = list(found.context)
+    log_p = model.log_distribution(model.state(tokens))
+    chosen = decoding.probabilities(log_p)
+    ids = model.vocabulary
+    last = tokens[-1] if tokens else ""
+    record = found.records()
+    for each in record["candidates"]:
+        each["chosen"] = float(chosen[ids.id(each["token"])])
+        each["glue"] = glue(model.tokenizer, last, each["token"]) if tokens else ""
+    if record["asked"] is not None:
+        each = record["asked"]
+        each["chosen"] = float(chosen[ids.id(each["token"])])
+        each["log_prob"] = float(log_p[ids.id(each["token"])])
+    scores = model.token_scores(tokens)[: len(tokens)] if tokens else np.empty(0)
+    record["surprisals"] = (-scores / math.log(2)).tolist()
+    record["separator"] = model.tokenizer.separator
+    record["types"] = ids.n_predictable
+    record["kept"] = int(np.count_nonzero(chosen))
+    return record
+
+
+def last_line(model: LanguageModel[Any], context: str) -> str:
+    """What of a context a model is given: the line under way, where lines are sequences."""
+    return context.rpartition("\n")[2] if model.tokenizer.ends else context
+
+
+def glue(tokenizer: Tokenizer, last: str, token: str) -> str:
+    """What is written between two tokens in running text: nothing or a blank."""
+    return " " if tokenizer.detokenize([last, token]) == f"{last} {token}" else ""
+
+
+def roll(model: LanguageModel[Any], context: str, decoding: Decoding, seed: int) -> dict[str, Any]:
+    """A token drawn as `decoding` says: the same for the same seed."""
+    tokens = list(model.tokenize(last_line(model, context)))
+    rng = np.random.default_rng(seed)
+    drawn = decoding.choose(model.log_distribution(model.state(tokens)), rng)
+    token = model.vocabulary.token(drawn)
+    return {
+        "token": token,
+        "glue": glue(model.tokenizer, tokens[-1], token) if tokens else "",
+        "ends": drawn == model.vocabulary.eos_id,
+    }
+
+
+def decoding_of(fields: Fields, *, unk: bool) -> Decoding:
+    """The sliders."""
+    top_k = fields.maybe("top_k", 1, 1e6)
+    return Decoding(
+        fields.number("temperature", 1.0, 0.0, 10.0),
+        None if top_k is None else int(top_k),
+        fields.maybe("top_p", 1e-6, 1.0),
+        unk,
+    )
+
+
+def room_of(classroom: Classroom, fields: Fields, who: str) -> Room:
+    """The text and level that a request names."""
+    return classroom.room(fields.text("text", ""), fields.text("level", ""), who)
+
+
+def _next(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
+    room = room_of(classroom, fields, who)
+    models = room.ready(fields.names("models"))
+    context = fields.text("context", "")
+    k = fields.whole("k", 10, 1, MOST)
+    token = fields.optional("token")
+    return {"models": next_word(models, context, decoding_of(fields, unk=True), k=k, token=token)}
+
+
+def _roll(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
+    model = room_of(classroom, fields, who).model(fields.text("model"))
+    seed = fields.whole("seed", 0, 0, 2**31)
+    return roll(model, fields.text("context", ""), decoding_of(fields, unk=False), seed)
+
+
+ACTIONS = {"next": _next, "roll": _roll}

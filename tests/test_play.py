@@ -1,0 +1,220 @@
+"""The page's numbers, without a browser: what it answers is what the models say."""
+
+import json
+import math
+import threading
+import time
+from typing import Any
+
+import numpy as np
+import pytest
+
+from langmodels.datasets import find_source
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.models.decoding import Decoding
+from langmodels.playground import Classroom, Limits
+from langmodels.playground.actions import answer
+from langmodels.playground.work import Line
+from langmodels.teaching import chain_rule, predict_next
+
+MODELS = ("unigram", "mle:order=2", "mkn:order=3")
+SENTENCE = "She looked at the heron."
+
+
+@pytest.fixture(scope="module")
+def classroom() -> Classroom:
+    return Classroom(models=MODELS)
+
+
+def ask(classroom: Classroom, name: str, /, **fields: Any) -> dict[str, Any]:
+    """What a browser would get, through JSON."""
+    found: dict[str, Any] = json.loads(json.dumps(answer(classroom, name, fields, "me")))
+    return found
+
+
+def test_next_word_is_what_the_models_predict(classroom: Classroom) -> None:
+    found = ask(classroom, "next", context="She looked at the", token="heron", k=4)["models"]
+    assert [m["model"] for m in found] == list(MODELS)
+    for (name, model), record in zip(classroom.room().ready(), found, strict=True):
+        expected = predict_next(model, "She looked at the", 4, "heron", name)
+        assert [c["prob"] for c in record["candidates"]] == [c.prob for c in expected.candidates]
+        assert expected.asked is not None
+        assert record["asked"]["prob"] == expected.asked.prob
+        assert [c["chosen"] for c in record["candidates"]] == pytest.approx(
+            [c.prob for c in expected.candidates], rel=1e-6
+        )
+        scores = model.token_scores("She looked at the")[:4]
+        assert record["surprisals"] == pytest.approx((-scores / math.log(2)).tolist())
+
+
+def test_sliders_are_the_decoding(classroom: Classroom) -> None:
+    sliders = {"temperature": 0.5, "top_k": 7, "top_p": 0.8}
+    found = ask(classroom, "next", context="at the", models=["mkn:order=3"], k=20, **sliders)
+    model = classroom.room().model("mkn:order=3")
+    p = Decoding(0.5, 7, 0.8, unk=True).probabilities(model.log_distribution(model.state("at the")))
+    for c in found["models"][0]["candidates"]:
+        assert c["chosen"] == pytest.approx(p[model.vocabulary.id(c["token"])])
+    assert found["models"][0]["kept"] == np.count_nonzero(p) <= 7
+
+
+def test_a_roll_is_a_draw_and_goes_on_as_text_does(classroom: Classroom) -> None:
+    question = {"model": "mkn:order=3", "context": "She looked at", "seed": 5}
+    first = ask(classroom, "roll", **question)
+    assert first == ask(classroom, "roll", **question)
+    model = classroom.room().model("mkn:order=3")
+    state = model.state("She looked at")
+    assert first["token"] == model.vocabulary.token(
+        Decoding().choose(model.log_distribution(state), np.random.default_rng(5))
+    )
+    found = ask(classroom, "next", context="She looked", models=["unigram"])["models"][0]
+    assert {c["token"]: c["glue"] for c in found["candidates"]} | {",": "", "the": " "} == {
+        c["token"]: c["glue"] for c in found["candidates"]
+    }
+
+
+def test_only_the_line_under_way_is_the_context(classroom: Classroom) -> None:
+    one = ask(classroom, "next", context="One.\nShe looked", models=["mkn:order=3"])
+    other = ask(classroom, "next", context="She looked", models=["mkn:order=3"])
+    assert one == other
+
+
+def test_the_chain_rule_is_that_of_explain(classroom: Classroom) -> None:
+    for record, (name, model) in zip(
+        ask(classroom, "chain", sentence=SENTENCE)["models"], classroom.room().ready(), strict=True
+    ):
+        expected = chain_rule(model, SENTENCE, name)
+        assert [step["prob"] for step in record["steps"]] == [s.prob for s in expected.steps]
+        assert math.log(record["perplexity"]) == pytest.approx(-expected.log_prob / 7)
+
+
+def test_a_cell_shows_the_calculation_of_its_factor(classroom: Classroom) -> None:
+    for name in MODELS[1:]:
+        chain = ask(classroom, "chain", sentence=SENTENCE, models=[name])["models"][0]
+        for position, step in enumerate(chain["steps"]):
+            found = ask(classroom, "cell", sentence=SENTENCE, model=name, position=position)
+            assert found["calculation"]["prob"] == pytest.approx(step["prob"], rel=1e-5)
+            product = math.prod(s.get("prob", s.get("weight")) for s in found["path"])
+            assert product == pytest.approx(step["prob"], rel=1e-6, abs=1e-12)
+    with pytest.raises(UsageError, match="no such token"):
+        ask(classroom, "cell", sentence=SENTENCE, model=name, position=7)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "sentence"),
+    [
+        ("nothing", {}, "no such request"),
+        ("next", {"context": 5}, "must be a text"),
+        ("next", {"context": "a" * 5000}, "at most 4,000"),
+        ("next", {"k": 1e9}, "between 1 and 50"),
+        ("next", {"k": 1.5}, "whole number"),
+        ("next", {"temperature": math.nan}, "must be a number"),
+        ("next", {"models": "unigram"}, "list of"),
+        ("next", {"text": "/etc/passwd"}, "not here any more"),
+        ("next", {"text": "../wonderland.txt"}, "not here any more"),
+        ("next", {"level": "sentencepiece:model=/etc/passwd"}, "The level is one of"),
+        ("add", {"name": "/etc/passwd"}, "no model"),
+        ("add", {"name": "lstm:hidden=100000"}, "hidden is at most 256"),
+        ("add", {"name": "mkn:order=60"}, "order is at most 10"),
+        ("chain", {"sentence": " "}, "empty"),
+        ("cell", {"model": "lstm", "sentence": "a"}, "not ready"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    classroom: Classroom, name: str, fields: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(LangmodelsError, match=sentence):
+        answer(classroom, name, fields, "me")
+
+
+def test_networks_are_trained_once_and_shared(classroom: Classroom) -> None:
+    name = "rnn:hidden=4:epochs=1"
+    ask(classroom, "add", name=name)
+    ask(classroom, "add", name=name)
+    until(lambda: classroom.room().slots[name].status == "ready")
+    slots = [m for m in ask(classroom, "room")["models"] if m["name"] == name]
+    assert [m["status"] for m in slots] == ["ready"]
+    assert ask(classroom, "next", context="She", models=[name])["models"][0]["candidates"]
+
+
+def test_an_uploaded_text_has_a_room_of_its_own() -> None:
+    room = Classroom(models=["mkn:order=2"], limits=Limits(texts=1, upload=4000))
+    data = "Привет, мир! Привет, ёж.\n".encode("utf-16") * 1
+    text = room.upload("welt.txt", data * 1, "utf-16")
+    assert room.text(text.key).read().startswith("Привет")
+    text = room.upload("welt.txt", ("hello world\ngood day\n" * 40).encode())
+    with pytest.raises(LangmodelsError, match="too small to divide"):
+        room.room(room.upload("x", b"one").key)
+    with pytest.raises(LangmodelsError, match="not here any more"):
+        room.room(text.key)  # there is place for one
+    with pytest.raises(LangmodelsError, match="is not utf-8 text: byte 0xff"):
+        room.upload("x", b"abc \xff def")
+    with pytest.raises(LangmodelsError, match="takes 4,000"):
+        room.upload("x", b"a" * 4001)
+    text = room.upload("brave.txt", ("hello brave world\ngood day\n" * 40).encode())
+    found = answer(room, "next", {"text": text.key, "level": "word", "context": "hello"}, "me")
+    assert found["models"][0]["candidates"][0]["token"] == "brave"
+
+
+def test_texts_longer_than_the_limit_are_cut() -> None:
+    room = Classroom(models=[], limits=Limits(text=5000))
+    assert len(room.text("wonderland.txt").read()) == 5000
+
+
+def test_a_path_on_the_command_line_is_not_shown(tmp_path: Any) -> None:
+    path = tmp_path / "secret" / "mine.txt"
+    path.parent.mkdir()
+    path.write_text(find_source("wonderland.txt").read()[:5000])
+    room = Classroom(models=["unigram"], source=find_source(str(path)))
+    assert "secret" not in json.dumps([answer(room, n, {}, "me") for n in ("start", "room")])
+
+
+def test_work_is_shared_out_in_turns() -> None:
+    line, order, go = Line("test", most=20, each=6), list[str](), threading.Event()
+    line.submit("first", lambda: go.wait() and False)
+    for k in range(5):
+        line.submit("greedy", lambda k=k: order.append(f"greedy {k}") or False)  # type: ignore
+    line.submit("modest", lambda: order.append("modest") or False)  # type: ignore[func-returns-value]
+    go.set()
+    until(lambda: len(order) == 6)
+    assert order[:3] == ["greedy 0", "modest", "greedy 1"]
+    line.close()
+
+
+def test_a_piece_of_work_that_is_not_done_waits_for_the_others() -> None:
+    line, order, go = Line("test", most=20, each=6), list[str](), threading.Event()
+
+    def long() -> bool:
+        order.append("long")
+        return order.count("long") < 3
+
+    line.submit("first", lambda: go.wait() and False)
+    line.submit("a", long)
+    line.submit("b", lambda: order.append("short") or False)  # type: ignore[func-returns-value]
+    go.set()
+    until(lambda: len(order) == 4)
+    assert order == ["long", "short", "long", "long"]
+    line.close()
+
+
+def test_who_has_too_much_waiting_is_told() -> None:
+    line, go = Line("test", most=3, each=2), threading.Event()
+    begun = threading.Event()
+    line.submit("me", lambda: (begun.set(), go.wait())[1] and False)
+    begun.wait()
+    line.submit("me", lambda: False)
+    line.submit("me", lambda: False)
+    with pytest.raises(LangmodelsError, match="2 pieces of your work"):
+        line.submit("me", lambda: False)
+    line.submit("other", lambda: False)
+    with pytest.raises(LangmodelsError, match="Too much is waiting"):
+        line.submit("third", lambda: False)
+    go.set()
+    line.close()
+
+
+def until(done: Any, seconds: float = 60) -> None:
+    """Wait for work in the background."""
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.01)
