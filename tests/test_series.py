@@ -260,7 +260,7 @@ def test_densities_need_a_model_of_series() -> None:
 
 
 def test_bits_per_character_of_a_series_are_those_of_a_code() -> None:
-    source = find_source("synthetic:seasonal?length=70000")
+    source = find_source("synthetic:seasonal?length=50000")
     corpus = Splits.from_text(source.read(), SeriesTokenizer(bins=16))
     results = compare(
         ["witten-bell:order=3", "unigram"], corpus, levels=["series", "char"], source=source
