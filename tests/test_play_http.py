@@ -28,9 +28,7 @@ def test_numbers_are_those_of_python(classroom: Classroom) -> None:
     found = page.post("/api/chain", json={"sentence": "the the."}).json()
     model = classroom.room().model("mle:order=2")
     steps = found["models"][0]["steps"]
-    assert [float(s["log_prob"]) for s in steps] == model.token_scores(
-        "the the."
-    ).tolist()
+    assert [float(s["log_prob"]) for s in steps] == model.token_scores("the the.").tolist()
     assert found["models"][0]["log_prob"] == "-Infinity"
 
 
