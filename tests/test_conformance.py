@@ -390,5 +390,5 @@ def test_carried_state(fitted: Any) -> None:
     alone = model.score_corpus(corpus)
     first = int(corpus.lengths[0])
     np.testing.assert_allclose(carried[:first], alone[:first], rtol=1e-4, atol=1e-5)
-    apart = replace(corpus, documents=np.arange(corpus.n_sequences + 1))
+    apart = replace(corpus, documents=np.arange(corpus.n_sequences + 1), carry=True)
     np.testing.assert_allclose(model.score_sequences(apart), alone, rtol=1e-4, atol=1e-5)

@@ -194,4 +194,4 @@ def test_nothing_is_read_before_the_source_is_opened(write, monkeypatch):
     monkeypatch.setattr(files, "open_bytes", lambda path: pytest.fail("opened"))
     chunks = source.open()
     with pytest.raises(pytest.fail.Exception):
-        next(chunks)
+        next(iter(chunks))

@@ -66,8 +66,8 @@ def test_blocks_of_characters_are_those_of_the_text() -> None:
     corpus = Corpus.from_text(NEW, model.tokenizer, vocabulary=model.vocabulary)
     bits = -model.score_corpus(corpus) / math.log(2)
     edges = block_edges(len(NEW))
-    blocks = block_sums(bits, np.arange(1, len(NEW) + 1), edges) * (len(edges) - 1) / len(NEW)
-    assert figures.interval == bootstrap_interval(blocks)
+    blocks = block_sums(bits, np.arange(1, len(NEW) + 1), edges)
+    assert figures.interval == pytest.approx(bootstrap_interval(blocks, np.diff(edges)))
 
 
 def test_models_with_other_tokens_pay_for_the_whole_text() -> None:

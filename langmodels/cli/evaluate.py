@@ -28,10 +28,10 @@ from langmodels.formatting import figure, interval, percent
 from langmodels.interchange import jsonable
 from langmodels.models.base import LanguageModel
 from langmodels.registry import load
-from langmodels.text.cleaning import clean
 from langmodels.text.corpus import Corpus
 from langmodels.text.series import SeriesTokenizer
-from langmodels.text.splits import DEFAULT_FRACTIONS, WAYS, split_text
+from langmodels.text.splits import DEFAULT_FRACTIONS, WAYS, divide
+from langmodels.text.streams import TextStream
 from langmodels.text.tokenization import Tokenizer
 
 PARTS = ("all", "train", "validation", "test")
@@ -73,7 +73,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_text_options(group)
     add_carry_option(group)
     add_split_options(group)
-    add_seed_option(parser, "--split lines and of intervals")
+    add_seed_option(parser, "--split lines or documents, and of intervals")
     add_json_option(parser)
 
 
@@ -156,6 +156,8 @@ def _print_several(
     console.print(table)
     for test in evaluation.tests:
         console.print(Text(verdict(test, per)))
+    if evaluation.resampled == "documents":
+        console.print(f"Intervals and tests are over {evaluation.units:,} documents.")
     if per == "token":
         some = next(iter(models.values()))
         unpaid = _unpaid(some.tokenizer, evaluation.models[0].oov_tokens)
@@ -178,13 +180,15 @@ def _unpaid(tokenizer: Tokenizer, unknown: int) -> list[str]:
     return [what for what, is_so in missing.items() if is_so]
 
 
-def _parts(args: argparse.Namespace, model: LanguageModel[Any]) -> tuple[str | None, Any]:
+def _parts(
+    args: argparse.Namespace, model: LanguageModel[Any]
+) -> tuple[TextStream | None, TextStream]:
     """The training part of the text, where it is divided, and the part to measure on, cleaned."""
-    text = clean(open_text(text_of(args)), cleaning_for(args, model))
+    text = open_text(text_of(args)).cleaned(cleaning_for(args, model))
     if args.part == "all":
         return None, text
-    parts = split_text(
-        "".join(text),
+    parts = divide(
+        text,
         fractions=args.fractions or DEFAULT_FRACTIONS,
         by=args.split or WAYS[0],
         at_breaks=model.tokenizer.at_breaks,
@@ -195,12 +199,11 @@ def _parts(args: argparse.Namespace, model: LanguageModel[Any]) -> tuple[str | N
 
 def _parts_for_all(
     args: argparse.Namespace, models: dict[str, LanguageModel[Any]]
-) -> tuple[str | None, str]:
+) -> tuple[TextStream | None, TextStream]:
     """The same for several models, which must take the same text."""
     cleanings = {name: cleaning_for(args, model) for name, model in models.items()}
     if len(set(cleanings.values())) > 1:
         said = ", ".join(f"{name} by {how!r}" for name, how in cleanings.items())
         raise LangmodelsError(f"These models read text cleaned in different ways ({said}).")
     breaks = [model for model in models.values() if model.tokenizer.at_breaks]
-    training, text = _parts(args, (breaks or list(models.values()))[0])
-    return training, "".join(text)
+    return _parts(args, (breaks or list(models.values()))[0])

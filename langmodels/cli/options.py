@@ -19,7 +19,8 @@ from langmodels.settings import parameters, parse_name
 from langmodels.text.cleaning import CLEANINGS, clean
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import TOKENIZERS, make_tokenizer
-from langmodels.text.splits import DEFAULT_FRACTIONS, WAYS, Fractions, Splits, split_text
+from langmodels.text.splits import DEFAULT_FRACTIONS, WAYS, Fractions, Splits, divide
+from langmodels.text.streams import TextStream
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 
@@ -123,7 +124,7 @@ def add_carry_option(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--carry",
         action="store_true",
-        help="read the lines of a text as one document: networks and caches remember what stood "
+        help="carry state over the lines of a document: networks and caches remember what stood "
         "before a line",
     )
 
@@ -151,7 +152,7 @@ def add_split_options(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--split",
         metavar="HOW",
-        help=f"how the text is divided: {' or '.join(WAYS)} (default: {WAYS[0]})",
+        help=f"how the text is divided: {', '.join(WAYS)} (default: {WAYS[0]})",
     )
     group.add_argument(
         "--fractions",
@@ -207,18 +208,23 @@ def text_of(args: argparse.Namespace, name: str | None = None) -> Source:
     return find_source(args.corpus if name is None else name, args.encoding, args.errors)
 
 
-def open_text(source: Source) -> Iterator[str]:
+def open_text(source: Source) -> TextStream:
     """The text of a source in pieces. Raises LangmodelsError at the first NUL character."""
-    before = 0
-    for chunk in source.open():
-        at = chunk.find("\0")
-        if at >= 0:
-            raise LangmodelsError(
-                f"{source.name} is no plain text: its character {before + at + 1:,} is NUL; if the "
-                "text is UTF-16, say --encoding utf-16, else remove these (tr -d '\\000')."
-            )
-        before += len(chunk)
-        yield chunk
+    stream = source.open()
+
+    def checked() -> Iterator[str]:
+        before = 0
+        for chunk in stream:
+            at = chunk.find("\0")
+            if at >= 0:
+                raise LangmodelsError(
+                    f"{source.name} is no plain text: its character {before + at + 1:,} is NUL; if "
+                    "the text is UTF-16, say --encoding utf-16, else remove these (tr -d '\\000')."
+                )
+            before += len(chunk)
+            yield chunk
+
+    return TextStream(checked(), stream.lines)
 
 
 def cleaning_of(args: argparse.Namespace, tokenizer: Tokenizer) -> str:
@@ -292,18 +298,18 @@ def load_splits(args: argparse.Namespace) -> tuple[Splits, Source]:
 
 def _divided(
     args: argparse.Namespace, source: Source, tokenizer: Tokenizer
-) -> tuple[Iterator[str], Iterator[str]]:
+) -> tuple[TextStream, TextStream]:
     """A training and a validation part where the test text is another, in their usual ratio."""
     first, second, _ = args.fractions or DEFAULT_FRACTIONS
     share = first / (first + second)
-    train, *rest = split_text(
-        "".join(open_text(source)),
+    train, *rest = divide(
+        open_text(source),
         fractions=(share, (1 - share) / 2, (1 - share) / 2),
         by=args.split or WAYS[0],
         at_breaks=tokenizer.at_breaks,
         seed=args.seed,
     )
-    return iter([train]), iter(rest)
+    return train, TextStream.joined(rest)
 
 
 def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Source]:

@@ -9,7 +9,7 @@ import importlib
 import json
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, ClassVar
@@ -20,9 +20,9 @@ from langmodels.datasets.files import explained, read_chunks, shown_name
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.names import Registry
 from langmodels.text.cleaning import lines_of
+from langmodels.text.streams import TextStream
 
 _SAMPLE = 50  # records by which the field that holds the text is found
-_PIECE = 1 << 20  # characters of text given out together
 
 
 @dataclass(frozen=True)
@@ -70,23 +70,9 @@ class DocumentFormat(ABC):
     def documents(self, request: Request) -> Iterator[Document]:
         """The documents of a file, read as they are asked for."""
 
-    def chunks(self, request: Request) -> Iterator[str]:
-        """Their texts in pieces that may end anywhere, each document ending in a line end."""
-        return in_pieces(document.text for document in self.documents(request))
-
-
-def in_pieces(texts: Iterable[str]) -> Iterator[str]:
-    """Texts put together in pieces of bounded size, each ending in a line end."""
-    some: list[str] = []
-    size = 0
-    for text in texts:
-        some.append(text if text.endswith("\n") else f"{text}\n")
-        size += len(text)
-        if size >= _PIECE:
-            yield "".join(some)
-            some, size = [], 0
-    if some:
-        yield "".join(some)
+    def open(self, request: Request) -> TextStream:
+        """Their texts in pieces, without what else is said of them."""
+        return TextStream.of_documents(document.text for document in self.documents(request))
 
 
 class PlainText(DocumentFormat):
@@ -95,9 +81,12 @@ class PlainText(DocumentFormat):
     endings = (".txt",)
 
     def documents(self, request: Request) -> Iterator[Document]:
-        yield Document("".join(self.chunks(request)), request.path)
+        yield Document("".join(self._chunks(request)), request.path)
 
-    def chunks(self, request: Request) -> Iterator[str]:
+    def open(self, request: Request) -> TextStream:
+        return TextStream.of_one(self._chunks(request))
+
+    def _chunks(self, request: Request) -> Iterator[str]:
         first = True
         for chunk in request.chunks():
             if first:
@@ -114,11 +103,18 @@ class Fasta(DocumentFormat):
     options: ClassVar[Mapping[str, Any]] = {"width": 1, "lines": True}
 
     def documents(self, request: Request) -> Iterator[Document]:
-        for i, line in enumerate(lines_of(self.chunks(request)), start=1):
+        for i, line in enumerate(lines_of(fasta_lines(request.chunks())), start=1):
             yield Document(line, f"{request.path}:{i}")
 
-    def chunks(self, request: Request) -> Iterator[str]:
-        return fasta_lines(request.chunks())
+    def open(self, request: Request) -> TextStream:
+        lines: list[int] = []
+
+        def pieces() -> Iterator[str]:
+            for piece in fasta_lines(request.chunks()):
+                lines.extend([1] * piece.count("\n"))
+                yield piece
+
+        return TextStream(pieces(), lines)
 
 
 class Records(DocumentFormat):
@@ -137,10 +133,14 @@ class Records(DocumentFormat):
             rest = {key: value for key, value in record.items() if key != name}
             yield Document(text, str(where), rest)
 
-    def chunks(self, request: Request) -> Iterator[str]:
-        fields = None if request.text is None else (request.text,)
-        name, records = self._opened(request, fields)
-        return in_pieces(text for _, _, text in self._with_text(records, name, request))
+    def open(self, request: Request) -> TextStream:
+        def texts() -> Iterator[str]:
+            fields = None if request.text is None else (request.text,)
+            name, records = self._opened(request, fields)
+            for _, _, text in self._with_text(records, name, request):
+                yield text
+
+        return TextStream.of_documents(texts())
 
     def _opened(
         self, request: Request, fields: tuple[str, ...] | None

@@ -10,7 +10,7 @@ documents of a file (`docs.jsonl?text=body,id=url`), a column of a file (`data.c
 
 import difflib
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -21,8 +21,9 @@ from langmodels.datasets.documents import Document, Request, format_by_name, for
 from langmodels.datasets.paths import find_files
 from langmodels.datasets.synthetic import Generator
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.text.streams import TextStream, text_stream
 
-Opener = Callable[[], Iterator[str]]
+Opener = Callable[[], Iterable[str]]
 
 # What is said of the corpora that ship with the package, by file name.
 _SHIPPED: dict[str, str] = {
@@ -56,12 +57,13 @@ class Source:
         default=None, repr=False, compare=False
     )
 
-    def open(self) -> Iterator[str]:
-        """Yield the text in pieces of bounded size, which may end anywhere.
+    def open(self) -> TextStream:
+        """The text in pieces of bounded size, which may end anywhere.
 
-        Raises LangmodelsError where the text cannot be had: what the file, or the network, said.
+        Reading them raises LangmodelsError where the text cannot be had: what the file, or the
+        network, said.
         """
-        return self.opener()
+        return text_stream(self.opener())
 
     def documents(self) -> Iterator[Document]:
         """Yield the documents, with id and fields; a text that is not made of any is one.
@@ -161,14 +163,8 @@ def list_sources() -> list[Listing]:
 def _files_source(name: str, requests: list[Request]) -> Source:
     """The texts of files, one after the other, each in its own format."""
 
-    def text() -> Iterator[str]:
-        end = "\n"
-        for request in requests:
-            if not end.endswith("\n"):
-                yield "\n"
-            for chunk in format_of(request).chunks(request):
-                yield chunk
-                end = chunk
+    def text() -> TextStream:
+        return TextStream.joined(format_of(request).open(request) for request in requests)
 
     def documents() -> Iterator[Document]:
         return chain.from_iterable(format_of(r).documents(r) for r in requests)

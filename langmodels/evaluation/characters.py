@@ -18,6 +18,7 @@ import numpy as np
 from langmodels.arrays import BoolArray, FloatArray, IndexArray
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.alignment import Alignment, Strings, align
+from langmodels.evaluation.statistics import block_edges, document_edges
 from langmodels.ngram import NGramModel
 from langmodels.text.corpus import Corpus
 from langmodels.text.reading import Reading
@@ -110,6 +111,17 @@ def _stream_costs(test: Corpus, train_text: str, text: str) -> TextCosts:
         strings = Strings.of([tokens[i] for i in np.flatnonzero(unknown).tolist()])
         spelling[unknown] = speller.costs(strings)
     return TextCosts(ends, spelling, len(text), {"spelling": float(spelling.sum())})
+
+
+def resampled(costs: TextCosts, corpus: Corpus) -> tuple[FloatArray, str]:
+    """Ends of what is resampled of a text, (B + 1,), the first one 0, and what that is.
+
+    Whole documents where there are several, else blocks of neighbouring characters (tokens where
+    these are what counts).
+    """
+    starts = corpus.document_starts if costs.per == "char" else None
+    edges = None if starts is None else document_edges(starts)
+    return (block_edges(costs.length), "blocks") if edges is None else (edges, "documents")
 
 
 class Speller:

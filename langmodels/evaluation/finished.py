@@ -16,15 +16,16 @@ import numpy as np
 from langmodels.arrays import FloatArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.alignment import align
-from langmodels.evaluation.characters import TextCosts, text_costs, token_costs
+from langmodels.evaluation.characters import TextCosts, resampled, text_costs, token_costs
 from langmodels.evaluation.measuring import check_scores
 from langmodels.evaluation.results import PairedTest
 from langmodels.evaluation.significance import neighbour_tests
-from langmodels.evaluation.statistics import block_edges, block_sums, bootstrap_interval
+from langmodels.evaluation.statistics import block_sums, bootstrap_interval
 from langmodels.models.base import LanguageModel
 from langmodels.registry import load
 from langmodels.text.corpus import Corpus
 from langmodels.text.splits import Splits
+from langmodels.text.streams import RawText, TextStream, text_stream
 from langmodels.text.vocabulary import Vocabulary
 
 AnyModel = LanguageModel[Any] | str | os.PathLike[str]
@@ -60,12 +61,15 @@ class Evaluation:
     """Several finished models on one text, best first, and tests of neighbours.
 
     `per`: what `Figures.bits` and the tests are per: "token" where all models have the same ones,
-    else "char" of the raw text, everything that tokens do not say paid for.
+    else "char" of the raw text, everything that tokens do not say paid for. `resampled`: what
+    intervals and tests are over, `units` "blocks" of the text or its "documents".
     """
 
     per: str
     models: list[Figures]
     tests: list[PairedTest]
+    resampled: str = "blocks"
+    units: int = 0
 
 
 def figures(name: str, model: LanguageModel[Any], corpus: Corpus, scores: FloatArray) -> Figures:
@@ -106,9 +110,9 @@ def measure(name: str, model: LanguageModel[Any], corpus: Corpus) -> tuple[Figur
 
 def evaluate(
     models: Mapping[str, AnyModel] | Sequence[AnyModel],
-    text: str,
+    text: RawText,
     *,
-    training_text: str | None = None,
+    training_text: RawText | None = None,
     carry: bool = False,
     seed: int = 0,
 ) -> Evaluation:
@@ -119,41 +123,52 @@ def evaluate(
         text: what they are to predict.
         training_text: where models read differently, what unknown words and spaces cost is learnt
             from it.
-        carry: the text is one document, over whose lines state is carried.
+        carry: state is carried over the lines of a document, which is the whole text where it
+            is not a stream of several.
         seed: of intervals and tests.
 
     Raises LangmodelsError where a training text is needed and missing, and where a score is no log
     probability; UsageError for labels that are there twice.
     """
     models = _labelled(models)
+    stream = text_stream(text)
+    whole = "".join(stream)
+    if training_text is not None:
+        training_text = "".join(text_stream(training_text))
     corpora = {
         name: Corpus.from_text(
-            text, model.tokenizer, vocabulary=model.vocabulary, name=name, keep_text=True
+            TextStream([whole], stream.lines),
+            model.tokenizer,
+            vocabulary=model.vocabulary,
+            name=name,
+            keep_text=True,
         )
         for name, model in models.items()
     }
     first = next(iter(models.values()))
     alike = all(model.reading == first.reading for model in models.values())
     measured: list[tuple[Figures, FloatArray]] = []
+    sizes, units = np.empty(0), "blocks"
     for name, model in models.items():
         corpus = corpora[name]
         costs = _positions(corpus) if alike else _paid(corpus, training_text)
         found, scores = measure(name, model, corpus.carried() if carry else corpus)
         bits = (costs.extra - scores) / math.log(2)
-        unit = len(bits) if alike else costs.length
-        found = replace(found, bits=float(bits.sum()) / unit)
+        found = replace(found, bits=float(bits.sum()) / (len(bits) if alike else costs.length))
+        edges, units = resampled(costs, corpus)
+        sizes = block_sums(np.ones(len(bits)), costs.ends, edges) if alike else np.diff(edges)
         blocks = np.empty(0)
         if math.isfinite(found.bits):
-            sums = block_sums(bits, costs.ends, block_edges(costs.length))
-            blocks = sums * (len(sums) / unit)  # whose mean is the figure
-            found = replace(found, interval=bootstrap_interval(blocks, seed=seed))
+            blocks = block_sums(bits, costs.ends, edges)
+            found = replace(found, interval=bootstrap_interval(blocks, sizes, seed=seed))
         if not alike:
             found = replace(found, bits_per_character=found.bits)
         measured.append((found, blocks))
     measured.sort(key=lambda pair: (pair[0].bits, pair[0].model))
     finite = [(found.model, blocks) for found, blocks in measured if len(blocks)]
     best_first = [found for found, _ in measured]
-    return Evaluation("token" if alike else "char", best_first, neighbour_tests(finite, seed))
+    tests = neighbour_tests(finite, sizes, seed)
+    return Evaluation("token" if alike else "char", best_first, tests, units, len(sizes))
 
 
 def _labelled(
@@ -190,7 +205,7 @@ def _positions(corpus: Corpus) -> TextCosts:
     return TextCosts(ends, np.zeros(len(ends)), len(text))
 
 
-def _paid(corpus: Corpus, training_text: str | None) -> TextCosts:
+def _paid(corpus: Corpus, training_text: RawText | None) -> TextCosts:
     """What everything that the tokens do not say costs."""
     train = corpus
     if training_text is not None:

@@ -7,13 +7,15 @@ from functools import cached_property
 
 import numpy as np
 
+from langmodels.arrays import FloatArray
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.breakdown import Grouping, groupings
-from langmodels.evaluation.characters import TextCosts, text_costs, token_costs
+from langmodels.evaluation.characters import TextCosts, resampled, text_costs, token_costs
 from langmodels.models.base import Model
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
+from langmodels.text.streams import TextStream
 from langmodels.text.tokenization import Tokenizer
 
 
@@ -35,6 +37,16 @@ class LevelMaterial:
     read_by: str = ""
 
     @cached_property
+    def edges(self) -> FloatArray:
+        """Ends of what is resampled of the test text; see `resampled`."""
+        return resampled(self.costs, self.splits.test)[0]
+
+    @cached_property
+    def resampled(self) -> str:
+        """What that is: "documents" or "blocks"."""
+        return resampled(self.costs, self.splits.test)[1]
+
+    @cached_property
     def groupings(self) -> list[Grouping]:
         """The ways in which losses on the test targets are broken down."""
         return groupings(self.splits)
@@ -46,7 +58,8 @@ class LevelMaterial:
         for corpus in (self.splits.train, self.splits.validation, self.splits.test):
             text.update(np.ascontiguousarray(corpus.ids).data)
             text.update(np.ascontiguousarray(corpus.offsets).data)
-            if corpus.documents is not None:
+            text.update(bytes([corpus.carry]))
+            if corpus.carry and corpus.documents is not None:
                 text.update(corpus.documents.tobytes())
         text.update(repr(self.splits.train.tokenizer).encode())
         text.update("\0".join(self.splits.train.vocabulary.tokens).encode("utf-8", "replace"))
@@ -133,18 +146,14 @@ class Material:
         return name
 
     def _carried(self, splits: Splits) -> Splits:
-        return splits if self.splits.test.documents is None else splits.carried()
+        return splits.carried() if self.splits.test.carry else splits
 
     def _parts(self) -> tuple[Corpus, Corpus, Corpus]:
         return self.splits.train, self.splits.validation, self.splits.test
 
-    def _texts(self) -> tuple[str, str, str]:
-        parts = (self.splits.train.text, self.splits.validation.text, self.splits.test.text)
-        if parts[0] is None or parts[1] is None or parts[2] is None:
-            raise LangmodelsError(
-                "Comparing levels needs the text; make the corpora with keep_text."
-            )
-        return parts[0], parts[1], parts[2]
+    def _texts(self) -> tuple[TextStream, TextStream, TextStream]:
+        first, second, third = (part.stream() for part in self._parts())
+        return first, second, third
 
     def _encode(self, level: str) -> Splits:
         tokenizer = make_tokenizer(level)

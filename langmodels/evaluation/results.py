@@ -214,8 +214,8 @@ class PairedTest:
     """Neighbours in the ranking: is the better one really better?
 
     `difference`: bits per character by which `worse` costs more, with its 95 % interval; `p`:
-    two-sided, by approximate randomization over blocks; `corrected`: after Holm's correction for
-    the number of tests.
+    two-sided, by approximate randomization over `Text.resampled`; `corrected`: after Holm's
+    correction for the number of tests.
     """
 
     better: str
@@ -242,12 +242,19 @@ class Differences:
 
 @dataclass(frozen=True)
 class Text:
-    """The text compared on: its name, how it was divided, characters of the three parts."""
+    """The text compared on: its name, how it was divided, characters and documents of its parts.
+
+    `resampled`: what intervals and tests are over, `units` "blocks" of the test text or its
+    "documents".
+    """
 
     name: str
     description: str
     split: str
     characters: tuple[int, int, int]
+    documents: tuple[int, int, int] = (1, 1, 1)
+    resampled: str = "blocks"
+    units: int = 0
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,17 @@ from langmodels.evaluation.results import PairedTest
 from langmodels.evaluation.statistics import bootstrap_interval, holm, paired_p_value
 
 Ranked = Sequence[tuple[str, FloatArray]]
-"""Models, best first: the name of each, and what it pays in each block of the text, (B,)."""
+"""Models, best first: the name of each, and what it pays for each block of the text, (B,)."""
 
 
-def neighbour_tests(ranked: Ranked, seed: int = 0) -> list[PairedTest]:
-    """Each model against the next one of the ranking."""
-    return _tests(list(pairwise(ranked)), seed)
+def neighbour_tests(ranked: Ranked, sizes: FloatArray, seed: int = 0) -> list[PairedTest]:
+    """Each model against the next one of the ranking; `sizes` of blocks, (B,)."""
+    return _tests(list(pairwise(ranked)), sizes, seed)
 
 
-def one_against_all(ranked: Ranked, name: str, seed: int = 0) -> list[PairedTest]:
+def one_against_all(
+    ranked: Ranked, sizes: FloatArray, name: str, seed: int = 0
+) -> list[PairedTest]:
     """One model against every other. Raises UsageError where there is none of that name."""
     names = [other for other, _ in ranked]
     if name not in names:
@@ -27,11 +29,13 @@ def one_against_all(ranked: Ranked, name: str, seed: int = 0) -> list[PairedTest
         )
     at = names.index(name)
     pairs = [(ranked[min(i, at)], ranked[max(i, at)]) for i in range(len(ranked)) if i != at]
-    return _tests(pairs, seed)
+    return _tests(pairs, sizes, seed)
 
 
 def _tests(
-    pairs: Sequence[tuple[tuple[str, FloatArray], tuple[str, FloatArray]]], seed: int
+    pairs: Sequence[tuple[tuple[str, FloatArray], tuple[str, FloatArray]]],
+    sizes: FloatArray,
+    seed: int,
 ) -> list[PairedTest]:
     """The first of each pair, which ranks higher, against the second; p after Holm's correction."""
     differences = [worse - better for (_, better), (_, worse) in pairs]
@@ -40,8 +44,8 @@ def _tests(
         PairedTest(
             better,
             worse,
-            float(difference.mean()),
-            bootstrap_interval(difference, seed=seed),
+            float(difference.sum() / sizes.sum()),
+            bootstrap_interval(difference, sizes, seed=seed),
             raw,
             corrected,
         )

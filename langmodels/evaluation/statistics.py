@@ -1,8 +1,9 @@
 """Intervals, tests and growth exponents: how sure a figure is.
 
-Losses along a text depend on one another, so the unit that is resampled is a block of neighbouring
-characters. The blocks are those of the raw text: models with different units share them, which is
-what makes a paired test between a word model and a character model possible.
+Losses along a text depend on one another, so the unit that is resampled is a document, where the
+text has several, or a block of neighbouring characters. These are those of the raw text: models
+with different units share them, which is what makes a paired test between a word model and a
+character model possible.
 """
 
 import math
@@ -17,6 +18,8 @@ RESAMPLES = 2000
 FLIPS = 9999
 CONFIDENCE = 0.95
 _MIN_BLOCKS, _MAX_BLOCKS, _BLOCK = 20, 400, 200
+_MIN_DOCUMENTS = 10
+"""Of fewer documents, a bootstrap would tell little: blocks inside them are resampled."""
 _BATCH = 1_000_000  # numbers drawn at once
 
 
@@ -28,6 +31,21 @@ def block_edges(characters: int) -> FloatArray:
     """
     n = min(_MAX_BLOCKS, max(_MIN_BLOCKS, characters // _BLOCK))
     return np.linspace(0.0, characters, n + 1)
+
+
+def document_edges(starts: IndexArray) -> FloatArray | None:
+    """Ends of D documents, (B + 1,), the first one 0; None where there are less than 10.
+
+    `starts` (D + 1,): with which character each begins, and how many there are. Of more than 400,
+    neighbours are put together, so many to a block.
+    """
+    edges = np.unique(starts)
+    n = len(edges) - 1
+    if n < _MIN_DOCUMENTS:
+        return None
+    kept = np.linspace(0, n, min(n, _MAX_BLOCKS) + 1).round().astype(np.int64)
+    found: FloatArray = edges[kept].astype(np.float64)
+    return found
 
 
 def block_sums(costs: FloatArray, ends: IndexArray, edges: FloatArray) -> FloatArray:
@@ -43,19 +61,24 @@ def block_sums(costs: FloatArray, ends: IndexArray, edges: FloatArray) -> FloatA
 
 
 def bootstrap_interval(
-    values: FloatArray, *, seed: int = 0, confidence: float = CONFIDENCE
+    sums: FloatArray,
+    sizes: FloatArray | None = None,
+    *,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
 ) -> tuple[float, float]:
-    """Interval of the mean of block values (B,), by the bootstrap.
+    """Interval of the mean, what all blocks cost (B,) over their sizes (B,), by the bootstrap.
 
+    Blocks are of size 1 unless `sizes` are given; the larger counts for more.
     The percentiles are those of the expanded percentile interval (Hesterberg 2015, "What Teachers
     Should Know About the Bootstrap", section 4.3), which makes up for the bootstrap's being too
     narrow with few blocks.
     """
-    n = len(values)
-    if n < 2 or not np.isfinite(values).all():
+    n = len(sums)
+    if n < 2 or not np.isfinite(sums).all():
         return math.nan, math.nan
     counts = np.random.default_rng([seed, n]).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
-    means = counts @ values / n
+    means = counts @ sums / (n if sizes is None else counts @ sizes)
     from scipy.special import ndtr, stdtrit  # slow to import
 
     tail = stdtrit(n - 1, (1 - confidence) / 2) * math.sqrt(n / (n - 1))
@@ -64,7 +87,7 @@ def bootstrap_interval(
 
 
 def paired_p_value(differences: FloatArray, *, seed: int = 0) -> float:
-    """Two-sided p of the hypothesis that paired block differences (B,) have mean zero.
+    """Two-sided p of the hypothesis that paired differences of blocks (B,) have mean zero.
 
     Approximate randomization: the sign of each difference is flipped at random (Noreen 1989,
     "Computer-Intensive Methods for Testing Hypotheses"). At least 1 / (FLIPS + 1).

@@ -33,7 +33,6 @@ from langmodels.evaluation.results import (
 )
 from langmodels.evaluation.significance import neighbour_tests, one_against_all
 from langmodels.evaluation.statistics import (
-    block_edges,
     block_sums,
     bootstrap_interval,
     growth_exponent,
@@ -71,10 +70,19 @@ def summarise(
     per = {material.at(level).costs.per for level in levels}
     if source is not None and source.entropy_bits is not None and per == {"char"}:
         limit = Limit(source.entropy_bits, source.entropy_is_bound, source.entropy_note)
-    lengths = tuple(c.characters for c in (splits.train, splits.validation, splits.test))
+    parts = (splits.train, splits.validation, splits.test)
+    shared = material.at(levels[0])
     name = source.name if source else splits.train.name.removesuffix(" (training part)")
     return Results(
-        text=Text(name, source.description if source else "", splits.how, lengths),  # type: ignore[arg-type]
+        text=Text(
+            name,
+            source.description if source else "",
+            splits.how,
+            tuple(c.characters for c in parts),  # type: ignore[arg-type]
+            tuple(1 if c.lines is None else len(c.lines) - 1 for c in parts),  # type: ignore[arg-type]
+            shared.resampled,
+            len(shared.edges) - 1,
+        ),
         limit=limit,
         levels=[_level_result(material.at(level)) for level in levels],
         models=[s.result() for s in summaries],
@@ -123,11 +131,10 @@ class _Summary:
         self.characters = material.costs.length
         self.bits_per_character = self._per_character(-float(self.scores.sum()))
         self.zero_share = float(np.isneginf(self.scores).mean())
-        edges = block_edges(self.characters)
         costs = material.costs.extra - self.scores
         if self.finite:
-            sums = block_sums(costs, material.costs.ends, edges)
-            self.blocks: FloatArray = sums / np.diff(edges) / math.log(2)
+            sums = block_sums(costs, material.costs.ends, material.edges)
+            self.blocks: FloatArray = sums / math.log(2)
 
     @property
     def label(self) -> str:
@@ -167,7 +174,9 @@ class _Summary:
             perplexity=_perplexity(loss),
             bits_per_token=loss / math.log(2),
             bits_per_character=self.bits_per_character,
-            interval=bootstrap_interval(self.blocks, seed=self.seed) if self.finite else None,
+            interval=bootstrap_interval(self.blocks, np.diff(self.material.edges), seed=self.seed)
+            if self.finite
+            else None,
             zero_share=self.zero_share,
             seeds={s: self._per_character(r.fits[-1].nats) for s, r in sorted(self.runs.items())},
             is_distribution=first.is_distribution,
@@ -243,7 +252,7 @@ def _level_result(material: LevelMaterial) -> LevelResult:
         passage=test.vocabulary.decode(test.targets[: passage_length(material)].tolist()),
         min_count=_least_count(train),
         read_by=material.read_by,
-        carried=test.documents is not None,
+        carried=test.carry,
     )
 
 
@@ -261,9 +270,10 @@ def _tests(summaries: Sequence["_Summary"], seed: int, against: str | None) -> l
     ranked = [
         (f"{s.label} ({s.candidate.level})" if several else s.label, s.blocks) for s in finite
     ]
+    sizes = np.diff(finite[0].material.edges) if finite else np.empty(0)
     if against is None:
-        return neighbour_tests(ranked, seed)
-    return one_against_all(ranked, against, seed)
+        return neighbour_tests(ranked, sizes, seed)
+    return one_against_all(ranked, sizes, against, seed)
 
 
 def _differences(summaries: Sequence[_Summary]) -> list[Differences]:

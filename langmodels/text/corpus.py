@@ -7,17 +7,20 @@ from pathlib import Path
 import numpy as np
 
 from langmodels.arrays import IndexArray, IntArray
-from langmodels.errors import LangmodelsError, UsageError
-from langmodels.text.cleaning import clean
-from langmodels.text.indexing import Pieces, encode_chunks, index_chunks, with_boundaries
+from langmodels.errors import LangmodelsError
+from langmodels.text.indexing import (
+    Pieces,
+    encode_chunks,
+    index_chunks,
+    sequence_lines,
+    with_boundaries,
+)
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
+from langmodels.text.streams import RawText, TextStream, line_starts, text_stream
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
-
-RawText = str | Path | Iterable[str]
-"""A text as it comes: a string, the path of a UTF-8 file, a list of lines, a stream of pieces."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +28,15 @@ class Corpus(Sequences):
     """Sequences of a text: their ids and offsets, how they were read, and what is known beside.
 
     `characters`: characters of text that the ids stand for. `text`: that text, where it was kept.
+    `lines` (D+1,): with which of its lines each document begins, and how many there are; None where
+    it is one document.
     """
 
     reading: Reading
     characters: int = 0
     name: str = ""
     text: str | None = None
+    lines: IndexArray | None = None
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -46,6 +52,28 @@ class Corpus(Sequences):
     def cleaning(self) -> str:
         """How the text was cleaned before, one of `CLEANINGS`."""
         return self.reading.cleaning
+
+    @property
+    def document_starts(self) -> IndexArray | None:
+        """With which character of `text` each of D documents begins, and its length, (D + 1,).
+
+        None where the text is one document or was not kept.
+        """
+        if self.text is None or self.lines is None:
+            return None
+        return line_starts(self.text, self.lines)
+
+    def stream(self) -> TextStream:
+        """The text and its documents, to be read in another way.
+
+        Raises LangmodelsError where the text was not kept.
+        """
+        if self.text is None:
+            raise LangmodelsError(
+                "Comparing levels needs the text; make the corpora with keep_text."
+            )
+        lines = [] if self.lines is None else np.diff(self.lines).tolist()
+        return TextStream([self.text], lines)
 
     @property
     def n_oov(self) -> int:
@@ -90,6 +118,7 @@ class Corpus(Sequences):
             offsets=offsets,
             characters=round(self.characters * share),
             text=None,
+            lines=None,
             unknown=unknown,
             documents=self._documents_of_head(len(offsets) - 1),
         )
@@ -127,7 +156,7 @@ class Corpus(Sequences):
         tokens seen at least `min_count` times, of these the `max_size` most frequent. With one,
         tokens that it lacks become `<unk>`. Blank lines are not sequences. The words `<s>` and
         `</s>` in a text count as `<unk>`. A tokenizer that learns is fitted to the text where the
-        vocabulary is; the corpus has the fitted one.
+        vocabulary is; the corpus has the fitted one. Where the documents of a stream begin is kept.
 
         Raises LangmodelsError where the text has no tokens or the file cannot be read.
 
@@ -135,7 +164,7 @@ class Corpus(Sequences):
         2
         """
         return cls.from_cleaned(
-            clean(text_pieces(text), cleaning),
+            text_stream(text).cleaned(cleaning),
             make_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer,
             cleaning,
             vocabulary=vocabulary,
@@ -148,7 +177,7 @@ class Corpus(Sequences):
     @classmethod
     def from_cleaned(
         cls,
-        chunks: Iterable[str],
+        stream: TextStream,
         tokenizer: Tokenizer,
         cleaning: str,
         *,
@@ -158,16 +187,21 @@ class Corpus(Sequences):
         name: str = "",
         keep_text: bool = False,
     ) -> "Corpus":
-        """As `from_text`, for the pieces of a text that was cleaned already, in the named way."""
+        """As `from_text`, for a text that was cleaned already, in the named way."""
         if vocabulary is None and tokenizer.learns:
-            chunks = ["".join(chunks)]
-            tokenizer = tokenizer.fit(chunks[0])
-        pieces = Pieces(chunks, tokenizer, keep_text)
+            stream = TextStream(["".join(stream)], stream.lines)
+            tokenizer = tokenizer.fit("".join(stream))
+        pieces = Pieces(stream, tokenizer, keep_text)
         unknown: list[str] | None
         if vocabulary is None:
             ids, vocabulary, unknown = index_chunks(pieces, tokenizer, min_count, max_size)
         else:
             ids, unknown = encode_chunks(pieces, tokenizer, vocabulary, unknown=True)
+        lines, documents = stream.starts(), None
+        if lines is not None and vocabulary.ends:
+            found = np.searchsorted(sequence_lines(ids, vocabulary), lines)
+            documents = np.unique(found)  # those without a word are left out
+            documents = documents if len(documents) > 2 else None
         ids, offsets = with_boundaries(ids, vocabulary)
         if len(ids) <= len(offsets) - 1:
             where = f" in {name}" if name else ""
@@ -179,7 +213,9 @@ class Corpus(Sequences):
             pieces.characters,
             name,
             "".join(pieces.kept) if keep_text else None,
+            lines,
             unknown=unknown,
+            documents=documents,
         )
 
     @classmethod
@@ -192,6 +228,7 @@ class Corpus(Sequences):
             name=name,
             unknown=sequences.unknown,
             documents=sequences.documents,
+            carry=sequences.carry,
         )
 
     @classmethod
@@ -222,35 +259,6 @@ class Corpus(Sequences):
         found = Sequences.bounded(map(vocabulary.encode, texts), vocabulary)
         characters = sum(len(tokenizer.detokenize(t)) + int(vocabulary.ends) for t in texts)
         return cls(found.ids, found.offsets, Reading(tokenizer, vocabulary), characters, name)
-
-
-_PIECE = 1 << 22  # characters
-
-
-def text_pieces(text: RawText) -> Iterable[str]:
-    """The pieces of a text; of a list or tuple, whose items are lines, each with its line end.
-
-    Raises LangmodelsError for a file that cannot be read, UsageError for what is no text.
-    """
-    if isinstance(text, str):
-        return (text[i : i + _PIECE] for i in range(0, len(text), _PIECE))
-    if isinstance(text, Path):
-        try:
-            return [text.read_text(encoding="utf-8")]
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise LangmodelsError(f"Cannot read {text}: {reason}.") from error
-    if isinstance(text, list | tuple):
-        for line in text:
-            if not isinstance(line, str):
-                raise UsageError(f"The lines of a text are strings, not {type(line).__name__}.")
-        return [f"{line.removesuffix(chr(10))}\n" for line in text]
-    if not isinstance(text, Iterable) or isinstance(text, bytes):
-        raise UsageError(
-            f"A text is a string, a path, a list of lines or a stream of strings, not a "
-            f"{type(text).__name__}."
-        )
-    return text
 
 
 AnyText = Corpus | RawText

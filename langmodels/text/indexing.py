@@ -243,6 +243,16 @@ def _word_ids(
     return np.insert(ids, np.searchsorted(words.starts, ends), np.int32(line_end))
 
 
+def sequence_lines(ids: IntArray, vocabulary: Vocabulary) -> IndexArray:
+    """Which lines of a text, whose ids have no beginnings yet, `with_boundaries` keeps, (S,)."""
+    is_end = ids == vocabulary.eos_id
+    blank = is_end.copy()
+    blank[1:] &= is_end[:-1]
+    kept = ~blank[is_end]
+    unfinished = len(ids) > 0 and not is_end[-1]
+    return np.flatnonzero(np.append(kept, True) if unfinished else kept)
+
+
 def with_boundaries(
     ids: IntArray, vocabulary: Vocabulary, *, blank_lines: bool = False
 ) -> tuple[IntArray, IndexArray]:

@@ -18,14 +18,15 @@ class Sequences:
     `ids` (N,) int32: every sequence is `<s> w1 .. wn </s>` where its vocabulary has ends, and
     `<s> w1 .. wn` otherwise. `offsets` (S+1,) int64: where each sequence begins in `ids`, and N.
     `unknown`: the tokens that stand behind the ids of `<unk>`, in order, where they were kept.
-    `documents` (D+1,) int64, where a model's state is to be carried from each sequence of a
-    document to the next: with which sequence each document begins, and S.
+    `documents` (D+1,) int64: with which sequence each document begins, and S; None where all are
+    one. `carry`: whether a model's state is to go from each sequence of a document to the next.
     """
 
     ids: IntArray
     offsets: IndexArray
     unknown: list[str] | None = field(default=None, kw_only=True)
     documents: IndexArray | None = field(default=None, kw_only=True)
+    carry: bool = field(default=False, kw_only=True)
 
     @classmethod
     def bounded(cls, inside: Iterable[IntArray], vocabulary: Vocabulary) -> "Sequences":
@@ -82,14 +83,22 @@ class Sequences:
         return (self.ids[a:b] for a, b in pairwise(self.offsets.tolist()))
 
     def carried(self) -> Self:
-        """The same sequences as one document, over which state is carried."""
-        return replace(self, documents=np.array([0, self.n_sequences], np.int64))
+        """The same sequences, state carried over those of a document."""
+        return replace(self, carry=True)
+
+    @property
+    def _carried(self) -> IndexArray | None:
+        """Where documents begin over which state is carried; None where it is not."""
+        if not self.carry:
+            return None
+        return np.array([0, self.n_sequences]) if self.documents is None else self.documents
 
     @property
     def begins_afresh(self) -> BoolArray:
         """Which of the ids are read by a model that remembers nothing, (N,)."""
         fresh = np.zeros(len(self.ids), np.bool_)
-        starts = self.offsets if self.documents is None else self.offsets[self.documents]
+        carried = self._carried
+        starts = self.offsets if carried is None else self.offsets[carried]
         fresh[starts[:-1][np.diff(starts) > 0]] = True
         return fresh
 
@@ -102,11 +111,12 @@ class Sequences:
 
     def streams(self) -> Iterator[tuple[IntArray, IntArray]]:
         """Inputs and targets, equally long, of what is read in one go: sequences or documents."""
-        if self.documents is None:
+        carried = self._carried
+        if carried is None:
             return ((ids[:-1], ids[1:]) for ids in self.whole())
         inputs, targets = self.ids[self.is_input], self.targets
         # Each sequence has one id less in either.
-        bounds = (self.offsets - np.arange(len(self.offsets)))[self.documents].tolist()
+        bounds = (self.offsets - np.arange(len(self.offsets)))[carried].tolist()
         return ((inputs[a:b], targets[a:b]) for a, b in pairwise(bounds))
 
     def sums(self, values: FloatArray) -> FloatArray:
@@ -119,4 +129,4 @@ class Sequences:
         """These sequences with other ids, (number of `<unk>`,), in the places of `<unk>`."""
         changed = self.ids.copy()
         changed[changed == Vocabulary.unk_id] = ids
-        return Sequences(changed, self.offsets, documents=self.documents)
+        return Sequences(changed, self.offsets, documents=self.documents, carry=self.carry)

@@ -1,19 +1,22 @@
 """Training, validation and test parts of a text, without leaks."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
+from langmodels.arrays import IndexArray
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.text.cleaning import clean
-from langmodels.text.corpus import Corpus, RawText, text_pieces
+from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
+from langmodels.text.streams import RawText, TextStream, line_starts, text_stream
 from langmodels.text.tokenization import Tokenizer
 
 Fractions = tuple[float, float, float]
 DEFAULT_FRACTIONS: Fractions = (0.8, 0.1, 0.1)
-WAYS = ("contiguous", "lines")
+WAYS = ("contiguous", "lines", "documents")
 
 
 @dataclass(frozen=True)
@@ -42,15 +45,18 @@ class Splits:
         max_size: int | None = None,
         name: str = "",
     ) -> "Splits":
-        """Clean a text, divide it (see `split_text`), and encode the parts."""
+        """Clean a text, divide it (see `divide`), and encode the parts."""
         tokenizer = make_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer
-        whole = "".join(clean(text_pieces(text), cleaning))
-        parts = split_text(
-            whole, fractions=fractions, by=by, at_breaks=tokenizer.at_breaks, seed=seed
+        parts = divide(
+            text_stream(text).cleaned(cleaning),
+            fractions=fractions,
+            by=by,
+            at_breaks=tokenizer.at_breaks,
+            seed=seed,
         )
         percent = " / ".join(f"{100 * f:g} %" for f in fractions)
         return cls._from_cleaned(
-            ([part] for part in parts),
+            parts,
             tokenizer,
             cleaning,
             how=f"{by} {percent}",
@@ -67,32 +73,31 @@ class Splits:
         *,
         cleaning: str = "none",
         how: str = "separate files",
-        min_count: int = 1,
-        max_size: int | None = None,
-        name: str = "",
+        **options: Any,
     ) -> "Splits":
-        """Encode three texts that are already divided: training, validation, test."""
+        """Encode three texts that are already divided: training, validation, test.
+
+        `options` are `min_count`, `max_size` and `name`, as in `from_text`.
+        """
         return cls._from_cleaned(
-            (clean(text_pieces(part), cleaning) for part in parts),
+            (text_stream(part).cleaned(cleaning) for part in parts),
             make_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer,
             cleaning,
             how=how,
-            min_count=min_count,
-            max_size=max_size,
-            name=name,
+            **options,
         )
 
     @classmethod
     def _from_cleaned(
         cls,
-        parts: Iterable[Iterable[str]],
+        parts: Iterable[TextStream],
         tokenizer: Tokenizer,
         cleaning: str,
         *,
         how: str,
-        min_count: int,
-        max_size: int | None,
-        name: str,
+        min_count: int = 1,
+        max_size: int | None = None,
+        name: str = "",
     ) -> "Splits":
         first, *others = parts
         train = Corpus.from_cleaned(
@@ -118,54 +123,98 @@ class Splits:
         return cls(train, validation, test, how)
 
     def carried(self) -> "Splits":
-        """The same parts, each as one document over which state is carried."""
+        """The same parts, state carried over the lines of a document."""
         parts = (self.train.carried(), self.validation.carried(), self.test.carried())
         return Splits(*parts, self.how)
 
 
-def split_text(
-    text: str,
+def split_text(text: RawText, **options: Any) -> tuple[str, str, str]:
+    """The parts of a text as strings; see `divide`."""
+    first, second, third = ("".join(part) for part in divide(text, **options))
+    return first, second, third
+
+
+def divide(
+    text: RawText,
     *,
     fractions: Fractions = DEFAULT_FRACTIONS,
     by: str = "contiguous",
     at_breaks: bool = False,
     seed: int = 0,
-) -> tuple[str, str, str]:
+) -> tuple[TextStream, TextStream, TextStream]:
     """Divide a text into training, validation and test parts of these fractions.
 
     `contiguous`: three stretches in order, so that nothing in a later part was seen in an earlier
     one; cut to the character, or, `at_breaks`, at the nearest line break (space where there is only
-    one line). `lines`: whole lines drawn at random by the seed, kept in order; identical lines go
-    to the same part, so that none is both trained and tested on.
+    one line). `lines` and `documents`: whole ones drawn at random by the seed, kept in order;
+    identical ones go to the same part, so that none is both trained and tested on. The parts know
+    their documents where the text does, but where its lines were drawn.
 
-    Raises UsageError for impossible fractions, LangmodelsError for a text too small to divide.
+    Raises UsageError for impossible fractions and for documents of a text that is one,
+    LangmodelsError for a text too small to divide.
     """
     if by not in WAYS:
         raise UsageError(f"There is no split {by!r}; choose one of {', '.join(WAYS)}.")
     if not (all(f > 0 for f in fractions) and abs(sum(fractions) - 1) <= 1e-9):
         raise UsageError("The parts of a split must be positive fractions that sum to 1.")
-    if not text.strip():
+    stream = text_stream(text)
+    whole = "".join(stream)
+    if not whole.strip():
         raise LangmodelsError("There is no text to divide: it is empty or only white space.")
     if by == "lines":
-        parts = _by_lines(text, fractions, seed)
+        lines = [f"{line}\n" for line in whole.split("\n") if line.strip()]
+        drawn = _drawn(lines, fractions, seed)
+        parts = [TextStream(["".join(some)]) for some in drawn]
+    elif by == "documents":
+        parts = [
+            TextStream.of_documents(some)
+            for some in _drawn(_documents(whole, stream), fractions, seed)
+        ]
     else:
-        parts = _stretches(text, fractions, at_breaks)
-    for part, label in zip(parts, ("training", "validation", "test"), strict=True):
-        if not part.strip():
+        parts = _stretches(whole, fractions, at_breaks, stream.starts())
+    for i, label in enumerate(("training", "validation", "test")):
+        held = "".join(parts[i])
+        parts[i] = TextStream([held], parts[i].lines)
+        if not held.strip():
             raise LangmodelsError(
                 f"The text is too small to divide: nothing is left for the {label} part. "
                 "Give more text, or a validation and a test file of its own."
             )
-    return parts
+    first, second, third = parts
+    return first, second, third
 
 
-def _stretches(text: str, fractions: Fractions, at_breaks: bool) -> tuple[str, str, str]:
+def _documents(text: str, stream: TextStream) -> list[str]:
+    starts = stream.starts()
+    if starts is None:
+        raise UsageError(
+            "--split documents needs a text of several documents (JSON lines, Parquet, a folder, "
+            "several files), and this is one."
+        )
+    at = line_starts(text, starts).tolist()
+    return [text[a:b] for a, b in pairwise(at)]
+
+
+def _stretches(
+    text: str, fractions: Fractions, at_breaks: bool, documents: IndexArray | None
+) -> list[TextStream]:
     # The test part is measured first: it is the one whose size people compare.
     third = int(len(text) * (1 - fractions[2]) + 1e-6)
     second = int(len(text) * fractions[0] + 1e-6)
     if at_breaks:
         second, third = _near_break(text, second), _near_break(text, third)
-    return text[:second], text[second:third], text[third:]
+    parts = []
+    line = 0
+    for part in (text[:second], text[second:third], text[third:]):
+        n = part.count("\n")
+        inside: list[int] = []
+        if documents is not None:
+            # A document that is cut is one in either part; the last line may have no end.
+            cuts = np.unique(np.clip(documents - line, 0, n + (not part.endswith("\n"))))
+            inside = np.diff(cuts).tolist()
+        parts.append(TextStream([part], inside))
+        line += n
+    return parts
 
 
 def _near_break(text: str, position: int) -> int:
@@ -180,14 +229,17 @@ def _near_break(text: str, position: int) -> int:
     return position
 
 
-def _by_lines(text: str, fractions: Fractions, seed: int) -> tuple[str, str, str]:
-    lines = [f"{line}\n" for line in text.split("\n") if line.strip()]
-    number = {line: i for i, line in enumerate(dict.fromkeys(lines))}
+def _drawn(texts: Sequence[str], fractions: Fractions, seed: int) -> tuple[list[str], ...]:
+    """Texts in three parts, drawn by the seed and kept in order; as many as the fractions say."""
+    number = {text: i for i, text in enumerate(dict.fromkeys(texts))}
     rank = np.random.default_rng(seed).permutation(len(number))
-    first = fractions[0] * len(number)
-    second = (fractions[0] + fractions[1]) * len(number)
-    part = np.where(rank < round(first), 0, np.where(rank < round(second), 1, 2))
+    first = round(fractions[0] * len(number))
+    second = round((fractions[0] + fractions[1]) * len(number))
+    # Of few texts, each part gets one.
+    second = min(max(second, 2), len(number) - 1)
+    first = min(max(first, 1), second - 1)
+    part = np.where(rank < first, 0, np.where(rank < second, 1, 2))
     parts: tuple[list[str], list[str], list[str]] = ([], [], [])
-    for line in lines:
-        parts[part[number[line]]].append(line)
-    return "".join(parts[0]), "".join(parts[1]), "".join(parts[2])
+    for text in texts:
+        parts[part[number[text]]].append(text)
+    return parts

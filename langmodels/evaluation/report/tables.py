@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 
-from langmodels.evaluation.results import LevelResult, ModelResult, PairedTest, Results
+from langmodels.evaluation.results import LevelResult, ModelResult, PairedTest, Results, Text
 from langmodels.formatting import (
     DASH,
     Table,
@@ -119,9 +119,12 @@ def _quality_notes(results: Results) -> Iterator[str]:
     for model in results.models:
         if not model.is_distribution:
             yield f"* {model.label}: scores, not probabilities; renormalised at every token here."
+    if results.text.resampled == "documents":
+        yield f"Intervals and tests are over the {_documents(results.text)} of the test text."
     if any(level.carried for level in results.levels):
+        of = "each document" if results.text.documents[2] > 1 else "the text"
         yield (
-            "State is carried over the lines of the text (--carry): recurrent networks, "
+            f"State is carried over the lines of {of} (--carry): recurrent networks, "
             "Transformers and caches remember what stood before a line."
         )
     if orders := _orders(results):
@@ -151,6 +154,12 @@ def _quality_notes(results: Results) -> Iterator[str]:
         yield f"{of}: trained from one random start; --seeds shows how much that matters."
     if results.limit:
         yield f"The limit: {results.limit.note}."
+
+
+def _documents(text: Text) -> str:
+    """How many documents are resampled, and whether some are put together."""
+    n, units = text.documents[2], text.units
+    return f"{count(n)} documents" + (f" (in {units} groups)" if units < n else "")
 
 
 def _units(level: LevelResult) -> str:

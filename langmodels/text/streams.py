@@ -1,0 +1,137 @@
+"""A text as it comes: in one piece or in many, and perhaps made of documents."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from langmodels.arrays import IndexArray
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.text.cleaning import clean, is_linewise
+
+_PIECE = 1 << 22  # characters of a string that are looked at together
+_TOGETHER = 1 << 20  # characters of documents that are put together
+
+
+class TextStream:
+    """A text in pieces that may end anywhere, made of documents, each of which ends with a line.
+
+    `lines`: how many lines each document has. It is complete once all pieces were taken, and the
+    same list for whatever takes the pieces, changes them and hands them on; whoever makes the
+    pieces fills it. It stays empty where nothing is known of documents.
+    """
+
+    def __init__(self, pieces: Iterable[str], lines: list[int] | None = None) -> None:
+        self.pieces = pieces
+        self.lines: list[int] = [] if lines is None else lines
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.pieces)
+
+    @classmethod
+    def of_documents(cls, texts: Iterable[str]) -> "TextStream":
+        """The texts of documents, put together in pieces of bounded size."""
+        lines: list[int] = []
+
+        def pieces() -> Iterator[str]:
+            some: list[str] = []
+            size = 0
+            for text in texts:
+                ended = text if text.endswith("\n") else f"{text}\n"
+                lines.append(ended.count("\n"))
+                some.append(ended)
+                size += len(ended)
+                if size >= _TOGETHER:
+                    yield "".join(some)
+                    some, size = [], 0
+            if some:
+                yield "".join(some)
+
+        return cls(pieces(), lines)
+
+    @classmethod
+    def of_one(cls, pieces: Iterable[str]) -> "TextStream":
+        """The pieces of one document, which are left as they are."""
+        lines: list[int] = []
+
+        def counted() -> Iterator[str]:
+            n = 0
+            end = "\n"
+            for piece in pieces:
+                n += piece.count("\n")
+                end = piece or end
+                yield piece
+            lines.append(n + (not end.endswith("\n")))
+
+        return cls(counted(), lines)
+
+    @classmethod
+    def joined(cls, streams: Iterable["TextStream"]) -> "TextStream":
+        """Several texts one after the other, each beginning a line."""
+        lines: list[int] = []
+
+        def pieces() -> Iterator[str]:
+            end = "\n"
+            for stream in streams:
+                if not end.endswith("\n"):
+                    yield "\n"
+                for piece in stream:
+                    yield piece
+                    end = piece or end
+                lines.extend(stream.lines)
+
+        return cls(pieces(), lines)
+
+    def cleaned(self, how: str) -> "TextStream":
+        """The text after the named cleanings; its documents are lost where lines do not stay."""
+        return TextStream(clean(self, how), self.lines if is_linewise(how) else [])
+
+    def starts(self) -> IndexArray | None:
+        """With which line each of D documents begins, and how many lines there are, (D + 1,).
+
+        For a text that was read to its end; None where it is one document.
+        """
+        if len(self.lines) < 2:
+            return None
+        return np.concatenate([[0], np.cumsum(self.lines, dtype=np.int64)])
+
+
+RawText = str | Path | Iterable[str] | TextStream
+"""A text as it comes: a string, the path of a UTF-8 file, a list of lines, a stream of pieces."""
+
+
+def text_stream(text: RawText) -> TextStream:
+    """The pieces of a text; of a list or tuple, whose items are lines, each with its line end.
+
+    Raises LangmodelsError for a file that cannot be read, UsageError for what is no text.
+    """
+    return text if isinstance(text, TextStream) else TextStream(_pieces(text))
+
+
+def _pieces(text: str | Path | Iterable[str]) -> Iterable[str]:
+    if isinstance(text, str):
+        return (text[i : i + _PIECE] for i in range(0, len(text), _PIECE))
+    if isinstance(text, Path):
+        try:
+            return [text.read_text(encoding="utf-8")]
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise LangmodelsError(f"Cannot read {text}: {reason}.") from error
+    if isinstance(text, list | tuple):
+        for line in text:
+            if not isinstance(line, str):
+                raise UsageError(f"The lines of a text are strings, not {type(line).__name__}.")
+        return [f"{line.removesuffix(chr(10))}\n" for line in text]
+    if not isinstance(text, Iterable) or isinstance(text, bytes):
+        raise UsageError(
+            f"A text is a string, a path, a list of lines or a stream of strings, not a "
+            f"{type(text).__name__}."
+        )
+    return text
+
+
+def line_starts(text: str, lines: IndexArray) -> IndexArray:
+    """With which character of a text each of these lines (n,) begins; its length past the last."""
+    breaks = np.flatnonzero(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4") == 10)
+    starts = np.concatenate([[0], breaks + 1, [len(text)]]).astype(np.int64)
+    return starts[np.minimum(lines, len(starts) - 1)]
