@@ -3,7 +3,8 @@
 Whoever has tasks opens `executor(jobs)`, submits them, and reads `completed`; none of that tells
 where they run. Tasks are pure: what they need comes with them, what they find is returned. So a
 lost worker costs a repeat and never a figure, and an executor of another library, such as that of
-a Dask client, does as well: nothing is asked of it but `submit`.
+a Dask client, does as well: nothing is asked of it but `submit`. Models and other things that the
+program has registered are known to the processes that are started here.
 """
 
 import contextlib
@@ -14,13 +15,13 @@ import pickle
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
-from langmodels import progress
+from langmodels import names, progress
 from langmodels.errors import LangmodelsError, UsageError
 
 R = TypeVar("R")
@@ -226,7 +227,8 @@ class _Worker:
     def __init__(self, reported: bool) -> None:
         self._pipe, theirs = _spawn.Pipe()
         with _starting:
-            self.process = _spawn.Process(target=_work, args=(theirs, reported), daemon=True)
+            given = (theirs, reported, names.additions())
+            self.process = _spawn.Process(target=_work, args=given, daemon=True)
             self.process.start()
         theirs.close()  # so that its end is seen here when the process ends
         self.name = str(self.process.pid)
@@ -242,7 +244,10 @@ class _Worker:
         """The result of a call. Raises what it raises, and _Died."""
         arguments = (*call.args, *call.kwargs.values())
         keys = {a.key for a in arguments if isinstance(a, _Shared)} - self._known
-        message = pickle.dumps((call, {key: values[key] for key in keys}))
+        try:
+            message = pickle.dumps((call, {key: values[key] for key in keys}))
+        except (AttributeError, TypeError, pickle.PicklingError) as error:
+            raise LangmodelsError(_unsendable(error)) from error
         self._known |= keys
         kind, content = self._exchange(message)
         while kind == "report":
@@ -292,8 +297,9 @@ def _signal_name(number: int) -> str:
 # In the worker ------------------------------------------------------------------------------------
 
 
-def _work(pipe: Connection, reported: bool) -> None:
+def _work(pipe: Connection, reported: bool, additions: Mapping[str, list[names.Handed]]) -> None:
     """Do what comes through the pipe until it is closed."""
+    names.receive(additions)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     lock = threading.Lock()
@@ -311,12 +317,25 @@ def _work(pipe: Connection, reported: bool) -> None:
         while True:
             message = pipe.recv_bytes()
             try:
-                call, shared = pickle.loads(message)
+                call, shared = _loaded(message)
                 values |= shared
                 result = _call(call, values)
                 send("result", result)
             except BaseException as error:
                 send("error", _sendable(error))
+
+
+def _loaded(message: bytes) -> tuple[_Call, dict[int, Any]]:
+    """What was sent. Raises LangmodelsError where it names what is not found here."""
+    try:
+        call, shared = pickle.loads(message)
+    except (AttributeError, ImportError) as error:
+        raise LangmodelsError(_unsendable(error)) from error
+    return call, shared
+
+
+def _unsendable(error: Exception) -> str:
+    return f"Other processes cannot be sent this ({error}); {names.IMPORTABLE}."
 
 
 def _call(call: _Call, values: dict[int, Any]) -> Any:

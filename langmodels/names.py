@@ -2,13 +2,17 @@
 
 Every registry of the package is a `Registry`: names are found whatever their hyphens, underscores
 and capitals, an unknown one is refused with the nearest, and packages add to it by an entry point.
+What a program registers itself is handed on to the processes that it starts: `additions` there,
+`receive` here.
 """
 
 import difflib
 import functools
 import inspect
+import pickle
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from langmodels.errors import LangmodelsError, UsageError
@@ -17,6 +21,9 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 T = TypeVar("T")
+
+IMPORTABLE = "define it at the top of a module that can be imported, or use one job"
+"""What to do about things that other processes do not find."""
 
 
 def nearest(name: str, names: Iterable[str], n: int = 3) -> str:
@@ -34,6 +41,36 @@ def nearest(name: str, names: Iterable[str], n: int = 3) -> str:
 def first_line(thing: Any) -> str:
     """What a class or function is, by the first line of its docstring."""
     return (inspect.getdoc(thing) or "").partition("\n")[0].rstrip(".")
+
+
+@dataclass(frozen=True)
+class Handed:
+    """Something registered, on its way to another process; `content` is pickled."""
+
+    name: str
+    aliases: tuple[str, ...]
+    content: bytes
+    error: str = ""
+
+    @classmethod
+    def of(cls, name: str, aliases: tuple[str, ...], item: Any) -> "Handed":
+        """Something under its names. What cannot be pickled is an error where it arrives."""
+        try:
+            return cls(name, aliases, pickle.dumps(item))
+        except Exception as error:
+            return cls(name, aliases, b"", str(error))
+
+    def load(self, what: str) -> Any:
+        """The thing itself. Raises LangmodelsError where it is not found in this process."""
+        error = self.error
+        if not error:
+            try:
+                return pickle.loads(self.content)
+            except Exception as failure:
+                error = str(failure)
+        raise LangmodelsError(
+            f"The {what} {self.name!r} is not known to other processes ({error}); {IMPORTABLE}."
+        )
 
 
 class Registry(Mapping[str, T], Generic[T]):
@@ -61,30 +98,62 @@ class Registry(Mapping[str, T], Generic[T]):
     ) -> None:
         self.what = what
         self.group = group
-        self._items: dict[str, T] = {}
-        self._aliases: dict[str, str] = {}
+        self._items: dict[str, T | Handed] = dict(items or {})
+        self._first = dict(items or {})
+        self._aliases = {_key(alias): name for alias, name in (aliases or {}).items()}
         self._derived = tuple(derived)
         self._made: dict[str, tuple[Any, T]] = {}
         self._entry_points: dict[str, EntryPoint] | None = None
-        for name, item in (items or {}).items():
-            self.register(name, item)
-        for alias, name in (aliases or {}).items():
-            self._aliases[_key(alias)] = name
+        if group:
+            _open[group] = self
+            for handed in _received.pop(group, ()):
+                self._put(handed.name, handed, handed.aliases)
 
-    def register(self, name: str, item: T, *aliases: str) -> T:
-        """Add one, or put it in the place of another of that name. Returns it."""
+    def register(self, name: str, item: Any, *aliases: str) -> T:
+        """Add one, or put it in the place of another of that name. Returns it; see `adapt`."""
+        adapted = self.adapt(name, item)
+        self._put(name, adapted, aliases)
+        return adapted
+
+    def _put(self, name: str, item: T | Handed, aliases: Iterable[str]) -> None:
         self._items[self._own(name) or name] = item
         for alias in aliases:
             self._aliases[_key(alias)] = name
-        return item
+
+    def built_in(self) -> dict[str, T]:
+        """Those that there were from the beginning."""
+        return dict(self._first)
 
     def registered(self) -> dict[str, T]:
         """Those that were registered, without derived ones and those of other packages."""
-        return dict(self._items)
+        return {name: self._load(name) for name in self._items}
 
     def unregister(self, name: str) -> None:
-        """Take one out again. Raises KeyError where it was not registered."""
-        del self._items[self._own(name) or name]
+        """Take one out again; what it took the place of is back.
+
+        Raises KeyError where it was not registered.
+        """
+        known = self._own(name) or name
+        if self._items.pop(known) is not self._first.get(known) and known in self._first:
+            self._items[known] = self._first[known]
+
+    def is_added(self, name: str) -> bool:
+        """Whether this is the name of something that was not here from the beginning."""
+        known = self.canonical(name)
+        if known is None:
+            return False
+        if known in self._items:
+            return self._items[known] is not self._first.get(known)
+        sources = ((r, known.removeprefix(p)) for r, _, p in self._derived if known.startswith(p))
+        return all(registry.is_added(there) for registry, there in sources if there in registry)
+
+    def additions(self) -> list[Handed]:
+        """What was registered since the beginning, for another process."""
+        return [
+            Handed.of(name, tuple(a for a, of in self._aliases.items() if of == name), item)
+            for name, item in self._items.items()
+            if item is not self._first.get(name)
+        ]
 
     @property
     def aliases(self) -> dict[str, str]:
@@ -156,7 +225,10 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def _load(self, name: str) -> T:
         if name in self._items:
-            return self._items[name]
+            item = self._items[name]
+            if isinstance(item, Handed):
+                item = self._items[name] = item.load(self.what)
+            return item
         for registry, make, prefix in self._derived:
             there = name.removeprefix(prefix)
             if name.startswith(prefix) and there in registry:
@@ -193,9 +265,35 @@ class Registry(Mapping[str, T], Generic[T]):
             ) from error
 
     def adapt(self, name: str, found: Any) -> T:
-        """What an entry point's object is kept as; a subclass may make something of it."""
+        """What is kept of what is registered, or named by an entry point; see subclasses."""
         item: T = found
         return item
+
+
+_open: dict[str, Registry[Any]] = {}
+"""The registries that other packages may add to, by group."""
+_received: dict[str, list[Handed]] = {}
+"""What came for registries that there were not yet."""
+
+
+def additions() -> dict[str, list[Handed]]:
+    """What was registered in this process beyond what is there by itself, by group."""
+    found = {group: registry.additions() for group, registry in _open.items()}
+    return {group: handed for group, handed in found.items() if handed}
+
+
+def receive(additions: Mapping[str, list[Handed]]) -> None:
+    """Register what was registered in the process that started this one."""
+    for group, some in additions.items():
+        if group not in _open:
+            _received[group] = some
+        for handed in some if group in _open else ():
+            _open[group]._put(handed.name, handed, handed.aliases)
+
+
+def is_added(name: str) -> bool:
+    """Whether a name stands, in any registry, for something that is not part of the package."""
+    return any(registry.is_added(name) for registry in _open.values())
 
 
 def _typed(name: str) -> str:

@@ -86,7 +86,7 @@ class ModelSpec(Generic[M_co]):
 
 
 class _ModelRegistry(Registry[ModelSpec[M]]):
-    """Models of one base class; another package may name a class instead of a `ModelSpec`."""
+    """Models of one base class; a class may stand for a `ModelSpec` of it."""
 
     def __init__(self, what: str, base: type[Any], *specs: ModelSpec[M], **options: Any) -> None:
         self._base = base
@@ -178,7 +178,7 @@ MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
         "the whole history, smoothed through every shorter one",
         functools.partial(FullContextModel, smoothing="kneser_ney"),
     ),
-    *(_ngram(name.replace("_", "-"), method) for name, method in SMOOTHINGS.registered().items()),
+    *(_ngram(name.replace("_", "-"), method) for name, method in SMOOTHINGS.built_in().items()),
     ModelSpec(
         "class",
         "class n-gram",

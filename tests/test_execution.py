@@ -6,14 +6,16 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.execution import ATTEMPTS, WorkerLost, completed, executor, share
+from langmodels.execution import ATTEMPTS, Processes, WorkerLost, completed, executor, share
+from langmodels.text.cleaning import CLEANINGS, Cleaning, clean
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 PATIENCE = 120  # seconds until a test gives up; none waits for so long unless something hangs
@@ -58,6 +60,14 @@ def unpicklable() -> Callable[[], int]:
     return lambda: 3
 
 
+def shout(chunks: Iterable[str]) -> Iterator[str]:
+    return (f"{chunk.upper()}!" for chunk in chunks)
+
+
+def cleaned(how: str) -> str:
+    return "".join(clean(["a"], how))
+
+
 def results(jobs: int, *calls: tuple[Any, ...]) -> list[Any]:
     """Result or exception of each call, in the order of the calls."""
     with executor(jobs) as pool:
@@ -91,6 +101,22 @@ def test_what_cannot_be_sent_costs_its_task_alone() -> None:
 def test_at_least_one_job() -> None:
     with pytest.raises(UsageError, match="at least 1"):
         executor(0)
+
+
+def test_what_is_registered_is_known_to_other_processes(request: pytest.FixtureRequest) -> None:
+    known = {"shout": shout, "lower": shout, "whisper": lambda chunks: chunks}
+    for name, change in known.items():
+        CLEANINGS.register(name, Cleaning(change), f"{name}-aloud")
+        request.addfinalizer(partial(CLEANINGS.unregister, name))
+    with Processes(1) as pool:
+        asked = ("shout", "shout-aloud", "lower", "nfc")
+        futures = [pool.submit(cleaned, how) for how in asked]
+        assert [f.result() for f in futures] == ["A!", "A!", "A!", "a"]
+        with pytest.raises(LangmodelsError, match="'whisper' is not known to other processes"):
+            pool.submit(cleaned, "whisper").result()
+        with pytest.raises(LangmodelsError, match=r"cannot be sent this .*or use one job"):
+            pool.submit(square, lambda: 3).result()
+        assert pool.submit(square, 3).result() == 9
 
 
 @posix

@@ -12,11 +12,13 @@ import pytest
 from langmodels.cli.main import command_parser, main
 from langmodels.datasets import documents, find_source
 from langmodels.datasets.documents import Document, DocumentFormat, Request
+from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.report import FORMATS
 from langmodels.evaluation.results import Results
 from langmodels.neural.layers.cells import CELLS, Elman
 from langmodels.ngram import SMOOTHINGS, NGramTables
 from langmodels.ngram.smoothing import Smoothing, log, predicted_counts
+from langmodels.presets import Setting
 from langmodels.registry import CLOZE_MODELS, MODELS, load, make_model
 from langmodels.text.vocabulary import Vocabulary
 
@@ -133,6 +135,12 @@ def test_a_recurrent_cell_is_a_model_of_its_own(run: Run, cell: None) -> None:
     run("train", "--corpus", "text.txt", "--model", "crnn:cell=rectified:epochs=1", "-o", "c.lm")
     assert compared(run, model, "unigram").keys() == {"rectified", "unigram"}
     assert "p(" in run("explain", "r.lm", "the cat sat")
+
+
+def test_runs_with_code_from_elsewhere_are_not_kept(smoothing: None, cell: None) -> None:
+    names = ["flat-mixture", "rectified", "crnn:cell=rectified", "bidirectional-rectified"]
+    made = make_candidates([*names, "unigram", "crnn"], ["word"], Setting())
+    assert [c.name for c in made if c.repeatable] == ["unigram", "crnn"]
 
 
 def test_what_is_not_registered_any_more_is_gone() -> None:

@@ -97,6 +97,18 @@ def test_one_registry_may_follow_another() -> None:
         numbers.unregister("eight")
 
 
+def test_what_is_added_is_told_from_what_is_there() -> None:
+    numbers = Registry("number", {"one": 1, "two": 2})
+    words = Registry("word", {"x-seven": "7"}, derived=((numbers, lambda n, i: f"{n} {i}", "x-"),))
+    numbers.register("two", 22)
+    numbers.register("three", 3)
+    assert numbers.built_in() == {"one": 1, "two": 2}
+    assert [name for name in words if words.is_added(name)] == ["x-two", "x-three"]
+    assert not words.is_added("x-four")
+    numbers.unregister("two")
+    assert numbers["two"] == 2
+
+
 def test_nearest_names_at_most_three() -> None:
     assert nearest("ab", ["aba", "abb", "abc", "abd"]).count(" or ") == 2
 

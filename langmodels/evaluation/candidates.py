@@ -10,6 +10,7 @@ from typing import Any
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel, Model
 from langmodels.models.blanks import ClozeModel
+from langmodels.names import is_added
 from langmodels.presets import Setting
 from langmodels.registry import CLOZE_MODELS, MODELS, ModelSpec, load_any, model_spec
 from langmodels.settings import parse_name
@@ -57,6 +58,13 @@ class Candidate:
     def given(self) -> bool:
         """Whether it is a model of the caller's, finished or not, and not one by name."""
         return self.prototype is not None or self.finished is not None
+
+    @property
+    def repeatable(self) -> bool:
+        """Whether its names and options say all of it: none of the code is the caller's."""
+        named = [self.name, parse_name(self.level)[0]]
+        named += [value for value in self.options.values() if isinstance(value, str)]
+        return not self.given and not any(map(is_added, named))
 
     def seeds(self, first: int, n: int) -> list[int]:
         """The seeds with which it is to be trained where random models are with so many."""

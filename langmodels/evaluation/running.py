@@ -38,6 +38,7 @@ class RunCache:
 
     The hash covers the model and its options, the seed, the ids of all parts of the text, what is
     measured, and the source code of the package; a run whose file is broken is measured again.
+    Models with code from elsewhere, which may change unseen, are not kept.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
@@ -137,7 +138,7 @@ def run_tasks(
         keys: dict[int, str] = {}
         if cache is not None:
             for i, task in enumerate(tasks):
-                if not task.candidate.given:
+                if task.candidate.repeatable:
                     keys[i] = cache.key(task, material, plan)
                     kind = ClozeRun if task.candidate.fills_blanks else Run
                     found = cache.load(keys[i], kind)
