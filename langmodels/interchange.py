@@ -1,9 +1,11 @@
-"""Figures for other programs: JSON and CSV, in which what is no finite number is written one way.
+"""Figures for other programs: JSON, CSV and lines with tabs, in which what is no finite number is
+written one way.
 
 JSON has no infinities. A perplexity that is infinite is a result, though, and not a missing one, so
 it is the string "Infinity", a log probability of zero "-Infinity"; Python's float(), JavaScript's
 Number() and the readers of data frames understand both. null is for what does not exist, such as an
-average over nothing: NaN is never written. CSV has the same words, and an empty cell for null.
+average over nothing: NaN is never written. CSV and lines with tabs have the same words, and an
+empty cell for null.
 """
 
 import csv
@@ -45,6 +47,17 @@ def json_text(value: Any, indent: int | None = None) -> str:
 
 
 _RAW = re.compile("[\\x7f-\\x9f\\ud800-\\udfff]")
+
+
+def cell(value: float, digits: int) -> str:
+    """A number with so many decimals as lines with tabs have it.
+
+    >>> cell(0.25, 4), cell(-math.inf, 4), cell(math.nan, 4)
+    ('0.2500', '-Infinity', '')
+    """
+    if math.isfinite(value):
+        return f"{value:.{digits}f}"
+    return str(jsonable(value) or "")
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -204,10 +204,19 @@ def test_score_shows_tokens_and_totals(run: Run) -> None:
 
 def test_score_of_the_impossible_is_minus_infinity(run: Run, tmp_path: Path) -> None:
     run("train", "--corpus", "text.txt", "--model", "mle", "-o", tmp_path / "mle.lm")
-    assert "-inf" in run("score", tmp_path / "mle.lm", "cat cat cat")
+    shown = run("score", tmp_path / "mle.lm", "cat cat cat")
+    assert "-inf" in shown
+    assert " infinite" in shown
+    Path("cats.txt").write_text("cat cat cat\n")
+    lines = run("score", tmp_path / "mle.lm", "--file", "cats.txt", "--tokens").splitlines()
+    assert lines[0] == "-Infinity\t4\t0\tInfinity"
+    assert "\tcat\t-Infinity" in lines
     found = json.loads(run("score", tmp_path / "mle.lm", "cat cat cat", "--json"))
     assert found["total"]["log_prob"] == "-Infinity"
-    assert "probability zero" in run("evaluate", tmp_path / "mle.lm", "--corpus", "wonderland.txt")
+    shown = run("evaluate", tmp_path / "mle.lm", "--corpus", "wonderland.txt")
+    assert "tokens have probability zero" in shown
+    assert "infinite bits per token" in shown
+    assert "0/0" in shown  # what stands in after contexts that were never seen
 
 
 def test_evaluate_agrees_with_the_model(run: Run) -> None:
@@ -282,6 +291,11 @@ def test_boundary_marks_inside_a_text_are_unknown_words(run: Run, tmp_path: Path
     for tokens in (["<s>", "the"], ["the", "</s>"]):
         with pytest.raises(langmodels.UsageError, match="by itself"):
             model.score(tokens)
+
+
+def test_a_long_sentence_is_not_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "char.lm", "a" * 3000]) == 2
+    assert "3,000 tokens" in capsys.readouterr().err
 
 
 def test_zero_over_zero_is_explained(run: Run) -> None:

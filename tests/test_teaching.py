@@ -89,7 +89,17 @@ def test_what_is_said_of_relative_frequencies_after_an_unseen_context() -> None:
     assert "0/0" in found.note
     assert found.used == ()
     assert [c.prob for c in found.candidates] == pytest.approx([1 / 8] * 8, abs=1e-6)
-    assert not predict_next(NGramModel(3, "mle", backoff=True).fit(corpus()), "red rose").note
+    backing_off = NGramModel(3, "mle", backoff=True).fit(corpus())
+    assert "longest end" in predict_next(backing_off, "red rose").note
+
+
+def test_each_step_goes_on_from_the_one_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    text, many = corpus("char"), "a rose is a flower is a tulip"
+    for model in (NGramModel(3).fit(text), FullContextModel().fit(text), UnigramModel().fit(text)):
+        used = [model.context_used(many[:i]) for i in range(len(many))]
+        monkeypatch.setattr(model, "state", lambda context: 1 / 0)  # would begin anew every time
+        steps = chain_rule(model, many).steps
+        assert [len([t for t in s.used if t != "<s>"]) for s in steps][: len(many)] == used
 
 
 def test_the_rank_of_a_token_that_is_asked_for() -> None:

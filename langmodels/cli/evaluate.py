@@ -119,17 +119,16 @@ def _facts(found: Figures, model: LanguageModel[Any]) -> dict[str, str]:
         "unknown": f"{found.oov_tokens:,} tokens ({100 * found.oov_rate:.2f} %)",
         "perplexity": f"{format_perplexity(found.perplexity)} per token"
         + (f" ({excluding} without the unknown ones)" if found.oov_tokens else ""),
-        "cross-entropy": f"{bits:.4f} bits per token = {bits * math.log(2):.4f} nats",
-        "per character": f"{found.bits_per_character:.4f} bits"
+        "cross-entropy": f"{figure(bits, 4)} bits per token = {figure(bits * math.log(2), 4)} nats",
+        "per character": f"{figure(found.bits_per_character, 4)} bits"
         + (f" (not in it: {', '.join(unpaid)})" if unpaid else ""),
     }
     if found.zero_probability_tokens:
-        rows["impossible"] = (
-            f"{found.zero_probability_tokens:,} tokens have probability zero; "
-            "a smoothed model has none"
-        )
+        rows["impossible"] = f"{found.zero_probability_tokens:,} tokens have probability zero"
     if not found.is_distribution:
         rows["note"] = "the model's scores are no probabilities; they were renormalised"
+    elif found.caveat:
+        rows["note"] = found.caveat
     return rows
 
 
@@ -165,6 +164,9 @@ def _print_several(
             console.print(f"Not in the bits, and the same for all: {', '.join(unpaid)}.")
     else:
         console.print("Perplexities of different tokens do not compare; bits/char do.")
+    for found in evaluation.models:
+        if found.caveat:
+            console.print(Text(f"{Path(found.model).name}: {found.caveat}"))
     if not all(found.is_distribution for found in evaluation.models):
         console.print("* scores, not probabilities; renormalised at every token here.")
 

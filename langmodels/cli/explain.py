@@ -17,17 +17,20 @@ from langmodels.cli.options import (
 from langmodels.cli.output import (
     conditional,
     context_line,
+    format_log,
     format_log_probability,
     format_perplexity,
     make_table,
     print_json,
     visible,
 )
+from langmodels.errors import UsageError
 from langmodels.neural.transformer.model import TransformerModel
 from langmodels.teaching import ChainRule, Step, chain_rule
 from langmodels.teaching.attention import attention_of
 
 TOGETHER = 3  # models that fit side by side in 80 columns
+LONGEST = 1000  # tokens: each is shown with all before it
 EPILOG = """\
 examples:
   langmodels explain tale.lm "She looked at the heron."
@@ -51,6 +54,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Print one table a model, or models with the same tokens side by side."""
     models = load_models(args.models, args)
+    for name, model in models:
+        n = len(model.tokenize(args.sentence))
+        if n > LONGEST:
+            raise UsageError(
+                f"The sentence has {n:,} tokens to {name}; {LONGEST:,} are explained at most. "
+                "`langmodels score --tokens` shows the factors of longer ones."
+            )
     chains = [chain_rule(model, args.sentence, name) for name, model in models]
     if args.json:
         print_json([chain.records() for chain in chains])
@@ -127,4 +137,4 @@ def _factor(step: Step, chain: ChainRule, width: int) -> str:
 
 
 def _log10(log_p: float) -> str:
-    return "-inf" if log_p == -math.inf else f"{log_p / math.log(10):.2f}"
+    return format_log(log_p / math.log(10), 2)

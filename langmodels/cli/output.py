@@ -11,7 +11,7 @@ from rich.text import Text
 
 from langmodels import formatting
 from langmodels.cli import streams
-from langmodels.formatting import DASH
+from langmodels.formatting import figure
 from langmodels.interchange import json_text
 from langmodels.models.base import Model
 
@@ -68,9 +68,9 @@ def format_probability(p: float) -> str:
     return f"{p:.4f}" if p >= 0.001 else f"{p:.2e}"
 
 
-def format_log(value: float) -> str:
-    """A log probability with four decimals; `-inf` for the log of zero."""
-    return "-inf" if value == -math.inf else f"{value:.4f}"
+def format_log(value: float, digits: int = 4) -> str:
+    """A log probability; `-inf` for the log of zero, which has to be short in tables."""
+    return "-inf" if value == -math.inf else f"{value:.{digits}f}"
 
 
 def format_log_probability(log_p: float) -> str:
@@ -86,11 +86,9 @@ def format_log_probability(log_p: float) -> str:
 
 
 def format_perplexity(value: float) -> str:
-    """A perplexity with two decimals, four below ten; `inf` for infinity, a dash for none."""
-    if math.isnan(value):
-        return DASH
-    if value == math.inf:
-        return "inf"
+    """A perplexity with two decimals, four below ten; "infinite" and a dash for none."""
+    if not math.isfinite(value):
+        return figure(value)
     if value >= 1e15:
         return f"{value:.2e}"
     return f"{value:,.4f}" if value < 10 else f"{value:,.2f}"
@@ -149,7 +147,7 @@ def context_line(context: Sequence[str], width: int, separator: str = " ") -> st
     >>> context_line(["is", "the", "next", "big"], 12)
     '… next big'
     """
-    shown = list(map(visible, context))
+    shown = list(map(visible, context[-width - 1 :] if width > 0 else context[-1:]))
     line = separator.join(shown)
     while len(line) > width and len(shown) > 1:
         shown.pop(0)

@@ -17,6 +17,7 @@ from langmodels.cli.options import add_errors_option, add_json_option
 from langmodels.cli.output import UNITS, print_json
 from langmodels.datasets import read_chunks
 from langmodels.errors import LangmodelsError
+from langmodels.interchange import cell
 from langmodels.models.base import LanguageModel
 from langmodels.models.lines import score_batch, split_lines
 from langmodels.ngram.arpa import is_arpa_name
@@ -86,7 +87,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     for hypothesis, nats in zip(read, scores.totals.tolist(), strict=True):
         log_p = nats / UNITS[args.unit]
         bonus = args.length_bonus * len(model.tokenize(hypothesis.text))
-        total = hypothesis.score + args.weight * log_p + bonus
+        weighted = args.weight * log_p if args.weight else 0.0  # 0 x infinity would be no number
+        total = hypothesis.score + weighted + bonus
         rescored.append(replace(hypothesis, log_prob=log_p, total=total))
     lists = [
         sorted(group, key=lambda h: -h.total)
@@ -104,7 +106,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         if i and len(ranked[0].fields) == 1:  # no ids: what parts lists is a blank line
             streams.write("\n")
         for h in ranked:
-            fields = (*h.fields, f"{h.log_prob:.6f}", f"{h.total:.6f}")
+            fields = (*h.fields, cell(h.log_prob, 6), cell(h.total, 6))
             streams.write(f" {_MARK} ".join(fields) + "\n")
     return None
 

@@ -24,7 +24,7 @@ from langmodels.cli.output import (
     visible,
 )
 from langmodels.errors import UsageError
-from langmodels.interchange import json_text
+from langmodels.interchange import cell, json_text
 from langmodels.models.base import LanguageModel
 from langmodels.models.lines import LineScores, score_batch, score_lines
 from langmodels.registry import load
@@ -38,8 +38,9 @@ examples:
   langmodels score tale.lm --summary < sentences.txt
 
 From a file or standard input, one line is one sentence, and one tab-separated line is printed for
-each: log p, number of tokens, number of unknown tokens, perplexity. The totals follow on standard
-error. Where sentences have an end, the end is predicted too and counts as a token.
+each: log p, number of tokens, number of unknown tokens, perplexity. What is infinite is "Infinity"
+there, as in JSON, and what does not exist is empty. The totals follow on standard error. Where
+sentences have an end, the end is predicted too and counts as a token.
 
 A line ends at a line feed, or a carriage return and a line feed, and nowhere else; every line in is
 one line out, blank ones too (the end alone), but blank lines have no part in the totals. Bytes that
@@ -178,10 +179,10 @@ def _print_lines(scores: LineScores, model: LanguageModel[Any], args: argparse.N
     nats = UNITS[args.unit]
     out = []
     for i, (_, log_p, n, oov) in enumerate(_rows(scores)):
-        out.append(f"{format_log(log_p / nats)}\t{n}\t{oov}\t{_perplexity(log_p, n):.4f}\n")
+        out.append(f"{cell(log_p / nats, 4)}\t{n}\t{oov}\t{cell(_perplexity(log_p, n), 4)}\n")
         if args.tokens:
             out += [
-                f"\t{model.vocabulary.token(target)}\t{format_log(log_p / nats)}\n"
+                f"\t{model.vocabulary.token(target)}\t{cell(log_p / nats, 4)}\n"
                 for target, log_p in zip(*(a.tolist() for a in scores.line(i)), strict=True)
             ]
     streams.write("".join(out))

@@ -37,7 +37,8 @@ class Figures:
 
     `bits` are per what the models share, see `Evaluation.per`; alone, per token.
     `perplexity_without_oov` leaves out the unknown tokens, and is NaN where all are;
-    `is_distribution` is false for scores that were renormalised.
+    `is_distribution` is false for scores that were renormalised; `caveat` is what the model has to
+    say of its figures, if anything.
     """
 
     model: str
@@ -54,6 +55,7 @@ class Figures:
     is_distribution: bool
     bits: float
     interval: tuple[float, float] | None = None
+    caveat: str = ""
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,7 @@ def figures(name: str, model: LanguageModel[Any], corpus: Corpus, scores: FloatA
         bits_per_character=-float(scores.sum()) / math.log(2) / corpus.characters,
         is_distribution=model.is_distribution,
         bits=bits,
+        caveat=model.caveat,
     )
 
 

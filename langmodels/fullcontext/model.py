@@ -20,7 +20,7 @@ from langmodels.fullcontext.tree import ContextTree
 from langmodels.models.base import LanguageModel
 from langmodels.tensors import StoredArrays
 from langmodels.text.corpus import AnyText, Corpus
-from langmodels.text.reading import Reading, Text
+from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
 
 SMOOTHINGS = ("kneser_ney", "none")
@@ -152,14 +152,17 @@ class FullContextModel(LanguageModel[Match]):
         """What stands in for 0 / 0 without smoothing."""
         if self.smoothing != "none":
             return ""
-        return "After a history never seen it is 0/0; the uniform distribution stands in."
+        return (
+            "Not smoothed: what never followed a known history has probability zero; after a "
+            "history never seen it is 0/0, and the uniform distribution stands in."
+        )
 
-    def context_used(self, context: Text = ()) -> int:
-        """How many of the last tokens the longest known suffix of this context has.
+    def used_in(self, state: Match, length: int) -> int:
+        """How many of the last tokens the longest known suffix of the context has.
 
         Without smoothing: all of them, or none where the whole context was never seen.
         """
-        return min(self.state(context).length, len(self.encode(context)))
+        return min(state.length, length)
 
     def config(self) -> dict[str, Any]:
         return {**self.get_params(), "unk_share": self._unk_share}

@@ -228,7 +228,10 @@ class LanguageModel(Model, Generic[S]):
 
     def context_used(self, context: Text = ()) -> int:
         """How many of the last tokens of this very context the model takes into account."""
-        length = len(self.encode(context))
+        return self.used_in(self.state(context), len(self.encode(context)))
+
+    def used_in(self, state: S, length: int) -> int:
+        """`context_used` of a context of `length` tokens, from the state after it."""
         return length if self.context_length is None else min(length, self.context_length)
 
     # Fast paths: override where a model can do better than the loop ---------------------------

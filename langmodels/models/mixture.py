@@ -19,7 +19,7 @@ from langmodels.models.parts import (
     restore_part,
 )
 from langmodels.text.corpus import AnyText, Corpus
-from langmodels.text.reading import Reading, Text
+from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
 
 States = tuple[Any, ...]
@@ -109,9 +109,10 @@ class MixtureModel(LanguageModel[States]):
         limits = [n for n in lengths if n is not None]
         return max(limits) if len(limits) == len(lengths) else None
 
-    def context_used(self, context: Text = ()) -> int:
+    def used_in(self, state: States, length: int) -> int:
         """The most that any part takes into account."""
-        return max(model.context_used(context) for model in self.models)
+        parts = zip(self.models, state, strict=True)
+        return max(model.used_in(own, length) for model, own in parts)
 
     def get_params(self) -> dict[str, Any]:
         """See `Configurable`; weights that were learnt are not given."""

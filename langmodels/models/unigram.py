@@ -10,7 +10,7 @@ from langmodels.checks import LOG_PROB, Expected, check_arrays, check_values
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.text.corpus import AnyText
-from langmodels.text.reading import Reading, Text
+from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
 
 ADDED = {"mle": 0.0, "laplace": 1.0, "lidstone": 0.1}
@@ -82,10 +82,15 @@ class UnigramModel(LanguageModel[None]):
         return self.vocabulary.n_predictable
 
     @property
+    def caveat(self) -> str:
+        """That words never seen have probability zero, where they do."""
+        return "" if self.alpha else "Not smoothed: words never seen have probability zero."
+
+    @property
     def context_length(self) -> int:
         return 0
 
-    def context_used(self, context: Text = ()) -> int:
+    def used_in(self, state: None, length: int) -> int:
         return 0
 
     def arrays(self) -> dict[str, Array]:

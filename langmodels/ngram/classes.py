@@ -13,9 +13,9 @@ from langmodels.ngram.clustering import cluster
 from langmodels.ngram.counting import count_ngrams
 from langmodels.ngram.methods import make_smoothing
 from langmodels.ngram.normalization import context_sums
-from langmodels.ngram.tables import MAX_ORDER, NGramTables, State
+from langmodels.ngram.tables import MAX_ORDER, NGramTables, State, longest
 from langmodels.text.corpus import AnyText
-from langmodels.text.reading import Reading, Text
+from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
 
 _SUMS = 1e-3
@@ -134,10 +134,9 @@ class ClassModel(LanguageModel[State]):
         """N-1."""
         return self.order - 1
 
-    def context_used(self, context: Text = ()) -> int:
+    def used_in(self, state: State, length: int) -> int:
         """How many tokens at the end of a context are of classes that were seen in this order."""
-        nodes = [length for length, node in enumerate(self.state(context), start=1) if node >= 0]
-        return min(len(self.encode(context)), max(nodes, default=0))
+        return min(length, longest(state))
 
     # Files ----------------------------------------------------------------------------------
 

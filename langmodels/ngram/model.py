@@ -22,11 +22,11 @@ from langmodels.ngram.normalization import context_sums, normalized
 from langmodels.ngram.openfst import write_fst
 from langmodels.ngram.sampling import draw
 from langmodels.ngram.smoothing import Smoothing
-from langmodels.ngram.tables import MAX_ORDER, NGramTables, State
+from langmodels.ngram.tables import MAX_ORDER, NGramTables, State, longest
 from langmodels.settings import Parameter, check_options, forwards, parameters
 from langmodels.tensors import StoredArrays
 from langmodels.text.corpus import AnyText, Corpus
-from langmodels.text.reading import Reading, Text
+from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
 from langmodels.text.tokenization import SymbolTokenizer, Tokenizer
 from langmodels.text.vocabulary import Vocabulary
@@ -250,17 +250,15 @@ class NGramModel(LanguageModel[State]):
         """N-1."""
         return self.order - 1
 
-    def context_used(self, context: Text = ()) -> int:
+    def used_in(self, state: State, length: int) -> int:
         """How many tokens at the end of a context were seen in training, as a context.
 
         `<s>` is not counted as a token. Methods that take a context as a whole or not at all use
         none of one that was not seen.
         """
-        size = len(self.encode(context))
-        nodes = [length for length, node in enumerate(self.state(context), start=1) if node >= 0]
-        seen = max(nodes, default=0)
-        whole = min(size + 1, self.order - 1)  # with <s>
-        return min(size, seen) if seen == whole or not self.smoothing.whole_contexts else 0
+        seen = longest(state)
+        whole = min(length + 1, self.order - 1)  # with <s>
+        return min(length, seen) if seen == whole or not self.smoothing.whole_contexts else 0
 
     @property
     def caveat(self) -> str:

@@ -232,10 +232,14 @@ class MaximumLikelihood(Smoothing):
 
     @property
     def caveat(self) -> str:  # type: ignore[override]
-        """What stands in for 0 / 0."""
+        """What is zero, and what stands in for 0 / 0."""
+        unseen = "it is 0/0, and the uniform distribution stands in"
         if self.backoff:
-            return ""
-        return "After a context never seen it is 0/0; the uniform distribution stands in."
+            unseen = "the longest end of it that was seen stands in"
+        return (
+            "Not smoothed: what never followed a known context has probability zero; after a "
+            f"context never seen {unseen}."
+        )
 
     def smooth(
         self, counts: NGramCounts, order: int, c: IntArray, lower: Array

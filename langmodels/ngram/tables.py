@@ -31,6 +31,12 @@ State = tuple[int, ...]
 """The context: at index j-1 the id of the j-gram that the last j tokens are, or -1 where there is
 none. No more than N-1 long, and no longer than it can matter to what comes."""
 
+
+def longest(state: State) -> int:
+    """How long the longest stored context of a state is."""
+    return max((n for n, node in enumerate(state, start=1) if node >= 0), default=0)
+
+
 MAX_ORDER = 100
 """The longest n-grams that there may be."""
 

@@ -1,9 +1,8 @@
 """A sentence through the chain rule: p(x1, x2, x3, ...) = p(x1) p(x2 | x1) p(x3 | x1, x2) ..."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from langmodels.errors import UsageError
 from langmodels.fullcontext import FullContextModel
@@ -11,6 +10,8 @@ from langmodels.models.base import LanguageModel
 from langmodels.ngram import NGramModel
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, EOS
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -99,53 +100,55 @@ def chain_rule(model: LanguageModel[Any], text: str, name: str = "") -> ChainRul
         raise UsageError("The sentence is empty; give at least one word.")
     scores = model.token_scores(tokens).tolist()
     predicted = [*tokens, EOS] if model.vocabulary.ends else tokens
+    ids = model.encode(tokens).tolist()
+    state = model.start()
     steps: list[Step] = []
-    running = 0.0
+    running, note = 0.0, "" if model.is_distribution else "The scores do not sum to one."
     for i, (token, log_prob) in enumerate(zip(predicted, scores, strict=True)):
         running += log_prob
         context = tuple(tokens[:i])
         known = token in model.vocabulary
-        steps.append(Step(token, known, context, context_seen(model, context), log_prob, running))
+        used = context_seen(model, state, context)
+        steps.append(Step(token, known, context, used, log_prob, running))
+        note = note or undefined(model, state, i)
+        if i + 1 < len(predicted):
+            state = model.advance(state, ids[i])
     return ChainRule(
         name or model.kind,
         tuple(steps),
         separator(model.tokenizer),
         model.is_distribution,
-        _note(model, steps),
+        note,
     )
 
 
-def _note(model: LanguageModel[Any], steps: Sequence[Step]) -> str:
-    if not model.is_distribution:
-        return "The scores do not sum to one."
-    return next(filter(None, (undefined(model, step.context) for step in steps)), "")
+def undefined(model: LanguageModel[S], state: S, length: int) -> str:
+    """What the model has to say of its probabilities after `length` tokens that it does not know.
 
-
-def undefined(model: LanguageModel[Any], context: Sequence[str]) -> str:
-    """What the model has to say of its probabilities after a context that it does not know.
-
-    Nothing of one that it knows, nor of a model that has an answer for every context.
+    Nothing of those that it knows, nor of a model that has an answer for every context.
     """
-    reach = len(context) if model.context_length is None else model.context_length
-    lost = model.context_used(context) < min(len(context), reach)
-    return model.caveat if lost else ""
+    reach = length if model.context_length is None else model.context_length
+    return model.caveat if model.used_in(state, length) < min(length, reach) else ""
 
 
-def context_seen(model: LanguageModel[Any], context: tuple[str, ...]) -> tuple[str, ...]:
-    """The part of a context that the model takes into account, `<s>` included where it is."""
-    used = model.context_used(context)
+def context_seen(model: LanguageModel[S], state: S, context: tuple[str, ...]) -> tuple[str, ...]:
+    """What the model takes into account of a context, `<s>` included where it is.
+
+    `state` is the one after it.
+    """
+    used = model.used_in(state, len(context))
     if used < len(context):
         return context[len(context) - used :]
-    return (BOS, *context) if _sees_beginning(model, context) else context
+    return (BOS, *context) if _sees_beginning(model, state, len(context)) else context
 
 
-def _sees_beginning(model: LanguageModel[Any], context: tuple[str, ...]) -> bool:
+def _sees_beginning(model: LanguageModel[Any], state: Any, length: int) -> bool:
     # What these match is longer than the context where <s> is part of it.
     if isinstance(model, NGramModel):
-        return len(model.state(context)) > len(context)
+        return len(state) > length
     if isinstance(model, FullContextModel):
-        return model.state(context).length > len(context)
-    return model.context_length is None or model.context_length > len(context)
+        return bool(state.length > length)
+    return model.context_length is None or model.context_length > length
 
 
 def separator(tokenizer: Tokenizer) -> str:

@@ -64,7 +64,8 @@ def predict_next(
     Raises UsageError for a `k` below one, or a `token` that is more than one.
     """
     tokens = tuple(model.tokenize(context))
-    p = model.distribution(list(tokens))
+    state = model.state(list(tokens))
+    p = np.exp(model.log_distribution(state))
     candidates = tuple(
         RankedToken(rank, candidate, probability)
         for rank, (candidate, probability) in enumerate(model.predict(list(tokens), k), start=1)
@@ -79,11 +80,11 @@ def predict_next(
         model=name or model.kind,
         context=tokens,
         unknown=tuple(t for t in dict.fromkeys(tokens) if t not in model.vocabulary),
-        used=context_seen(model, tokens),
+        used=context_seen(model, state, tokens),
         candidates=candidates,
         asked=asked,
         entropy=float(-(positive * np.log(positive)).sum()) / math.log(2),
         separator=separator(model.tokenizer),
         is_distribution=model.is_distribution,
-        note=undefined(model, tokens),
+        note=undefined(model, state, len(tokens)),
     )

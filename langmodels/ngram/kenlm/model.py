@@ -19,7 +19,7 @@ from langmodels.ngram.kenlm.probing import ProbingStore
 from langmodels.ngram.kenlm.trie import TrieStore
 from langmodels.ngram.model import NGramModel
 from langmodels.ngram.tables import NGramTables
-from langmodels.text.reading import Reading, Text
+from langmodels.text.reading import Reading
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
@@ -129,9 +129,9 @@ class KenLMModel(NGramModel):
         """Stored probabilities and back-off weights."""
         return 2 * sum(self.header.sizes) - self.header.sizes[-1]
 
-    def context_used(self, context: Text = ()) -> int:
+    def used_in(self, state: Any, length: int) -> int:
         """How many tokens at the end of a context can matter; `<s>` is not counted as one."""
-        return min(len(self.encode(context)), len(self.state(context)) // 2)
+        return min(length, len(state) // 2)
 
     # Files ----------------------------------------------------------------------------------
 
