@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 from langmodels import presets
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.fullcontext import FullContextModel
+from langmodels.fullcontext import AdaptiveModel, FullContextModel
 from langmodels.models.base import LanguageModel, Model
 from langmodels.models.blanks import ClozeModel
 from langmodels.models.cache import CacheModel
@@ -177,6 +177,13 @@ MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
         "full context",
         "the whole history, smoothed through every shorter one",
         functools.partial(FullContextModel, smoothing="kneser_ney"),
+    ),
+    ModelSpec(
+        "adaptive",
+        "full context",
+        "the whole history, learnt from while it is read",
+        AdaptiveModel,
+        compared=False,
     ),
     *(_ngram(name.replace("_", "-"), method) for name, method in SMOOTHINGS.built_in().items()),
     ModelSpec(

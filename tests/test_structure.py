@@ -11,7 +11,7 @@ PACKAGE = Path(langmodels.__file__).parent
 FLOORS = (
     ("cli", "__main__"),
     ("playground",),
-    ("evaluation",),
+    ("evaluation", "compression"),
     ("teaching",),
     ("datasets",),
     ("registry", "presets"),

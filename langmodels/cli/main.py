@@ -42,6 +42,8 @@ COMMANDS = {
     "prune": "make an n-gram model smaller by leaving out what it can spare",
     "rescore": "put n-best lists in the order that a model prefers",
     "convert": "turn ARPA files into model files and back",
+    "compress": "write a file in as many bits as a model finds it surprising",
+    "decompress": "restore a file that `langmodels compress` wrote",
     "count": "count the n-grams of a text",
     "info": "what is in a model file",
     "models": "list the models, or the options of one",

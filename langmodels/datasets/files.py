@@ -20,7 +20,7 @@ from langmodels.datasets.encodings import (
 )
 from langmodels.errors import LangmodelsError
 
-__all__ = ["CHUNK", "ERRORS", "STANDARD_INPUT", "decoded", "read_chunks", "read_text"]
+__all__ = ["CHUNK", "ERRORS", "STANDARD_INPUT", "decoded", "read_bytes", "read_chunks", "read_text"]
 
 CHUNK = 8 << 20  # bytes read at a time
 _AROUND = 1 << 19  # bytes on either side of a bad one by which an encoding is guessed
@@ -152,3 +152,16 @@ def _unsound(name: str, error: Exception) -> LangmodelsError:
 def read_text(path: str | os.PathLike[str], encoding: str = "utf-8", errors: str = "strict") -> str:
     """Return the whole text of a file; raises what :func:`read_chunks` raises."""
     return "".join(read_chunks(path, encoding, errors=errors))
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of a file as they lie there, compressed or not; "-" is standard input.
+
+    Raises LangmodelsError where it cannot be read.
+    """
+    name = os.fspath(path)
+    with explained(shown_name(name)):
+        if name != STANDARD_INPUT:
+            return Path(name).read_bytes()
+        with open_bytes(name) as file:
+            return file.read()

@@ -1,5 +1,6 @@
 """Models that condition on the whole history."""
 
+from langmodels.fullcontext.adaptive import AdaptiveModel
 from langmodels.fullcontext.model import FullContextModel
 
-__all__ = ["FullContextModel"]
+__all__ = ["AdaptiveModel", "FullContextModel"]

@@ -1,0 +1,200 @@
+"""Arithmetic coding: sizes are cross-entropies, files come back, and nothing wrong is written."""
+
+import math
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import langmodels
+from langmodels.cli.main import main
+from langmodels.compression import compress, decompress
+from langmodels.compression.arithmetic import Decoder, Encoder, table
+from langmodels.compression.codec import byte_model
+from langmodels.compression.peers import compressed_sizes
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.fullcontext.growing import GrowingTree
+from langmodels.models.base import LanguageModel
+from langmodels.text.corpus import Corpus
+from langmodels.text.levels import make_tokenizer
+
+TALE = langmodels.find_source("wonderland.txt").read()
+TRAIN, PART = TALE[:20_000], TALE[20_000:21_000]
+ODD = "\r\n ŞŠŞ «ß»\u00a0 \t x\x00y\x01\x02 <s> a <unk> z</s>\n\n end".encode() + b"\xff\xfe\x80"
+
+
+def fitted(name: str, level: str, cleaning: str = "none") -> LanguageModel[Any]:
+    corpus = Corpus.from_text(TRAIN, make_tokenizer(level), min_count=2, cleaning=cleaning)
+    return langmodels.make_model(name).fit(corpus)
+
+
+def test_symbols_come_back_from_the_fewest_bytes() -> None:
+    rng = np.random.default_rng(1)
+    p = rng.dirichlet(np.full(300, 0.05))
+    with np.errstate(divide="ignore"):
+        sizes = table(np.log(p), never=1)
+    symbols = [int(s) for s in rng.choice(300, 3000, p=p) if s != 1]
+    symbols += [0, 299, int(np.argmin(np.where(np.arange(300) == 1, 1, p)))]  # 32 bits if need be
+    encoder = Encoder()
+    for symbol in symbols:
+        encoder.write(sizes, symbol)
+    data = encoder.finish()
+    decoder = Decoder(data)
+    assert [decoder.read(sizes) for _ in symbols] == symbols
+    ideal = -np.log2(np.diff(sizes)[symbols] / sizes[-1]).sum()
+    assert ideal <= 8 * len(data) <= ideal + 16
+
+
+def test_carries_run_through_bytes_that_are_full() -> None:
+    sizes = np.array([0, 2**32 - 1, 2**32])  # almost certain, and the last of all
+    for n in range(40):
+        encoder = Encoder()
+        symbols = [1] * n + [0] * 3 + [1]
+        for symbol in symbols:
+            encoder.write(sizes, symbol)
+        decoder = Decoder(encoder.finish())
+        assert [decoder.read(sizes) for _ in symbols] == symbols
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "cleaning"),
+    [
+        ("mkn:order=3", "word", "none"),
+        ("unigram", "word", "lower"),
+        ("mle:order=2", "char", "none"),
+        ("witten-bell:order=3", "char", "lower"),
+        ("witten-bell:order=3", "byte", "none"),
+        ("stupid-backoff", "whitespace", "none"),
+        ("cache:order=2", "word", "none"),
+        ("adaptive", "word", "none"),
+        ("unigram", "symbols", "none"),
+        ("rnn:hidden=8:epochs=1", "word", "none"),
+        ("unigram", "symbols:width=3", "none"),  # these two cannot be undone
+        ("unigram", "word", "article"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore::langmodels.ngram.SmoothingWarning")
+def test_any_bytes_come_back_by_any_model(name: str, level: str, cleaning: str) -> None:
+    model = fitted(name, level, cleaning)
+    for data in (PART[:300].encode() + ODD, PART[:150].encode(), b""):
+        found = compress(data, model, carry=name != "unigram")
+        assert decompress(found.data, model) == data
+        if math.isfinite(found.bits):
+            assert 0 < 8 * len(found.data) - found.bits < 8 * 32 + 16
+        lost = level == "symbols:width=3" or cleaning == "article"
+        assert found.by_bytes == (lost and data != b"")
+
+
+def test_the_size_is_the_cross_entropy() -> None:
+    model = fitted("mkn:order=3", "char")
+    corpus = Corpus.read_by(model.reading, PART)
+    entropy = -model.score_corpus(corpus).sum() / np.log(2)
+    found = compress(PART.encode(), model)
+    assert found.residue_bits == 0
+    assert found.bits == pytest.approx(entropy, rel=1e-6)
+    header = 8 + 8 + 4 + 1 + 4
+    assert abs(8 * (len(found.data) - header) - entropy) < 64
+
+
+def test_what_is_not_right_is_said_before_anything_is_written(tmp_path: Path) -> None:
+    data = PART[:400].encode()
+    model, other = fitted("unigram", "word"), fitted("mkn:order=2", "word")
+    for packed, right in ((compress(data).data, None), (compress(data, model).data, model)):
+        rng = random.Random(2)
+        for _ in range(20):
+            damaged = bytearray(packed)
+            damaged[rng.randrange(4, len(packed))] ^= 1 << rng.randrange(8)
+            with pytest.raises(LangmodelsError, match="damaged"):
+                decompress(bytes(damaged), right)
+        with pytest.raises(LangmodelsError, match="damaged"):
+            decompress(packed[:-1], right)
+    with pytest.raises(UsageError, match="another model"):
+        decompress(packed, other)
+    with pytest.raises(UsageError, match="give it by --model"):
+        decompress(packed)
+    with pytest.raises(LangmodelsError, match="no file that"):
+        decompress(b"\x1f\x8b" + packed)
+    # The same model, which now rounds otherwise.
+    model.log_distribution = lambda state: np.log(  # type: ignore[method-assign]
+        np.full(len(model.vocabulary), 1 / len(model.vocabulary))
+    )
+    with pytest.raises(LangmodelsError, match="other probabilities here"):
+        decompress(packed, model)
+
+
+def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    plain, packed, again = (str(tmp_path / n) for n in ("a.txt", "a.lmz", "b.txt"))
+    Path(plain).write_bytes(PART.encode())
+    assert main(["compress", plain, "--output", packed]) == 0
+    shown = capsys.readouterr().out
+    assert f"{len(Path(packed).read_bytes()):,}" in shown
+    assert all(f"{size:,}" in shown for size in compressed_sizes(PART.encode()).values())
+    assert main(["decompress", packed, "--output", again]) == 0
+    assert Path(again).read_bytes() == Path(plain).read_bytes()
+    Path(again).write_text("earlier")
+    Path(packed).write_bytes(Path(packed).read_bytes()[:-2])
+    assert main(["decompress", packed, "--output", again]) == 1
+    assert Path(again).read_text() == "earlier"
+    assert main(["decompress", packed, "--output", packed]) == 2
+
+
+@given(st.binary(max_size=200))
+@settings(max_examples=25, deadline=None)
+def test_any_bytes_come_back_from_nothing(data: bytes) -> None:
+    assert decompress(compress(data).data) == data
+
+
+def counts_of(text: str) -> tuple[Any, ...]:
+    """What a tree predicts after a text, by itself."""
+    tree = GrowingTree(30)
+    tree.begin(0)
+    for symbol in text.encode():
+        tree.push(symbol)
+    return tree.distribution(), tree.n_counts, tree.matched
+
+
+def test_what_is_taken_back_was_never_read() -> None:
+    tree = GrowingTree(30)
+    tree.begin(0)
+    rng = random.Random(3)
+    read = ""
+    for _ in range(600):
+        if read and rng.random() < 0.4:
+            for _ in range(min(len(read), rng.randrange(1, 6))):
+                read = read[:-1]
+                tree.pop()
+        else:
+            read += rng.choice("aaabc")
+            tree.push(ord(read[-1]))
+    given, expected = tree.distribution(), counts_of(read)
+    assert given[0] == pytest.approx(expected[0][0], rel=1e-12)
+    assert given[1] == pytest.approx(expected[0][1], rel=1e-12)
+    assert (tree.n_counts, tree.matched) == expected[1:]
+
+
+def test_the_longest_context_is_found_again() -> None:
+    for text, matched in (("abcab", 2), ("aaaa", 3), ("abc", 0), ("xabcyabc", 3), ("a" * 60, 39)):
+        assert counts_of(text)[2] == matched
+
+
+def test_the_adaptive_model_learns_what_it_reads() -> None:
+    """A second copy costs next to nothing; what a sequence taught is gone with it."""
+    data = PART[:600].encode()
+    once, twice = len(compress(data).data), len(compress(data + data).data)
+    assert twice < once + 60
+    model = byte_model()
+    ids = model.encode(data.decode("latin-1"))
+    two = model.sequences_of([ids, ids])
+    first, second = two.sums(model.score_sequences(two))
+    assert first == pytest.approx(second, rel=1e-12)
+    first, second = two.sums(model.score_sequences(two.carried()))
+    assert second > first / 10
+    state = model.state(ids)
+    early = model.state(ids[:5])
+    before = model.log_distribution(early)
+    model.log_distribution(state)
+    assert np.array_equal(model.log_distribution(early), before)
