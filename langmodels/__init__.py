@@ -36,6 +36,11 @@ if TYPE_CHECKING:
     from langmodels.models.densities import sample_series as sample_series
     from langmodels.models.lines import score_lines as score_lines
     from langmodels.models.mixture import MixtureModel as MixtureModel
+    from langmodels.models.texts import TextScore as TextScore
+    from langmodels.models.texts import TextScores as TextScores
+    from langmodels.models.texts import score_column as score_column
+    from langmodels.models.texts import score_documents as score_documents
+    from langmodels.models.texts import score_texts as score_texts
     from langmodels.models.unigram import UnigramModel as UnigramModel
     from langmodels.neural import BidirectionalModel as BidirectionalModel
     from langmodels.neural import CharacterAwareModel as CharacterAwareModel
@@ -87,6 +92,7 @@ _MODULES = {
     "models.densities": ("sample_series",),
     "models.lines": ("score_lines",),
     "models.mixture": ("MixtureModel",),
+    "models.texts": ("TextScore", "TextScores", "score_column", "score_documents", "score_texts"),
     "models.unigram": ("UnigramModel",),
     "neural": (
         "BidirectionalModel",

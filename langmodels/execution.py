@@ -15,7 +15,7 @@ import pickle
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -23,6 +23,8 @@ from typing import Any, TypeVar
 
 from langmodels import names, progress
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.streaming import Ahead
+from langmodels.threads import share_cores
 
 R = TypeVar("R")
 
@@ -68,6 +70,25 @@ def completed(executor: Executor, futures: Sequence[Future[R]]) -> Iterator[Futu
         if isinstance(executor, Processes):
             executor.show_reports(replay)
         yield from done
+
+
+def mapped(
+    executor: Executor, function: Callable[..., R], items: Iterable[Any], *values: Any
+) -> Iterator[R]:
+    """`function(item, *values)` of each item, in order, while the items come.
+
+    A few more items are taken than there are workers; `values` are sent to each process once.
+    """
+    if isinstance(executor, Here):
+        for item in items:
+            yield function(item, *values)
+        return
+    shared = [share(executor, value) for value in values]
+    tasks = (executor.submit(function, item, *shared) for item in items)
+    with Ahead(tasks, 2 * getattr(executor, "workers", 1)) as futures:
+        for future in futures:
+            for done in completed(executor, [future]):
+                yield done.result()
 
 
 @dataclass(frozen=True)
@@ -128,6 +149,7 @@ class Processes(Executor):
         self._lock = threading.Lock()
         self._workers: set[_Worker] = set()
         self._stopped = False
+        self.workers = jobs
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(jobs)]
         for thread in self._threads:
             thread.start()
@@ -202,7 +224,7 @@ class Processes(Executor):
         return worker
 
     def _start(self) -> "_Worker":
-        worker = _Worker(self._reported)
+        worker = _Worker(self._reported, self.workers)
         with self._lock:
             self._workers.add(worker)
             if self._stopped:
@@ -224,11 +246,11 @@ class _Died(Exception):
 class _Worker:
     """A process at the other end of a pipe."""
 
-    def __init__(self, reported: bool) -> None:
+    def __init__(self, reported: bool, sharers: int) -> None:
         self._pipe, theirs = _spawn.Pipe()
         with _starting:
-            given = (theirs, reported, names.additions())
-            self.process = _spawn.Process(target=_work, args=given, daemon=True)
+            arguments = theirs, reported, sharers, names.additions()
+            self.process = _spawn.Process(target=_work, args=arguments, daemon=True)
             self.process.start()
         theirs.close()  # so that its end is seen here when the process ends
         self.name = str(self.process.pid)
@@ -297,9 +319,12 @@ def _signal_name(number: int) -> str:
 # In the worker ------------------------------------------------------------------------------------
 
 
-def _work(pipe: Connection, reported: bool, additions: Mapping[str, list[names.Handed]]) -> None:
+def _work(
+    pipe: Connection, reported: bool, sharers: int, additions: Mapping[str, list[names.Handed]]
+) -> None:
     """Do what comes through the pipe until it is closed."""
     names.receive(additions)
+    share_cores(sharers)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     lock = threading.Lock()

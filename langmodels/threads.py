@@ -28,13 +28,22 @@ def cpu_count() -> int:
         return os.cpu_count() or 1
 
 
+_sharers = 1
+
+
+def share_cores(n: int) -> None:
+    """Say that `n` processes like this one are at work here: `parallel_map` leaves them cores."""
+    global _sharers
+    _sharers = n
+
+
 def parallel_map(function: Callable[[A], R], tasks: Iterable[A]) -> list[R]:
-    """`[function(t) for t in tasks]`, with as many tasks at a time as there are cores.
+    """`[function(t) for t in tasks]`, with as many tasks at a time as there are cores for us.
 
     An exception in a task is raised here, after the tasks already running have ended.
     """
     todo: Sequence[A] = list(tasks)
-    workers = min(len(todo), cpu_count())
+    workers = min(len(todo), max(1, cpu_count() // _sharers))
     if workers <= 1:
         return [function(task) for task in todo]
     with ThreadPoolExecutor(workers) as pool:

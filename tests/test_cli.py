@@ -152,14 +152,17 @@ SENTENCES = ["the cat sat on the log .", "the zebra sat", "the"]
 
 def test_score_agrees_with_the_model(run: Run) -> None:
     model = load("word.lm")
-    found = json.loads(run("score", "word.lm", *SENTENCES, "--json", "--unit", "nats"))
-    for sentence, entry in zip(SENTENCES, found["sentences"], strict=True):
+    ask = ["score", "word.lm", *SENTENCES, "--json", "--unit", "nats"]
+    for sentence, line in zip(SENTENCES, run(*ask).splitlines(), strict=True):
+        entry = json.loads(line)
         assert entry["text"] == sentence
         assert entry["log_prob"] == pytest.approx(model.score(sentence))
         assert entry["tokens"] == len(sentence.split()) + 1
         assert entry["oov"] == sentence.count("zebra")
         assert entry["perplexity"] == pytest.approx(math.exp(-entry["log_prob"] / entry["tokens"]))
-    total = found["total"]
+        bits = -entry["log_prob"] / math.log(2) / (len(sentence) + 1)
+        assert entry["bits_per_character"] == pytest.approx(bits)
+    total = json.loads(run(*ask, "--summary"))
     assert total["sentences"] == 3
     assert total["oov"] == 1
     assert total["log_prob"] == pytest.approx(sum(map(model.score, SENTENCES)))
@@ -173,8 +176,8 @@ def test_units(run: Run, unit: tuple[str, float]) -> None:
     name, base = unit
     found = json.loads(run("score", "word.lm", "the cat", "--json", "--unit", name, "--tokens"))
     p = math.exp(load("word.lm").score("the cat"))
-    assert base ** found["sentences"][0]["log_prob"] == pytest.approx(p)
-    tokens = found["sentences"][0]["scores"]
+    assert base ** found["log_prob"] == pytest.approx(p)
+    tokens = found["scores"]
     assert [t for t, _ in tokens] == ["the", "cat", "</s>"]
     assert math.prod(base**s for _, s in tokens) == pytest.approx(p)
 
@@ -189,8 +192,10 @@ def test_scoring_a_file_is_scoring_its_lines(
     printed = run("score", model, "--file", tmp_path / "lines.txt", "--unit", "nats")
     rows = [line.split("\t") for line in printed.splitlines()]
     assert [float(row[0]) for row in rows] == pytest.approx(expected, abs=1e-3)
-    found = json.loads(run("score", model, "--file", tmp_path / "lines.txt", "--json"))
-    assert [entry["text"] for entry in found["sentences"]] == [*lines, "no end of line"]
+    printed = run("score", model, "--file", tmp_path / "lines.txt", "--json")
+    found = list(map(json.loads, printed.splitlines()))
+    assert [entry["text"] for entry in found] == [*lines, "no end of line"]
+    assert [entry["id"] for entry in found] == list(range(1, len(found) + 1))
 
 
 def test_score_shows_tokens_and_totals(run: Run) -> None:
@@ -212,7 +217,7 @@ def test_score_of_the_impossible_is_minus_infinity(run: Run, tmp_path: Path) -> 
     assert lines[0] == "-Infinity\t4\t0\tInfinity"
     assert "\tcat\t-Infinity" in lines
     found = json.loads(run("score", tmp_path / "mle.lm", "cat cat cat", "--json"))
-    assert found["total"]["log_prob"] == "-Infinity"
+    assert found["log_prob"] == "-Infinity"
     shown = run("evaluate", tmp_path / "mle.lm", "--corpus", "wonderland.txt")
     assert "tokens have probability zero" in shown
     assert "infinite bits per token" in shown
@@ -266,7 +271,8 @@ def test_a_model_reads_as_its_text_was_cleaned(run: Run, tmp_path: Path, level: 
     run("train", "--corpus", "text.txt", "--level", level, "--lower", "-o", path)
     (tmp_path / "loud.txt").write_text(TEXT.upper())
     loud, quiet = (
-        json.loads(run("score", path, text, "--json"))["total"] for text in ("The CAT", "the cat")
+        json.loads(run("score", path, text, "--summary", "--json"))
+        for text in ("The CAT", "the cat")
     )
     assert loud == quiet
     assert loud["oov"] == 0
@@ -283,8 +289,8 @@ def test_boundary_marks_inside_a_text_are_unknown_words(run: Run, tmp_path: Path
     run("train", "--corpus", "text.txt", "--level", "whitespace", "--order", 3, "-o", path)
     for command in ("predict", "explain"):
         assert "<unk>" in run(command, path, "the <s> the", "--json")
-    assert json.loads(run("score", path, "the </s> <s> the", "--json"))["total"]["oov"] == 2
-    assert json.loads(run("score", path, "<s> the </s>", "--json"))["total"]["oov"] == 0
+    assert json.loads(run("score", path, "the </s> <s> the", "--json"))["oov"] == 2
+    assert json.loads(run("score", path, "<s> the </s>", "--json"))["oov"] == 0
     model = load(path)
     assert model.score("the <s> the") == model.score("the zebra the")
     assert model.score("<s> the </s>") == model.score("the")
@@ -435,7 +441,7 @@ def test_carry(run: Run, tmp_path: Path) -> None:
     ]
     assert reports[0]["perplexity"] != reports[1]["perplexity"]
     for carry, report in zip(((), ("--carry",)), reports, strict=True):
-        total = json.loads(run("score", path, "--file", "text.txt", *carry, "--json"))["total"]
+        total = json.loads(run("score", path, "--file", "text.txt", *carry, "--summary", "--json"))
         assert total["perplexity"] == pytest.approx(report["perplexity"])
     shown = run("compare", "--corpus", "text.txt", "--models", model, "--carry", "--no-cache")
     assert "State is carried over the lines" in shown

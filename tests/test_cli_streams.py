@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import os
 import re
 import signal
@@ -209,7 +210,28 @@ def test_json_is_harmless_and_the_same(model: Path, capsys: pytest.CaptureFixtur
     assert main(["score", str(model), HOSTILE, "--json"]) == 0
     printed = capsys.readouterr().out
     assert is_harmless(printed)
-    assert json.loads(printed)["sentences"][0]["text"] == HOSTILE
+    assert json.loads(printed)["text"] == HOSTILE
+
+
+# As it comes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_a_line_is_scored_before_the_next_one_is_written(model: Path, jobs: str) -> None:
+    """Whoever writes a line can wait for its score."""
+    command = [sys.executable, "-m", "langmodels", "score", str(model), "-q", "--jobs", jobs]
+    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, env=environment()) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        for line in ("der Hund", "die Katze"):
+            process.stdin.write(f"{line}\n".encode())
+            process.stdin.flush()
+            log_p = float(process.stdout.readline().split(b"\t")[0])  # hangs, if it does not come
+            expected = langmodels.load(model).score(line)
+            assert log_p == pytest.approx(expected / math.log(10), abs=1e-3)
+        process.stdin.close()
+        assert process.stdout.read() == b""
+        assert process.wait() == 0
 
 
 # Ctrl-C ----------------------------------------------------------------------------------------

@@ -50,6 +50,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         patch.chdir(folder)
         desk = Desk(folder)
         Path("nbest.txt").write_text("1 ||| The heron. ||| -3\n1 ||| The hen. ||| -2\n")
+        Path("nbest.jsonl").write_text('{"id": 1, "hypothesis": "The heron.", "score": -3}\n')
         return {
             name: {
                 field

@@ -35,7 +35,7 @@ def test_the_same_seed_gives_the_same_command_lines_of_every_command() -> None:
     ],
 )
 def test_faults_are_seen(status: int, out: str, err: str) -> None:
-    assert commands.fault(["score", "--json"], status, out, err)
+    assert commands.fault(["predict", "--json"], status, out, err)
 
 
 def test_answers_are_no_faults() -> None:

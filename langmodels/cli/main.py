@@ -26,7 +26,7 @@ COMMANDS = {
     "compare": "train several models on one text and compare them on its held-out part",
     "scale": "measure how time, memory and quality grow with the text, and a step with the context",
     "train": "estimate a model from a text and write it to a file",
-    "score": "log probabilities of sentences",
+    "score": "log probabilities of sentences and documents",
     "evaluate": "measure how well saved models predict a text",
     "predict": "the most probable next tokens after a context",
     "fill": "the most probable words for the blanks of a text",

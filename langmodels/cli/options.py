@@ -170,6 +170,17 @@ def add_seed_option(parser: argparse.ArgumentParser, what: str = "all that is ra
     )
 
 
+def add_jobs_option(group: argparse._ActionsContainer) -> None:
+    """For work that several processes can share."""
+    group.add_argument(
+        "--jobs",
+        type=int,
+        default=1,
+        metavar="N",
+        help="processes that share the work (default: 1)",
+    )
+
+
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     """Every command has it."""
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")

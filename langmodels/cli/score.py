@@ -1,8 +1,7 @@
 """`langmodels score`: log probabilities of sentences, from arguments, a file or standard input."""
 
 import argparse
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +9,14 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from langmodels.cli import streams
-from langmodels.cli.files import InputFile, TextName
-from langmodels.cli.options import add_carry_option, add_errors_option, add_json_option, text_of
+from langmodels.cli import documents, streams
+from langmodels.cli.files import InputFile, OutputFile, TextName
+from langmodels.cli.options import (
+    add_carry_option,
+    add_errors_option,
+    add_jobs_option,
+    add_json_option,
+)
 from langmodels.cli.output import (
     UNIT_LABELS,
     UNITS,
@@ -21,13 +25,18 @@ from langmodels.cli.output import (
     format_log_probability,
     format_perplexity,
     make_table,
+    print_json,
     visible,
 )
+from langmodels.datasets import find_source
 from langmodels.errors import UsageError
+from langmodels.execution import executor, mapped
 from langmodels.interchange import cell, json_text
 from langmodels.models.base import LanguageModel
-from langmodels.models.lines import LineScores, score_batch, score_lines
+from langmodels.models.lines import LineScores, score_batch, split_lines
+from langmodels.models.texts import AT_ONCE, TextScore, perplexity_of
 from langmodels.registry import load
+from langmodels.streaming import gathered
 from langmodels.text.vocabulary import Vocabulary
 
 EPILOG = """\
@@ -35,16 +44,26 @@ examples:
   langmodels score tale.lm "The heron said nothing." "Nothing said the heron."
   langmodels score tale.lm --tokens "The heron said nothing."
   langmodels score tale.lm --file sentences.txt.gz > scores.tsv
+  langmodels score tale.lm --file documents.jsonl > scored.jsonl
+  langmodels score tale.lm --file documents.parquet --output scored.parquet --jobs 2
   langmodels score tale.lm --summary < sentences.txt
 
 From a file or standard input, one line is one sentence, and one tab-separated line is printed for
 each: log p, number of tokens, number of unknown tokens, perplexity. What is infinite is "Infinity"
 there, as in JSON, and what does not exist is empty. The totals follow on standard error. Where
-sentences have an end, the end is predicted too and counts as a token.
+sentences have an end, the end is predicted too and counts as a token. With --json, a line is a JSON
+object.
 
-A line ends at a line feed, or a carriage return and a line feed, and nowhere else; every line in is
-one line out, blank ones too (the end alone), but blank lines have no part in the totals. Bytes that
-are no text cost their own line alone: they are read as the replacement character, and counted.
+Text is scored while it comes: a line goes out when a million characters have come after it, or half
+a second later. A line ends at a line feed, or a carriage return and a line feed, and nowhere else;
+every line in is one line out, blank ones too (the end alone), but blank lines have no part in the
+totals. Bytes that are no text cost their own line alone: they are read as the replacement
+character, and counted.
+
+JSON lines and Parquet hold documents: what is written has the same format, and each document has
+its log p, tokens, unknown tokens, perplexity and bits a character in columns of its own. The log p
+of a document is the sum over its lines. With --json, a document is an object of its id, the fields
+that --fields names, and the figures.
 """
 
 
@@ -58,6 +77,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="score the lines of a text, named as for --corpus elsewhere",
     )
+    parser.add_argument(
+        "--output", "-o", type=OutputFile, metavar="FILE", help="where documents are written"
+    )
+    parser.add_argument(
+        "--fields",
+        type=lambda text: text.split(","),
+        default=[],
+        metavar="NAME,...",
+        help="with --json: fields of documents that are printed beside their scores",
+    )
+    add_jobs_option(parser)
     parser.add_argument("--encoding", default="utf-8", help="encoding of the file (default: utf-8)")
     add_errors_option(parser, default="replace")
     parser.add_argument("--tokens", action="store_true", help="show every token")
@@ -99,8 +129,8 @@ class Totals:
             "tokens": self.tokens,
             "oov": self.oov,
             "log_prob": self.log_prob / nats,
-            "perplexity": _perplexity(self.log_prob, self.tokens),
-            "perplexity_without_oov": _perplexity(known, self.tokens - self.oov),
+            "perplexity": perplexity_of(self.log_prob, self.tokens),
+            "perplexity_without_oov": perplexity_of(known, self.tokens - self.oov),
         }
 
 
@@ -109,35 +139,57 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if args.sentences and args.file:
         raise UsageError("Give sentences or --file, not both.")
     model = load(args.model)
+    shards = [] if args.sentences else documents.shards_of(args)
+    if shards:
+        documents.score(shards, model, args, console)
+        return None
+    if args.output or args.fields:
+        option = "--output" if args.output else "--fields"
+        raise UsageError(f"{option} is for documents: JSON lines or Parquet in --file.")
     nats = UNITS[args.unit]
     totals = Totals()
     batches = _batches(args, model, totals)
-    if args.json:
-        _print_json(batches, model, args, totals)
-    elif args.sentences and not args.summary:
-        for scores in batches:
+    for scores in batches:
+        if args.summary:
+            continue
+        if args.json:
+            _print_json(scores, model, args, totals)
+        elif args.sentences:
             _print_table(scores, model, args, console)
-    else:
-        for scores in batches:
-            if not args.summary:
-                _print_lines(scores, model, args)
+        else:
+            _print_lines(scores, model, args)
+        streams.flush()
+    report = totals.report(nats)
+    if args.json and args.summary:
+        print_json({"unit": args.unit, **report, "is_distribution": model.is_distribution})
+    elif args.summary or not args.sentences:
         where = console if args.summary else streams.SafeConsole(stderr=True)
-        _print_totals(totals.report(nats), args.unit, model, where)
+        _print_totals(report, args.unit, model, where)
     return None
 
 
 def _batches(
     args: argparse.Namespace, model: LanguageModel[Any], totals: Totals
 ) -> Iterator[LineScores]:
-    batches: Iterable[LineScores]
+    with executor(args.jobs) as pool:
+        for scores in mapped(pool, _scored, _lines(args), model, args.carry):
+            totals.add(scores, ends=model.vocabulary.ends)
+            yield scores
+
+
+def _lines(args: argparse.Namespace) -> Iterator[list[str]]:
+    """The sentences, those together that are scored together."""
     if args.sentences:
-        batches = [score_batch(model, args.sentences, carry=args.carry)]
-    else:
-        chunks = text_of(args, args.file or "-").open()
-        batches = score_lines(model, chunks, carry=args.carry)
-    for scores in batches:
-        totals.add(scores, ends=model.vocabulary.ends)
-        yield scores
+        yield args.sentences
+        return
+    source = find_source(args.file or "-", args.encoding, args.errors, live=True)
+    pieces = gathered(source.open(), len, AT_ONCE)
+    batches = split_lines(map("".join, pieces))
+    yield from [[line for lines in batches for line in lines]] if args.carry else batches
+
+
+def _scored(lines: list[str], model: LanguageModel[Any], carry: bool) -> LineScores:
+    return score_batch(model, lines, carry=carry)
 
 
 def _print_table(
@@ -155,7 +207,7 @@ def _print_table(
             console.print(table)
     table = make_table("sentence", label, "tokens", "OOV", "perplexity", left=("sentence",))
     for line, log_p, n, oov in _rows(scores):
-        perplexity = format_perplexity(_perplexity(log_p, n))
+        perplexity = format_perplexity(perplexity_of(log_p, n))
         table.add_row(Text(line), format_log(log_p / nats), f"{n:,}", f"{oov:,}", perplexity)
     console.print(table)
     if not model.is_distribution:
@@ -179,7 +231,7 @@ def _print_lines(scores: LineScores, model: LanguageModel[Any], args: argparse.N
     nats = UNITS[args.unit]
     out = []
     for i, (_, log_p, n, oov) in enumerate(_rows(scores)):
-        out.append(f"{cell(log_p / nats, 4)}\t{n}\t{oov}\t{cell(_perplexity(log_p, n), 4)}\n")
+        out.append(f"{cell(log_p / nats, 4)}\t{n}\t{oov}\t{cell(perplexity_of(log_p, n), 4)}\n")
         if args.tokens:
             out += [
                 f"\t{model.vocabulary.token(target)}\t{cell(log_p / nats, 4)}\n"
@@ -209,46 +261,18 @@ def _print_totals(
 
 
 def _print_json(
-    batches: Iterable[LineScores],
-    model: LanguageModel[Any],
-    args: argparse.Namespace,
-    totals: Totals,
+    scores: LineScores, model: LanguageModel[Any], args: argparse.Namespace, totals: Totals
 ) -> None:
-    """One JSON document, written while it is computed."""
+    """A JSON object a line."""
     nats = UNITS[args.unit]
-    before = "\n"
-    streams.write(f'{{"unit": "{args.unit}", "sentences": [')
-    for scores in batches:
-        out = []
-        for i, (line, log_p, n, oov) in enumerate(_rows(scores)):
-            entry: dict[str, Any] = {
-                "text": line,
-                "log_prob": log_p / nats,
-                "tokens": n,
-                "oov": oov,
-                "perplexity": _perplexity(log_p, n),
-            }
-            if args.tokens:
-                targets, log_probs = scores.line(i)
-                entry["scores"] = [
-                    [token, log_p / nats]
-                    for token, log_p in zip(
-                        model.vocabulary.decode(targets), log_probs.tolist(), strict=True
-                    )
-                ]
-            out.append(before + json_text(entry))
-            before = ",\n"
-        if not args.summary:
-            streams.write("".join(out))
-    total = json_text(totals.report(nats))
-    streams.write(
-        f'\n], "total": {total}, "is_distribution": {json_text(model.is_distribution)}}}\n'
-    )
-
-
-def _perplexity(log_prob: float, n_tokens: int) -> float:
-    """The perplexity of `n_tokens` tokens with a total log p in nats; not a number for none."""
-    if n_tokens == 0:
-        return math.nan
-    loss = -log_prob / n_tokens
-    return math.exp(loss) if loss < 700 else math.inf
+    first = totals.sentences + totals.blank - len(scores.lines)
+    out = []
+    for i, (line, log_p, n, oov) in enumerate(_rows(scores)):
+        score = TextScore(log_p, n, oov, len(line) + model.vocabulary.ends)
+        entry = {"id": first + i + 1, "text": line, **score.figures(nats)}
+        if args.tokens:
+            targets, log_probs = scores.line(i)
+            tokens = model.vocabulary.decode(targets)
+            entry["scores"] = list(zip(tokens, (log_probs / nats).tolist(), strict=True))
+        out.append(f"{json_text(entry)}\n")
+    streams.write("".join(out))

@@ -41,6 +41,11 @@ def write(text: str) -> None:
     sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
 
 
+def flush() -> None:
+    """Let whoever reads standard output have what was written."""
+    sys.stdout.flush()
+
+
 def complain(kind: str, message: str) -> None:
     """One line on standard error: `langmodels: kind: message`."""
     print(

@@ -8,8 +8,9 @@ import lzma
 import os
 import stat
 import sys
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -25,13 +26,7 @@ class _ZstandardReader(io.RawIOBase):
     """
 
     def __init__(self, file: IO[bytes]) -> None:
-        try:
-            self._package: Any = importlib.import_module("zstandard")
-        except ImportError:
-            raise LangmodelsError(
-                "Files compressed by Zstandard (.zst) need the package zstandard: "
-                "pip install langmodels[documents]."
-            ) from None
+        self._package = _zstandard()
         self._file = file
         self._frame: Any = None
         self._packed = b""
@@ -113,6 +108,55 @@ def open_bytes(name: str) -> AbstractContextManager[IO[bytes]]:
     except BaseException:
         file.close()
         raise
+
+
+@contextmanager
+def compressing(file: IO[bytes], name: str) -> Iterator[IO[bytes]]:
+    """A stream that packs what is written to it into `file`, as the ending of `name` says.
+
+    The same content gives the same bytes. Raises LangmodelsError where a package is missing.
+    """
+    ending = next((suffix for suffix in COMPRESSIONS if name.lower().endswith(suffix)), "")
+    stream: Any
+    if ending == ".gz":
+        stream = gzip.GzipFile("", "wb", 6, file, mtime=0)
+    elif ending == ".xz":
+        stream = lzma.LZMAFile(file, "wb")  # noqa: SIM115 - closed below
+    elif ending == ".bz2":
+        stream = bz2.BZ2File(file, "wb")
+    elif ending == ".zst":
+        stream = _zstandard().ZstdCompressor(level=3).stream_writer(file, closefd=False)
+    else:
+        yield file
+        return
+    with stream:
+        yield stream
+
+
+def _zstandard() -> Any:
+    try:
+        return importlib.import_module("zstandard")
+    except ImportError:
+        raise LangmodelsError(
+            "Files compressed by Zstandard (.zst) need the package zstandard: "
+            "pip install langmodels[documents]."
+        ) from None
+
+
+@dataclass(frozen=True)
+class Reader:
+    """What can be read of a file."""
+
+    read: Callable[[int], bytes]
+
+
+def as_it_comes(file: IO[bytes]) -> Reader:
+    """An open file of which as much is read as is there, without waiting for more."""
+    raw = getattr(file, "raw", None)
+    if file is getattr(sys.stdin, "buffer", None) and raw is not None:
+        # Its buffer has a lock, and a thread that waits there must not hold it as Python ends.
+        return Reader(raw.read)
+    return Reader(getattr(file, "read1", file.read))
 
 
 def _unpacked(file: Any, name: str) -> AbstractContextManager[IO[bytes]]:

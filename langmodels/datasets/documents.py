@@ -9,14 +9,15 @@ import importlib
 import json
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, ClassVar
 
 from langmodels.datasets.compression import STANDARD_INPUT, without_compression
 from langmodels.datasets.fasta import FASTA_ENDINGS, fasta_lines
-from langmodels.datasets.files import explained, read_chunks, shown_name
+from langmodels.datasets.files import CHUNK, LIVE_CHUNK, explained, read_chunks, shown_name
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.names import Registry
 from langmodels.text.cleaning import lines_of
@@ -36,7 +37,10 @@ class Document:
 
 @dataclass(frozen=True)
 class Request:
-    """What is read of a file: `text` and `id` name fields, None for what the format finds."""
+    """What is read of a file: `text` and `id` name fields, None for what the format finds.
+
+    With `live` the text of a pipe is given as it comes.
+    """
 
     path: str
     encoding: str = "utf-8"
@@ -44,6 +48,7 @@ class Request:
     text: str | None = None
     id: str | None = None
     delimiter: str | None = None
+    live: bool = False
 
     @property
     def name(self) -> str:
@@ -52,7 +57,8 @@ class Request:
 
     def chunks(self) -> Iterator[str]:
         """The file as it is."""
-        return read_chunks(self.path, self.encoding, errors=self.errors)
+        chunk = LIVE_CHUNK if self.live else CHUNK
+        return read_chunks(self.path, self.encoding, chunk, errors=self.errors, live=self.live)
 
 
 class DocumentFormat(ABC):
@@ -150,16 +156,7 @@ class Records(DocumentFormat):
         if request.text is not None:
             return request.text, records
         sample = list(islice(records, _SAMPLE))
-        kept = [key for key in _fields(sample) if _is_prose([r.get(key) for r in sample])]
-        if "text" in kept:
-            kept = ["text"]
-        if len(kept) != 1:
-            shown = ", ".join(_fields(sample)[:20]) or "none"
-            raise UsageError(
-                f"Say which field of {request.name} holds the text: {request.path}?text=FIELD; "
-                f"its fields are {shown}."
-            )
-        return kept[0], chain(sample, records)
+        return text_field(sample, request), chain(sample, records)
 
     def _with_text(
         self, records: Iterator[Mapping[str, Any]], name: str, request: Request
@@ -194,7 +191,24 @@ class Records(DocumentFormat):
         return 1
 
 
-def _fields(records: list[Mapping[str, Any]]) -> list[str]:
+def text_field(sample: Sequence[Mapping[str, Any]], request: Request) -> str:
+    """The field that holds the text of some records: "text", or the only one that can.
+
+    Raises UsageError where there is no such field.
+    """
+    kept = [key for key in _fields(sample) if _is_prose([r.get(key) for r in sample])]
+    if "text" in kept:
+        kept = ["text"]
+    if len(kept) != 1:
+        shown = ", ".join(_fields(sample)[:20]) or "none"
+        raise UsageError(
+            f"Say which field of {request.name} holds the text: {request.path}?text=FIELD; "
+            f"its fields are {shown}."
+        )
+    return kept[0]
+
+
+def _fields(records: Sequence[Mapping[str, Any]]) -> list[str]:
     return list(dict.fromkeys(chain.from_iterable(records)))
 
 
@@ -276,33 +290,43 @@ class Parquet(Records):
     def records(
         self, request: Request, fields: tuple[str, ...] | None = None
     ) -> Iterator[Mapping[str, Any]]:
-        try:
-            parquet: Any = importlib.import_module("pyarrow.parquet")
-        except ImportError:
-            raise LangmodelsError(
-                "Parquet files need the package pyarrow: pip install langmodels[documents]."
-            ) from None
-        if request.path == STANDARD_INPUT:
-            raise UsageError("A Parquet file cannot be read from standard input; give its name.")
-        arrow: Any = importlib.import_module("pyarrow")
-        with explained(request.name):
-            try:
-                with parquet.ParquetFile(request.path) as file:
-                    known = [column.name for column in file.schema_arrow]
-                    wanted = known if fields is None else [f for f in fields if f in known]
-                    if not wanted:
-                        raise LangmodelsError(
-                            f"{request.name} has no field {', '.join(fields or ())!r}; its fields "
-                            f"are {', '.join(known)[:500]}."
-                        )
-                    for batch in file.iter_batches(batch_size=1024, columns=wanted):
-                        yield from batch.to_pylist()
-            except (arrow.ArrowException, OSError) as error:
-                if getattr(error, "errno", None):
-                    raise
+        with open_parquet(request) as file:
+            known = [column.name for column in file.schema_arrow]
+            wanted = known if fields is None else [f for f in fields if f in known]
+            if not wanted:
                 raise LangmodelsError(
-                    f"{request.name} is not a sound Parquet file: {str(error).splitlines()[0]}"
-                ) from error
+                    f"{request.name} has no field {', '.join(fields or ())!r}; its fields are "
+                    f"{', '.join(known)[:500]}."
+                )
+            for batch in file.iter_batches(batch_size=1024, columns=wanted):
+                yield from batch.to_pylist()
+
+
+@contextmanager
+def open_parquet(request: Request) -> Iterator[Any]:
+    """A Parquet file as pyarrow's ParquetFile.
+
+    Raises LangmodelsError without that package, and where the file cannot be read or is damaged.
+    """
+    try:
+        parquet: Any = importlib.import_module("pyarrow.parquet")
+    except ImportError:
+        raise LangmodelsError(
+            "Parquet files need the package pyarrow: pip install langmodels[documents]."
+        ) from None
+    if request.path == STANDARD_INPUT:
+        raise UsageError("A Parquet file cannot be read from standard input; give its name.")
+    arrow: Any = importlib.import_module("pyarrow")
+    with explained(request.name):
+        try:
+            with parquet.ParquetFile(request.path) as file:
+                yield file
+        except (arrow.ArrowException, OSError) as error:
+            if getattr(error, "errno", None):
+                raise
+            raise LangmodelsError(
+                f"{request.name} is not a sound Parquet file: {str(error).splitlines()[0]}"
+            ) from error
 
 
 FORMATS: Registry[type[DocumentFormat]] = Registry(

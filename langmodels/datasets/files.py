@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from langmodels.datasets.compression import STANDARD_INPUT, open_bytes
+from langmodels.datasets.compression import STANDARD_INPUT, as_it_comes, open_bytes
 from langmodels.datasets.encodings import (
     ERRORS,
     make_decoder,
@@ -23,6 +23,7 @@ from langmodels.errors import LangmodelsError
 __all__ = ["CHUNK", "ERRORS", "STANDARD_INPUT", "decoded", "read_bytes", "read_chunks", "read_text"]
 
 CHUNK = 8 << 20  # bytes read at a time
+LIVE_CHUNK = 1 << 18  # where what is read goes on at once
 _AROUND = 1 << 19  # bytes on either side of a bad one by which an encoding is guessed
 
 
@@ -38,6 +39,7 @@ def read_chunks(
     chunk: int = CHUNK,
     *,
     errors: str = "strict",
+    live: bool = False,
 ) -> Iterator[str]:
     r"""Yield the text of a file in pieces that come from `chunk` bytes each (after decompression).
 
@@ -46,7 +48,7 @@ def read_chunks(
     dropped, and "\r\n" becomes "\n"; a lone "\r" stays, which is white space.
 
     `errors` is one of `ERRORS`: where bytes that are no text are not refused, a warning says how
-    many places there were.
+    many places there were. With `live` a piece is what has come, without waiting for more.
 
     Raises LangmodelsError where the file is missing, a folder, not readable, damaged or truncated,
     or not text in this encoding; UsageError where the encoding is unknown.
@@ -54,7 +56,8 @@ def read_chunks(
     name = shown_name(path)
     make_decoder(encoding, errors)  # refuses what there is none of before the file is looked for
     with explained(name), open_bytes(os.fspath(path)) as file:
-        yield from decoded(file, name, encoding, chunk, errors=errors)
+        reader = as_it_comes(file) if live else file
+        yield from decoded(reader, name, encoding, chunk, errors=errors)
 
 
 def decoded(

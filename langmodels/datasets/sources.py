@@ -89,10 +89,13 @@ class Listing:
     available: bool  # False: it would be downloaded
 
 
-def find_source(name: str, encoding: str = "utf-8", errors: str = "strict") -> Source:
+def find_source(
+    name: str, encoding: str = "utf-8", errors: str = "strict", *, live: bool = False
+) -> Source:
     """Return the source that `name` names; `encoding` is that of files given by their paths.
 
-    `errors`: what is done with bytes that are no text, one of `encodings.ERRORS`. Nothing is read,
+    `errors`: what is done with bytes that are no text, one of `encodings.ERRORS`. `live`: the text
+    of a pipe is given as it comes, in smaller pieces. Nothing is read,
     generated or downloaded until the source is opened. Raises LangmodelsError for a name that means
     nothing (with the names that come close) or a folder without files, UsageError for a bad
     parameter of a generator.
@@ -101,23 +104,12 @@ def find_source(name: str, encoding: str = "utf-8", errors: str = "strict") -> S
         raise UsageError(
             "The name of the corpus is empty; `langmodels corpora` lists what there is."
         )
-    paths = find_files(name)
-    if paths is not None:
-        return _files_source(name, [Request(path, encoding, errors) for path in paths])
+    requests = find_requests(name, encoding, errors, live=live)
+    if requests is not None:
+        return _files_source(name, requests)
     base, mark, query = name.partition("?")
-    if mark:
-        paths = find_files(base)
-        columns = any(part.startswith(("series=", "events=")) for part in re.split("[&,]", query))
-        if (columns or not query) and (paths is not None or base.endswith(_TABLES)):
-            return _table_source(name, base, query, encoding, errors)
-        if paths is not None:
-            options = tables.parse_query(query, ("text", "id", "delimiter"), base)
-            if "delimiter" in options:
-                options["delimiter"] = tables.delimiter_of(options["delimiter"])
-            requests = [Request(path, encoding, errors, **options) for path in paths]
-            return _files_source(name, requests)
-        if base.endswith(_TABLES):
-            return _table_source(name, base, query, encoding, errors)
+    if mark and (base.endswith(_TABLES) or find_files(base) is not None):
+        return _table_source(name, base, query, encoding, errors)
     shipped = _shipped_file(name)
     if shipped is not None:
         description = _SHIPPED.get(name, "a corpus that ships with the package")
@@ -130,6 +122,24 @@ def find_source(name: str, encoding: str = "utf-8", errors: str = "strict") -> S
         number = gutenberg.book_number(name)
         return Source(name, gutenberg.describe(number), lambda: gutenberg.read_book(number))
     raise LangmodelsError(_not_found(name))
+
+
+def find_requests(
+    name: str, encoding: str = "utf-8", errors: str = "strict", *, live: bool = False
+) -> list[Request] | None:
+    """What is to be read of which files, where a name stands for files of texts, else None."""
+    paths = find_files(name)
+    if paths is not None:
+        return [Request(path, encoding, errors, live=live) for path in paths]
+    base, _, query = name.partition("?")
+    columns = any(part.startswith(("series=", "events=")) for part in re.split("[&,]", query))
+    paths = None if columns or not query else find_files(base)
+    if paths is None:
+        return None
+    options = tables.parse_query(query, ("text", "id", "delimiter"), base)
+    if "delimiter" in options:
+        options["delimiter"] = tables.delimiter_of(options["delimiter"])
+    return [Request(path, encoding, errors, **options, live=live) for path in paths]
 
 
 def list_sources() -> list[Listing]:

@@ -77,12 +77,9 @@ class Reading:
             # Together they are a text of so many lines, which array code can read.
             lines = [t for t in texts if isinstance(t, str) and "\n" not in t]
             if len(lines) == len(texts):
-                text, _ = self.tokenizer.without_marks("\n".join(lines))
-                chunks = clean([text, "\n"], self.cleaning)
-                ids, words = encode_chunks(chunks, self.tokenizer, self.vocabulary, unknown=unknown)
-                ids, offsets = with_boundaries(ids, self.vocabulary, blank_lines=True)
-                if len(offsets) == len(texts) + 1:
-                    return Sequences(ids, offsets, unknown=words)
+                together = self._together("\n".join(lines), len(lines), unknown)
+                if together is not None:
+                    return together
         parts = [self._encoded(text) for text in texts]
         found = Sequences.bounded((ids for ids, _ in parts), self.vocabulary)
         if not unknown:
@@ -93,6 +90,24 @@ class Reading:
             for i in np.flatnonzero(ids == Vocabulary.unk_id).tolist()
         ]
         return Sequences(found.ids, found.offsets, unknown=kept)
+
+    def lines(self, text: str, *, unknown: bool = False) -> Sequences:
+        """The lines of a text, each a sequence of its own, blank ones included, with boundaries."""
+        if self.vocabulary.ends and is_linewise(self.cleaning):
+            together = self._together(text, text.count("\n") + 1, unknown)
+            if together is not None:
+                return together
+        return self.sequences(text.split("\n"), unknown=unknown)
+
+    def _together(self, text: str, n_lines: int, unknown: bool) -> Sequences | None:
+        """The lines of a text by array code; None where that finds another number of them."""
+        text, _ = self.tokenizer.without_marks(text)
+        chunks = clean([text, "\n"], self.cleaning)
+        ids, words = encode_chunks(chunks, self.tokenizer, self.vocabulary, unknown=unknown)
+        ids, offsets = with_boundaries(ids, self.vocabulary, blank_lines=True)
+        if len(offsets) != n_lines + 1:
+            return None
+        return Sequences(ids, offsets, unknown=words)
 
     def _encoded(self, text: Text) -> tuple[IntArray, Sequence[Any]]:
         """Ids, and the tokens that they are the ids of (`<unk>`s where ids were given)."""

@@ -119,6 +119,18 @@ class Sequences:
         bounds = (self.offsets - np.arange(len(self.offsets)))[carried].tolist()
         return ((inputs[a:b], targets[a:b]) for a, b in pairwise(bounds))
 
+    def without_empty(self) -> tuple["Sequences", BoolArray]:
+        """Those sequences that end later than at once, and which they are, (S,).
+
+        Documents are not handed on.
+        """
+        sizes = np.diff(self.offsets)
+        kept = self.lengths > 1
+        if kept.all():
+            return Sequences(self.ids, self.offsets, unknown=self.unknown), kept
+        offsets = np.append(0, np.cumsum(sizes[kept]))
+        return Sequences(self.ids[np.repeat(kept, sizes)], offsets, unknown=self.unknown), kept
+
     def sums(self, values: FloatArray) -> FloatArray:
         """For each sequence, (S,), the sum of what belongs to its targets; `values` (n_tokens,)."""
         sequence = np.repeat(np.arange(self.n_sequences), self.lengths)

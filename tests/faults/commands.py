@@ -358,7 +358,9 @@ def fault(arguments: list[str], status: int, out: str, err: str) -> str:
         return f"a raw control character: {err[:300]!r}"
     if status == 0 and "--json" in arguments and "--help" not in arguments:
         try:
-            json.loads(out, parse_constant=lambda name: 1 / 0)
+            lines = arguments[0] == "score" and "--summary" not in arguments
+            for document in out.splitlines() if lines else [out]:
+                json.loads(document, parse_constant=lambda name: 1 / 0)
         except (ValueError, ZeroDivisionError):
             return f"no JSON: {out[:300]}"
     return ""

@@ -1,0 +1,378 @@
+"""Files of documents that are read in batches and written again, with columns added or fewer rows.
+
+A document that cannot be read (bytes that are no text, no JSON, no text in its field) costs itself
+alone. What is written of another is what was read, byte for byte, and the new columns.
+"""
+
+import codecs
+import importlib
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import IO, Any, ClassVar
+
+import numpy as np
+
+from langmodels.arrays import BoolArray
+from langmodels.datasets.compression import as_it_comes, compressing, open_bytes
+from langmodels.datasets.documents import (
+    DocumentFormat,
+    JSONLines,
+    Parquet,
+    PlainText,
+    Request,
+    format_of,
+    open_parquet,
+    text_field,
+)
+from langmodels.datasets.files import LIVE_CHUNK, explained
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.interchange import json_text
+from langmodels.streaming import gathered
+
+_BLOCK = 1 << 21  # bytes that are read together
+_LONGEST = 1 << 28  # bytes of a document
+_ROWS = 1 << 10  # rows of a table that are read together
+_GROUP = 1 << 16  # rows of a group that is written
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Documents that were read together: n that have a text, and those that have none.
+
+    `rows`: the documents as the format has them. `texts` (n,). `numbers` (n,): counted from 1 in
+    the file. `bad`: number and reason of each of the others.
+    """
+
+    rows: Any
+    texts: list[str]
+    numbers: list[int]
+    bad: list[tuple[int, str]]
+
+    def column(self, name: str) -> list[Any]:
+        """A field of each document, None where it has none, (n,)."""
+        return [None] * len(self.texts)
+
+
+@dataclass(frozen=True)
+class _Objects(Batch):
+    records: list[dict[str, Any]]
+
+    def column(self, name: str) -> list[Any]:
+        return [record.get(name) for record in self.records]
+
+
+@dataclass(frozen=True)
+class _Table(Batch):
+    def column(self, name: str) -> list[Any]:
+        if name not in self.rows.schema.names:
+            return super().column(name)
+        return list(self.rows.column(name).to_pylist())
+
+
+Columns = Mapping[str, Sequence[Any]]
+"""New columns by name, a value for each row that is written."""
+
+
+class Shard(ABC):
+    """A file of documents, which are `unit`s of it. `takes_columns`: whether it has any."""
+
+    format: ClassVar[type[DocumentFormat]]
+    unit: ClassVar[str]
+    takes_columns: ClassVar[bool] = True
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+
+    @abstractmethod
+    def batches(self) -> Iterator[Batch]:
+        """The documents. Raises LangmodelsError for a file that cannot be read."""
+
+    @abstractmethod
+    def writing(self, file: IO[bytes], name: str) -> "AbstractContextManager[Writer]":
+        """What writes documents of this file to another that is called `name`."""
+
+
+class Writer(ABC):
+    """Writes documents in a format."""
+
+    @abstractmethod
+    def write(self, batch: Batch, keep: BoolArray, columns: Columns) -> None:
+        """Write those of a batch that are kept, (n,), with columns added."""
+
+
+class LineShard(Shard):
+    """Plain text: a line is a document, blank ones are none. There is no place for columns."""
+
+    format: ClassVar[type[DocumentFormat]] = PlainText
+    unit = "line"
+    takes_columns = False
+
+    def batches(self) -> Iterator[Batch]:
+        number = 1
+        for lines in self._lines():
+            yield self.batch(lines, number)
+            number += len(lines)
+
+    def batch(self, lines: list[bytes], first: int) -> Batch:
+        """Some lines, of which the first has this number."""
+        batch = Batch([], [], [], [])
+        for number, line in enumerate(lines, start=first):
+            if not line.strip():
+                continue
+            try:
+                batch.texts.append(line.decode(self.request.encoding))
+            except UnicodeDecodeError:
+                batch.bad.append((number, f"is not {self.request.encoding} text"))
+            else:
+                batch.rows.append(line)
+                batch.numbers.append(number)
+        return batch
+
+    @contextmanager
+    def writing(self, file: IO[bytes], name: str) -> Iterator[Writer]:
+        with compressing(file, name) as packed:
+            yield LineWriter(packed, self)
+
+    def line(self, row: bytes, names: Sequence[str], values: Sequence[Any]) -> bytes:
+        """A document with new columns."""
+        return row
+
+    def _lines(self) -> Iterator[list[bytes]]:
+        """The lines of the file, those of a block together."""
+        rest, first = b"", True
+        for block in self._blocks():
+            if first:
+                block, first = block.removeprefix(codecs.BOM_UTF8), False
+            *lines, rest = (rest + block).split(b"\n")
+            if len(rest) > _LONGEST:
+                raise LangmodelsError(
+                    f"A line of {self.request.name} has more than {_LONGEST:,} bytes; is there "
+                    "one document a line?"
+                )
+            yield lines
+        if rest:
+            yield [rest]
+
+    def _blocks(self) -> Iterator[bytes]:
+        request = self.request
+        with explained(request.name), open_bytes(request.path) as file:
+            size = LIVE_CHUNK if request.live else _BLOCK
+            read = as_it_comes(file).read if request.live else file.read
+            blocks = iter(lambda: read(size), b"")
+            if request.live:
+                blocks = map(b"".join, gathered(blocks, len, _BLOCK))
+            yield from blocks
+
+
+class LineWriter(Writer):
+    """Writes a line a document."""
+
+    def __init__(self, file: IO[bytes], shard: LineShard) -> None:
+        self._file, self._shard = file, shard
+
+    def write(self, batch: Batch, keep: BoolArray, columns: Columns) -> None:
+        rows = [batch.rows[i] for i in np.flatnonzero(keep).tolist()]
+        values = zip(*columns.values(), strict=True) if columns else [()] * len(rows)
+        lines = map(self._shard.line, rows, [list(columns)] * len(rows), values)
+        self._file.write(b"".join(line + b"\n" for line in lines))
+
+
+_DECODE = json.JSONDecoder().decode
+
+
+class JSONShard(LineShard):
+    """One JSON object a line."""
+
+    format = JSONLines
+    takes_columns = True
+
+    def __init__(self, request: Request) -> None:
+        super().__init__(request)
+        self._name = request.text
+        if codecs.lookup(request.encoding).name not in ("utf-8", "utf-8-sig", "ascii"):
+            raise UsageError("JSON lines are UTF-8; leave out --encoding.")
+
+    def batch(self, lines: list[bytes], first: int) -> Batch:
+        """See `LineShard`."""
+        found: list[tuple[int, bytes, dict[str, Any]]] = []
+        bad: list[tuple[int, str]] = []
+        for number, line in enumerate(lines, start=first):
+            try:
+                record = _DECODE(line.decode())
+            except UnicodeDecodeError:
+                bad.append((number, "is not UTF-8 text"))
+            except (ValueError, RecursionError):
+                if line.strip():
+                    bad.append((number, "is no JSON value"))
+            else:
+                if isinstance(record, dict):
+                    found.append((number, line, record))
+                else:
+                    bad.append((number, "is no JSON object"))
+        if self._name is None and found:
+            records = [record for *_, record in found]
+            named = any(isinstance(record.get("text"), str) for record in records)
+            self._name = "text" if named else text_field(records, self.request)
+        batch = _Objects([], [], [], bad, [])
+        for number, line, record in found:
+            text = record.get(self._name or "")
+            if isinstance(text, str):
+                batch.rows.append(line)
+                batch.texts.append(text)
+                batch.numbers.append(number)
+                batch.records.append(record)
+            else:
+                bad.append((number, f"has no text in the field {self._name!r}"))
+        return batch
+
+    def line(self, row: bytes, names: Sequence[str], values: Sequence[Any]) -> bytes:
+        """The object as it was, and new fields at its end; earlier ones of these names go."""
+        if not names:
+            return row
+        new = json_text(dict(zip(names, values, strict=True))).encode()
+        if any(name.encode() in row for name in names):
+            record = _DECODE(row.decode())
+            rest = {name: value for name, value in record.items() if name not in names}
+            if len(rest) < len(record):
+                row = json.dumps(rest, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        inside = row.rstrip()[:-1].rstrip()
+        return b"%s%s%s" % (inside, b"" if inside.endswith(b"{") else b", ", new[1:])
+
+
+class ParquetShard(Shard):
+    """A table in Apache Parquet's format."""
+
+    format = Parquet
+    unit = "row"
+
+    def batches(self) -> Iterator[Batch]:
+        number = 1
+        with open_parquet(self.request) as file:
+            names = file.schema_arrow.names
+            name = self.request.text
+            for rows in file.iter_batches(batch_size=_ROWS):
+                if name is None:
+                    name = "text" if "text" in names else text_field(_sample(rows), self.request)
+                if name not in names:
+                    raise LangmodelsError(
+                        f"{self.request.name} has no field {name!r}; its fields are "
+                        f"{', '.join(names)[:500]}."
+                    )
+                yield _parquet_batch(rows, name, number)
+                number += rows.num_rows
+
+    @contextmanager
+    def writing(self, file: IO[bytes], name: str) -> Iterator[Writer]:
+        with open_parquet(self.request) as source:
+            groups = source.metadata.num_row_groups
+            first = source.metadata.row_group(0) if groups else None
+            packed = first.column(0).compression if first and first.num_columns else "SNAPPY"
+            packed = "NONE" if packed == "UNCOMPRESSED" else packed
+            writer = _ParquetWriter(file, source.schema_arrow, packed)
+        yield writer
+        writer.close()
+
+
+def _sample(rows: Any) -> list[Mapping[str, Any]]:
+    return list(rows.slice(0, 50).to_pylist())
+
+
+def _parquet_batch(rows: Any, name: str, first: int) -> Batch:
+    column = rows.column(name)
+    try:
+        values = column.to_pylist()
+    except UnicodeDecodeError:
+        values = [_decoded(value) for value in column]
+    texts: list[str] = []
+    numbers: list[int] = []
+    bad: list[tuple[int, str]] = []
+    for number, value in enumerate(values, start=first):
+        if isinstance(value, str):
+            texts.append(value)
+            numbers.append(number)
+        elif isinstance(value, UnicodeDecodeError):
+            bad.append((number, "is not UTF-8 text"))
+        else:
+            bad.append((number, f"has no text in the field {name!r}"))
+    if bad:
+        rows = rows.take(importlib.import_module("pyarrow").array([n - first for n in numbers]))
+    return _Table(rows, texts, numbers, bad)
+
+
+def _decoded(value: Any) -> Any:
+    try:
+        return value.as_py()
+    except UnicodeDecodeError as error:
+        return error
+
+
+class _ParquetWriter(Writer):
+    def __init__(self, file: IO[bytes], schema: Any, compression: str) -> None:
+        self._arrow: Any = importlib.import_module("pyarrow")
+        self._parquet: Any = importlib.import_module("pyarrow.parquet")
+        self._file, self._schema, self._compression = file, schema, compression
+        self._writer: Any = None
+        self._held: list[Any] = []
+        self._rows = 0
+
+    def write(self, batch: Batch, keep: BoolArray, columns: Columns) -> None:
+        if not keep.any():
+            return
+        rows = batch.rows if keep.all() else batch.rows.filter(self._arrow.array(keep))
+        table = self._arrow.Table.from_batches([rows], schema=rows.schema)
+        for name, values in columns.items():
+            if name in table.column_names:
+                table = table.drop_columns([name])
+            kind = next((type(value) for value in values if value is not None), float)
+            typed = self._arrow.array(values, _ARROW[kind](self._arrow))
+            table = table.append_column(name, typed)
+        self._held.append(table)
+        self._rows += table.num_rows
+        if self._rows >= _GROUP or sum(held.nbytes for held in self._held) >= 1 << 26:
+            self._flush()
+
+    def _flush(self) -> None:
+        tables, self._held, self._rows = self._held, [], 0
+        if self._writer is None:
+            schema = tables[0].schema if tables else self._schema
+            self._writer = self._parquet.ParquetWriter(
+                self._file, schema, compression=self._compression
+            )
+        if tables:
+            self._writer.write_table(self._arrow.concat_tables(tables))
+
+    def close(self) -> None:
+        """Write what is left, and the end of the file."""
+        self._flush()
+        self._writer.close()
+
+
+_ARROW = {
+    float: lambda arrow: arrow.float64(),
+    int: lambda arrow: arrow.int64(),
+    str: lambda arrow: arrow.string(),
+}
+
+_SHARDS: dict[type[DocumentFormat], type[Shard]] = {
+    kind.format: kind for kind in (LineShard, JSONShard, ParquetShard)
+}
+
+
+def holds_documents(request: Request) -> bool:
+    """Whether a file is one of documents with fields that can be written again."""
+    kind = _SHARDS.get(type(format_of(request)))
+    return kind is not None and kind.takes_columns
+
+
+def shard_of(request: Request) -> Shard:
+    """A file as a shard. Raises UsageError for a format that is not written again."""
+    kind = type(format_of(request))
+    if kind not in _SHARDS:
+        raise UsageError(
+            f"{request.name} has a format that is not written again; use JSON lines, Parquet or "
+            "plain text."
+        )
+    return _SHARDS[kind](request)

@@ -1,0 +1,228 @@
+"""Scoring texts of several lines, such as documents, many at a time."""
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+
+from langmodels.arrays import Array, FloatArray, IndexArray
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.execution import executor, mapped
+from langmodels.models.base import LanguageModel
+from langmodels.text.sequences import Sequences
+from langmodels.text.vocabulary import Vocabulary
+
+AT_ONCE = 1 << 20
+"""Characters of text that are scored together."""
+
+
+@dataclass(frozen=True)
+class TextScore:
+    """What a model makes of a text.
+
+    `log_prob`: the sum over its lines, in nats. `tokens`: what was predicted, the end of each line
+    included where the model has ends; `oov`: unknown ones among them. `characters`: of the text,
+    each line counted with its line end where the model has ends.
+    """
+
+    log_prob: float
+    tokens: int
+    oov: int
+    characters: int
+
+    @property
+    def perplexity(self) -> float:
+        """See `perplexity_of`."""
+        return perplexity_of(self.log_prob, self.tokens)
+
+    @property
+    def bits_per_character(self) -> float:
+        """-log2 p a character: of the model's tokens, without the spelling of unknown ones."""
+        if self.tokens == 0:
+            return math.nan
+        return -self.log_prob / math.log(2) / self.characters
+
+    def figures(self, nats: float = 1.0) -> dict[str, Any]:
+        """What is written of it, by `FIGURES`; log p in units of so many nats."""
+        found = {name: getattr(self, name) for name in FIGURES}
+        return {**found, "log_prob": self.log_prob / nats}
+
+    def plus(self, scores: "TextScores") -> "TextScore":
+        """The score of this and more texts together."""
+        return TextScore(
+            *(getattr(self, f.name) + getattr(scores, f.name).sum().item() for f in fields(self))
+        )
+
+
+def perplexity_of(log_prob: float, tokens: int) -> float:
+    """The perplexity of so many tokens with a log p in nats; not a number for none."""
+    if tokens == 0:
+        return math.nan
+    loss = -log_prob / tokens
+    return math.exp(loss) if loss < 700 else math.inf
+
+
+FIGURES = ("log_prob", "tokens", "oov", "perplexity", "bits_per_character")
+"""What a score is written as, in this order."""
+
+
+@dataclass(frozen=True)
+class TextScores:
+    """The scores of n texts, an array (n,) of each figure; see `TextScore`."""
+
+    log_prob: FloatArray
+    tokens: IndexArray
+    oov: IndexArray
+    characters: IndexArray
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def __iter__(self) -> Iterator[TextScore]:
+        columns = (getattr(self, field.name).tolist() for field in fields(self))
+        return (TextScore(*row) for row in zip(*columns, strict=True))
+
+    @property
+    def perplexity(self) -> FloatArray:
+        """See `TextScore`."""
+        with np.errstate(over="ignore"):
+            return np.exp(-self._per(self.tokens))
+
+    @property
+    def bits_per_character(self) -> FloatArray:
+        """See `TextScore`."""
+        return -self._per(self.characters) / math.log(2)
+
+    def _per(self, amount: IndexArray) -> FloatArray:
+        """Log p for each of so many, not a number where nothing was predicted."""
+        ratio = np.full(len(self), np.nan)
+        np.divide(self.log_prob, amount, out=ratio, where=self.tokens > 0)
+        return ratio
+
+
+def score_texts(
+    model: LanguageModel[Any], texts: Sequence[str], *, carry: bool = False
+) -> TextScores:
+    """Score texts together.
+
+    Where lines are sequences, a text's log p is the sum over its lines that are not blank, and with
+    `carry` state goes over the lines of a text; for a model of a stream (characters, bytes) a text
+    is one sequence.
+    """
+    characters = np.fromiter(map(len, texts), np.int64, len(texts))
+    if len(texts) == 0:
+        return TextScores(np.empty(0), characters, characters, characters)
+    if not model.vocabulary.ends:
+        sequences = model.sequences_of(texts)
+        log_probs = model.score_sequences(sequences)
+        tokens, oov = sequences.lengths, _unknown(sequences)
+        return TextScores(sequences.sums(log_probs), tokens, oov, characters)
+    characters += np.fromiter((not text.endswith("\n") for text in texts), np.int64, len(texts))
+    n_lines = np.fromiter((text.count("\n") + 1 for text in texts), np.int64, len(texts))
+    sequences = model.reading.lines("\n".join(texts), unknown=model.reads_spelling)
+    sequences, kept = sequences.without_empty()
+    text_of = np.repeat(np.arange(len(texts)), n_lines)[kept]
+    if carry:
+        starts = np.searchsorted(text_of, np.arange(len(texts) + 1))
+        sequences = replace(sequences, documents=starts, carry=True)
+
+    def summed(values: Array) -> FloatArray:
+        sums = np.bincount(text_of, values, len(texts))
+        return sums.astype(np.float64, copy=False)
+
+    log_prob = summed(sequences.sums(model.score_sequences(sequences)))
+    tokens = summed(sequences.lengths).astype(np.int64)
+    return TextScores(log_prob, tokens, summed(_unknown(sequences)).astype(np.int64), characters)
+
+
+def _unknown(sequences: Sequences) -> IndexArray:
+    unknown = (sequences.targets == Vocabulary.unk_id).astype(np.float64)
+    return sequences.sums(unknown).astype(np.int64)
+
+
+def score_documents(
+    documents: Iterable[Any],
+    model: LanguageModel[Any],
+    *,
+    jobs: int = 1,
+    text: str = "text",
+) -> Iterator[TextScore]:
+    """The score of each document, in order, while they are read.
+
+    Args:
+        documents: texts, mappings of which the field `text` is one, or objects with a text of that
+            name, such as `Source.documents()` gives; an iterable that may never end.
+        model: what scores them. One that was opened from a file is shared by all processes.
+        jobs: processes.
+        text: the name of the field.
+
+    Memory holds a few batches of a million characters. Raises LangmodelsError for a document
+    without text.
+
+    >>> import langmodels
+    >>> model = langmodels.NGramModel(order=2, smoothing="witten_bell").fit("a rose is a rose")
+    >>> good, bad = score_documents(["a rose is a rose", "is is is"], model)
+    >>> good.perplexity < bad.perplexity
+    True
+    """
+    batches = in_batches(_texts_of(documents, text))
+    with executor(jobs) as pool:
+        for scores in mapped(pool, _scores, batches, model):
+            yield from scores
+
+
+def score_column(
+    texts: Iterable[str | None], model: LanguageModel[Any], figure: str = "perplexity"
+) -> FloatArray:
+    """One figure of each text of a column, (n,); not a number where there is no text.
+
+    The column may be that of a data frame; `figure` is one of `FIGURES`. Raises UsageError for
+    another.
+
+    >>> import langmodels
+    >>> model = langmodels.NGramModel(order=2, smoothing="witten_bell").fit("a rose is a rose")
+    >>> score_column(["a rose", None], model, "tokens").tolist()
+    [3.0, nan]
+    """
+    if figure not in FIGURES:
+        raise UsageError(f"There is no figure {figure!r} of a text, only {', '.join(FIGURES)}.")
+    parts = [np.empty(0)]
+    for batch in in_batches(text if isinstance(text, str) else "" for text in texts):
+        scores = score_texts(model, batch)
+        values = np.asarray(getattr(scores, figure), np.float64)
+        parts.append(np.where(scores.tokens > 0, values, np.nan))
+    return np.concatenate(parts)
+
+
+def in_batches(texts: Iterable[str], size: int = AT_ONCE) -> Iterator[list[str]]:
+    """Texts, as many together as have `size` characters."""
+    batch: list[str] = []
+    held = 0
+    for text in texts:
+        batch.append(text)
+        held += len(text) + 1
+        if held >= size:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
+
+
+def _scores(texts: Sequence[str], model: LanguageModel[Any]) -> TextScores:
+    return score_texts(model, texts)
+
+
+def _texts_of(documents: Iterable[Any], name: str) -> Iterator[str]:
+    if isinstance(documents, str):
+        raise UsageError("Documents are a list or a stream of texts; put the one in a list.")
+    for i, document in enumerate(documents, start=1):
+        text = document
+        if isinstance(document, Mapping):
+            text = document.get(name)
+        elif not isinstance(document, str):
+            text = getattr(document, name, None)
+        if not isinstance(text, str):
+            raise LangmodelsError(f"Document {i:,} has no text in the field {name!r}.")
+        yield text
