@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from hypothesis import strategies as st
 from ngram_data import KENLM3, alice, held_out, scored, trained
 
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.ngram import NGramModel
+from langmodels.ngram import NGramModel, quantize
 from langmodels.ngram.building import lexicographic_order, tables_from_ngrams
 from langmodels.ngram.opening import open_ngrams
 from langmodels.ngram.trie import ngram_words, suffixes_of
+from langmodels.registry import load
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.tokenization import WhitespaceTokenizer
@@ -218,6 +220,43 @@ def test_ngrams_whose_prefix_was_pruned(tmp_path: Path) -> None:
     assert log10(model, "c", "a b") == pytest.approx(-0.05)
     assert log10(model, "b", "a") == pytest.approx(-0.15 - 0.2 - 0.7)
     assert log10(model, "a", "a b") == pytest.approx(-0.1 - 0.8)
+
+
+def test_what_a_file_lacks_is_no_ngram_of_the_model(tmp_path: Path) -> None:
+    """Neither counted nor written, in model files neither: `a b` and `b c` are only filled in."""
+    text = SMALL.replace("-0.4\ta b\t-0.11\n", "").replace("-0.35\tb c\n", "")
+    model = read(tmp_path, text.replace("2=4", "2=2"))
+    assert model.ngram_counts == [6, 2, 1]
+    model.save(tmp_path / "model.lm")
+    again = load(tmp_path / "model.lm")
+    assert isinstance(again, NGramModel)
+    again.save_arpa(tmp_path / "again.arpa")
+    lines = (tmp_path / "again.arpa").read_text().splitlines()
+    assert [line for line in lines if line.startswith("ngram")] == [
+        "ngram 1=6",
+        "ngram 2=2",
+        "ngram 3=1",
+    ]
+    assert sum("\t" in line for line in lines) == 9
+    assert not any("\ta b\t" in line or "\tb c" in line for line in lines)
+    third = NGramModel.from_arpa(tmp_path / "again.arpa")
+    for context, token in (("a b", "c"), ("a", "b"), ("b", "c"), ("a b", "a")):
+        assert third.log_prob(token, context) == pytest.approx(model.log_prob(token, context))
+    # What changes probabilities makes them n-grams like others.
+    assert sum(quantize(again).ngram_counts) == 11
+
+
+def test_damaged_blanks_are_refused(tmp_path: Path) -> None:
+    text = SMALL.replace("-0.35\tb c\n", "").replace("2=4", "2=3")
+    model = read(tmp_path, text)
+    for wrong in ([9], [-1], [0, 0]):
+        tables = replace(
+            model.tables,
+            blanks=[np.empty(0, np.int32), np.array(wrong, np.int32), np.empty(0, np.int32)],
+        )
+        NGramModel.from_tables(tables, model.reading, smoothing="given").save(tmp_path / "bad.lm")
+        with pytest.raises(LangmodelsError, match=r"ngram\.2\.blanks"):
+            load(tmp_path / "bad.lm")
 
 
 def test_predictions_of_the_beginning_are_dropped(tmp_path: Path) -> None:

@@ -89,7 +89,8 @@ def write_arpa(path: str | os.PathLike[str], tables: NGramTables, reading: Readi
 
     `</s>` is written with probability zero where the vocabulary has no ends, as other tools expect
     to find it. Where tokens have blanks or line ends in them, their ASCII white space is written as
-    `<0x20>`, its code in hexadecimal.
+    `<0x20>`, its code in hexadecimal. What a file that was read did not have is not written either
+    (`NGramTables.blanks`).
 
     Raises LangmodelsError where the tables charge for contexts that are not stored (stupid
     backoff), which the format cannot say, or the file cannot be written.
@@ -104,13 +105,13 @@ def write_arpa(path: str | os.PathLike[str], tables: NGramTables, reading: Readi
     note = _note(reading, escapes)
     spelled = map(escaped, vocabulary.tokens) if escapes else vocabulary.tokens
     tokens = np.array(list(spelled), dtype=object)
-    sizes = list(tables.sizes)
+    sizes = tables.sizes
     extra = "" if vocabulary.ends else f"{ZERO:g}\t{EOS}\n"
     with atomic_write(path) as raw, _compressed(raw, Path(path)) as out:
         if note:
             out.write(NOTE + json.dumps(note).encode() + b"\n")
         out.write(b"\\data\\\n")
-        for k, size in enumerate(sizes, start=1):
+        for k, size in enumerate(tables.ngram_counts, start=1):
             out.write(b"ngram %d=%d\n" % (k, size + (k == 1 and bool(extra))))
         with track("Writing ARPA", total=sum(sizes)) as task:
             for k, size in enumerate(sizes, start=1):
@@ -137,16 +138,17 @@ def _note(reading: Reading, escapes: bool) -> dict[str, Any]:
 
 
 def _lines(tables: NGramTables, order: int, nodes: slice, tokens: Array) -> bytes:
-    words = tokens[ngram_words(tables, order, nodes)]
-    columns = [_log10(tables.log_prob[order - 1][nodes])]
+    own = tables.own(order, nodes)
+    words = tokens[ngram_words(tables, order, nodes)[own]]
+    columns = [_log10(tables.log_prob[order - 1][nodes][own])]
     if order == 1 and nodes.start <= Vocabulary.bos_id < nodes.stop:
         columns[0][Vocabulary.bos_id - nodes.start] = 0.0  # as KenLM writes it: it is always there
     columns += [words[:, i].tolist() for i in range(order)]
     form = "%.7g\t" + " ".join(["%s"] * order)
     if order < tables.order:
-        columns.append(_log10(tables.backoff[order - 1][nodes]))
+        columns.append(_log10(tables.backoff[order - 1][nodes][own]))
         form += "\t%.7g"
-    text = "\n".join(map(form.__mod__, zip(*columns, strict=True))) + "\n"
+    text = "".join(map(f"{form}\n".__mod__, zip(*columns, strict=True)))
     try:
         return text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:

@@ -25,9 +25,9 @@ def tables_from_ngrams(
         backoff: by order, (n_k,) nats, orders 1 to N-1.
         vocabulary_size: V.
 
-    A pruned model may lack the prefix or the suffix of an n-gram that it has. These are added with
-    the probability that backing off gives them and a back-off weight of one, which changes no
-    probability.
+    A pruned model may lack the prefix or the suffix of an n-gram that it has. These are added as
+    `blanks`, with the probability that backing off gives them and a back-off weight of one, which
+    changes no probability.
 
     Raises LangmodelsError for an n-gram that comes twice.
     """
@@ -42,9 +42,11 @@ def tables_from_ngrams(
         child_start.append(starts_of(np.bincount(parents, minlength=trie.size(k - 1))))
         trie.append(parents, words[-1])
     probabilities, backoffs = [log_prob[0]], list(backoff[:1])
+    blanks = [np.empty(0, np.int32)]
     for k in range(2, order + 1):
         source, here = sources[k - 1], sorted_rows[k - 1]
         added = np.flatnonzero(source < 0)
+        blanks.append(added.astype(np.int32))
         p = log_prob[k - 1][source] if len(log_prob[k - 1]) else np.empty(len(source), np.float32)
         contexts, suffixes = trie.find(here[added, :-1]), trie.find(here[added, 1:])
         p[added] = backoffs[k - 2][contexts] + probabilities[k - 2][suffixes]
@@ -54,7 +56,9 @@ def tables_from_ngrams(
             weights = backoff[k - 1][source] if some else np.empty(len(source), np.float32)
             weights[added] = 0.0
             backoffs.append(weights)
-    return NGramTables(words, child_start, probabilities, backoffs)
+    return NGramTables(
+        words, child_start, probabilities, backoffs, blanks=blanks if any(map(len, blanks)) else []
+    )
 
 
 def _closed(rows: list[IntArray], vocabulary_size: int) -> tuple[list[IntArray], list[IntArray]]:

@@ -29,8 +29,8 @@ class NGramLookup(Protocol):
         """N, the length of the longest n-grams."""
 
     @property
-    def sizes(self) -> list[int]:
-        """n_1, ..., n_N."""
+    def ngram_counts(self) -> list[int]:
+        """How many n-grams of each order the model has."""
 
     def start(self) -> tuple[Any, ...]:
         """The state at the beginning of a sequence; an empty one stands for no context."""

@@ -184,8 +184,8 @@ class NGramModel(LanguageModel[State]):
 
     @property
     def ngram_counts(self) -> list[int]:
-        """How many different n-grams of each order are stored."""
-        return self.lookup.sizes
+        """How many different n-grams of each order the model has."""
+        return self.lookup.ngram_counts
 
     @property
     def discounts(self) -> list[list[float]]:

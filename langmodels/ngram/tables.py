@@ -11,13 +11,13 @@ with c' the context c without its first word; Katz (1987), equation 7.
 
 from bisect import bisect_left
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.arrays import Array, FloatArray, IntArray
+from langmodels.arrays import Array, BoolArray, FloatArray, IntArray
 from langmodels.checks import LOG_PROB, Expected, check_arrays
 from langmodels.errors import LangmodelsError
 from langmodels.ngram.lookup import LengthArray
@@ -59,6 +59,27 @@ class NGramTables(NGramTrie, TextScorer):
 
     Stupid backoff alone charges for those too.
     """
+    blanks: list[IntArray] = field(default_factory=list)
+    """By order, (b_k,) rising ids of k-grams that stand here only since longer ones begin or end
+    with them, with what backing off gives them; none at all, or a list of length N.
+
+    A pruned model of another tool may lack them; KenLM calls them blanks.
+    """
+
+    @property
+    def ngram_counts(self) -> list[int]:
+        """How many n-grams of each order the model has, blanks left out."""
+        blanks = map(len, self.blanks) if self.blanks else [0] * self.order
+        return [n - b for n, b in zip(self.sizes, blanks, strict=True)]
+
+    def own(self, order: int, nodes: slice) -> BoolArray:
+        """(nodes,) which of these n-grams the model has, being no blanks."""
+        own = np.ones(nodes.stop - nodes.start, np.bool_)
+        if self.blanks:
+            blanks = self.blanks[order - 1]
+            begin, end = np.searchsorted(blanks, [nodes.start, nodes.stop])
+            own[blanks[begin:end] - nodes.start] = False
+        return own
 
     # Looking up -----------------------------------------------------------------------------
 
@@ -204,6 +225,9 @@ class NGramTables(NGramTrie, TextScorer):
             if k < self.order:
                 arrays[f"ngram.{k}.backoff"] = self.backoff[k - 1]
                 arrays[f"ngram.{k}.child_start"] = self.child_start[k - 1]
+        for k, blanks in enumerate(self.blanks, start=1):
+            if len(blanks):
+                arrays[_blanks(k)] = blanks
         return arrays
 
     @classmethod
@@ -214,7 +238,7 @@ class NGramTables(NGramTrie, TextScorer):
 
         Raises LangmodelsError where the arrays do not fit together.
         """
-        check_arrays(arrays, _expected(order), values=False)
+        check_arrays(arrays, _expected(arrays, order), values=False)
         log_prob = [arrays[f"ngram.{k}.log_prob"] for k in range(1, order + 1)]
         words = [np.arange(len(log_prob[0]), dtype=np.int32)]
         words += [arrays[f"ngram.{k}.words"] for k in range(2, order + 1)]
@@ -224,11 +248,16 @@ class NGramTables(NGramTrie, TextScorer):
             n, n_next = len(log_prob[k - 1]), len(log_prob[k])
             if not (len(starts) == n + 1 and starts[0] == 0 and starts[-1] == n_next):
                 raise LangmodelsError(f"the array 'ngram.{k}.child_start' is damaged.")
-        return cls(words, child_start, log_prob, backoff, unseen_backoff)
+        blanks = [arrays.get(_blanks(k), np.empty(0, np.int32)) for k in range(1, order + 1)]
+        return cls(
+            *(words, child_start, log_prob, backoff, unseen_backoff),
+            blanks if any(map(len, blanks)) else [],
+        )
 
     def check(self) -> None:
         """Look at every value. Raises LangmodelsError where one breaks what the tables promise."""
-        check_arrays(self.to_arrays(), _expected(self.order), {"n1": self.vocabulary_size})
+        arrays = self.to_arrays()
+        check_arrays(arrays, _expected(arrays, self.order), {"n1": self.vocabulary_size})
         bos = Vocabulary.bos_id
         if len(self.log_prob[0]) > bos and self.log_prob[0][bos] != -np.inf:
             raise LangmodelsError("the array 'ngram.1.log_prob' is damaged: <s> is predicted.")
@@ -240,9 +269,17 @@ class NGramTables(NGramTrie, TextScorer):
             rises[starts[:-1][starts[1:] > starts[:-1]]] = True  # the first of each node
             if not rises.all() or (words == bos).any():
                 raise LangmodelsError(f"the array 'ngram.{k}.words' is damaged.")
+        for k, blanks in enumerate(self.blanks, start=1):
+            if (np.diff(blanks) <= 0).any():
+                raise LangmodelsError(f"the array {_blanks(k)!r} is damaged.")
 
 
-def _expected(order: int) -> dict[str, Expected]:
+def _blanks(order: int) -> str:
+    """The name of an array that a file has where there are blanks of this order."""
+    return f"ngram.{order}.blanks"
+
+
+def _expected(arrays: Mapping[str, Array], order: int) -> dict[str, Expected]:
     """What the arrays of a file must be."""
     expected = {}
     for k in range(1, order + 1):
@@ -252,4 +289,6 @@ def _expected(order: int) -> dict[str, Expected]:
         if k < order:
             expected[f"ngram.{k}.backoff"] = Expected("float32", (f"n{k}",), high=100)
             expected[f"ngram.{k}.child_start"] = Expected("int32", (f"m{k}",), low=0, rising=True)
+        if _blanks(k) in arrays:
+            expected[_blanks(k)] = Expected("int32", (f"b{k}",), low=0, below=f"n{k}")
     return expected

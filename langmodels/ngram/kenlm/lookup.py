@@ -82,8 +82,8 @@ class KenLMLookup(TextScorer):
         return len(self._ids)
 
     @property
-    def sizes(self) -> list[int]:
-        """n_1, ..., n_N."""
+    def ngram_counts(self) -> list[int]:
+        """How many n-grams of each order the file has, those included that KenLM filled in."""
         return self._store.sizes
 
     # Single queries -------------------------------------------------------------------------
