@@ -36,6 +36,9 @@ if TYPE_CHECKING:
     from langmodels.models.densities import sample_series as sample_series
     from langmodels.models.lines import score_lines as score_lines
     from langmodels.models.mixture import MixtureModel as MixtureModel
+    from langmodels.models.nbest import Hypothesis as Hypothesis
+    from langmodels.models.nbest import read_nbest as read_nbest
+    from langmodels.models.nbest import rescore as rescore
     from langmodels.models.texts import TextScore as TextScore
     from langmodels.models.texts import TextScores as TextScores
     from langmodels.models.texts import score_column as score_column
@@ -58,11 +61,14 @@ if TYPE_CHECKING:
     from langmodels.ngram import merge as merge
     from langmodels.ngram import prune as prune
     from langmodels.ngram import quantize as quantize
+    from langmodels.ngram.classes import ClassModel as ClassModel
+    from langmodels.ngram.kenlm.model import KenLMModel as KenLMModel
     from langmodels.presets import Setting as Setting
     from langmodels.registry import CLOZE_MODELS as CLOZE_MODELS
     from langmodels.registry import MODELS as MODELS
     from langmodels.registry import PAIR_MODELS as PAIR_MODELS
     from langmodels.registry import ModelSpec as ModelSpec
+    from langmodels.registry import info as info
     from langmodels.registry import load as load
     from langmodels.registry import load_any as load_any
     from langmodels.registry import make_cloze_model as make_cloze_model
@@ -92,6 +98,7 @@ _MODULES = {
     "models.densities": ("sample_series",),
     "models.lines": ("score_lines",),
     "models.mixture": ("MixtureModel",),
+    "models.nbest": ("Hypothesis", "read_nbest", "rescore"),
     "models.texts": ("TextScore", "TextScores", "score_column", "score_documents", "score_texts"),
     "models.unigram": ("UnigramModel",),
     "neural": (
@@ -108,12 +115,15 @@ _MODULES = {
     ),
     "neural.transformer.model": ("TransformerModel",),
     "ngram": ("NGramModel", "adapt", "merge", "prune", "quantize"),
+    "ngram.classes": ("ClassModel",),
+    "ngram.kenlm.model": ("KenLMModel",),
     "presets": ("Setting",),
     "registry": (
         "CLOZE_MODELS",
         "MODELS",
         "PAIR_MODELS",
         "ModelSpec",
+        "info",
         "load",
         "load_any",
         "make_cloze_model",

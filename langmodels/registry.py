@@ -9,6 +9,7 @@ import functools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from langmodels import presets
@@ -17,6 +18,7 @@ from langmodels.fullcontext import AdaptiveModel, FullContextModel
 from langmodels.models.base import LanguageModel, Model
 from langmodels.models.blanks import ClozeModel
 from langmodels.models.cache import CacheModel
+from langmodels.models.description import describe
 from langmodels.models.files import read_model
 from langmodels.models.mixture import MixtureModel
 from langmodels.models.unigram import UnigramModel
@@ -387,3 +389,15 @@ def load_any(path: str | os.PathLike[str], *, mmap: bool = True) -> Model:
         return read_model(path, mmap=mmap)
     except MemoryError as error:
         raise LangmodelsError(f"{path} needs more memory than there is.") from error
+
+
+def info(model: Model | str | os.PathLike[str]) -> dict[str, Any]:
+    """What a model or a model file is, as plain data: what `langmodels info --json` prints.
+
+    `file` and `bytes` are there for files alone; for the rest see `describe`. Raises what `load`
+    raises.
+    """
+    if isinstance(model, Model):
+        return describe(model)
+    told = describe(load_any(model))
+    return {"file": os.fspath(model), "bytes": Path(model).stat().st_size, **told}

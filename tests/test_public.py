@@ -72,3 +72,25 @@ def test_evaluate_measures_finished_models() -> None:
     for figures in found.models:
         corpus = langmodels.Corpus.read_by(models[figures.model].reading, "a rose is a rose")
         assert figures.perplexity == pytest.approx(models[figures.model].perplexity(corpus))
+
+
+def test_info_tells_what_a_model_is_made_of(tmp_path: Path) -> None:
+    parts = [langmodels.NGramModel(2, smoothing="witten_bell"), langmodels.UnigramModel()]
+    model = langmodels.MixtureModel(parts).fit("a rose is a rose\n" * 3)
+    model.save(tmp_path / "m.lm")
+    told = langmodels.info(tmp_path / "m.lm")
+    assert told["bytes"] == (tmp_path / "m.lm").stat().st_size
+    assert [part.partition(":")[0] for part in told["parts"]] == ["NGramModel", "UnigramModel"]
+    assert told == {**langmodels.info(model), "file": told["file"], "bytes": told["bytes"]}
+    assert langmodels.info(parts[0])["ngrams"][0] == told["vocabulary"]
+
+
+def test_rescore_orders_by_all_three_terms() -> None:
+    model = langmodels.UnigramModel().fit("a rose is a rose")
+    lists = [["rose", langmodels.Hypothesis("is", 2.0), "is a"], ["is"]]
+    ranked, (only,) = langmodels.rescore(model, lists, weight=0.5, length_bonus=1.0)
+    totals = {h.text: h.score + 0.5 * h.log_prob + len(h.text.split()) for h in ranked}
+    assert [h.text for h in ranked] == sorted(totals, key=totals.__getitem__, reverse=True)
+    assert ranked[0].text == "is"
+    assert [h.total for h in ranked] == pytest.approx(sorted(totals.values(), reverse=True))
+    assert only.log_prob == pytest.approx(model.score("is"))

@@ -2,7 +2,6 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
@@ -11,19 +10,13 @@ from langmodels.cli.files import InputFile
 from langmodels.cli.options import add_json_option
 from langmodels.cli.output import (
     facts_table,
-    join_settings,
     make_table,
     print_json,
-    settings_line,
     visible,
 )
 from langmodels.formatting import size
 from langmodels.models.base import LanguageModel, Model
-from langmodels.models.cache import CacheModel
-from langmodels.models.files import pack
-from langmodels.models.mixture import MixtureModel
-from langmodels.neural.dynamic import DynamicModel
-from langmodels.ngram import NGramModel
+from langmodels.models.description import describe, join_settings, settings_line
 from langmodels.registry import load_any
 
 EPILOG = """\
@@ -56,11 +49,6 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
             streams.write("".join(f"{visible(token)}\n" for token in tokens))
         return None
     report = {"file": args.model, "bytes": Path(args.model).stat().st_size, **describe(model)}
-    _, arrays = pack(model)
-    report["arrays"] = {
-        name: {"dtype": str(array.dtype), "shape": array.shape, "bytes": array.nbytes}
-        for name, array in arrays.items()
-    }
     if args.json:
         print_json(report)
         return None
@@ -106,28 +94,3 @@ def _context(model: Model, reach: int | None) -> str:
     if not isinstance(model, LanguageModel):
         return "both sides of a blank"
     return "the whole history" if reach is None else f"the last {reach} tokens"
-
-
-def describe(model: Model) -> dict[str, Any]:
-    """What a model says of itself, as plain data."""
-    sequences = model if isinstance(model, LanguageModel) else None
-    ngram = model if isinstance(model, NGramModel) else None
-    return {
-        "kind": model.kind,
-        "class": type(model).__name__,
-        "config": model.config(),
-        "tokenizer": {"level": model.tokenizer.level, **model.tokenizer.config()},
-        "vocabulary": len(model.vocabulary),
-        "context_length": sequences.context_length if sequences else None,
-        "parameters": model.n_parameters,
-        "is_distribution": sequences is None or sequences.is_distribution,
-        "ngrams": ngram.ngram_counts if ngram else [],
-        "discounts": ngram.discounts if ngram else [],
-        "parts": [f"{type(part).__name__}: {settings_line(part)}" for part in _parts(model)],
-    }
-
-
-def _parts(model: Model) -> list[LanguageModel[Any]]:
-    if isinstance(model, MixtureModel):
-        return model.models
-    return [model.base] if isinstance(model, CacheModel | DynamicModel) else []

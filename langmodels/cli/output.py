@@ -1,6 +1,5 @@
 """What the commands print with: JSON, tables, numbers as people read them."""
 
-import inspect
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,7 +12,6 @@ from langmodels import formatting
 from langmodels.cli import streams
 from langmodels.formatting import figure
 from langmodels.interchange import json_text
-from langmodels.models.base import Model
 
 UNITS: dict[str, float] = {"log10": math.log(10), "bits": math.log(2), "nats": 1.0}
 """Units of log probabilities: how many nats one of each is."""
@@ -101,30 +99,6 @@ def visible(token: str) -> str:
     ('␣', 'x', '↵')
     """
     return formatting.visible(token if len(token) <= LONGEST else f"{token[: LONGEST - 1]}…")
-
-
-def settings_line(model: Model) -> str:
-    """The hyper-parameters of a model, those that its constructor takes, in one line."""
-    config = model.config()
-    arguments = inspect.signature(type(model)).parameters
-    return join_settings({k: v for k, v in config.items() if k in arguments} or config)
-
-
-def join_settings(settings: Mapping[str, Any]) -> str:
-    """Names and values in one line, nested ones without their prefix, what is not set left out.
-
-    >>> join_settings({"order": 2, "options": {"alpha": 0.5}, "validation": None})
-    'order 2, alpha 0.5'
-    """
-    parts = []
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            parts.append(join_settings(value))
-        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
-            continue  # a history, not a setting
-        elif value not in (None, [], "", False, 0.0):
-            parts.append(f"{name.replace('_', ' ')} {value}")
-    return ", ".join(part for part in parts if part)
 
 
 def conditional(

@@ -28,7 +28,6 @@ from langmodels.playground.classroom import LEVELS, SIX
 from langmodels.playground.server import make_app
 from langmodels.registry import MODELS, load
 
-NAME = "play"
 LOCAL = ("127.0.0.1", "localhost", "::1")
 EPILOG = """\
 examples:

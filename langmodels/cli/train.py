@@ -27,11 +27,11 @@ from langmodels.cli.output import (
     facts_table,
     format_perplexity,
     print_json,
-    settings_line,
 )
 from langmodels.errors import UsageError
 from langmodels.formatting import duration, size
 from langmodels.models.base import LanguageModel
+from langmodels.models.description import settings_line
 from langmodels.neural.base import NetworkModel
 from langmodels.neural.dynamic import DynamicModel
 from langmodels.neural.training.history import Epoch, was_interrupted

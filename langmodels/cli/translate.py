@@ -18,13 +18,13 @@ from langmodels.cli.output import (
     format_perplexity,
     make_table,
     print_json,
-    settings_line,
 )
 from langmodels.datasets.pairs import PairSplits
 from langmodels.datasets.tasks import TASKS, make_task
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.error_rates import sequence_error_rate, token_error_rate
 from langmodels.formatting import duration
+from langmodels.models.description import settings_line
 from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
 from langmodels.presets import Setting
 from langmodels.registry import PAIR_MODELS, load

@@ -74,6 +74,17 @@ class Model(Configurable, ABC):
     def n_parameters(self) -> int:
         """How many numbers were learnt."""
 
+    @property
+    def parts(self) -> list["Model"]:
+        """The models that it is made of: those among its settings."""
+        values = self.get_params().values()
+        listed = (value if isinstance(value, list | tuple) else [value] for value in values)
+        return [part for some in listed for part in some if isinstance(part, Model)]
+
+    def facts(self) -> dict[str, Any]:
+        """What there is to say of it beyond what `describe` says of every model."""
+        return {}
+
     def tokenize(self, text: str) -> Sequence[str]:
         """The tokens of a text; see `Reading.tokens`."""
         return self.reading.tokens(text)
@@ -124,15 +135,7 @@ class Model(Configurable, ABC):
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
         """Pickle and copy a fitted model as what its file would hold; see `pickled`."""
-        return pickled(self, self._members()) if self.is_fitted else super().__reduce_ex__(protocol)
-
-    def _members(self) -> Iterator["Model"]:
-        """The model, those that it is made of, and theirs."""
-        yield self
-        for value in vars(self).values():
-            for part in value if isinstance(value, list | tuple) else [value]:
-                if isinstance(part, Model):
-                    yield from part._members()
+        return pickled(self) if self.is_fitted else super().__reduce_ex__(protocol)
 
     # Help for subclasses --------------------------------------------------------------------
 

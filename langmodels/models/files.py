@@ -3,7 +3,7 @@
 import importlib
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,18 +73,21 @@ def read_model(path: str | os.PathLike[str], *, mmap: bool = True) -> "Model":
     return model
 
 
-def pickled(model: "Model", parts: "Iterable[Model]") -> tuple[Any, ...]:
+def pickled(model: "Model") -> tuple[Any, ...]:
     """How a fitted model is pickled: what `__reduce_ex__` returns.
 
     Where it is still what a mapped file holds, that is the path of the file, which processes on one
-    machine then share, else all that its file would hold. The classes of its `parts` go with it, so
-    that they are imported where it arrives.
+    machine then share, else all that its file would hold. Its class and those of its parts go with
+    it, so that they are imported where it arrives.
     """
-    classes = [type(part) for part in parts]
-    metadata, arrays = pack(model)
+    classes, metadata, arrays = _classes(model), *pack(model)
     if model._file is not None and model._file.holds(metadata, arrays):
         return _opened, (classes, model._file.origin)
     return _unpacked, (classes, metadata, {n: np.asarray(a) for n, a in arrays.items()})
+
+
+def _classes(model: "Model") -> list[type["Model"]]:
+    return [type(model), *(cls for part in model.parts for cls in _classes(part))]
 
 
 def _opened(_: list[type["Model"]], origin: Origin) -> "Model":

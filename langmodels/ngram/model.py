@@ -192,6 +192,10 @@ class NGramModel(LanguageModel[State]):
         """The discounts of each order, for methods that have some: [[D1, D2, D3+], ...]."""
         return self.fitted.get("discounts", [])
 
+    def facts(self) -> dict[str, Any]:
+        """How many n-grams it has, and its discounts."""
+        return {"ngrams": self.ngram_counts, "discounts": self.discounts}
+
     # The interface --------------------------------------------------------------------------
 
     def start(self) -> State:

@@ -1,0 +1,65 @@
+"""What a model says of itself: in a line, and as plain data."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from langmodels.models.base import LanguageModel, Model
+from langmodels.models.files import pack
+
+
+def describe(model: Model) -> dict[str, Any]:
+    """A model as `langmodels info --json` tells of it; the fields are explained there.
+
+    What only some kinds have is empty for the others. Raises UsageError for one that has learnt
+    nothing yet.
+
+    >>> from langmodels.registry import make_model
+    >>> told = describe(make_model("mle:order=2").fit("a rose is a rose"))
+    >>> told["class"], told["vocabulary"], told["context_length"], told["ngrams"]
+    ('NGramModel', 6, 1, [6, 5])
+    """
+    sequences = model if isinstance(model, LanguageModel) else None
+    arrays = pack(model)[1].items()
+    return {
+        "kind": model.kind,
+        "class": type(model).__name__,
+        "config": model.config(),
+        "tokenizer": {"level": model.tokenizer.level, **model.tokenizer.config()},
+        "vocabulary": len(model.vocabulary),
+        "context_length": sequences.context_length if sequences else None,
+        "parameters": model.n_parameters,
+        "is_distribution": sequences is None or sequences.is_distribution,
+        "ngrams": [],
+        "discounts": [],
+        "parts": [f"{type(part).__name__}: {settings_line(part)}" for part in model.parts],
+        **model.facts(),
+        "arrays": {
+            name: {"dtype": str(array.dtype), "shape": array.shape, "bytes": array.nbytes}
+            for name, array in arrays
+        },
+    }
+
+
+def settings_line(model: Model) -> str:
+    """The hyper-parameters of a model, those that its constructor takes, in one line."""
+    config = model.config()
+    arguments = inspect.signature(type(model)).parameters
+    return join_settings({k: v for k, v in config.items() if k in arguments} or config)
+
+
+def join_settings(settings: Mapping[str, Any]) -> str:
+    """Names and values in one line, nested ones without their prefix, what is not set left out.
+
+    >>> join_settings({"order": 2, "options": {"alpha": 0.5}, "validation": None})
+    'order 2, alpha 0.5'
+    """
+    parts = []
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            parts.append(join_settings(value))
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            continue  # a history, not a setting
+        elif value not in (None, [], "", False, 0.0):
+            parts.append(f"{name.replace('_', ' ')} {value}")
+    return ", ".join(part for part in parts if part)
