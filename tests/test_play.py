@@ -4,6 +4,7 @@ import json
 import math
 import threading
 import time
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ import pytest
 from langmodels.datasets import find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.decoding import Decoding
+from langmodels.ngram import NGramModel
 from langmodels.playground import Classroom, Limits
 from langmodels.playground.actions import answer
+from langmodels.playground.panels.shannon import estimate, folded, passage
 from langmodels.playground.work import Line
 from langmodels.teaching import chain_rule, predict_next
 
@@ -218,3 +221,101 @@ def until(done: Any, seconds: float = 60) -> None:
     while not done():
         assert time.monotonic() < end, "it never came"
         time.sleep(0.01)
+
+
+def test_bigrams_are_what_models_of_bigrams_say(classroom: Classroom) -> None:
+    found = ask(
+        classroom, "counts", rows=["the", "zebra", "looked"], columns=["heron", "at", "<s>"]
+    )
+    assert (found["rows"], found["columns"]) == (["the", "looked"], ["heron", "at"])
+    train = classroom.room().splits.train
+    text = "".join(train.text or "").split()
+    assert found["counts"][1][1] >= sum(a == "looked" and b == "at" for a, b in pairwise(text)) > 3
+    for method in found["methods"]:
+        model = NGramModel(2, method["name"]).fit(train, classroom.room().splits.validation)
+        for row, first in enumerate(found["rows"]):
+            p = np.exp(model.log_distribution((train.vocabulary.id(first),)))
+            assert method["probs"][row] == [p[train.vocabulary.id(w)] for w in found["columns"]]
+            assert sum(method["probs"][row]) + method["rest"][row] == pytest.approx(1, abs=1e-5)
+            assert method["sums"][row] == pytest.approx(1, abs=1e-5)
+    zeros = {m["name"]: m["zeros"][0] for m in found["methods"]}
+    assert zeros["mle"] == 0
+    assert zeros["laplace"] > zeros["kneser_ney"] > zeros["lidstone"] > 0
+
+
+def test_a_larger_alpha_or_discount_gives_more_to_what_was_never_seen(classroom: Classroom) -> None:
+    for option, name, low, high in (
+        ("alpha", "lidstone", 0.01, 1.0),
+        ("discount", "absolute", 0.2, 0.9),
+        ("discount", "kneser_ney", 0.2, 0.9),
+    ):
+        few, many = (
+            next(m for m in ask(classroom, "counts", **{option: x})["methods"] if m["name"] == name)
+            for x in (low, high)
+        )
+        assert all(a < b for a, b in zip(few["zeros"], many["zeros"], strict=True))
+        assert many["options"] == {option: high}
+
+
+def test_a_passage_is_of_the_test_part_and_white_space_is_guessed_once() -> None:
+    text = "one  two\n\nthree " * 30
+    found = passage(text, seed=3, letters=20)
+    assert found.before + found.letters in text
+    assert len(found.before) == 120
+    assert len(found.asked) == 20
+    whole = found.before[-1] + found.letters
+    left_out = [c for i, c in enumerate(found.letters) if i not in found.asked]
+    assert left_out == [b for a, b in pairwise(whole) if a.isspace() and b.isspace()]
+    with pytest.raises(LangmodelsError, match="too short"):
+        passage("too short", 0)
+
+
+def test_models_play_on_the_same_letters(classroom: Classroom) -> None:
+    found = ask(classroom, "shannon", seed=4)
+    room = classroom.room(level="char")
+    assert found["before"] + found["letters"] in (room.splits.test.text or "")
+    assert [m["model"] for m in found["models"]] == list(MODELS)
+    model = room.model("mkn:order=3")
+    record = found["models"][2]
+    context = list(found["before"])
+    i = 0
+    for place, letter in enumerate(found["letters"]):
+        if place in found["asked"]:
+            p = model.distribution(context)
+            alike = [
+                float(
+                    sum(
+                        p[model.vocabulary.id(t)] for t in model.vocabulary.tokens if folded(t) == k
+                    )
+                )
+                for k in found["keys"]
+            ]
+            right = alike[found["keys"].index(folded(letter))]
+            assert record["bits"][i] == pytest.approx(-math.log2(right), rel=1e-6)
+            assert record["ranks"][i] == sum(x > right * (1 + 1e-9) for x in alike) + 1
+            i += 1
+        context.append(letter)
+    assert i == len(found["right"]) == 40
+
+
+def test_bits_from_guesses() -> None:
+    always = estimate([1] * 50)
+    assert (always["lower"], always["upper"]) == (0, 0)
+    even = estimate([1, 2, 3, 4] * 250)  # four letters, equally probable: two bits
+    assert even["lower"] == pytest.approx(2)
+    assert even["upper"] == pytest.approx(2, abs=0.01)
+    shannon = estimate([1] * 79 + [2] * 8 + [3] * 3 + [4] * 2 + [5] * 2 + [7] * 3 + [8, 11, 15])
+    assert shannon["first"] == 0.79
+    assert 0.5 < shannon["lower"] < 1 < shannon["upper"] < 1.6
+    low, high = shannon["interval"]
+    assert low < shannon["upper"] < high
+
+
+def test_the_class_hands_in_its_games(classroom: Classroom) -> None:
+    first = answer(classroom, "hand_in", {"text": "x", "ranks": "1 1 2"}, "ann")
+    both = answer(classroom, "hand_in", {"text": "x", "ranks": "3 1 1"}, "bob")
+    assert (first["games"], both["games"], both["people"], both["letters"]) == (1, 2, 2, 6)
+    with pytest.raises(UsageError, match="whole numbers"):
+        ask(classroom, "hand_in", ranks="1 x")
+    with pytest.raises(UsageError, match="at least 1"):
+        ask(classroom, "estimate", ranks="0")

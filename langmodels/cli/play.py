@@ -5,6 +5,7 @@ import os
 import secrets
 import socket
 import threading
+import warnings
 import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from langmodels import progress
 from langmodels.cli.files import ModelNames, TextName
 from langmodels.cli.options import (
     DEFAULT_CORPUS,
@@ -23,6 +25,7 @@ from langmodels.cli.options import (
 from langmodels.cli.output import print_json
 from langmodels.datasets import find_source
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.ngram.discounts import SmoothingWarning
 from langmodels.playground import Classroom
 from langmodels.playground.classroom import LEVELS, SIX
 from langmodels.playground.server import make_app
@@ -102,7 +105,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
             "The page needs Starlette and uvicorn: pip install 'langmodels[play]'."
         )
     classroom = Classroom(
-        models=names or ([] if files else SIX), files=files, source=source, level=args.level
+        models=names or ([] if files else None), files=files, source=source, level=args.level
     )
     classroom.room()  # says what is wrong with the text before a browser opens
     _serve(classroom, args, console)
@@ -113,6 +116,9 @@ def _serve(classroom: Classroom, args: argparse.Namespace, console: Console) -> 
     """Listen, say where, open the browser, and answer until Ctrl-C."""
     import uvicorn
 
+    # From here on whoever looks at the page is told, not the terminal.
+    progress.enable(None)
+    warnings.simplefilter("ignore", SmoothingWarning)
     listening = _listen(args.host, args.port)
     port = listening.getsockname()[1]
     local = args.host in LOCAL

@@ -8,7 +8,7 @@ from langmodels.datasets.files import ERRORS
 from langmodels.errors import UsageError
 from langmodels.playground.classroom import LEVELS, Classroom
 from langmodels.playground.fields import Fields
-from langmodels.playground.panels import chain, next_word
+from langmodels.playground.panels import chain, counts, next_word, shannon
 from langmodels.playground.panels.next_word import room_of
 from langmodels.registry import MODELS
 
@@ -52,6 +52,8 @@ ACTIONS: Mapping[str, Action] = {
     "add": _add,
     **next_word.ACTIONS,
     **chain.ACTIONS,
+    **counts.ACTIONS,
+    **shannon.ACTIONS,
 }
 
 

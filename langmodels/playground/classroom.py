@@ -13,8 +13,10 @@ from langmodels.datasets import Source, find_source
 from langmodels.datasets.files import decoded
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
+from langmodels.models.unigram import UnigramModel
 from langmodels.neural.base import NeuralModel
 from langmodels.neural.training.history import Epoch
+from langmodels.ngram import NGramModel
 from langmodels.ngram.counting import NGramCounts, count_ngrams
 from langmodels.playground.work import Line
 from langmodels.presets import Setting
@@ -27,6 +29,8 @@ LEVELS = ("word", "char", "byte", "whitespace", "bpe", "unigram", "symbols")
 
 SIX = ("unigram", "mle:order=2", "mkn:order=3", "rnn", "lstm", "transformer")
 """What is trained where no models are named: one of each kind."""
+OF_LETTERS = ("unigram", "mle:order=3", "mkn:order=6", "rnn", "lstm", "transformer")
+"""The same for units that are small."""
 
 CORPORA = (
     "wonderland.txt",
@@ -37,6 +41,9 @@ CORPORA = (
     "synthetic:periodic",
 )
 """Texts that can be chosen without an upload; other names are never looked up."""
+
+_MOMENT = 400_000
+"""Tokens that are counted in a moment: nobody waits in line for that."""
 
 
 @dataclass(frozen=True)
@@ -170,13 +177,14 @@ class Classroom:
     """All texts and rooms. `files`: models that were opened, shown in every room.
 
     `corpus`: the name of the text to begin with, as `find_source` takes it. `models`: what is
-    trained in a room that is entered. Raises UsageError for the names of models that there are not.
+    trained in a room that is entered, None for one of each kind. Raises UsageError for names of
+    models that there are not.
     """
 
     def __init__(
         self,
         corpus: str = "wonderland.txt",
-        models: Sequence[str] = SIX,
+        models: Sequence[str] | None = None,
         files: Iterable[tuple[str, LanguageModel[Any]]] = (),
         *,
         source: Source | None = None,
@@ -184,9 +192,9 @@ class Classroom:
         limits: Limits | None = None,
     ) -> None:
         self.limits = limits or Limits()
-        self.models = list(models)
-        for name in self.models:
-            self.check_model(name)
+        self._models = models
+        for name in models or ():
+            self._make(name, "word")
         self.files = list(files)
         self.reports: OrderedDict[str, Any] = OrderedDict()
         self.live: OrderedDict[str, Any] = OrderedDict()
@@ -301,7 +309,8 @@ class Classroom:
             room = self._rooms.setdefault((text.key, level), room)
             while len(self._rooms) > self.limits.rooms:
                 self._rooms.popitem(last=False)
-        for name in self.models:
+        usual = SIX if tokenizer.rare_types else OF_LETTERS
+        for name in usual if self._models is None else self._models:
             try:
                 self.add(room, name, who=f"room {text.key} {level}")
             except LangmodelsError as error:
@@ -310,11 +319,8 @@ class Classroom:
 
     # Models ---------------------------------------------------------------------------------
 
-    def check_model(self, name: str) -> LanguageModel[Any]:
-        """An unfitted model of a name as it is typed. Raises UsageError for too large a one."""
-        return self._make(name, "word")
-
     def _make(self, name: str, level: str) -> LanguageModel[Any]:
+        """An unfitted model of a name as it is typed. Raises UsageError for too large a one."""
         spec, options = parse_model(name)
         limits = self.limits
         most = {
@@ -353,8 +359,9 @@ class Classroom:
             if len(room.slots) >= self.limits.models and slot is None:
                 raise LangmodelsError(f"There are {len(room.slots)} models here already.")
             slot = Slot(name)
-            if not isinstance(model, NeuralModel) and room.splits.train.n_tokens < 50_000:
-                _fit(room, slot, model, self.limits.seconds)  # a moment's work
+            quick = isinstance(model, NGramModel | UnigramModel)
+            if quick and room.splits.train.n_tokens < _MOMENT:
+                _fit(room, slot, model, self.limits.seconds)
             else:
                 self.training.submit(who, lambda: _fit(room, slot, model, self.limits.seconds))
             room.slots[name] = slot

@@ -120,7 +120,7 @@ function head() {
       h("h1", {}, logo(), "langmodels ", h("span", {}, "playground")),
       toggle(["Large", h("span", { class: "wide" }, " type")], "size", "large", () => document.documentElement.classList.contains("large")),
       toggle("Dark", "theme", "dark", () => document.documentElement.classList.contains("dark"), "light"),
-      live && h("button", { "data-keep": "link", onclick: link }, h("span", { class: "wide" }, "Copy "), "link")),
+      live && h("button", { "data-keep": "link", title: "Copy a link to this very screen", onclick: link }, "Link")),
     h("div", { class: "chooser" },
       live ? field("Text", select(texts, room.text, (text) => go({ text, level: "", hidden: "", models: "" }), { "data-keep": "text" })) : null,
       live ? field("Unit", select(app.start.levels, room.level, (level) => go({ level, hidden: "" }), { "data-keep": "level" })) : null,

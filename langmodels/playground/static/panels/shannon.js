@@ -1,0 +1,148 @@
+// Shannon's game: guess the next letter. The numbers of guesses say how many bits a letter has, for people and for models.
+
+import { h, replace, say } from "../dom.js";
+import { count, number } from "../format.js";
+import * as state from "../state.js";
+
+export const shannon = { key: "shannon", title: "Shannon’s game", open };
+
+const letterOf = (key) => ({ " ": "␣" }[key] ?? key);
+
+// What counts as the same guess: letters without case, and all white space alike.
+export function folded(letter) {
+  if (/^\s$/u.test(letter)) return " ";
+  const lower = letter.toLowerCase();
+  return [...lower].length === 1 ? lower : letter;
+}
+
+function open(app, place) {
+  let game = null;
+  let letters = [];
+  let at = 0;
+  let tried = [];
+  let ranks = [];
+  let played = load();
+  let classes = null;
+
+  const shown = h("p", { class: "tokens game", id: "passage", "aria-live": "polite", ...app.written });
+  const keys = h("div", { class: "keys", role: "group", "aria-label": "Guess the next letter" });
+  const typed = h("input", {
+    type: "text", class: "typed", "aria-label": "Type the next letter", autocomplete: "off", autocapitalize: "off", spellcheck: false, placeholder: "type a letter",
+    oninput: () => { const last = [...typed.value].at(-1); typed.value = ""; if (last) guess(folded(last)); },
+  });
+  const status = h("p", { role: "status", class: "quiet" });
+  const results = h("section", { class: "card", id: "results", hidden: true });
+  const file = h("input", { type: "file", multiple: true, accept: ".json", hidden: true, onchange: pool });
+  replace(place,
+    h("p", { class: "lead" }, "Read what is there, and guess the letter that comes next until you are right. Claude Shannon (1951) estimated in this way how many bits a letter of English has. The passage is of the part that no model has seen."),
+    h("section", { class: "card" }, shown, h("div", { class: "row" }, typed, status), keys,
+      h("div", { class: "row" }, h("button", { onclick: () => begin(true) }, "Another passage"),
+        h("button", { onclick: () => finish() }, "Stop here"),
+        h("button", { onclick: save }, "Save my games"), h("button", { onclick: () => file.click() }, "Pool files…"), file)),
+    results);
+
+  function load() {
+    try { return JSON.parse(localStorage.getItem(`shannon ${app.room.text}`)) ?? []; } catch { return []; }
+  }
+  function keep() {
+    try { localStorage.setItem(`shannon ${app.room.text}`, JSON.stringify(played)); } catch { /* a private window */ }
+  }
+
+  async function begin(fresh) {
+    if (fresh || state.get("seed") === "") state.set({ seed: Math.floor(Math.random() * 100000) });
+    try {
+      game = await app.ask("shannon", { seed: state.numberOf("seed", 0) });
+    } catch (error) { replace(shown, error.message); return; }
+    letters = [...game.letters];
+    at = 0; tried = []; ranks = [];
+    classes = null;
+    results.hidden = true;
+    draw();
+  }
+
+  function draw() {
+    const done = at >= game.asked.length;
+    const until = done ? letters.length : game.asked[at];
+    const guessed = new Map(game.asked.map((p, i) => [p, i]));
+    replace(shown, h("span", { class: "quiet" }, game.before),
+      letters.slice(0, until).map((c, i) => (guessed.has(i) && ranks[guessed.get(i)] !== undefined
+        ? h("span", { class: "token", style: { "--heat": Math.min(1, Math.log2(ranks[guessed.get(i)]) / 5) }, title: `guess ${ranks[guessed.get(i)]}` }, c) : c)),
+      done ? null : h("span", { class: "cursor", "aria-label": "the next letter" }, "?"));
+    status.textContent = done ? "Done." : `Letter ${at + 1} of ${game.asked.length}; ${tried.length === 0 ? "first guess" : `guess ${tried.length + 1}`}.`;
+    const focused = document.activeElement?.dataset?.key;
+    replace(keys, game.keys.map((k) => h("button", {
+      "data-key": k, "aria-label": k === " " ? "space" : k, disabled: done || tried.includes(k), class: tried.includes(k) ? "wrong" : null, onclick: () => guess(k),
+    }, letterOf(k))));
+    if (focused !== undefined) keys.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
+    typed.disabled = done;
+  }
+
+  function guess(letter) {
+    if (!game || at >= game.asked.length || tried.includes(letter)) return;
+    const right = game.right[at];
+    if (letter === right) {
+      ranks.push(tried.length + 1);
+      at += 1;
+      tried = [];
+      if (at >= game.asked.length) { draw(); finish(); return; }
+    } else tried.push(letter);
+    draw();
+  }
+
+  async function finish() {
+    if (!ranks.length) { say("Guess some letters first."); return; }
+    const mine = { text: app.room.text, seed: state.numberOf("seed", 0), ranks };
+    if (!played.some((g) => g.seed === mine.seed)) { played.push(mine); keep(); }
+    try {
+      game = { ...game, models: (await app.ask("shannon", { seed: mine.seed })).models };
+      classes = app.live ? await app.ask("hand_in", { ranks: ranks.join(" ") }) : null;
+      at = game.asked.length;
+      draw();
+      await show(ranks.length);
+    } catch (error) { say(error.message); }
+  }
+
+  async function show(n) {
+    const line = (name, e, extra) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, count(e.letters)), h("td", {}, `${number(100 * e.first, 0)} %`),
+      h("td", {}, `${number(e.lower)} – ${number(e.upper)}`), h("td", {}, e.interval ? `${number(e.interval[0])} – ${number(e.interval[1])}` : ""), h("td", {}, extra));
+    const of = (list) => app.ask("estimate", { ranks: list.join(" ") });
+    const now = await of(ranks);
+    const all = await of(played.flatMap((g) => g.ranks));
+    const models = [];
+    for (const m of game.models) {
+      const some = m.bits.slice(0, n).map(Number);
+      models.push([m, await of(m.ranks.slice(0, n)), some.reduce((a, b) => a + b, 0) / some.length]);
+    }
+    results.hidden = false;
+    replace(results, h("h2", {}, "Bits a letter"),
+      h("div", { class: "scroll" }, h("table", {},
+        h("thead", {}, h("tr", {}, ["", "letters", "first guess right", "from the guesses: lower – upper", "95 % of the upper", "from the probabilities"].map((t) => h("th", { scope: "col" }, t)))),
+        h("tbody", {}, line("you, this passage", now, ""), played.length > 1 ? line(`you, ${played.length} games`, all, "") : null,
+          classes && classes.games > 1 ? line(`the class: ${classes.people} people, ${classes.games} games`, classes, "") : null,
+          models.map(([m, e, bits]) => line(m.model, e, h("b", { "data-model": m.model }, number(bits))))))),
+      h("p", { class: "small quiet" }, "People give no probabilities; the numbers of their guesses put bounds on the bits (Shannon's equation 17). Models have both, on the very same letters. A letter and its capital count as one, and so does all white space."));
+  }
+
+  function save() {
+    if (!played.length) { say("There is nothing to save yet."); return; }
+    const link = h("a", { download: "shannon.json", href: URL.createObjectURL(new Blob([JSON.stringify(played)], { type: "application/json" })) });
+    link.click();
+    URL.revokeObjectURL(link.href);
+  }
+
+  async function pool() {
+    let games = [];
+    for (const each of file.files) {
+      try {
+        const found = JSON.parse(await each.text());
+        games = games.concat(found.filter((g) => Array.isArray(g.ranks) && g.ranks.every((r) => Number.isInteger(r) && r > 0)));
+      } catch { say(`${each.name} is no file of saved games.`); }
+    }
+    if (!games.length) return;
+    const e = await app.ask("estimate", { ranks: games.flatMap((g) => g.ranks).join(" ") });
+    results.hidden = false;
+    replace(results, h("h2", {}, "Pooled"), h("p", {}, `${count(games.length)} games of ${file.files.length} files, ${count(e.letters)} letters: between ${number(e.lower)} and ${number(e.upper)} bits a letter (95 % of the upper bound: ${number(e.interval[0])} to ${number(e.interval[1])}).`));
+  }
+
+  return { update() { if (!game) begin(false); } };
+}
