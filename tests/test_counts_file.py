@@ -13,7 +13,6 @@ from langmodels.ngram import NGramModel, count_ngrams
 from langmodels.ngram.counts_file import read_counts, write_counts
 from langmodels.registry import load
 from langmodels.text.corpus import Corpus
-from langmodels.text.reading import Reading
 from langmodels.text.tokenization import WhitespaceTokenizer
 
 TOKENIZER = WhitespaceTokenizer()
@@ -38,15 +37,16 @@ def test_the_format(tmp_path: Path) -> None:
 @pytest.mark.parametrize("smoothing", ["modified_kneser_ney", "witten_bell", "katz"])
 def test_the_same_model_as_from_the_text(smoothing: str, tmp_path: Path) -> None:
     path = written(alice(), tmp_path / "alice.counts")
-    vocabulary, counts = read_counts([path])
+    counts = read_counts([path])
+    vocabulary = counts.reading.vocabulary
     assert sorted(vocabulary.tokens) == sorted(alice().vocabulary.tokens)
-    model = NGramModel(3, smoothing).fit_counts(counts, Reading(TOKENIZER, vocabulary))
+    model = NGramModel(3, smoothing).fit_counts(counts)
     expected = NGramModel(3, smoothing).fit(alice())
     for ids in list(held_out().sequences())[:30]:
         words = held_out().vocabulary.decode(ids)
         if "<unk>" not in words:
             assert model.score(words) == pytest.approx(expected.score(words), abs=1e-4)
-    lower = NGramModel(2, smoothing).fit_counts(counts, Reading(TOKENIZER, vocabulary))
+    lower = NGramModel(2, smoothing).fit_counts(counts)
     assert lower.ngram_counts == expected.ngram_counts[:2]
 
 
@@ -59,7 +59,8 @@ def test_files_are_added_up_and_rare_words_become_unknown(tmp_path: Path) -> Non
         packed = tmp_path / f"{i}.gz"
         packed.write_bytes(gzip.compress(path.read_bytes()))
         halves.append(packed)
-    vocabulary, counts = read_counts(halves, min_count=2)
+    found = read_counts(halves, min_count=2).known()
+    vocabulary, counts = found.reading.vocabulary, found.counts
     whole = Corpus.from_text("".join(lines), TOKENIZER, min_count=2)
     assert sorted(vocabulary.tokens) == sorted(whole.vocabulary.tokens)
     expected = count_ngrams(whole.ids, len(whole.vocabulary), 3)
@@ -87,12 +88,11 @@ def test_what_is_no_file_of_counts(text: str, message: str, tmp_path: Path) -> N
 
 
 def test_what_cannot_be_estimated(tmp_path: Path) -> None:
-    vocabulary, counts = read_counts([written(alice().head(400), tmp_path / "c", 2)])
-    reading = Reading(TOKENIZER, vocabulary)
+    counts = read_counts([written(alice().head(400), tmp_path / "c", 2)])
     with pytest.raises(UsageError, match="up to order 2 only"):
-        NGramModel(3).fit_counts(counts, reading)
+        NGramModel(3).fit_counts(counts)
     with pytest.raises(UsageError, match="held-out text"):
-        NGramModel(2, "jelinek_mercer").fit_counts(counts, reading)
+        NGramModel(2, "jelinek_mercer").fit_counts(counts)
     with pytest.raises(LangmodelsError, match="Cannot read"):
         read_counts([tmp_path / "missing"])
 

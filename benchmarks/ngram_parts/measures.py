@@ -196,7 +196,7 @@ def measure_kenlm(args: argparse.Namespace) -> Result:
         {
             "score": lambda: [their_model.score(s) for s in sentences],
             "full_scores": lambda: [list(their_model.full_scores(s)) for s in sentences],
-            "our_score": lambda: [our_model.score(s) for s in sentences],
+            "our_score": lambda: list(map(our_model.score, sentences)),
             "our_new_score": lambda: list(map(new_models.pop().score, sentences)),
             "our_full_scores": lambda: [list(our_model.full_scores(s)) for s in sentences],
             "our_text": lambda: score_text(model, args.held_out),

@@ -64,6 +64,11 @@ def write_model(model: NGramModel, args: argparse.Namespace) -> NGramModel:
     return model
 
 
+def is_model_name(path: str) -> bool:
+    """Whether `write_model` writes a model file, which holds all that a model is."""
+    return not is_arpa_name(path) and not is_fst_name(path)
+
+
 def file_line(path: str) -> str:
     """A file and its size."""
     return f"{path} ({size(Path(path).stat().st_size)})"

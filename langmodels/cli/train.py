@@ -8,11 +8,13 @@ from typing import Any
 from rich.console import Console
 
 from langmodels import progress
-from langmodels.cli.files import OutputFile
+from langmodels.cli.files import InputFile, OutputFile
+from langmodels.cli.going_on import continued, load_init, load_more, name_of, network_of
 from langmodels.cli.main import INTERRUPTED
 from langmodels.cli.ngram_files import (
     add_quantize_option,
     file_line,
+    is_model_name,
     ngrams_line,
     write_model,
 )
@@ -33,17 +35,15 @@ from langmodels.formatting import duration, size
 from langmodels.models.base import LanguageModel
 from langmodels.models.description import settings_line
 from langmodels.neural.base import NetworkModel
-from langmodels.neural.dynamic import DynamicModel
 from langmodels.neural.training.history import Epoch, was_interrupted
 from langmodels.ngram import NGramModel
-from langmodels.ngram.arpa import FOREIGN, is_arpa_name
+from langmodels.ngram.arpa import is_arpa_name
 from langmodels.ngram.counts_file import read_counts
+from langmodels.ngram.text_counts import TextCounts
 from langmodels.presets import Setting
 from langmodels.registry import MODELS, make_model, model_spec, parse_model
 from langmodels.settings import parse_name
 from langmodels.text.corpus import Corpus
-from langmodels.text.reading import Reading
-from langmodels.text.tokenization import SymbolTokenizer
 
 DEFAULT_MODEL = "modified-kneser-ney"
 EPILOG = """\
@@ -60,6 +60,15 @@ examples:
   langmodels train --corpus book.txt --level char --model lstm:hidden=512:epochs=14 \\
       --split contiguous --checkpoint book.ckpt --sample 200 --output book.lm
   langmodels train --corpus - --model jelinek-mercer:order=3 --output model.lm < text.txt
+
+  langmodels train --corpus more.txt --init book.lm --model lstm:epochs=3 --output longer.lm
+  langmodels train --corpus monday.txt --keep-counts --output news.lm
+  langmodels train --corpus tuesday.txt --init news.lm --output both.lm
+
+--init goes on: a network is trained further, from the weights in the file and with its settings
+unless --model gives others, on this text or the same once more; the counts of an n-gram model that
+kept them are added to, and the result is that of both texts at once. The text is read as the first
+was; words that are new are added.
 
 A network is trained with a line on standard error after every epoch. Ctrl-C ends training early:
 the best weights so far are written, unless there is a file of that name already; with --checkpoint
@@ -100,6 +109,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     add_quantize_option(parser)
     parser.add_argument(
+        "--keep-counts",
+        action="store_true",
+        help="n-gram models: keep the counts of all words in the file, so that --init can add text",
+    )
+    parser.add_argument(
+        "--init",
+        type=InputFile,
+        metavar="FILE",
+        help="go on from a model: train a network further on this text, or add the text to an "
+        "n-gram model that kept its counts; read as its text was, new words added",
+    )
+    parser.add_argument(
         "--checkpoint",
         type=OutputFile,
         metavar="FILE",
@@ -131,22 +152,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Train, save, and say what was learnt."""
-    name = model_name(args)
+    init = None if args.init is None else load_init(args)
+    named = args.model is not None or args.smoothing is not None
+    name = model_name(args) if init is None or named else name_of(init)
     output = Path(args.output)
     options = _options(args, name)
     if args.counts is not None:
         return _train_on_counts(args, name, options, console)
     if args.corpus is None:
         raise UsageError("Say what to train on: --corpus NAME, or --counts FILE.")
-    make_model(name, Setting(seed=args.seed), **options)  # a bad option is better said at once
-    train, validation, source = load_training(args)
-    model = make_model(name, Setting(level=train.tokenizer.level, seed=args.seed), **options)
+    if init is not None:
+        model = continued(init, name, options, args)
+        train, validation, source = load_more(init, args)
+    else:
+        make_model(name, Setting(seed=args.seed), **options)  # a bad option is better said at once
+        train, validation, source = load_training(_all_tokens(args) if args.keep_counts else args)
+        model = make_model(name, Setting(level=train.tokenizer.level, seed=args.seed), **options)
+    least = min_count_of(args, train.tokenizer)
     began = time.perf_counter()
-    network = model.base if isinstance(model, DynamicModel) else model
-    if isinstance(network, NetworkModel):
-        _fit_network(network, train, validation, args)
-    if not model.is_fitted:
-        model.fit(train, validation)
+    if isinstance(model, NGramModel) and init is None and args.keep_counts:
+        model.fit_counts(TextCounts.of(train, model.order, least), validation, keep_counts=True)
+    else:
+        _fit(model, train, validation, init, args)
+    if isinstance(model, NGramModel) and model.counts is not None:
+        least = model.counts.min_count
+        train = train.recoded(model.vocabulary)
+        validation = None if validation is None else validation.recoded(model.vocabulary)
     seconds = time.perf_counter() - began
     interrupted = was_interrupted(model)
     if interrupted and output.exists():
@@ -155,13 +186,11 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         model = write_model(model, args)
     else:
         model.save(output)
-    report = describe(
-        model,
-        name,
-        train,
-        validation,
-        0 if args.vocabulary else min_count_of(args, train.tokenizer),
-    )
+    report = describe(model, name, train, validation, 0 if args.vocabulary else least)
+    new = 0
+    if init is not None:
+        new = sum(token not in init.vocabulary for token in model.vocabulary.tokens)
+        report |= {"init": args.init, "new_tokens": new}
     report |= {"seconds": seconds, "output": str(output), "bytes": output.stat().st_size}
     status = INTERRUPTED if interrupted else None
     if args.json:
@@ -170,10 +199,12 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     rows = {
         "settings": settings_line(model),
         "text": f"{source.name}: {train.n_tokens:,} tokens, {train.n_types:,} types"
-        + _rare(args, train),
+        + _rare(args, train, least),
         "vocabulary": f"{len(model.vocabulary):,} tokens ({model.tokenizer.level} level)",
         "parameters": f"{model.n_parameters:,}",
     }
+    if init is not None:
+        rows["goes on from"] = f"{args.init}; {new:,} tokens are new"
     if validation is not None:
         rows["validation"] = f"perplexity {format_perplexity(report['validation_perplexity'])}"
     if interrupted:
@@ -184,12 +215,37 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     return status
 
 
-def _rare(args: argparse.Namespace, train: Corpus) -> str:
+def _all_tokens(args: argparse.Namespace) -> argparse.Namespace:
+    """Options that read all tokens. Raises UsageError where others leave some out."""
+    if args.vocabulary or args.vocab_size is not None:
+        raise UsageError(
+            "--keep-counts keeps the counts of all words; leave out --vocabulary and --vocab-size."
+        )
+    return argparse.Namespace(**{**vars(args), "min_count": 1})
+
+
+def _fit(
+    model: LanguageModel[Any],
+    train: Corpus,
+    validation: Corpus | None,
+    init: LanguageModel[Any] | None,
+    args: argparse.Namespace,
+) -> None:
+    """Train a model, from what another one has learnt where there is one."""
+    network = network_of(model)
+    if isinstance(network, NetworkModel):
+        _fit_network(network, train, validation, network_of(init), args)
+    if isinstance(model, NGramModel) and isinstance(init, NGramModel):
+        model.fit(train, validation, init=init)
+    elif not model.is_fitted:
+        model.fit(train, validation)
+
+
+def _rare(args: argparse.Namespace, train: Corpus, least: int) -> str:
     """What became of rare tokens, and of those that a given vocabulary lacks."""
     if args.vocabulary:
         others = f", {train.n_oov:,} others read as <unk>" if train.n_oov else ""
         return f", vocabulary of {args.vocabulary}{others}"
-    least = min_count_of(args, train.tokenizer)
     limit = f", min-count {least}" if train.tokenizer.rare_types else ""
     if not train.n_oov:
         return limit
@@ -201,17 +257,18 @@ def _train_on_counts(
     args: argparse.Namespace, name: str, options: dict[str, Any], console: Console
 ) -> int | None:
     """Estimate an n-gram model from files of counts."""
+    if args.init is not None:
+        raise UsageError("--init goes on with a text, not with --counts; add their files instead.")
     if any((args.corpus, args.vocabulary, args.validation, args.test, args.split, args.fractions)):
         raise UsageError("Give a text or --counts, not both.")
     model = make_model(name, Setting(seed=args.seed), **options)
     if not isinstance(model, NGramModel):
         raise UsageError(f"--counts is for n-gram models, not {name}.")
-    vocabulary, counts = read_counts(args.counts.split(","), args.min_count or 1)
+    counts = read_counts(args.counts.split(","), args.min_count or 1)
     if "order" not in options and "order" not in parse_name(name)[1]:
         model = make_model(name, Setting(seed=args.seed), order=counts.order, **options)
         assert isinstance(model, NGramModel)
-    tokenizer = FOREIGN if vocabulary.ends else SymbolTokenizer()
-    model = write_model(model.fit_counts(counts, Reading(tokenizer, vocabulary)), args)
+    model = write_model(model.fit_counts(counts, keep_counts=args.keep_counts), args)
     if args.json:
         print_json({"name": name, "counts": args.counts, "ngrams": model.ngram_counts})
         return None
@@ -226,7 +283,11 @@ def _train_on_counts(
 
 
 def _fit_network(
-    model: NetworkModel[Any], train: Corpus, validation: Corpus | None, args: argparse.Namespace
+    model: NetworkModel[Any],
+    train: Corpus,
+    validation: Corpus | None,
+    init: NetworkModel[Any] | None,
+    args: argparse.Namespace,
 ) -> None:
     """Train, with a line after every epoch where progress is shown."""
     epochs = model.options.epochs
@@ -241,7 +302,12 @@ def _fit_network(
         )
 
     model.fit(
-        train, validation, checkpoint=args.checkpoint, sample=args.sample or 0, after_epoch=tell
+        train,
+        validation,
+        init=init,
+        checkpoint=args.checkpoint,
+        sample=args.sample or 0,
+        after_epoch=tell,
     )
 
 
@@ -255,6 +321,11 @@ def _options(args: argparse.Namespace, name: str) -> dict[str, Any]:
         raise UsageError(f"--checkpoint and --sample are for neural networks, not {name}.")
     if args.sample is not None and args.sample < 1:
         raise UsageError(f"--sample must be at least 1, not {args.sample}.")
+    if args.keep_counts and (family != "n-gram" or args.quantize or not is_model_name(args.output)):
+        raise UsageError(
+            "--keep-counts is for n-gram models in model files that are not quantized: other files "
+            "have no place for counts."
+        )
     if family != "n-gram":
         if args.prune or args.quantize or is_arpa_name(args.output):
             raise UsageError(

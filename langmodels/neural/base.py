@@ -22,6 +22,7 @@ from langmodels.neural.training.unknown import RareAsUnknown, seen_once
 from langmodels.settings import forwards, parameters
 from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.reading import Reading
+from langmodels.text.vocabulary import Vocabulary
 from langmodels.threads import PerThread, cpu_count
 
 S = TypeVar("S")
@@ -75,6 +76,7 @@ class NetworkModel(Model, Generic[N]):
         corpus: AnyText,
         validation: AnyText | None = None,
         *,
+        init: "NetworkModel[Any] | None" = None,
         checkpoint: str | None = None,
         checkpoint_seconds: float = 300,
         sample: int = 0,
@@ -86,6 +88,11 @@ class NetworkModel(Model, Generic[N]):
         in every epoch (`RareAsUnknown`), so that unknown words are charged what they cost other
         models and not what a network charges for what it was never shown.
 
+        `init`: a trained model of this kind and these sizes, from whose weights training begins,
+        instead of random ones; its optimizer's memory is not kept. The corpus must be read as its
+        text was, as `Corpus.extending` does and as a plain text is: what is new stands behind the
+        tokens that it knows, and begins with what it learnt of `<unk>`.
+
         `checkpoint`: a file to write the state of training to, every so many seconds and after
         every epoch; where it exists already, training goes on from it and arrives at the same
         weights as if it had never stopped. `sample`: tokens to show after every epoch where
@@ -96,8 +103,12 @@ class NetworkModel(Model, Generic[N]):
         LangmodelsError where training diverges, be it in the last step, or the checkpoint is of
         another run; the model is not fitted then.
         """
+        if init is not None and not isinstance(corpus, Corpus):
+            corpus = Corpus.extending(init.reading, corpus)
         corpus, validation = self.adopt(corpus, validation)
         self._begin()
+        if init is not None:
+            self._take_over(init)
         o = self.options
         shards = o.threads or self._network.shards(o.batch_size, cpu_count())
         batches = self.make_batches(corpus, shards)
@@ -112,7 +123,9 @@ class NetworkModel(Model, Generic[N]):
             checkpoint=None
             if checkpoint is None
             else Checkpoint(
-                checkpoint, self._identity(corpus, validation, batches), checkpoint_seconds
+                checkpoint,
+                self._identity(corpus, validation, batches, from_init=init is not None),
+                checkpoint_seconds,
             ),
             after_epoch=after_epoch,
             description=f"Training {self.kind}",
@@ -135,6 +148,36 @@ class NetworkModel(Model, Generic[N]):
         self._network = self.make_network(len(self.vocabulary))
         self._network.initialise(self.options.seed)
 
+    def _take_over(self, init: "NetworkModel[Any]") -> None:
+        """Begin from the weights of another model. Raises UsageError where they do not fit."""
+        try:
+            if type(init) is not type(self):
+                raise UsageError(f"it is a {type(init).__name__}, not a {type(self).__name__}")
+            self._check_extends(init)
+            n_new = len(self.vocabulary) - len(init.vocabulary)
+            before = init.network.parameters
+            for name, array in self._network.parameters.items():
+                _grow(name, before[name], array, n_new, len(self.vocabulary))
+        except UsageError as error:
+            self._reading = None
+            raise UsageError(f"The model cannot go on from the other one: {error}.") from error
+        self._network.refresh()
+
+    def _check_extends(self, init: Any) -> None:
+        """Raise UsageError unless the model is as large as another and reads text as it does.
+
+        It may know more tokens.
+        """
+        here, there = self.get_params(), init.get_params()
+        for name, value in there.items():
+            free = hasattr(self.options, name) or "dropout" in name or name == "dtype"
+            if not free and value != here[name]:
+                raise UsageError(f"it has {name}={value}, not {here[name]}")
+        if not self.reading.is_like(init.reading):
+            raise UsageError("the text was cleaned or cut in another way")
+        if not self.vocabulary.extends(init.vocabulary):
+            raise UsageError("the text was not read with its vocabulary; see Corpus.extending")
+
     def _check_fitted(self, corpus: Corpus) -> None:
         """Raise LangmodelsError unless the network is of use on the text it was trained on.
 
@@ -151,9 +194,16 @@ class NetworkModel(Model, Generic[N]):
             )
 
     def _identity(
-        self, corpus: Corpus, validation: Corpus | None, batches: Batches[Any]
+        self,
+        corpus: Corpus,
+        validation: Corpus | None,
+        batches: Batches[Any],
+        *,
+        from_init: bool = False,
     ) -> dict[str, Any]:
+        first = {"first weights": zlib.crc32(self._network.parameters.flat.tobytes())}
         return {
+            **(first if from_init else {}),
             "kind": self.kind,
             **self.get_params(),
             "threads": batches.n_shards,
@@ -225,6 +275,25 @@ class NetworkModel(Model, Generic[N]):
 
     def _recall(self, config: dict[str, Any], arrays: Mapping[str, Array]) -> None:
         """Take back what else `config` and `arrays` gave that the network is made from."""
+
+
+def _grow(name: str, before: Array, after: Array, n_new: int, size: int) -> None:
+    """Copy weights to an array of their shape, or of one that is longer by the new tokens.
+
+    A row or column for each token of the vocabulary (`size`) is, for new ones, that of `<unk>`;
+    what is new in other arrays keeps its values. Raises UsageError for other shapes.
+    """
+    longer = [k for k, (a, b) in enumerate(zip(before.shape, after.shape, strict=True)) if a != b]
+    if not longer:
+        after[...] = before
+        return
+    axis = longer[0]
+    old, new = np.moveaxis(before, axis, 0), np.moveaxis(after, axis, 0)
+    if len(longer) > 1 or len(new) - len(old) != n_new:
+        raise UsageError(f"its array {name} has the shape {before.shape}, not {after.shape}")
+    new[: len(old)] = old
+    if len(new) == size:
+        new[len(old) :] = old[Vocabulary.unk_id]
 
 
 def _check_sizes(arguments: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:

@@ -2,7 +2,6 @@
 
 import lzma
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,14 +9,17 @@ import numpy as np
 
 from langmodels.arrays import BoolArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError
+from langmodels.ngram.arpa import FOREIGN
 from langmodels.ngram.arpa_source import unpacked
-from langmodels.ngram.building import first_of_each, lexicographic_order
 from langmodels.ngram.counting import NGramCounts
-from langmodels.ngram.trie import ngram_words, starts_of
+from langmodels.ngram.text_counts import TextCounts, added_up
+from langmodels.ngram.trie import ngram_words
 from langmodels.progress import track
 from langmodels.storage import atomic_write
 from langmodels.text.byte_fields import Fields, WordIndex, decimals, space_table, split_fields
-from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary, frequency_order
+from langmodels.text.reading import Reading
+from langmodels.text.tokenization import SymbolTokenizer
+from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 
 _SPACES = space_table(b"\t\n\r ")
 _WRITE = 1 << 17  # n-grams
@@ -48,34 +50,28 @@ def write_counts(
             task.advance(lines.count(b"\n"))
 
 
-def read_counts(
-    paths: Sequence[str | os.PathLike[str]], min_count: int = 1
-) -> tuple[Vocabulary, NGramCounts]:
+def read_counts(paths: Sequence[str | os.PathLike[str]], min_count: int = 1) -> TextCounts:
     """Counts of several files, added up; gzip, xz and bzip2 too.
 
     All orders up to the highest must be there: the words of an n-gram as 1-grams, and every n-gram
-    without its first and without its last word. Words counted less than `min_count` times become
-    `<unk>`. Raises LangmodelsError, with the line, for files that hold anything else.
+    without its first and without its last word. To models, words counted less than `min_count`
+    times are `<unk>`. Raises LangmodelsError, with the line, for files that hold anything else.
     """
     blocks = [_parse(os.fspath(path)) for path in paths]
-    seen: Counter[bytes] = Counter()
-    for block in blocks:
-        for word, n in zip(block.column(0, 1), block.counts(1).tolist(), strict=True):
-            seen[word] += n
+    seen = dict.fromkeys(word for block in blocks for word in block.column(0, 1))
     if not seen:
         raise LangmodelsError(f"There are no counts of single words in {blocks[0].name}.")
     tokens = [word.decode("utf-8", "surrogateescape") for word in seen]
     ends = EOS in tokens
-    every = np.fromiter(seen.values(), np.int64, len(seen))
-    special = np.array([t in (UNK, BOS, EOS) for t in tokens])
-    frequent = [i for i in frequency_order(every, min_count).tolist() if not special[i]]
-    vocabulary = Vocabulary((tokens[i] for i in frequent), ends=ends)
+    vocabulary = Vocabulary((t for t in tokens if t not in (UNK, BOS, EOS)), ends=ends)
     ids = {word: vocabulary.id(token) for word, token in zip(seen, tokens, strict=True)}
     index = WordIndex(ids)
-    order = max(block.order for block in blocks)
-    rows = [np.concatenate([block.rows(k, index) for block in blocks]) for k in range(1, order + 1)]
-    counts = [np.concatenate([block.counts(k) for block in blocks]) for k in range(1, order + 1)]
-    return vocabulary, _trie(rows, counts, len(vocabulary))
+    rows = [
+        [(block.rows(k, index), block.counts(k)) for k in range(1, block.order + 1)]
+        for block in blocks
+    ]
+    reading = Reading(FOREIGN if ends else SymbolTokenizer(), vocabulary)
+    return TextCounts(reading, added_up(rows, len(vocabulary)), min_count)
 
 
 class _Block:
@@ -134,46 +130,3 @@ def _parse(name: str) -> _Block:
     except (OSError, EOFError, lzma.LZMAError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise LangmodelsError(f"Cannot read {name}: {reason}.") from error
-
-
-def _trie(rows: list[IntArray], counts: list[IndexArray], size: int) -> NGramCounts:
-    """Equal n-grams added up, and all put in order."""
-    unigrams = np.bincount(rows[0][:, 0], counts[0], size).astype(np.int64)
-    words, starts, suffixes = [np.arange(size, dtype=np.int32)], [], [np.empty(0, np.int32)]
-    summed = [unigrams]
-    keys = [np.arange(size)]
-    for k in range(2, len(rows) + 1):
-        place = lexicographic_order(rows[k - 1], size)
-        ordered = rows[k - 1][place]
-        inside = (ordered[:, 1:] != Vocabulary.bos_id).all(axis=1)
-        place, ordered = place[inside], ordered[inside]
-        first = first_of_each(ordered)
-        ordered = ordered[first]
-        some = np.flatnonzero(first)
-        summed.append(np.add.reduceat(counts[k - 1][place], some) if len(some) else counts[0][:0])
-        parents, shorter = (
-            _found(keys, ordered[:, part], size) for part in (slice(None, -1), slice(1, None))
-        )
-        if len(ordered) and min(parents.min(), shorter.min()) < 0:
-            raise LangmodelsError(
-                f"The counts of order {k - 1} lack words of n-grams of order {k}; write counts of "
-                "all orders, and leave none out."
-            )
-        words.append(np.ascontiguousarray(ordered[:, -1]))
-        starts.append(starts_of(np.bincount(parents, minlength=len(keys[-1]))))
-        suffixes.append(shorter.astype(np.int32))
-        keys.append(parents * size + words[-1])
-    if max(int(c.max(initial=0)) for c in summed) >= 2**31:
-        raise LangmodelsError("A sum of counts is too large: 2^31 or more.")
-    return NGramCounts(words, starts, [c.astype(np.int32) for c in summed], suffixes)
-
-
-def _found(keys: list[IndexArray], rows: IntArray, size: int) -> IndexArray:
-    """Ids of n-grams, (M, k) words to (M,); -1 where there is none."""
-    ids = rows[:, 0].astype(np.int64)
-    for k in range(1, rows.shape[1]):
-        key = ids * size + rows[:, k]
-        at = np.minimum(np.searchsorted(keys[k], key), max(len(keys[k]) - 1, 0))
-        known = (keys[k][at] == key) if len(keys[k]) else np.zeros(len(key), np.bool_)
-        ids = np.where(known & (ids >= 0), at, -1)
-    return ids

@@ -23,6 +23,7 @@ from langmodels.ngram.openfst import write_fst
 from langmodels.ngram.sampling import draw
 from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import MAX_ORDER, NGramTables, State, longest
+from langmodels.ngram.text_counts import TextCounts
 from langmodels.settings import Parameter, check_options, forwards, parameters
 from langmodels.tensors import StoredArrays
 from langmodels.text.corpus import AnyText, Corpus
@@ -89,17 +90,32 @@ class NGramModel(LanguageModel[State]):
         self.is_distribution = smoothing.is_distribution  # type: ignore[misc]
         # Those of a large file, not checked yet, and what compares them with their checksums.
         self._unchecked: tuple[NGramTables, Callable[[], bool]] | None = None
+        # Those of a file are looked at when they are asked for.
+        self._counts: TextCounts | Callable[[], TextCounts] | None = None
         self.fitted: dict[str, list[list[float]]] = {}
         """What smoothing estimated beside the tables, by name: a list for each order."""
 
     # Fitting --------------------------------------------------------------------------------
 
-    def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
+    def fit(
+        self,
+        corpus: AnyText,
+        validation: AnyText | None = None,
+        *,
+        init: "NGramModel | None" = None,
+        keep_counts: bool = False,
+    ) -> Self:
         """Count and smooth.
 
         Methods with weights to fit use `validation`, and without it the last tenth of the corpus,
         from counts of the rest; the tables then are those of the whole corpus.
+
+        `keep_counts`: keep the counts, in the file too, so that text can be added. `init`: a model
+        that kept its counts, to which those of the corpus are added: the result is what both texts
+        at once would give, where a corpus has all its tokens; a plain text is read in this way.
         """
+        if init is not None or keep_counts:
+            return self._fit_kept(corpus, validation, init)
         corpus, validation = self.adopt(corpus, validation)
         size = len(corpus.vocabulary)
         counts = None
@@ -114,29 +130,59 @@ class NGramModel(LanguageModel[State]):
         if counts is None:
             counts = count_ngrams(corpus.ids, size, self.order)
         self.tables = self.smoothing.estimate(counts)
-        self.fitted = self.smoothing.fitted()
+        self.fitted, self._counts = self.smoothing.fitted(), None
         return self
 
-    def fit_counts(self, counts: NGramCounts, reading: Reading) -> Self:
+    def _fit_kept(
+        self, corpus: AnyText, validation: AnyText | None, init: "NGramModel | None"
+    ) -> Self:
+        """`fit` where counts are kept, with those of `init` where there is one."""
+        before = None if init is None else init.counts
+        if init is not None and before is None:
+            raise UsageError(
+                "The model to go on from did not keep its counts; train it with keep_counts=True, "
+                "or --keep-counts."
+            )
+        if before is not None and not isinstance(corpus, Corpus):
+            corpus = Corpus.extending(before.reading, corpus)
+        corpus, validation = self.adopt(corpus, validation)
+        counts = TextCounts.of(corpus, self.order if before is None else before.order)
+        return self.fit_counts(
+            counts if before is None else before + counts, validation, keep_counts=True
+        )
+
+    def fit_counts(
+        self, counts: TextCounts, validation: Corpus | None = None, *, keep_counts: bool = False
+    ) -> Self:
         """Smooth counts that are given, such as `counts_file.read_counts` reads.
 
-        Raises UsageError for methods with weights to fit on held-out text, and for counts of too
-        low an order.
+        Raises UsageError where a method has weights to fit on held-out text and there is none, and
+        for counts of too low an order.
         """
-        if self.smoothing.uses_held_out:
-            raise UsageError(
-                f"{self.smoothing.name} fits weights on held-out text, which counts are not; use "
-                "another method, such as modified_kneser_ney."
-            )
         n = self.order
         if counts.order < n:
             raise UsageError(f"There are counts up to order {counts.order} only, not {n}.")
-        counts = NGramCounts(
-            counts.words[:n], counts.child_start[: n - 1], counts.counts[:n], counts.suffixes[:n]
-        )
-        self.tables = self.smoothing.estimate(counts)
-        self.fitted, self.reading = self.smoothing.fitted(), reading
+        known = counts.known()
+        c = known.counts
+        ngrams = NGramCounts(c.words[:n], c.child_start[: n - 1], c.counts[:n], c.suffixes[:n])
+        if self.smoothing.uses_held_out:
+            if validation is None:
+                raise UsageError(
+                    f"{self.smoothing.name} fits weights on held-out text, which counts are not; "
+                    "give a validation text, or use another method, such as modified_kneser_ney."
+                )
+            self.smoothing.tune(ngrams, validation.recoded(known.reading.vocabulary).ids)
+        self.tables = self.smoothing.estimate(ngrams)
+        self.fitted, self.reading = self.smoothing.fitted(), known.reading
+        self._counts = counts if keep_counts else None
         return self
+
+    @property
+    def counts(self) -> TextCounts | None:
+        """The counts that the model was estimated from, where it kept them."""
+        if callable(self._counts):
+            self._counts = self._counts()
+        return self._counts
 
     @classmethod
     def from_tables(cls, tables: NGramTables, reading: Reading, **arguments: Any) -> Self:
@@ -280,7 +326,9 @@ class NGramModel(LanguageModel[State]):
         return self.order if name == "order" else getattr(self.smoothing, name)
 
     def config(self) -> dict[str, Any]:
+        kept = {} if self.counts is None else {"counts": self.counts.config()}
         return {
+            **kept,
             "order": self.order,
             "smoothing": self.smoothing.name,
             "options": self.smoothing.get_params(),
@@ -291,7 +339,7 @@ class NGramModel(LanguageModel[State]):
         }
 
     def arrays(self) -> dict[str, Array]:
-        return self.tables.to_arrays()
+        return {**self.tables.to_arrays(), **({} if self.counts is None else self.counts.arrays())}
 
     @classmethod
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
@@ -304,6 +352,8 @@ class NGramModel(LanguageModel[State]):
         smoothing.min_counts = tuple(config["min_counts"])
         model = cls.from_tables(tables, reading, smoothing=smoothing)
         model.fitted = config["fitted"]
+        if "counts" in config:
+            model._counts = lambda: TextCounts.restore(config["counts"], arrays, reading)
         model.is_distribution = config["is_distribution"]  # type: ignore[misc]
         verify = arrays.verify if isinstance(arrays, StoredArrays) else None
         if verify is None or sum(tables.sizes) <= _AT_ONCE:

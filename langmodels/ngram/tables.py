@@ -262,12 +262,7 @@ class NGramTables(NGramTrie, TextScorer):
         if len(self.log_prob[0]) > bos and self.log_prob[0][bos] != -np.inf:
             raise LangmodelsError("the array 'ngram.1.log_prob' is damaged: <s> is predicted.")
         for k in range(2, self.order + 1):
-            words = self.words[k - 1]
-            rises = np.empty(len(words), np.bool_)
-            np.greater(words[1:], words[:-1], out=rises[1:])
-            starts = self.child_start[k - 2]
-            rises[starts[:-1][starts[1:] > starts[:-1]]] = True  # the first of each node
-            if not rises.all() or (words == bos).any():
+            if not self.is_sound(k):
                 raise LangmodelsError(f"the array 'ngram.{k}.words' is damaged.")
         for k, blanks in enumerate(self.blanks, start=1):
             if (np.diff(blanks) <= 0).any():

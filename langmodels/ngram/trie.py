@@ -49,6 +49,21 @@ class NGramTrie:
             first, last = int(starts[first]), int(starts[last])
         return first, last
 
+    def is_sound(self, order: int) -> bool:
+        """Whether the k-grams below each node rise, are as many as it says, and lack `<s>`; k > 1.
+
+        What an array from a file must be shown to keep.
+        """
+        words, starts = self.words[order - 1], self.child_start[order - 2]
+        if len(starts) != len(self.words[order - 2]) + 1 or starts[0] != 0:
+            return False
+        if starts[-1] != len(words):
+            return False
+        rises = np.empty(len(words), np.bool_)
+        np.greater(words[1:], words[:-1], out=rises[1:])
+        rises[starts[:-1][starts[1:] > starts[:-1]]] = True  # the first of each node
+        return bool(rises.all()) and not bool((words == BOS_ID).any())
+
     def find(self, order: int, parents: Array, words: Array) -> IntArray:
         """Ids of the n-grams of an order that extend `parents` by `words`; -1 where there is none.
 

@@ -246,6 +246,39 @@ class Corpus(Sequences):
         )
 
     @classmethod
+    def extending(
+        cls, reading: Reading, text: RawText, *, min_count: int = 1, name: str = ""
+    ) -> "Corpus":
+        """A text read as another was, its new tokens numbered behind those known.
+
+        New are those that are not known and occur `min_count` times; others are `<unk>`. Where
+        tokens were learnt, as subwords are, none are new. Raises what `from_text` raises.
+
+        >>> known = Corpus.from_text("red fox").reading
+        >>> Corpus.extending(known, "red hen").vocabulary.tokens[3:]
+        ['red', 'fox', 'hen']
+        """
+        if reading.tokenizer.learns:
+            return cls.read_by(reading, text, name=name)
+        own = cls.from_text(text, reading.tokenizer, cleaning=reading.cleaning, name=name)
+        often = np.bincount(own.ids, minlength=len(own.vocabulary)) >= min_count
+        often[: own.vocabulary.n_special] = False
+        new = own.vocabulary.decode(np.flatnonzero(often).tolist())
+        return own.recoded(reading.vocabulary.extended(new))
+
+    def recoded(self, vocabulary: Vocabulary) -> "Corpus":
+        """The same text in another vocabulary; tokens that it lacks become `<unk>`."""
+        ids = vocabulary.ids_of(self.vocabulary)[self.ids]
+        unknown = None
+        if self.unknown is not None:
+            were = iter(self.unknown)
+            tokens, unk = self.vocabulary.tokens, Vocabulary.unk_id
+            lost = self.ids[ids == unk].tolist()
+            unknown = [next(were) if i == unk else tokens[i] for i in lost]
+        reading = replace(self.reading, vocabulary=vocabulary)
+        return replace(self, ids=ids, reading=reading, unknown=unknown)
+
+    @classmethod
     def from_sequences(
         cls,
         sequences: Iterable[Sequence[str]],

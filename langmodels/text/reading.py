@@ -40,6 +40,10 @@ class Reading:
     vocabulary: Vocabulary
     cleaning: str = "none"
 
+    def is_like(self, other: "Reading") -> bool:
+        """Whether texts are cleaned and cut in the same way, whatever the vocabulary."""
+        return self.metadata() == other.metadata()
+
     def tokens(self, text: str) -> Sequence[str]:
         """The tokens of a text, which is taken as one sequence.
 

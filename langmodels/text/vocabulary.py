@@ -152,6 +152,21 @@ class Vocabulary:
         """
         return np.fromiter(map(self._ids.__getitem__, tokens), np.int32, len(tokens))
 
+    def ids_of(self, other: "Vocabulary") -> IntArray:
+        """The id here of each token of another vocabulary with the same specials, (len(other),)."""
+        ids = self.encode(other.tokens)
+        ids[: other.n_special] = np.arange(other.n_special)
+        return ids
+
+    def extended(self, tokens: Iterable[str]) -> "Vocabulary":
+        """Another one, with those tokens that are new behind its own, whose ids stay."""
+        new = (token for token in tokens if token not in self._ids)
+        return Vocabulary([*self._tokens[self.n_special :], *new], ends=self.ends)
+
+    def extends(self, other: "Vocabulary") -> bool:
+        """Whether it is another one, perhaps with more tokens behind."""
+        return self.ends == other.ends and self._tokens[: len(other)] == other._tokens
+
     def decode(self, ids: Iterable[int]) -> list[str]:
         """Tokens of ids."""
         return [self.token(int(i)) for i in ids]

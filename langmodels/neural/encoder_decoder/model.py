@@ -106,6 +106,11 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
             self._shape(len(self.source_reading.vocabulary), vocabulary), self.dtype
         )
 
+    def _check_extends(self, init: Any) -> None:
+        super()._check_extends(init)
+        if init.source_reading.vocabulary != self.source_reading.vocabulary:
+            raise UsageError("its sources have another vocabulary")
+
     def adopt(
         self, corpus: AnyText, validation: AnyText | None = None
     ) -> tuple[Corpus, Corpus | None]:

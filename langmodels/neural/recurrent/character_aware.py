@@ -99,6 +99,16 @@ class CharacterAwareModel(RecurrentModel):
             self._spelled(corpus), len(corpus.vocabulary), o.batch_size, o.steps, n_shards, o.seed
         )
 
+    def _check_extends(self, init: Any) -> None:
+        super()._check_extends(init)
+        if self._alphabet(self.vocabulary) != self._alphabet(init.vocabulary):
+            raise UsageError(
+                "new words have letters that it does not know; a higher min_count leaves them out"
+            )
+
+    def _alphabet(self, vocabulary: Vocabulary) -> set[str]:
+        return set("".join(vocabulary.tokens[vocabulary.n_special :]))
+
     @property
     def reads_streams(self) -> bool:
         """It reads words that it does not predict."""

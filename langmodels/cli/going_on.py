@@ -1,0 +1,104 @@
+"""Training that goes on from a finished model: `langmodels train --init FILE`."""
+
+import argparse
+from typing import Any
+
+from langmodels.cli.options import carried, min_count_of, open_text, text_of
+from langmodels.datasets.sources import Source
+from langmodels.errors import UsageError
+from langmodels.models.base import LanguageModel
+from langmodels.neural.base import NetworkModel
+from langmodels.neural.dynamic import DynamicModel
+from langmodels.ngram import NGramModel
+from langmodels.presets import Setting
+from langmodels.registry import MODELS, load, make_model
+from langmodels.settings import parse_name
+from langmodels.text.corpus import Corpus
+
+_READING = ("level", "pattern", "width", "vocab_size", "vocabulary", "split", "fractions", "test")
+_OF_DYNAMIC = ("rate", "decay", "every")
+
+
+def load_init(args: argparse.Namespace) -> LanguageModel[Any]:
+    """The model of --init. Raises UsageError where nothing can go on from it."""
+    model = load(args.init)
+    if isinstance(model, NGramModel):
+        if model.counts is None:
+            raise UsageError(
+                f"{args.init} did not keep its counts, to which those of more text could be added; "
+                "train it with --keep-counts."
+            )
+    elif not isinstance(network_of(model), NetworkModel):
+        raise UsageError(
+            "--init goes on from networks and from n-gram models that kept their counts; "
+            f"{args.init} holds a {type(model).__name__}."
+        )
+    return model
+
+
+def network_of(model: Any) -> Any:
+    """The network in a model, or the model itself."""
+    return model.base if isinstance(model, DynamicModel) else model
+
+
+def name_of(model: LanguageModel[Any]) -> str:
+    """What the model of a file is called."""
+    if isinstance(model, NGramModel):
+        return model.smoothing.name.replace("_", "-")
+    return model.kind if model.kind in MODELS else str(getattr(model, "cell", model.kind))
+
+
+def continued(
+    init: LanguageModel[Any], name: str, options: dict[str, Any], args: argparse.Namespace
+) -> LanguageModel[Any]:
+    """A model with the settings of another, unless options say otherwise; not trained yet.
+
+    Raises UsageError where --model names one of another kind.
+    """
+    given = {**parse_name(name)[1], **options}
+    named = args.model is not None or args.smoothing is not None
+    made = make_model(name, Setting(seed=args.seed), **options) if named else init
+    if isinstance(init, NGramModel) and isinstance(made, NGramModel):
+        if named:
+            return make_model(name, Setting(order=init.order, seed=args.seed), **options)
+        return NGramModel(**{**init.get_params(), **given})
+    if type(made) is not type(init):
+        raise UsageError(
+            f"{args.init} holds a {type(init).__name__}, which does not become a "
+            f"{type(made).__name__}; --model is for options, as {name_of(init)}:epochs=3."
+        )
+    network = network_of(init)
+    own = {key: given.pop(key) for key in _OF_DYNAMIC if key in given and network is not init}
+    network = type(network)(**{**network.get_params(), "seed": args.seed, **given})
+    if isinstance(init, DynamicModel):
+        return DynamicModel(network, **{k: own.get(k, init.get_params()[k]) for k in _OF_DYNAMIC})
+    model: LanguageModel[Any] = network
+    return model
+
+
+def load_more(
+    init: LanguageModel[Any], args: argparse.Namespace
+) -> tuple[Corpus, Corpus | None, Source]:
+    """The text of --corpus and --validation, read as that of a model was, with new tokens.
+
+    Raises UsageError for options that say how a text is read.
+    """
+    counts = init.counts if isinstance(init, NGramModel) else None
+    refused = [*_READING, *(["min_count"] if counts else [])]
+    for option in refused:
+        if getattr(args, option) is not None:
+            raise UsageError(
+                f"{args.init} says how its text is read and divided; leave out "
+                f"--{option.replace('_', '-')}."
+            )
+    if args.lower or args.clean != "none":
+        raise UsageError(f"{args.init} says how its text is cleaned; leave out --clean.")
+    reading = init.reading if counts is None else counts.reading
+    least = 1 if counts else min_count_of(args, reading.tokenizer)
+    source = text_of(args)
+    train = Corpus.extending(reading, open_text(source), min_count=least, name=source.name)
+    validation = None
+    if args.validation:
+        text = open_text(text_of(args, args.validation))
+        validation = Corpus.read_by(train.reading, text, name=args.validation)
+    return carried(args, train), validation and carried(args, validation), source

@@ -1,0 +1,194 @@
+"""The n-gram counts of a text with the tokens that they are counts of; those of texts add up."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from langmodels.arrays import Array, IndexArray, IntArray
+from langmodels.checks import Expected, check_arrays, check_values
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.ngram.building import first_of_each, lexicographic_order
+from langmodels.ngram.counting import NGramCounts, count_ngrams
+from langmodels.ngram.trie import ngram_words, starts_of, suffixes_of
+from langmodels.text.corpus import Corpus
+from langmodels.text.reading import Reading
+from langmodels.text.vocabulary import Vocabulary, frequency_order
+
+PREFIX = "counts."
+"""What the names of the arrays begin with in a model's file."""
+
+
+@dataclass(frozen=True)
+class TextCounts:
+    """Counts over all tokens of a text, rare ones too, from which n-gram models are estimated.
+
+    `min_count`: how often a token must occur, in all that was counted, to be known to a model;
+    others are `<unk>`. Which these are may change with every text that is added, so that the counts
+    of two texts give the model that both texts at once would give.
+    """
+
+    reading: Reading
+    counts: NGramCounts
+    min_count: int = 1
+
+    @classmethod
+    def of(cls, corpus: Corpus, order: int, min_count: int = 1) -> "TextCounts":
+        """Of a corpus that has all its tokens. Raises what `count_ngrams` raises."""
+        counts = count_ngrams(corpus.ids, len(corpus.vocabulary), order)
+        return cls(corpus.reading, counts, min_count)
+
+    @property
+    def order(self) -> int:
+        """The length of the longest n-grams."""
+        return self.counts.order
+
+    def __add__(self, other: "TextCounts") -> "TextCounts":
+        """Of both texts, up to the lower order of the two.
+
+        Raises UsageError where they were read differently.
+        """
+        if not self.reading.is_like(other.reading):
+            raise UsageError("Counts of texts that were cleaned or cut differently do not add up.")
+        vocabulary = self.reading.vocabulary.extended(other.reading.vocabulary.tokens)
+        order = min(self.order, other.order)
+        summed = added_up([_rows(c, vocabulary, order) for c in (self, other)], len(vocabulary))
+        return replace(self, reading=replace(self.reading, vocabulary=vocabulary), counts=summed)
+
+    def known(self) -> "TextCounts":
+        """With `<unk>` for tokens that are too rare, and the others in order of frequency."""
+        all_tokens = self.reading.vocabulary
+        first = all_tokens.n_special
+        often = self.counts.counts[0][first:].astype(np.int64)
+        kept = frequency_order(often, self.min_count)
+        if len(kept) == len(often) and (np.diff(kept) == 1).all():
+            return self
+        tokens = all_tokens.tokens
+        vocabulary = Vocabulary((tokens[first + i] for i in kept.tolist()), ends=all_tokens.ends)
+        summed = added_up([_rows(self, vocabulary, self.order)], len(vocabulary))
+        return TextCounts(replace(self.reading, vocabulary=vocabulary), summed)
+
+    # Files ----------------------------------------------------------------------------------
+
+    def config(self) -> dict[str, int]:
+        """What a file's configuration says."""
+        return {"order": self.order, "min_count": self.min_count}
+
+    def arrays(self) -> dict[str, Array]:
+        """Counts, the tokens and how n-grams hang together."""
+        trie = self.counts
+        arrays: dict[str, Array] = {**self.reading.arrays()}
+        for k in range(1, trie.order + 1):
+            arrays[f"{k}.count"] = trie.counts[k - 1]
+            if k > 1:
+                arrays[f"{k}.words"] = trie.words[k - 1]
+            if k < trie.order:
+                arrays[f"{k}.child_start"] = trie.child_start[k - 1]
+        return {PREFIX + name: array for name, array in arrays.items()}
+
+    @classmethod
+    def restore(
+        cls, config: Mapping[str, Any], arrays: Mapping[str, Array], reading: Reading
+    ) -> "TextCounts":
+        """Inverse of `config` and `arrays`, of a text read like `reading`.
+
+        Raises LangmodelsError where they do not fit together.
+        """
+        check_values(config, {"order": int, "min_count": int})
+        own = {n.removeprefix(PREFIX): a for n, a in arrays.items() if n.startswith(PREFIX)}
+        reading = replace(reading, vocabulary=Vocabulary.from_arrays(own))
+        order, size = config["order"], len(reading.vocabulary)
+        expected = {}
+        for k in range(1, order + 1):
+            expected[f"{k}.count"] = Expected("int32", (f"n{k}",), low=0)
+            if k > 1:
+                expected[f"{k}.words"] = Expected("int32", (f"n{k}",), low=0, below=size)
+            if k < order:
+                expected[f"{k}.child_start"] = Expected("int32", (f"m{k}",), low=0, rising=True)
+        check_arrays(own, expected, {"n1": size})
+        words = [np.arange(size, dtype=np.int32)]
+        words += [own[f"{k}.words"] for k in range(2, order + 1)]
+        starts = [own[f"{k}.child_start"] for k in range(1, order)]
+        counts = [own[f"{k}.count"] for k in range(1, order + 1)]
+        trie = NGramCounts(words, starts, counts, [])
+        for k in range(2, order + 1):
+            if not trie.is_sound(k):
+                raise LangmodelsError(f"the array '{PREFIX}{k}.words' is damaged.")
+        suffixes = suffixes_of(trie)
+        if any((s < 0).any() for s in suffixes):
+            raise LangmodelsError("its counts are damaged: they lack words of n-grams.")
+        return cls(reading, replace(trie, suffixes=suffixes), config["min_count"])
+
+
+Rows = list[tuple[IntArray, Array]]
+"""By order k: n-grams of word ids, (n_k, k), and how often each occurs, (n_k,)."""
+
+
+def _rows(text: TextCounts, vocabulary: Vocabulary, order: int) -> Rows:
+    """The n-grams of a text in another vocabulary."""
+    ids = vocabulary.ids_of(text.reading.vocabulary)
+    counts = text.counts
+    return [
+        (ids[ngram_words(counts, k, slice(None))], counts.counts[k - 1])
+        for k in range(1, order + 1)
+    ]
+
+
+def added_up(texts: Sequence[Rows], vocabulary_size: int) -> NGramCounts:
+    """N-grams that come in any order, and more than once, with the sums of their counts.
+
+    Raises LangmodelsError where one is there without its prefix or its suffix, or a sum does not
+    fit in 31 bits.
+    """
+    order = max(map(len, texts))
+    unigrams = np.zeros(vocabulary_size, np.int64)
+    for rows, often in _of_order(texts, 1):
+        unigrams += np.bincount(rows[:, 0], often, vocabulary_size).astype(np.int64)
+    words, starts = [np.arange(vocabulary_size, dtype=np.int32)], []
+    suffixes: list[IntArray] = [np.empty(0, np.int32)]
+    summed: list[IndexArray] = [unigrams]
+    keys: list[IndexArray] = [np.arange(vocabulary_size)]
+    for k in range(2, order + 1):
+        parts = list(_of_order(texts, k))
+        every = np.concatenate([rows for rows, _ in parts])
+        place = lexicographic_order(every, vocabulary_size)
+        ordered = every[place]
+        inside = (ordered[:, 1:] != Vocabulary.bos_id).all(axis=1)
+        place, ordered = place[inside], ordered[inside]
+        first = first_of_each(ordered)
+        ordered = ordered[first]
+        some = np.flatnonzero(first)
+        often = np.concatenate([often for _, often in parts]).astype(np.int64)
+        summed.append(np.add.reduceat(often[place], some) if len(some) else often[:0])
+        parents, shorter = (
+            _found(keys, ordered[:, part], vocabulary_size)
+            for part in (slice(None, -1), slice(1, None))
+        )
+        if len(ordered) and min(parents.min(), shorter.min()) < 0:
+            raise LangmodelsError(
+                f"The counts of order {k - 1} lack words of n-grams of order {k}; write counts of "
+                "all orders, and leave none out."
+            )
+        words.append(np.ascontiguousarray(ordered[:, -1]))
+        starts.append(starts_of(np.bincount(parents, minlength=len(keys[-1]))))
+        suffixes.append(shorter.astype(np.int32))
+        keys.append(parents * vocabulary_size + words[-1])
+    if max(int(c.max(initial=0)) for c in summed) >= 2**31:
+        raise LangmodelsError("A sum of counts is too large: 2^31 or more.")
+    return NGramCounts(words, starts, [c.astype(np.int32) for c in summed], suffixes)
+
+
+def _of_order(texts: Sequence[Rows], order: int) -> Iterator[tuple[IntArray, Array]]:
+    return (text[order - 1] for text in texts if len(text) >= order)
+
+
+def _found(keys: list[IndexArray], rows: IntArray, size: int) -> IndexArray:
+    """Ids of n-grams, (M, k) words to (M,); -1 where there is none."""
+    ids = rows[:, 0].astype(np.int64)
+    for k in range(1, rows.shape[1]):
+        key = ids * size + rows[:, k]
+        at = np.minimum(np.searchsorted(keys[k], key), max(len(keys[k]) - 1, 0))
+        known = (keys[k][at] == key) if len(keys[k]) else np.zeros(len(key), np.bool_)
+        ids = np.where(known & (ids >= 0), at, -1)
+    return ids
