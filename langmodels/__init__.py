@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from langmodels.ngram import merge as merge
     from langmodels.ngram import prune as prune
     from langmodels.ngram import quantize as quantize
+    from langmodels.ngram import restrict as restrict
     from langmodels.ngram.classes import ClassModel as ClassModel
     from langmodels.ngram.kenlm.model import KenLMModel as KenLMModel
     from langmodels.presets import Setting as Setting
@@ -114,7 +115,7 @@ _MODULES = {
         "RecurrentModel",
     ),
     "neural.transformer.model": ("TransformerModel",),
-    "ngram": ("NGramModel", "adapt", "merge", "prune", "quantize"),
+    "ngram": ("NGramModel", "adapt", "merge", "prune", "quantize", "restrict"),
     "ngram.classes": ("ClassModel",),
     "ngram.kenlm.model": ("KenLMModel",),
     "presets": ("Setting",),

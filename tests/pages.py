@@ -89,6 +89,7 @@ class Desk:
         tale = (ROOT / "corpora" / "wonderland.txt").read_text(encoding="utf-8")
         for name in STAND_INS:
             (self.folder / name).write_text(tale[:6000], encoding="utf-8")
+        (self.folder / "words.txt").write_text("\n".join(tale[:600].split()), encoding="utf-8")
 
     def run(self, command: str) -> str:
         """What a command line of `langmodels` prints; it must succeed. `<` and `>` are understood.

@@ -367,11 +367,16 @@ def _vocabulary_of(args: argparse.Namespace, path: str, tokenizer: Tokenizer) ->
         raise UsageError(f"Level {tokenizer.level} learns its tokens; leave out --vocabulary.")
     if args.min_count is not None or args.vocab_size is not None:
         raise UsageError("--vocabulary says which tokens to keep; give no --min-count beside it.")
-    lines = read_text(path, args.encoding, args.errors).split("\n")
+    return Vocabulary(read_words(path, args.encoding, args.errors), ends=tokenizer.ends)
+
+
+def read_words(path: str, encoding: str = "utf-8", errors: str = "strict") -> list[str]:
+    """The different tokens of a file, one a line. Raises LangmodelsError where there are none."""
+    lines = read_text(path, encoding, errors).split("\n")
     tokens = dict.fromkeys(t for line in lines if (t := line.strip()) not in ("", UNK, BOS, EOS))
     if not tokens:
         raise LangmodelsError(f"There are no tokens in {path}: it is empty, or white space alone.")
-    return Vocabulary(tokens, ends=tokenizer.ends)
+    return list(tokens)
 
 
 def corpus_for(

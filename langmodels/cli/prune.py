@@ -1,4 +1,4 @@
-"""`langmodels prune`: leave out the n-grams that a model can spare."""
+"""`langmodels prune`: leave out n-grams that a model can spare, or words."""
 
 import argparse
 
@@ -13,19 +13,26 @@ from langmodels.cli.ngram_files import (
     read_model,
     write_model,
 )
-from langmodels.cli.options import add_json_option
+from langmodels.cli.options import add_json_option, read_words
 from langmodels.cli.output import facts_table, print_json
-from langmodels.ngram import prune
+from langmodels.errors import UsageError
+from langmodels.ngram import prune, restrict
 
 EPILOG = """\
 examples:
   langmodels prune news.lm --threshold 1e-8 --output small.lm
   langmodels prune news.arpa.gz --max-ngrams 1000000 --output small.arpa.gz
+  langmodels prune news.arpa.gz --vocabulary words.txt --output small.lm
 
 Relative-entropy pruning (Stolcke 1998): an n-gram goes if the model without it, its back-off
 weights made anew, is hardly worse. The threshold is the relative rise of the perplexity that one
 n-gram may cost; 1e-9 to 1e-7 are usual. To leave out rare n-grams while training instead, see
 `langmodels train --prune`.
+
+With --vocabulary the words of a list remain, one a line, and the n-grams of these: text of these
+words has the probability that it had. To <unk> goes what all other words had, in every context, so
+that probabilities sum to one; with --unnormalized they are left as they are and sum to less, as
+KenLM's `filter` leaves them.
 """
 
 
@@ -41,6 +48,17 @@ def configure(parser: argparse.ArgumentParser) -> None:
     size.add_argument(
         "--max-ngrams", type=int, metavar="N", help="leave out the least needed down to N n-grams"
     )
+    size.add_argument(
+        "--vocabulary",
+        type=InputFile,
+        metavar="FILE",
+        help="leave out all words but those of a list, one a line",
+    )
+    parser.add_argument(
+        "--unnormalized",
+        action="store_true",
+        help="with --vocabulary: give <unk> nothing of what the words left out had",
+    )
     add_output_options(parser)
     add_input_options(parser)
     add_json_option(parser)
@@ -48,8 +66,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Prune, save, and say what is left."""
+    if args.unnormalized and not args.vocabulary:
+        raise UsageError("--unnormalized goes with --vocabulary.")
+    words = read_words(args.vocabulary) if args.vocabulary else None
     model = read_model(args.model, args.level)
-    pruned = write_model(prune(model, args.threshold, max_ngrams=args.max_ngrams), args)
+    if words is None:
+        smaller = prune(model, args.threshold, max_ngrams=args.max_ngrams)
+    else:
+        smaller = restrict(model, words, unnormalized=args.unnormalized)
+    pruned = write_model(smaller, args)
+    known = {} if words is None else {"words": len(words), "vocabulary": len(pruned.vocabulary)}
     if args.json:
         print_json(
             {
@@ -57,12 +83,21 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
                 "output": args.output,
                 "ngrams_before": model.ngram_counts,
                 "ngrams": pruned.ngram_counts,
+                **known,
             }
         )
         return None
+    vocabulary = {}
+    if words is not None:
+        lost = len(words) - len(pruned.vocabulary) + pruned.vocabulary.n_special
+        vocabulary["vocabulary"] = (
+            f"{len(words):,} words, {lost:,} of them unknown to the model"
+            + ("; not normalized" if args.unnormalized else "; <unk> has what the others had")
+        )
     rows = {
         "before": ngrams_line(model),
         "after": ngrams_line(pruned),
+        **vocabulary,
         "file": file_line(args.output),
     }
     console.print(facts_table(rows))

@@ -8,6 +8,7 @@ from langmodels.ngram.methods import SMOOTHINGS, make_smoothing
 from langmodels.ngram.model import NGramModel
 from langmodels.ngram.pruning import prune
 from langmodels.ngram.quantization import QuantizedNGramModel, quantize
+from langmodels.ngram.restriction import restrict
 from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import NGramTables
 
@@ -26,4 +27,5 @@ __all__ = [
     "merge",
     "prune",
     "quantize",
+    "restrict",
 ]
