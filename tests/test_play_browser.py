@@ -1,0 +1,284 @@
+"""The page in a real browser: every panel, on a phone and on a projector, with Python's numbers."""
+
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from langmodels.playground import Classroom
+from langmodels.playground.panels.shannon import game
+from langmodels.playground.server import make_app
+from langmodels.teaching import chain_rule, predict_next
+
+pytest.importorskip("starlette")
+uvicorn = pytest.importorskip("uvicorn")
+playwright = pytest.importorskip("playwright.sync_api")
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), "")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
+
+PANELS = ("next", "chain", "counts", "shannon")
+MODELS = ("unigram", "mle:order=2", "mkn:order=3")
+PHONE, PROJECTOR = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
+
+
+@pytest.fixture(scope="module")
+def classroom() -> Classroom:
+    return Classroom(models=MODELS)
+
+
+@pytest.fixture(scope="module")
+def address(classroom: Classroom) -> Iterator[str]:
+    """Where the page is served."""
+    listening = socket.create_server(("127.0.0.1", 0))
+    config = uvicorn.Config(make_app(classroom), log_level="warning")
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+    server.should_exit = True
+    thread.join(10)
+    classroom.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
+        )
+        yield browser
+        browser.close()
+
+
+def until(page: Any, condition: str) -> None:
+    """Wait for what a JavaScript expression says; the page's policy lets no page evaluate text."""
+    end = time.monotonic() + 30
+    while not page.evaluate(condition):
+        assert time.monotonic() < end, condition
+        page.wait_for_timeout(30)
+
+
+class Visit:
+    """A page that is looked at; what goes wrong on it is noted."""
+
+    def __init__(self, browser: Any, address: str, viewport: dict[str, int] = PROJECTOR) -> None:
+        self.address = address
+        self.context = browser.new_context(viewport=viewport, reduced_motion="reduce")
+        self.page = self.context.new_page()
+        self.faults: list[str] = []
+        self.page.on("console", lambda m: m.type == "error" and self.faults.append(m.text))
+        self.page.on("pageerror", lambda e: self.faults.append(str(e)))
+        self.page.on("dialog", lambda d: (self.faults.append(d.message), d.dismiss()))
+        self.page.on("request", self._look)
+
+    def _look(self, request: Any) -> None:
+        if not request.url.startswith((self.address.partition("#")[0], "data:", "blob:")):
+            self.faults.append(f"asked {request.url}")
+
+    def open(self, **fields: Any) -> Any:
+        """The page with these fields in its link."""
+        query = "&".join(f"{k}={quote(str(v))}" for k, v in fields.items())
+        self.page.goto("about:blank")
+        self.page.goto(f"{self.address}#{query}")
+        self.page.wait_for_selector("main .card")
+        return self.page
+
+    def numbers(self, selector: str, name: str) -> list[float]:
+        """The values of a data attribute."""
+        found = self.page.eval_on_selector_all(selector, f"all => all.map((e) => e.dataset.{name})")
+        return [float(x) for x in found]
+
+
+@pytest.fixture
+def visit(browser: Any, address: str) -> Iterator[Visit]:
+    visit = Visit(browser, address)
+    yield visit
+    visit.context.close()
+    assert visit.faults == []
+
+
+CONTENTS = {
+    "next": ".bar",
+    "chain": ".grid button",
+    "counts": "#bigrams td",
+    "shannon": ".keys button",
+}
+
+
+@pytest.mark.parametrize(("viewport", "size"), [(PHONE, ""), (PROJECTOR, "large")])
+def test_every_panel_fits_phones_and_projectors(
+    browser: Any, address: str, viewport: dict[str, int], size: str
+) -> None:
+    visit = Visit(browser, address, viewport)
+    for panel in PANELS:
+        page = visit.open(panel=panel, size=size, theme="dark" if panel == "chain" else "")
+        page.wait_for_selector(CONTENTS[panel])
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, panel
+        outside = page.eval_on_selector_all(
+            "main button, main input, main select, main textarea",
+            """all => all.filter((e) => e.offsetParent && !e.closest(".scroll")
+            && e.getBoundingClientRect().right > innerWidth + 1)
+            .map((e) => e.outerHTML.slice(0, 90))""",
+        )
+        assert outside == [], panel
+        unnamed = page.eval_on_selector_all(
+            "button, input, select, textarea",
+            """all => all.filter((e) => e.offsetParent && !e.textContent.trim() && !e.ariaLabel
+            && !e.labels?.length && !e.title).map((e) => e.outerHTML.slice(0, 90))""",
+        )
+        assert unnamed == [], panel
+        assert page.locator('nav a[aria-current="page"]').count() == 1
+    visit.context.close()
+    assert visit.faults == []
+
+
+def test_next_word(visit: Visit, classroom: Classroom) -> None:
+    page = visit.open(context="She looked at the", token="heron")
+    page.wait_for_selector(".model")
+    for name, model in classroom.room().ready():
+        expected = predict_next(model, "She looked at the", 10, "heron")
+        card = f'[data-model="{name}"] .bar'
+        shown = [c.prob for c in expected.candidates]
+        assert expected.asked is not None
+        assert visit.numbers(card, "prob") == [*shown, expected.asked.prob]
+        assert page.locator(f"{card} .value").first.inner_text() == f"{shown[0]:.4f}"
+        assert (
+            f"number {expected.asked.rank:,} of"
+            in page.locator(f'[data-model="{name}"]').inner_text()
+        )
+    assert page.locator("#coloured .token").count() == 4
+    page.locator('[data-model="mkn:order=3"] .bar[data-token="end"]').click()
+    assert page.input_value("#context") == "She looked at the end"
+    page.get_by_role("button", name="Roll").last.click()
+    until(page, "document.querySelector('#context').value.length > 21")
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo").click()
+    assert page.input_value("#context") == "She looked at the"
+    page.get_by_label("Top k").fill("3")
+    until(page, "document.querySelectorAll('.model .bar.zero').length > 20")
+    assert sum(visit.numbers('[data-model="unigram"] .bar', "chosen")) == pytest.approx(1)
+    assert "top_k=3" in page.url
+
+
+def test_chain_rule(visit: Visit, classroom: Classroom) -> None:
+    page = visit.open(panel="chain", sentence="She looked at the heron.")
+    page.wait_for_selector(".grid button")
+    for name, model in classroom.room().ready():
+        expected = chain_rule(model, "She looked at the heron.")
+        row = f'tr[data-model="{name}"]'
+        assert visit.numbers(f"{row} button", "prob") == [s.prob for s in expected.steps]
+        assert visit.numbers(f"{row} .total[data-perplexity]", "perplexity") == [
+            expected.perplexity
+        ]
+    page.locator('[data-cell="3 mkn:order=3"]').click()
+    page.wait_for_selector("#detail .equation")
+    lines = visit.numbers("#detail td[data-value]", "value")
+    assert len(lines) == 3
+    prob = chain_rule(classroom.room().model("mkn:order=3"), "She looked at the").steps[3].prob
+    assert lines[-1] == pytest.approx(prob, rel=1e-5)
+    for equation in page.locator("#detail .equation").all_inner_texts():
+        sides = equation.translate({8722: "-", 183: "*", 44: None}).split("=")
+        assert eval(sides[0]) == pytest.approx(float(sides[1]), rel=1e-4)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowUp")
+    assert page.evaluate("document.activeElement.dataset.cell") == "4 mle:order=2"
+
+
+def test_counts_and_smoothing(visit: Visit) -> None:
+    page = visit.open(panel="counts", method="lidstone", rows="the looked", columns="heron at")
+    page.wait_for_selector("#bigrams td[data-value]")
+    before = visit.numbers("#bigrams td[data-value]", "value")
+    assert visit.numbers("#bigrams [data-sum]", "sum") == pytest.approx([1, 1], abs=1e-5)
+    page.get_by_label("Alpha").fill("1")
+    until(page, f"document.querySelector('#bigrams td[data-value]').dataset.value != {before[0]}")
+    after = visit.numbers("#bigrams td[data-value]", "value")
+    assert after[1] > before[1]  # never seen
+    assert after[3] < before[3]  # seen often
+    assert visit.numbers("#bigrams [data-sum]", "sum") == pytest.approx([1, 1], abs=1e-5)
+
+
+def test_shannons_game(visit: Visit, classroom: Classroom) -> None:
+    page = visit.open(panel="shannon", seed=7)
+    page.wait_for_selector(".keys button")
+    expected = game(classroom.room(level="char"), 7)
+    wrong = next(k for k in expected["keys"] if k != expected["right"][0])
+    page.locator(f'.keys button[data-key="{wrong}"]').click()
+    assert page.locator(".keys .wrong").count() == 1
+    field = page.get_by_label("Type the next letter")
+    for letter in expected["right"]:
+        field.press_sequentially(letter)
+    page.wait_for_selector("#results td b")
+    bits = [f"{m['mean']:.2f}" for m in expected["models"]]
+    assert page.locator("#results td b").all_inner_texts() == bits
+    assert "98 %" in page.locator("#results tbody tr").first.inner_text()
+
+
+def test_a_text_of_ones_own_is_text_and_not_markup(visit: Visit) -> None:
+    page = visit.open()
+    page.get_by_role("button", name="Your text…").click()
+    line = "<img src=x onerror=alert(1)> said <script>alert(2)</script> to <b>me</b>\n"
+    page.get_by_label("A text").fill(line * 40)
+    page.get_by_role("button", name="Read it").click()
+    until(page, "location.hash.includes('upload-')")
+    page.wait_for_selector(".model")
+    for panel in PANELS[:3]:
+        page = visit.open(panel=panel, text=classroom_text(page), level="whitespace", sentence=line)
+        page.wait_for_selector(CONTENTS[panel])
+        assert page.locator("main img, main script, main b:has(b)").count() == 0
+    assert "onerror" in page.locator("main").inner_text()
+
+
+def classroom_text(page: Any) -> str:
+    """The key of the text in the link."""
+    found: str = page.evaluate("new URLSearchParams(location.hash.slice(1)).get('text')")
+    return found
+
+
+def test_writing_from_right_to_left_and_without_blanks(visit: Visit, classroom: Classroom) -> None:
+    arabic = classroom.upload("arabic.txt", ("قال الولد مرحبا\nقالت البنت أهلا\n" * 40).encode())
+    page = visit.open(panel="chain", text=arabic.key, level="word", sentence="قال الولد مرحبا")
+    page.wait_for_selector(".grid button")
+    assert page.locator(".grid").get_attribute("dir") == "rtl"
+    boxes = [b.bounding_box()["x"] for b in page.locator('tr[data-model="unigram"] button').all()]
+    assert boxes == sorted(boxes, reverse=True)
+    chinese = classroom.upload("chinese.txt", ("我爱看书。你爱看书吗？\n" * 40).encode())
+    page = visit.open(text=chinese.key, level="char", context="我爱")
+    page.wait_for_selector(".model")
+    page.locator('[data-model="mkn:order=3"] .bar[data-token="看"]').click()
+    assert page.input_value("#context") == "我爱看"
+
+
+def test_a_link_reproduces_the_screen(visit: Visit, browser: Any, address: str) -> None:
+    page = visit.open(panel="chain")
+    page.fill("#sentence", "The heron said nothing.")
+    page.locator('[data-cell="2 mkn:order=3"]').click()
+    page.get_by_role("button", name="Dark").click()
+    page.wait_for_selector("#detail .equation")
+    link, seen = page.url, page.locator("main").inner_text()
+    other = Visit(browser, address)
+    other.page.goto(link)
+    other.page.wait_for_selector("#detail .equation")
+    assert other.page.locator("main").inner_text() == seen
+    assert other.page.input_value("#sentence") == "The heron said nothing."
+    assert other.page.evaluate("document.documentElement.className") == "dark"
+    other.context.close()
+    assert other.faults == []
+
+
+def test_networks_come_as_they_become_ready(visit: Visit, classroom: Classroom) -> None:
+    page = visit.open()
+    page.get_by_role("button", name="Add a model…").click()
+    page.get_by_role("combobox", name="Model").fill("rnn:hidden=4:epochs=1")
+    page.get_by_role("button", name="Train it").click()
+    page.wait_for_selector('[data-model="rnn:hidden=4:epochs=1"]', timeout=60_000)
+    end = time.monotonic() + 30
+    while classroom.room().slots["rnn:hidden=4:epochs=1"].status != "ready":
+        assert time.monotonic() < end
+    del classroom.room().slots["rnn:hidden=4:epochs=1"]
