@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from langmodels.evaluation import compare as compare
     from langmodels.evaluation import evaluate as evaluate
     from langmodels.evaluation import scale as scale
+    from langmodels.evaluation import surprisal_table as surprisal_table
     from langmodels.evaluation import word_surprisals as word_surprisals
     from langmodels.evaluation.report import write_report as write_report
     from langmodels.fullcontext import FullContextModel as FullContextModel
@@ -90,7 +91,15 @@ __version__ = "0.2.0"
 _MODULES = {
     "datasets": ("Source", "find_source", "list_sources", "read_text"),
     "errors": ("LangmodelsError", "UsageError"),
-    "evaluation": ("Comparison", "Evaluation", "compare", "evaluate", "scale", "word_surprisals"),
+    "evaluation": (
+        "Comparison",
+        "Evaluation",
+        "compare",
+        "evaluate",
+        "scale",
+        "surprisal_table",
+        "word_surprisals",
+    ),
     "evaluation.report": ("write_report",),
     "fullcontext": ("FullContextModel",),
     "models.base": ("LanguageModel", "Model"),

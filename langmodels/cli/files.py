@@ -84,6 +84,21 @@ class PlotFile(OutputFile):
         super().check()
 
 
+class TableFile(OutputFile):
+    """The name of a table that is written."""
+
+    __slots__ = ()
+
+    def check(self) -> None:
+        """Say before the work that the table cannot be written."""
+        # Much to import, for this alone.
+        from langmodels.evaluation.word_table import check_ending, parquet_library
+
+        if check_ending(self) == ".parquet":
+            parquet_library()
+        super().check()
+
+
 def check_files(args: argparse.Namespace) -> None:
     """Look at all files of a command line before its work begins.
 

@@ -12,7 +12,7 @@ of a Word".
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,9 @@ class WordSurprisals:
     `starts`, `ends` (W,): where they stand in the text. `bits` (W,): surprisal. `n_tokens` (W,):
     tokens that a word was made of, none for one whose tokens belong to its neighbour. `unknown`
     (W,): whether `<unk>` is among them. `word_of` (n,): the word of each target of the model, -1
-    for `</s>`; `rest`: what these cost together, so that `bits.sum() + rest` is that of the text.
+    for `</s>`; `target_bits` (n,): what each target costs, where words pay for the blanks after
+    them; `rest`: what those that are no word's cost together, so that `bits.sum() + rest` is the
+    surprisal of the text. `corpus`: the text as the model reads it.
     """
 
     starts: IndexArray
@@ -45,7 +47,13 @@ class WordSurprisals:
     n_tokens: IndexArray
     unknown: BoolArray
     word_of: IndexArray
-    rest: float
+    target_bits: FloatArray
+    corpus: Corpus = field(repr=False)
+
+    @property
+    def rest(self) -> float:
+        """Bits of the targets that belong to no word."""
+        return float(self.target_bits[self.word_of < 0].sum())
 
 
 def word_surprisals(
@@ -92,7 +100,8 @@ def word_surprisals(
         np.bincount(at, minlength=n),
         np.bincount(at, weights=(targets == Vocabulary.unk_id)[~is_end], minlength=n) > 0,
         word_of,
-        float(bits[is_end].sum()),
+        bits,
+        corpus,
     )
 
 

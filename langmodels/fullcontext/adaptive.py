@@ -13,7 +13,7 @@ from langmodels.fullcontext.growing import GrowingTree
 from langmodels.models.base import LanguageModel
 from langmodels.progress import track
 from langmodels.text.corpus import AnyText
-from langmodels.text.reading import Reading, Text
+from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
 from langmodels.threads import PerThread
 
@@ -151,10 +151,9 @@ class AdaptiveModel(LanguageModel[AdaptiveState]):
             return -np.inf
         return float(np.log(self._at(state).prob(token)))
 
-    def context_used(self, context: Text = ()) -> int:
-        """How many of the last tokens the longest suffix of this context has that was seen."""
-        state = self.state(context)
-        return min(self._at(state).matched, state.length)
+    def used_in(self, state: AdaptiveState, length: int) -> int:
+        """How many of the last tokens the longest suffix of the context has that was seen."""
+        return min(self._at(state).matched, length)
 
     @property
     def n_parameters(self) -> int:

@@ -1,0 +1,125 @@
+"""`langmodels surprisal`: a table with one row a word, for experiments on reading."""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from langmodels.cli import streams
+from langmodels.cli.files import InputFile, TableFile, TextName
+from langmodels.cli.options import add_carry_option, add_errors_option, add_json_option, text_of
+from langmodels.cli.output import facts_table, print_json
+from langmodels.errors import UsageError
+from langmodels.evaluation.surprisal import BLANKS
+from langmodels.evaluation.word_table import MEASURES, UNITS, surprisal_table
+from langmodels.models.base import LanguageModel
+from langmodels.registry import load
+
+EPILOG = """\
+examples:
+  langmodels surprisal tale.lm --corpus stories.txt --output stories.csv
+  langmodels surprisal kn.lm lstm.lm --corpus stories.txt --output stories.parquet
+  langmodels surprisal tale.lm --corpus "items.csv?text=sentence" --regions "|" --output items.csv
+  langmodels surprisal tale.lm --corpus stories.txt --measures surprisal --no-ends > words.csv
+
+One row a word of the text as written (what stands between white space): document, sentence,
+position, word, start and end in the text; and of each model its surprisal in bits, whether the word
+is unknown, of how many tokens it is made, how many tokens before it were made use of, the entropy
+of the distribution before it in bits, and its rank there. Surprisal is a sum over tokens (pieces,
+and marks that close up to the word); entropy, rank and context are those of its first token. Where
+tokens hold blanks, the one after a word is paid by the word (--blanks before: by the next one).
+
+The end of a sentence has a row of its own, </s>, where a model predicts it. With these rows a
+column adds up to the surprisal of the text, which `score` and `evaluate` show as log p; the totals
+are printed on standard error. Columns of documents (item, condition) are kept.
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "models",
+        nargs="+",
+        type=InputFile,
+        metavar="MODEL",
+        help="model files; of each its columns",
+    )
+    parser.add_argument(
+        "--corpus",
+        type=TextName,
+        metavar="NAME",
+        required=True,
+        help="the text, named as elsewhere; of tables and JSON lines each row is a document "
+        "(items.csv?text=FIELD,id=FIELD), whose other fields are kept",
+    )
+    parser.add_argument("--encoding", default="utf-8", help="encoding of the file (default: utf-8)")
+    add_errors_option(parser)
+    parser.add_argument(
+        "--output",
+        type=TableFile,
+        metavar="FILE",
+        help="a .csv, .tsv, .jsonl or .parquet file (default: CSV on standard output)",
+    )
+    parser.add_argument(
+        "--unit", choices=UNITS, default="word", help="what a row is (default: word)"
+    )
+    parser.add_argument(
+        "--measures",
+        metavar="LIST",
+        default=",".join(MEASURES),
+        help="some of these, with commas between; those after the third take the most time "
+        "(default: %(default)s)",
+    )
+    parser.add_argument(
+        "--regions", metavar="MARK", help="what stands between the regions of a stimulus"
+    )
+    parser.add_argument(
+        "--blanks",
+        choices=BLANKS,
+        default=BLANKS[0],
+        help="the word that pays for the blank between two: that before it, or that which stands "
+        "after (default: %(default)s it)",
+    )
+    parser.add_argument("--no-ends", action="store_true", help="no rows for the ends of sentences")
+    add_carry_option(parser)
+    add_json_option(parser)
+
+
+def run(args: argparse.Namespace, console: Console) -> int | None:
+    """Compute the table, write it, and say what it adds up to."""
+    models = _loaded(args.models)
+    table = surprisal_table(
+        models,
+        text_of(args).documents(),
+        unit=args.unit,
+        measures=[name.strip() for name in args.measures.split(",")],
+        ends=not args.no_ends,
+        blanks=args.blanks,
+        carry=args.carry,
+        regions=args.regions,
+    )
+    if args.output:
+        table.save(args.output)
+    if args.json:
+        rows = None if args.output else table.records()
+        print_json({"output": args.output, "rows": rows, "totals": table.totals})
+        return None
+    if not args.output:
+        streams.write(table.text())
+    facts = {label: f"{bits:,.4f} bits in all" for label, bits in table.totals.items()}
+    where = console if args.output else streams.SafeConsole(stderr=True)
+    where.print(facts_table({"rows": f"{len(table):,}", **facts}))
+    return None
+
+
+def _loaded(paths: list[str]) -> dict[str, LanguageModel[Any]]:
+    """The models by what they are called in the table: the names of their files, without ending."""
+    labels = [Path(path).stem for path in paths]
+    if len(set(labels)) < len(labels):
+        labels = list(map(str, paths))
+    twice = [label for label, n in Counter(labels).items() if n > 1]
+    if twice:
+        raise UsageError(f"{twice[0]} is given twice; give it once.")
+    return {label: load(path) for label, path in zip(labels, paths, strict=True)}

@@ -1,0 +1,158 @@
+"""The table of surprisal: rows are the words of the text, and columns add up to its score."""
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from langmodels.cli.main import main
+from langmodels.datasets.documents import Document
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.evaluation import surprisal_table
+from langmodels.registry import make_model
+from langmodels.text.corpus import Corpus
+from langmodels.text.levels import make_tokenizer
+
+TRAIN = "the hen sat, and the heron sat;\nthe naïve heron ate the hen.\n" * 6
+TEXT = "  The hen\u00a0sat;\n\nthe ostrich ate?\nthe hen"
+
+pytestmark = pytest.mark.filterwarnings("ignore::langmodels.ngram.SmoothingWarning")
+
+
+def fitted(level: str, name: str = "mkn:order=3") -> Any:
+    return make_model(name).fit(Corpus.from_text(TRAIN, make_tokenizer(level)))
+
+
+@pytest.mark.parametrize("unit", ["word", "token"])
+@pytest.mark.parametrize("level", ["word", "whitespace", "char", "byte", "bpe:vocab=300"])
+@pytest.mark.parametrize("carry", [False, True])
+def test_columns_add_up_to_the_score(unit: str, level: str, carry: bool) -> None:
+    if level.startswith("bpe"):
+        pytest.importorskip("tokenizers")
+    model = fitted(level, "cache:order=2")
+    corpus = Corpus.read_by(model.reading, TEXT)
+    table = surprisal_table({"m": model}, [TEXT], unit=unit, carry=carry)
+    bits = -model.score_corpus(corpus.carried() if carry else corpus).sum() / math.log(2)
+    assert sum(filter(None, table.columns["surprisal"])) == pytest.approx(bits, abs=1e-6)
+    assert table.totals == {"m": pytest.approx(bits, abs=1e-6)}
+    assert sum(table.columns["tokens"]) == corpus.n_tokens
+    whole = [row for row in table.records() if row["word"] != "</s>"]
+    assert [TEXT[row["start"] : row["end"]] for row in whole] == [row["word"] for row in whole]
+    if unit == "word":
+        assert [row["word"] for row in whole] == TEXT.split()
+        assert [row["sentence"] for row in whole] == [1, 1, 1, 2, 2, 2, 3, 3]
+        assert [row["position"] for row in whole] == [1, 2, 3, 1, 2, 3, 1, 2]
+        ends = [row["end"] for row in table.records() if row["word"] == "</s>"]
+        assert ends == ([14, 32, 40] if model.vocabulary.ends else [])
+        without = surprisal_table({"m": model}, [TEXT], ends=False, carry=carry)
+        assert without.records() == whole
+        assert without.totals == table.totals
+
+
+def test_what_is_said_of_a_word_is_what_the_model_says_there() -> None:
+    model = fitted("word")
+    rows = surprisal_table({"m": model}, ["the naïve ostrich sat;"]).records()
+    contexts = ["", "the", "the naïve", "the naïve ostrich", "the naïve ostrich sat ;"]
+    for row, context in zip(rows, contexts, strict=True):
+        p = model.distribution(context)
+        assert row["entropy"] == pytest.approx(-(p[p > 0] * np.log2(p[p > 0])).sum())
+        assert row["context"] == model.context_used(context)
+    assert [row["unknown"] for row in rows] == [False, False, True, False, False]
+    assert [row["tokens"] for row in rows] == [1, 1, 1, 2, 1]
+    p = model.distribution("the naïve")
+    assert rows[2]["rank"] == 1 + (p > p[model.vocabulary.unk_id]).sum() > 1
+    two = -math.log2(model.prob("sat", "the naïve ostrich"))
+    two -= math.log2(model.prob(";", "the naïve ostrich sat"))
+    assert rows[3]["surprisal"] == pytest.approx(two)
+
+
+def test_several_models_stand_side_by_side() -> None:
+    models = {"words": fitted("word"), "letters": fitted("char"), "odd": fitted("word", "mle")}
+    table = surprisal_table(models, [TEXT, "the hen"], measures=["surprisal", "rank"])
+    assert list(table.columns)[6:] == [
+        f"{measure}.{label}" for label in models for measure in ("surprisal", "rank")
+    ]
+    assert table.columns["document"] == ["1"] * 11 + ["2"] * 3
+    at_end = table.records()[3]
+    assert at_end["word"] == "</s>"
+    assert at_end["surprisal.words"] > 0
+    assert at_end["surprisal.letters"] is None
+    assert math.inf in table.columns["surprisal.odd"]
+    assert "Infinity" in table.text()
+    with pytest.raises(UsageError, match="no rows in common"):
+        surprisal_table(models, [TEXT], unit="token")
+
+
+def test_stimuli_keep_their_columns_and_regions() -> None:
+    fields = [{"item": 1, "word": "x"}, {"item": 2, "condition": "b"}]
+    texts = ["the hen | sat, and| ate", "the | hen"]
+    documents = [
+        Document(t, f"d{i}", f) for i, (t, f) in enumerate(zip(texts, fields, strict=True))
+    ]
+    rows = surprisal_table({"m": fitted("word")}, documents, regions="|", ends=False).records()
+    assert [row["word"] for row in rows] == ["the", "hen", "sat,", "and", "ate", "the", "hen"]
+    assert [row["region"] for row in rows] == [1, 1, 2, 2, 3, 1, 2]
+    assert [row["start"] for row in rows] == [0, 4, 8, 13, 17, 0, 4]
+    assert [row["item"] for row in rows] == [1] * 5 + [2] * 2
+    assert [row["condition"] for row in rows] == [None] * 5 + ["b"] * 2
+    assert [row["word_given"] for row in rows] == ["x"] * 5 + [None] * 2
+    plain = surprisal_table({"m": fitted("word")}, ["the hen sat, and ate"], ends=False)
+    assert [row["surprisal"] for row in rows[:5]] == plain.columns["surprisal"]
+
+
+def test_the_command_writes_every_format(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, stimuli = str(tmp_path / "m.lm"), tmp_path / "items.csv"
+    fitted("word").save(model)
+    stimuli.write_text('item,sentence\n1,"the hen | sat, so"\n2,the | hen\n')
+    corpus = ["--corpus", f"{stimuli}?text=sentence", "--regions", "|"]
+    assert main(["surprisal", model, *corpus]) == 0
+    printed = capsys.readouterr()
+    rows = list(csv.DictReader(io.StringIO(printed.out)))
+    assert [row["item"] for row in rows] == ["1"] * 5 + ["2"] * 3
+    plain = tmp_path / "plain.txt"
+    plain.write_text("the hen sat, so\nthe hen\n")
+    assert (
+        main(["score", model, "--file", str(plain), "--summary", "--unit", "bits", "--json"]) == 0
+    )
+    total = -json.loads(capsys.readouterr().out)["log_prob"]
+    assert sum(float(row["surprisal"]) for row in rows) == pytest.approx(total, abs=1e-6)
+    assert f"{total:.4f} bits" in printed.err
+    for ending in (".csv", ".tsv", ".jsonl", ".parquet"):
+        if ending == ".parquet":
+            parquet = pytest.importorskip("pyarrow.parquet")
+        out = tmp_path / f"table{ending}"
+        assert main(["surprisal", model, *corpus, "--output", str(out)]) == 0
+        if ending == ".parquet":
+            found = parquet.read_table(out).to_pylist()
+        elif ending == ".jsonl":
+            found = [json.loads(line) for line in out.read_text().splitlines()]
+        else:
+            found = list(csv.DictReader(out.open(), delimiter="\t" if ending == ".tsv" else ","))
+        assert [float(row["surprisal"]) for row in found] == [float(r["surprisal"]) for r in rows]
+        assert [row["word"] for row in found] == [row["word"] for row in rows]
+
+
+def test_what_makes_no_sense_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = fitted("word")
+    for wrong in ({"unit": "letter"}, {"measures": ["surprise"]}, {"regions": ""}):
+        with pytest.raises(UsageError):
+            surprisal_table({"m": model}, ["the hen"], **wrong)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="at least one model"):
+        surprisal_table({}, ["the hen"])
+    with pytest.raises(LangmodelsError, match="document 2 has no words"):
+        surprisal_table({"m": model}, ["the hen", " \n"])
+    with pytest.raises(LangmodelsError, match="no documents"):
+        surprisal_table({"m": model}, [])
+    model.save(tmp_path / "m.lm")
+    (tmp_path / "a.txt").write_text("the hen\n")
+    names = [str(tmp_path / "m.lm"), "--corpus", str(tmp_path / "a.txt")]
+    assert main(["surprisal", *names, "--output", str(tmp_path / "a.doc")]) == 2
+    assert main(["surprisal", names[0], *names]) == 2
+    assert "given twice" in capsys.readouterr().err
