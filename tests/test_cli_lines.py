@@ -95,7 +95,7 @@ def test_one_bad_byte_loses_no_other_line(run: Run, capsys: pytest.CaptureFixtur
     whole = run("score", "m.lm", "--file", "plain.txt").splitlines()
     assert lines[::2] == whole[::2]
     assert lines[1].split("\t")[2] == "1"
-    assert "at 1 places; they were read as U+FFFD" in run_errors[0]
+    assert "at 1 place; what stood there was read as U+FFFD" in run_errors[0]
     assert main(["train", "--corpus", "bad.txt", "-o", "b.lm"]) == 1
     assert main(["train", "--corpus", "bad.txt", "--errors", "ignore", "-o", "b.lm"]) == 0
 

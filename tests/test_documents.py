@@ -118,7 +118,7 @@ def test_bad_bytes_are_replaced_or_ignored_and_counted(write: Any) -> None:
         ("replace", "h\ufffden", r"read as U\+FFFD"),
         ("ignore", "hen", "left out"),
     ):
-        with pytest.warns(UserWarning, match=rf"at 1 places; they were {done}"):
+        with pytest.warns(UserWarning, match=rf"at 1 place; what stood there was {done}"):
             assert find_source(path, errors=errors).read() == PLAIN.replace("hen", word)
     with pytest.raises(LangmodelsError, match="--errors replace"):
         read_text(path)

@@ -12,6 +12,7 @@ from langmodels.cli.files import ModelNames, OutputFile
 from langmodels.cli.main import INTERRUPTED
 from langmodels.cli.options import (
     DEFAULT_LEVEL,
+    LEVEL_OPTIONS,
     add_corpus_options,
     add_json_option,
     cleaning_of,
@@ -122,7 +123,7 @@ def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict
     levels = args.level.split(",") if args.level else [text_of(args).level or DEFAULT_LEVEL]
     first = {**vars(args), "level": levels[0]}
     if len(levels) > 1:
-        for option in ("pattern", "width"):
+        for option in LEVEL_OPTIONS:
             if getattr(args, option) is not None:
                 raise UsageError(f"--{option} is for one level, not for {args.level}.")
         if args.lower and args.clean == "none":  # for all levels, not for words alone

@@ -26,6 +26,8 @@ from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 
 DEFAULT_CORPUS = "wonderland.txt"
 DEFAULT_LEVEL = "word"
+LEVEL_OPTIONS = ("pattern", "width", "lines")
+"""Options of the command line that are options of some levels."""
 
 
 def add_corpus_options(
@@ -64,6 +66,13 @@ def add_corpus_options(
         "--width",
         type=int,
         help="symbols level: characters to a symbol (default: what white space separates)",
+    )
+    group.add_argument(
+        "--lines",
+        action="store_true",
+        default=None,
+        help="levels char, byte and symbols: each line is a sequence with an end, not a stretch of "
+        "one stream",
     )
     group.add_argument(
         "--min-count",
@@ -251,7 +260,7 @@ def tokenizer_of(args: argparse.Namespace, source: Source) -> Tokenizer:
     takes = parameters(TOKENIZERS.find(parse_name(level)[0]))
     if args.lower and "lower" in takes:
         options["lower"] = True
-    for option in ("pattern", "width"):
+    for option in LEVEL_OPTIONS:
         value = getattr(args, option)
         if value is None:
             continue

@@ -109,7 +109,9 @@ def decoded(
     if mended:
         how = "read as U+FFFD" if errors == "replace" else "left out"
         warnings.warn(
-            f"{name} is not {encoding} text at {mended:,} places; they were {how}.", stacklevel=2
+            f"{name} is not {encoding} text at {mended:,} place{'s' * (mended != 1)}; what stood "
+            f"there was {how}.",
+            stacklevel=2,
         )
 
 

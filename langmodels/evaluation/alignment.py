@@ -57,7 +57,8 @@ class Alignment:
 
     `tokens`: as the model knows them, `</s>` for the end of a line (`is_end`). Target i stands at
     text[starts[i]:ends[i]], which differs from its token where a tokenizer folds case, and is empty
-    for `</s>`: that stands just before the first token of the next line.
+    for `</s>`: that stands just before the first token of the next line. `together`: there is
+    nothing between the tokens of a line.
     """
 
     text: str
@@ -65,6 +66,7 @@ class Alignment:
     is_end: BoolArray
     starts: IndexArray
     ends: IndexArray
+    together: bool = False
 
     @property
     def surfaces(self) -> Strings:
@@ -73,8 +75,11 @@ class Alignment:
 
     @property
     def with_gap(self) -> IndexArray:
-        """The targets with a gap before them: all but the first and those that begin a line."""
-        return np.flatnonzero(~self.is_end[:-1]) + 1
+        """The targets with a gap before them: all but the first and those that begin a line.
+
+        Of tokens that stand together, the ends of lines alone.
+        """
+        return np.flatnonzero(self.is_end if self.together else np.r_[False, ~self.is_end[:-1]])
 
     @property
     def gaps(self) -> Strings:
@@ -100,19 +105,25 @@ def align(text: str, tokenizer: Tokenizer) -> Alignment:
     """
     folded = text.lower() if getattr(tokenizer, "lower", False) else text
     tokens = Strings.of(tokenizer.tokenize_lines(text))
-    gaps = tokenizer.gaps(text)
-    if gaps is None or len(gaps) != len(tokens) + 1 or len(folded) != len(text):
-        raise _not_there(tokenizer)
-    lengths = _lengths(tokens.types)[tokens.ids]
-    ends: IndexArray = np.cumsum(_lengths(gaps[:-1]) + lengths)
-    starts = ends - lengths
+    if tokenizer.reversible:
+        ends = tokenizer.token_ends(text)
+        starts = np.concatenate([[0], ends])[:-1]
+    else:
+        gaps = tokenizer.gaps(text)
+        if gaps is None or len(gaps) != len(tokens) + 1 or len(folded) != len(text):
+            raise _not_there(tokenizer)
+        lengths = _lengths(tokens.types)[tokens.ids]
+        ends = np.cumsum(_lengths(gaps[:-1]) + lengths)
+        starts = ends - lengths
     breaks = [tokenizer.ends and token == tokenizer.line_end for token in tokens.types]
     is_break: BoolArray = np.array(breaks, np.bool_)[tokens.ids]
     line = np.cumsum(is_break, dtype=np.int64)[~is_break]
     tokens, starts, ends = tokens[~is_break], starts[~is_break], ends[~is_break]
-    if any(map(operator.ne, _slices(folded, starts, ends), tokens)):
+    found = _slices(folded, starts, ends)
+    if not tokenizer.reversible and any(map(operator.ne, found, tokens)):
         raise _not_there(tokenizer)
-    aligned = Alignment(text, tokens, np.zeros(len(tokens), np.bool_), starts, ends)
+    no_ends = np.zeros(len(tokens), np.bool_)
+    aligned = Alignment(text, tokens, no_ends, starts, ends, tokenizer.reversible)
     return _with_line_ends(aligned, line) if tokenizer.ends and len(tokens) else aligned
 
 
@@ -127,6 +138,7 @@ def _with_line_ends(aligned: Alignment, line: IndexArray) -> Alignment:
         np.insert(aligned.is_end, after, True),
         np.insert(aligned.starts, after, place),
         np.insert(aligned.ends, after, place),
+        aligned.together,
     )
 
 

@@ -80,7 +80,7 @@ def text_costs(splits: Splits) -> TextCosts:
     spelling = np.zeros(len(unknown))
     spelling[unknown] = speller.costs(test.tokens[unknown])
     spacing = _spacing_costs(train, test, speller)
-    parts = {"spelling": spelling, "spacing": spacing}
+    parts = {"spelling": spelling, "blank lines" if tokenizer.reversible else "spacing": spacing}
     if getattr(tokenizer, "lower", False):
         parts["capitals"] = _capital_costs(train, test)
     return TextCosts(
@@ -137,7 +137,7 @@ class Speller:
         self._model = model.fit(self._corpus(list(strings)))
 
     def _corpus(self, strings: Sequence[str]) -> Corpus:
-        return Corpus.from_sequences(strings, CharacterTokenizer(), self._vocabulary)
+        return Corpus.from_sequences(strings, CharacterTokenizer(lines=True), self._vocabulary)
 
     def costs(self, strings: Strings) -> FloatArray:
         """Nats that it takes to spell each string, (n,), its end included."""

@@ -215,7 +215,7 @@ def _paid(corpus: Corpus, training_text: RawText | None) -> TextCosts:
         train = Corpus.from_text(
             training_text, corpus.tokenizer, vocabulary=corpus.vocabulary, keep_text=True
         )
-    elif not (corpus.tokenizer.reversible and corpus.tokenizer.alphabet):
+    elif corpus.tokenizer.ends or not (corpus.tokenizer.reversible and corpus.tokenizer.alphabet):
         raise LangmodelsError(
             f"{corpus.name} reads the text in other tokens than the rest, so that only bits per "
             "character compare; what words leave out of them is learnt on a training text: use "

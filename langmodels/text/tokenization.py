@@ -74,13 +74,7 @@ class Tokenizer(ABC):
         return text, 0
 
     def is_several(self, token: str) -> bool:
-        """Whether what is given as one token is plainly more than one.
-
-        Words that another tokenizer cut may be cut further by this one; what has white space inside
-        is several words, and in a stream a token is what the tokenizer makes one of.
-        """
-        if self.ends:
-            return len(token.split()) > 1
+        """Whether what is given as one token is plainly more than one."""
         return len(token) > 1 and len(self.tokenize(token)) > 1
 
     def gaps(self, text: str) -> Sequence[str] | None:
@@ -148,13 +142,28 @@ class Tokenizer(ABC):
         return f"{type(self).__name__}({arguments})"
 
 
-class CharacterTokenizer(Tokenizer):
-    """Every character (Unicode code point) is a token, newlines included."""
+class _Units(Tokenizer):
+    """What characters and bytes share: one stream, or with `lines` each line a sequence."""
+
+    separator = ""
+    reversible = True
+
+    def __init__(self, lines: bool = False) -> None:
+        self.ends = self.lines = lines
+
+    def config(self) -> dict[str, Any]:
+        return {"lines": True} if self.lines else {}
+
+
+class CharacterTokenizer(_Units):
+    """Every character (Unicode code point) is a token, newlines included.
+
+    The text is one stream; with `lines` every line is a sequence with an end, as names in a list
+    are, and its newline is no token but that end.
+    """
 
     level = "char"
     unit = "char"
-    separator = ""
-    reversible = True
     alphabet = 0x110000
 
     def tokenize(self, text: str) -> Sequence[str]:
@@ -164,13 +173,14 @@ class CharacterTokenizer(Tokenizer):
         return "".join(tokens)
 
 
-class ByteTokenizer(Tokenizer):
-    """Every byte of the UTF-8 text is a token, written as the character of the same number."""
+class ByteTokenizer(_Units):
+    """Every byte of the UTF-8 text is a token, written as the character of the same number.
+
+    The text is one stream; with `lines` every line is a sequence with an end.
+    """
 
     level = "byte"
     unit = "byte"
-    separator = ""
-    reversible = True
     alphabet = 256
 
     def tokenize(self, text: str) -> Sequence[str]:
@@ -237,6 +247,10 @@ class LineTokenizer(Tokenizer):
         if BOS not in text and EOS not in text:
             return text, 0
         return _MARKS.subn("", text)
+
+    def is_several(self, token: str) -> bool:
+        # Words that another tokenizer cut may be cut further by this one.
+        return len(token.split()) > 1
 
     def safe_cut(self, text: str) -> int:
         cut = text.rfind("\n") + 1
