@@ -78,11 +78,12 @@ def test_other_models_do_not_translate(tmp_path, capsys):
     assert "does not translate" in capsys.readouterr().err
 
 
-def test_what_others_report_stands_beside(trained, monkeypatch, capsys):
+def test_what_others_report_stands_beside(trained, request, capsys):
     path, _ = trained
     found = make_task("numbers?size=50&digits=2")
     other = PublishedResult("an oracle", None, 12.5, "the same numbers", "nobody 2020")
-    monkeypatch.setitem(TASKS, "oracles", lambda: replace(found, published=(other,)))
+    TASKS.register("oracles", lambda: replace(found, published=(other,)))
+    request.addfinalizer(lambda: TASKS.unregister("oracles"))
     assert main(["translate", path, "--task", "oracles"]) == 0
     assert "12.50 %" in capsys.readouterr().out
     assert main(["translate", path, "--task", "oracles", "--json"]) == 0

@@ -368,11 +368,11 @@ def test_periodic_pattern_has_no_shorter_period():
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("synthetic:markow", "did you mean synthetic:markov"),
+        ("synthetic:markow", "did you mean markov"),
         ("synthetic:", "choose from markov, hmm"),
         ("synthetic:xyz?order=2", "no generator 'xyz'"),
-        ("synthetic:markov?ordre=2", "no parameter 'ordre=2'.*order, alphabet"),
-        ("synthetic:markov?order", "NAME=NUMBER"),
+        ("synthetic:markov?ordre=2", "no option 'ordre=2'.*order, alphabet"),
+        ("synthetic:markov?order", "NAME=VALUE"),
         ("synthetic:markov?order=two", "whole number for order, not 'two'"),
         ("synthetic:markov?order=1.5", "whole number"),
         ("synthetic:markov?order=1&order=2", "order twice"),

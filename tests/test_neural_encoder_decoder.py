@@ -11,7 +11,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.decoding import beam_search
 from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
-from langmodels.neural.encoder_decoder.pairs import PairBatches, Pairs, Sources
+from langmodels.neural.encoder_decoder.pairs import PairBatcher, PairBatches, Sources
 from langmodels.neural.layers.attention import Attention
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
@@ -75,8 +75,8 @@ def test_gradients_of_the_network(options):
     corpus = pairs_corpus()
     model = small_model(corpus, **options)
     # Once with tokens looked up, once (more tokens than types) through the mapped table.
-    check_network(model.network, Pairs(corpus, reverse=model.reverse).batch(np.array([2])))
-    batch = Pairs(corpus, reverse=model.reverse).batch(np.arange(len(PAIRS)))
+    check_network(model.network, PairBatcher(corpus, reverse=model.reverse).batch(np.array([2])))
+    batch = PairBatcher(corpus, reverse=model.reverse).batch(np.arange(len(PAIRS)))
     assert batch.source.begin.any()
     assert not batch.valid.all()  # there is padding on both sides
     check_network(model.network, batch)
@@ -145,7 +145,7 @@ def test_reversed_sources():
     assert forward.begin.tolist() == backward.begin.tolist() == [0, 2]
     assert forward.mask.sum() == 4
     corpus = pairs_corpus()
-    a, b = (Pairs(corpus, reverse=r).batch(np.array([0, 1])).source for r in (False, True))
+    a, b = (PairBatcher(corpus, reverse=r).batch(np.array([0, 1])).source for r in (False, True))
     begin = int(a.begin[0])
     assert a.tokens[begin:, 0].tolist() == b.tokens[begin:, 0].tolist()[::-1]
 

@@ -19,6 +19,7 @@ from typing import Any
 from langmodels.datasets import files, gutenberg, python_docs, synthetic, tables
 from langmodels.datasets.documents import Document, Request, format_by_name, format_of
 from langmodels.datasets.paths import find_files
+from langmodels.datasets.queries import parse_query
 from langmodels.datasets.synthetic import Generator
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.streams import TextStream, text_stream
@@ -136,7 +137,7 @@ def find_requests(
     paths = None if columns or not query else find_files(base)
     if paths is None:
         return None
-    options = tables.parse_query(query, ("text", "id", "delimiter"), base)
+    options = parse_query(query, ("text", "id", "delimiter"), base)
     if "delimiter" in options:
         options["delimiter"] = tables.delimiter_of(options["delimiter"])
     return [Request(path, encoding, errors, **options, live=live) for path in paths]

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import PurePath
 from typing import Any
-from urllib.parse import unquote
 
 from langmodels.datasets import files
+from langmodels.datasets.queries import parse_query
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.cleaning import lines_of
 
@@ -191,22 +191,6 @@ def delimiter_of(name: str) -> str:
     if len(delimiter) != 1:
         raise UsageError(f"A delimiter is one character or one of {', '.join(DELIMITERS)}.")
     return delimiter
-
-
-def parse_query(query: str, known: Sequence[str], owner: str) -> dict[str, str]:
-    """The parts of a query by name. Raises UsageError for names not known or given twice."""
-    values: dict[str, str] = {}
-    for part in re.split("[&,]", query) if query else []:
-        name, equals, value = part.partition("=")
-        if name not in known or not equals:
-            raise UsageError(
-                f"{owner} has no option {part!r}; write NAME=VALUE with a name out of "
-                f"{', '.join(known)}."
-            )
-        if name in values:
-            raise UsageError(f"{owner} is given {name} twice; leave one of them out.")
-        values[name] = unquote(value)
-    return values
 
 
 def series_options(values: Mapping[str, str]) -> dict[str, Any]:

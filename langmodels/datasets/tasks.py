@@ -2,15 +2,16 @@
 
 import datetime
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import pairwise
 
 import numpy as np
 
 from langmodels.datasets.pairs import Pairs, PairSplits
 from langmodels.datasets.pronunciation import pronunciation
-from langmodels.datasets.tables import parse_query
+from langmodels.datasets.queries import parse_query
 from langmodels.errors import UsageError
+from langmodels.names import Registry
 from langmodels.text.tokenization import SymbolTokenizer, WhitespaceTokenizer
 
 _ONES = [
@@ -188,11 +189,12 @@ def _check(name: str, value: int, low: int, high: int) -> None:
         raise UsageError(f"{name} must lie between {low} and {high:,} here, not {value:,}.")
 
 
-TASKS: dict[str, Callable[..., PairSplits]] = {
-    "numbers": numbers,
-    "dates": dates,
-    "pronunciation": pronunciation,
-}
+TASKS: Registry[Callable[..., PairSplits]] = Registry(
+    "task",
+    {"numbers": numbers, "dates": dates, "pronunciation": pronunciation},
+    group="langmodels.tasks",
+)
+"""Functions that make pairs of sequences, with whole numbers as their parameters."""
 
 
 def make_task(name: str) -> PairSplits:
@@ -201,13 +203,11 @@ def make_task(name: str) -> PairSplits:
     Raises UsageError for an unknown task or parameter.
     """
     kind, _, query = name.partition("?")
-    if kind not in TASKS:
-        raise UsageError(f"There is no task {kind!r}; choose one of {', '.join(TASKS)}.")
-    known: Sequence[str] = list(inspect.signature(TASKS[kind]).parameters)
+    task = TASKS.find(kind)
     values = {}
-    for key, value in parse_query(query, known, kind).items():
+    for key, value in parse_query(query, inspect.signature(task).parameters, kind).items():
         try:
             values[key] = int(value)
         except ValueError:
             raise UsageError(f"{kind} needs a whole number for {key}, not {value!r}.") from None
-    return TASKS[kind](**values)
+    return task(**values)

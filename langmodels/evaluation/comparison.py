@@ -18,7 +18,7 @@ from langmodels.evaluation.report import write_report
 from langmodels.evaluation.report.html import fragment
 from langmodels.evaluation.report.terminal import render
 from langmodels.evaluation.results import Results, records
-from langmodels.evaluation.running import RunCache, Trial, run_tasks, worthwhile_jobs
+from langmodels.evaluation.running import RunCache, Trial, run_trials, worthwhile_jobs
 from langmodels.evaluation.summary import summarise
 from langmodels.interchange import json_text, jsonable, structure
 from langmodels.presets import BUDGETS, Setting
@@ -151,22 +151,22 @@ def compare(
     plan = plan or PLANS[budget]
     if not any(candidate.fills_blanks for candidate in candidates):
         plan = replace(plan, blanks=0)
-    tasks = [
+    trials = [
         Trial(candidate, each) for candidate in candidates for each in candidate.seeds(seed, seeds)
     ]
     if jobs is None:
-        jobs = worthwhile_jobs(tasks)
-    runs, failed = run_tasks(
-        tasks, material, plan, jobs=jobs, cache=RunCache(cache) if cache else None
+        jobs = worthwhile_jobs(trials)
+    runs, failed = run_trials(
+        trials, material, plan, jobs=jobs, cache=RunCache(cache) if cache else None
     )
-    failures = {tasks[i].candidate.label: str(error) for i, error in sorted(failed.items())}
+    failures = {trials[i].candidate.label: str(error) for i, error in sorted(failed.items())}
     if failed and not runs:
         raise LangmodelsError("; ".join(f"{label}: {why}" for label, why in failures.items()))
     finished: dict[str, tuple[Candidate, dict[int, AnyRun]]] = {}
     for i, run in sorted(runs.items()):
-        task = tasks[i]
-        key = f"{task.candidate.label}\n{task.candidate.level}"
-        finished.setdefault(key, (task.candidate, {}))[1][task.seed] = run
+        trial = trials[i]
+        key = f"{trial.candidate.label}\n{trial.candidate.level}"
+        finished.setdefault(key, (trial.candidate, {}))[1][trial.seed] = run
     recorded = {
         "levels": list(levels),
         "order": order,
@@ -178,7 +178,7 @@ def compare(
         **(settings or {}),
     }
     missing = [
-        task.candidate.label for i, task in enumerate(tasks) if i not in runs and i not in failed
+        trial.candidate.label for i, trial in enumerate(trials) if i not in runs and i not in failed
     ]
     return Comparison(
         summarise(

@@ -44,14 +44,14 @@ class RunCache:
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
 
-    def key(self, task: Trial, material: Material, plan: Plan) -> str:
-        """The name of a task's file."""
+    def key(self, trial: Trial, material: Material, plan: Plan) -> str:
+        """The name of a trial's file."""
         parts = [
-            task.candidate.name,
-            task.candidate.level,
-            json.dumps(dict(task.candidate.options), sort_keys=True, default=repr),
-            str(task.seed),
-            material.at(task.candidate.level).digest,
+            trial.candidate.name,
+            trial.candidate.level,
+            json.dumps(dict(trial.candidate.options), sort_keys=True, default=repr),
+            str(trial.seed),
+            material.at(trial.candidate.level).digest,
             repr(plan),
             _code_digest(),
         ]
@@ -102,56 +102,56 @@ def _code_digest() -> str:
     return text.hexdigest()
 
 
-def worthwhile_jobs(tasks: Sequence[Trial]) -> int:
+def worthwhile_jobs(trials: Sequence[Trial]) -> int:
     """One process a network, up to the number of processors.
 
     More than four would hold the text too often; and n-gram models take less time than a process
     takes to start.
     """
-    networks = sum(task.candidate.random for task in tasks)
+    networks = sum(trial.candidate.random for trial in trials)
     return max(1, min(networks, cpu_count(), 4))
 
 
 Failures = dict[int, LangmodelsError]
 
 
-def run_tasks(
-    tasks: Sequence[Trial],
+def run_trials(
+    trials: Sequence[Trial],
     material: Material,
     plan: Plan,
     *,
     jobs: int = 1,
     cache: RunCache | None = None,
 ) -> tuple[dict[int, AnyRun], Failures]:
-    """Measure every task; runs and failures by index in `tasks`.
+    """Measure every trial; runs and failures by index in `trials`.
 
-    `jobs` processes share the work. A task that fails, or whose process dies, does not keep the
+    `jobs` processes share the work. A trial that fails, or whose process dies, does not keep the
     others from being finished. On Ctrl-C what is finished is returned; KeyboardInterrupt goes on
     only where nothing is. Raises UsageError for what cannot be fitted as it was put, and for `jobs`
     below one.
     """
     done: dict[int, AnyRun] = {}
     failed: Failures = {}
-    with track("Comparing models", total=sum(map(_work_of, tasks))) as progress:
-        for task in tasks:
-            material.at(task.candidate.level)  # once, before it is sent to other processes
+    with track("Comparing models", total=sum(map(_work_of, trials))) as progress:
+        for trial in trials:
+            material.at(trial.candidate.level)  # once, before it is sent to other processes
         keys: dict[int, str] = {}
         if cache is not None:
-            for i, task in enumerate(tasks):
-                if task.candidate.repeatable:
-                    keys[i] = cache.key(task, material, plan)
-                    kind = ClozeRun if task.candidate.fills_blanks else Run
+            for i, trial in enumerate(trials):
+                if trial.candidate.repeatable:
+                    keys[i] = cache.key(trial, material, plan)
+                    kind = ClozeRun if trial.candidate.fills_blanks else Run
                     found = cache.load(keys[i], kind)
                     if found is not None:
                         done[i] = found
-                        progress.advance(_work_of(task), task.candidate.label)
-        todo = [i for i in range(len(tasks)) if i not in done]
+                        progress.advance(_work_of(trial), trial.candidate.label)
+        todo = [i for i in range(len(trials)) if i not in done]
         if jobs > 1:  # of the networks, the long ones first: the larger ones are named later
-            todo.sort(key=lambda i: (tasks[i].candidate.random, -i))
+            todo.sort(key=lambda i: (trials[i].candidate.random, -i))
         try:
             with executor(jobs if len(todo) > 1 else min(jobs, 1)) as pool:
                 shared = share(pool, (material, plan))
-                number = {pool.submit(_measure, tasks[i], shared): i for i in todo}
+                number = {pool.submit(_measure, trials[i], shared): i for i in todo}
                 for future in completed(pool, list(number)):
                     i = number[future]
                     try:
@@ -164,26 +164,27 @@ def run_tasks(
                         if cache is not None and i in keys:
                             cache.save(keys[i], done[i])
                         say(
-                            f"{_in_short(tasks[i], done[i], material)}; {len(done)} of {len(tasks)}"
+                            f"{_in_short(trials[i], done[i], material)}; "
+                            f"{len(done)} of {len(trials)}"
                         )
-                    progress.advance(_work_of(tasks[i]), tasks[i].candidate.label)
+                    progress.advance(_work_of(trials[i]), trials[i].candidate.label)
         except KeyboardInterrupt:
             if not done:
                 raise
     return done, failed
 
 
-def _work_of(task: Trial) -> float:
-    """About how long a task takes, in units of an n-gram model; for the time that is left."""
-    return 20.0 if task.candidate.random else 1.0
+def _work_of(trial: Trial) -> float:
+    """About how long a trial takes, in units of an n-gram model; for the time that is left."""
+    return 20.0 if trial.candidate.random else 1.0
 
 
-def _in_short(task: Trial, run: AnyRun, material: Material) -> str:
+def _in_short(trial: Trial, run: AnyRun, material: Material) -> str:
     """What can be said of a model before the others are finished."""
-    label = task.candidate.label
+    label = trial.candidate.label
     if isinstance(run, ClozeRun):
         return f"{label}: blanks filled"
-    figures, costs = run.fits[-1], material.at(task.candidate.level).costs
+    figures, costs = run.fits[-1], material.at(trial.candidate.level).costs
     loss = figures.nats / len(run.scores)
     bits = (figures.nats + float(costs.extra.sum())) / math.log(2) / costs.length
     how = f"trained in {duration(figures.seconds)}"
@@ -193,7 +194,7 @@ def _in_short(task: Trial, run: AnyRun, material: Material) -> str:
     )
 
 
-def _measure(task: Trial, shared: tuple[Material, Plan]) -> AnyRun:
+def _measure(trial: Trial, shared: tuple[Material, Plan]) -> AnyRun:
     material, plan = shared
-    with named(task.candidate.label):
-        return measure(task.candidate, task.seed, material.at(task.candidate.level), plan)
+    with named(trial.candidate.label):
+        return measure(trial.candidate, trial.seed, material.at(trial.candidate.level), plan)

@@ -44,10 +44,10 @@ def write_counts(
     path: str | os.PathLike[str], counts: NGramCounts, vocabulary: Vocabulary, least: int = 1
 ) -> None:
     """Write counts to a file. Raises LangmodelsError where it cannot be written."""
-    with atomic_write(path) as file, track("Writing counts", total=sum(counts.sizes)) as task:
+    with atomic_write(path) as file, track("Writing counts", total=sum(counts.sizes)) as work:
         for lines in count_lines(counts, vocabulary, least):
             file.write(lines)
-            task.advance(lines.count(b"\n"))
+            work.advance(lines.count(b"\n"))
 
 
 def read_counts(paths: Sequence[str | os.PathLike[str]], min_count: int = 1) -> TextCounts:

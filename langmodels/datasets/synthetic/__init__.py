@@ -1,10 +1,9 @@
 """Generators of text whose true entropy is known, so that a model can be held against the limit."""
 
 import dataclasses
-import difflib
-import re
 from typing import Any
 
+from langmodels.datasets.queries import parse_query
 from langmodels.datasets.synthetic.base import Generator
 from langmodels.datasets.synthetic.brackets import BracketSource
 from langmodels.datasets.synthetic.hidden_markov import DnaSource, HiddenMarkovSource
@@ -15,23 +14,27 @@ from langmodels.datasets.synthetic.reber import ReberSource
 from langmodels.datasets.synthetic.recall import RecallSource
 from langmodels.datasets.synthetic.seasonal import SeasonalSource
 from langmodels.errors import UsageError
+from langmodels.names import Registry
 
 PREFIX = "synthetic:"
 
-GENERATORS: dict[str, type[Generator]] = {
-    generator.kind: generator
-    for generator in (
-        MarkovSource,
-        HiddenMarkovSource,
-        PeriodicSource,
-        ReberSource,
-        RecallSource,
-        BracketSource,
-        DnaSource,
-        ProcessSource,
-        SeasonalSource,
-    )
-}
+_OURS: tuple[type[Generator], ...] = (
+    MarkovSource,
+    HiddenMarkovSource,
+    PeriodicSource,
+    ReberSource,
+    RecallSource,
+    BracketSource,
+    DnaSource,
+    ProcessSource,
+    SeasonalSource,
+)
+
+GENERATORS: Registry[type[Generator]] = Registry(
+    "generator",
+    {generator.kind: generator for generator in _OURS},
+    group="langmodels.generators",
+)
 
 __all__ = [
     "GENERATORS",
@@ -61,29 +64,17 @@ def make_generator(name: str) -> Generator:
     'synthetic:markov?seed=3&order=1'
     """
     kind, _, query = name.removeprefix(PREFIX).partition("?")
-    if kind not in GENERATORS:
-        close = difflib.get_close_matches(kind, GENERATORS, n=1)
-        hint = f"did you mean {PREFIX}{close[0]}?" if close else ""
-        hint = hint or f"choose from {', '.join(GENERATORS)}."
-        raise UsageError(f"There is no generator {kind!r}; {hint}")
-    fields = {field.name: field for field in dataclasses.fields(GENERATORS[kind])}
+    generator = GENERATORS.find(kind)
+    fields = {field.name: field for field in dataclasses.fields(generator)}
     values: dict[str, Any] = {}
-    for part in re.split("[&,]", query) if query else []:
-        key, equals, value = part.partition("=")
-        if key not in fields or not equals:
-            raise UsageError(
-                f"{PREFIX}{kind} has no parameter {part!r}; write NAME=NUMBER with a name out of "
-                f"{', '.join(fields)}."
-            )
-        if key in values:
-            raise UsageError(f"{PREFIX}{kind} is given {key} twice; leave one of them out.")
+    for key, value in parse_query(query, fields, f"{PREFIX}{kind}").items():
         number = fields[key].type
         try:
             values[key] = int(value) if number is int else float(value)
         except ValueError as error:
             wanted = "a whole number" if number is int else "a number"
             raise UsageError(f"{PREFIX}{kind} needs {wanted} for {key}, not {value!r}.") from error
-    return GENERATORS[kind](**values)
+    return generator(**values)
 
 
 def parameter_help(generator: type[Generator]) -> str:

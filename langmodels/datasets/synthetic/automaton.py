@@ -8,16 +8,18 @@ best possible predictor predicts with the state's own distribution, and the entr
 with pi the long-run share of time in each state (Shannon 1948, section 7, theorem 5).
 """
 
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import isqrt
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from langmodels.arrays import FloatArray, IndexArray
-from langmodels.datasets.synthetic.base import entropy_of
+from langmodels.datasets.synthetic.base import Generator, entropy_of, spell, whole_lines
 from langmodels.errors import UsageError
 
 if TYPE_CHECKING:  # slow to import
@@ -70,13 +72,13 @@ def run(
 
 def thresholds(distributions: FloatArray) -> FloatArray:
     """Where a uniform number passes from each index to the next, (..., k-1), for :func:`choose`."""
-    steps: FloatArray = np.cumsum(distributions[..., :-1], axis=-1)
-    return steps
+    bounds: FloatArray = np.cumsum(distributions[..., :-1], axis=-1)
+    return bounds
 
 
-def choose(steps: FloatArray, u: FloatArray) -> IndexArray:
+def choose(bounds: FloatArray, u: FloatArray) -> IndexArray:
     """Index that a uniform number in [0, 1), (n,), falls on in each row of thresholds, (n, k-1)."""
-    index: IndexArray = (u[:, None] >= steps).sum(axis=1)
+    index: IndexArray = (u[:, None] >= bounds).sum(axis=1)
     return index
 
 
@@ -91,16 +93,33 @@ class Automaton:
     probabilities: FloatArray
     successors: IndexArray
 
+    @classmethod
+    def of_lines(cls, arcs: Sequence[Mapping[str, tuple[int, float]]], alphabet: str) -> Self:
+        """The automaton with these arcs: of each state the next one and p, by the symbol made.
+
+        Its text is lines, each of which begins in state 0. What is impossible leads to a state of
+        its own, and the line after that begins afresh.
+        """
+        dead = len(arcs)
+        probabilities = np.zeros((dead + 1, len(alphabet)))
+        successors = np.full((dead + 1, len(alphabet)), dead)
+        successors[:, alphabet.index("\n")] = 0
+        for state, leaving in enumerate(arcs):
+            for symbol, (after, probability) in leaving.items():
+                probabilities[state, alphabet.index(symbol)] = probability
+                successors[state, alphabet.index(symbol)] = after
+        return cls(probabilities, successors)
+
     def sample(self, length: int, rng: np.random.Generator) -> IndexArray:
         """Return `length` symbols."""
         u = rng.random(length)
-        steps = thresholds(self.probabilities)
+        bounds = thresholds(self.probabilities)
 
         def step(states: IndexArray, draws: FloatArray) -> IndexArray:
-            after: IndexArray = self.successors[states, choose(steps[states], draws)]
+            after: IndexArray = self.successors[states, choose(bounds[states], draws)]
             return after
 
-        return choose(steps[run(step, u, 0)[:-1]], u)
+        return choose(bounds[run(step, u, 0)[:-1]], u)
 
     def log_probs(self, symbols: IndexArray) -> FloatArray:
         """Log probability in nats of each symbol given those before it, (len(symbols),)."""
@@ -126,6 +145,31 @@ class Automaton:
         """Entropy rate in bits per symbol; the chain must have one recurrent class."""
         shares = stationary_distribution(self.transitions())
         return float(shares @ entropy_of(self.probabilities))
+
+
+class LineSource(Generator):
+    """A source of lines that is an automaton over the characters of `alphabet`."""
+
+    alphabet: ClassVar[str]
+
+    @cached_property
+    @abstractmethod
+    def automaton(self) -> Automaton:
+        """What makes the lines; see `Automaton.of_lines`."""
+
+    def generate(self) -> str:
+        """Return whole lines of together about `length` characters."""
+        symbols = self.automaton.sample(self.length, self._text_rng())
+        return whole_lines(spell(symbols, self.alphabet))
+
+    def log_probs(self, text: str) -> FloatArray:
+        """See :meth:`Generator.log_probs`."""
+        return self.automaton.log_probs(self._ids(text, self.alphabet))
+
+    @cached_property
+    def entropy_bits(self) -> float:
+        """Bits per character, spaces and newlines included."""
+        return self.automaton.entropy_rate()
 
 
 def stationary_distribution(transitions: "scipy.sparse.csr_array") -> FloatArray:

@@ -111,6 +111,11 @@ def spell(ids: IndexArray, alphabet: str) -> str:
     return np.frombuffer(alphabet.encode("ascii"), np.uint8)[ids].tobytes().decode("ascii")
 
 
+def whole_lines(text: str) -> str:
+    """A text without the line that it breaks off in, unless that is all of it."""
+    return text[: text.rfind("\n") + 1] or text
+
+
 def entropy_of(distributions: FloatArray) -> FloatArray:
     """Entropy in bits of each distribution along the last axis."""
     p = np.where(distributions > 0, distributions, 1.0)

@@ -8,7 +8,13 @@ import numpy as np
 
 from langmodels.arrays import BoolArray, FloatArray, IndexArray
 from langmodels.datasets.synthetic.automaton import run
-from langmodels.datasets.synthetic.base import Generator, binary_entropy, parameter, spell
+from langmodels.datasets.synthetic.base import (
+    Generator,
+    binary_entropy,
+    parameter,
+    spell,
+    whole_lines,
+)
 from langmodels.errors import UsageError
 
 _PAIRS = ["()", "[]", "{}", "<>"]
@@ -75,8 +81,7 @@ class BracketSource(Generator):
         ids = np.where(change > 0, rng.integers(1, self.types + 1, self.length), 0)
         opening, closing = _partners(change, depths[1:])
         ids[closing] = ids[opening] + self.types
-        text = spell(ids, self.alphabet)
-        return text[: text.rfind("\n") + 1] or text
+        return whole_lines(spell(ids, self.alphabet))
 
     def log_probs(self, text: str) -> FloatArray:
         """See :meth:`Generator.log_probs`."""

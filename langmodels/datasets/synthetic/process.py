@@ -4,13 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-import numpy as np
-
-from langmodels.arrays import FloatArray
-from langmodels.datasets.synthetic.automaton import Automaton
-from langmodels.datasets.synthetic.base import LETTERS, Generator, spell
-
-ALPHABET = LETTERS + " \n"
+from langmodels.datasets.synthetic.automaton import Automaton, LineSource
+from langmodels.datasets.synthetic.base import LETTERS
 
 # From each step: (event, step after it, probability); how the order came in decides how it goes
 # out, and all that lies between is the same for both.
@@ -27,7 +22,7 @@ _CHANNELS = (("web", 0.6, "ship"), ("shop", 0.4, "collect"))
 
 
 @dataclass(frozen=True)
-class ProcessSource(Generator):
+class ProcessSource(LineSource):
     """A log of a process: each line is a case, a sequence of events separated by spaces.
 
     An order comes in through the web or in the shop, is checked (again after every query), paid,
@@ -42,29 +37,17 @@ class ProcessSource(Generator):
     kind: ClassVar[str] = "process"
     summary: ClassVar[str] = "an event log: orders in a shop; the last event depends on the first"
     level: ClassVar[str] = "whitespace"
+    alphabet: ClassVar[str] = LETTERS + " \n"
 
     @cached_property
-    def _automaton(self) -> Automaton:
+    def automaton(self) -> Automaton:
+        """The process, letter by letter."""
         steps: dict[tuple[int, str], _Branches] = {}
         for channel, (_, _, last) in enumerate(_CHANNELS):
             for step, branches in _MIDDLE.items():
                 steps[channel, step] = branches
             steps[channel, "packed"] = [(last, "end", 1.0)]
-        return _spell_out(steps)
-
-    def generate(self) -> str:
-        """Return whole lines of together about `length` characters."""
-        text = spell(self._automaton.sample(self.length, self._text_rng()), ALPHABET)
-        return text[: text.rfind("\n") + 1] or text
-
-    def log_probs(self, text: str) -> FloatArray:
-        """See :meth:`Generator.log_probs`."""
-        return self._automaton.log_probs(self._ids(text, ALPHABET))
-
-    @cached_property
-    def entropy_bits(self) -> float:
-        """Bits per character, spaces and newlines included."""
-        return self._automaton.entropy_rate()
+        return Automaton.of_lines(_spell_out(steps), self.alphabet)
 
     @property
     def entropy_note(self) -> str:
@@ -72,8 +55,10 @@ class ProcessSource(Generator):
         return "exact: the choices between events, over all characters of the log"
 
 
-def _spell_out(steps: dict[tuple[int, str], _Branches]) -> Automaton:
-    """The automaton that writes the events of a process letter by letter; state 0 begins a line.
+def _spell_out(
+    steps: dict[tuple[int, str], _Branches],
+) -> list[dict[str, tuple[int, float]]]:
+    """The arcs that write the events of a process letter by letter; state 0 begins a line.
 
     Events at a fork must begin with different letters: the first one is the choice.
     """
@@ -95,12 +80,4 @@ def _spell_out(steps: dict[tuple[int, str], _Branches]) -> Automaton:
                 write(begin[channel, step], f"{event}\n", 0, probability)
             else:
                 write(begin[channel, step], f"{event} ", begin[channel, after], probability)
-    dead = len(arcs)  # where impossible characters lead; the next line starts afresh
-    probabilities = np.zeros((dead + 1, len(ALPHABET)))
-    successors = np.full((dead + 1, len(ALPHABET)), dead)
-    successors[:, ALPHABET.index("\n")] = 0
-    for state, letters in enumerate(arcs):
-        for letter, (target, probability) in letters.items():
-            probabilities[state, ALPHABET.index(letter)] = probability
-            successors[state, ALPHABET.index(letter)] = target
-    return Automaton(probabilities, successors)
+    return arcs

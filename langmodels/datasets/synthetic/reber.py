@@ -4,13 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-import numpy as np
-
-from langmodels.arrays import FloatArray
-from langmodels.datasets.synthetic.automaton import Automaton
-from langmodels.datasets.synthetic.base import Generator, parameter, spell
-
-ALPHABET = "BTPSXVE\n"
+from langmodels.datasets.synthetic.automaton import Automaton, LineSource
+from langmodels.datasets.synthetic.base import parameter
 
 # Reber's grammar: from each node two branches, each taken half of the time, or only one.
 _REBER: list[list[tuple[str, int]]] = [
@@ -26,7 +21,7 @@ _END = len(_REBER)
 
 
 @dataclass(frozen=True)
-class ReberSource(Generator):
+class ReberSource(LineSource):
     """Strings of the embedded Reber grammar, one a line.
 
     A Reber string is a walk through a small graph from B to E that takes one of two branches with
@@ -42,37 +37,18 @@ class ReberSource(Generator):
 
     kind: ClassVar[str] = "reber"
     summary: ClassVar[str] = "the embedded Reber grammar: one long dependency a line"
+    alphabet: ClassVar[str] = "BTPSXVE\n"
 
     depth: int = parameter(1, 0, 6, "times a string is wrapped; 0 is the plain Reber grammar")
 
     @cached_property
-    def _automaton(self) -> Automaton:
+    def automaton(self) -> Automaton:
+        """The graph of the grammar."""
         nodes: list[list[tuple[str, int]]] = []
-        end = _build(nodes, self.depth)
+        _build(nodes, self.depth)
         nodes.append([("\n", 0)])
-        dead = end + 1  # where impossible symbols lead; the next line starts afresh
-        probabilities = np.zeros((dead + 1, len(ALPHABET)))
-        successors = np.full((dead + 1, len(ALPHABET)), dead)
-        successors[:, ALPHABET.index("\n")] = 0
-        for node, branches in enumerate(nodes):
-            for symbol, after in branches:
-                probabilities[node, ALPHABET.index(symbol)] = 1 / len(branches)
-                successors[node, ALPHABET.index(symbol)] = after
-        return Automaton(probabilities, successors)
-
-    def generate(self) -> str:
-        """Return whole strings, each with its newline, of together about `length` characters."""
-        text = spell(self._automaton.sample(self.length, self._text_rng()), ALPHABET)
-        return text[: text.rfind("\n") + 1] or text
-
-    def log_probs(self, text: str) -> FloatArray:
-        """See :meth:`Generator.log_probs`."""
-        return self._automaton.log_probs(self._ids(text, ALPHABET))
-
-    @cached_property
-    def entropy_bits(self) -> float:
-        """Bits per character, newlines included."""
-        return self._automaton.entropy_rate()
+        arcs = [{symbol: (to, 1 / len(node)) for symbol, to in node} for node in nodes]
+        return Automaton.of_lines(arcs, self.alphabet)
 
     @property
     def entropy_note(self) -> str:

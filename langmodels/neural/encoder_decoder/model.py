@@ -18,7 +18,7 @@ from langmodels.neural.encoder_decoder.network import (
     EncoderDecoderNetwork,
     EncoderDecoderShape,
 )
-from langmodels.neural.encoder_decoder.pairs import PairBatches, Pairs, Sources
+from langmodels.neural.encoder_decoder.pairs import PairBatcher, PairBatches, Sources
 from langmodels.neural.encoder_decoder.search import translate
 from langmodels.neural.training.batches import Batches
 from langmodels.text.corpus import AnyText, Corpus
@@ -212,7 +212,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         corpus = sequences
         if corpus.source.vocabulary != self.source_reading.vocabulary:
             raise UsageError("The sources must be encoded with the vocabulary of the model.")
-        pairs = Pairs(corpus, reverse=self.reverse)
+        pairs = PairBatcher(corpus, reverse=self.reverse)
         order = pairs.by_length(np.arange(len(pairs)))
         scores = np.empty(corpus.n_tokens)
         for begin in range(0, len(order), _PAIRS_AT_ONCE):

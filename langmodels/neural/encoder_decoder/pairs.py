@@ -66,7 +66,7 @@ class PairBatch:
         return replace(self, inputs=table[self.inputs], targets=table[self.targets])
 
 
-class Pairs:
+class PairBatcher:
     """The pairs of a corpus, to be taken out in batches."""
 
     def __init__(self, corpus: ParallelCorpus, *, reverse: bool = False) -> None:
@@ -118,7 +118,7 @@ class PairBatches:
         n_shards: int = 1,
         seed: int = 0,
     ) -> None:
-        self._pairs = Pairs(corpus, reverse=reverse)
+        self._pairs = PairBatcher(corpus, reverse=reverse)
         self._batch, self._seed = batch_size, seed
         self.n_shards = max(1, min(n_shards, batch_size, len(self._pairs)))
 
