@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from langmodels.evaluation import surprisal_table as surprisal_table
     from langmodels.evaluation import word_surprisals as word_surprisals
     from langmodels.evaluation.report import write_report as write_report
+    from langmodels.filtering import FilterReport as FilterReport
+    from langmodels.filtering import Rule as Rule
+    from langmodels.filtering import filter_documents as filter_documents
     from langmodels.fullcontext import FullContextModel as FullContextModel
     from langmodels.models.base import LanguageModel as LanguageModel
     from langmodels.models.base import Model as Model
@@ -101,6 +104,7 @@ _MODULES = {
         "word_surprisals",
     ),
     "evaluation.report": ("write_report",),
+    "filtering": ("FilterReport", "Rule", "filter_documents"),
     "fullcontext": ("FullContextModel",),
     "models.base": ("LanguageModel", "Model"),
     "models.blanks": ("ClozeModel", "FillingModel", "evaluate_blanks"),

@@ -11,6 +11,7 @@ PACKAGE = Path(langmodels.__file__).parent
 FLOORS = (
     ("cli", "__main__"),
     ("playground",),
+    ("filtering",),
     ("evaluation", "compression"),
     ("teaching",),
     ("datasets",),
@@ -19,7 +20,17 @@ FLOORS = (
     ("ngram", "fullcontext", "neural"),
     ("models",),
     ("text",),
-    ("errors", "formatting", "progress", "storage", "tensors", "threads", "execution", "arrays"),
+    (
+        "errors",
+        "formatting",
+        "progress",
+        "storage",
+        "tensors",
+        "threads",
+        "execution",
+        "streaming",
+        "arrays",
+    ),
 )
 """From the top down; a room not named here stands on the lowest floor."""
 

@@ -1,7 +1,6 @@
 """`langmodels score` of documents: the same format comes out, with columns of figures."""
 
 import argparse
-import math
 import warnings
 from collections import deque
 from collections.abc import Iterator
@@ -27,7 +26,7 @@ from langmodels.errors import UsageError
 from langmodels.execution import executor, mapped
 from langmodels.interchange import json_text
 from langmodels.models.base import LanguageModel
-from langmodels.models.texts import TextScore, TextScores, score_texts
+from langmodels.models.texts import FIGURES, TextScore, TextScores, columns_of, score_texts
 from langmodels.storage import atomic_write
 
 _SHOWN = 3  # documents that cannot be read, of which something is said
@@ -55,7 +54,7 @@ def score(
         if not args.summary and not args.json:
             name = args.output or ""
             file = stack.enter_context(atomic_write(name)) if name else cast(IO[bytes], _Standard())
-            writer = stack.enter_context(shards[0].writing(file, name))
+            writer = stack.enter_context(shards[0].writing(file, name, FIGURES))
         for shard in shards:
             bad: list[tuple[int, str]] = []
             for batch, scores in _scored(pool, shard, model, args.carry):
@@ -64,9 +63,8 @@ def score(
                 n_documents += len(scores)
                 total = total.plus(scores)
                 if writer is not None:
-                    rows = (s.figures(nats) for s in scores)
-                    columns = _transposed(rows)
-                    writer.write(batch, np.ones(len(scores), np.bool_), columns)
+                    keep = np.ones(len(scores), np.bool_)
+                    writer.write(batch, keep, columns_of(scores, nats))
                 elif args.json and not args.summary:
                     streams.write(_objects(shard, batch, scores, args))
                 streams.flush()
@@ -126,15 +124,6 @@ def _scored(
 
 def _scores(texts: list[str], model: LanguageModel[Any], carry: bool) -> TextScores:
     return score_texts(model, texts, carry=carry)
-
-
-def _transposed(rows: Iterator[dict[str, Any]]) -> dict[str, list[Any]]:
-    columns: dict[str, list[Any]] = {}
-    for row in rows:
-        for name, value in row.items():
-            is_none = isinstance(value, float) and math.isnan(value)
-            columns.setdefault(name, []).append(None if is_none else value)
-    return columns
 
 
 def _objects(shard: Shard, batch: Batch, scores: TextScores, args: argparse.Namespace) -> str:

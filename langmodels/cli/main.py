@@ -27,6 +27,7 @@ COMMANDS = {
     "scale": "measure how time, memory and quality grow with the text, and a step with the context",
     "train": "estimate a model from a text and write it to a file",
     "score": "log probabilities of sentences and documents",
+    "filter": "keep those documents of a collection that a model finds probable",
     "surprisal": "a table of surprisal, one row a word of a text, for experiments on reading",
     "evaluate": "measure how well saved models predict a text",
     "predict": "the most probable next tokens after a context",

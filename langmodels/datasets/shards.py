@@ -35,7 +35,7 @@ from langmodels.streaming import gathered
 _BLOCK = 1 << 21  # bytes that are read together
 _LONGEST = 1 << 28  # bytes of a document
 _ROWS = 1 << 10  # rows of a table that are read together
-_GROUP = 1 << 16  # rows of a group that is written
+_GROUP, _GROUP_BYTES = 1 << 16, 1 << 26  # rows or bytes of a group that is written
 
 
 @dataclass(frozen=True)
@@ -72,8 +72,10 @@ class _Table(Batch):
         return list(self.rows.column(name).to_pylist())
 
 
+Kinds = Mapping[str, type]
+"""New columns by name: of what type their values are (float, int or str), which may be None."""
 Columns = Mapping[str, Sequence[Any]]
-"""New columns by name, a value for each row that is written."""
+"""Their values, one for each row that is written."""
 
 
 class Shard(ABC):
@@ -91,8 +93,10 @@ class Shard(ABC):
         """The documents. Raises LangmodelsError for a file that cannot be read."""
 
     @abstractmethod
-    def writing(self, file: IO[bytes], name: str) -> "AbstractContextManager[Writer]":
-        """What writes documents of this file to another that is called `name`."""
+    def writing(
+        self, file: IO[bytes], name: str, columns: Kinds
+    ) -> "AbstractContextManager[Writer]":
+        """What writes documents of this file, with new columns, to another called `name`."""
 
 
 class Writer(ABC):
@@ -132,7 +136,7 @@ class LineShard(Shard):
         return batch
 
     @contextmanager
-    def writing(self, file: IO[bytes], name: str) -> Iterator[Writer]:
+    def writing(self, file: IO[bytes], name: str, columns: Kinds) -> Iterator[Writer]:
         with compressing(file, name) as packed:
             yield LineWriter(packed, self)
 
@@ -265,15 +269,18 @@ class ParquetShard(Shard):
                 number += rows.num_rows
 
     @contextmanager
-    def writing(self, file: IO[bytes], name: str) -> Iterator[Writer]:
+    def writing(self, file: IO[bytes], name: str, columns: Kinds) -> Iterator[Writer]:
         with open_parquet(self.request) as source:
             groups = source.metadata.num_row_groups
             first = source.metadata.row_group(0) if groups else None
             packed = first.column(0).compression if first and first.num_columns else "SNAPPY"
             packed = "NONE" if packed == "UNCOMPRESSED" else packed
-            writer = _ParquetWriter(file, source.schema_arrow, packed)
-        yield writer
-        writer.close()
+            writer = _ParquetWriter(file, source.schema_arrow, packed, columns)
+        try:
+            yield writer
+            writer.close()
+        finally:
+            writer.abandon()
 
 
 def _sample(rows: Any) -> list[Mapping[str, Any]]:
@@ -310,51 +317,42 @@ def _decoded(value: Any) -> Any:
 
 
 class _ParquetWriter(Writer):
-    def __init__(self, file: IO[bytes], schema: Any, compression: str) -> None:
+    def __init__(self, file: IO[bytes], schema: Any, compression: str, columns: Kinds) -> None:
         self._arrow: Any = importlib.import_module("pyarrow")
-        self._parquet: Any = importlib.import_module("pyarrow.parquet")
-        self._file, self._schema, self._compression = file, schema, compression
-        self._writer: Any = None
+        parquet: Any = importlib.import_module("pyarrow.parquet")
+        types = {float: self._arrow.float64(), int: self._arrow.int64(), str: self._arrow.string()}
+        kept = [field for field in schema if field.name not in columns]
+        new = [self._arrow.field(name, types[kind]) for name, kind in columns.items()]
+        self._kept = [schema.get_field_index(field.name) for field in kept]
+        self._schema = self._arrow.schema([*kept, *new], metadata=schema.metadata)
+        self._writer = parquet.ParquetWriter(file, self._schema, compression=compression)
         self._held: list[Any] = []
         self._rows = 0
 
     def write(self, batch: Batch, keep: BoolArray, columns: Columns) -> None:
-        if not keep.any():
-            return
         rows = batch.rows if keep.all() else batch.rows.filter(self._arrow.array(keep))
-        table = self._arrow.Table.from_batches([rows], schema=rows.schema)
-        for name, values in columns.items():
-            if name in table.column_names:
-                table = table.drop_columns([name])
-            kind = next((type(value) for value in values if value is not None), float)
-            typed = self._arrow.array(values, _ARROW[kind](self._arrow))
-            table = table.append_column(name, typed)
-        self._held.append(table)
-        self._rows += table.num_rows
-        if self._rows >= _GROUP or sum(held.nbytes for held in self._held) >= 1 << 26:
+        arrays = [rows.column(i) for i in self._kept]
+        for values, field in zip(columns.values(), list(self._schema)[len(arrays) :], strict=True):
+            arrays.append(self._arrow.array(values, field.type))
+        self._held.append(self._arrow.RecordBatch.from_arrays(arrays, schema=self._schema))
+        self._rows += rows.num_rows
+        if self._rows >= _GROUP or sum(held.nbytes for held in self._held) >= _GROUP_BYTES:
             self._flush()
 
     def _flush(self) -> None:
-        tables, self._held, self._rows = self._held, [], 0
-        if self._writer is None:
-            schema = tables[0].schema if tables else self._schema
-            self._writer = self._parquet.ParquetWriter(
-                self._file, schema, compression=self._compression
-            )
-        if tables:
-            self._writer.write_table(self._arrow.concat_tables(tables))
+        if self._rows:
+            self._writer.write_table(self._arrow.Table.from_batches(self._held))
+        self._held, self._rows = [], 0
 
     def close(self) -> None:
         """Write what is left, and the end of the file."""
         self._flush()
         self._writer.close()
 
+    def abandon(self) -> None:
+        """Have the package not end the file when it throws the writer away."""
+        self._writer.is_open = False
 
-_ARROW = {
-    float: lambda arrow: arrow.float64(),
-    int: lambda arrow: arrow.int64(),
-    str: lambda arrow: arrow.string(),
-}
 
 _SHARDS: dict[type[DocumentFormat], type[Shard]] = {
     kind.format: kind for kind in (LineShard, JSONShard, ParquetShard)

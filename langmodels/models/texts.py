@@ -64,8 +64,14 @@ def perplexity_of(log_prob: float, tokens: int) -> float:
     return math.exp(loss) if loss < 700 else math.inf
 
 
-FIGURES = ("log_prob", "tokens", "oov", "perplexity", "bits_per_character")
-"""What a score is written as, in this order."""
+FIGURES: dict[str, type] = {
+    "log_prob": float,
+    "tokens": int,
+    "oov": int,
+    "perplexity": float,
+    "bits_per_character": float,
+}
+"""What a score is written as, in this order, and of what type each figure is."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +106,14 @@ class TextScores:
         ratio = np.full(len(self), np.nan)
         np.divide(self.log_prob, amount, out=ratio, where=self.tokens > 0)
         return ratio
+
+
+def columns_of(scores: Iterable[TextScore], nats: float = 1.0) -> dict[str, list[Any]]:
+    """The figures of many scores by name; None for what is no number. See `TextScore.figures`."""
+    rows = [score.figures(nats) for score in scores]
+    return {
+        name: [None if row[name] != row[name] else row[name] for row in rows] for name in FIGURES
+    }
 
 
 def score_texts(

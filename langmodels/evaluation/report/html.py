@@ -18,12 +18,17 @@ _SCALE = 12.0
 
 def render(results: Results) -> str:
     """The whole file."""
-    title = html.escape(tables.heading(results))
+    return page(tables.heading(results), f"{_lead(results)}\n{_body(results)}")
+
+
+def page(title: str, body: str) -> str:
+    """A whole file with this title, and a body that is HTML."""
+    title = html.escape(title)
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        f"<h1>{title}</h1>\n{_lead(results)}\n{_body(results)}\n</main>\n</body>\n</html>\n"
+        f"<h1>{title}</h1>\n{body}\n</main>\n</body>\n</html>\n"
     )
 
 
@@ -33,7 +38,7 @@ def fragment(results: Results) -> str:
     if results.models:
         shown += [tables.quality_table(results), tables.cost_table(results)]
     shown += blanks_tables(results)
-    return "\n".join(map(_table, shown))
+    return "\n".join(map(table_html, shown))
 
 
 def _lead(results: Results) -> str:
@@ -65,7 +70,7 @@ def _body(results: Results) -> str:
 
 def _section(section: Section, figures: dict[str, str]) -> Iterator[str]:
     for table in section.tables:
-        yield _table(table)
+        yield table_html(table)
     for text in section.paragraphs:
         yield f"<p>{html.escape(text)}</p>"
     if section.lines:
@@ -80,7 +85,7 @@ def _section(section: Section, figures: dict[str, str]) -> Iterator[str]:
         yield f"<h3>{html.escape(label)}</h3>\n<blockquote>{html.escape(text)}</blockquote>"
 
 
-def _table(table: Table) -> str:
+def table_html(table: Table) -> str:
     """A table that scrolls by itself where the screen is too narrow."""
 
     def cells(tag: str, row: Sequence[str]) -> str:

@@ -1,0 +1,198 @@
+"""A collection filtered: every file a task, thresholds from the scores of all."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future
+from pathlib import Path
+
+import numpy as np
+
+from langmodels.arrays import FloatArray, IndexArray
+from langmodels.datasets.documents import Request
+from langmodels.datasets.shards import shard_of
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.execution import completed, executor
+from langmodels.filtering.quantiles import order_statistics
+from langmodels.filtering.report import FilterReport, report_of
+from langmodels.filtering.rules import Rule
+from langmodels.filtering.scores import Paths
+from langmodels.filtering.tasks import Outcome, Scoring, Thresholds, Work, filter_shard, opened
+from langmodels.progress import track
+from langmodels.storage import atomic_write
+
+
+def filter_documents(
+    inputs: Sequence[str | Request],
+    output: str | os.PathLike[str],
+    model: str | os.PathLike[str],
+    rule: Rule,
+    *,
+    against: str | os.PathLike[str] | None = None,
+    per: str = "token",
+    by: str | None = None,
+    as_is: bool = False,
+    jobs: int = 1,
+) -> FilterReport:
+    r"""Write those documents of files that a rule keeps, a file for a file, into a folder.
+
+    Args:
+        inputs: the files: JSON lines, Parquet, or plain text, in which a line is a document.
+        output: the folder, in which `scores` holds what a later run need not do again, and
+            `bad.jsonl` lists the documents that have no score.
+        model: the file of the model.
+        rule: what is kept.
+        against: the file of a model of general text. The score is then the difference of the two
+            cross-entropies (Moore and Lewis 2010).
+        per: scores are bits for each `token` or each `character`.
+        by: a field; documents are compared with those of the same value.
+        as_is: add no columns.
+        jobs: processes.
+
+    A file that cannot be read does not keep the others from being finished; it is named in the
+    report. Raises UsageError for inputs that the output would replace.
+
+    >>> import json, pathlib, tempfile
+    >>> import langmodels
+    >>> folder = pathlib.Path(tempfile.mkdtemp())
+    >>> langmodels.NGramModel(order=2, smoothing="witten_bell").fit("a rose").save(folder / "m.lm")
+    >>> _ = (folder / "in.jsonl").write_text('{"text": "a rose"}\n{"text": "rose a"}\n')
+    >>> report = langmodels.filter_documents(
+    ...     [str(folder / "in.jsonl")], folder / "out", folder / "m.lm", Rule(keep=0.5)
+    ... )
+    >>> json.loads((folder / "out" / "in.jsonl").read_text())["text"]
+    'a rose'
+    """
+    if per not in ("token", "character"):
+        raise UsageError(f"Scores are per token or per character, not per {per}.")
+    requests = [r if isinstance(r, Request) else Request(str(r)) for r in inputs]
+    scoring = Scoring(str(model), None if against is None else str(against), per, by)
+    works = [
+        Work(request, paths, scoring, rule, as_is)
+        for request, paths in zip(requests, _paths(requests, str(output)), strict=True)
+    ]
+    _check(works)
+    _check_models(scoring)
+    Path(output).mkdir(parents=True, exist_ok=True)
+    failed: dict[str, str] = {}
+    with executor(jobs) as pool:
+        thresholds: Thresholds = {}
+        if rule.thresholds is None:
+            outcomes = _run(pool, works, None, failed, "Scoring documents")
+            works = [work for work in works if work.request.path in outcomes]
+            scored = list(outcomes.values())
+            thresholds = _thresholds(scored, rule)
+        outcomes = _run(pool, works, thresholds, failed, "Writing documents")
+    done = [outcomes[work.request.path] for work in works if work.request.path in outcomes]
+    _join_bad(done, Path(output, "bad.jsonl"))
+    return report_of(done, scoring, rule, thresholds, str(output), failed)
+
+
+def _paths(requests: Sequence[Request], output: str) -> list[Paths]:
+    """Where each file goes: under its name, below the folder that all of them are in."""
+    folders = [os.path.dirname(os.path.abspath(r.path)) for r in requests]  # noqa: PTH100, PTH120
+    root = os.path.commonpath(folders)
+    names = (os.path.relpath(os.path.abspath(r.path), root) for r in requests)  # noqa: PTH100
+    return [Paths(output, name) for name in names]
+
+
+def _check(works: Sequence[Work]) -> None:
+    seen: set[str] = set()
+    for work in works:
+        name = work.paths.name
+        shard = shard_of(work.request)
+        if name in seen:
+            raise UsageError(f"{work.request.path} is named twice; name each file once.")
+        seen.add(name)
+        if os.path.realpath(work.paths.shard) == os.path.realpath(work.request.path):
+            raise UsageError(f"{name} would be replaced; write to another folder.")
+        if name in RESERVED or Path(name).parts[0] == "scores":
+            raise UsageError(f"{name} is a name of what is written beside documents; rename it.")
+        if not shard.takes_columns and work.rule.buckets is not None:
+            raise UsageError(
+                f"A bucket is a field, and {work.request.path} is plain text, which has none; use "
+                "JSON lines or Parquet, or keep a share."
+            )
+        if not shard.takes_columns and work.scoring.by is not None:
+            raise UsageError(f"{work.request.path} is plain text, which has no fields.")
+
+
+def _check_models(scoring: Scoring) -> None:
+    """Open the models before there is work. Raises LangmodelsError for files that are none."""
+    model = opened(scoring.model)
+    if scoring.against is None or scoring.per != "token":
+        return
+    levels = [m.tokenizer.level for m in (model, opened(scoring.against))]
+    if len(set(levels)) > 1:
+        raise UsageError(
+            f"The models have different tokens ({' and '.join(levels)}); compare them per "
+            "character (--per character)."
+        )
+
+
+RESERVED = ("bad.jsonl", "report.html", "report.json")
+
+
+def _run(
+    pool: Executor,
+    works: Sequence[Work],
+    thresholds: Thresholds | None,
+    failed: dict[str, str],
+    what: str,
+) -> dict[str, Outcome]:
+    """The outcome of each file by its name; what went wrong with others goes to `failed`."""
+    sizes = {work.request.path: Path(work.request.path).stat().st_size for work in works}
+    outcomes: dict[str, Outcome] = {}
+    with track(what, total=sum(sizes.values())) as progress:
+        tasks = {
+            pool.submit(filter_shard, work, thresholds): work.request.path
+            for work in sorted(works, key=lambda work: -sizes[work.request.path])
+        }
+        for future in _until_interrupted(completed(pool, list(tasks)), outcomes, len(works)):
+            path = tasks[future]
+            try:
+                outcomes[path] = future.result()
+            except LangmodelsError as error:
+                named = path in str(error)
+                failed[path] = str(error) if named else f"{path} is not finished: {error}"
+            progress.advance(sizes[path], f"{len(outcomes)} of {len(works)} files")
+    return outcomes
+
+
+def _until_interrupted(
+    futures: Iterator[Future[Outcome]], outcomes: dict[str, Outcome], n: int
+) -> Iterator[Future[Outcome]]:
+    try:
+        yield from futures
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"interrupted; {len(outcomes)} of {n} files are done, and the same command goes on "
+            "from there."
+        ) from None
+
+
+def _thresholds(outcomes: Sequence[Outcome], rule: Rule) -> Thresholds:
+    """Of each group, from the scores of all files."""
+    names = sorted({name for outcome in outcomes for name in outcome.shard.groups})
+    number = {name: i for i, name in enumerate(names)}
+
+    def parts() -> Iterator[tuple[FloatArray, IndexArray]]:
+        for outcome in outcomes:
+            own = np.array([number[name] for name in outcome.shard.groups], np.int64)
+            for records in outcome.shard.records():
+                scored = ~np.isnan(records["score"])
+                yield records["score"][scored], own[records["group"][scored]]
+
+    sizes = np.zeros(len(names), np.int64)
+    for _, groups in parts():
+        sizes += np.bincount(groups, minlength=len(names))
+    ranks = [rule.ranks(int(n)) if n else [] for n in sizes]
+    found = order_statistics(parts, ranks)
+    return {name: limits for name, limits in zip(names, found, strict=True) if limits}
+
+
+def _join_bad(outcomes: Sequence[Outcome], path: Path) -> None:
+    with atomic_write(path) as target:
+        for outcome in outcomes:
+            with outcome.shard.paths.beside(".bad").open("rb") as part:
+                shutil.copyfileobj(part, target)

@@ -1,0 +1,128 @@
+"""The scores of the documents of a file: kept beside the output, read in pieces."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from langmodels.datasets.documents import Request
+from langmodels.interchange import json_text
+from langmodels.storage import atomic_write
+
+RECORD = np.dtype(
+    [
+        ("score", "<f8"),  # bits; lower is better; NaN where there is nothing to score
+        ("log_prob", "<f8"),  # nats
+        ("tokens", "<i8"),
+        ("oov", "<i8"),
+        ("characters", "<i8"),
+        ("group", "<i4"),
+    ]
+)
+"""What is kept of a document that has a text."""
+
+_AT_ONCE = 1 << 16  # records that are read together
+
+Records = NDArray[np.void]
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Where things are that belong to a file of documents: `name` is its name in the output."""
+
+    output: str
+    name: str
+
+    @property
+    def shard(self) -> Path:
+        """The documents that are kept."""
+        return Path(self.output, self.name)
+
+    def beside(self, ending: str) -> Path:
+        """A file of the work."""
+        return Path(self.output, "scores", f"{self.name}{ending}")
+
+
+def identity(path: str) -> list[Any]:
+    """What tells that a file is still the same: its size, and when it was changed."""
+    status = Path(path).stat()
+    return [status.st_size, status.st_mtime_ns]
+
+
+@dataclass
+class ScoredShard:
+    """What is known of a file whose documents were scored.
+
+    `key`: what decides the scores. `groups`: the values of the field that groups are made by.
+    """
+
+    paths: Paths
+    key: list[Any]
+    documents: int = 0
+    bad: int = 0
+    groups: list[str] = field(default_factory=list)
+
+    @classmethod
+    def find(cls, paths: Paths, key: list[Any]) -> "ScoredShard | None":
+        """That of an earlier run; None where there is none, or of other scores."""
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            data = json.loads(paths.beside(".json").read_text(encoding="utf-8"))
+            found = cls(paths, data["key"], data["documents"], data["bad"], data["groups"])
+            size = paths.beside(".scores").stat().st_size
+            if found.key == key and size == found.documents * RECORD.itemsize:
+                return found
+        return None
+
+    @contextmanager
+    def writing(self) -> Iterator["ScoreWriter"]:
+        """What takes the scores of the file; they are there when the block has ended."""
+        self.paths.beside("").parent.mkdir(parents=True, exist_ok=True)
+        self.paths.beside(".json").unlink(missing_ok=True)
+        with (
+            atomic_write(self.paths.beside(".scores")) as scores,
+            atomic_write(self.paths.beside(".bad")) as bad,
+        ):
+            yield ScoreWriter(self, scores, bad)
+        known = {name: getattr(self, name) for name in ("key", "documents", "bad", "groups")}
+        with atomic_write(self.paths.beside(".json")) as file:
+            file.write(json_text(known).encode())
+
+    def records(self) -> Iterator[Records]:
+        """The records of the documents in order, some at a time."""
+        with self.paths.beside(".scores").open("rb") as file:
+            while data := file.read(_AT_ONCE * RECORD.itemsize):
+                yield np.frombuffer(data, RECORD)
+
+
+class ScoreWriter:
+    """Takes the scores of a file."""
+
+    def __init__(self, shard: ScoredShard, scores: IO[bytes], bad: IO[bytes]) -> None:
+        self._shard, self._scores, self._bad = shard, scores, bad
+        self._numbers: dict[str, int] = {}
+
+    def groups(self, values: Sequence[Any]) -> list[int]:
+        """The numbers of groups, which are called as the values."""
+        numbers = self._numbers
+        names = ["" if value is None else str(value) for value in values]
+        found = [numbers.setdefault(name, len(numbers)) for name in names]
+        self._shard.groups = list(numbers)
+        return found
+
+    def write(self, records: Records) -> None:
+        """Keep some more."""
+        self._scores.write(records.tobytes())
+        self._shard.documents += len(records)
+
+    def refuse(self, request: Request, documents: Sequence[tuple[int, str]]) -> None:
+        """Note documents that have no text."""
+        self._shard.bad += len(documents)
+        for number, reason in documents:
+            entry = {"file": os.fspath(request.path), "document": number, "reason": reason}
+            self._bad.write(f"{json_text(entry)}\n".encode())

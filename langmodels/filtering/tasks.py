@@ -1,0 +1,302 @@
+"""The task of a file: score its documents, and write those that are kept."""
+
+import functools
+import json
+import math
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from langmodels import progress
+from langmodels.arrays import FloatArray, IndexArray
+from langmodels.datasets.documents import Request
+from langmodels.datasets.shards import Batch, Kinds, Shard, Writer, shard_of
+from langmodels.filtering.rules import Rule
+from langmodels.filtering.scores import RECORD, Paths, Records, ScoredShard, identity
+from langmodels.interchange import json_text, structure
+from langmodels.models.base import LanguageModel
+from langmodels.models.texts import FIGURES, TextScore, TextScores, columns_of, score_texts
+from langmodels.registry import load
+from langmodels.storage import atomic_write
+
+SHOWN = 3
+"""Documents of each part that are shown as examples."""
+_LENGTH = 400  # characters of an example
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How documents are scored: by which models, for each `token` or `character`, in what groups.
+
+    With `against`, the score is the difference of the two models' cross-entropies, as in Moore and
+    Lewis 2010, "Intelligent Selection of Language Model Training Data".
+    """
+
+    model: str
+    against: str | None = None
+    per: str = "token"
+    by: str | None = None
+
+    def key(self, request: Request) -> list[Any]:
+        """What decides the scores of a file."""
+        models = [identity(m) for m in (self.model, self.against) if m is not None]
+        how = [self.per, self.by, request.text, request.encoding]
+        return [repr(RECORD), models, how, identity(request.path)]
+
+
+@dataclass(frozen=True)
+class Example:
+    """A document that stands for its part in the report. `draw` decides which are taken."""
+
+    part: int
+    draw: int
+    file: str
+    document: int
+    score: float
+    text: str
+
+
+@dataclass(frozen=True)
+class Work:
+    """A file to be filtered. With `as_is` no columns are added to its documents."""
+
+    request: Request
+    paths: Paths
+    scoring: Scoring
+    rule: Rule
+    as_is: bool = False
+
+    @property
+    def columns(self) -> Kinds:
+        """What is added to documents."""
+        if self.as_is:
+            return {}
+        columns = dict(FIGURES)
+        if self.scoring.against is not None:
+            columns["difference"] = float
+        if self.rule.buckets is not None:
+            columns["bucket"] = str
+        return columns
+
+
+Thresholds = dict[str, list[float]]
+"""Of each group."""
+
+
+@dataclass
+class Outcome:
+    """What was made of a file; `skipped`: nothing, as all was there."""
+
+    shard: ScoredShard
+    examples: list[Example] = field(default_factory=list)
+    skipped: bool = False
+
+
+def filter_shard(work: Work, thresholds: Thresholds | None) -> Outcome:
+    """Score the documents of a file, and with thresholds write those that are kept.
+
+    What was done before is not done again. Raises LangmodelsError for a file that cannot be read.
+    """
+    key = work.scoring.key(work.request)
+    scored = ScoredShard.find(work.paths, key)
+    done = None if scored is None or thresholds is None else _written(work, scored, thresholds)
+    if scored is not None and (thresholds is None or done is not None):
+        return Outcome(scored, done or [], skipped=True)
+    shard = shard_of(work.request)
+    if scored is None:
+        scored = ScoredShard(work.paths, key)
+        batches = _scored(work, shard, scored)
+    else:
+        batches = _stored(shard, scored)
+    with ExitStack() as stack:
+        total = scored.documents or None
+        task = stack.enter_context(progress.track(work.paths.name, total))
+        selection = None
+        if thresholds is not None:
+            selection = stack.enter_context(_Selection.writing(work, shard, scored, thresholds))
+        for batch, records in batches:
+            if selection is not None:
+                selection.take(batch, records)
+            task.advance(len(records))
+    if selection is None or thresholds is None:
+        return Outcome(scored)
+    _note(work, scored, thresholds, selection.examples)
+    return Outcome(scored, selection.examples)
+
+
+def _scored(work: Work, shard: Shard, scored: ScoredShard) -> Iterator[tuple[Batch, Records]]:
+    """The documents of a file with their scores, which are kept on the way."""
+    with scored.writing() as writer:
+        for batch in shard.batches():
+            writer.refuse(work.request, batch.bad)
+            records = _records(batch.texts, work.scoring)
+            values = batch.column(work.scoring.by) if work.scoring.by else [None] * len(records)
+            records["group"] = writer.groups(values)
+            empty = np.flatnonzero(np.isnan(records["score"])).tolist()
+            writer.refuse(work.request, [(batch.numbers[i], "has no tokens") for i in empty])
+            writer.write(records)
+            yield batch, records
+
+
+def _stored(shard: Shard, scored: ScoredShard) -> Iterator[tuple[Batch, Records]]:
+    """The same from an earlier run."""
+    rest, pieces = np.empty(0, RECORD), scored.records()
+    for batch in shard.batches():
+        n = len(batch.texts)
+        while len(rest) < n:
+            rest = np.concatenate([rest, next(pieces)])
+        yield batch, rest[:n]
+        rest = rest[n:]
+
+
+def _records(texts: Sequence[str], scoring: Scoring) -> Records:
+    """The scores of texts."""
+    model = opened(scoring.model)
+    records = np.zeros(len(texts), RECORD)
+    scores = score_texts(model, texts)
+    for name in ("log_prob", "tokens", "oov", "characters"):
+        records[name] = getattr(scores, name)
+    records["score"] = _bits(scores, scoring.per)
+    if scoring.against is not None:
+        general = score_texts(opened(scoring.against), texts)
+        with np.errstate(invalid="ignore"):  # of two infinite ones
+            records["score"] -= _bits(general, scoring.per)
+    return records
+
+
+def _bits(scores: TextScores, per: str) -> FloatArray:
+    if per == "character":
+        return scores.bits_per_character
+    bits = np.full(len(scores), np.nan)
+    np.divide(-scores.log_prob / math.log(2), scores.tokens, out=bits, where=scores.tokens > 0)
+    return bits
+
+
+@functools.lru_cache(maxsize=4)
+def opened(path: str) -> LanguageModel[Any]:
+    """The model of a file, opened once in each process; all map the same memory."""
+    return load(path)
+
+
+class _Selection:
+    """Writes the documents that are kept, and draws examples."""
+
+    def __init__(
+        self,
+        work: Work,
+        writer: Writer,
+        scored: ScoredShard,
+        thresholds: Thresholds,
+        columns: Kinds,
+    ) -> None:
+        self._work, self._writer, self._kinds = work, writer, columns
+        self._scored, self._thresholds = scored, thresholds
+        self.examples: list[Example] = []
+
+    @classmethod
+    @contextmanager
+    def writing(
+        cls, work: Work, shard: Shard, scored: ScoredShard, thresholds: Thresholds
+    ) -> Iterator["_Selection"]:
+        """What writes to the output, which is there when the block has ended."""
+        path = work.paths.shard
+        path.parent.mkdir(parents=True, exist_ok=True)
+        work.paths.beside(".done").unlink(missing_ok=True)
+        columns = work.columns if shard.takes_columns else {}
+        with atomic_write(path) as file, shard.writing(file, path.name, columns) as writer:
+            yield cls(work, writer, scored, thresholds, columns)
+
+    def take(self, batch: Batch, records: Records) -> None:
+        """Write some documents."""
+        rule, scores = self._work.rule, records["score"]
+        parts = rule.parts(scores, self._limits(records["group"]))
+        keep = rule.kept(parts) & ~np.isnan(scores)
+        columns = self._columns(records[keep], parts[keep]) if self._kinds else {}
+        self._writer.write(batch, keep, columns)
+        self._draw(batch, scores, parts)
+
+    def _limits(self, groups: IndexArray) -> FloatArray:
+        """The thresholds of each document, (n, parts - 1)."""
+        rule = self._work.rule
+        if rule.thresholds is not None:
+            return np.tile(rule.thresholds, (len(groups), 1))
+        none = [math.nan] * (len(rule.names) - 1)  # of a group of which nothing has a score
+        table = np.array([self._thresholds.get(name, none) for name in self._scored.groups])
+        limits: FloatArray = table.reshape(-1, len(none))[groups]
+        return limits
+
+    def _columns(self, records: Records, parts: IndexArray) -> dict[str, list[Any]]:
+        figures = zip(
+            *(records[name].tolist() for name in ("log_prob", "tokens", "oov", "characters")),
+            strict=True,
+        )
+        columns = columns_of((TextScore(*row) for row in figures), math.log(10))
+        if "difference" in self._kinds:
+            columns["difference"] = records["score"].tolist()
+        if "bucket" in self._kinds:
+            columns["bucket"] = [self._work.rule.names[part] for part in parts.tolist()]
+        return columns
+
+    def _draw(self, batch: Batch, scores: FloatArray, parts: IndexArray) -> None:
+        """Have some documents of each part stand for it, by numbers that only look random."""
+        draws = np.array(batch.numbers, np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        draws ^= np.uint64(zlib.crc32(self._work.paths.name.encode())) << np.uint64(16)
+        draws *= np.uint64(0xC2B2AE3D27D4EB4F)
+        for part in range(len(self._work.rule.names)):
+            mine = np.flatnonzero((parts == part) & ~np.isnan(scores))
+            for i in mine[np.argsort(draws[mine])[:SHOWN]].tolist():
+                self.examples.append(
+                    Example(
+                        part,
+                        int(draws[i] >> np.uint64(11)),
+                        self._work.request.path,
+                        batch.numbers[i],
+                        float(scores[i]),
+                        batch.texts[i][:_LENGTH],
+                    )
+                )
+        self.examples = drawn(self.examples)
+
+
+def drawn(examples: Sequence[Example]) -> list[Example]:
+    """Some of each part."""
+    taken: list[Example] = []
+    for example in sorted(examples, key=lambda e: (e.part, e.draw)):
+        if sum(other.part == example.part for other in taken) < SHOWN:
+            taken.append(example)
+    return taken
+
+
+# What was done before -----------------------------------------------------------------------------
+
+
+def _stamp(work: Work, scored: ScoredShard, thresholds: Thresholds) -> Any:
+    """What decides what is written, as JSON has it."""
+    chosen = {name: thresholds.get(name) for name in scored.groups}
+    rule = [work.rule.at_most, work.rule.keep, work.rule.buckets, work.as_is]
+    return json.loads(json_text([scored.key, rule, chosen]))
+
+
+def _note(work: Work, scored: ScoredShard, thresholds: Thresholds, examples: list[Example]) -> None:
+    done = {
+        "stamp": _stamp(work, scored, thresholds),
+        "output": identity(str(work.paths.shard)),
+        "examples": examples,
+    }
+    with atomic_write(work.paths.beside(".done")) as file:
+        file.write(json_text(done).encode())
+
+
+def _written(work: Work, scored: ScoredShard, thresholds: Thresholds) -> list[Example] | None:
+    """The examples of a file that was written in the same way before, if it was."""
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        data = json.loads(work.paths.beside(".done").read_text(encoding="utf-8"))
+        same = data["stamp"] == _stamp(work, scored, thresholds)
+        if same and data["output"] == identity(str(work.paths.shard)):
+            examples: list[Example] = structure(list[Example], data["examples"])
+            return examples
+    return None

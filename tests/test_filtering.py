@@ -1,0 +1,243 @@
+"""Filtering: the documents that are kept are those that the definition says, byte for byte."""
+
+import gzip
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import langmodels
+from langmodels.cli.main import main
+from langmodels.errors import UsageError
+from langmodels.filtering import quantiles, tasks
+from langmodels.filtering.rules import Rule
+from langmodels.models.texts import FIGURES
+
+WORDS = ["red", "fox", "ran", "hen", "sat", "a", "the", "on"]
+Run = Callable[..., dict[str, Any]]
+
+
+def make_documents(n: int, seed: int) -> list[dict[str, Any]]:
+    rng = np.random.default_rng(seed)
+    return [
+        {
+            "id": f"{seed}.{i}",
+            "text": "\n".join(" ".join(rng.choice(WORDS, rng.integers(0, 5))) for _ in range(3)),
+            "lang": str(rng.choice(["en", "fr"])),
+        }
+        for i in range(n)
+    ]
+
+
+DOCUMENTS = {"a.jsonl": make_documents(60, 1), "deep/b.jsonl.gz": make_documents(25, 2)}
+BAD = b'nonsense\n{"text": 7}\n{"text": " \\n ", "lang": "de"}\n'
+
+
+def bits(model: Any, text: str) -> float:
+    """The definition of a score."""
+    lines = [line for line in text.split("\n") if line.strip()]
+    tokens = sum(len(line.split()) + 1 for line in lines)
+    return -sum(map(model.score, lines)) / math.log(2) / tokens if tokens else math.nan
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("filter")
+    texts = {"m": "red fox ran\nred hen ran\na fox sat\n", "general": "the hen sat on a hen\na a\n"}
+    for name, text in texts.items():
+        (folder / f"{name}.txt").write_text(text)
+        train = ["train", "-q", "--level", "whitespace", "--model", "witten-bell:order=2"]
+        corpus = ["--corpus", str(folder / f"{name}.txt"), "-o", str(folder / f"{name}.lm")]
+        assert main([*train, *corpus]) == 0
+    for name, documents in DOCUMENTS.items():
+        path = folder / "in" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = "".join(json.dumps(d) + "\n" for d in documents).encode() + BAD
+        path.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    return folder
+
+
+@pytest.fixture
+def run(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Run:
+    """Filter the collection into a folder, `out` of the test unless it is said; the report."""
+    monkeypatch.chdir(folder)
+
+    def call(*options: Any, inputs: Any = ("in",), status: int = 0) -> dict[str, Any]:
+        arguments = ["filter", "m.lm", *inputs, "-o", tmp_path / "out", "--json", "-q", *options]
+        assert main([str(a) for a in arguments]) == status
+        report: dict[str, Any] = json.loads(capsys.readouterr().out or "{}")
+        return report
+
+    return call
+
+
+def written(path: Path) -> list[dict[str, Any]]:
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    return list(map(json.loads, data.splitlines()))
+
+
+def expected(score: Callable[[str], float]) -> dict[str, float]:
+    """The scores of the documents that have one, by id."""
+    scores = {d["id"]: score(d["text"]) for some in DOCUMENTS.values() for d in some}
+    return {name: value for name, value in scores.items() if not math.isnan(value)}
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_the_best_share_of_all_files_is_kept(run: Run, tmp_path: Path, jobs: int) -> None:
+    report = run("--keep", "0.3", "--jobs", jobs)
+    model = langmodels.load("m.lm")
+    scores = expected(lambda text: bits(model, text))
+    limit = sorted(scores.values())[math.ceil(0.3 * len(scores)) - 1]
+    kept = {name for name, score in scores.items() if score <= limit + 1e-12}
+    found = {name: written(tmp_path / "out" / name) for name in DOCUMENTS}
+    assert {d["id"] for some in found.values() for d in some} == kept
+    for name, some in found.items():  # in their order, with their fields
+        sources = [d for d in DOCUMENTS[name] if d["id"] in kept]
+        assert [{k: v for k, v in d.items() if k not in FIGURES} for d in some] == sources
+        for document in some:
+            assert math.log2(document["perplexity"]) == pytest.approx(scores[document["id"]])
+    assert report["groups"][0]["thresholds"] == [pytest.approx(limit)]
+    assert [part["documents"] for part in report["parts"]] == [len(kept), len(scores) - len(kept)]
+    assert report["documents"] == len(scores)
+    assert sum(map(sum, report["histogram"])) == len(scores)
+    lines = (tmp_path / "out" / "bad.jsonl").read_text().splitlines()
+    reasons = [json.loads(line)["reason"] for line in lines]
+    assert reasons.count("is no JSON value") == 2
+    assert reasons.count("has no text in the field 'text'") == 2
+    assert len(reasons) == report["bad"] == 85 - len(scores) + 6
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert f">{len(kept)}<" in page
+
+
+def test_groups_have_thresholds_of_their_own(run: Run, tmp_path: Path) -> None:
+    report = run("--buckets", "3", "--by", "lang")
+    model = langmodels.load("m.lm")
+    found = [d for name in DOCUMENTS for d in written(tmp_path / "out" / name)]
+    assert {d["bucket"] for d in found} == {"head", "middle", "tail"}
+    for group in report["groups"]:
+        mine = [d for d in found if d["lang"] == group["name"]]
+        scores = sorted(bits(model, d["text"]) for d in mine)
+        ends = [scores[math.ceil(len(scores) * i / 3) - 1] for i in (1, 2)]
+        assert group["thresholds"] == pytest.approx(ends)
+        for document in mine:
+            part = sum(bits(model, document["text"]) > end + 1e-9 for end in ends)
+            assert document["bucket"] == ("head", "middle", "tail")[part]
+
+
+def test_the_difference_of_two_models(run: Run, tmp_path: Path) -> None:
+    run("--against", "general.lm", "--max-bits", "-0.5", "--per", "character")
+    model, general = langmodels.load("m.lm"), langmodels.load("general.lm")
+
+    def per_character(text: str) -> float:
+        lines = [line for line in text.split("\n") if line.strip()]
+        difference = sum(general.score(x) - model.score(x) for x in lines)
+        return difference / math.log(2) / (len(text) + (not text.endswith("\n")))
+
+    scores = {k: v for k, v in expected(per_character).items() if v <= -0.5 and v != 0}
+    found = [d for name in DOCUMENTS for d in written(tmp_path / "out" / name)]
+    assert {d["id"] for d in found} == set(scores)
+    assert all(d["difference"] == pytest.approx(scores[d["id"]]) for d in found)
+
+
+def test_what_is_finished_is_not_done_again(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = run("--keep", "0.3")
+    before = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.jsonl*")}
+    del before[tmp_path / "out" / "bad.jsonl"]
+
+    def never(*_: Any) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(tasks, "score_texts", never)  # neither is another rule scored anew
+    again = run("--keep", "0.3")
+    assert {p: p.stat().st_mtime_ns for p in before} == before
+    assert (first.pop("skipped"), again.pop("skipped")) == (0, 2)
+    assert again == first
+    (tmp_path / "out" / "a.jsonl").unlink()
+    assert run("--keep", "0.3")["skipped"] == 1
+    assert len(written(tmp_path / "out" / "a.jsonl")) > 0
+    assert run("--max-perplexity", "4")["parts"][0]["documents"] > 0
+
+
+def test_a_broken_file_is_named_and_the_others_are_finished(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
+    whole = (folder / "in" / "deep" / "b.jsonl.gz").read_bytes()
+    (tmp_path / "torn.jsonl.gz").write_bytes(whole[:-20])
+    (tmp_path / "fine.jsonl").write_text('{"text": "red fox"}\n')
+    report = run("--max-perplexity", "1e9", inputs=(tmp_path / "*.jsonl*",), status=1)
+    assert list(report["failed"]) == [str(tmp_path / "torn.jsonl.gz")]
+    names = sorted(path.name for path in (tmp_path / "out").glob("*.jsonl*"))
+    assert names == ["bad.jsonl", "fine.jsonl"]
+
+
+def test_lines_of_plain_text_are_documents(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "lines.txt").write_bytes(b"red fox ran\n\nzebra zebra\nbad \xff\na fox ran")
+    report = run("--keep", "0.5", inputs=(tmp_path / "lines.txt",))
+    assert (tmp_path / "out" / "lines.txt").read_bytes() == b"red fox ran\na fox ran\n"
+    assert report["bad"] == 1
+    run("--buckets", "3", inputs=(tmp_path / "lines.txt",), status=2)
+
+
+def test_parquet(run: Run, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    import pyarrow
+
+    rows = make_documents(30, 3)
+    parquet.write_table(pyarrow.Table.from_pylist(rows), tmp_path / "rows.parquet")
+    run("--keep", "0.2", inputs=(tmp_path / "rows.parquet",))
+    table = parquet.read_table(tmp_path / "out" / "rows.parquet")
+    assert table.column_names == ["id", "text", "lang", *FIGURES]
+    kept = table.drop_columns(list(FIGURES)).to_pylist()
+    assert kept == [row for row in rows if row["id"] in {k["id"] for k in kept}]
+    model = langmodels.load("m.lm")
+    worst = max(bits(model, row["text"]) for row in kept)
+    rest = [bits(model, row["text"]) for row in rows if row not in kept]
+    assert 0 < len(kept) < len(rows)
+    assert all(math.isnan(score) or score > worst for score in rest)
+    run("--max-bits", "-1", "--as-is", inputs=(tmp_path / "rows.parquet",))
+    table = parquet.read_table(tmp_path / "out" / "rows.parquet")
+    assert (table.column_names, table.num_rows) == (["id", "text", "lang"], 0)
+
+
+def test_nothing_is_replaced_that_was_not_made_here(run: Run, folder: Path) -> None:
+    before = (folder / "in" / "a.jsonl").read_bytes()
+    assert main(["filter", "m.lm", "in/a.jsonl", "-o", "in", "--keep", "0.5"]) == 2
+    assert (folder / "in" / "a.jsonl").read_bytes() == before
+    for rule in ({}, {"keep": 1.5}, {"buckets": 1}, {"keep": 0.5, "buckets": 3}):
+        with pytest.raises(UsageError):
+            Rule(**rule)
+
+
+def test_quantiles_are_exact() -> None:
+    rng = np.random.default_rng(5)
+    numbers = np.concatenate(
+        [
+            rng.normal(0, 1e3, 500),
+            rng.integers(-3, 3, 300) / 2,
+            [np.inf, -np.inf, 0.0, -0.0, 1e-300],
+        ]
+    )
+    groups = rng.integers(0, 3, len(numbers))
+
+    def parts() -> Iterator[tuple[Any, Any]]:
+        for piece in np.array_split(np.arange(len(numbers)), 7):
+            yield numbers[piece], groups[piece]
+
+    sizes = np.bincount(groups)
+    ranks = [[1, 7, int(n) // 2, int(n)] for n in sizes]
+    ranks[1] = []
+    found = quantiles.order_statistics(parts, ranks)
+    for group, some in enumerate(ranks):
+        mine = np.sort(numbers[groups == group])
+        assert found[group] == [mine[rank - 1] for rank in some]
