@@ -118,13 +118,18 @@ def test_byte_pieces_survive(tmp_path: Path) -> None:
     assert NGramModel.from_arpa(path).vocabulary == characters.vocabulary
 
 
+def zstandard(data: bytes) -> bytes:
+    packed: bytes = pytest.importorskip("zstandard").ZstdCompressor().compress(data)
+    return packed
+
+
 # Encodings and names -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be", "utf-32", "utf-16-le"]
 )
-@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress, bz2.compress])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, lzma.compress, bz2.compress, zstandard])
 def test_marks_encodings_and_names(tmp_path: Path, encoding: str, pack: type[bytes]) -> None:
     data = WHOLE.replace("fox", "fóx\U0001f98a").encode(encoding)
     path = write(tmp_path / "model", pack(data))

@@ -1,6 +1,7 @@
 """Counts of n-grams as files: written, read, added, estimated from."""
 
 import gzip
+import lzma
 from pathlib import Path
 
 import numpy as np
@@ -104,18 +105,12 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Path("a.txt").write_text("".join(lines[:400]))
     Path("b.txt").write_text("".join(lines[400:]))
     Path("all.txt").write_text(text)
-    for name in ("a", "b"):
-        count = [
-            "count",
-            "--corpus",
-            f"{name}.txt",
-            "--level",
-            "whitespace",
-            "-o",
-            f"{name}.counts",
-        ]
+    Path("b.txt.xz").write_bytes(lzma.compress(Path("b.txt").read_bytes()))
+    for text_file, counts_file in (("a.txt", "a.counts"), ("b.txt.xz", "b.counts.gz")):
+        count = ["count", "--corpus", text_file, "--level", "whitespace", "-o", counts_file]
         assert main([*count, "--order", "3"]) == 0
-    assert main(["train", "--counts", "a.counts,b.counts", "-o", "counted.lm"]) == 0
+    assert b"alice" in gzip.decompress(Path("b.counts.gz").read_bytes())
+    assert main(["train", "--counts", "a.counts,b.counts.gz", "-o", "counted.lm"]) == 0
     whole = ["train", "--corpus", "all.txt", "--level", "whitespace", "--min-count", "1"]
     assert main([*whole, "--order", "3", "-o", "whole.lm"]) == 0
     counted, trained = load("counted.lm"), load("whole.lm")

@@ -15,6 +15,7 @@ from langmodels.ngram.counts_file import write_counts
 EPILOG = """\
 examples:
   langmodels count --corpus news.txt --order 3 --output news.counts
+  langmodels count --corpus monday.txt.gz --order 3 --output monday.counts.gz
   langmodels train --counts monday.counts,tuesday.counts --order 3 --output news.lm
 
 A line of the file is an n-gram, a tab and its count; n-grams of all orders are there, with <s> and

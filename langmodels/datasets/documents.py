@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, ClassVar
 
-from langmodels.datasets.compression import STANDARD_INPUT, without_compression
 from langmodels.datasets.fasta import FASTA_ENDINGS, fasta_lines
 from langmodels.datasets.files import CHUNK, LIVE_CHUNK, explained, read_chunks, shown_name
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.names import Registry
+from langmodels.packed import STANDARD_INPUT, without_compression
 from langmodels.text.cleaning import lines_of
 from langmodels.text.streams import TextStream
 

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from langmodels.datasets.compression import STANDARD_INPUT, as_it_comes, open_bytes
 from langmodels.datasets.encodings import (
     ERRORS,
     make_decoder,
@@ -19,6 +18,7 @@ from langmodels.datasets.encodings import (
     utf16_without_mark,
 )
 from langmodels.errors import LangmodelsError
+from langmodels.packed import STANDARD_INPUT, as_it_comes, open_bytes
 
 __all__ = ["CHUNK", "ERRORS", "STANDARD_INPUT", "decoded", "read_bytes", "read_chunks", "read_text"]
 

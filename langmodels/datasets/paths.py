@@ -4,8 +4,8 @@ import glob
 import os
 from pathlib import Path
 
-from langmodels.datasets.compression import STANDARD_INPUT
 from langmodels.errors import LangmodelsError
+from langmodels.packed import STANDARD_INPUT
 
 
 def find_files(name: str) -> list[str] | None:

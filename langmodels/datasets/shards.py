@@ -16,7 +16,6 @@ from typing import IO, Any, ClassVar
 import numpy as np
 
 from langmodels.arrays import BoolArray
-from langmodels.datasets.compression import as_it_comes, compressing, open_bytes
 from langmodels.datasets.documents import (
     DocumentFormat,
     JSONLines,
@@ -30,6 +29,7 @@ from langmodels.datasets.documents import (
 from langmodels.datasets.files import LIVE_CHUNK, explained
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.interchange import json_text
+from langmodels.packed import as_it_comes, compressing, open_bytes
 from langmodels.streaming import gathered
 
 _BLOCK = 1 << 21  # bytes that are read together

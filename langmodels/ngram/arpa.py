@@ -13,15 +13,10 @@ A line holds log10 p, the words, and, below the highest order, maybe a log10 bac
 are read and written in blocks of many lines, each handled by a few calls on whole columns.
 """
 
-import bz2
-import gzip
 import json
-import lzma
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -32,6 +27,7 @@ from langmodels.ngram.arpa_reader import NOTE, ZERO, ArpaReader, escaped, has_sp
 from langmodels.ngram.arpa_source import is_arpa_name, is_arpa_text, open_arpa
 from langmodels.ngram.tables import NGramTables
 from langmodels.ngram.trie import ngram_words
+from langmodels.packed import compressing
 from langmodels.progress import track
 from langmodels.storage import atomic_write
 from langmodels.text.reading import Reading
@@ -58,7 +54,7 @@ class ArpaContents(NamedTuple):
 
 
 def read_arpa(path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) -> ArpaContents:
-    """What is in an ARPA file, plain or compressed (gzip, xz, bzip2).
+    """What is in an ARPA file, plain or compressed.
 
     Reads what the common tools write, and what their files suffer on the way: text before the
     data line, carriage returns, any spacing, back-off weights left out, `<UNK>`, -99 for zero
@@ -83,7 +79,7 @@ def read_arpa(path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) 
 
 
 def write_arpa(path: str | os.PathLike[str], tables: NGramTables, reading: Reading) -> None:
-    """Write tables as an ARPA file; compressed where the name ends in .gz, .xz or .bz2.
+    """Write tables as an ARPA file; compressed where the name ends in .gz, .xz, .bz2 or .zst.
 
     How the text was cut and cleaned is noted in a comment before the data, which other tools skip.
 
@@ -107,7 +103,7 @@ def write_arpa(path: str | os.PathLike[str], tables: NGramTables, reading: Readi
     tokens = np.array(list(spelled), dtype=object)
     sizes = tables.sizes
     extra = "" if vocabulary.ends else f"{ZERO:g}\t{EOS}\n"
-    with atomic_write(path) as raw, _compressed(raw, Path(path)) as out:
+    with atomic_write(path) as raw, compressing(raw, os.fspath(path)) as out:
         if note:
             out.write(NOTE + json.dumps(note).encode() + b"\n")
         out.write(b"\\data\\\n")
@@ -159,21 +155,3 @@ def _log10(nats: Array) -> list[float]:
     # Adding 0 makes a plain zero of a negative one.
     log10: list[float] = (np.maximum(nats.astype(np.float64) / _LOG10, ZERO) + 0.0).tolist()
     return log10
-
-
-@contextmanager
-def _compressed(raw: IO[bytes], path: Path) -> Iterator[Any]:
-    """A file object that compresses into `raw` as the name asks."""
-    suffix = path.suffix.lower()
-    if suffix == ".gz":
-        # No time stamp and no name: the same model gives the same file.
-        with gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
-            yield packed
-    elif suffix == ".xz":
-        with lzma.LZMAFile(raw, "wb", preset=3) as xz:
-            yield xz
-    elif suffix == ".bz2":
-        with bz2.BZ2File(raw, "wb") as bz:
-            yield bz
-    else:
-        yield raw

@@ -1,26 +1,17 @@
 r"""Opening ARPA files: by content, whatever they are called, compressed and encoded in."""
 
-import bz2
 import codecs
-import gzip
 import lzma
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Protocol
 
 from langmodels.errors import LangmodelsError
+from langmodels.packed import COMPRESSIONS, open_bytes, without_compression
 
-PACKED = (".gz", ".xz", ".bz2")
-"""Endings of compressed files."""
-
-_MAGIC: dict[bytes, Callable[[IO[bytes]], Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"\xfd7zXZ\x00": lzma.open,
-    b"BZh": bz2.open,
-}
 _START = 1 << 16  # bytes in which the beginning of the data must come
 _MARK = "\\data\\"
 _UTF8_MARK = b"\xef\xbb\xbf"
@@ -38,9 +29,8 @@ class ByteSource(Protocol):
 
 
 def is_arpa_name(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is meant to be ARPA: .arpa, or that and .gz, .xz or .bz2."""
-    name = Path(os.fspath(path).lower())
-    return (name.with_suffix("") if name.suffix in PACKED else name).suffix == ".arpa"
+    """Whether a file is meant to be ARPA: .arpa, or that and the ending of a compression."""
+    return without_compression(os.fspath(path)).endswith(".arpa")
 
 
 def is_arpa_text(path: str | os.PathLike[str]) -> bool:
@@ -53,7 +43,7 @@ def is_arpa_text(path: str | os.PathLike[str]) -> bool:
             start = file.read(_START)
     except OSError:
         return False
-    if start.startswith(tuple(_MAGIC)):
+    if start.startswith(tuple(magic for magic, _ in COMPRESSIONS.values())):
         return True
     return start[8:9] != b"{" and _encoding(start) is not None  # a model file has a JSON header
 
@@ -65,7 +55,7 @@ def open_arpa(path: Path) -> Iterator[ByteSource]:
     Raises LangmodelsError where the file cannot be read, unpacked or decoded.
     """
     try:
-        with path.open("rb") as raw, unpacked(raw) as file:
+        with open_bytes(os.fspath(path)) as file:
             start = _start_of(file)
             encoding = _encoding(start)
             if encoding in _WIDE:
@@ -75,18 +65,6 @@ def open_arpa(path: Path) -> Iterator[ByteSource]:
     except _UNPACKING_FAILED as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise LangmodelsError(f"Cannot read {path}: {reason}.") from error
-
-
-@contextmanager
-def unpacked(raw: IO[bytes]) -> Iterator[IO[bytes]]:
-    magic = raw.read(6)
-    raw.seek(0)
-    for start, opener in _MAGIC.items():
-        if magic.startswith(start):
-            with opener(raw) as stream:
-                yield stream
-            return
-    yield raw
 
 
 def _start_of(file: IO[bytes]) -> bytes:

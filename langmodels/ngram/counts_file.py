@@ -3,17 +3,16 @@
 import lzma
 import os
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from langmodels.arrays import BoolArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError
 from langmodels.ngram.arpa import FOREIGN
-from langmodels.ngram.arpa_source import unpacked
 from langmodels.ngram.counting import NGramCounts
 from langmodels.ngram.text_counts import TextCounts, added_up
 from langmodels.ngram.trie import ngram_words
+from langmodels.packed import compressing, open_bytes
 from langmodels.progress import track
 from langmodels.storage import atomic_write
 from langmodels.text.byte_fields import Fields, WordIndex, decimals, space_table, split_fields
@@ -43,15 +42,22 @@ def count_lines(counts: NGramCounts, vocabulary: Vocabulary, least: int = 1) -> 
 def write_counts(
     path: str | os.PathLike[str], counts: NGramCounts, vocabulary: Vocabulary, least: int = 1
 ) -> None:
-    """Write counts to a file. Raises LangmodelsError where it cannot be written."""
-    with atomic_write(path) as file, track("Writing counts", total=sum(counts.sizes)) as work:
+    """Write counts to a file, compressed as the ending of its name says.
+
+    Raises LangmodelsError where it cannot be written.
+    """
+    with (
+        atomic_write(path) as raw,
+        compressing(raw, os.fspath(path)) as file,
+        track("Writing counts", total=sum(counts.sizes)) as work,
+    ):
         for lines in count_lines(counts, vocabulary, least):
             file.write(lines)
             work.advance(lines.count(b"\n"))
 
 
 def read_counts(paths: Sequence[str | os.PathLike[str]], min_count: int = 1) -> TextCounts:
-    """Counts of several files, added up; gzip, xz and bzip2 too.
+    """Counts of several files, compressed or not, added up.
 
     All orders up to the highest must be there: the words of an n-gram as 1-grams, and every n-gram
     without its first and without its last word. To models, words counted less than `min_count`
@@ -125,7 +131,7 @@ class _Block:
 
 def _parse(name: str) -> _Block:
     try:
-        with Path(name).open("rb") as raw, unpacked(raw) as file:
+        with open_bytes(name) as file:
             return _Block(name, file.read())
     except (OSError, EOFError, lzma.LZMAError) as error:
         reason = getattr(error, "strerror", None) or str(error)
