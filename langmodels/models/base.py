@@ -15,9 +15,8 @@ from langmodels.models.files import KINDS, ModelFile, pack, pickled, read_model
 from langmodels.settings import Configurable
 from langmodels.tensors import save_arrays
 from langmodels.text.corpus import AnyText, Corpus
-from langmodels.text.reading import Reading, Text
+from langmodels.text.reading import Reading, Text, WithReading
 from langmodels.text.sequences import Sequences
-from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, Vocabulary
 
 S = TypeVar("S")
@@ -26,7 +25,7 @@ _SUM = 1e-3
 """How far from 1 rounding may leave a sum of probabilities."""
 
 
-class Model(Configurable, ABC):
+class Model(WithReading, Configurable, ABC):
     """What all models are: learnt from a corpus over a vocabulary, and kept in one file.
 
     Those that give every sequence a probability are a `LanguageModel`.
@@ -53,16 +52,6 @@ class Model(Configurable, ABC):
     @reading.setter
     def reading(self, reading: Reading) -> None:
         self._reading = reading
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The tokens that the model knows."""
-        return self.reading.vocabulary
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """How text is cut."""
-        return self.reading.tokenizer
 
     @property
     def is_fitted(self) -> bool:

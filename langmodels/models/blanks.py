@@ -13,7 +13,7 @@ from langmodels.arrays import FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel, Model
 from langmodels.text.corpus import AnyText, Corpus
-from langmodels.text.reading import Reading, Text
+from langmodels.text.reading import Reading, Text, WithReading
 from langmodels.text.sequences import Sequences
 from langmodels.text.vocabulary import Vocabulary
 
@@ -52,7 +52,7 @@ def split_at_blanks(text: str) -> list[str]:
     return parts
 
 
-class Cloze(ABC):
+class Cloze(WithReading, ABC):
     """Whatever gives a distribution over the tokens that could fill a blank.
 
     Boundaries never fill one, so `<s>` and `</s>` have probability zero.
@@ -62,11 +62,6 @@ class Cloze(ABC):
     @abstractmethod
     def reading(self) -> Reading:
         """How text is read."""
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The tokens that could fill a blank."""
-        return self.reading.vocabulary
 
     @abstractmethod
     def blank_distributions(self, blanks: Sequence[Blank]) -> FloatArray:

@@ -16,7 +16,7 @@ from langmodels.text.indexing import (
     with_boundaries,
 )
 from langmodels.text.levels import make_tokenizer
-from langmodels.text.reading import Reading
+from langmodels.text.reading import Reading, WithReading
 from langmodels.text.sequences import Sequences
 from langmodels.text.streams import RawText, TextStream, line_starts, text_stream
 from langmodels.text.tokenization import Tokenizer
@@ -24,7 +24,7 @@ from langmodels.text.vocabulary import Vocabulary
 
 
 @dataclass(frozen=True, eq=False)
-class Corpus(Sequences):
+class Corpus(WithReading, Sequences):
     """Sequences of a text: their ids and offsets, how they were read, and what is known beside.
 
     `characters`: characters of text that the ids stand for. `text`: that text, where it was kept.
@@ -37,21 +37,6 @@ class Corpus(Sequences):
     name: str = ""
     text: str | None = None
     lines: IndexArray | None = None
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """The tokens by id."""
-        return self.reading.vocabulary
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """How the text was cut."""
-        return self.reading.tokenizer
-
-    @property
-    def cleaning(self) -> str:
-        """How the text was cleaned before, one of `CLEANINGS`."""
-        return self.reading.cleaning
 
     @property
     def document_starts(self) -> IndexArray | None:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -167,3 +167,27 @@ class Reading:
         if tokenizer.ends != vocabulary.ends:
             raise LangmodelsError("only one of its tokenizer and its vocabulary has line ends.")
         return cls(tokenizer, vocabulary, cleaning)
+
+
+class _Reads(Protocol):
+    @property
+    def reading(self) -> Reading: ...
+
+
+class WithReading:
+    """What has a `reading`, and with it a vocabulary, a tokenizer and a cleaning."""
+
+    @property
+    def vocabulary(self: _Reads) -> Vocabulary:
+        """The known tokens by id."""
+        return self.reading.vocabulary
+
+    @property
+    def tokenizer(self: _Reads) -> Tokenizer:
+        """How text is cut."""
+        return self.reading.tokenizer
+
+    @property
+    def cleaning(self: _Reads) -> str:
+        """How text is cleaned before, one of `CLEANINGS` or several joined by `+`."""
+        return self.reading.cleaning

@@ -8,7 +8,7 @@ from langmodels.arrays import Array, BoolArray, FloatArray, IndexArray
 from langmodels.errors import UsageError
 from langmodels.neural.encoder_decoder.pairs import PairBatch, Sources
 from langmodels.neural.layers.attention import Attention
-from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear
+from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear, TokenInput
 from langmodels.neural.layers.bidirectional import Bidirectional
 from langmodels.neural.layers.cells import Recurrent, make_cell
 from langmodels.neural.layers.sequence import State
@@ -65,28 +65,6 @@ class Encoded:
         )
 
 
-class _Embedder:
-    """Tokens as the first layer takes them: embedded and dropped out, or, where nothing is dropped
-    and there are more tokens than types, as they are, together with the table of embeddings.
-    """
-
-    def __init__(self, embedding: Embedding, dropout: Dropout) -> None:
-        self.embedding, self.dropout = embedding, dropout
-
-    def forward(self, tokens: Array, rng: Generator | None) -> tuple[Array, Array | None]:
-        table = self.embedding.values["weight"]
-        self._by_table = self.dropout.rate == 0 and len(table) < tokens.size
-        if self._by_table:
-            return tokens, table
-        return self.dropout.forward(self.embedding.forward(tokens), rng), None
-
-    def backward(self, d: Array) -> None:
-        if self._by_table:
-            self.embedding.gradients["weight"][...] = d
-        else:
-            self.embedding.backward(self.dropout.backward(d))
-
-
 class EncoderDecoderNetwork(Network[PairBatch]):
     """Sequence to sequence (Cho et al. 2014; Sutskever, Vinyals and Le 2014).
 
@@ -119,8 +97,8 @@ class EncoderDecoderNetwork(Network[PairBatch]):
         if shape.attention is not None:
             self.attention = Attention(shape.attention, shape.hidden, width)
         self.output = Softmax(shape.hidden, shape.target, (Vocabulary.bos_id,))
-        self._embedders = [
-            _Embedder(e, Dropout(shape.input_dropout)) for e in (self.source, self.target)
+        self._inputs = [
+            TokenInput(e, Dropout(shape.input_dropout)) for e in (self.source, self.target)
         ]
         self._drops = [[Dropout(shape.dropout) for _ in range(shape.layers)] for _ in range(3)]
         return {
@@ -138,7 +116,7 @@ class EncoderDecoderNetwork(Network[PairBatch]):
     def encode(self, source: Sources, rng: Generator | None = None) -> Encoded:
         """Read sources. What is returned is overwritten by the next call, but for the states."""
         drops = self._drops[0]
-        x, table = self._embedders[0].forward(source.tokens, rng)
+        x, table = self._inputs[0].forward(source.tokens, rng)
         keep, states = source.keep, []
         self._begin = source.begin
         self._bridged: list[Array] = []
@@ -170,7 +148,7 @@ class EncoderDecoderNetwork(Network[PairBatch]):
                 dy = layer.backward(dy)
             else:
                 dy = layer.backward(dy, d_states[k])
-        self._embedders[0].backward(dy)
+        self._inputs[0].backward(dy)
 
     def _bridge_back(self, k: int, d_state: State, dy: Array) -> None:
         """Add the gradient of the final states to that of all outputs."""
@@ -189,7 +167,7 @@ class EncoderDecoderNetwork(Network[PairBatch]):
         all layers after the last step.
         """
         drops = self._drops[1]
-        x, table = self._embedders[1].forward(inputs, rng)
+        x, table = self._inputs[1].forward(inputs, rng)
         states = []
         for k, layer in enumerate(self.decoder):
             y = layer.forward(x, encoded.states[k], embedding=table)
@@ -233,7 +211,7 @@ class EncoderDecoderNetwork(Network[PairBatch]):
                 dy = drops[k].backward(dy)
             dy = layer.backward(dy)
             d_states.append(layer.initial_gradient)
-        self._embedders[1].backward(dy)
+        self._inputs[1].backward(dy)
         return d_states[::-1]
 
     # Scores ---------------------------------------------------------------------------------

@@ -108,9 +108,6 @@ class Embedding(Layer):
     gradient of the shared matrix, and this one adds to it.
     """
 
-    by_table = True
-    """Whether the vectors of all tokens are there as one array, `values["weight"]`."""
-
     def __init__(
         self, vocabulary: int, width: int, *, tied: bool = False, unit_rows: bool = False
     ) -> None:
@@ -124,6 +121,11 @@ class Embedding(Layer):
         weight[...] = rng.standard_normal(weight.shape)
         if self.unit_rows:
             weight *= weight.shape[1] ** -0.5
+
+    @property
+    def table(self) -> Array | None:
+        """The vectors of all tokens as one array (V, E), where there is one."""
+        return self.values["weight"]
 
     def forward(self, tokens: Array) -> Array:
         """Token ids (...) to (..., E)."""
@@ -173,6 +175,34 @@ class Dropout(Layer):
         if self._mask is not None:
             dy *= self._mask
         return dy
+
+
+class TokenInput:
+    """Tokens as the first layer of a network takes them: embedded and dropped out.
+
+    Where nothing is dropped and there are more tokens than types, it is given the tokens as they
+    are, with the table of all embeddings: mapping that once pays off where tokens repeat.
+    """
+
+    def __init__(self, embedding: Embedding, dropout: Dropout) -> None:
+        self.embedding, self.dropout = embedding, dropout
+
+    def forward(self, tokens: Array, rng: Generator | None) -> tuple[Array, Array | None]:
+        """What to give to `SequenceLayer.forward`: `x`, and `embedding`."""
+        table = self.embedding.table
+        self._by_table = table is not None and self.dropout.rate == 0 and len(table) < tokens.size
+        if self._by_table:
+            return tokens, table
+        return self.dropout.forward(self.embedding.forward(tokens), rng), None
+
+    def backward(self, d: Array) -> None:
+        """Gradient of what was given: of each vector, or of the table."""
+        if not self._by_table:
+            self.embedding.backward(self.dropout.backward(d))
+        elif self.embedding.tied:
+            self.embedding.gradients["weight"] += d
+        else:
+            self.embedding.gradients["weight"][...] = d
 
 
 def draw_mask(out: Array, rate: float, rng: Generator) -> Array:

@@ -112,7 +112,7 @@ class SpelledEmbedding(Embedding):
     computed once a call, however often it occurs.
     """
 
-    by_table = False
+    table = None  # a word outside the vocabulary has a vector, too
 
     def __init__(
         self,

@@ -7,7 +7,6 @@ import numpy as np
 
 from langmodels.arrays import FloatArray, IntArray
 from langmodels.errors import UsageError
-from langmodels.neural.layers.base import Layer
 from langmodels.neural.layers.spelling import SpelledEmbedding, Spellings
 from langmodels.neural.recurrent.model import RecurrentModel, RecurrentState
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
@@ -36,10 +35,8 @@ class CharacterAwareNetwork(RecurrentNetwork):
         self._reading = (characters, filters, highways)
         super().__init__(shape, dtype)
 
-    def _build(self) -> dict[str, Layer]:
-        layers = super()._build()
-        self.embedding = SpelledEmbedding(self.spellings, *self._reading)
-        return {**layers, "embedding": self.embedding}
+    def _embedding(self) -> SpelledEmbedding:
+        return SpelledEmbedding(self.spellings, *self._reading)
 
 
 class CharacterAwareModel(RecurrentModel):

@@ -8,7 +8,7 @@ import numpy as np
 from langmodels.arrays import Array
 from langmodels.errors import UsageError, check_whole
 from langmodels.neural.layers.adaptive import AdaptiveSoftmax, check_cutoffs
-from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer
+from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, TokenInput
 from langmodels.neural.layers.cells import CELLS, Elman, Recurrent
 from langmodels.neural.layers.sequence import SequenceLayer, State
 from langmodels.neural.layers.softmax import OutputLayer, Softmax
@@ -74,10 +74,9 @@ class RecurrentNetwork(SequenceNetwork[States]):
 
     def _build(self) -> dict[str, Layer]:
         shape = self.shape
-        self.embedding: Embedding | None = None
-        if shape.embedding is not None:
-            self.embedding = Embedding(shape.vocabulary, shape.embedding, tied=shape.tied)
-        self.input_dropout = Dropout(shape.input_dropout, shared_steps=shape.shared_dropout)
+        dropout = Dropout(shape.input_dropout, shared_steps=shape.shared_dropout)
+        self.embedding = self._embedding()
+        self.input = None if self.embedding is None else TokenInput(self.embedding, dropout)
         widths = [shape.embedding or shape.vocabulary] + [shape.hidden] * (shape.layers - 1)
         self.recurrent: list[SequenceLayer[State]] = [self._cell(width) for width in widths]
         self.dropouts = [
@@ -88,6 +87,13 @@ class RecurrentNetwork(SequenceNetwork[States]):
         layers: dict[str, Layer] = {"embedding": self.embedding} if self.embedding else {}
         layers |= {f"recurrent.{k}": layer for k, layer in enumerate(self.recurrent)}
         return {**layers, "output": self.output}
+
+    def _embedding(self) -> Embedding | None:
+        """What tokens are read as; None for one-hot vectors."""
+        shape = self.shape
+        if shape.embedding is None:
+            return None
+        return Embedding(shape.vocabulary, shape.embedding, tied=shape.tied)
 
     def _cell(self, inputs: int) -> Recurrent:
         if self.shape.cell == "relu-rnn":
@@ -113,19 +119,7 @@ class RecurrentNetwork(SequenceNetwork[States]):
         rng: Generator | None = None,
     ) -> Array:
         """See `SequenceNetwork`: the outputs of the top layer."""
-        table = None
-        x: Array = inputs
-        if self.embedding is not None:
-            # Mapping the whole table pays off where tokens repeat; masked inputs differ each time.
-            self._by_table = (
-                self.embedding.by_table
-                and self.shape.input_dropout == 0
-                and self.shape.vocabulary < inputs.size
-            )
-            if self._by_table:
-                table = self.embedding.values["weight"]
-            else:
-                x = self.input_dropout.forward(self.embedding.forward(inputs), rng)
+        x, table = (inputs, None) if self.input is None else self.input.forward(inputs, rng)
         for k, (layer, dropout) in enumerate(zip(self.recurrent, self.dropouts, strict=True)):
             if rng is not None and self.shape.weight_dropout:
                 layer.drop_weights(self.shape.weight_dropout, rng)
@@ -142,15 +136,8 @@ class RecurrentNetwork(SequenceNetwork[States]):
         """See `SequenceNetwork`."""
         for layer, dropout in zip(reversed(self.recurrent), reversed(self.dropouts), strict=True):
             dy = layer.backward(dropout.backward(dy))
-        if self.embedding is None:
-            return
-        if self._by_table:
-            if self.embedding.tied:
-                self.embedding.gradients["weight"] += dy
-            else:
-                self.embedding.gradients["weight"][...] = dy
-        else:
-            self.embedding.backward(self.input_dropout.backward(dy))
+        if self.input is not None:
+            self.input.backward(dy)
 
     def shards(self, batch: int, threads: int) -> int:
         """See `Network`. A small network runs faster on one thread.
