@@ -115,6 +115,14 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main([*whole, "--order", "3", "-o", "whole.lm"]) == 0
     counted, trained = load("counted.lm"), load("whole.lm")
     assert counted.score("alice was here") == pytest.approx(trained.score("alice was here"))
+    assert main(["count", "--corpus", "all.txt", "--order", "3", "-o", "words.counts"]) == 0
+    counted_words = ["train", "--counts", "words.counts", "--level", "word", "--lower"]
+    assert main([*counted_words, "-o", "words.lm"]) == 0
+    assert main([*whole[:3], "--min-count", "1", "--order", "3", "-o", "as_words.lm"]) == 0
+    scores = [load(name).score('"alice," was here') for name in ("words.lm", "as_words.lm")]
+    assert scores[0] == pytest.approx(scores[1])
+    assert load("words.lm").encode("ALICE").tolist() == load("words.lm").encode("alice").tolist()
+    assert main([*counted_words[:3], "--level", "char", "-o", "x.lm"]) == 1
     assert main(["train", "-o", "x.lm"]) == 2
     assert main(["train", "--counts", "a.counts", "--corpus", "a.txt", "-o", "x.lm"]) == 2
     assert main(["train", "--counts", "a.counts", "--model", "lstm", "-o", "x.lm"]) == 2

@@ -22,6 +22,7 @@ from langmodels.registry import make_model
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
+from langmodels.text.vocabulary import Vocabulary
 
 TEXT = find_source("wonderland.txt").read()[:12_000]
 TRAIN, NEW = TEXT[:9000], TEXT[9000:]
@@ -138,3 +139,15 @@ def test_files_and_models_from_python(tmp_path: Path) -> None:
         evaluate([model, model], NEW)
     with pytest.raises(UsageError, match="nothing to evaluate"):
         evaluate([], NEW)
+
+
+def test_the_same_model_in_other_files_is_the_same(tmp_path: Path) -> None:
+    """Ids may be others and digits fewer: tokens are alike, and no test finds a difference."""
+    model = trained("witten-bell:order=2")
+    model.save_arpa(tmp_path / "m.arpa")
+    turned = Vocabulary(reversed(model.vocabulary.tokens[3:]))
+    other = make_model("witten-bell:order=2").fit(Corpus.from_text(TRAIN, vocabulary=turned))
+    found = evaluate({"m": model, "arpa": tmp_path / "m.arpa", "turned": other}, NEW)
+    assert found.per == "token"
+    assert len({figures.perplexity for figures in found.models}) > 1
+    assert [test.corrected for test in found.tests] == [1.0, 1.0]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langmodels.evaluation.significance import neighbour_tests
 from langmodels.evaluation.statistics import (
     Exponent,
     block_edges,
@@ -90,3 +91,10 @@ def test_growth_exponents() -> None:
     assert rough.error == pytest.approx(math.sqrt(1 / 6 / 2))
     assert str(rough) == "0.50 ± 0.29"
     assert str(Exponent(-0.001, 0.0)) == "0.00 ± 0.00"
+
+
+def test_what_rounding_makes_is_no_difference() -> None:
+    sizes = np.full(50, 10.0)
+    for each, p in ((1e-7, 1.0), (1e-3, 0.0)):
+        (found,) = neighbour_tests([("a", np.zeros(50)), ("b", each * sizes)], sizes)
+        assert found.corrected == pytest.approx(p, abs=0.002)

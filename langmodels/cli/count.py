@@ -16,7 +16,7 @@ EPILOG = """\
 examples:
   langmodels count --corpus news.txt --order 3 --output news.counts
   langmodels count --corpus monday.txt.gz --order 3 --output monday.counts.gz
-  langmodels train --counts monday.counts,tuesday.counts --order 3 --output news.lm
+  langmodels train --counts monday.counts,tuesday.counts --order 3 --level word --output news.lm
 
 A line of the file is an n-gram, a tab and its count; n-grams of all orders are there, with <s> and
 </s> around every line of the text, as SRILM writes and reads them. All words are counted, unless

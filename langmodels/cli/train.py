@@ -44,6 +44,7 @@ from langmodels.presets import Setting
 from langmodels.registry import MODELS, make_model, model_spec, parse_model
 from langmodels.settings import parse_name
 from langmodels.text.corpus import Corpus
+from langmodels.text.levels import make_tokenizer
 
 DEFAULT_MODEL = "modified-kneser-ney"
 EPILOG = """\
@@ -143,7 +144,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--counts",
         metavar="FILE[,FILE...]",
         help="n-gram models: estimate from counts that `langmodels count` or SRILM wrote, added "
-        "up, instead of a --corpus",
+        "up, instead of a --corpus; --level says how the text was cut (default: at blanks)",
     )
     add_corpus_options(parser, default=None, optional=True)
     add_vocabulary_option(parser)
@@ -264,7 +265,9 @@ def _train_on_counts(
     model = make_model(name, Setting(seed=args.seed), **options)
     if not isinstance(model, NGramModel):
         raise UsageError(f"--counts is for n-gram models, not {name}.")
-    counts = read_counts(args.counts.split(","), args.min_count or 1)
+    tokenizer = None if args.level is None else make_tokenizer(args.level)
+    cleaning = "lower" if args.lower and args.clean == "none" else args.clean
+    counts = read_counts(args.counts.split(","), args.min_count or 1, tokenizer, cleaning)
     if "order" not in options and "order" not in parse_name(name)[1]:
         model = make_model(name, Setting(seed=args.seed), order=counts.order, **options)
         assert isinstance(model, NGramModel)

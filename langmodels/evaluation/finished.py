@@ -149,7 +149,7 @@ def evaluate(
         for name, model in models.items()
     }
     first = next(iter(models.values()))
-    alike = all(model.reading == first.reading for model in models.values())
+    alike = all(model.reading.knows_the_same(first.reading) for model in models.values())
     measured: list[tuple[Figures, FloatArray]] = []
     sizes, units = np.empty(0), "blocks"
     for name, model in models.items():

@@ -17,7 +17,7 @@ from langmodels.progress import track
 from langmodels.storage import atomic_write
 from langmodels.text.byte_fields import Fields, WordIndex, decimals, space_table, split_fields
 from langmodels.text.reading import Reading
-from langmodels.text.tokenization import SymbolTokenizer
+from langmodels.text.tokenization import SymbolTokenizer, Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 
 _SPACES = space_table(b"\t\n\r ")
@@ -56,12 +56,19 @@ def write_counts(
             work.advance(lines.count(b"\n"))
 
 
-def read_counts(paths: Sequence[str | os.PathLike[str]], min_count: int = 1) -> TextCounts:
+def read_counts(
+    paths: Sequence[str | os.PathLike[str]],
+    min_count: int = 1,
+    tokenizer: Tokenizer | None = None,
+    cleaning: str = "none",
+) -> TextCounts:
     """Counts of several files, compressed or not, added up.
 
     All orders up to the highest must be there: the words of an n-gram as 1-grams, and every n-gram
     without its first and without its last word. To models, words counted less than `min_count`
-    times are `<unk>`. Raises LangmodelsError, with the line, for files that hold anything else.
+    times are `<unk>`. `tokenizer` and `cleaning`: how the text was read that was counted, by
+    default cut at blanks, into lines where there is an `</s>`. Raises LangmodelsError, with the
+    line, for files that hold anything else.
     """
     blocks = [_parse(os.fspath(path)) for path in paths]
     seen = dict.fromkeys(word for block in blocks for word in block.column(0, 1))
@@ -76,7 +83,14 @@ def read_counts(paths: Sequence[str | os.PathLike[str]], min_count: int = 1) -> 
         [(block.rows(k, index), block.counts(k)) for k in range(1, block.order + 1)]
         for block in blocks
     ]
-    reading = Reading(FOREIGN if ends else SymbolTokenizer(), vocabulary)
+    if tokenizer is None:
+        tokenizer = FOREIGN if ends else SymbolTokenizer()
+    if tokenizer.ends != ends:
+        raise LangmodelsError(
+            f"There are {'' if ends else 'no '}ends of lines ({EOS}) in {blocks[0].name}, as level "
+            f"{tokenizer.level} does not have them."
+        )
+    reading = Reading(tokenizer, vocabulary, cleaning)
     return TextCounts(reading, added_up(rows, len(vocabulary)), min_count)
 
 

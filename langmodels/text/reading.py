@@ -44,6 +44,10 @@ class Reading:
         """Whether texts are cleaned and cut in the same way, whatever the vocabulary."""
         return self.metadata() == other.metadata()
 
+    def knows_the_same(self, other: "Reading") -> bool:
+        """Whether the tokens of every text are the same, and which of them are unknown."""
+        return self.is_like(other) and self.vocabulary.knows_the_same(other.vocabulary)
+
     def tokens(self, text: str) -> Sequence[str]:
         """The tokens of a text, which is taken as one sequence.
 

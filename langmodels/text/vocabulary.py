@@ -163,6 +163,12 @@ class Vocabulary:
         new = (token for token in tokens if token not in self._ids)
         return Vocabulary([*self._tokens[self.n_special :], *new], ends=self.ends)
 
+    def knows_the_same(self, other: "Vocabulary") -> bool:
+        """Whether the same tokens are known, whatever their ids."""
+        if self._ids.keys() != other._ids.keys():
+            return False
+        return self.ends == other.ends
+
     def extends(self, other: "Vocabulary") -> bool:
         """Whether it is another one, perhaps with more tokens behind."""
         return self.ends == other.ends and self._tokens[: len(other)] == other._tokens
