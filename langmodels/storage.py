@@ -1,10 +1,11 @@
-"""Files: written whole or not at all; where caches are; JSON that may be damaged or hostile."""
+"""Files written whole or not at all; folders for work and caches; JSON that may be hostile."""
 
 import hashlib
 import json
 import os
 import re
 import secrets
+import shutil
 import stat
 import sys
 from collections.abc import Iterator
@@ -158,6 +159,40 @@ def _remove_abandoned(target: Path) -> None:
                     os.close(descriptor)
             else:
                 path.unlink()  # refused while it is open
+
+
+@contextmanager
+def work_folder(parent: str | os.PathLike[str], key: str | None = None) -> Iterator[Path]:
+    """A folder in `parent` for what work needs on its way, removed when the block ends, be it in an
+    exception (Ctrl-C included).
+
+    A process that was killed leaves it behind; the next one with the same `key` finds it as it is,
+    and with None nobody does. Raises LangmodelsError where it cannot be made, or another process
+    is at work in it.
+    """
+    name = secrets.token_hex(8) if key is None else hashlib.sha256(key.encode()).hexdigest()[:16]
+    folder = Path(parent) / f"langmodels-work-{name}"
+    lock: int | None = None
+    try:
+        folder.mkdir(exist_ok=True)
+        if os.name == "posix":
+            lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
+            with suppress(PermissionError):  # a file system without locks
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        if lock is not None:
+            os.close(lock)
+        raise LangmodelsError(
+            f"Another process is at work in {folder}, with the same text and settings; wait for it."
+        ) from error
+    except OSError as error:
+        raise LangmodelsError(f"Cannot work in {parent}: {error.strerror or error}.") from error
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
 
 
 def cache_folder() -> Path:

@@ -12,7 +12,7 @@ import json
 import math
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from mmap import ACCESS_READ
 from mmap import mmap as map_file
@@ -22,6 +22,7 @@ from typing import Any, Self
 import numpy as np
 
 from langmodels.arrays import Array
+from langmodels.columns import Column
 from langmodels.errors import LangmodelsError
 from langmodels.storage import atomic_write, read_json
 
@@ -56,17 +57,17 @@ def save_arrays(
 ) -> None:
     """Write named arrays and string metadata to one safetensors file, atomically.
 
-    Arrays begin at multiples of 64 bytes, so that they can be used where they lie when mapped.
-    Raises LangmodelsError where the file cannot be written or would be too large to be read,
-    TypeError for a dtype the format lacks.
+    Columns of other files may stand for arrays; they are copied a piece at a time. Arrays begin at
+    multiples of 64 bytes, so that they can be used where they lie when mapped. Raises
+    LangmodelsError where the file cannot be written or would be too large to be read, TypeError for
+    a dtype the format lacks.
     """
     entries: dict[str, Any] = {}
-    contiguous: dict[str, Array] = {}
+    contiguous: dict[str, Array | Column] = {}
     offset = 0
     # Wide types first: the format allows no gaps, so this order is what keeps every array aligned.
     for name in sorted(arrays, key=lambda n: (-arrays[n].dtype.itemsize, n)):
-        array = np.ascontiguousarray(arrays[name]).reshape(arrays[name].shape)
-        array = array.astype(array.dtype.newbyteorder("<"), copy=False)
+        array = _contiguous(arrays[name])
         if array.dtype not in _NAMES:
             raise TypeError(f"array {name!r} has dtype {array.dtype}, which cannot be stored")
         entries[name] = {
@@ -88,12 +89,31 @@ def save_arrays(
         file.write(len(text).to_bytes(8, "little"))
         file.write(text)
         for array in contiguous.values():
-            if array.size:
-                file.write(array.reshape(-1).view(np.uint8).data)
+            for data in _data(array):
+                file.write(data)
 
 
-def _checksum(array: Array) -> int:
-    return zlib.crc32(array.reshape(-1).view(np.uint8).data) if array.size else 0
+def _contiguous(array: Array | Column) -> Array | Column:
+    if isinstance(array, Column):
+        return array
+    whole = np.ascontiguousarray(array).reshape(array.shape)
+    return whole.astype(whole.dtype.newbyteorder("<"), copy=False)
+
+
+def _data(array: Array | Column) -> Iterator[memoryview]:
+    """The bytes of an array, some at a time."""
+    if array.size:
+        for piece in array.pieces() if isinstance(array, Column) else [array.reshape(-1)]:
+            yield piece.view(np.uint8).data
+
+
+def _checksum(array: Array | Column) -> int:
+    if isinstance(array, Column) and array.checksum is not None:
+        return array.checksum
+    checksum = 0
+    for data in _data(array):
+        checksum = zlib.crc32(data, checksum)
+    return checksum
 
 
 # Reading -------------------------------------------------------------------------------------
@@ -170,6 +190,41 @@ def open_arrays(
     """
     target = Path(path)
     data, status = _contents(target, mapped=mmap)
+    metadata, checksums, places = _header(target, data)
+    arrays: dict[str, Array] = {}
+    for name, (dtype, shape, offset) in places.items():
+        flat = np.frombuffer(data, dtype, count=math.prod(shape), offset=offset)
+        if not flat.flags.aligned:
+            flat = flat.copy()
+            flat.flags.writeable = False
+        arrays[name] = flat.reshape(shape)
+    stored = StoredArrays(arrays, Origin.of(target, status), checksums)
+    if sum(array.nbytes for array in arrays.values()) <= _VERIFIED:
+        stored.verify()
+    return metadata, stored
+
+
+def open_columns(path: str | os.PathLike[str]) -> dict[str, Column]:
+    """The arrays of a file as columns, of which nothing is kept in memory; checked as
+    `open_arrays` does, checksums apart.
+    """
+    target = Path(path)
+    data, _ = _contents(target, mapped=True)
+    _, checksums, places = _header(target, data)
+    return {
+        name: Column(target, dtype, math.prod(shape), offset, checksums.get(name))
+        for name, (dtype, shape, offset) in places.items()
+    }
+
+
+_Place = tuple[np.dtype[Any], list[int], int]
+"""What is known of an array before it is read: its dtype, its shape, where it begins."""
+
+
+def _header(
+    target: Path, data: map_file | bytes
+) -> tuple[dict[str, str], dict[str, int], dict[str, _Place]]:
+    """Metadata, checksums and places of the arrays of a file."""
     size = len(data)
     length = int.from_bytes(data[:8], "little")
     if length > min(size - 8, _MAX_HEADER):
@@ -183,7 +238,7 @@ def open_arrays(
         raise _broken(target, "its header cannot be read") from error
     if not isinstance(checksums, dict):
         raise _broken(target, "its header cannot be read")
-    arrays: dict[str, Array] = {}
+    places: dict[str, _Place] = {}
     available = size - 8 - length
     for name, entry in entries.items():
         try:
@@ -201,15 +256,8 @@ def open_arrays(
             raise _broken(target, f"the size of array {name!r} makes no sense")
         if end > available:
             raise _broken(target, f"array {name!r} ends beyond the end of the file (truncated?)")
-        flat = np.frombuffer(data, dtype, count=count, offset=8 + length + begin)
-        if not flat.flags.aligned:
-            flat = flat.copy()
-            flat.flags.writeable = False
-        arrays[name] = flat.reshape(shape)
-    stored = StoredArrays(arrays, Origin.of(target, status), checksums)
-    if available <= _VERIFIED:
-        stored.verify()
-    return metadata, stored
+        places[name] = dtype, shape, 8 + length + begin
+    return metadata, checksums, places
 
 
 def _contents(path: Path, *, mapped: bool) -> tuple[map_file | bytes, os.stat_result]:

@@ -354,7 +354,7 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
         cleaning=cleaning,
         min_count=min_count_of(args, tokenizer),
         max_size=args.vocab_size,
-        vocabulary=_vocabulary_of(args, given, tokenizer) if given else None,
+        vocabulary=given_vocabulary(args, given, tokenizer) if given else None,
         name=source.name,
     )
     validation = None
@@ -370,7 +370,7 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
     return carried(args, train), validation, source
 
 
-def _vocabulary_of(args: argparse.Namespace, path: str, tokenizer: Tokenizer) -> Vocabulary:
+def given_vocabulary(args: argparse.Namespace, path: str, tokenizer: Tokenizer) -> Vocabulary:
     """The tokens of a file, one a line, in its order. Raises UsageError where there can be none."""
     if tokenizer.learns:
         raise UsageError(f"Level {tokenizer.level} learns its tokens; leave out --vocabulary.")

@@ -18,6 +18,7 @@ from langmodels.cli.ngram_files import (
     ngrams_line,
     write_model,
 )
+from langmodels.cli.on_disk import add_memory_options, fitted_on_disk
 from langmodels.cli.options import (
     add_corpus_options,
     add_json_option,
@@ -45,6 +46,7 @@ from langmodels.registry import MODELS, make_model, model_spec, parse_model
 from langmodels.settings import parse_name
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
+from langmodels.text.stored_text import StoredText
 
 DEFAULT_MODEL = "modified-kneser-ney"
 EPILOG = """\
@@ -60,6 +62,7 @@ examples:
   langmodels train --corpus "prices.csv?series=close,bins=16,differences=true" --output prices.lm
   langmodels train --corpus book.txt --level char --model lstm:hidden=512:epochs=14 \\
       --split contiguous --checkpoint book.ckpt --sample 200 --output book.lm
+  langmodels train --corpus large.txt.gz --order 5 --memory 4G --work /scratch --output large.lm
   langmodels train --corpus - --model jelinek-mercer:order=3 --output model.lm < text.txt
 
   langmodels train --corpus more.txt --init book.lm --model lstm:epochs=3 --output longer.lm
@@ -146,6 +149,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="n-gram models: estimate from counts that `langmodels count` or SRILM wrote, added "
         "up, instead of a --corpus; --level says how the text was cut (default: at blanks)",
     )
+    add_memory_options(parser)
     add_corpus_options(parser, default=None, optional=True)
     add_vocabulary_option(parser)
     add_json_option(parser)
@@ -162,6 +166,11 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         return _train_on_counts(args, name, options, console)
     if args.corpus is None:
         raise UsageError("Say what to train on: --corpus NAME, or --counts FILE.")
+    if args.memory is not None:
+        _train_on_disk(args, name, options, console)
+        return None
+    if args.work is not None:
+        raise UsageError("--work is for --memory; give both.")
     if init is not None:
         model = continued(init, name, options, args)
         train, validation, source = load_more(init, args)
@@ -197,13 +206,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if args.json:
         print_json(report)
         return status
-    rows = {
-        "settings": settings_line(model),
-        "text": f"{source.name}: {train.n_tokens:,} tokens, {train.n_types:,} types"
-        + _rare(args, train, least),
-        "vocabulary": f"{len(model.vocabulary):,} tokens ({model.tokenizer.level} level)",
-        "parameters": f"{model.n_parameters:,}",
-    }
+    rows = _rows(args, model, train, source.name, least)
     if init is not None:
         rows["goes on from"] = f"{args.init}; {new:,} tokens are new"
     if validation is not None:
@@ -214,6 +217,43 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     rows["file"] = f"{output} ({size(report['bytes'])})"
     console.print(facts_table(rows, title=name))
     return status
+
+
+def _rows(
+    args: argparse.Namespace,
+    model: LanguageModel[Any],
+    train: Corpus | StoredText,
+    source: str,
+    least: int,
+) -> dict[str, str]:
+    """What is said of any model and the text that it learnt from."""
+    return {
+        "settings": settings_line(model),
+        "text": f"{source}: {train.n_tokens:,} tokens, {train.n_types:,} types"
+        + _rare(args, train, least),
+        "vocabulary": f"{len(model.vocabulary):,} tokens ({model.tokenizer.level} level)",
+        "parameters": f"{model.n_parameters:,}",
+    }
+
+
+def _train_on_disk(
+    args: argparse.Namespace, name: str, options: dict[str, Any], console: Console
+) -> None:
+    """Train within the memory that --memory gives."""
+    began = time.perf_counter()
+    with fitted_on_disk(args, name, options) as (model, text):
+        write_model(model, args)
+        seconds = time.perf_counter() - began
+        least = min_count_of(args, text.tokenizer)
+        report = describe(model, name, text, None, 0 if args.vocabulary else least)
+        rows = _rows(args, model, text, text.name, least)
+    n_bytes = Path(args.output).stat().st_size
+    report |= {"seconds": seconds, "output": str(args.output), "bytes": n_bytes}
+    if args.json:
+        print_json(report)
+        return
+    rows |= {"time": duration(seconds), "file": file_line(args.output)}
+    console.print(facts_table(rows, title=name))
 
 
 def _all_tokens(args: argparse.Namespace) -> argparse.Namespace:
@@ -242,7 +282,7 @@ def _fit(
         model.fit(train, validation)
 
 
-def _rare(args: argparse.Namespace, train: Corpus, least: int) -> str:
+def _rare(args: argparse.Namespace, train: Corpus | StoredText, least: int) -> str:
     """What became of rare tokens, and of those that a given vocabulary lacks."""
     if args.vocabulary:
         others = f", {train.n_oov:,} others read as <unk>" if train.n_oov else ""
@@ -362,7 +402,7 @@ def model_name(args: argparse.Namespace) -> str:
 def describe(
     model: LanguageModel[Any],
     name: str,
-    train: Corpus,
+    train: Corpus | StoredText,
     validation: Corpus | None,
     min_count: int,
 ) -> dict[str, Any]:

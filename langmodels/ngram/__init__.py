@@ -6,6 +6,7 @@ from langmodels.ngram.discounts import SmoothingWarning
 from langmodels.ngram.merging import adapt, merge
 from langmodels.ngram.methods import SMOOTHINGS, make_smoothing
 from langmodels.ngram.model import NGramModel
+from langmodels.ngram.partitions.running import fitted_within
 from langmodels.ngram.pruning import prune
 from langmodels.ngram.quantization import QuantizedNGramModel, quantize
 from langmodels.ngram.restriction import restrict
@@ -23,6 +24,7 @@ __all__ = [
     "SmoothingWarning",
     "adapt",
     "count_ngrams",
+    "fitted_within",
     "make_smoothing",
     "merge",
     "prune",

@@ -1,5 +1,6 @@
 """N-grams as a trie in flat arrays, and the links between its nodes."""
 
+from bisect import bisect_right
 from dataclasses import dataclass
 
 import numpy as np
@@ -130,11 +131,17 @@ def child_sums(trie: NGramTrie, order: int, values: FloatArray) -> FloatArray:
 
 
 def ngram_words(trie: NGramTrie, order: int, nodes: slice) -> IntArray:
-    """The words of a run of k-grams, (M, k)."""
-    ids = np.arange(*nodes.indices(trie.sizes[order - 1]))
-    columns = np.empty((len(ids), order), np.int32)
+    """The words of a run of k-grams, (M, k). Of the arrays only runs are read."""
+    first, last, _ = nodes.indices(trie.sizes[order - 1])
+    columns = np.empty((max(0, last - first), order), np.int32)
+    rows: slice | Array = slice(None)
     for k in range(order, 0, -1):
-        columns[:, k - 1] = trie.words[k - 1][ids]
-        if k > 1:
-            ids = np.searchsorted(trie.child_start[k - 2], ids, side="right") - 1
+        columns[:, k - 1] = trie.words[k - 1][first:last][rows]
+        if k > 1 and first < last:
+            starts = trie.child_start[k - 2]
+            before = bisect_right(starts, first) - 1
+            after = bisect_right(starts, last - 1)
+            bounds = np.clip(starts[before : after + 1], first, last)
+            parents = np.repeat(np.arange(after - before), np.diff(bounds))
+            rows, first, last = parents[rows], before, after
     return columns

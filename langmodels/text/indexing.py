@@ -99,8 +99,7 @@ _SPACES = space_table(b"\t\n\v\f\r\x1c\x1d\x1e\x1f ")
 _BLANKS = space_table(b"\t\n\r ")
 _OTHER_SPACES = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]")
 
-# While a text is read, tokens have ids by first appearance; these come first.
-_LINE_END, _UNK = 0, 1
+_UNK = 1
 
 
 def index_chunks(
@@ -109,46 +108,75 @@ def index_chunks(
     """Ids of all pieces, line ends as `</s>` or, of a stream, `<s>` first; the vocabulary made of
     them; what became `<unk>`.
     """
-    first_seen: defaultdict[str, int] = defaultdict()
-    if tokenizer.ends:
-        first_seen[tokenizer.line_end] = _LINE_END
-    else:
-        first_seen[""] = _LINE_END  # no token is empty, so this holds the place
-    first_seen.update({UNK: _UNK, BOS: _UNK, EOS: _UNK})
-    # The specials share an id, so ids are not dense here; numbering goes on from the size.
-    first_seen.default_factory = first_seen.__len__
-    n_reserved = len(first_seen)
-    parts: list[Array] = []
-    n_indexed = 0
-    for text in pieces:
-        if tokenizer.splits_lines and len(first_seen) > 2 * n_indexed + n_reserved:
-            # Most words of the following pieces are among those known now.
-            index = WordIndex({encode_text(t): i for t, i in first_seen.items()})
-            n_indexed = len(first_seen)
-        if n_indexed:
-            ids = _word_ids(text, index, _LINE_END, first_seen, wide_spaces=tokenizer.wide_spaces)
-        else:
-            ids = _token_ids(tokenizer.tokenize_lines(text), first_seen)
-        parts.append(_narrow(ids))
-    tokens = list(first_seen)
-    counts = np.zeros(len(tokens), np.int64)
-    for part in parts:
-        found = np.bincount(part)
-        counts[: len(found)] += found
-    order = frequency_order(counts[n_reserved:], min_count, max_size) + n_reserved
-    order = order[counts[order] > 0]
-    kept = [tokens[i] for i in order.tolist()]
-    vocabulary = Vocabulary(kept + _unseen(tokenizer, first_seen), ends=tokenizer.ends)
-    final = np.zeros(len(tokens), np.int32)  # <unk> unless kept
-    final[order] = np.arange(len(order), dtype=np.int32) + vocabulary.n_special
-    if vocabulary.eos_id is not None:
-        final[_LINE_END] = vocabulary.eos_id
+    numbering = Numbering(tokenizer)
+    parts = [_narrow(numbering.read(text)) for text in pieces]
+    vocabulary, final = numbering.settle(min_count, max_size)
+    tokens = numbering.tokens
     rare: list[str] = []
     for part in parts:
         unknown = final[part] == Vocabulary.unk_id
         if unknown.any():
             rare += [tokens[i] for i in part[unknown].tolist()]
     return _joined(parts, vocabulary, final), vocabulary, rare
+
+
+class Numbering:
+    """Ids by first appearance, while a text is read whose vocabulary is not known before its end.
+
+    `LINE_END` stands for line ends, 1 for `<unk>` and what is read as it.
+    """
+
+    LINE_END = 0
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._seen: defaultdict[str, int] = defaultdict()
+        # No token is empty, so "" only holds the place.
+        self._seen[tokenizer.line_end if tokenizer.ends else ""] = self.LINE_END
+        self._seen.update({UNK: _UNK, BOS: _UNK, EOS: _UNK})
+        # The specials share an id, so ids are not dense here; numbering goes on from the size.
+        self._seen.default_factory = self._seen.__len__
+        self._n_reserved = len(self._seen)
+        self._n_indexed = 0
+        self._counts = np.zeros(self._n_reserved, np.int64)
+
+    def read(self, text: str) -> IntArray:
+        """The ids of a piece of text."""
+        seen, tokenizer = self._seen, self._tokenizer
+        if tokenizer.splits_lines and len(seen) > 2 * self._n_indexed + self._n_reserved:
+            # Most words of the following pieces are among those known now.
+            self._index = WordIndex({encode_text(t): i for t, i in seen.items()})
+            self._n_indexed = len(seen)
+        if self._n_indexed:
+            wide = tokenizer.wide_spaces
+            ids = _word_ids(text, self._index, self.LINE_END, seen, wide_spaces=wide)
+        else:
+            ids = _token_ids(tokenizer.tokenize_lines(text), seen)
+        if len(self._counts) < len(seen):
+            self._counts = np.append(self._counts, np.zeros(len(seen), np.int64))
+        found = np.bincount(ids)
+        self._counts[: len(found)] += found
+        return ids
+
+    @property
+    def tokens(self) -> list[str]:
+        """The tokens by their ids here."""
+        return list(self._seen)
+
+    def settle(self, min_count: int, max_size: int | None) -> tuple[Vocabulary, IntArray]:
+        """The vocabulary of what was read, and for each id here the one there."""
+        tokens = self.tokens
+        counts = self._counts[: len(tokens)]
+        order = frequency_order(counts[self._n_reserved :], min_count, max_size) + self._n_reserved
+        order = order[counts[order] > 0]
+        kept = [tokens[i] for i in order.tolist()]
+        unseen = _unseen(self._tokenizer, self._seen)
+        vocabulary = Vocabulary(kept + unseen, ends=self._tokenizer.ends)
+        final = np.zeros(len(tokens), np.int32)  # <unk> unless kept
+        final[order] = np.arange(len(order), dtype=np.int32) + vocabulary.n_special
+        if vocabulary.eos_id is not None:
+            final[self.LINE_END] = vocabulary.eos_id
+        return vocabulary, final
 
 
 def _narrow(ids: IntArray) -> Array:
@@ -190,13 +218,23 @@ def encode_chunks(
             f"The {tokenizer.level} tokenizer does not fit this vocabulary: one has line ends, "
             "the other has not."
         )
-    parts: list[Array] = []
     kept: list[str] | None = [] if unknown else None
+    parts = [_narrow(ids) for ids in encoded(pieces, tokenizer, vocabulary, kept)]
+    return _joined(parts, vocabulary), kept
+
+
+def encoded(
+    pieces: Iterable[str],
+    tokenizer: Tokenizer,
+    vocabulary: Vocabulary,
+    kept: list[str] | None = None,
+) -> Iterator[IntArray]:
+    """The ids of each piece; what became `<unk>` is added to `kept`."""
     known: TokenIds | None = None
     for text in pieces:
         if tokenizer.splits_lines and vocabulary.eos_id is not None and len(text) >= _MANY:
             index, end, wide = vocabulary.word_index, vocabulary.eos_id, tokenizer.wide_spaces
-            parts.append(_word_ids(text, index, end, kept=kept, wide_spaces=wide))
+            yield _word_ids(text, index, end, kept=kept, wide_spaces=wide)
             continue
         if known is None:
             known = TokenIds(vocabulary.text_ids)
@@ -206,8 +244,7 @@ def encode_chunks(
         ids = _token_ids(tokens, known)
         if kept is not None:
             kept += [tokens[i] for i in np.flatnonzero(ids == Vocabulary.unk_id).tolist()]
-        parts.append(_narrow(ids))
-    return _joined(parts, vocabulary), kept
+        yield ids
 
 
 def _token_ids(tokens: Sequence[str], ids: dict[str, int]) -> IntArray:

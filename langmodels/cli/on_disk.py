@@ -1,0 +1,118 @@
+"""What `train --memory` stands for: n-gram models of texts larger than memory."""
+
+import argparse
+import json
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+from langmodels.cli.files import STANDARD_INPUT
+from langmodels.cli.options import (
+    cleaning_of,
+    given_vocabulary,
+    min_count_of,
+    open_text,
+    text_of,
+    tokenizer_of,
+)
+from langmodels.datasets.paths import find_files
+from langmodels.errors import UsageError
+from langmodels.memory import parse_memory
+from langmodels.ngram.model import NGramModel
+from langmodels.ngram.openfst import is_fst_name
+from langmodels.ngram.partitions.fitting import check_in_parts
+from langmodels.ngram.partitions.running import fitted_within
+from langmodels.presets import Setting
+from langmodels.registry import make_model
+from langmodels.text.cleaning import clean
+from langmodels.text.stored_text import StoredText
+
+_WHOLE = (
+    "validation", "test", "split", "fractions", "quantize", "keep_counts", "init", "counts",
+)  # fmt: skip
+"""Options that need the whole text, or the whole model, in memory."""
+
+
+def add_memory_options(parser: argparse.ArgumentParser) -> None:
+    """How much memory training may take, and where the rest goes."""
+    parser.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="n-gram models: take no more than about this much memory (4G, 500M), and disk for the "
+        "rest; the same file results",
+    )
+    parser.add_argument(
+        "--work",
+        metavar="DIR",
+        help="with --memory: the folder for what is on disk meanwhile (default: that of --output)",
+    )
+
+
+def fitted_on_disk(
+    args: argparse.Namespace, name: str, options: dict[str, Any]
+) -> AbstractContextManager[tuple[NGramModel, StoredText]]:
+    """The model that a command line asks for, to be saved inside the `with` block."""
+    memory = parse_memory(args.memory)
+    for option in _WHOLE:
+        if getattr(args, option):
+            spelled = option.replace("_", "-")
+            raise UsageError(
+                f"--{spelled} needs all of the text or the model in memory; leave out --memory, or "
+                f"--{spelled}."
+            )
+    if is_fst_name(args.output):
+        raise UsageError("Automata are written from memory; write a model file, then convert it.")
+    source = text_of(args)
+    tokenizer = tokenizer_of(args, source)
+    cleaning = cleaning_of(args, tokenizer)
+    setting = Setting(level=tokenizer.level, seed=args.seed)
+    model = check_in_parts(make_model(name, setting, **options))
+
+    def read(folder: Path) -> StoredText:
+        given = getattr(args, "vocabulary", None)
+        return StoredText.read(
+            clean(open_text(source), cleaning),
+            tokenizer,
+            cleaning,
+            folder,
+            vocabulary=given_vocabulary(args, given, tokenizer) if given else None,
+            min_count=min_count_of(args, tokenizer),
+            max_size=args.vocab_size,
+            name=source.name,
+        )
+
+    folder = Path(args.work or Path(args.output).parent)
+    key = _key(args, model, memory)
+    return fitted_within(model, read, memory=memory, folder=folder, key=key)
+
+
+def _key(args: argparse.Namespace, model: NGramModel, memory: int) -> str | None:
+    """What a result depends on: files as they are now, and options. None for standard input."""
+    names = [args.corpus.partition("?")[0], *([args.vocabulary] if args.vocabulary else [])]
+    paths = [path for name in names for path in find_files(name) or ()]
+    if STANDARD_INPUT in paths:
+        return None
+    states = [(os.path.realpath(path), *_state(path)) for path in paths]
+    asked = {
+        option: str(getattr(args, option, None))
+        for option in (
+            "corpus",
+            "encoding",
+            "errors",
+            "lower",
+            "clean",
+            "level",
+            "pattern",
+            "width",
+        )
+    }
+    asked |= {"min_count": str(args.min_count), "vocab_size": str(args.vocab_size)}
+    settings = [model.kind, repr(model), list(model.smoothing.min_counts), memory]
+    return json.dumps([states, asked, settings])
+
+
+def _state(path: str) -> Iterator[int]:
+    status = Path(path).stat()
+    yield from (status.st_size, status.st_mtime_ns)

@@ -1,0 +1,118 @@
+"""Arrays of one dimension that stay in a file: read in pieces, written a piece after another."""
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import numpy as np
+
+from langmodels.arrays import Array
+from langmodels.errors import LangmodelsError
+
+_PIECE = 1 << 20  # items
+
+
+@dataclass(frozen=True)
+class Column:
+    """(n,) items in a file from byte `offset` on; what is sliced is read, and kept by nobody.
+
+    Where memory is scarce a mapped array will not do: what was read of it counts as memory of the
+    process until it is closed.
+    """
+
+    path: Path
+    dtype: np.dtype[Any]
+    size: int
+    offset: int = 0
+    checksum: int | None = None
+    """CRC-32 of the bytes, where it is known."""
+
+    def __len__(self) -> int:
+        return self.size
+
+    @property
+    def shape(self) -> tuple[int]:
+        """(n,)."""
+        return (self.size,)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the items."""
+        return self.size * self.dtype.itemsize
+
+    def __getitem__(self, at: int | slice) -> Any:
+        """One item, or a run of them as an array. Raises LangmodelsError where the file is cut."""
+        if not isinstance(at, slice):
+            return self._read(at, 1)[0]
+        start, stop, step = at.indices(self.size)
+        if step != 1:
+            raise IndexError("runs of a column have a step of one")
+        return self._read(start, max(0, stop - start))
+
+    def _read(self, start: int, count: int) -> Array:
+        with self.path.open("rb") as file:
+            file.seek(self.offset + start * self.dtype.itemsize)
+            items = np.fromfile(file, self.dtype, count)
+        if len(items) < count:
+            raise LangmodelsError(f"{self.path} was cut short while it was in use.")
+        return items
+
+    def pieces(self) -> Iterator[Array]:
+        """All items, a million at a time."""
+        for start in range(0, self.size, _PIECE):
+            yield self[start : start + _PIECE]
+
+
+class ColumnWriter:
+    """Writes a column, as a context manager; `column` is what was written so far."""
+
+    def __init__(self, path: Path, dtype: np.dtype[Any] | type[Any]) -> None:
+        self._path = path
+        self._dtype = np.dtype(dtype).newbyteorder("<")
+        self._size = self._checksum = 0
+        self._file: IO[bytes] = path.open("wb")
+
+    def append(self, items: Array) -> None:
+        """Add items at the end."""
+        data = np.ascontiguousarray(items, self._dtype).view(np.uint8).data
+        self._file.write(data)
+        self._checksum = zlib.crc32(data, self._checksum)
+        self._size += len(items)
+
+    @property
+    def column(self) -> Column:
+        """What was written so far."""
+        self._file.flush()
+        return Column(self._path, self._dtype, self._size, checksum=self._checksum)
+
+    def close(self) -> None:
+        """No more comes."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+@dataclass
+class Cursor:
+    """Reads a column, or an array, from its beginning, a run after another."""
+
+    items: Any
+    position: int = field(default=0, init=False)
+
+    def take(self, count: int) -> Array:
+        """The next `count` items."""
+        self.position += count
+        run: Array = self.items[self.position - count : self.position]
+        return run

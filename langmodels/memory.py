@@ -1,0 +1,34 @@
+"""How much memory there is, and amounts of it as people write them."""
+
+import re
+import sys
+from pathlib import Path
+
+from langmodels.errors import UsageError
+
+_UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
+_OWN = 200 << 20
+"""What a process of this package takes where the system does not tell."""
+
+
+def parse_memory(text: str) -> int:
+    """Bytes of an amount such as 4G, 500M or 1.5GB, powers of 1024; UsageError for anything else.
+
+    >>> parse_memory("4G")
+    4294967296
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    if found is None or float(found[1]) == 0:
+        raise UsageError(f"An amount of memory is a number and a unit, 4G or 500M, not {text!r}.")
+    return int(float(found[1]) * _UNITS[found[2].upper()])
+
+
+def memory_used() -> int:
+    """Bytes of memory that this process has now, or about what it takes."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except (OSError, ValueError, IndexError):
+        return _OWN
+    import resource
+
+    return pages * resource.getpagesize() if sys.platform != "win32" else _OWN

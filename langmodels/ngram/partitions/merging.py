@@ -1,0 +1,131 @@
+"""The tables of partitions put together in lexicographic order, without comparing n-grams.
+
+The (k-1)-grams of the whole text, in order, are the contexts of its k-grams. Each lies in one
+partition, which has its contexts in the same order: so what comes next are always the k-grams of
+the next context of some partition. The same walk brings back-off weights, which are the contexts'
+own, to their n-grams.
+"""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from langmodels.arrays import Array, IntArray
+from langmodels.columns import Column, ColumnWriter, Cursor
+from langmodels.ngram.partitions.plan import Plan
+from langmodels.ngram.tables import NGramTables
+from langmodels.progress import track
+
+_CONTEXTS = 1 << 18
+_NGRAMS = 1 << 20
+"""So many are brought in order at a time, or those of one context."""
+
+Parts = Mapping[int, Mapping[str, Column]]
+"""By number, the tables of each partition and branch: of its orders k `k.words` and `k.log_prob`,
+and of their contexts `k.sizes`, how many k-grams each has, and `k.backoff`."""
+
+
+def merge_partitions(
+    plan: Plan, parts: Parts, unigrams: Array, folder: Path, unseen_backoff: float = 0.0
+) -> NGramTables:
+    """Tables whose arrays are columns of files in `folder`; `unigrams`: (V,) log probabilities."""
+    words: list[Any] = [np.arange(len(unigrams), dtype=np.int32)]
+    log_prob: list[Any] = [unigrams]
+    child_start: list[Any] = []
+    backoff: list[Any] = []
+    # Of the n-grams of the order below, the last word, the last but one and so on.
+    tails: list[Any] = words[:]
+    total = sum(len(c) for part in parts.values() for name, c in part.items() if "words" in name)
+    with track("Merging", total=total) as task:
+        for k in range(2, plan.order + 1):
+            with ExitStack() as stack:
+
+                def writer(name: str, dtype: type[Any]) -> ColumnWriter:
+                    return stack.enter_context(ColumnWriter(folder / f"{k}.{name}", dtype))  # noqa: B023
+
+                order = _Order(plan, parts, k, writer)
+                for start in range(0, len(tails[0]), _CONTEXTS):
+                    block = [tail[start : start + _CONTEXTS] for tail in tails]
+                    task.advance(order.add(block), note=f"{k}-grams")
+                words.append(order.words.column)
+                log_prob.append(order.log_prob.column)
+                child_start.append(order.starts.column)
+                backoff.append(order.backoff.column)
+                tails = [order.words.column, *(tail.column for tail in order.tails)]
+    return NGramTables(words, child_start, log_prob, backoff, unseen_backoff)
+
+
+class _Order:
+    """The k-grams of all partitions, as their contexts come by."""
+
+    def __init__(self, plan: Plan, parts: Parts, k: int, writer: Any) -> None:
+        self._plan = plan
+        self._k = k
+        having = {number: part for number, part in parts.items() if f"{k}.words" in part}
+        self._sources = {
+            number: {name: Cursor(part[f"{k}.{name}"]) for name in _NAMES}
+            for number, part in having.items()
+        }
+        self.words = writer("words", np.int32)
+        self.log_prob = writer("log_prob", np.float32)
+        self.starts = writer("child_start", np.int32)
+        self.backoff = writer("backoff", np.float32)
+        # Those of the next order's contexts that are looked at beside the last word.
+        deeper = min(plan.depth, k) if k < plan.order else 1
+        self.tails = [writer(f"tail.{i}", np.int32) for i in range(1, deeper)]
+        self._n = 0
+        self.starts.append(np.zeros(1, np.int32))
+
+    def add(self, contexts: list[IntArray]) -> int:
+        """What follows the next contexts, given by their last words; how many n-grams that is."""
+        found = self._plan.numbers(contexts, self._k - 1)
+        sizes, weights = self._collected(found, ("sizes", "backoff"), None)
+        ends = np.cumsum(sizes, dtype=np.int64)
+        self.starts.append(self._n + ends)
+        self.backoff.append(weights)
+        for i, tail in enumerate(self.tails):
+            tail.append(np.repeat(contexts[i], sizes))
+        total = int(ends[-1])
+        cuts = np.searchsorted(ends, np.arange(_NGRAMS, total, _NGRAMS)) + 1
+        for low, high in pairwise(np.unique([0, *cuts, len(sizes)]).tolist()):
+            part = slice(low, high)
+            words, log_prob = self._collected(found[part], ("words", "log_prob"), sizes[part])
+            self.words.append(words)
+            self.log_prob.append(log_prob)
+        self._n += total
+        return total
+
+    def _collected(
+        self, found: IntArray, names: tuple[str, ...], sizes: IntArray | None
+    ) -> list[Array]:
+        """Columns of the next contexts, brought in their order: an item each, or `sizes` each."""
+        # Numbers of 16 bits are sorted in linear time.
+        order = np.argsort(found.astype(np.uint16), kind="stable")
+        ordered = found[order]
+        begins = np.flatnonzero(np.diff(ordered, prepend=-1))
+        numbers = ordered[begins].tolist()
+        if sizes is None:
+            place: Array = np.empty(len(order), np.int64)
+            place[order] = np.arange(len(order))
+            counts = np.diff(begins, append=len(order)).tolist()
+        else:
+            # Where the run of each context begins among all, put together by partitions.
+            from_parts = np.empty(len(order), np.int64)
+            from_parts[order] = np.cumsum(sizes[order]) - sizes[order]
+            here = np.cumsum(sizes) - sizes
+            place = np.repeat(from_parts - here, sizes)
+            place += np.arange(len(place))
+            counts = np.add.reduceat(sizes[order], begins, dtype=np.int64).tolist()
+        return [
+            np.concatenate(
+                [self._sources[n][name].take(m) for n, m in zip(numbers, counts, strict=True)]
+            ).take(place)
+            for name in names
+        ]
+
+
+_NAMES = ("sizes", "backoff", "words", "log_prob")

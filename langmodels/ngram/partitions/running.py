@@ -1,0 +1,97 @@
+"""Estimation within an amount of memory: the work folder, the space it takes, what is refused."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from langmodels.errors import LangmodelsError
+from langmodels.formatting import size
+from langmodels.memory import memory_used
+from langmodels.models.base import LanguageModel
+from langmodels.ngram.model import NGramModel
+from langmodels.ngram.partitions.fitting import check_in_parts, fit_on_disk
+from langmodels.progress import say
+from langmodels.storage import work_folder
+from langmodels.text.stored_text import StoredText
+
+_RESERVE = 64 << 20
+"""Bytes for what is read and written in pieces."""
+_A_WORD = 64
+"""Bytes for each word of the vocabulary, in arrays that have one number or a few for each."""
+_LEAST = 1 << 16
+"""Tokens of a partition: with fewer, most of the time would go into files."""
+
+
+@contextmanager
+def fitted_within(
+    model: LanguageModel[Any],
+    read: Callable[[Path], StoredText],
+    *,
+    memory: int,
+    folder: Path,
+    key: str | None = None,
+) -> Iterator[tuple[NGramModel, StoredText]]:
+    """A model fitted to a text in about `memory` bytes, to be saved inside the `with` block.
+
+    Args:
+        model: an n-gram model; see `check_in_parts`.
+        read: reads the text into files of a folder, by `StoredText.read`.
+        memory: bytes that the process may take, its own and those of the vocabulary among them.
+        folder: where a work folder is made, which is removed in the end, after Ctrl-C too.
+        key: a name for text and settings. What a run that was killed has finished is taken over by
+            the next one with the same key; None: by none.
+
+    Raises LangmodelsError where memory or disk are too small, UsageError for other models.
+    """
+    ngrams = check_in_parts(model)
+    with work_folder(folder, key) as work:
+        try:
+            text = StoredText.open(work)
+            if text is None:
+                text = read(work)
+            else:
+                say(f"Going on with what is finished in {work}.")
+            capacity = _capacity(memory, ngrams.order, len(text.counts))
+            _check_space(work, len(text.ids), ngrams.order)
+            fit_on_disk(ngrams, text, work, capacity)
+        except OSError as error:
+            raise LangmodelsError(
+                f"Cannot work in {work}: {error.strerror or error}; name another folder by --work."
+            ) from error
+        yield ngrams, text
+
+
+def window_bytes(order: int) -> int:
+    """Memory that a token of a partition takes while its n-grams are counted and estimated."""
+    return 48 + 20 * order
+
+
+def _capacity(memory: int, order: int, vocabulary_size: int) -> int:
+    """How many tokens a partition may have."""
+    taken = memory_used() + _RESERVE + _A_WORD * vocabulary_size
+    capacity = (memory - taken) // window_bytes(order)
+    if capacity < _LEAST:
+        raise LangmodelsError(
+            f"{size(memory)} of memory are too little: the program, the vocabulary and what is "
+            f"being read take {size(taken)}; give {size(taken + 4 * _LEAST * window_bytes(order))} "
+            "or more."
+        )
+    return capacity
+
+
+def _check_space(work: Path, tokens: int, order: int) -> None:
+    """Say how much disk is needed. Raises LangmodelsError where there is less."""
+    least = 4 * tokens * (1 + order)
+    most = least + 40 * tokens * (order - 1)
+    free = shutil.disk_usage(work).free
+    if free < least:
+        raise LangmodelsError(
+            f"The work in {work} needs at least {size(least)} of disk, and {size(free)} are free; "
+            "name a folder on a larger disk with --work."
+        )
+    say(
+        f"Work in {work}: {size(least)} of disk for the text, and {size(most)} in all if hardly "
+        f"any n-gram comes twice; {size(free)} are free."
+    )

@@ -1,0 +1,179 @@
+"""A text whose ids lie in a file, for what is larger than memory."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from langmodels.arrays import IndexArray, IntArray
+from langmodels.columns import Column, ColumnWriter
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.progress import track
+from langmodels.tensors import open_arrays, save_arrays
+from langmodels.text.indexing import Numbering, Pieces, encoded, with_boundaries
+from langmodels.text.reading import Reading
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import Vocabulary
+
+_IDS, _NUMBERS, _ABOUT = "ids", "numbers", "text"
+
+
+@dataclass(frozen=True)
+class StoredText:
+    """Ids of a text in a folder, and what is known of them; the same ids as a `Corpus` has.
+
+    `ids` (T,) int32 on disk: sequences with their boundaries, one after the other. `counts` (V,)
+    int64: how often each id stands there.
+    """
+
+    ids: Column
+    counts: IndexArray
+    reading: Reading
+    name: str = ""
+
+    @property
+    def tokenizer(self) -> Tokenizer:
+        """How the text was cut."""
+        return self.reading.tokenizer
+
+    @property
+    def n_sequences(self) -> int:
+        """Number of sequences."""
+        return int(self.counts[Vocabulary.bos_id])
+
+    @property
+    def n_tokens(self) -> int:
+        """Number of predicted tokens."""
+        return len(self.ids) - self.n_sequences
+
+    @property
+    def n_oov(self) -> int:
+        """How many tokens are `<unk>`."""
+        return int(self.counts[Vocabulary.unk_id])
+
+    @property
+    def n_types(self) -> int:
+        """How many different tokens occur, `<unk>` and the boundaries left out."""
+        return int(np.count_nonzero(self.counts[self.reading.vocabulary.n_special :]))
+
+    def blocks(self, size: int, before: int, after: int) -> Iterator[IntArray]:
+        """Runs of `size` ids, each with `before` ids in front and `after` behind it; `<s>` beyond
+        the ends of the text.
+        """
+        total = len(self.ids)
+        for start in range(0, total, size):
+            stop = min(start + size, total)
+            low, high = max(0, start - before), min(stop + after, total)
+            yield np.pad(
+                self.ids[low:high],
+                (before - (start - low), after - (high - stop)),
+                constant_values=Vocabulary.bos_id,
+            )
+
+    @classmethod
+    def read(
+        cls,
+        chunks: Iterable[str],
+        tokenizer: Tokenizer,
+        cleaning: str,
+        folder: Path,
+        *,
+        vocabulary: Vocabulary | None = None,
+        min_count: int = 1,
+        max_size: int | None = None,
+        name: str = "",
+        limit: int = 2**31 - 2**16,
+    ) -> "StoredText":
+        """Read a cleaned text, as `Corpus.from_cleaned` does, into files of a folder.
+
+        Raises LangmodelsError where the text has no tokens, or more than `limit`; UsageError for
+        a tokenizer that learns from whole texts.
+        """
+        if tokenizer.learns:
+            raise UsageError(
+                f"Level {tokenizer.level} learns its tokens from a whole text in memory; use "
+                "another level, or leave out --memory."
+            )
+        pieces = Pieces(chunks, tokenizer, keep=False)
+        with track("Reading the text") as task:
+
+            def counted(blocks: Iterable[IntArray]) -> Iterator[IntArray]:
+                total = 0
+                for ids in blocks:
+                    total += len(ids)
+                    if total > limit:
+                        raise LangmodelsError(
+                            f"The text has more than {limit:,} tokens, and so maybe more n-grams "
+                            "of an order than there are 32-bit numbers; take less of it."
+                        )
+                    task.advance(len(ids), note=f"{total:,} tokens")
+                    yield ids
+
+            if vocabulary is None:
+                vocabulary, blocks = _numbered(
+                    counted, pieces, tokenizer, min_count, max_size, folder
+                )
+            else:
+                blocks = counted(encoded(pieces, tokenizer, vocabulary))
+            counts = np.zeros(len(vocabulary), np.int64)
+            with ColumnWriter(folder / _IDS, np.int32) as writer:
+                for ids in _bounded(blocks, vocabulary):
+                    writer.append(ids)
+                    counts += np.bincount(ids, minlength=len(counts))
+                column = writer.column
+        (folder / _NUMBERS).unlink(missing_ok=True)
+        text = cls(column, counts, Reading(tokenizer, vocabulary, cleaning), name)
+        if text.n_tokens <= 0:
+            where = f" in {name}" if name else ""
+            raise LangmodelsError(f"There is no text{where}: it is empty or only white space.")
+        reading = text.reading
+        arrays = {**reading.arrays(), "counts": counts}
+        save_arrays(folder / _ABOUT, arrays, {**reading.metadata(), "name": name})
+        return text
+
+    @classmethod
+    def open(cls, folder: Path) -> "StoredText | None":
+        """What `read` left in a folder; None where it did not come to its end."""
+        if not (folder / _ABOUT).exists():
+            return None
+        metadata, arrays = open_arrays(folder / _ABOUT, mmap=False)
+        counts = arrays["counts"]
+        column = Column(folder / _IDS, np.dtype("<i4"), int(counts.sum()))
+        return cls(column, counts, Reading.restore(metadata, arrays), metadata["name"])
+
+
+def _numbered(
+    counted: Callable[[Iterable[IntArray]], Iterator[IntArray]],
+    pieces: Iterable[str],
+    tokenizer: Tokenizer,
+    min_count: int,
+    max_size: int | None,
+    folder: Path,
+) -> tuple[Vocabulary, Iterator[IntArray]]:
+    """The vocabulary that a text gives, and the text's ids in it, by way of a file."""
+    numbering = Numbering(tokenizer)
+    with ColumnWriter(folder / _NUMBERS, np.int32) as writer:
+        for ids in counted(map(numbering.read, pieces)):
+            writer.append(ids)
+        column = writer.column
+    vocabulary, final = numbering.settle(min_count, max_size)
+    return vocabulary, (final[ids] for ids in column.pieces())
+
+
+def _bounded(blocks: Iterable[IntArray], vocabulary: Vocabulary) -> Iterator[IntArray]:
+    """Ids of consecutive pieces, with the boundaries that the whole text has."""
+    if vocabulary.eos_id is None:
+        yield np.array([vocabulary.bos_id], np.int32)
+        yield from blocks
+        return
+    rest = np.empty(0, np.int32)
+    for block in blocks:
+        ids = np.concatenate([rest, block])
+        ends = np.flatnonzero(ids == vocabulary.eos_id)
+        cut = int(ends[-1]) + 1 if len(ends) else 0
+        rest = ids[cut:]
+        if cut:
+            yield with_boundaries(ids[:cut], vocabulary)[0]
+    if len(rest):
+        yield with_boundaries(rest, vocabulary)[0]
