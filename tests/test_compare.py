@@ -33,6 +33,7 @@ from langmodels.presets import Setting
 from langmodels.registry import load, make_model, parse_model
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
+from langmodels.text.sequences import Sequences
 from langmodels.text.splits import Splits
 from langmodels.threads import cpu_count
 
@@ -608,8 +609,8 @@ class Diverged(CoinModel):
 
     kind = "test-diverged"
 
-    def score_corpus(self, corpus: Corpus) -> FloatArray:
-        scores = super().score_corpus(corpus)
+    def score_sequences(self, sequences: Sequences) -> FloatArray:
+        scores = super().score_sequences(sequences)
         scores[7:] = np.nan
         return scores
 

@@ -18,9 +18,11 @@ from langmodels.evaluation.finished import evaluate, measure
 from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.statistics import block_edges, block_sums, bootstrap_interval
 from langmodels.models.unigram import UnigramModel
-from langmodels.registry import make_model
+from langmodels.neural import RNNModel
+from langmodels.registry import load, make_model
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
+from langmodels.text.sequences import Sequences
 from langmodels.text.splits import Splits
 from langmodels.text.vocabulary import Vocabulary
 
@@ -96,8 +98,8 @@ def test_a_score_that_is_no_number_names_model_and_token() -> None:
     class Broken(UnigramModel):
         kind = "test-broken-unigram"
 
-        def score_corpus(self, corpus: Corpus) -> Any:
-            return np.where(np.arange(corpus.n_tokens) < 3, -1.0, np.nan)
+        def score_sequences(self, sequences: Sequences) -> Any:
+            return np.where(np.arange(sequences.n_tokens) < 3, -1.0, np.nan)
 
     corpus = Corpus.from_text("the cat sat on the mat", make_tokenizer("word"))
     with pytest.raises(LangmodelsError, match=r"b\.lm: log p of 'on', token 4 of the text, is nan"):
@@ -151,3 +153,60 @@ def test_the_same_model_in_other_files_is_the_same(tmp_path: Path) -> None:
     assert found.per == "token"
     assert len({figures.perplexity for figures in found.models}) > 1
     assert [test.corrected for test in found.tests] == [1.0, 1.0]
+
+
+@pytest.fixture
+def growing(tmp_path: Path) -> str:
+    """A network whose state grows from step to step, so that a long text overflows it."""
+    network = RNNModel(relu=True, hidden=2, epochs=1, steps=4, batch_size=2)
+    network.fit(Corpus.from_text("abab" * 20, "char"))
+    network.network.parameters.flat[:] = 2.0
+    network.save(tmp_path / "growing.lm")
+    (tmp_path / "long.txt").write_text("ab" * 100)
+    return str(tmp_path / "growing.lm")
+
+
+@pytest.mark.filterwarnings("ignore:.* encountered in :RuntimeWarning")
+@pytest.mark.parametrize(
+    ("command", "rest"),
+    [
+        ("evaluate", ["--corpus", "long.txt"]),
+        ("score", ["--file", "long.txt"]),
+        ("score", ["--file", "long.txt", "--summary", "--json"]),
+        ("score", ["ab" * 100]),
+        ("explain", ["ab" * 100]),
+        ("predict", ["ab" * 100]),
+        ("sample", ["--max-tokens", "300"]),
+        ("rescore", ["--nbest", "long.txt"]),
+        ("fill", ["___" + "ab" * 100]),
+        ("compare", ["--corpus", "long.txt", "--level", "char", "--jobs", "1", "--no-cache"]),
+    ],
+)
+def test_a_network_that_overflows_gives_no_figure(
+    command: str,
+    rest: list[str],
+    growing: str,
+    run: Callable[..., str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(Path(growing).parent)
+    name = ["--models", growing] if command == "compare" else [growing]
+    said = run(command, *name, *rest, status=1)
+    assert "cannot be used" in said
+    if command in ("evaluate", "compare"):
+        assert "growing" in said.rpartition("error:")[2].partition("cannot be used")[0]
+    if command not in ("predict", "sample", "fill", "compare"):
+        assert "log p of '" in said
+
+
+def test_a_network_that_overflows_has_no_score_in_python(growing: str) -> None:
+    model = load(growing)
+    assert np.isfinite(model.token_scores("abab")).all()
+    long = "ab" * 100
+    for work in (
+        lambda: model.score(long),
+        lambda: model.score_many([long]),
+        lambda: model.perplexity(Corpus.read_by(model.reading, long)),
+    ):
+        with pytest.raises(LangmodelsError, match=r"log p of '.', token \d+ of the text"):
+            work()

@@ -17,7 +17,6 @@ from langmodels.arrays import FloatArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.alignment import align
 from langmodels.evaluation.characters import TextCosts, resampled, text_costs, token_costs
-from langmodels.evaluation.measuring import check_scores
 from langmodels.evaluation.results import PairedTest
 from langmodels.evaluation.significance import neighbour_tests
 from langmodels.evaluation.statistics import block_sums, bootstrap_interval
@@ -103,9 +102,8 @@ def measure(name: str, model: LanguageModel[Any], corpus: Corpus) -> tuple[Figur
 
     Raises LangmodelsError, naming model and token, where a score is no log probability.
     """
-    scores = model.normalized().score_corpus(corpus)
     try:
-        check_scores(scores, corpus)
+        scores = model.normalized().score_corpus(corpus)
     except LangmodelsError as error:
         raise LangmodelsError(f"{name}: {error}") from None
     return figures(name, model, corpus, scores), scores

@@ -14,13 +14,11 @@ from typing import Any, NamedTuple, TypeVar, cast
 import numpy as np
 
 from langmodels.arrays import FloatArray
-from langmodels.errors import LangmodelsError
 from langmodels.evaluation.blanks import fill_blanks
 from langmodels.evaluation.calibration import Calibration, calibrate
 from langmodels.evaluation.candidates import AnyModel, Candidate
 from langmodels.evaluation.levels import LevelMaterial
 from langmodels.evaluation.results import Filled
-from langmodels.formatting import visible
 from langmodels.models.base import LanguageModel
 from langmodels.neural.training.history import was_interrupted
 from langmodels.text.corpus import Corpus
@@ -31,7 +29,6 @@ T = TypeVar("T")
 _QUICK_FIT = 0.25  # seconds; shorter fits are repeated, and the shortest is believed
 _REPEATS = 3
 _WARM_UP = 2000  # tokens scored before the clock runs
-_ABOVE_ZERO = 1e-3  # what float32 tables may leave of rounding
 _STEPS = 16  # steps over which the time of one is averaged
 
 
@@ -169,22 +166,8 @@ def _train(candidate: Candidate, seed: int, splits: Splits, plan: Plan) -> _Trai
 def _scored(model: LanguageModel[Any], test: Corpus) -> tuple[FloatArray, Fit]:
     """Scores of a model on the test text, and what is known of it without having trained it."""
     scores, rate = _timed_scores(model.normalized(), test)
-    check_scores(scores, test)
     size = sum(array.nbytes for array in model.arrays().values())
     return scores, Fit(0, -float(scores.sum()), math.nan, size, rate)
-
-
-def check_scores(scores: FloatArray, corpus: Corpus) -> None:
-    """Raise LangmodelsError, naming the token, where a log p (n,) of a target is none."""
-    wrong = np.flatnonzero(~(scores <= _ABOVE_ZERO))
-    if len(wrong):
-        i = int(wrong[0])
-        token = corpus.vocabulary.token(int(corpus.targets[i]))
-        raise LangmodelsError(
-            f"log p of {visible(token)!r}, token {i + 1:,} of the text, is {scores[i]:g}, which is "
-            f"no log probability ({len(wrong):,} of {len(scores):,} are not); the model cannot be "
-            "used: train it again, a network with a smaller learning rate."
-        )
 
 
 def _measure_cloze(

@@ -12,6 +12,7 @@ from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.decoding import Decoding, beam_search, generate
 from langmodels.models.files import KINDS, ModelFile, pack, pickled, read_model
+from langmodels.models.scores import check_scores
 from langmodels.settings import Configurable
 from langmodels.tensors import save_arrays
 from langmodels.text.corpus import AnyText, Corpus
@@ -308,9 +309,19 @@ class LanguageModel(Model, Generic[S]):
         """Texts as the model reads them, each a sequence of its own with its boundaries."""
         return self.reading.sequences(texts, unknown=self.reads_spelling)
 
+    def scores(self, sequences: Sequences) -> FloatArray:
+        """`score_sequences`, looked at: what becomes a figure comes from here.
+
+        Raises LangmodelsError, naming the token, where one is no log probability.
+        """
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores = self.score_sequences(sequences)
+        check_scores(scores, sequences.targets, self.vocabulary)
+        return scores
+
     def token_scores(self, sequence: Text) -> FloatArray:
         """Log p of each token given those before it, in nats; `</s>` last where there are ends."""
-        return self.score_sequences(self.sequences_of([sequence]))
+        return self.scores(self.sequences_of([sequence]))
 
     def score(self, sequence: Text) -> float:
         """Log p(sequence) in nats: the chain rule's sum, `</s>` included where there are ends."""
@@ -321,15 +332,16 @@ class LanguageModel(Model, Generic[S]):
         if isinstance(sequences, str):
             raise UsageError("score_many takes a list of sequences; score takes one.")
         read = self.sequences_of(list(sequences))
-        return read.sums(self.score_sequences(read))
+        return read.sums(self.scores(read))
 
     def score_corpus(self, corpus: Corpus) -> FloatArray:
         """Log p of every target of a corpus, in nats, shape (corpus.n_tokens,), in corpus order.
 
-        Raises UsageError where the corpus was encoded with another vocabulary.
+        Raises UsageError where the corpus was encoded with another vocabulary, and LangmodelsError
+        where a score is no log probability.
         """
         self._check_corpus(corpus)
-        return self.score_sequences(corpus)
+        return self.scores(corpus)
 
     def normalized(self) -> Self:
         """The model itself, or where its scores sum to anything else, that proportional to them."""

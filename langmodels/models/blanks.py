@@ -211,7 +211,7 @@ class FillingModel(Cloze):
         rows[:, : len(before)] = before
         rows[:, len(before)] = tokens
         rows[:, len(before) + 1 :] = tail
-        scores = self.model.score_sequences(Sequences.rows(rows)).reshape(len(rows), -1)
+        scores = self.model.scores(Sequences.rows(rows)).reshape(len(rows), -1)
         following: FloatArray = scores[:, len(before) :].sum(axis=1)
         return following
 

@@ -106,4 +106,4 @@ def score_batch(model: LanguageModel[Any], lines: list[str], *, carry: bool = Fa
     """Score lines together, each as a sequence of its own, or with `carry` as one document."""
     sequences = model.sequences_of(lines)
     sequences = sequences.carried() if carry else sequences
-    return LineScores(lines, sequences, model.score_sequences(sequences))
+    return LineScores(lines, sequences, model.scores(sequences))

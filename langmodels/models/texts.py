@@ -130,7 +130,7 @@ def score_texts(
         return TextScores(np.empty(0), characters, characters, characters)
     if not model.vocabulary.ends:
         sequences = model.sequences_of(texts)
-        log_probs = model.score_sequences(sequences)
+        log_probs = model.scores(sequences)
         tokens, oov = sequences.lengths, _unknown(sequences)
         return TextScores(sequences.sums(log_probs), tokens, oov, characters)
     characters += np.fromiter((not text.endswith("\n") for text in texts), np.int64, len(texts))
@@ -146,7 +146,7 @@ def score_texts(
         sums = np.bincount(text_of, values, len(texts))
         return sums.astype(np.float64, copy=False)
 
-    log_prob = summed(sequences.sums(model.score_sequences(sequences)))
+    log_prob = summed(sequences.sums(model.scores(sequences)))
     tokens = summed(sequences.lengths).astype(np.int64)
     return TextScores(log_prob, tokens, summed(_unknown(sequences)).astype(np.int64), characters)
 

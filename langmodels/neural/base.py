@@ -320,7 +320,7 @@ class NeuralModel(NetworkModel[N], LanguageModel[S], Generic[S, N]):
         """The corpus in batches."""
 
     def _validation_loss(self, corpus: Corpus) -> float:
-        return self.cross_entropy(corpus)
+        return -float(self.score_sequences(corpus).mean())  # may be no number, which is noted
 
     def _show(self, tokens: int) -> str:
         return self.sample_text(max_tokens=tokens, seed=0)

@@ -89,7 +89,7 @@ def _recall_scores(
     rows[:, :, 1] = ids[cues][:, None]
     rows[:, :, 2:-1] = ids[source.cues + distractors][:, None]
     rows[:, :, -1] = ids[: source.cues]
-    scores = model.score_sequences(Sequences.rows(rows.reshape(-1, lag + 3)))
+    scores = model.scores(Sequences.rows(rows.reshape(-1, lag + 3)))
     return scores.reshape(n, source.cues, lag + 2)[:, :, -1]
 
 

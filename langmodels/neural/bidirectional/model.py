@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from langmodels.arrays import FloatArray
-from langmodels.models.blanks import Blank, ClozeModel
+from langmodels.models.blanks import Blank, ClozeModel, positions
+from langmodels.models.scores import check_scores
 from langmodels.neural.base import NetworkModel
 from langmodels.neural.bidirectional.network import (
     BidirectionalNetwork,
@@ -87,7 +88,7 @@ class BidirectionalModel(NetworkModel[BidirectionalNetwork], ClozeModel):
         return SegmentBatches(corpus, o.batch_size, o.steps, n_shards=n_shards, seed=o.seed)
 
     def _validation_loss(self, corpus: Corpus) -> float:
-        return -float(self.score_blanks(corpus).mean())
+        return -float(self._scores(corpus).mean())
 
     def _show(self, tokens: int) -> str:
         return ""
@@ -95,6 +96,11 @@ class BidirectionalModel(NetworkModel[BidirectionalNetwork], ClozeModel):
     def score_blanks(self, corpus: Corpus) -> FloatArray:
         """See `Cloze`. Every sequence is read only twice, once from each side."""
         self._check_corpus(corpus)
+        scores = self._scores(corpus)
+        check_scores(scores, corpus.ids[positions(corpus)], self.vocabulary)
+        return scores
+
+    def _scores(self, corpus: Corpus) -> FloatArray:
         sequences = Stretches(corpus)
         scores = np.empty(len(sequences.ids))
         for places, segments in scoring_segments(sequences, _PIECE, _MARGIN, _TOKENS):

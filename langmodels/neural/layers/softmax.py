@@ -5,6 +5,7 @@ from abc import abstractmethod
 import numpy as np
 
 from langmodels.arrays import Array, FloatArray
+from langmodels.models.scores import check_distributions
 from langmodels.neural.layers.base import Embedding, Generator, Layer, sum_rows
 from langmodels.neural.layers.parameters import Shape
 
@@ -92,6 +93,7 @@ class Softmax(OutputLayer):
         logits[:, self.excluded] = -np.inf
         logits -= logits.max(axis=1, keepdims=True)
         logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        check_distributions(logits)
         return logits
 
 
