@@ -77,7 +77,7 @@ def score_lines(
         yield score_batch(model, lines, carry=carry)
 
 
-LONGEST_LINE = 1 << 26
+LONGEST_LINE = 1 << 24
 """Characters."""
 
 
