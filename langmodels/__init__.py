@@ -6,13 +6,14 @@
 True
 
 What stands here is what most people need. It is imported when it is first used, so that `import
-langmodels` costs next to nothing.
+langmodels` costs next to nothing, and the command can answer Ctrl-C before anything else.
 """
 
-import importlib
-from typing import TYPE_CHECKING, Any
+TYPE_CHECKING = False  # type checkers take it for true; `typing` need not be imported for it
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from langmodels.datasets import Source as Source
     from langmodels.datasets import find_source as find_source
     from langmodels.datasets import list_sources as list_sources
@@ -161,9 +162,11 @@ _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_WHERE)
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    import importlib
+
     value = getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
     globals()[name] = value
     return value

@@ -4,9 +4,12 @@ Nothing is imported before, so that a press while the libraries are read is no t
 """
 
 import os
-import signal
 import sys
-from types import FrameType
+
+TYPE_CHECKING = False  # as in the package: `typing` takes its time
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 def main() -> int:
@@ -18,11 +21,16 @@ def main() -> int:
     return main(early=_end)
 
 
-def _end(number: int, frame: FrameType | None) -> None:
+def _end(number: "int | None" = None, frame: "FrameType | None" = None) -> None:
     """End at once: nothing is under way."""
     os.write(2, b"langmodels: error: interrupted.\n")
     os._exit(130)
 
+
+try:
+    import signal  # which imports others
+except KeyboardInterrupt:
+    _end()
 
 if __name__ == "__main__":
     sys.exit(main())
