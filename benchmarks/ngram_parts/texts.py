@@ -14,12 +14,12 @@ HELD_OUT = 200_000
 def make_text(path: Path, n_tokens: int, seed: int = 0) -> None:
     """Write sentences of made-up words whose phrases come again as those of a language do.
 
-    Words follow Zipf's law; phrases of one to eight words are drawn once and then reused, after a
-    law of the same kind.
+    Words follow Zipf's law; phrases of one to eight words, no more than fit in memory, are drawn
+    once and then reused, after a law of the same kind.
     """
     rng = np.random.default_rng(seed)
     n_words = int(30 * n_tokens**0.6)
-    n_phrases = max(10, n_tokens // 12)
+    n_phrases = min(max(10, n_tokens // 12), 4_000_000)
     lengths = rng.integers(1, 9, n_phrases)
     words = _zipf(rng, n_words, int(lengths.sum()))
     starts = np.append(0, np.cumsum(lengths))
