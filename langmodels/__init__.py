@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from langmodels.ngram.classes import ClassModel as ClassModel
     from langmodels.ngram.kenlm.model import KenLMModel as KenLMModel
     from langmodels.presets import Setting as Setting
+    from langmodels.pretrained import PretrainedModel as PretrainedModel
     from langmodels.registry import CLOZE_MODELS as CLOZE_MODELS
     from langmodels.registry import MODELS as MODELS
     from langmodels.registry import PAIR_MODELS as PAIR_MODELS
@@ -133,6 +134,7 @@ _MODULES = {
     "ngram.classes": ("ClassModel",),
     "ngram.kenlm.model": ("KenLMModel",),
     "presets": ("Setting",),
+    "pretrained": ("PretrainedModel",),
     "registry": (
         "CLOZE_MODELS",
         "MODELS",

@@ -39,6 +39,7 @@ from langmodels.ngram.kenlm import KenLMModel
 from langmodels.ngram.kenlm.model import is_kenlm_binary
 from langmodels.ngram.model import with_smoothing
 from langmodels.presets import Options, Setting
+from langmodels.pretrained import PretrainedModel, is_pretrained_name
 from langmodels.settings import Parameter, check_options, forwards, parameters, parse_name
 
 M_co = TypeVar("M_co", bound=Model, covariant=True)
@@ -361,12 +362,18 @@ def make_cloze_model(text: str, setting: Setting | None = None, **options: Any) 
     return CLOZE_MODELS.find(name).make(setting or Setting(), {**given, **options})
 
 
-def load(path: str | os.PathLike[str], *, mmap: bool = True) -> LanguageModel[Any]:
-    """Open a saved language model, an ARPA file or a binary file of KenLM's.
+def is_finished(name: str) -> bool:
+    """Whether a name stands for a finished model, which `load` opens: a file, or `hf:NAME`."""
+    return is_pretrained_name(name) or os.path.exists(name)  # noqa: PTH110 - never raises
 
-    ARPA files are known by their names or their first lines, compressed ones too. The arrays of a
-    model file stay on disk until they are used; a file that is cut short meanwhile ends the process
-    (SIGBUS). With `mmap=False` they are read at once.
+
+def load(path: str | os.PathLike[str], *, mmap: bool = True) -> LanguageModel[Any]:
+    """Open a saved language model, an ARPA file, a binary file of KenLM's or a pretrained model.
+
+    `hf:NAME-OR-FOLDER` is a model of the library `transformers`. ARPA files are known by their
+    names or their first lines, compressed ones too. The arrays of a model file stay on disk until
+    they are used; a file that is cut short meanwhile ends the process (SIGBUS). With `mmap=False`
+    they are read at once.
 
     Raises LangmodelsError where the file is none.
     """
@@ -382,6 +389,8 @@ def load(path: str | os.PathLike[str], *, mmap: bool = True) -> LanguageModel[An
 def load_any(path: str | os.PathLike[str], *, mmap: bool = True) -> Model:
     """Open a saved model of any kind; see `load`. Raises LangmodelsError where the file is none."""
     try:
+        if is_pretrained_name(path):
+            return PretrainedModel.named(str(path))
         if is_arpa_name(path) or is_arpa_text(path):
             return NGramModel.from_arpa(path)
         if is_kenlm_binary(path):

@@ -29,6 +29,7 @@ from langmodels.datasets import find_source
 from langmodels.datasets.tasks import TASKS
 from langmodels.evaluation.candidates import make_candidates
 from langmodels.presets import Setting
+from langmodels.pretrained import is_pretrained_name
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [
@@ -164,5 +165,6 @@ def check_sense(command: str) -> None:
         assert args.task.partition("?")[0] in TASKS
     models = getattr(args, "models", None)
     if words[0] == "compare" and models:
-        named = [name for name in models.split(",") if not Path(name).suffix]  # others are files
-        assert make_candidates(named, ["word"], Setting())
+        # Others are files, or models of the hub.
+        names = [n for n in models.split(",") if not (Path(n).suffix or is_pretrained_name(n))]
+        assert make_candidates(names, ["word"], Setting())

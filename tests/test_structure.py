@@ -15,9 +15,9 @@ FLOORS = (
     ("evaluation", "compression"),
     ("teaching",),
     ("datasets",),
-    ("registry", "presets"),
     ("compat",),
-    ("ngram", "fullcontext", "neural"),
+    ("registry", "presets"),
+    ("ngram", "fullcontext", "neural", "pretrained"),
     ("models",),
     ("text",),
     (
@@ -34,7 +34,7 @@ FLOORS = (
 )
 """From the top down; a room not named here stands on the lowest floor."""
 
-FAMILIES = {"ngram", "fullcontext", "neural"}
+FAMILIES = {"ngram", "fullcontext", "neural", "pretrained"}
 """The rooms of one floor that do not know each other."""
 
 TOLERATED: set[tuple[str, str]] = set()

@@ -1,7 +1,6 @@
 """`langmodels fill`: the most probable words for the blanks of a text."""
 
 import argparse
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,7 +35,14 @@ from langmodels.models.blanks import (
     split_at_blanks,
 )
 from langmodels.presets import Setting
-from langmodels.registry import CLOZE_MODELS, MODELS, load_any, make_cloze_model, make_model
+from langmodels.registry import (
+    CLOZE_MODELS,
+    MODELS,
+    is_finished,
+    load_any,
+    make_cloze_model,
+    make_model,
+)
 from langmodels.settings import parse_name
 from langmodels.text.corpus import Corpus
 
@@ -89,14 +95,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Fill the text, or evaluate on blanks."""
-    names = [args.models] if _is_file(args.models) else args.models.split(",")
+    names = [args.models] if is_finished(args.models) else args.models.split(",")
     if (args.text is None) == (args.blanks is None):
         raise UsageError("Give a text with blanks, or --blanks with a number.")
     if args.candidates < 0:
         raise UsageError(f"--candidates must be 0 or more, not {args.candidates}.")
     if args.output and len(names) > 1:
         raise UsageError("--output keeps one model; name only one.")
-    if args.output and _is_file(names[0]):
+    if args.output and is_finished(names[0]):
         raise UsageError(f"--output is for a model that is trained; {names[0]} is a file already.")
     if args.blanks is not None:
         _evaluate(names, args, console)
@@ -111,10 +117,10 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
 
     results = {}
     for name in map(str.strip, names):
-        if not _is_file(name):
+        if not is_finished(name):
             check_model_name(name, MODELS, CLOZE_MODELS)
     for name in map(str.strip, names):
-        model = _load(name) if _is_file(name) else _train(name, args, *training())
+        model = _load(name) if is_finished(name) else _train(name, args, *training())
         cloze = model if isinstance(model, Cloze) else FillingModel(model, args.candidates)
         results[name] = cloze.fill(args.text, args.k)
     if args.json:
@@ -139,10 +145,6 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         if found:
             console.print(Text(found[0].text, "dim"))
     return None
-
-
-def _is_file(name: str) -> bool:
-    return os.path.exists(name)  # noqa: PTH110 - never raises
 
 
 def _load(name: str) -> LanguageModel[Any] | ClozeModel:
@@ -175,7 +177,9 @@ def _evaluate(names: list[str], args: argparse.Namespace, console: Console) -> N
     models: dict[str, Cloze] = {}
     for name in map(str.strip, names):
         model = (
-            _load(name) if _is_file(name) else _train(name, args, splits.train, splits.validation)
+            _load(name)
+            if is_finished(name)
+            else _train(name, args, splits.train, splits.validation)
         )
         if isinstance(model, Cloze):
             models[f"{name}, both sides"] = model

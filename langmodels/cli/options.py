@@ -14,7 +14,7 @@ from langmodels.models.base import LanguageModel, Model
 from langmodels.names import Registry
 from langmodels.neural.training.history import was_interrupted
 from langmodels.presets import Setting
-from langmodels.registry import MODELS, load, make_model
+from langmodels.registry import MODELS, is_finished, load, make_model
 from langmodels.settings import parameters, parse_name
 from langmodels.text.cleaning import CLEANINGS, clean
 from langmodels.text.corpus import Corpus
@@ -425,11 +425,11 @@ def load_models(text: str, args: argparse.Namespace) -> list[tuple[str, Language
 
     Raises LangmodelsError for names that are neither a file nor a model.
     """
-    names = [text] if os.path.exists(text) else text.split(",")  # noqa: PTH110 - never raises
+    names = [text] if is_finished(text) else text.split(",")
     models: list[tuple[str, LanguageModel[Any]]] = []
     corpora: tuple[Corpus, Corpus | None, Source] | None = None
     for name in (n.strip() for n in names):
-        if os.path.exists(name):  # noqa: PTH110
+        if is_finished(name):
             models.append((Path(name).stem, load(name)))
             continue
         check_model_name(name, MODELS)

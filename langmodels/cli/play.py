@@ -29,7 +29,7 @@ from langmodels.ngram.discounts import SmoothingWarning
 from langmodels.playground import Classroom
 from langmodels.playground.classroom import LEVELS, SIX
 from langmodels.playground.server import make_app
-from langmodels.registry import MODELS, load
+from langmodels.registry import MODELS, is_finished, load
 
 LOCAL = ("127.0.0.1", "localhost", "::1")
 EPILOG = """\
@@ -94,7 +94,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         raise UsageError(f"A port lies between 0 and 65535, not at {args.port}.")
     files, names = [], []
     for name in dict.fromkeys(n.strip() for given in args.models for n in given.split(",")):
-        if os.path.exists(name):  # noqa: PTH110 - never raises
+        if is_finished(name):
             files.append((Path(name).stem, load(name)))
         else:
             check_model_name(name, MODELS)

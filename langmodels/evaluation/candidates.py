@@ -1,7 +1,6 @@
 """What is to be compared: registered models with their options, or a caller's own."""
 
 import copy
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from langmodels.models.base import LanguageModel, Model
 from langmodels.models.blanks import ClozeModel
 from langmodels.names import is_added
 from langmodels.presets import Setting
-from langmodels.registry import CLOZE_MODELS, MODELS, ModelSpec, load_any, model_spec
+from langmodels.registry import CLOZE_MODELS, MODELS, ModelSpec, is_finished, load_any, model_spec
 from langmodels.settings import parse_name
 from langmodels.text.levels import TOKENIZERS
 
@@ -123,7 +122,7 @@ def make_candidates(
     for label, model in labelled:
         if not isinstance(model, str):
             found = [_of_model(model, label or type(model).__name__, levels[0])]
-        elif os.path.exists(model):  # noqa: PTH110 - never raises
+        elif is_finished(model):
             called = label or _file_label(model, [m for _, m in labelled if isinstance(m, str)])
             file = opened[model] = opened.get(model) or load_any(model)
             found = [replace(_of_model(file, called, levels[0]), path=model)]

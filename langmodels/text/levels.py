@@ -9,6 +9,7 @@ from typing import Any
 from langmodels.errors import UsageError
 from langmodels.names import Registry
 from langmodels.settings import check_options, parse_name
+from langmodels.text.pieces import PiecesTokenizer
 from langmodels.text.series import SeriesTokenizer
 from langmodels.text.subwords import BPETokenizer, SentencePieceTokenizer, UnigramTokenizer
 from langmodels.text.tokenization import (
@@ -30,6 +31,7 @@ _OURS: tuple[type[Tokenizer], ...] = (
     BPETokenizer,
     UnigramTokenizer,
     SentencePieceTokenizer,
+    PiecesTokenizer,
 )
 
 TOKENIZERS: Registry[type[Tokenizer]] = Registry(

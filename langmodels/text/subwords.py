@@ -47,7 +47,7 @@ class SubwordTokenizer(Tokenizer):
         if vocab <= _BYTES:
             raise UsageError(f"The {_BYTES} bytes are pieces, too: ask for more than {vocab}.")
         self.vocab = vocab
-        self.model = _text_of(file) if file is not None else model
+        self.model = text_of(file) if file is not None else model
 
     def fit(self, text: str) -> Self:
         """The tokenizer with pieces learnt on a text; itself where it has pieces already.
@@ -56,7 +56,7 @@ class SubwordTokenizer(Tokenizer):
         """
         if self.model is not None:
             return self
-        tokenizers = _tokenizers()
+        tokenizers = tokenizers_package()
         empty = tokenizers.Tokenizer(self._empty(tokenizers))
         empty.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
         empty.decoder = tokenizers.decoders.ByteLevel()
@@ -74,12 +74,12 @@ class SubwordTokenizer(Tokenizer):
         """The library's tokenizer, and its pieces by id as they are written here."""
         if self.model is None:
             raise UsageError("Pieces come from a training text; fit to one first.")
-        tokenizers = _tokenizers()
+        tokenizers = tokenizers_package()
         try:
             cut = tokenizers.Tokenizer.from_str(self.model)
         except Exception as error:  # the library raises plain exceptions
             raise LangmodelsError(f"The pieces cannot be read: {error}.") from error
-        byte_of = {c: bytes([b]) for b, c in _byte_characters().items()}
+        byte_of = {c: bytes([b]) for b, c in byte_characters().items()}
         pieces = [""] * cut.get_vocab_size()
         for piece, number in cut.get_vocab().items():
             try:
@@ -87,7 +87,7 @@ class SubwordTokenizer(Tokenizer):
             except KeyError:
                 raise LangmodelsError(
                     f"Its piece {piece!r} is not made of bytes; give tokenizers of other kinds as "
-                    "level sentencepiece."
+                    "level pieces:file=NAME or sentencepiece:file=NAME."
                 ) from None
             pieces[number] = data.decode("utf-8", "surrogateescape")
         return cut, pieces
@@ -251,7 +251,7 @@ class SentencePieceTokenizer(LineTokenizer):
         return f"SentencePieceTokenizer({self._processor.get_piece_size()} pieces)"
 
 
-def _tokenizers() -> Any:
+def tokenizers_package() -> Any:
     try:
         import tokenizers
         import tokenizers.decoders
@@ -270,11 +270,11 @@ def _missing(package: str) -> LangmodelsError:
 
 
 def _alphabet() -> list[str]:
-    alphabet: list[str] = _tokenizers().pre_tokenizers.ByteLevel.alphabet()
+    alphabet: list[str] = tokenizers_package().pre_tokenizers.ByteLevel.alphabet()
     return alphabet
 
 
-def _byte_characters() -> dict[int, str]:
+def byte_characters() -> dict[int, str]:
     """The printable character that stands for each byte in byte-level pieces, as GPT-2 chose them:
     printable Latin-1 characters for themselves, the others in order from U+0100 on.
     """
@@ -331,7 +331,7 @@ def _bytes_of(path: str) -> bytes:
         raise LangmodelsError(f"Cannot read {path}: {error.strerror or error}.") from error
 
 
-def _text_of(path: str) -> str:
+def text_of(path: str) -> str:
     try:
         return _bytes_of(path).decode()
     except UnicodeDecodeError as error:

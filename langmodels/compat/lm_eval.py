@@ -1,0 +1,103 @@
+"""Models as EleutherAI's evaluation harness asks them: the package `lm-eval` (0.4).
+
+    import lm_eval
+    from langmodels.compat.lm_eval import HarnessModel
+
+    lm_eval.simple_evaluate(model=HarnessModel("tale.lm"), tasks=["lambada_openai"])
+
+Importing this module registers the name `langmodels` there, for `model="langmodels"` with
+`model_args="model=tale.lm"`.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from lm_eval.api.model import LM
+from lm_eval.api.registry import register_model
+
+from langmodels.arrays import FloatArray, IntArray
+from langmodels.models.base import LanguageModel
+from langmodels.registry import load
+
+_MOST = 256
+"""Tokens that are generated where a task does not say how many."""
+
+
+@register_model("langmodels")
+class HarnessModel(LM):  # type: ignore[misc]
+    """A model of any kind: what the harness calls requests, answered by scores and samples.
+
+    Where every line is a sequence of its own, as words are, so are the lines of a request: what
+    comes before the line that a continuation begins in does not matter to it.
+
+    Args:
+        model: a fitted model, or what `load` opens.
+        seed: of texts that are not generated greedily.
+    """
+
+    def __init__(
+        self, model: LanguageModel[Any] | str | os.PathLike[str], seed: int = 0, **_: Any
+    ) -> None:
+        super().__init__()
+        self.model = model if isinstance(model, LanguageModel) else load(model)
+        self.rng = np.random.default_rng(seed)
+
+    def loglikelihood(
+        self, requests: Sequence[Any], disable_tqdm: bool = False
+    ) -> list[tuple[float, bool]]:
+        """Log p(continuation | context) in nats, and whether it is what greedy decoding gives."""
+        return [self._continuation(*request.args) for request in requests]
+
+    def loglikelihood_rolling(
+        self, requests: Sequence[Any], disable_tqdm: bool = False
+    ) -> list[float]:
+        """Log p of whole texts in nats."""
+        return [float(self._scores(request.args[0])[1].sum()) for request in requests]
+
+    def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
+        """What follows each context, up to the first of the strings that end it."""
+        return [self._generated(*request.args) for request in requests]
+
+    def _continuation(self, context: str, continuation: str) -> tuple[float, bool]:
+        if self.model.vocabulary.ends:
+            context = context.rpartition("\n")[2]
+        ids, scores = self._scores(context + continuation)
+        new = len(ids) - len(self._scores(context)[0]) if context else len(ids)
+        first = len(ids) - max(new, 1)
+        return float(scores[first:].sum()), self._is_greedy(ids, first)
+
+    def _lines(self, text: str) -> list[str]:
+        return text.split("\n") if self.model.vocabulary.ends else [text]
+
+    def _scores(self, text: str) -> tuple[IntArray, FloatArray]:
+        """Ids of a text, which may go on, and log p of each in nats."""
+        sequences = self.model.sequences_of(self._lines(text))
+        ids, scores = sequences.targets, self.model.score_sequences(sequences)
+        return (ids[:-1], scores[:-1]) if self.model.vocabulary.ends else (ids, scores)
+
+    def _is_greedy(self, ids: IntArray, first: int) -> bool:
+        """Whether every token from the first one asked for on is the most probable one."""
+        model = self.model
+        state = model.start()
+        for k, token in enumerate(ids.tolist()):
+            if k >= first and token != int(np.argmax(model.log_distribution(state))):
+                return False
+            ended = token == model.vocabulary.eos_id
+            state = model.start() if ended else model.advance(state, token)
+        return True
+
+    def _generated(self, context: str, options: dict[str, Any]) -> str:
+        until = options.get("until") or []
+        ends = [until] if isinstance(until, str) else list(until)
+        greedy = not options.get("do_sample") or not options.get("temperature", 1.0)
+        text = self.model.sample_text(
+            self._lines(context)[-1],
+            max_tokens=int(options.get("max_gen_toks", _MOST)),
+            greedy=greedy,
+            temperature=1.0 if greedy else float(options.get("temperature", 1.0)),
+            top_p=options.get("top_p"),
+            seed=self.rng,
+        )
+        return min((text.partition(end)[0] for end in ends if end), key=len, default=text)

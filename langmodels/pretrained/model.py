@@ -1,0 +1,317 @@
+"""A causal model of the library `transformers` as a language model like all others.
+
+h is what the model keeps of the tokens it has seen (its cache); g is its last layer. Nothing is
+trained here: a finished model is measured as it is.
+"""
+
+import copy
+import inspect
+import os
+from collections.abc import Mapping
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from langmodels.arrays import Array, FloatArray, IndexArray
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.models.base import LanguageModel
+from langmodels.settings import parse_name
+from langmodels.text.corpus import AnyText
+from langmodels.text.pieces import PiecesTokenizer
+from langmodels.text.reading import Reading
+from langmodels.text.sequences import Sequences
+from langmodels.text.vocabulary import UNK, Vocabulary
+
+PREFIX = "hf:"
+_LONGEST = 2048
+"""Tokens of the window of a model that could see more, or says nothing of it."""
+_LOGITS = 1 << 26
+"""Numbers that one call of the library may give back."""
+_CACHES = ("cache", "past_key_values", "cache_params")
+"""What versions and architectures call what they keep of the tokens before."""
+
+
+def is_pretrained_name(name: object) -> bool:
+    """Whether a name says that a pretrained model is meant: `hf:NAME-OR-FOLDER`."""
+    return isinstance(name, str) and name.startswith(PREFIX)
+
+
+class State:
+    """The tokens that a prediction looks at, by the library's ids, and what is worked out of them.
+
+    A value: what is kept in `_known` is only ever filled in.
+    """
+
+    __slots__ = ("_known", "inputs", "read")
+
+    def __init__(self, inputs: tuple[int, ...], read: int, known: "_Known | None") -> None:
+        self.inputs = inputs
+        self.read = read
+        """All tokens that were read, the beginning included; `inputs` may be fewer."""
+        self._known = known
+
+
+class _Known:
+    """The cache and the log distribution after the first `n` inputs."""
+
+    __slots__ = ("cache", "log_p", "n")
+
+    def __init__(self, n: int, cache: Any, log_p: FloatArray) -> None:
+        self.n = n
+        self.cache = cache
+        self.log_p = log_p
+
+
+class PretrainedModel(LanguageModel[State]):
+    """Any causal model of the library `transformers`, with its own tokenizer.
+
+    A text begins with the model's token for that, or the one that ends texts where there is none.
+    The text is one stream of pieces. Beyond the window, text is read in windows that overlap: each
+    goes `stride` tokens further, so that a prediction looks at `window - stride` tokens at least.
+
+    Files hold the name, not the weights. Needs `pip install 'langmodels[huggingface]'`.
+
+    Args:
+        name: of a model on the hub, or a folder that the library saved one in.
+        window: how many tokens it looks at, 2 or more; none: what the model was made for, but 2,048
+            at most.
+        stride: 1 to `window`; none: half of the window.
+
+    Raises LangmodelsError where the library or the model is missing, UsageError for a window that
+    is longer than the model's.
+    """
+
+    kind = "huggingface"
+
+    def __init__(self, name: str, *, window: int | None = None, stride: int | None = None) -> None:
+        self.name = str(Path(name).absolute()) if os.path.isdir(name) else name  # noqa: PTH112
+        self.window = window
+        self.stride = stride
+        self._network, tokenizer = _opened(self.name)
+        vocabulary, self._theirs, self._ours = _numbering(tokenizer)
+        self.reading = Reading(tokenizer, vocabulary)
+        limit = _window(self._network.config)
+        self._window = min(limit or _LONGEST, _LONGEST) if window is None else window
+        if self._window < 2 or (limit is not None and self._window > limit):
+            raise UsageError(
+                f"The window of {name} is 2 to {limit or 'as many as you like'} tokens, "
+                f"not {self._window}."
+            )
+        self._stride = max(self._window // 2, 1) if stride is None else stride
+        if not 1 <= self._stride <= self._window:
+            raise UsageError(f"The stride is 1 to {self._window}, the window; not {stride}.")
+
+    @classmethod
+    def named(cls, text: str) -> Self:
+        """The model that `hf:NAME`, with options after it (`hf:NAME:window=256`), stands for."""
+        name, *rest = text.removeprefix(PREFIX).split(":")
+        while rest and "=" not in rest[0]:  # a drive of Windows
+            name = f"{name}:{rest.pop(0)}"
+        if not name:
+            raise UsageError(f"Name the model after {PREFIX}: {PREFIX}gpt2, {PREFIX}FOLDER.")
+        options = parse_name(":".join(["x", *rest]))[1]
+        unknown = sorted(options.keys() - {"window", "stride"})
+        if unknown:
+            raise UsageError(f"Options of {PREFIX} models are window and stride, not {unknown[0]}.")
+        return cls(name, **options)
+
+    def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
+        """Raises UsageError: it is finished."""
+        raise UsageError(f"{self.name} is a finished model; it is measured as it is.")
+
+    @property
+    def n_parameters(self) -> int:
+        """Weights, tied ones once."""
+        return sum(p.numel() for p in self._network.parameters())
+
+    @property
+    def context_length(self) -> int:
+        """The window."""
+        return self._window
+
+    # The two functions ----------------------------------------------------------------------
+
+    def start(self) -> State:
+        return State((self._beginning,), 1, None)
+
+    def advance(self, state: State, token: int) -> State:
+        self._check_id(token)
+        theirs = int(self._theirs[token])
+        if theirs < 0:
+            raise UsageError(f"{self.name} has no token {self.vocabulary.token(token)}.")
+        read = state.read + 1
+        inputs = (*state.inputs, theirs)
+        dropped = self._begin(read) - self._begin(state.read)
+        return State(inputs[dropped:], read, None if dropped else state._known)
+
+    def log_distribution(self, state: State) -> FloatArray:
+        known = state._known
+        if known is None or known.n < len(state.inputs):
+            known = state._known = self._work_out(state.inputs, known)
+        return self._to_ours(known.log_p)
+
+    def _work_out(self, inputs: tuple[int, ...], known: _Known | None) -> _Known:
+        """What is to be known after all inputs, from what is known after some."""
+        torch = _torch()
+        read = 0 if known is None or known.cache is None else known.n
+        with torch.no_grad():
+            out = self._network(
+                torch.tensor([inputs[read:]]),
+                # The library changes the cache it is given; the state before keeps its own.
+                **({self._cache: copy.deepcopy(known.cache)} if known and read else {}),
+                **({"use_cache": True} if self._cache else {}),
+            )
+            log_p = torch.log_softmax(out.logits[0, -1].double(), -1).numpy()
+        return _Known(len(inputs), getattr(out, self._cache, None), log_p)
+
+    def _to_ours(self, log_p: FloatArray) -> FloatArray:
+        """Log p by our ids from log p by theirs; what they do not know has none."""
+        ours = np.full(len(self.vocabulary), -np.inf)
+        ours[self._ours] = log_p
+        return ours
+
+    @cached_property
+    def _cache(self) -> str:
+        """What the library calls the cache of this model; empty where there is none."""
+        known = inspect.signature(self._network.forward).parameters
+        return next((name for name in _CACHES if name in known), "")
+
+    @cached_property
+    def _beginning(self) -> int:
+        config = self._network.config
+        for token in (config.bos_token_id, config.eos_token_id):
+            if isinstance(token, int):
+                return token
+        raise LangmodelsError(
+            f"{self.name} has no token with which texts begin (bos_token_id or eos_token_id)."
+        )
+
+    def _begin(self, read: int) -> int:
+        """The first of so many tokens read that the prediction after them looks at."""
+        return -(-max(read - self._window, 0) // self._stride) * self._stride
+
+    # Many at once ---------------------------------------------------------------------------
+
+    def score_sequences(self, sequences: Sequences) -> FloatArray:
+        """See `LanguageModel.score_sequences`: windows of like length together."""
+        scores = np.empty(sequences.n_tokens)
+        windows: list[tuple[IndexArray, IndexArray, FloatArray]] = []
+        done = 0
+        for ids in sequences.whole():
+            read, targets = self._theirs[ids[:-1]], self._theirs[ids[1:]]
+            read[:1] = self._beginning
+            if (read < 0).any():
+                raise UsageError(f"{self.name} has no token {UNK}.")
+            begin = end = 0
+            while end < len(read):
+                begin, before, end = self._begin(end + 1), end, self._begin(end + 1) + self._window
+                end = min(end, len(read))
+                where = scores[done + before : done + end]
+                windows.append((read[begin:end], targets[before:end], where))
+            done += len(targets)
+        windows.sort(key=lambda window: len(window[0]))
+        vocabulary = len(self._ours)
+        while windows:
+            longest = len(windows[-1][0])
+            together = max(1, _LOGITS // (longest * vocabulary))
+            self._score(windows[-together:])
+            del windows[-together:]
+        return scores
+
+    def _score(self, windows: list[tuple[IndexArray, IndexArray, FloatArray]]) -> None:
+        """Write log p of the last targets of each window where they belong."""
+        torch = _torch()
+        longest = max(len(inputs) for inputs, _, _ in windows)
+        inputs = np.zeros((len(windows), longest), np.int64)
+        mask = np.zeros_like(inputs)
+        for row, (ids, _, _) in enumerate(windows):
+            inputs[row, : len(ids)] = ids
+            mask[row, : len(ids)] = 1
+        with torch.no_grad():
+            out = self._network(
+                torch.from_numpy(inputs),
+                attention_mask=torch.from_numpy(mask),
+                **({"use_cache": False} if self._cache else {}),
+            )
+            for logits, (ids, targets, where) in zip(out.logits, windows, strict=True):
+                kept = logits[len(ids) - len(targets) : len(ids)].double()
+                chosen = kept.gather(1, torch.from_numpy(np.maximum(targets, 0)[:, None]))[:, 0]
+                where[:] = (chosen - torch.logsumexp(kept, 1)).numpy()
+                where[targets < 0] = -np.inf
+
+    # Files ----------------------------------------------------------------------------------
+
+    def arrays(self) -> dict[str, Array]:
+        return {}
+
+    @classmethod
+    def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
+        model = cls(**config)
+        if model.reading != reading:
+            raise LangmodelsError(f"{model.name} has another vocabulary than when it was saved.")
+        return model
+
+
+def _numbering(tokenizer: PiecesTokenizer) -> tuple[Vocabulary, IndexArray, IndexArray]:
+    """The vocabulary of a tokenizer; their ids by ours, -1 for none, and our ids by theirs."""
+    pieces = tokenizer.types
+    vocabulary = Vocabulary([piece for piece in pieces if piece != UNK], ends=False)
+    ours = vocabulary.encode(pieces).astype(np.int64)
+    theirs = np.full(len(vocabulary), -1, np.int64)
+    theirs[ours] = np.arange(len(pieces))
+    return vocabulary, theirs, ours
+
+
+def _window(config: Any) -> int | None:
+    """How many tokens a model was made for, None where it does not say."""
+    for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"):
+        if isinstance(found := getattr(config, name, None), int) and found > 0:
+            return found
+    return None
+
+
+@lru_cache(maxsize=4)
+def _opened(name: str) -> tuple[Any, PiecesTokenizer]:
+    """The library's model, which copies share, and its tokenizer."""
+    try:
+        import transformers
+    except ImportError as error:
+        raise LangmodelsError(
+            "Pretrained models need the packages transformers and torch: "
+            "pip install 'langmodels[huggingface]'."
+        ) from error
+    torch = _torch()
+    quiet = transformers.utils.logging
+    level = quiet.get_verbosity()
+    quiet.set_verbosity_error()
+    quiet.disable_progress_bar()
+    try:
+        network = transformers.AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
+        fast = transformers.AutoTokenizer.from_pretrained(name, use_fast=True)
+    except MemoryError as error:
+        raise LangmodelsError(f"{name} needs more memory than there is.") from error
+    except Exception as error:  # of every kind, and often of many lines
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise LangmodelsError(
+            f"{name} is neither a folder with a causal model nor a model that the hub gives: "
+            f"{reason[0]}"
+        ) from error
+    finally:
+        quiet.set_verbosity(level)
+    if not getattr(fast, "is_fast", False):
+        raise LangmodelsError(f"{name} has no tokenizer of the package tokenizers (a fast one).")
+    network.eval()
+    size = network.get_output_embeddings().weight.shape[0]
+    return network, PiecesTokenizer(model=fast.backend_tokenizer.to_str(), size=size)
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise LangmodelsError(
+            "Pretrained models need the package torch: pip install 'langmodels[huggingface]'."
+        ) from error
+    return torch

@@ -1,0 +1,162 @@
+"""Pieces by a tokenizer that is there, of whatever kind: that of a pretrained model."""
+
+import json
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from langmodels.arrays import IndexArray
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.text.subwords import byte_characters, text_of, tokenizers_package
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import BOS, EOS, UNK
+
+_BLANK = "\u2581"
+"""What stands for a blank in pieces that are made of characters."""
+_PROBES = ("a b", "a  b\n\nc\t d ", "\u00e9 e\u0301 \ufb01 \uff21 \u4e2d I'm . ,")
+
+
+class PiecesTokenizer(Tokenizer):
+    """Pieces of a text, which is one stream, by a tokenizer of the package `tokenizers`.
+
+    Pieces that are made of bytes are written as in `SubwordTokenizer`; others as their tokenizer
+    writes them, a blank as U+2581. Both give back the text, but for a blank that it may have at its
+    very beginning, if the tokenizer changes nothing before it cuts. What it has no piece for is a
+    token that the vocabulary does not know. What it calls `<s>` and `</s>`, and ids that it has no
+    piece for, stand in square brackets: they are tokens like others here.
+
+    Args:
+        file: a `tokenizer.json`, which is kept inside model files.
+        model: its contents.
+        size: ids in all, where a model has more than its tokenizer.
+    """
+
+    level = "pieces"
+    unit = "piece"
+    separator = ""
+    usual_order = 5
+
+    def __init__(self, file: str | None = None, model: str | None = None, size: int = 0) -> None:
+        if file is not None:
+            model = text_of(file)
+        if model is None:
+            raise UsageError(
+                "Name the tokenizer that cuts: --level pieces:file=tokenizer.json (its pieces are "
+                "not learnt here; bpe and unigram are)."
+            )
+        self.model = model
+        self.size = size
+
+    @cached_property
+    def reversible(self) -> bool:  # type: ignore[override]
+        """Whether `detokenize` gives back the very text."""
+        return all(self.detokenize(self.tokenize(text)) == text for text in _PROBES)
+
+    @cached_property
+    def _cut(self) -> Any:
+        try:
+            return tokenizers_package().Tokenizer.from_str(self.model)
+        except LangmodelsError:
+            raise
+        except Exception as error:  # the library raises plain exceptions
+            raise LangmodelsError(f"The pieces cannot be read: {error}.") from error
+
+    @cached_property
+    def _bytewise(self) -> bool:
+        """Whether pieces are made of bytes, so that none is missing."""
+        return "\u0120" in "".join(self._cut.encode(" a", add_special_tokens=False).tokens)
+
+    @cached_property
+    def _prefixed(self) -> bool:
+        """Whether a blank is put before every text."""
+        return "".join(self._cut.encode("a", add_special_tokens=False).tokens).startswith(_BLANK)
+
+    @cached_property
+    def _unknown(self) -> int | None:
+        """The id of what there is no piece for."""
+        known = json.loads(self.model).get("model", {})
+        if isinstance(number := known.get("unk_id"), int):
+            return number
+        found: int | None = self._cut.token_to_id(known.get("unk_token") or "")
+        return found
+
+    @cached_property
+    def _pieces(self) -> list[str]:
+        """Pieces by the library's ids, each once."""
+        byte_of = {c: bytes([b]) for b, c in byte_characters().items()}
+        known = self._cut.get_vocab()
+        pieces = [f"[{i}]" for i in range(max(self.size, len(known), *known.values(), 1))]
+        for piece, i in known.items():
+            if self._bytewise and all(c in byte_of for c in piece):
+                data = b"".join(byte_of[c] for c in piece)
+                pieces[i] = data.decode("utf-8", "surrogateescape")
+            else:
+                pieces[i] = piece
+        if self._unknown is not None:
+            pieces[self._unknown] = UNK
+        seen: set[str] = {BOS, EOS, ""}
+        for i, piece in enumerate(pieces):
+            while piece in seen:
+                piece = f"[{piece}]"
+            pieces[i] = piece
+            seen.add(piece)
+        return pieces
+
+    @property
+    def types(self) -> Sequence[str]:
+        """All pieces, by the library's ids."""
+        return self._pieces
+
+    def tokenize(self, text: str) -> Sequence[str]:
+        pieces, unknown = self._pieces, self._unknown
+        cut = self._encoding(text)
+        return [
+            text[a:b] if i == unknown else pieces[i]
+            for i, (a, b) in zip(cut.ids, cut.offsets, strict=True)
+        ]
+
+    def detokenize(self, tokens: Iterable[str]) -> str:
+        if self._bytewise:
+            return "".join(tokens).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        tokens = list(tokens)
+        if any(_BLANK in token for token in tokens):
+            data = b"".join(_byte(token) or token.encode("utf-8", "replace") for token in tokens)
+            text = data.decode("utf-8", "replace").replace(_BLANK, " ")
+            return text.removeprefix(" ") if self._prefixed else text
+        numbers = {piece: i for i, piece in enumerate(self._pieces)}
+        ids = [numbers[token] for token in tokens if token in numbers]
+        decoded: str = self._cut.decode(ids, skip_special_tokens=False)
+        return decoded
+
+    def token_ends(self, text: str) -> IndexArray:
+        """All pieces of one character say that they have all of it; it belongs to the last here."""
+        spans = np.array(self._encoding(text).offsets, np.int64).reshape(-1, 2)
+        ends = spans[:, 1].copy()
+        ends[:-1] = np.minimum(ends[:-1], spans[1:, 0])
+        if len(ends):
+            ends[-1] = len(text)
+        found: IndexArray = np.maximum.accumulate(ends)
+        return found
+
+    def safe_cut(self, text: str) -> int:
+        return 0  # a piece may run over anything
+
+    def _encoding(self, text: str) -> Any:
+        return self._cut.encode(text.encode("utf-8", "replace").decode(), add_special_tokens=False)
+
+    def config(self) -> dict[str, Any]:
+        return {"model": self.model, "size": self.size}
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self._pieces)} pieces)"
+
+
+def _byte(piece: str) -> bytes:
+    """The byte that a piece like `<0x0A>` stands for, nothing for other pieces."""
+    if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
+        with suppress(ValueError):
+            return bytes.fromhex(piece[3:5])
+    return b""

@@ -1,0 +1,69 @@
+"""Models in EleutherAI's evaluation harness: requests against scores, and one small local task."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+import langmodels
+
+lm_eval = pytest.importorskip("lm_eval")
+from langmodels.compat.lm_eval import HarnessModel  # noqa: E402
+
+TEXT = "the cat sat on the mat\nthe dog sat on the log\nthe cat saw the dog\n" * 3
+
+
+def model(level: str) -> langmodels.LanguageModel:
+    corpus = langmodels.Corpus.from_text(TEXT, langmodels.make_tokenizer(level))
+    return langmodels.make_model("witten-bell:order=3").fit(corpus)
+
+
+def ask(*arguments: object) -> list[SimpleNamespace]:
+    return [SimpleNamespace(args=arguments)]
+
+
+@pytest.mark.parametrize("level", ["word", "char"])
+def test_requests(level: str) -> None:
+    fitted = model(level)
+    harness = HarnessModel(fitted)
+    whole, context = (fitted.token_scores(t) for t in ("the cat sat", "the cat"))
+    n = len(fitted.encode("the cat"))
+    want = whole[n : len(fitted.encode("the cat sat"))].sum()
+    before = "it rains\n" if level == "word" else ""
+    [(found, greedy)] = harness.loglikelihood(ask(before + "the cat", " sat"))
+    assert found == pytest.approx(want)
+    best = fitted.predict("the cat", 1)[0][0]
+    assert greedy is (best == "sat") or level == "char"
+    [text] = harness.loglikelihood_rolling(ask("the cat"))
+    assert text == pytest.approx(context[:n].sum())
+    [(all_of_it, _)] = harness.loglikelihood(ask("", "the cat"))
+    assert all_of_it == pytest.approx(text)
+
+
+def test_generation_ends_where_it_should() -> None:
+    harness = HarnessModel(model("char"))
+    [text] = harness.generate_until(ask("the c", {"until": ["\n"], "max_gen_toks": 40}))
+    assert text.startswith("at s")
+    assert "\n" not in text
+
+
+@pytest.mark.slow
+def test_a_local_task(tmp_path: Path) -> None:
+    items = [{"q": "the cat sat on the", "good": "mat", "bad": "saw"} for _ in range(4)]
+    (tmp_path / "items.json").write_text(json.dumps(items), encoding="utf-8")
+    task = {
+        "task": "mat",
+        "dataset_path": "json",
+        "dataset_kwargs": {"data_files": {"test": str(tmp_path / "items.json")}},
+        "output_type": "multiple_choice",
+        "test_split": "test",
+        "doc_to_text": "{{q}}",
+        "doc_to_choice": ["mat", "saw"],
+        "doc_to_target": 0,
+    }
+    found = lm_eval.simple_evaluate(
+        model=HarnessModel(model("word")), tasks=[task], bootstrap_iters=0, num_fewshot=0
+    )
+    assert np.isclose(found["results"]["mat"]["acc,none"], 1.0)
