@@ -21,7 +21,7 @@ EPILOG = """\
 examples:
   langmodels surprisal tale.lm --corpus stories.txt --output stories.csv
   langmodels surprisal kn.lm lstm.lm --corpus stories.txt --output stories.parquet
-  langmodels surprisal tale.lm --corpus "items.csv?text=sentence" --regions "|" --output items.csv
+  langmodels surprisal tale.lm --corpus "items.csv?text=sentence" --regions / --output items.csv
   langmodels surprisal tale.lm --corpus stories.txt --measures surprisal --no-ends > words.csv
 
 One row a word of the text as written (what stands between white space): document, sentence,
