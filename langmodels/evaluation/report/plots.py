@@ -114,6 +114,14 @@ def _room(results: Results) -> str:
     return f" The best {_SHOWN} models." if left_out > 0 else ""
 
 
+def _labelled(axes: "Axes", x: str, y: str) -> None:
+    """Say what the axes are, and which line is whose."""
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.grid(color=_INK, alpha=0.15)
+    _legend(axes)
+
+
 def _legend(axes: "Axes") -> None:
     figure = axes.get_figure()
     if figure is not None and axes.get_legend_handles_labels()[0]:
@@ -206,10 +214,7 @@ def growth_of_quality(axes: "Axes", results: Results) -> str | None:
         axes.plot(x, y, label=_drawn(results, m), **look)
     _limit(axes, results)
     _log(axes, "x")
-    axes.set_xlabel("characters of training text")
-    axes.set_ylabel(f"bits per {results.per}")
-    axes.grid(color=_INK, alpha=0.15)
-    _legend(axes)
+    _labelled(axes, "characters of training text", f"bits per {results.per}")
     return f"Learning curves.{_room(results)}" if models else None
 
 
@@ -221,10 +226,7 @@ def growth_of_time(axes: "Axes", results: Results) -> str | None:
         axes.plot(_characters(results, m), y, label=_drawn(results, m), **look)
     _log(axes, "x")
     _log(axes, "y")
-    axes.set_xlabel("characters of training text")
-    axes.set_ylabel("training time, seconds")
-    axes.grid(color=_INK, alpha=0.15)
-    _legend(axes)
+    _labelled(axes, "characters of training text", "training time, seconds")
     return f"Training time.{_room(results)}" if models else None
 
 
@@ -241,10 +243,7 @@ def steps(axes: "Axes", results: Results) -> str | None:
         axes.plot(lengths, [1e6 * s for s in seconds], label=_drawn(results, m), **look)
     _log(axes, "x", sorted({n for m in models for n in m.timing.steps}))
     _log(axes, "y")
-    axes.set_xlabel("tokens of context")
-    axes.set_ylabel("µs for one more token")
-    axes.grid(color=_INK, alpha=0.15)
-    _legend(axes)
+    _labelled(axes, "tokens of context", "µs for one more token")
     return f"Cost of a step.{_room(results)}" if models else None
 
 
@@ -263,10 +262,7 @@ def training(axes: "Axes", results: Results) -> str | None:
     if all(results.by_character(m.level) for m in models):
         _limit(axes, results)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("validation loss, bits per token")
-    axes.grid(color=_INK, alpha=0.15)
-    _legend(axes)
+    _labelled(axes, "epoch", "validation loss, bits per token")
     return "Training of the neural models." if models else None
 
 
@@ -282,10 +278,7 @@ def bands(axes: "Axes", results: Results) -> str | None:
         axes.plot(labels, m.bands[name], label=_drawn(results, m), **look)
     if results.by_character(level.level):
         _limit(axes, results)
-    axes.set_xlabel(f"{name}, {level.unit}s")
-    axes.set_ylabel(f"bits per {level.unit}")
-    axes.grid(color=_INK, alpha=0.15)
-    _legend(axes)
+    _labelled(axes, f"{name}, {level.unit}s", f"bits per {level.unit}")
     return f"Loss by {name}.{_room(results)}"
 
 
@@ -313,10 +306,7 @@ def calibration(axes: "Axes", results: Results) -> str | None:
                   label=_drawn(results, m), **look)  # fmt: skip
     _log(axes, "x")
     _log(axes, "y")
-    axes.set_xlabel("predicted probability")
-    axes.set_ylabel("observed frequency")
-    axes.grid(color=_INK, alpha=0.15)
-    _legend(axes)
+    _labelled(axes, "predicted probability", "observed frequency")
     note = " On the dotted line, what gets probability p happens in a share p of the cases."
     return f"Calibration.{_room(results)}{note}" if models else None
 
