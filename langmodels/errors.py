@@ -23,6 +23,14 @@ class FileWarning(UserWarning):
     """Something in a file is not as it should be; the figures may suffer for it."""
 
 
+def unreadable(name: object, error: Exception) -> LangmodelsError:
+    """What is to be said of a file that could not be opened or read."""
+    if isinstance(error, FileNotFoundError):
+        return LangmodelsError(f"There is no file {name}; check the path.")
+    reason = getattr(error, "strerror", None) or str(error)
+    return LangmodelsError(f"Cannot read {name}: {reason}.")
+
+
 def check_whole(**values: Any) -> None:
     """Raise UsageError for the first of the named values that is no whole number."""
     for name, value in values.items():

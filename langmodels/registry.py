@@ -316,6 +316,12 @@ def any_model_spec(name: str) -> ModelSpec[Model]:
     raise UsageError(f"There is no model {name!r}; {nearest(name, every)}")
 
 
+def check_no_file(text: str) -> None:
+    """Raise LangmodelsError where what names no model looks like a file, which is not there."""
+    if Path(text).suffix or os.sep in text:
+        raise LangmodelsError(f"There is no model file {text}; check the path.")
+
+
 def model_spec(name: str) -> ModelSpec[LanguageModel[Any]]:
     """The registered language model of a name or alias.
 
@@ -403,10 +409,11 @@ def load_any(path: str | os.PathLike[str], *, mmap: bool = True) -> Model:
 def info(model: Model | str | os.PathLike[str]) -> dict[str, Any]:
     """What a model or a model file is, as plain data: what `langmodels info --json` prints.
 
-    `file` and `bytes` are there for files alone; for the rest see `describe`. Raises what `load`
-    raises.
+    For files there are `file` and `bytes` beside what `describe` says. Raises what `load` raises.
     """
     if isinstance(model, Model):
         return describe(model)
     told = describe(load_any(model))
-    return {"file": os.fspath(model), "bytes": Path(model).stat().st_size, **told}
+    if Path(model).is_file():
+        told = {"file": os.fspath(model), "bytes": Path(model).stat().st_size, **told}
+    return told

@@ -23,7 +23,7 @@ import numpy as np
 
 from langmodels.arrays import Array
 from langmodels.columns import Column
-from langmodels.errors import LangmodelsError
+from langmodels.errors import LangmodelsError, unreadable
 from langmodels.storage import atomic_write, read_json
 
 _DTYPES: dict[str, np.dtype[Any]] = {
@@ -272,10 +272,8 @@ def _contents(path: Path, *, mapped: bool) -> tuple[map_file | bytes, os.stat_re
             if not mapped:
                 return file.read(), status
             return map_file(file.fileno(), 0, access=ACCESS_READ), status
-    except FileNotFoundError as error:
-        raise LangmodelsError(f"There is no file {path}; check the path.") from error
     except OSError as error:
-        raise LangmodelsError(f"Cannot read {path}: {error.strerror or error}.") from error
+        raise unreadable(path, error) from error
 
 
 def _index(value: Any) -> int:

@@ -415,7 +415,7 @@ def test_broken_files_are_refused_with_the_line(tmp_path: Path, case: int) -> No
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
     for path in (tmp_path / "none.arpa", tmp_path):
-        with pytest.raises(LangmodelsError, match="Cannot read"):
+        with pytest.raises(LangmodelsError, match=r"There is no file|Cannot read"):
             NGramModel.from_arpa(path)
 
 

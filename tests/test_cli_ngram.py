@@ -204,7 +204,7 @@ def test_train_prunes_by_count_and_quantizes(run: Run, refused: Run) -> None:
 def test_what_cannot_be_done_is_said(run: Run, refused: Run) -> None:
     run("train", "--corpus", "text.txt", "--model", "stupid-backoff", "--order", 2, "-o", "sb.lm")
     assert "stupid backoff" in refused("prune", "sb.lm", "--threshold", "1e-6", "-o", "x.lm")
-    assert "Cannot read" in refused("convert", "missing.arpa", "x.lm")
+    assert "There is no file" in refused("convert", "missing.arpa", "x.lm")
     assert "not an ARPA file" in refused("convert", "text.txt", "x.lm")
     assert "FullContextModel" in refused("convert", _full_context(run), "x.lm")
     assert "threshold" in refused("prune", "one.lm", "--threshold", "-1", "-o", "x.lm")

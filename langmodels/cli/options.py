@@ -1,7 +1,6 @@
 """Options that several commands share, and what they stand for: texts, splits, models."""
 
 import argparse
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +13,7 @@ from langmodels.models.base import LanguageModel, Model
 from langmodels.names import Registry
 from langmodels.neural.training.history import was_interrupted
 from langmodels.presets import Setting
-from langmodels.registry import MODELS, is_finished, load, make_model
+from langmodels.registry import MODELS, check_no_file, is_finished, load, make_model
 from langmodels.settings import parameters, parse_name
 from langmodels.text.cleaning import CLEANINGS, clean
 from langmodels.text.corpus import Corpus
@@ -460,8 +459,7 @@ def check_model_name(text: str, *registries: Registry[Any]) -> None:
     name = text.partition(":")[0]
     if any(name in names for names in registries):
         return
-    if Path(text).suffix or os.sep in text:
-        raise LangmodelsError(f"There is no model file {text}; check the path.")
+    check_no_file(text)
     hints = [names.hint(name) for names in registries]
     hint = next((h for h in hints if "did you mean" in h), hints[0])
     raise LangmodelsError(f"There is neither a file nor a model called {text!r}; {hint}")

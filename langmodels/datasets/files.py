@@ -17,7 +17,7 @@ from langmodels.datasets.encodings import (
     undecodable,
     utf16_without_mark,
 )
-from langmodels.errors import LangmodelsError
+from langmodels.errors import LangmodelsError, unreadable
 from langmodels.packed import STANDARD_INPUT, as_it_comes, open_bytes
 
 __all__ = ["CHUNK", "ERRORS", "STANDARD_INPUT", "decoded", "read_bytes", "read_chunks", "read_text"]
@@ -126,7 +126,7 @@ def explained(name: str) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise LangmodelsError(f"There is no file {name}; check the path.") from error
+        raise unreadable(name, error) from error
     except IsADirectoryError as error:
         raise LangmodelsError(f"{name} is a folder; give the name of a text file in it.") from error
     except PermissionError as error:
@@ -144,7 +144,7 @@ def explained(name: str) -> Iterator[None]:
     except OSError as error:
         if error.strerror is None:  # what bz2 raises
             raise _unsound(name, error) from error
-        raise LangmodelsError(f"Cannot read {name}: {error.strerror}.") from error
+        raise unreadable(name, error) from error
 
 
 def _unsound(name: str, error: Exception) -> LangmodelsError:

@@ -11,7 +11,15 @@ from langmodels.models.base import LanguageModel, Model
 from langmodels.models.blanks import ClozeModel
 from langmodels.names import is_added
 from langmodels.presets import Setting
-from langmodels.registry import CLOZE_MODELS, MODELS, ModelSpec, is_finished, load_any, model_spec
+from langmodels.registry import (
+    CLOZE_MODELS,
+    MODELS,
+    ModelSpec,
+    check_no_file,
+    is_finished,
+    load_any,
+    model_spec,
+)
 from langmodels.settings import parse_name
 from langmodels.text.levels import TOKENIZERS
 
@@ -160,7 +168,10 @@ def _of_name(
     text: str, label: str | None, levels: Sequence[str], setting: Setting
 ) -> list[Candidate]:
     name, given = parse_name(text)
-    spec = _find(name) or model_spec(name)
+    spec = _find(name)
+    if spec is None:
+        check_no_file(text)
+        spec = model_spec(name)
     own = given.pop("level", None)
     if own is not None:
         _check_level(str(own))

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import RenderableType
 
 from langmodels.datasets import Source
-from langmodels.errors import LangmodelsError, UsageError
+from langmodels.errors import LangmodelsError, UsageError, unreadable
 from langmodels.evaluation.candidates import Candidate, Models, make_candidates
 from langmodels.evaluation.levels import Material, least_count
 from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
@@ -57,7 +57,7 @@ class Comparison:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
             return cls(structure(Results, data))
         except OSError as error:
-            raise LangmodelsError(f"Cannot read {path}: {error.strerror or error}.") from error
+            raise unreadable(path, error) from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise LangmodelsError(f"{path} is not a saved comparison: {error!r}.") from error
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
-from langmodels.errors import LangmodelsError
+from langmodels.errors import unreadable
 from langmodels.packed import COMPRESSIONS, open_bytes, without_compression
 
 _START = 1 << 16  # bytes in which the beginning of the data must come
@@ -63,8 +63,7 @@ def open_arpa(path: Path) -> Iterator[ByteSource]:
             else:
                 yield _Replayed(start.removeprefix(_UTF8_MARK), file)
     except _UNPACKING_FAILED as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise LangmodelsError(f"Cannot read {path}: {reason}.") from error
+        raise unreadable(path, error) from error
 
 
 def _start_of(file: IO[bytes]) -> bytes:

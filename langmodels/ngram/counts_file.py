@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from langmodels.arrays import BoolArray, IndexArray, IntArray
-from langmodels.errors import LangmodelsError
+from langmodels.errors import LangmodelsError, unreadable
 from langmodels.ngram.arpa import FOREIGN
 from langmodels.ngram.counting import NGramCounts
 from langmodels.ngram.text_counts import TextCounts, added_up
@@ -148,5 +148,4 @@ def _parse(name: str) -> _Block:
         with open_bytes(name) as file:
             return _Block(name, file.read())
     except (OSError, EOFError, lzma.LZMAError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise LangmodelsError(f"Cannot read {name}: {reason}.") from error
+        raise unreadable(name, error) from error

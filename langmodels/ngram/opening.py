@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from langmodels.errors import LangmodelsError
+from langmodels.errors import LangmodelsError, unreadable
 from langmodels.ngram.kenlm import KenLMModel
 from langmodels.ngram.kenlm.binary import MAGIC
 from langmodels.ngram.model import NGramModel
@@ -21,7 +21,7 @@ def open_ngrams(path: str | os.PathLike[str], tokenizer: Tokenizer | None = None
         with Path(path).open("rb") as file:
             start = file.read(len(MAGIC))
     except OSError as error:
-        raise LangmodelsError(f"Cannot read {path}: {error.strerror or error}.") from error
+        raise unreadable(path, error) from error
     if start == MAGIC:
         return KenLMModel.from_binary(path, tokenizer)
     # The header of a model file is JSON after eight bytes.

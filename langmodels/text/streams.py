@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from langmodels.arrays import IndexArray
-from langmodels.errors import LangmodelsError, UsageError
+from langmodels.errors import UsageError, unreadable
 from langmodels.text.cleaning import clean, is_linewise
 
 _PIECE = 1 << 22  # characters of a string that are looked at together
@@ -115,8 +115,7 @@ def _pieces(text: str | Path | Iterable[str]) -> Iterable[str]:
         try:
             return [text.read_text(encoding="utf-8")]
         except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            raise LangmodelsError(f"Cannot read {text}: {reason}.") from error
+            raise unreadable(text, error) from error
     if isinstance(text, list | tuple):
         for line in text:
             if not isinstance(line, str):

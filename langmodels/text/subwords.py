@@ -14,7 +14,7 @@ import numpy as np
 import regex
 
 from langmodels.arrays import Array, IndexArray
-from langmodels.errors import LangmodelsError, UsageError
+from langmodels.errors import LangmodelsError, UsageError, unreadable
 from langmodels.text.tokenization import LineTokenizer, Tokenizer
 from langmodels.text.vocabulary import UNK
 
@@ -328,7 +328,7 @@ def _bytes_of(path: str) -> bytes:
     try:
         return Path(path).read_bytes()
     except OSError as error:
-        raise LangmodelsError(f"Cannot read {path}: {error.strerror or error}.") from error
+        raise unreadable(path, error) from error
 
 
 def text_of(path: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any, Self, SupportsIndex
 import numpy as np
 
 from langmodels.arrays import Array
-from langmodels.errors import LangmodelsError
+from langmodels.errors import LangmodelsError, unreadable
 from langmodels.models.decoding import Decoding
 from langmodels.ngram.building import tables_from_ngrams
 from langmodels.ngram.kenlm.binary import MAGIC, Bytes, Parts, read_header, read_words, tokenizer_of
@@ -69,7 +69,7 @@ class KenLMModel(NGramModel):
             with Path(path).open("rb") as file:
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except OSError as error:
-            raise LangmodelsError(f"Cannot read {path}: {error.strerror or error}.") from error
+            raise unreadable(path, error) from error
         try:
             model = cls(np.frombuffer(data, np.uint8), tokenizer)
         except LangmodelsError as error:
