@@ -63,7 +63,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         "tokens": join_settings(
             {k: v for k, v in report["tokenizer"].items() if not isinstance(v, dict)}
         ),
-        "vocabulary": f"{len(vocabulary):,}: {' '.join(map(visible, frequent))} ...",
+        "vocabulary": f"{len(vocabulary):,}: {' '.join(map(visible, frequent))} ..."
+        + ("; closed, p(<unk>) = 0" if report["closed"] else ""),
         "context": _context(model, reach),
         "parameters": f"{report['parameters']:,}",
     }

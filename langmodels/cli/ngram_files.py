@@ -5,7 +5,7 @@ from pathlib import Path
 
 from langmodels.cli.files import OutputFile
 from langmodels.formatting import size
-from langmodels.ngram import NGramModel, quantize
+from langmodels.ngram import NGramModel, close, quantize
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.ngram.kenlm import KenLMModel
 from langmodels.ngram.openfst import is_fst_name
@@ -44,6 +44,16 @@ def add_quantize_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_closed_option(parser: argparse.ArgumentParser) -> None:
+    """For commands that write a model of certain words."""
+    parser.add_argument(
+        "--closed",
+        action="store_true",
+        help="n-gram models: a closed vocabulary, in which <unk> has probability zero and the "
+        "other words what it had",
+    )
+
+
 def read_model(path: str, level: str | None = None) -> NGramModel:
     """An n-gram model from a file of any kind, whose text was cut as `level` says."""
     tokenizer: Tokenizer | None = None if level is None else make_tokenizer(level)
@@ -52,7 +62,9 @@ def read_model(path: str, level: str | None = None) -> NGramModel:
 
 
 def write_model(model: NGramModel, args: argparse.Namespace) -> NGramModel:
-    """Write a model where --output says, quantized if --quantize says so; return what it was."""
+    """Write a model where --output says, closed and quantized if asked for; return what it was."""
+    if getattr(args, "closed", False):
+        model = close(model)
     if args.quantize:
         model = quantize(model)
     if is_arpa_name(args.output):

@@ -30,7 +30,8 @@ from langmodels.text.cleaning import clean
 from langmodels.text.stored_text import StoredText
 
 _WHOLE = (
-    "validation", "test", "split", "fractions", "quantize", "keep_counts", "init", "counts",
+    "validation", "test", "split", "fractions", "quantize", "closed", "keep_counts", "init",
+    "counts",
 )  # fmt: skip
 """Options that need the whole text, or the whole model, in memory."""
 
@@ -71,13 +72,12 @@ def fitted_on_disk(
     model = check_in_parts(make_model(name, setting, **options))
 
     def read(folder: Path) -> StoredText:
-        given = getattr(args, "vocabulary", None)
         return StoredText.read(
             clean(open_text(source), cleaning),
             tokenizer,
             cleaning,
             folder,
-            vocabulary=given_vocabulary(args, given, tokenizer) if given else None,
+            vocabulary=given_vocabulary(args, tokenizer),
             min_count=min_count_of(args, tokenizer),
             max_size=args.vocab_size,
             name=source.name,

@@ -288,6 +288,7 @@ def load_splits(args: argparse.Namespace) -> tuple[Splits, Source]:
         "min_count": min_count_of(args, tokenizer),
         "max_size": args.vocab_size,
         "name": source.name,
+        "vocabulary": given_vocabulary(args, tokenizer),
     }
     if args.validation and not args.test:
         raise UsageError("Give a --test text with --validation, or neither of them.")
@@ -336,10 +337,7 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
 
     The whole text is read as a stream. Raises what `load_splits` raises.
     """
-    given = getattr(args, "vocabulary", None)
     if args.split or args.fractions or (args.validation and args.test):
-        if given:
-            raise UsageError("--vocabulary is for a text that is not divided; leave out --split.")
         splits, source = load_splits(args)
         return splits.train, splits.validation, source
     if args.test:
@@ -353,7 +351,7 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
         cleaning=cleaning,
         min_count=min_count_of(args, tokenizer),
         max_size=args.vocab_size,
-        vocabulary=given_vocabulary(args, given, tokenizer) if given else None,
+        vocabulary=given_vocabulary(args, tokenizer),
         name=source.name,
     )
     validation = None
@@ -369,8 +367,14 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
     return carried(args, train), validation, source
 
 
-def given_vocabulary(args: argparse.Namespace, path: str, tokenizer: Tokenizer) -> Vocabulary:
-    """The tokens of a file, one a line, in its order. Raises UsageError where there can be none."""
+def given_vocabulary(args: argparse.Namespace, tokenizer: Tokenizer) -> Vocabulary | None:
+    """The tokens of the file that --vocabulary names, one a line, in its order, if it is given.
+
+    Raises UsageError where there can be none.
+    """
+    path = getattr(args, "vocabulary", None)
+    if path is None:
+        return None
     if tokenizer.learns:
         raise UsageError(f"Level {tokenizer.level} learns its tokens; leave out --vocabulary.")
     if args.min_count is not None or args.vocab_size is not None:

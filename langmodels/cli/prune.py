@@ -6,6 +6,7 @@ from rich.console import Console
 
 from langmodels.cli.files import InputFile
 from langmodels.cli.ngram_files import (
+    add_closed_option,
     add_input_options,
     add_output_options,
     file_line,
@@ -32,7 +33,7 @@ n-gram may cost; 1e-9 to 1e-7 are usual. To leave out rare n-grams while trainin
 With --vocabulary the words of a list remain, one a line, and the n-grams of these: text of these
 words has the probability that it had. To <unk> goes what all other words had, in every context, so
 that probabilities sum to one; with --unnormalized they are left as they are and sum to less, as
-KenLM's `filter` leaves them.
+KenLM's `filter` leaves them, and with --closed <unk> has none and the words of the list share it.
 """
 
 
@@ -59,6 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with --vocabulary: give <unk> nothing of what the words left out had",
     )
+    add_closed_option(parser)
     add_output_options(parser)
     add_input_options(parser)
     add_json_option(parser)
@@ -68,6 +70,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     """Prune, save, and say what is left."""
     if args.unnormalized and not args.vocabulary:
         raise UsageError("--unnormalized goes with --vocabulary.")
+    if args.closed and (args.unnormalized or not args.vocabulary):
+        raise UsageError("--closed goes with --vocabulary, and not with --unnormalized.")
     words = read_words(args.vocabulary) if args.vocabulary else None
     model = read_model(args.model, args.level)
     if words is None:
@@ -91,8 +95,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if words is not None:
         lost = len(words) - len(pruned.vocabulary) + pruned.vocabulary.n_special
         vocabulary["vocabulary"] = (
-            f"{len(words):,} words, {lost:,} of them unknown to the model"
-            + ("; not normalized" if args.unnormalized else "; <unk> has what the others had")
+            f"{len(words):,} words, {lost:,} of them unknown to the model" + _unknown(args)
         )
     rows = {
         "before": ngrams_line(model),
@@ -102,3 +105,10 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     }
     console.print(facts_table(rows))
     return None
+
+
+def _unknown(args: argparse.Namespace) -> str:
+    """What became of the probability of the words left out."""
+    if args.closed:
+        return "; closed, p(<unk>) = 0"
+    return "; not normalized" if args.unnormalized else "; <unk> has what the others had"

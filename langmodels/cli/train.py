@@ -12,6 +12,7 @@ from langmodels.cli.files import InputFile, OutputFile
 from langmodels.cli.going_on import continued, load_init, load_more, name_of, network_of
 from langmodels.cli.main import INTERRUPTED
 from langmodels.cli.ngram_files import (
+    add_closed_option,
     add_quantize_option,
     file_line,
     is_model_name,
@@ -152,6 +153,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_memory_options(parser)
     add_corpus_options(parser, default=None, optional=True)
     add_vocabulary_option(parser)
+    add_closed_option(parser)
     add_json_option(parser)
 
 
@@ -201,7 +203,12 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if init is not None:
         new = sum(token not in init.vocabulary for token in model.vocabulary.tokens)
         report |= {"init": args.init, "new_tokens": new}
-    report |= {"seconds": seconds, "output": str(output), "bytes": output.stat().st_size}
+    report |= {
+        "closed": args.closed,
+        "seconds": seconds,
+        "output": str(output),
+        "bytes": output.stat().st_size,
+    }
     status = INTERRUPTED if interrupted else None
     if args.json:
         print_json(report)
@@ -231,7 +238,8 @@ def _rows(
         "settings": settings_line(model),
         "text": f"{source}: {train.n_tokens:,} tokens, {train.n_types:,} types"
         + _rare(args, train, least),
-        "vocabulary": f"{len(model.vocabulary):,} tokens ({model.tokenizer.level} level)",
+        "vocabulary": f"{len(model.vocabulary):,} tokens ({model.tokenizer.level} level)"
+        + ("; closed, p(<unk>) = 0" if args.closed else ""),
         "parameters": f"{model.n_parameters:,}",
     }
 
@@ -364,15 +372,16 @@ def _options(args: argparse.Namespace, name: str) -> dict[str, Any]:
         raise UsageError(f"--checkpoint and --sample are for neural networks, not {name}.")
     if args.sample is not None and args.sample < 1:
         raise UsageError(f"--sample must be at least 1, not {args.sample}.")
-    if args.keep_counts and (family != "n-gram" or args.quantize or not is_model_name(args.output)):
+    changed = args.quantize or args.closed or not is_model_name(args.output)
+    if args.keep_counts and (family != "n-gram" or changed):
         raise UsageError(
-            "--keep-counts is for n-gram models in model files that are not quantized: other files "
-            "have no place for counts."
+            "--keep-counts is for n-gram models in model files, neither quantized nor closed: "
+            "other files have no place for counts."
         )
     if family != "n-gram":
-        if args.prune or args.quantize or is_arpa_name(args.output):
+        if args.prune or args.quantize or args.closed or is_arpa_name(args.output):
             raise UsageError(
-                f"--prune, --quantize and ARPA files are for n-gram models, not {name}."
+                f"--prune, --quantize, --closed and ARPA files are for n-gram models, not {name}."
             )
     elif args.prune:
         if args.prune[0] != 0 or args.prune != sorted(args.prune):

@@ -30,6 +30,7 @@ def describe(model: Model) -> dict[str, Any]:
         "context_length": sequences.context_length if sequences else None,
         "parameters": model.n_parameters,
         "is_distribution": sequences is None or sequences.is_distribution,
+        "closed": False,
         "ngrams": [],
         "discounts": [],
         "parts": [f"{type(part).__name__}: {settings_line(part)}" for part in model.parts],

@@ -9,7 +9,7 @@ from langmodels.ngram.model import NGramModel
 from langmodels.ngram.partitions.running import fitted_within
 from langmodels.ngram.pruning import prune
 from langmodels.ngram.quantization import QuantizedNGramModel, quantize
-from langmodels.ngram.restriction import restrict
+from langmodels.ngram.restriction import close, restrict
 from langmodels.ngram.smoothing import Smoothing
 from langmodels.ngram.tables import NGramTables
 
@@ -23,6 +23,7 @@ __all__ = [
     "Smoothing",
     "SmoothingWarning",
     "adapt",
+    "close",
     "count_ngrams",
     "fitted_within",
     "make_smoothing",

@@ -239,8 +239,12 @@ class NGramModel(LanguageModel[State]):
         return self.fitted.get("discounts", [])
 
     def facts(self) -> dict[str, Any]:
-        """How many n-grams it has, and its discounts."""
-        return {"ngrams": self.ngram_counts, "discounts": self.discounts}
+        """How many n-grams it has, its discounts, and whether its vocabulary is closed."""
+        return {
+            "ngrams": self.ngram_counts,
+            "discounts": self.discounts,
+            "closed": self.is_closed,
+        }
 
     # The interface --------------------------------------------------------------------------
 
@@ -314,6 +318,11 @@ class NGramModel(LanguageModel[State]):
     def caveat(self) -> str:
         """What the smoothing method has to say."""
         return self.smoothing.caveat
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `<unk>` has probability zero after every context (see `close`)."""
+        return bool(np.isneginf(self.lookup.score_next((), Vocabulary.unk_id)[0]))
 
     # Files ----------------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ def restrict(model: NGramModel, words: Iterable[str], *, unnormalized: bool = Fa
             "The probabilities of the model do not sum to one, so that nothing can be said of what "
             "is left out; restrict it without normalizing."
         )
-    tables = _closed(model.tables)
+    tables = _with_suffixes(model.tables)
     gains = None if unnormalized else _unknown(tables, kept)
     vocabulary = Vocabulary(
         (t for t, k in zip(model.vocabulary.tokens, kept.tolist(), strict=True) if k),
@@ -64,7 +64,53 @@ def _kept(vocabulary: Vocabulary, words: Iterable[str]) -> BoolArray:
     return kept
 
 
-def _closed(tables: NGramTables) -> NGramTables:
+def close(model: NGramModel) -> NGramModel:
+    """The model of a closed vocabulary: `<unk>` has probability zero after every context.
+
+    What it had goes to the other words in proportion, p(w | c) / (1 - p(<unk> | c)), so that the
+    distributions still sum to one. Raises UsageError where scores are not probabilities to begin
+    with, or nothing but `<unk>` may follow a context.
+    """
+    if not model.is_distribution or model.tables.unseen_backoff:
+        raise UsageError("A closed vocabulary needs probabilities; this model's scores are none.")
+    tables = _with_suffixes(model.tables)
+    suffixes = suffixes_of(tables)
+    unk = np.exp(tables.log_prob[0][[Vocabulary.unk_id]].astype(np.float64))
+    contexts = np.zeros(len(tables.words[0]), np.int32)
+    log_prob: list[Float32Array] = []
+    backoff: list[Float32Array] = []
+    for k in range(1, tables.order + 1):
+        # `unk`: its probability after each context of k - 1 words, which `contexts` number.
+        rest = _rest(unk)
+        log_p = tables.log_prob[k - 1] - rest[contexts]
+        log_p[tables.words[k - 1] == Vocabulary.unk_id] = -np.inf
+        log_prob.append(np.minimum(log_p, 0).astype(np.float32))
+        if k == tables.order:
+            break
+        nodes = np.arange(len(tables.words[k - 1]))
+        weight = tables.backoff[k - 1].astype(np.float64)
+        shorter = np.zeros(len(nodes), np.int32) if k == 1 else suffixes[k - 1]
+        longer = np.exp(weight) * unk[shorter]
+        there = tables.find(k + 1, nodes, np.full(len(nodes), Vocabulary.unk_id, np.int32))
+        longer[there >= 0] = np.exp(tables.log_prob[k][there[there >= 0]].astype(np.float64))
+        backoff.append((weight + rest[shorter] - _rest(longer)).astype(np.float32))
+        unk, contexts = longer, parents_of(tables, k + 1)
+    return NGramModel.from_tables(
+        replace(tables, log_prob=log_prob, backoff=backoff), model.reading, smoothing="given"
+    )
+
+
+def _rest(unk: FloatArray) -> FloatArray:
+    """Log of what all words but `<unk>` have, after contexts where that has so much, (n,)."""
+    if (unk >= 1).any():
+        raise UsageError(
+            "The vocabulary cannot be closed: after some contexts nothing but <unk> was seen; use "
+            "a smoothing method."
+        )
+    return np.log1p(-unk)
+
+
+def _with_suffixes(tables: NGramTables) -> NGramTables:
     """The tables with the suffixes of all their n-grams, which pruning may have left out."""
     if all((s >= 0).all() for s in suffixes_of(tables)):
         return tables

@@ -41,11 +41,13 @@ class Splits:
         by: str = "contiguous",
         seed: int = 0,
         cleaning: str = "none",
-        min_count: int = 1,
-        max_size: int | None = None,
-        name: str = "",
+        **options: Any,
     ) -> "Splits":
-        """Clean a text, divide it (see `divide`), and encode the parts."""
+        """Clean a text, divide it (see `divide`), and encode the parts.
+
+        `options` are `min_count`, `max_size`, `vocabulary` and `name`, as `Corpus.from_text` takes
+        them; without a vocabulary it comes from the training part.
+        """
         tokenizer = make_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer
         parts = divide(
             text_stream(text).cleaned(cleaning),
@@ -60,9 +62,7 @@ class Splits:
             tokenizer,
             cleaning,
             how=f"{by} {percent}",
-            min_count=min_count,
-            max_size=max_size,
-            name=name,
+            **options,
         )
 
     @classmethod
@@ -77,7 +77,7 @@ class Splits:
     ) -> "Splits":
         """Encode three texts that are already divided: training, validation, test.
 
-        `options` are `min_count`, `max_size` and `name`, as in `from_text`.
+        `options` are those of `from_text`.
         """
         return cls._from_cleaned(
             (text_stream(part).cleaned(cleaning) for part in parts),
@@ -95,19 +95,17 @@ class Splits:
         cleaning: str,
         *,
         how: str,
-        min_count: int = 1,
-        max_size: int | None = None,
         name: str = "",
+        **options: Any,
     ) -> "Splits":
         first, *others = parts
         train = Corpus.from_cleaned(
             first,
             tokenizer,
             cleaning,
-            min_count=min_count,
-            max_size=max_size,
             name=f"{name} (training part)",
             keep_text=True,
+            **options,
         )
         validation, test = (
             Corpus.from_cleaned(
