@@ -17,7 +17,13 @@ import numpy as np
 
 from langmodels.arrays import FloatArray
 from langmodels.datasets.synthetic import make_generator
-from langmodels.evaluation.statistics import block_edges, block_sums, bootstrap_interval
+from langmodels.evaluation.statistics import (
+    block_edges,
+    block_sums,
+    bootstrap_interval,
+    paired_p_value,
+    resample,
+)
 
 SOURCES = ("markov?order=1", "markov?order=3", "reber", "hmm")
 SIZES = (4_000, 16_000)
@@ -75,6 +81,65 @@ def table(pieces: int) -> list[str]:
     return lines
 
 
+def sizes_table(pieces: int) -> list[str]:
+    """Markdown rows: how often the paired test says that what is alike differs.
+
+    The difference of the losses of two pieces of a source, block by block, has mean zero.
+    """
+    lines = ["| source | characters | p < 0.05 |", "| :-- | --: | --: |"]
+    for name in SOURCES:
+        separator = "&" if "?" in name else "?"
+        length = 2 * pieces * min(SIZES)
+        generator = make_generator(f"synthetic:{name}{separator}length={length}&seed=2")
+        own = -generator.log_probs(generator.generate())
+        one, other = own[: 2 * pieces * min(SIZES)].reshape(2, pieces, min(SIZES))
+        differences = [block_bits(a) - block_bits(b) for a, b in zip(one, other, strict=True)]
+        wrong = np.mean([paired_p_value(d, seed=i) < 0.05 for i, d in enumerate(differences)])
+        lines.append(f"| {name} | {min(SIZES):,} | {100 * wrong:.1f} % |")
+        print(lines[-1], flush=True)
+    return lines
+
+
+SEEDS = (2, 3, 5)
+SPREADS = (0.0, 1.0, 3.0)
+
+
+def seeds_table(trials: int) -> list[str]:
+    """Markdown rows: the hierarchical bootstrap of two models that are alike but for their seeds.
+
+    Losses of 100 blocks are skewed and shared by both models; what a model adds to each block and
+    what a seed adds to all of them is drawn from normal distributions.
+    """
+    lines = [
+        "| seeds | spread of seeds | intervals that hold 0 | p < 0.05 |",
+        "| --: | --: | --: | --: |",
+    ]
+    rng = np.random.default_rng(7)
+    n = 100
+    for n_seeds in SEEDS:
+        for spread in SPREADS:
+            held = wrong = 0
+            for trial in range(trials):
+                shared = rng.gamma(2, 1, n)
+                models = [
+                    shared
+                    + rng.normal(0, 0.5, n)
+                    + rng.normal(0, spread * 0.5 / math.sqrt(n), (n_seeds, 1))
+                    for _ in range(2)
+                ]
+                found = resample(models, (-1.0, 1.0), np.ones(n), seed=trial)
+                assert found is not None, "blocks are finite"
+                low, high = found.interval()
+                held += low <= 0 <= high
+                wrong += found.p_value() < 0.05
+            lines.append(
+                f"| {n_seeds} | {spread:.0f} | {100 * held / trials:.1f} % | "
+                f"{100 * wrong / trials:.1f} % |"
+            )
+            print(lines[-1], flush=True)
+    return lines
+
+
 def main() -> None:
     """Run and print; write the table where asked."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -88,6 +153,19 @@ def main() -> None:
         f"a true 95 % would be measured with a standard error of {error:.1f} %."
     )
     lines = ["# Coverage of the intervals", "", *table(pieces), "", note, ""]
+    lines += ["## Size of the paired test", "", *sizes_table(pieces), ""]
+    lines += [
+        "How often approximate randomization says at the level of 5 % that two models differ which "
+        "do not.",
+        "",
+        "## Several seeds",
+        "",
+        *seeds_table(pieces),
+        "",
+        "The hierarchical bootstrap over seeds and blocks, for two models that do not differ; the "
+        "spread of seeds is in standard errors of a mean over the blocks.",
+        "",
+    ]
     if arguments.output:
         arguments.output.write_text("\n".join(lines), encoding="utf-8")
 

@@ -40,7 +40,11 @@ examples:
   langmodels compare --models mkn,lstm,bidirectional-lstm
   langmodels compare --level word,char --models mkn,full-context --report out.html
   langmodels compare --corpus synthetic:reber --json > results.json
+  langmodels compare --models "mkn,lstm:hidden=64|128:dropout=0|0.3" --seeds 3 --against all
   langmodels compare --models kn.lm,lstm.lm,mkn:order=5 --corpus book.txt --test new.txt
+
+Several values of an option, with | between them, are a sweep: all settings are trained, and the one
+with the least loss on the validation text stands in the comparison.
 
 Model files are measured as they are, in their own tokens and vocabulary, beside models that are
 trained here on --corpus."""
@@ -59,7 +63,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against",
         metavar="MODEL",
-        help="test this model against all others (default: neighbours in the ranking)",
+        help="test this model against all others, or with `all` every pair (default: neighbours in "
+        "the ranking)",
+    )
+    parser.add_argument(
+        "--random",
+        type=int,
+        metavar="N",
+        help="of each sweep, train N settings drawn by the seed (default: all)",
     )
     parser.add_argument("--details", action="store_true", help="also print where the bits go")
     parser.add_argument(
@@ -165,6 +176,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         seeds=args.seeds,
         cache=cache,
         against=args.against,
+        draws=args.random,
         **keywords,
     )
     return show(comparison, render(comparison.results, details=args.details), args, console)

@@ -1,6 +1,8 @@
 """What is to be compared: registered models with their options, or a caller's own."""
 
 import copy
+import math
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -24,8 +26,23 @@ from langmodels.settings import parse_name
 from langmodels.text.levels import TOKENIZERS
 
 AnyModel = LanguageModel[Any] | ClozeModel
+MOST_SETTINGS = 1000
+"""Of one sweep, unless some are drawn."""
+
 Models = Sequence[str | AnyModel] | Mapping[str, str | AnyModel]
 """Names with options or files, as after `--models`, or models; a mapping gives them labels."""
+
+
+@dataclass(frozen=True)
+class SweepOf:
+    """Settings of one model, of which the best is to be chosen: as typed, and how many there are.
+
+    `options`: the names of those that vary.
+    """
+
+    name: str
+    settings: int
+    options: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -35,7 +52,8 @@ class Candidate:
     `options` are all its hyper-parameters; one with a `seed` among them is random, and is trained
     once for each seed of the comparison, or where its name gives one (`own_seed`) with that.
     `prototype` is the caller's own model, copied before it is fitted. A model that is `finished` is
-    none of these, but measured as it is; where it came from a file, `path` is that.
+    none of these, but measured as it is; where it came from a file, `path` is that. One of many
+    settings of a model has the `sweep` that they are.
     """
 
     label: str
@@ -46,6 +64,7 @@ class Candidate:
     own_seed: bool = False
     finished: AnyModel | None = None
     path: str = ""
+    sweep: SweepOf | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """For another process: what is in a file is opened there again, and shared."""
@@ -110,12 +129,14 @@ class Candidate:
 
 
 def make_candidates(
-    models: Models | None, levels: Sequence[str], setting: Setting
+    models: Models | None, levels: Sequence[str], setting: Setting, draws: int | None = None
 ) -> list[Candidate]:
     """The candidates that names and models stand for, at every one of the levels.
 
     None stands for the registered models that are compared by default. The option `level` of a name
     (`mkn:level=char`) sets the level of that model. Each is there once, however often it is named.
+    A name with several values of options (`lstm:hidden=64|128`) is a sweep, and stands for all its
+    settings, or for so many `draws` of them, by the seed of `setting`.
 
     Raises UsageError for unknown names, options and levels.
     """
@@ -135,7 +156,14 @@ def make_candidates(
             file = opened[model] = opened.get(model) or load_any(model)
             found = [replace(_of_model(file, called, levels[0]), path=model)]
         else:
-            found = _of_name(model, label, levels, setting)
+            sweep, names = _settings_of(model, draws, setting.seed)
+            if sweep is not None and label is not None:
+                raise UsageError(f"{label} stands for a sweep; its settings have their own labels.")
+            found = [
+                replace(candidate, sweep=sweep)
+                for name in names
+                for candidate in _of_name(name, label, levels, setting)
+            ]
         for candidate in found:
             key = (candidate.label, candidate.level)
             if candidates.setdefault(key, candidate) != candidate:
@@ -145,6 +173,40 @@ def make_candidates(
     if not candidates:
         raise UsageError("There is nothing to compare; name at least one model.")
     return list(candidates.values())
+
+
+def _settings_of(text: str, draws: int | None, seed: int) -> tuple[SweepOf | None, list[str]]:
+    """The names that a name with several values of options stands for: all, or some drawn.
+
+    Raises UsageError for an option without a value.
+    """
+    name, *parts = text.split(":")
+    if not any("|" in part for part in parts):
+        return None, [text]
+    choices, varied = [], []
+    for part in parts:
+        key, equals, values = part.partition("=")
+        alternatives = list(dict.fromkeys(value.strip() for value in values.split("|")))
+        if not equals or "" in alternatives:
+            raise UsageError(f"In {text!r}, {part!r} has an option without a value.")
+        if len(alternatives) > 1:
+            varied.append(key.strip().replace("-", "_"))
+        choices.append([f"{key}={value}" for value in alternatives])
+    n = math.prod(map(len, choices))
+    if n > MOST_SETTINGS and draws is None:
+        raise UsageError(
+            f"{text} has {n:,} settings; at most {MOST_SETTINGS:,} are trained: draw some of them "
+            "(--random N), or name fewer."
+        )
+    picked = sorted(random.Random(seed).sample(range(n), min(n, draws or n)))
+    names = []
+    for number in picked:
+        chosen: list[str] = []
+        for choice in reversed(choices):
+            number, at = divmod(number, len(choice))
+            chosen.insert(0, choice[at])
+        names.append(":".join([name, *chosen]))
+    return SweepOf(text, n, tuple(varied)), names
 
 
 def _file_label(path: str, names: Sequence[str]) -> str:

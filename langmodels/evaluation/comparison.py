@@ -19,6 +19,7 @@ from langmodels.evaluation.report.html import fragment
 from langmodels.evaluation.report.terminal import render
 from langmodels.evaluation.results import Results, records
 from langmodels.evaluation.running import RunCache, Trial, run_trials, worthwhile_jobs
+from langmodels.evaluation.significance import ALL
 from langmodels.evaluation.summary import summarise
 from langmodels.interchange import json_text, jsonable, structure
 from langmodels.presets import BUDGETS, Setting
@@ -88,6 +89,7 @@ def compare(
     jobs: int | None = 1,
     cache: str | os.PathLike[str] | None = None,
     against: str | None = None,
+    draws: int | None = None,
     settings: Mapping[str, Any] | None = None,
 ) -> Comparison:
     """Train models on the training part of a text and compare them on its test part.
@@ -115,8 +117,11 @@ def compare(
         jobs: processes; figures do not depend on it, but times do. None: one a network, up to the
             number of processors and four.
         cache: folder where finished runs are kept and looked up; None for no cache.
-        against: label of the model that all others are tested against; by default neighbours in
-            the ranking are tested.
+        against: label of the model that all others are tested against, or "all" for every pair; by
+            default neighbours in the ranking are tested.
+        draws: how many settings of each sweep (`"lstm:hidden=64|128:dropout=0|0.3"`) are trained,
+            drawn by the seed; None for all. That with the least loss on the validation text stands
+            in the comparison.
         settings: further settings to record.
 
     Returns the comparison of all models that finished; those that failed are listed with the
@@ -138,8 +143,16 @@ def compare(
     material = Material(corpus, min_count=min_count, max_size=max_size)
     levels = tuple(dict.fromkeys(levels)) or (material.level,)
     setting = Setting(level=levels[0], order=order, seed=seed, budget=budget)
-    found = make_candidates(models, levels, setting)
-    if against is not None and against.partition(" (")[0] not in {c.label for c in found}:
+    if draws is not None and draws < 1:
+        raise UsageError(f"At least one setting of a sweep must be drawn, not {draws}.")
+    found = make_candidates(models, levels, setting, draws)
+    if draws is not None and not any(candidate.sweep for candidate in found):
+        raise UsageError("There is no sweep to draw from; give an option several values, a=1|2.")
+    if (
+        against is not None
+        and against != ALL
+        and against.partition(" (")[0] not in {c.label for c in found}
+    ):
         labels = ", ".join(candidate.label for candidate in found)
         raise UsageError(f"There is no model {against!r} to test against; there are {labels}.")
     candidates = [
@@ -175,6 +188,7 @@ def compare(
         "budget": budget,
         "max_size": max_size,
         "against": against,
+        **({} if draws is None else {"draws": draws}),
         **(settings or {}),
     }
     missing = [

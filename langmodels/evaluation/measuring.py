@@ -81,6 +81,7 @@ class Run:
     `scores`: log p of every test target in nats, (n,). `fits`: by growing training size, the whole
     text last. `steps`: seconds a step after a context of each length of the plan. `warnings`: what
     fitting on the whole text complained of. `filled`: how blanks were filled, if any were.
+    `validation`: mean -log p over the targets of the validation text, nats.
     """
 
     scores: FloatArray
@@ -90,6 +91,7 @@ class Run:
     is_distribution: bool
     calibration: Calibration
     sample: str
+    validation: float
     steps: dict[int, float] = field(default_factory=dict)
     history: list[dict[str, float | None]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -131,6 +133,7 @@ def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan
         model.is_distribution,
         calibrate(model.normalized(), test, plan.calibration),
         draw_sample(model, plan.sample, seed),
+        -float(model.normalized().score_corpus(material.splits.validation).mean()),
         step_seconds(model, test, plan.contexts),
         _history(model),
         trained.warnings,

@@ -155,6 +155,44 @@ class ClozeResult:
 
 
 @dataclass(frozen=True)
+class Validation:
+    """A model's figures on the validation text, by which settings may be chosen."""
+
+    perplexity: float
+    bits_per_token: float
+
+
+@dataclass(frozen=True)
+class Try:
+    """One setting of a sweep: the options that vary, and its figures, means over its seeds.
+
+    `perplexity` and `bits_per_character` are those of the test text, and have chosen nothing.
+    """
+
+    label: str
+    options: dict[str, Any]
+    validation: Validation
+    perplexity: float
+    bits_per_character: float
+    seeds: int
+    chosen: bool
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A model of which many settings were tried, that with the least validation loss was chosen.
+
+    `name`: as it was asked for; `settings`: how many there are in all, of which `tries` were
+    drawn; these are ordered by their validation loss.
+    """
+
+    name: str
+    level: str
+    settings: int
+    tries: list[Try]
+
+
+@dataclass(frozen=True)
 class ModelResult:
     """One model's figures on the test text, means over its seeds.
 
@@ -165,7 +203,8 @@ class ModelResult:
     bits of its tokens. `finished`: measured as it came, not trained here. `history`, `warnings`:
     what the model recorded and complained of in training.
     `exponents`: how "size" and "bits" grow with the training text. `filled`: only where models
-    that fill blanks are compared as well.
+    that fill blanks are compared as well. `validation`: figures on the validation text.
+    `perplexities`: perplexity by seed.
     """
 
     label: str
@@ -193,6 +232,8 @@ class ModelResult:
     timing: Timing
     filled: Filled | None = None
     finished: bool = False
+    validation: Validation | None = None
+    perplexities: dict[int, float] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -202,11 +243,19 @@ class ModelResult:
     @property
     def spread(self) -> float | None:
         """Standard deviation of bits per character over seeds; None with one seed."""
-        values = list(self.seeds.values())
-        if len(values) < 2 or not all(map(math.isfinite, values)):
-            return None
-        mean = sum(values) / len(values)
-        return math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
+        return _deviation(list(self.seeds.values()))
+
+    @property
+    def perplexity_spread(self) -> float | None:
+        """Standard deviation of perplexity over seeds; None with one seed."""
+        return _deviation(list(self.perplexities.values()))
+
+
+def _deviation(values: list[float]) -> float | None:
+    if len(values) < 2 or not all(map(math.isfinite, values)):
+        return None
+    mean = sum(values) / len(values)
+    return math.sqrt(sum((v - mean) ** 2 for v in values) / (len(values) - 1))
 
 
 @dataclass(frozen=True)
@@ -214,8 +263,12 @@ class PairedTest:
     """Neighbours in the ranking: is the better one really better?
 
     `difference`: bits per character by which `worse` costs more, with its 95 % interval; `p`:
-    two-sided, by approximate randomization over `Text.resampled`; `corrected`: after Holm's
-    correction for the number of tests.
+    two-sided, by approximate randomization over `Text.resampled`, or where there are several seeds
+    by the hierarchical bootstrap over these and seeds; `corrected`: after Holm's correction for the
+    number of tests. `effect`: Cohen's d, the mean difference of the blocks over its standard
+    deviation, with its 95 % interval. `detectable`: the smallest true difference, in bits per
+    character, that a test on as much text would find four times in five (at p < 0.05, before
+    corrections).
     """
 
     better: str
@@ -224,6 +277,9 @@ class PairedTest:
     interval: tuple[float, float]
     p: float
     corrected: float
+    effect: float = math.nan
+    effect_interval: tuple[float, float] = (math.nan, math.nan)
+    detectable: float = math.nan
 
     @property
     def significant(self) -> bool:
@@ -262,6 +318,8 @@ class Results:
     """Everything a comparison found; `models` best first, and `cloze` models, which fill blanks.
 
     `unfinished`: labels of what Ctrl-C cut off; `failures`: why others have no figures, by label.
+    `clear_best`: whether the best model is better than each other one, by tests against all.
+    `sweeps`: models of which many settings were tried.
     """
 
     text: Text
@@ -275,6 +333,8 @@ class Results:
     unfinished: list[str] = field(default_factory=list)
     cloze: list[ClozeResult] = field(default_factory=list)
     failures: dict[str, str] = field(default_factory=dict)
+    clear_best: bool = False
+    sweeps: list[Sweep] = field(default_factory=list)
 
     def by_character(self, level: str) -> bool:
         """Whether the tokens of a level are the characters of the text, one for one."""
@@ -299,6 +359,7 @@ def records(results: Results) -> list[dict[str, Any]]:
             "seeds": len(m.seeds),
             "spread": math.nan if m.spread is None else m.spread,
             "perplexity": m.perplexity,
+            "validation_perplexity": m.validation.perplexity if m.validation else math.nan,
             **({"bits_per_token": m.bits_per_token} if results.per == "char" else {}),
             "zero_share": m.zero_share,
             "parameters": m.parameters,

@@ -7,7 +7,7 @@ import math
 import os
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +139,7 @@ def run_trials(
         if cache is not None:
             for i, trial in enumerate(trials):
                 if trial.candidate.repeatable:
-                    keys[i] = cache.key(trial, material, plan)
+                    keys[i] = cache.key(trial, material, _plan_of(trial, plan))
                     kind = ClozeRun if trial.candidate.fills_blanks else Run
                     found = cache.load(keys[i], kind)
                     if found is not None:
@@ -197,4 +197,10 @@ def _in_short(trial: Trial, run: AnyRun, material: Material) -> str:
 def _measure(trial: Trial, shared: tuple[Material, Plan]) -> AnyRun:
     material, plan = shared
     with named(trial.candidate.label):
-        return measure(trial.candidate, trial.seed, material.at(trial.candidate.level), plan)
+        level = material.at(trial.candidate.level)
+        return measure(trial.candidate, trial.seed, level, _plan_of(trial, plan))
+
+
+def _plan_of(trial: Trial, plan: Plan) -> Plan:
+    """What is measured of one candidate: of a setting of many, nothing on less of the text."""
+    return replace(plan, growth=()) if trial.candidate.sweep else plan

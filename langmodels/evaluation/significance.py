@@ -1,15 +1,22 @@
 """Paired tests of models on the blocks of one text: is the better one really better?"""
 
 from collections.abc import Sequence
-from itertools import pairwise
+from dataclasses import replace
+from itertools import combinations, pairwise
+
+import numpy as np
 
 from langmodels.arrays import FloatArray
 from langmodels.errors import UsageError
 from langmodels.evaluation.results import PairedTest
-from langmodels.evaluation.statistics import bootstrap_interval, holm, paired_p_value
+from langmodels.evaluation.statistics import effect_size, holm, paired_p_values, resample
 
 Ranked = Sequence[tuple[str, FloatArray]]
-"""Models, best first: the name of each, and what it pays for each block of the text, (B,)."""
+"""Models, best first: the name of each, and what it pays for each block of the text, (B,), or with
+each of several seeds, (S, B)."""
+
+ALL = "all"
+"""In place of a model to test against: every pair."""
 
 
 _ROUNDING = 1e-5
@@ -19,6 +26,11 @@ _ROUNDING = 1e-5
 def neighbour_tests(ranked: Ranked, sizes: FloatArray, seed: int = 0) -> list[PairedTest]:
     """Each model against the next one of the ranking; `sizes` of blocks, (B,)."""
     return _tests(list(pairwise(ranked)), sizes, seed)
+
+
+def all_pairs(ranked: Ranked, sizes: FloatArray, seed: int = 0) -> list[PairedTest]:
+    """Every model against every other."""
+    return _tests(list(combinations(ranked, 2)), sizes, seed)
 
 
 def one_against_all(
@@ -41,22 +53,38 @@ def _tests(
     sizes: FloatArray,
     seed: int,
 ) -> list[PairedTest]:
-    """The first of each pair, which ranks higher, against the second; p after Holm's correction."""
-    differences = [worse - better for (_, better), (_, worse) in pairs]
-    p = [
-        paired_p_value(d, seed=seed) if abs(d.sum()) > _ROUNDING * sizes.sum() else 1.0
-        for d in differences
-    ]
-    return [
-        PairedTest(
-            better,
-            worse,
-            float(difference.sum() / sizes.sum()),
-            bootstrap_interval(difference, sizes, seed=seed),
-            raw,
-            corrected,
+    """The first of each pair, which ranks higher, against the second; p after Holm's correction.
+
+    Where a model of a pair was trained with several seeds, p is that of the hierarchical bootstrap
+    over seeds and blocks, and else of approximate randomization over blocks.
+    """
+    if not pairs:
+        return []
+    losses = [(np.atleast_2d(better), np.atleast_2d(worse)) for (_, better), (_, worse) in pairs]
+    differences = np.array([worse.mean(axis=0) - better.mean(axis=0) for better, worse in losses])
+    p = paired_p_values(differences, seed=seed).tolist()
+    resampled = [resample(pair, (-1.0, 1.0), sizes, seed=seed) for pair in losses]
+    for i, (pair, found) in enumerate(zip(losses, resampled, strict=True)):
+        if abs(differences[i].sum()) <= _ROUNDING * sizes.sum():
+            p[i] = 1.0
+        elif found is not None and max(map(len, pair)) > 1:
+            p[i] = found.p_value()
+    tests = []
+    for i, ((better, _), (worse, _)) in enumerate(pairs):
+        found = resampled[i]
+        effect, bounds = effect_size(differences[i] / sizes, seed=seed)
+        tests.append(
+            PairedTest(
+                better,
+                worse,
+                float(differences[i].sum() / sizes.sum()),
+                (np.nan, np.nan) if found is None else found.interval(),
+                p[i],
+                1.0,
+                effect,
+                bounds,
+                np.nan if found is None else found.detectable(),
+            )
         )
-        for ((better, _), (worse, _)), difference, raw, corrected in zip(
-            pairs, differences, p, holm(p), strict=True
-        )
-    ]
+    corrected = holm(p)
+    return [replace(test, corrected=each) for test, each in zip(tests, corrected, strict=True)]

@@ -17,6 +17,7 @@ from langmodels.arrays import FloatArray, IndexArray
 RESAMPLES = 2000
 FLIPS = 9999
 CONFIDENCE = 0.95
+POWER = 0.8
 _MIN_BLOCKS, _MAX_BLOCKS, _BLOCK = 20, 400, 200
 _MIN_DOCUMENTS = 10
 """Of fewer documents, a bootstrap would tell little: blocks inside them are resampled."""
@@ -60,6 +61,93 @@ def block_sums(costs: FloatArray, ends: IndexArray, edges: FloatArray) -> FloatA
     return sums
 
 
+@dataclass(frozen=True)
+class Resampled:
+    """A figure computed from resamples of what it was measured on.
+
+    `means` (R,), one a resample; `freedom`: degrees of freedom of their spread; `n`: how many
+    blocks there were.
+    """
+
+    means: FloatArray
+    freedom: float
+    n: int
+
+    def interval(self, confidence: float = CONFIDENCE) -> tuple[float, float]:
+        """Percentiles of the expanded percentile interval (Hesterberg 2015, "What Teachers Should
+        Know About the Bootstrap", section 4.3), which makes up for the bootstrap's being too narrow
+        with few blocks or seeds.
+        """
+        from scipy.special import ndtr, stdtrit  # slow to import
+
+        tail = stdtrit(self.freedom, (1 - confidence) / 2) * self._expansion
+        low, high = np.quantile(self.means, ndtr([tail, -tail]))
+        return float(low), float(high)
+
+    def p_value(self) -> float:
+        """Two-sided p of the hypothesis that the figure is zero: that of the interval that just
+        touches it. At least that of one resample in as many as there are.
+        """
+        from scipy.special import ndtri, stdtr
+
+        below = (np.count_nonzero(self.means <= 0) + 0.5) / (len(self.means) + 1)
+        z = ndtri(min(below, 1 - below)) / self._expansion
+        return min(1.0, 2 * float(stdtr(self.freedom, z)))
+
+    def detectable(self, confidence: float = CONFIDENCE, power: float = POWER) -> float:
+        """The smallest true value that is told from zero with this power, at this confidence."""
+        from scipy.special import stdtrit
+
+        quantiles = stdtrit(self.freedom, [(1 + confidence) / 2, power])
+        return float(quantiles.sum() * self.means.std())
+
+    @property
+    def _expansion(self) -> float:
+        return math.sqrt(self.n / (self.n - 1))
+
+
+def resample(
+    losses: Sequence[FloatArray],
+    signs: Sequence[float] = (1.0,),
+    sizes: FloatArray | None = None,
+    *,
+    seed: int = 0,
+) -> Resampled | None:
+    """The hierarchical bootstrap: blocks are drawn with replacement, and of every model, seeds.
+
+    `losses`: of each model, what it pays for every block with every seed, (S, B); their means over
+    blocks of these `sizes` (B,), and over seeds, are summed with these `signs`. All models are
+    resampled on the same blocks, and each in its own seeds, whose deviations are widened by
+    sqrt(S / (S - 1)), by which a sample's are too small. The degrees of freedom are Satterthwaite's
+    (1946). None for less than two blocks, or where anything is infinite.
+    """
+    n = losses[0].shape[1]
+    if n < 2 or not all(np.isfinite(each).all() for each in losses):
+        return None
+    counts = np.random.default_rng([seed, n]).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
+    per = n if sizes is None else counts @ sizes
+    total = np.zeros(n)
+    offsets = np.zeros(RESAMPLES)
+    parts: list[tuple[float, int]] = []  # variances, and their degrees of freedom
+    for i, (each, sign) in enumerate(zip(losses, signs, strict=True)):
+        total += sign * each.mean(axis=0)
+        n_seeds = len(each)
+        if n_seeds < 2:
+            continue
+        by_seed = (counts @ each.T) / np.broadcast_to(per, RESAMPLES)[:, None]
+        chances = np.full(n_seeds, 1 / n_seeds)
+        drawn = np.random.default_rng([seed, n, 2, i]).multinomial(n_seeds, chances, RESAMPLES)
+        deviation = (drawn * by_seed).sum(axis=1) / n_seeds - by_seed.mean(axis=1)
+        offsets += sign * deviation * math.sqrt(n_seeds / (n_seeds - 1))
+        means = each.sum(axis=1) / (n if sizes is None else sizes.sum())
+        parts.append((float(means.var(ddof=1)) / n_seeds, n_seeds - 1))
+    over_blocks = counts @ total / per
+    parts.append((float(over_blocks.var()), n - 1))
+    variance = sum(v for v, _ in parts)
+    spread = sum(v**2 / freedom for v, freedom in parts)
+    return Resampled(over_blocks + offsets, variance**2 / spread if spread else n - 1.0, n)
+
+
 def bootstrap_interval(
     sums: FloatArray,
     sizes: FloatArray | None = None,
@@ -69,41 +157,58 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Interval of the mean, what all blocks cost (B,) over their sizes (B,), by the bootstrap.
 
-    Blocks are of size 1 unless `sizes` are given; the larger counts for more.
-    The percentiles are those of the expanded percentile interval (Hesterberg 2015, "What Teachers
-    Should Know About the Bootstrap", section 4.3), which makes up for the bootstrap's being too
-    narrow with few blocks.
+    Blocks are of size 1 unless `sizes` are given; the larger counts for more. `sums` may be (S, B),
+    those of S seeds; see `resample`.
     """
-    n = len(sums)
-    if n < 2 or not np.isfinite(sums).all():
-        return math.nan, math.nan
-    counts = np.random.default_rng([seed, n]).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
-    means = counts @ sums / (n if sizes is None else counts @ sizes)
-    from scipy.special import ndtr, stdtrit  # slow to import
-
-    tail = stdtrit(n - 1, (1 - confidence) / 2) * math.sqrt(n / (n - 1))
-    low, high = np.quantile(means, ndtr([tail, -tail]))
-    return float(low), float(high)
+    found = resample([np.atleast_2d(sums)], sizes=sizes, seed=seed)
+    return (math.nan, math.nan) if found is None else found.interval(confidence)
 
 
-def paired_p_value(differences: FloatArray, *, seed: int = 0) -> float:
-    """Two-sided p of the hypothesis that paired differences of blocks (B,) have mean zero.
+def effect_size(
+    differences: FloatArray, *, seed: int = 0, confidence: float = CONFIDENCE
+) -> tuple[float, tuple[float, float]]:
+    """Cohen's d of paired differences of blocks (B,), mean over standard deviation; its interval.
 
-    Approximate randomization: the sign of each difference is flipped at random (Noreen 1989,
-    "Computer-Intensive Methods for Testing Hypotheses"). At least 1 / (FLIPS + 1).
+    By the bootstrap over blocks, as `bootstrap_interval`. Not a number where nothing differs.
     """
     n = len(differences)
-    observed = abs(float(differences.sum()))
-    if observed == 0 or n < 2:
-        return 1.0
+    spread = float(differences.std(ddof=1)) if n > 1 else 0.0
+    if spread == 0:
+        return math.nan, (math.nan, math.nan)
+    counts = np.random.default_rng([seed, n]).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
+    means = counts @ differences / n
+    # The variances of resamples are too small by as much as that of a sample.
+    variances = (counts @ np.square(differences) / n - np.square(means)) * (n / (n - 1)) ** 2
+    effects = means / np.sqrt(np.maximum(variances, 1e-300))
+    return float(differences.mean()) / spread, Resampled(effects, n - 1.0, n).interval(confidence)
+
+
+def paired_p_values(differences: FloatArray, *, seed: int = 0) -> FloatArray:
+    """Two-sided p of the hypothesis that paired differences of blocks have mean zero.
+
+    `differences` (P, B), of P pairs; the result is (P,). Approximate randomization: the sign of
+    each difference is flipped at random (Noreen 1989, "Computer-Intensive Methods for Testing
+    Hypotheses"), for all pairs alike. At least 1 / (FLIPS + 1).
+    """
+    n = differences.shape[1]
+    observed = np.abs(differences.sum(axis=1))
+    if n < 2:
+        return np.ones(len(differences))
     rng = np.random.default_rng([seed, n, 1])
-    as_large = 0
+    as_large = np.zeros(len(differences), np.int64)
     rows = max(1, _BATCH // n)
     for begin in range(0, FLIPS, rows):
         signs = rng.integers(0, 2, size=(min(rows, FLIPS - begin), n), dtype=np.int8) * 2.0 - 1.0
         # Rounding must not make a resample that flips nothing look smaller than what was seen.
-        as_large += int(np.count_nonzero(np.abs(signs @ differences) >= observed * (1 - 1e-12)))
-    return (as_large + 1) / (FLIPS + 1)
+        sums = np.abs(differences @ signs.T)
+        as_large += np.count_nonzero(sums >= observed[:, None] * (1 - 1e-12), axis=1)
+    p: FloatArray = np.where(observed == 0, 1.0, (as_large + 1) / (FLIPS + 1))
+    return p
+
+
+def paired_p_value(differences: FloatArray, *, seed: int = 0) -> float:
+    """`paired_p_values` of one pair, (B,)."""
+    return float(paired_p_values(differences[None], seed=seed)[0])
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -14,7 +14,7 @@ from langmodels.arrays import FloatArray
 from langmodels.datasets import Source
 from langmodels.evaluation.blanks import mean_filled
 from langmodels.evaluation.breakdown import bits, disagreements
-from langmodels.evaluation.candidates import Candidate
+from langmodels.evaluation.candidates import Candidate, SweepOf
 from langmodels.evaluation.contexts import context_counts
 from langmodels.evaluation.levels import LevelMaterial, Material
 from langmodels.evaluation.measuring import AnyRun, ClozeRun, Fit, Run
@@ -28,10 +28,19 @@ from langmodels.evaluation.results import (
     ModelResult,
     PairedTest,
     Results,
+    Sweep,
     Text,
     Timing,
+    Try,
+    Validation,
 )
-from langmodels.evaluation.significance import neighbour_tests, one_against_all
+from langmodels.evaluation.significance import (
+    ALL,
+    Ranked,
+    all_pairs,
+    neighbour_tests,
+    one_against_all,
+)
 from langmodels.evaluation.statistics import (
     block_sums,
     bootstrap_interval,
@@ -56,14 +65,16 @@ def summarise(
 ) -> Results:
     """Turn runs, by candidate and seed, into results.
 
-    Raises UsageError where no finite figures are those of the model to test `against`.
+    Of the settings of a sweep, only that with the least validation loss is compared. Raises
+    UsageError where no finite figures are those of the model to test `against`.
     """
-    summaries = [
+    measured = [
         _Summary(candidate, found, material.at(candidate.level), seed)
         for candidate, runs in finished
         if (found := {s: run for s, run in runs.items() if isinstance(run, Run)})
     ]
-    summaries.sort(key=lambda s: s.rank)
+    sweeps, passed_over = _choose(measured)
+    summaries = sorted((s for s in measured if s not in passed_over), key=lambda s: s.rank)
     levels = list(dict.fromkeys(candidate.level for candidate, _ in finished))
     splits = material.splits
     limit = None
@@ -92,6 +103,8 @@ def summarise(
         environment=_environment(),
         unfinished=list(dict.fromkeys(unfinished)),
         failures=dict(failures or {}),
+        clear_best=_is_clear(summaries, seed),
+        sweeps=sweeps,
         cloze=[
             _cloze_result(candidate, cloze_runs)
             for candidate, runs in finished
@@ -113,6 +126,33 @@ def _cloze_result(candidate: Candidate, runs: Sequence[ClozeRun]) -> ClozeResult
     )
 
 
+def _choose(measured: Sequence["_Summary"]) -> tuple[list[Sweep], set["_Summary"]]:
+    """Every sweep at every level, and the settings that were not chosen by validation loss."""
+    groups: dict[tuple[SweepOf, str], list[_Summary]] = {}
+    for summary in measured:
+        candidate = summary.candidate
+        if candidate.sweep is not None:
+            groups.setdefault((candidate.sweep, candidate.level), []).append(summary)
+    sweeps, passed_over = [], set[_Summary]()
+    for (sweep, level), tried in groups.items():
+        tried.sort(key=lambda s: (s.validation, s.label))
+        passed_over.update(tried[1:])
+        tries = [
+            Try(
+                s.label,
+                as_recorded({k: s.candidate.options.get(k) for k in sweep.options}),
+                s.validation_figures,
+                _perplexity(-float(s.scores.mean())),
+                s.bits_per_character,
+                len(s.runs),
+                s is tried[0],
+            )
+            for s in tried
+        ]
+        sweeps.append(Sweep(sweep.name, level, sweep.settings, tries))
+    return sweeps, passed_over
+
+
 class _Summary:
     """One candidate's runs, averaged over seeds and set out over the characters of the text."""
 
@@ -131,14 +171,19 @@ class _Summary:
         self.characters = material.costs.length
         self.bits_per_character = self._per_character(-float(self.scores.sum()))
         self.zero_share = float(np.isneginf(self.scores).mean())
-        costs = material.costs.extra - self.scores
+        self.validation = float(np.mean([run.validation for run in runs.values()]))
         if self.finite:
-            sums = block_sums(costs, material.costs.ends, material.edges)
-            self.blocks: FloatArray = sums / math.log(2)
+            costs = [material.costs.extra - run.scores for run in runs.values()]
+            sums = [block_sums(each, material.costs.ends, material.edges) for each in costs]
+            self.blocks: FloatArray = np.array(sums) / math.log(2)  # (S, B)
 
     @property
     def label(self) -> str:
         return self.candidate.label
+
+    @property
+    def validation_figures(self) -> Validation:
+        return Validation(_perplexity(self.validation), self.validation / math.log(2))
 
     @property
     def finite(self) -> bool:
@@ -205,6 +250,10 @@ class _Summary:
             ),
             filled=mean_filled(filled) if filled else None,
             finished=self.candidate.finished is not None,
+            validation=self.validation_figures,
+            perplexities={
+                s: _perplexity(-float(r.scores.mean())) for s, r in sorted(self.runs.items())
+            },
         )
 
 
@@ -264,16 +313,31 @@ def _least_count(train: Corpus) -> int:
 
 
 def _tests(summaries: Sequence["_Summary"], seed: int, against: str | None) -> list[PairedTest]:
-    """Each neighbour in the ranking against the next, or one model against all others."""
+    """Each neighbour in the ranking against the next, one against all others, or all pairs."""
+    ranked, sizes = _ranked(summaries)
+    if against is None:
+        return neighbour_tests(ranked, sizes, seed)
+    if against == ALL:
+        return all_pairs(ranked, sizes, seed)
+    return one_against_all(ranked, sizes, against, seed)
+
+
+def _is_clear(summaries: Sequence["_Summary"], seed: int) -> bool:
+    """Whether the best model is better than each other; infinite losses are certainly worse."""
+    ranked, sizes = _ranked(summaries)
+    if len(summaries) < 2 or not ranked:
+        return False
+    return all(t.significant for t in one_against_all(ranked, sizes, ranked[0][0], seed))
+
+
+def _ranked(summaries: Sequence["_Summary"]) -> tuple[Ranked, FloatArray]:
+    """Models with finite figures, best first, what they pay for the blocks, and these' sizes."""
     finite = [s for s in summaries if s.finite]
     several = len({s.candidate.level for s in finite}) > 1
     ranked = [
         (f"{s.label} ({s.candidate.level})" if several else s.label, s.blocks) for s in finite
     ]
-    sizes = np.diff(finite[0].material.edges) if finite else np.empty(0)
-    if against is None:
-        return neighbour_tests(ranked, sizes, seed)
-    return one_against_all(ranked, sizes, against, seed)
+    return ranked, np.diff(finite[0].material.edges) if finite else np.empty(0)
 
 
 def _differences(summaries: Sequence[_Summary]) -> list[Differences]:

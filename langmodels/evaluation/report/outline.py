@@ -51,7 +51,11 @@ def outline(results: Results) -> list[Section]:
         *parts,
         Section(
             "Which model is better",
-            [tables.quality_table(results)],
+            [
+                tables.quality_table(results),
+                *(t for t in [tables.pairs_table(results)] if t is not None),
+                *tables.sweep_tables(results),
+            ],
             [tables.verdict_note(results)] if results.tests else [],
             tables.verdicts(results),
             ["quality"],

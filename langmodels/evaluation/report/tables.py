@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 
 from langmodels.evaluation.results import LevelResult, ModelResult, PairedTest, Results, Text
+from langmodels.evaluation.significance import ALL
 from langmodels.formatting import (
     DASH,
     Table,
@@ -94,6 +95,8 @@ def _figures(results: Results) -> list[tuple[str, Callable[[ModelResult], str]]]
     if any(m.spread is not None for m in results.models):
         ranking.append(("seeds ±", lambda m: figure(m.spread, 3)))
     own = [("perplexity", lambda m: perplexity(m.perplexity))]
+    if any(m.perplexity_spread is not None for m in results.models):
+        own.append(("± of it", lambda m: figure(m.perplexity_spread, 2)))
     if results.per == "char":
         own.append(("bits/token", lambda m: figure(m.bits_per_token, 3)))
     return [*ranking, *own] if len(results.levels) > 1 else [*own, *ranking]
@@ -149,6 +152,9 @@ def _quality_notes(results: Results) -> Iterator[str]:
         for m in results.models
         if "seed" in m.options and len(m.seeds) == 1 and not m.finished
     ]
+    for sweep in results.sweeps:
+        best, n = sweep.tries[0].label, len(sweep.tries)
+        yield f"{best}: the best of {n} settings on the validation text."
     if once:
         of = ", ".join(dict.fromkeys(once))
         yield f"{of}: trained from one random start; --seeds shows how much that matters."
@@ -196,7 +202,9 @@ def label_columns(results: Results) -> list[str]:
 
 
 def verdicts(results: Results) -> list[str]:
-    """What can be said of the pairs that were tested, in sentences."""
+    """What can be said of the pairs that were tested, in sentences; of all pairs, in a table."""
+    if results.settings.get("against") == ALL:
+        return []
     return [verdict(t, results.per) for t in results.tests]
 
 
@@ -212,13 +220,81 @@ def verdict_note(results: Results) -> str:
     """What the verdicts go by."""
     against = results.settings.get("against")
     which = f"{against} and each other model" if against else "Neighbours in the ranking"
+    which = "All pairs" if against == ALL else which
     note = (
-        f"{which}, paired over blocks of the test text by approximate "
+        f"{which}, paired over {results.text.resampled} of the test text by approximate "
         "randomization, p after Holm's correction"
     )
-    if any("seed" in m.options for m in results.models):
+    if any(len(m.seeds) > 1 for m in results.models):
+        note += "; where there are several seeds, by the hierarchical bootstrap over these, too"
+    elif any("seed" in m.options for m in results.models):
         note += "; networks as they were trained, whatever another random start would give"
-    return f"{note}."
+    return f"{note}.{_power(results)}"
+
+
+def _power(results: Results) -> str:
+    """The smallest differences that the test text could show."""
+    least = sorted(t.detectable for t in results.tests if math.isfinite(t.detectable))
+    if not least:
+        return ""
+    low, high = (figure(bits, 3) for bits in (least[0], least[-1]))
+    shown = low if low == high else f"{low} to {high}"
+    return (
+        f" The smallest difference that as much text would show four times in five: {shown} "
+        f"bits/{results.per}{'' if low == high else ', depending on the pair'}."
+    )
+
+
+def pairs_table(results: Results) -> Table | None:
+    """What was found of every pair, as a matrix; None where not all pairs were tested."""
+    if results.settings.get("against") != ALL or not results.tests:
+        return None
+    found = {(t.better, t.worse): t for t in results.tests}
+    names = list(dict.fromkeys(name for pair in found for name in pair))
+
+    def cell(i: int, j: int) -> str:
+        if i >= j:
+            return ""
+        test = found[names[i], names[j]]
+        return figure(test.difference, 3) + ("*" if test.significant else "")
+
+    n = len(names)
+    rows = [[f"{i + 1}", names[i], *(cell(i, j) for j in range(1, n))] for i in range(n)]
+    notes = [
+        f"By how many bits/{results.per} the model of a row is better than that of a column. "
+        "* p < 0.05 after Holm's correction; the others cannot be told apart."
+    ]
+    columns = ["", "model", *(str(j + 1) for j in range(1, n))]
+    return Table("All pairs", columns, rows, 2, notes)
+
+
+def sweep_tables(results: Results) -> Iterator[Table]:
+    """Of every sweep, which settings were tried, and what the validation text said of them."""
+    for sweep in results.sweeps:
+        names = list(sweep.tries[0].options)
+        columns = [*names, "validation perplexity", "test perplexity", f"test bits/{results.per}"]
+        rows = [
+            [
+                *(_shown(t.options[name]) for name in names),
+                perplexity(t.validation.perplexity),
+                perplexity(t.perplexity),
+                figure(t.bits_per_character, 3),
+            ]
+            for t in sweep.tries
+        ]
+        tried = len(sweep.tries)
+        drawn = (
+            f"{tried} of its {sweep.settings} settings, drawn at random,"
+            if (tried < sweep.settings)
+            else f"all {tried} settings"
+        )
+        notes = [
+            f"{sweep.name}: {drawn} were trained; the first, with the least loss on the validation "
+            "text, stands in the comparison. What the test text says of the others chose nothing."
+        ]
+        several = len(results.levels) > 1
+        where = f", {sweep.level} level" if several else ""
+        yield Table(f"Settings tried{where}", columns, rows, len(names), notes, frozenset([0]))
 
 
 def cost_table(results: Results) -> Table:

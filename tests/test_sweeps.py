@@ -1,0 +1,156 @@
+"""Sweeps are chosen by the validation text alone; seeds are a source of variation."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from langmodels.cli.main import main
+from langmodels.errors import UsageError
+from langmodels.evaluation import compare, running
+from langmodels.evaluation.candidates import make_candidates
+from langmodels.evaluation.comparison import Comparison
+from langmodels.evaluation.significance import all_pairs
+from langmodels.evaluation.statistics import (
+    bootstrap_interval,
+    effect_size,
+    paired_p_value,
+    paired_p_values,
+    resample,
+)
+from langmodels.presets import Setting
+from langmodels.text.splits import Splits
+
+TEXT = "".join(f"the {a} {b} and the {b} ran .\n" for a in "abcdefgh" for b in "uvwxyz" * 2)
+
+pytestmark = pytest.mark.filterwarnings("ignore::langmodels.ngram.SmoothingWarning")
+
+
+def test_a_sweep_stands_for_all_its_settings_or_some_drawn() -> None:
+    name = "lidstone:order=1|2|3:alpha=0.1|1"
+    found = make_candidates([name, "unigram"], ["word"], Setting())
+    assert [c.label for c in found] == [
+        *(f"lidstone order={n} alpha={a}" for n in (1, 2, 3) for a in (0.1, 1)),
+        "unigram",
+    ]
+    assert {c.sweep.settings for c in found if c.sweep} == {6}
+    drawn = [c.label for c in make_candidates([name], ["word"], Setting(seed=4), 3)]
+    assert len(drawn) == 3
+    assert set(drawn) < {c.label for c in found}
+    assert drawn == [c.label for c in make_candidates([name], ["word"], Setting(seed=4), 3)]
+    assert len(make_candidates([name], ["word"], Setting(), 100)) == 6
+    for wrong in ("mkn:order=2|", "mkn:order|2", "mkn:ordr=2|3"):
+        with pytest.raises(UsageError):
+            make_candidates([wrong], ["word"], Setting())
+    many = ":".join(["lidstone", *(f"order={'|'.join(map(str, range(1, 40)))}" for _ in range(2))])
+    with pytest.raises(UsageError, match="draw some"):
+        make_candidates([many], ["word"], Setting())
+
+
+def test_validation_alone_chooses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the test text likes another setting best, that one is not taken."""
+    train, validation = TEXT[:1500], TEXT[1500:2200]
+    test = "the a u ran ran ran .\nran the ran u .\n" * 20  # n-grams are of no use here
+    splits = Splits.from_parts(([train], [validation], [test]), "word", how="by hand")
+    models = ["unigram", "lidstone:order=1|2|3:alpha=0.1"]
+    found = compare(models, splits, cache=tmp_path).results
+    (sweep,) = found.sweeps
+    assert sweep.settings == len(sweep.tries) == 3
+    tried = [t.validation.perplexity for t in sweep.tries]
+    assert tried == sorted(tried)
+    assert [t.chosen for t in sweep.tries] == [True, False, False]
+    assert min(sweep.tries, key=lambda t: t.perplexity) is not sweep.tries[0]
+    assert sweep.tries[0].options == {"order": 2}
+    assert {m.label for m in found.models} == {"unigram", "lidstone order=2 alpha=0.1"}
+    for model in found.models:
+        assert model.validation is not None
+        fresh = [t for t in sweep.tries if t.label == model.label]
+        assert all(t.validation == model.validation for t in fresh)
+    shown = str(Comparison(found).to_json())
+    assert "validation" in shown
+
+    def never(*_: Any) -> Any:
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(running, "measure", never)
+    again = compare(["lidstone:order=1|2|3:alpha=0.1"], splits, cache=tmp_path).results
+    assert again.sweeps[0].tries == sweep.tries  # resumed, nothing was trained
+
+
+def test_the_command_says_how_many_were_tried(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.txt").write_text(TEXT)
+    base = ["compare", "--corpus", str(tmp_path / "a.txt"), "--no-cache"]
+    sweep = ["--models", "unigram,lidstone:order=1|2|3:alpha=0.1|1", "--random", "4"]
+    report = str(tmp_path / "out.md")
+    assert main([*base, *sweep, "--against", "all", "--report", report]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "4 of its 6 settings, drawn at random, were trained" in shown
+    assert "the best of 4 settings on the validation text" in shown
+    assert "All pairs" in shown
+    assert "would show four times in five" in shown
+    assert "Settings tried" in Path(report).read_text()
+    assert main([*base, "--models", "unigram", "--random", "2"]) == 2
+    capsys.readouterr()
+    assert main([*base, "--models", "unigram,mkn", "--against", "all", "--json", "-q"]) == 0
+    (test,) = json.loads(capsys.readouterr().out)["tests"]
+    assert test["detectable"] > 0
+    assert test["effect_interval"][0] < test["effect"] < test["effect_interval"][1]
+
+
+def test_several_seeds_widen_intervals_and_change_nothing_else() -> None:
+    rng = np.random.default_rng(1)
+    blocks = rng.gamma(2, 1, 100)
+    one = bootstrap_interval(blocks)
+    alike = bootstrap_interval(np.array([blocks, blocks, blocks]))
+    assert alike == pytest.approx(one, rel=1e-6)
+    apart = bootstrap_interval(blocks + np.array([[-0.5], [0.0], [0.5]]))
+    assert apart[0] < one[0] - 0.3
+    assert apart[1] > one[1] + 0.3
+    assert all(map(math.isnan, bootstrap_interval(np.array([[1.0, math.inf], [1.0, 1.0]]))))
+
+
+def test_the_hierarchical_bootstrap_covers_the_truth() -> None:
+    # 60 trials put a true coverage of 95 % at 52 or more but for one time in a hundred.
+    rng = np.random.default_rng(2)
+    held = wrong = 0
+    for trial in range(60):
+        shared = rng.gamma(2, 1, 60)
+        pair = [shared + rng.normal(0, 0.5, 60) + rng.normal(0, 0.1, (3, 1)) for _ in range(2)]
+        found = resample(pair, (-1.0, 1.0), np.ones(60), seed=trial)
+        assert found is not None
+        low, high = found.interval()
+        held += low <= 0 <= high
+        wrong += found.p_value() < 0.05
+        assert (found.p_value() < 0.05) == (not low <= 0 <= high) or abs(low * high) < 1e-3
+    assert held >= 52
+    assert wrong <= 8
+
+
+def test_effects_and_power() -> None:
+    rng = np.random.default_rng(3)
+    differences = rng.normal(0.5, 1.0, 400)
+    effect, (low, high) = effect_size(differences)
+    assert effect == pytest.approx(differences.mean() / differences.std(ddof=1))
+    assert low < effect < high
+    assert high - low == pytest.approx(2 * 1.96 * math.sqrt((1 + 0.5**2 / 2) / 400), rel=0.15)
+    found = resample([differences[None]])
+    assert found is not None
+    assert found.detectable() == pytest.approx((1.96 + 0.84) / 20, rel=0.1)
+    assert math.isnan(effect_size(np.ones(5))[0])
+
+
+def test_pairs_are_tested_together_as_they_are_one_by_one() -> None:
+    rng = np.random.default_rng(4)
+    differences = rng.normal(0.1, 1.0, (4, 30))
+    together = paired_p_values(differences, seed=5)
+    assert together.tolist() == [paired_p_value(d, seed=5) for d in differences]
+    ranked = [(name, rng.gamma(2, 1 + k, 40)) for k, name in enumerate("abc")]
+    tests = all_pairs(ranked, np.ones(40))
+    assert [(t.better, t.worse) for t in tests] == [("a", "b"), ("a", "c"), ("b", "c")]
+    raw = sorted(t.p for t in tests)
+    assert min(t.corrected for t in tests) == pytest.approx(min(1, 3 * raw[0]))
