@@ -7,6 +7,7 @@ from rich.console import Console
 
 from langmodels.cli.files import InputFile, OutputFile
 from langmodels.cli.ngram_files import (
+    ARPA_NAMES,
     add_input_options,
     add_quantize_option,
     file_line,
@@ -33,9 +34,9 @@ examples:
 ARPA files are what KenLM, SRILM, IRSTLM and others exchange; they may be compressed. Binary files
 of KenLM's are read where they hold a trie; hash tables (probing) do not keep the words of an
 n-gram. A model file opens at once, however large it is. The output is ARPA where its name ends in
-.arpa, .arpa.gz or .arpa.xz, and an automaton in OpenFst's text format where it ends in .fst, with
-arcs labelled <eps> for backing off; model files end in .lm, .model or .safetensors, or have no
-ending.
+.arpa, or in that and .gz, .xz, .bz2 or .zst, and an automaton in OpenFst's text format where it
+ends in .fst, with arcs labelled <eps> for backing off; model files end in .lm, .model or
+.safetensors, or have no ending.
 """
 
 
@@ -73,8 +74,7 @@ def _kind(output: str) -> str:
         return "automaton"
     if Path(output).suffix.lower() not in _MODEL_ENDINGS:
         raise UsageError(
-            f"Files that end in {Path(output).suffix} are not written; the endings are .arpa (also "
-            f".arpa.gz, .arpa.xz, .arpa.bz2), .fst, and {', '.join(_MODEL_ENDINGS[:-1])} for model "
-            "files."
+            f"Files that end in {Path(output).suffix} are not written; names end in {ARPA_NAMES}, "
+            f"or in .fst, or for model files in {', '.join(_MODEL_ENDINGS[:-1])}."
         )
     return "model file"

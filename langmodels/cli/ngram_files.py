@@ -10,8 +10,12 @@ from langmodels.ngram.arpa import is_arpa_name
 from langmodels.ngram.kenlm import KenLMModel
 from langmodels.ngram.openfst import is_fst_name
 from langmodels.ngram.opening import open_ngrams
+from langmodels.packed import COMPRESSIONS
 from langmodels.text.levels import TOKENIZERS, make_tokenizer
 from langmodels.text.tokenization import Tokenizer
+
+ARPA_NAMES = f".arpa, or in that and {', '.join(COMPRESSIONS)}"
+"""In which endings names of ARPA files end, to be said after `ends in`."""
 
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +36,7 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         type=OutputFile,
         required=True,
         metavar="FILE",
-        help="the file to write; ARPA where the name ends in .arpa, .arpa.gz or .arpa.xz",
+        help=f"the file to write; ARPA where the name ends in {ARPA_NAMES}",
     )
     add_quantize_option(parser)
 

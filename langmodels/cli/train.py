@@ -12,6 +12,7 @@ from langmodels.cli.files import InputFile, OutputFile
 from langmodels.cli.going_on import continued, load_init, load_more, name_of, network_of
 from langmodels.cli.main import INTERRUPTED
 from langmodels.cli.ngram_files import (
+    ARPA_NAMES,
     add_closed_option,
     add_quantize_option,
     file_line,
@@ -141,8 +142,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=OutputFile,
         required=True,
         metavar="FILE",
-        help="the file to write; n-gram models as ARPA where the name ends in .arpa, .arpa.gz or "
-        ".arpa.xz",
+        help=f"the file to write; n-gram models as ARPA where the name ends in {ARPA_NAMES}",
     )
     parser.add_argument(
         "--counts",
