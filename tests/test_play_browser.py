@@ -1,16 +1,22 @@
 """The page in a real browser: every panel, on a phone and on a projector, with Python's numbers."""
 
+import json
 import shutil
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from langmodels.datasets import Source, find_source
+from langmodels.interchange import json_text
 from langmodels.playground import Classroom
+from langmodels.playground.actions import answer
+from langmodels.playground.export import export_page, rooms_of
 from langmodels.playground.panels.shannon import game
 from langmodels.playground.server import make_app
 from langmodels.teaching import chain_rule, predict_next
@@ -270,6 +276,105 @@ def test_a_link_reproduces_the_screen(visit: Visit, browser: Any, address: str) 
     assert other.page.evaluate("document.documentElement.className") == "dark"
     other.context.close()
     assert other.faults == []
+
+
+# A page by itself ---------------------------------------------------------------------------------
+
+SENTENCES = (
+    'She looked at the heron, and said: "Don\'t!"',
+    "<s> zebra 3.5 naïve 👩‍👩‍👧 L'été -- ... अनुच्छेद",
+    "the the the",
+)
+EXPORTED = ["unigram", "mle:order=2", "mle:order=3:backoff=true", "mkn:order=3", "katz:order=3"]
+EXPORTED += ["jelinek-mercer:order=3", "witten-bell:order=2", "stupid-backoff:order=3"]
+EXPORTED += [f"{cell}:hidden=8:epochs=1" for cell in ("rnn", "gru", "lstm")]
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Classroom, Path]:
+    """A page that was written to a file, and what it is to agree with."""
+    path = tmp_path_factory.mktemp("export") / "page.html"
+    tale = find_source("wonderland.txt")
+    source = Source("tale.txt", "", lambda: iter([tale.read()[:40_000]]))
+    classroom = Classroom(models=(), source=source)
+    export_page(rooms_of(classroom, "word", EXPORTED), path)
+    return classroom, path
+
+
+def same(one: Any, other: Any, where: str = "") -> None:
+    """Raise AssertionError unless two answers agree: numbers to a millionth."""
+    if isinstance(one, dict):
+        assert one.keys() == other.keys(), where
+        for key in one:
+            same(one[key], other[key], f"{where}.{key}")
+    elif isinstance(one, list):
+        assert len(one) == len(other), where
+        for i, (a, b) in enumerate(zip(one, other, strict=True)):
+            same(a, b, f"{where}[{i}]")
+    elif isinstance(one, str) and one.endswith("Infinity"):
+        assert other is None, where  # how JavaScript's JSON writes it
+    elif isinstance(one, float):
+        assert other == pytest.approx(one, abs=1e-6, rel=1e-6), where
+    else:
+        assert one == other, where
+
+
+def test_a_page_by_itself_agrees_with_python(
+    browser: Any, exported: tuple[Classroom, Path]
+) -> None:
+    classroom, path = exported
+    visit = Visit(browser, path.as_uri())
+    page = visit.open()
+    page.wait_for_selector(".model")
+
+    def both(name: str, **fields: Any) -> dict[str, Any]:
+        fields = {"text": "tale.txt", "level": "word", **fields}
+        script = """async ([name, fields]) => {
+            const { ask } = await import("langmodels/backend.js"); return ask(name, fields); }"""
+        found: dict[str, Any] = page.evaluate(script, [name, fields])
+        expected = json.loads(json_text(answer(classroom, name, fields, "me")))
+        found = json.loads(json.dumps(found).replace("Infinity", "null").replace("-null", "null"))
+        same(expected, found, name)
+        return expected
+
+    sliders = ({}, {"temperature": 0.5, "top_k": 9}, {"top_p": 0.7}, {"temperature": 0})
+    for sentence, slide in zip([*SENTENCES, ""], sliders, strict=True):
+        both("next", context=sentence, token="heron", **slide)
+    for sentence in SENTENCES:
+        chain = both("chain", sentence=sentence)["models"]
+        for model in EXPORTED[1:]:
+            for position in range(0, len(chain[0]["steps"]), 3):
+                found = both("cell", sentence=sentence, model=model, position=position)
+                assert bool(found["calculation"]) == (":hidden" not in model)
+    both("counts")
+    both("counts", rows=["the", "looked"], columns=["heron"], alpha=0.7, discount=0.4, weight=0.3)
+    both("estimate", ranks="1 1 2 1 5 1 1 3 1 1")
+    room = classroom.room(level="char")
+    for seed in (0, 99):
+        expected = json.loads(json_text(game(room, seed)))
+        script = (
+            """async (seed) => (await import("langmodels/backend.js")).ask("shannon", {seed})"""
+        )
+        found = page.evaluate(script, seed)
+        assert found["keys"] == expected["keys"]
+        found = json.loads(json.dumps(found).replace("Infinity", "null"))
+        same(expected, {**found, "keys": expected["keys"]}, "shannon")
+    visit.context.close()
+    assert visit.faults == []
+
+
+def test_a_page_by_itself_shows_its_panels(browser: Any, exported: tuple[Classroom, Path]) -> None:
+    visit = Visit(browser, exported[1].as_uri(), PHONE)
+    for panel in PANELS[:4]:
+        page = visit.open(panel=panel)
+        page.wait_for_selector(CONTENTS[panel])
+        assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, panel
+    page = visit.open(context="She looked at")
+    page.wait_for_selector(".model")
+    page.locator("#roll-gru\\:hidden\\=8\\:epochs\\=1").click()
+    until(page, "document.querySelector('#context').value.length > 13")
+    visit.context.close()
+    assert visit.faults == []
 
 
 def test_networks_come_as_they_become_ready(visit: Visit, classroom: Classroom) -> None:

@@ -9,12 +9,13 @@ import warnings
 import webbrowser
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from langmodels import progress
-from langmodels.cli.files import ModelNames, TextName
+from langmodels.cli.files import ModelNames, OutputFile, TextName
 from langmodels.cli.options import (
     DEFAULT_CORPUS,
     DEFAULT_LEVEL,
@@ -23,11 +24,12 @@ from langmodels.cli.options import (
     check_model_name,
 )
 from langmodels.cli.output import print_json
-from langmodels.datasets import find_source
+from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.ngram.discounts import SmoothingWarning
 from langmodels.playground import Classroom
 from langmodels.playground.classroom import LEVELS, SIX
+from langmodels.playground.export import export_page, rooms_of
 from langmodels.playground.server import make_app
 from langmodels.registry import MODELS, is_finished, load
 
@@ -38,10 +40,12 @@ examples:
   langmodels play --corpus book.txt --level char
   langmodels play tale.lm mkn:order=5 lstm
   langmodels play --host 0.0.0.0 --port 8000
+  langmodels play --corpus book.txt --export page.html
 
 The page works without a network and asks no other host. Models are trained in the background and
 shared by all who look. Only this machine can open the page, unless --host names an address of it:
-then the link has a token, which everyone needs. Ctrl-C ends it.
+then the link has a token, which everyone needs. Ctrl-C ends it. A page that is exported computes
+by itself: next word, chain rule, counts and Shannon's game, of n-gram models and a small network.
 """
 
 
@@ -84,6 +88,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="the port to listen on (default: a free one)",
     )
+    parser.add_argument(
+        "--export",
+        type=OutputFile,
+        metavar="FILE",
+        help="write a page that works by itself into an .html file, and end",
+    )
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     add_json_option(parser)
 
@@ -100,6 +110,9 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
             check_model_name(name, MODELS)
             names.append(name)
     source = find_source(args.corpus, args.encoding, args.errors)
+    if args.export:
+        _export(args, source, names, files, console)
+        return None
     if find_spec("uvicorn") is None or find_spec("starlette") is None:
         raise LangmodelsError(
             "The page needs Starlette and uvicorn: pip install 'langmodels[play]'."
@@ -110,6 +123,26 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     classroom.room()  # says what is wrong with the text before a browser opens
     _serve(classroom, args, console)
     return None
+
+
+def _export(
+    args: argparse.Namespace, source: Source, names: list[str], files: list[Any], console: Console
+) -> None:
+    """Train the models, and write the page with them."""
+    if files:
+        raise UsageError("A page by itself has models trained for it; name them, not files.")
+    classroom = Classroom(models=(), source=source)
+    level = args.level or source.level or DEFAULT_LEVEL
+    warnings.simplefilter("ignore", SmoothingWarning)
+    found = export_page(rooms_of(classroom, level, names), args.export)
+    if args.json:
+        print_json({"file": str(args.export), **found})
+        return
+    size = f"{found['bytes'] / 1e6:.1f} MB"
+    console.print(Text(f"{args.export}: {size}, for any browser, without a network"))
+    for room in found["rooms"]:
+        models = ", ".join(room["models"])
+        console.print(Text(f"  {room['text']}, {room['level']}: {models}", "dim"))
 
 
 def _serve(classroom: Classroom, args: argparse.Namespace, console: Console) -> None:

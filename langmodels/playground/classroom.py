@@ -194,7 +194,7 @@ class Classroom:
         self.limits = limits or Limits()
         self._models = models
         for name in models or ():
-            self._make(name, "word")
+            self.make(name, "word")
         self.files = list(files)
         self.reports: OrderedDict[str, Any] = OrderedDict()
         self.live: OrderedDict[str, Any] = OrderedDict()
@@ -319,7 +319,7 @@ class Classroom:
 
     # Models ---------------------------------------------------------------------------------
 
-    def _make(self, name: str, level: str) -> LanguageModel[Any]:
+    def make(self, name: str, level: str) -> LanguageModel[Any]:
         """An unfitted model of a name as it is typed. Raises UsageError for too large a one."""
         spec, options = parse_model(name)
         limits = self.limits
@@ -355,7 +355,7 @@ class Classroom:
             slot = room.slots.get(name)
             if slot is not None and slot.status != "failed":
                 return slot
-            model = self._make(name, room.level)
+            model = self.make(name, room.level)
             if len(room.slots) >= self.limits.models and slot is None:
                 raise LangmodelsError(f"There are {len(room.slots)} models here already.")
             slot = Slot(name)

@@ -118,7 +118,7 @@ CHEAP: dict[str, list[str]] = {
     "scale": ["--corpus=text.txt", "--models=unigram", "--jobs=1", "--doublings=1"],
     "article": ["--corpus=one.txt", "--iterations=1"],
     "gradients": ["--corpus=text.txt", "--hidden=3", "--steps=2", "--cells=rnn"],
-    "play": ["--help"],  # it would go on until Ctrl-C
+    "play": ["--corpus=text.txt", "--export=out.html"],
     "recall": ["--models=unigram,mkn:order=2", "--length=300", "--lag=3"],
     "translate": ["--model=encoder-decoder:hidden=3:epochs=1"],
     "sample": ["--max-tokens=5"],

@@ -137,6 +137,7 @@ def game(room: Room, seed: int, letters: int = LETTERS) -> dict[str, Any]:
         "right": [folded(found.letters[place]) for place in found.asked],
         "keys": keys[:KEYS],
         "kinds": len(keys),
+        "training": [s.name for s in room.slots.values() if s.status in ("waiting", "training")],
         "models": models,
     }
 
@@ -155,9 +156,7 @@ def _ranks(fields: Fields) -> list[int]:
 
 def _game(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
     room = classroom.room(fields.text("text", ""), "char", who)
-    found = game(room, fields.whole("seed", 0, 0, 2**31))
-    found["training"] = [s.name for s in room.slots.values() if s.status in ("waiting", "training")]
-    return found
+    return game(room, fields.whole("seed", 0, 0, 2**31))
 
 
 def _estimate(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:

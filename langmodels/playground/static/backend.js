@@ -1,6 +1,6 @@
 // Where numbers come from: the server's Python. A page that was exported has another of these.
 
-export class Refused extends Error {}
+export class Refused extends Error { name = "Refused"; }
 
 export const live = true;
 

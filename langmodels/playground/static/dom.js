@@ -72,6 +72,12 @@ export function say(text) {
   setTimeout(() => line.remove(), 6000);
 }
 
+// What went wrong: a sentence for people; what nobody foresaw goes to the console, too.
+export function trouble(error) {
+  if (error.name !== "Refused") console.error(error);
+  say(error.message);
+}
+
 // One call after others have ceased for a moment.
 export function calm(call, ms = 120) {
   let timer = 0;

@@ -49,6 +49,13 @@ export function row(tokens, separator) {
   return tokens.map((t) => (separator === "" && t === " " ? "␣" : visible(t))).join(separator === "" ? "" : " ");
 }
 
+// What counts as the same guess of a letter: no case, and all white space alike.
+export function folded(letter) {
+  if (/^\s$/u.test(letter)) return " ";
+  const lower = letter.toLowerCase();
+  return [...lower].length === 1 ? lower : letter;
+}
+
 // 0 to 1 by surprisal in bits: white at none, full at fifteen.
 export const heat = (bits) => Math.max(0, Math.min(1, Number(bits) / 15));
 

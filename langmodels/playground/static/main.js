@@ -1,7 +1,7 @@
 // The frame of the page: which text, which models, which panel. Panels are modules of their own.
 
 import { ask, live, upload } from "./backend.js";
-import { field, h, replace, s, say, select } from "./dom.js";
+import { field, h, replace, s, say, select, trouble } from "./dom.js";
 import { COLOURS, count } from "./format.js";
 import * as state from "./state.js";
 import { PANELS } from "./panels.js";
@@ -41,7 +41,7 @@ export const app = {
     try {
       await ask("add", { ...app.base, name });
       await refresh();
-    } catch (error) { say(error.message); }
+    } catch (error) { trouble(error); }
   },
 };
 
@@ -69,13 +69,13 @@ async function enter() {
     app.room = await ask("room", { text, level });
   } catch (error) {
     if (text === first.text) throw error;
-    say(error.message);
+    trouble(error);
     state.set({ text: "", level: "" });
     app.room = await ask("room", { text: first.text, level: first.level });
   }
   for (const name of state.get("models").split("|").filter(Boolean)) {
     if (!app.room.models.some((m) => m.name === name)) {
-      try { await ask("add", { ...app.base, name }); } catch (error) { say(error.message); }
+      try { await ask("add", { ...app.base, name }); } catch (error) { trouble(error); }
     }
   }
   await refresh(true);
@@ -89,7 +89,7 @@ async function refresh(anew = false) {
   if (anew) open();
   else if (before !== app.ready.map((m) => m.name).join("|")) panel?.update?.();
   if (app.room.models.some((m) => m.status === "waiting" || m.status === "training")) {
-    polling = setTimeout(() => refresh().catch((error) => say(error.message)), 1000);
+    polling = setTimeout(() => refresh().catch(trouble), 1000);
   }
 }
 
@@ -123,7 +123,7 @@ function head() {
       live && h("button", { "data-keep": "link", title: "Copy a link to this very screen", onclick: link }, "Link")),
     h("div", { class: "chooser" },
       live ? field("Text", select(texts, room.text, (text) => go({ text, level: "", hidden: "", models: "" }), { "data-keep": "text" })) : null,
-      live ? field("Unit", select(app.start.levels, room.level, (level) => go({ level, hidden: "" }), { "data-keep": "level" })) : null,
+      app.start.levels.length > 1 ? field("Unit", select(app.start.levels, room.level, (level) => go({ level, hidden: "" }), { "data-keep": "level" })) : null,
       field("Language", select(LANGUAGES.map(([value, label]) => ({ value, label })), state.get("lang"), (lang) => go({ lang }), { "data-keep": "lang" })),
       live && h("button", { "data-keep": "upload", onclick: bring }, "Your text…"),
       live && h("button", { "data-keep": "add", onclick: another }, "Add a model…")),
@@ -182,7 +182,7 @@ async function link() {
 
 function go(changes) {
   state.set(changes, { push: true });
-  enter().catch((error) => say(error.message));
+  enter().catch(trouble);
 }
 
 function shown(dialog) {

@@ -1,6 +1,6 @@
 // Chain rule: a sentence as a product, token by token and model by model, and how each factor came about.
 
-import { calm, h, put, replace, say, select } from "../dom.js";
+import { calm, h, put, replace, select, trouble } from "../dom.js";
 import { count, exact, heat, number, power, probability, row, visible } from "../format.js";
 import * as state from "../state.js";
 
@@ -37,7 +37,7 @@ function open(app, place) {
       found = answer.models;
       draw();
       await explain();
-    } catch (error) { if (mine === asked) say(error.message); }
+    } catch (error) { if (mine === asked) trouble(error); }
   }
   const soon = calm(update, 150);
 
@@ -106,7 +106,7 @@ function open(app, place) {
       if (cell !== at) return;
       show(m, m.steps[at.position], answer);
       if (scroll) detail.scrollIntoView({ block: "nearest", behavior: "smooth" });
-    } catch (error) { say(error.message); }
+    } catch (error) { trouble(error); }
   }
 
   function show(m, step, answer) {

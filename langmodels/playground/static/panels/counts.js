@@ -1,6 +1,6 @@
 // Counts and smoothing: bigrams, and where the probability of what was never seen comes from.
 
-import { calm, field, h, replace, say, select, slider } from "../dom.js";
+import { calm, field, h, replace, select, slider, trouble } from "../dom.js";
 import { count, exact, number, probability, visible } from "../format.js";
 import * as state from "../state.js";
 
@@ -54,7 +54,7 @@ function open(app, place) {
       if (mine !== asked) return;
       found = answer;
       draw();
-    } catch (error) { if (mine === asked) say(error.message); }
+    } catch (error) { if (mine === asked) trouble(error); }
   }
   const soon = calm(update, 100);
 

@@ -1,6 +1,6 @@
 // Next word: what each model expects, side by side, and going on by choice or by chance.
 
-import { calm, field, h, icon, replace, say, select, slider } from "../dom.js";
+import { calm, field, h, icon, replace, select, slider, trouble } from "../dom.js";
 import { heat, number, probability, row, visible } from "../format.js";
 import * as state from "../state.js";
 
@@ -89,7 +89,7 @@ function open(app, place) {
     try {
       goOn(await app.ask("roll", { model, context: context.value, seed: Math.floor(Math.random() * 2 ** 31), ...settings() }));
       document.getElementById(`roll-${model}`)?.focus();
-    } catch (error) { say(error.message); }
+    } catch (error) { trouble(error); }
   }
 
   async function update() {
@@ -100,7 +100,7 @@ function open(app, place) {
       found = answer.models;
       draw();
     } catch (error) {
-      if (mine === asked) say(error.message);
+      if (mine === asked) trouble(error);
     }
   }
   const soon = calm(update, 90);

@@ -1,19 +1,12 @@
 // Shannon's game: guess the next letter. The numbers of guesses say how many bits a letter has, for people and for models.
 
-import { h, replace, say } from "../dom.js";
-import { count, number } from "../format.js";
+import { h, replace, say, trouble } from "../dom.js";
+import { count, folded, number } from "../format.js";
 import * as state from "../state.js";
 
 export const shannon = { key: "shannon", title: "Shannon’s game", open };
 
 const letterOf = (key) => ({ " ": "␣" }[key] ?? key);
-
-// What counts as the same guess: letters without case, and all white space alike.
-export function folded(letter) {
-  if (/^\s$/u.test(letter)) return " ";
-  const lower = letter.toLowerCase();
-  return [...lower].length === 1 ? lower : letter;
-}
 
 function open(app, place) {
   let game = null;
@@ -99,7 +92,7 @@ function open(app, place) {
       at = game.asked.length;
       draw();
       await show(ranks.length);
-    } catch (error) { say(error.message); }
+    } catch (error) { trouble(error); }
   }
 
   async function show(n) {

@@ -1,0 +1,35 @@
+// Text to tokens and back, as Python cuts it.
+
+const NO_SPACE_BEFORE = new Set([...".,;:!?)]}%…’”»", "..."]);
+const NO_SPACE_AFTER = new Set([..."([{“«‘"]);
+const SPACE = /[\s\x1c-\x1f\x85]+/u;
+
+export class Reading {
+  constructor({ reading, vocabulary, special, ends, separator }) {
+    Object.assign(this, { level: reading.level, tokens: vocabulary, special, ends, separator });
+    this.eos = ends ? 2 : null;
+    this.ids = new Map(vocabulary.map((t, i) => [t, i]));
+    if (reading.pattern) {
+      this.word = new RegExp(reading.pattern.replace(/\{(K\d+)\}/gu, (_, key) => reading.classes[key]), "gu");
+    }
+  }
+
+  tokenize(text) {
+    if (this.level === "char") return [...text];
+    const marked = text.replace(/^[^\S\n]*<s>(?!\S)[^\S\n]*|(?:(?<=\s)|^)<\/s>[^\S\n]*$/gmu, "");
+    const tokens = this.level === "word" ? marked.match(this.word) ?? [] : marked.split(SPACE).filter(Boolean);
+    return tokens.map((t) => (t === "<s>" || t === "</s>" ? "<unk>" : t));
+  }
+
+  known(token) { return this.ids.has(token); }
+  id(token) { return this.ids.get(token) ?? 0; }
+  // Of a token of text: the boundaries are unknown words there.
+  encode(tokens) { return tokens.map((t) => (t === "<s>" || t === "</s>" ? 0 : this.id(t))); }
+
+  glue(last, token) {
+    if (this.level === "char") return "";
+    if (this.level !== "word") return " ";
+    const closes = NO_SPACE_BEFORE.has(token) || (token === '"' && last === '"');
+    return closes || NO_SPACE_AFTER.has(last) || last === '"' ? "" : " ";
+  }
+}
