@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from langmodels.cli.files import ModelNames, OutputFile
+from langmodels.cli.files import ModelNames, OutputFile, PlotFolder
 from langmodels.cli.main import INTERRUPTED
 from langmodels.cli.options import (
     DEFAULT_LEVEL,
@@ -119,6 +119,9 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
         metavar="FILE",
         help=f"write a report, by its name: {', '.join(FORMATS)}",
     )
+    group.add_argument(
+        "--figures", type=PlotFolder, metavar="DIR", help="write every plot there, as PDF"
+    )
     add_json_option(parser)
 
 
@@ -197,6 +200,10 @@ def show(
         comparison.report(args.report)
         if not args.json:
             console.print(f"Report written to {args.report}.", soft_wrap=True)
+    if args.figures:
+        paths = comparison.figures(args.figures)
+        if not args.json:
+            console.print(f"{len(paths)} plots written to {args.figures}.", soft_wrap=True)
     if comparison.results.unfinished:
         return INTERRUPTED
     return 1 if comparison.results.failures else None

@@ -67,6 +67,14 @@ class OutputFile(str):
         check_writable(self)
 
 
+def _check_matplotlib() -> None:
+    """Raise LangmodelsError where there can be no pictures."""
+    if find_spec("matplotlib") is None:
+        raise LangmodelsError(
+            "Plots need matplotlib, which is not installed: pip install 'langmodels[report]'."
+        )
+
+
 class PlotFile(OutputFile):
     """The name of a picture that is drawn with matplotlib."""
 
@@ -77,11 +85,20 @@ class PlotFile(OutputFile):
         """Say before the work that the picture cannot be drawn or written."""
         if not self.lower().endswith(self.SUFFIXES):
             raise UsageError(f"A plot is a .png, .svg or .pdf file, not {self}.")
-        if find_spec("matplotlib") is None:
-            raise LangmodelsError(
-                "Plots need matplotlib, which is not installed: pip install 'langmodels[report]'."
-            )
+        _check_matplotlib()
         super().check()
+
+
+class PlotFolder(str):
+    """The name of a folder that pictures drawn with matplotlib are written to."""
+
+    __slots__ = ()
+
+    def check(self) -> None:
+        """Say before the work that there can be no pictures."""
+        _check_matplotlib()
+        if Path(self).exists() and not Path(self).is_dir():
+            raise UsageError(f"{self} is a file; name a folder for the plots.")
 
 
 class TableFile(OutputFile):
@@ -129,9 +146,11 @@ def check_files(args: argparse.Namespace) -> None:
             raise UsageError(f"The results are sent to {given}, which this command reads.")
     for output in outputs:
         output.check()
+    for folder in named(args, PlotFolder):
+        folder.check()
 
 
-F = TypeVar("F", InputFile, OutputFile)
+F = TypeVar("F", InputFile, OutputFile, PlotFolder)
 
 
 def named(args: argparse.Namespace, kind: type[F]) -> list[F]:

@@ -48,6 +48,7 @@ COMMANDS = {
     "decompress": "restore a file that `langmodels compress` wrote",
     "count": "count the n-grams of a text",
     "info": "what is in a model file",
+    "cite": "what to cite for the methods of a comparison, as BibTeX",
     "models": "list the models, or the options of one",
     "corpora": "list the corpora that have a name, or fetch one",
 }

@@ -16,6 +16,7 @@ from langmodels.evaluation.levels import Material, least_count
 from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
 from langmodels.evaluation.report import write_report
 from langmodels.evaluation.report.html import fragment
+from langmodels.evaluation.report.plots import save_figures
 from langmodels.evaluation.report.terminal import render
 from langmodels.evaluation.results import Results, records
 from langmodels.evaluation.running import RunCache, Trial, run_trials, worthwhile_jobs
@@ -63,8 +64,15 @@ class Comparison:
             raise LangmodelsError(f"{path} is not a saved comparison: {error!r}.") from error
 
     def report(self, path: str | os.PathLike[str]) -> None:
-        """Write a report: .html, .md, .csv or .json, by the ending of the name."""
+        """Write a report: .html, .md, .tex, .csv or .json, by the ending of the name."""
         write_report(self.results, path)
+
+    def figures(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write the plots of the report as PDF files into a folder; return their paths.
+
+        Raises LangmodelsError without matplotlib.
+        """
+        return save_figures(self.results, folder)
 
     def __rich__(self) -> RenderableType:
         return render(self.results)

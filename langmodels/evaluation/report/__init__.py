@@ -1,11 +1,11 @@
-"""A comparison on paper: terminal, HTML, Markdown, CSV and JSON."""
+"""A comparison on paper: terminal, HTML, Markdown, LaTeX, CSV and JSON."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.evaluation.report import html, markdown
+from langmodels.evaluation.report import html, latex, markdown
 from langmodels.evaluation.results import Results, records
 from langmodels.interchange import csv_text, json_text
 from langmodels.names import Registry
@@ -18,6 +18,7 @@ FORMATS: Registry[Render] = Registry(
     {
         ".html": html.render,
         ".md": markdown.render,
+        ".tex": latex.render,
         ".csv": lambda results: csv_text(records(results)),
         ".json": lambda results: f"{json_text(results, 1)}\n",
     },

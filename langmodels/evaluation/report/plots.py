@@ -6,12 +6,17 @@ reads on light and on dark ground; models differ by colour, marker and dash.
 
 import io
 import math
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from langmodels.errors import LangmodelsError
 from langmodels.evaluation.results import LevelResult, ModelResult, Results
+from langmodels.storage import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -47,24 +52,45 @@ Plot = Callable[["Axes", Results], str | None]
 
 def draw(results: Results) -> tuple[dict[str, str], str]:
     """Every plot that has something to show, as <figure> elements by name, and what is missing."""
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError:
+    if find_spec("matplotlib") is None:
         return {}, MISSING
-    found: dict[str, str] = {}
-    if results.models:
-        for name, (plot, height) in PLOTS.items():
-            style: Any = {**_STYLE, "svg.hashsalt": name}
-            with mpl.rc_context(style):
-                figure = Figure(figsize=(4.6, height(results)), layout="constrained")
-                caption = plot(figure.add_subplot(), results)
-                if caption is not None:
-                    svg = _svg(figure, name)
-                    found[name] = (
-                        f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
-                    )
-    return found, ""
+    return {
+        name: f"<figure>{_svg(figure, name)}<figcaption>{escape(caption)}</figcaption></figure>"
+        for name, figure, caption in _figures(results)
+    }, ""
+
+
+def save_figures(results: Results, folder: str | os.PathLike[str]) -> list[Path]:
+    """Write every plot that has something to show as a PDF file of its own; return their paths.
+
+    The folder is made where it is missing. Raises LangmodelsError without matplotlib.
+    """
+    if find_spec("matplotlib") is None:
+        raise LangmodelsError(MISSING)
+    paths = []
+    for name, figure, _ in _figures(results):
+        path = Path(folder) / f"{name.replace(' ', '-')}.pdf"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic_write(path) as file:
+            figure.savefig(file, format="pdf", metadata={"CreationDate": None})
+        paths.append(path)
+    return paths
+
+
+def _figures(results: Results) -> Iterator[tuple[str, "Figure", str]]:
+    """Every plot that has something to show, by name, with its caption."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    if not results.models:
+        return
+    for name, (plot, height) in PLOTS.items():
+        style: Any = {**_STYLE, "svg.hashsalt": name}
+        with mpl.rc_context(style):
+            figure = Figure(figsize=(4.6, height(results)), layout="constrained")
+            caption = plot(figure.add_subplot(), results)
+            if caption is not None:
+                yield name, figure, caption
 
 
 def _svg(figure: "Figure", name: str) -> str:

@@ -1,0 +1,98 @@
+r"""A report in LaTeX: tables with rules of booktabs, to be read in by `\input`."""
+
+from langmodels.evaluation.report import tables
+from langmodels.evaluation.results import Results
+from langmodels.formatting import Table
+
+_MARKS = {
+    "\\": r"\textbackslash{}",
+    **{mark: f"\\{mark}" for mark in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
+    "±": r"$\pm$",
+    "∞": r"$\infty$",
+    "µ": r"\textmu{}",
+    "…": r"\ldots{}",
+    "–": "--",
+    "\n": " ",
+}
+_INFINITE = r"$\infty$"
+
+
+def render(results: Results) -> str:
+    """Quality, all pairs and settings tried, each in an environment of its own.
+
+    The best model is set in bold only where it is better than each other one, by tests of it
+    against all of them. What begins with a per cent sign at the top says how it was made.
+    """
+    shown = [tables.quality_table(results)] if results.models else []
+    shown += [t for t in [tables.pairs_table(results)] if t is not None]
+    shown += list(tables.sweep_tables(results))
+    head = [
+        r"% \usepackage{booktabs} in the preamble; read this file in by \input.",
+        f"% {_comment(str(results.settings.get('command', 'langmodels compare')))}",
+    ]
+    parts = ["\n".join(head)]
+    for i, table in enumerate(shown):
+        caption = _escape(tables.heading(results) if i == 0 else table.title)
+        notes = list(table.notes)
+        bold = None
+        if i == 0:
+            notes = [f"Split {results.text.split}.", *notes]
+            if results.clear_best:
+                bold = next(k for k in range(len(table.rows)) if k not in table.emphasis)
+                notes.append(
+                    f"Bold: better than each other model (paired over {results.text.resampled} of "
+                    "the test text, p < 0.05 after Holm's correction)."
+                )
+            elif len(results.models) > 1:
+                notes.append("The best model cannot be told apart from each other one.")
+        parts.append(_environment(table, caption, notes, f"tab:langmodels-{i + 1}", bold))
+    return "\n\n".join(parts) + "\n"
+
+
+def _environment(table: Table, caption: str, notes: list[str], label: str, bold: int | None) -> str:
+    """One table; `bold` is the row that is set apart."""
+    align = "l" * table.left + "r" * (len(table.columns) - table.left)
+    text = " ".join([f"{caption}.", *map(_escape, notes)])
+    lines = [
+        r"\begin{table}",
+        r"\centering",
+        rf"\caption{{{text}}}",
+        rf"\label{{{label}}}",
+        rf"\begin{{tabular}}{{{align}}}",
+        r"\toprule",
+        _row([_escape(column) for column in table.columns]),
+        r"\midrule",
+    ]
+    for i, row in enumerate(table.rows):
+        cells = [_cell(cell, figure=j >= table.left) for j, cell in enumerate(row)]
+        if i == bold:
+            cells = [rf"\textbf{{{cell}}}" if cell else "" for cell in cells]
+        elif i in table.emphasis:
+            cells = [rf"\emph{{{cell}}}" if cell else "" for cell in cells]
+        lines.append(_row(cells))
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
+
+
+def _row(cells: list[str]) -> str:
+    return f"{' & '.join(cells)} \\\\"
+
+
+def _cell(text: str, *, figure: bool) -> str:
+    if figure and text == "infinite":
+        return _INFINITE
+    # The hyphen of an interval is a dash.
+    return _escape(text).replace("-", "--") if figure and text[:1].isdigit() else _escape(text)
+
+
+def _escape(text: str) -> str:
+    """Text as LaTeX prints it; letters of other scripts stay, for engines that know them."""
+    return "".join(_MARKS.get(mark, mark) for mark in text if mark == "\n" or mark.isprintable())
+
+
+def _comment(text: str) -> str:
+    return " ".join(text.split())
