@@ -95,7 +95,7 @@ def transformer(setting: Setting) -> Options:
     """As many weights as the recurrent networks have, about, and as many epochs."""
     sizes = {"quick": (64, 2, 3), "standard": (128, 2, 6), "thorough": (256, 4, 20)}
     width, layers, epochs = sizes[setting.budget]
-    words = setting.level in ("word", "whitespace")
+    words = setting.tokenizer.rare_types
     return {
         "width": width,
         "layers": layers,

@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,11 +15,14 @@ from langmodels.datasets.documents import Document, DocumentFormat, Request
 from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.report import FORMATS
 from langmodels.evaluation.results import Results
+from langmodels.models.unigram import UnigramModel
 from langmodels.neural.layers.cells import CELLS, Elman
 from langmodels.ngram import SMOOTHINGS, NGramTables
 from langmodels.ngram.smoothing import Smoothing, log, predicted_counts
 from langmodels.presets import Setting
 from langmodels.registry import CLOZE_MODELS, MODELS, load, make_model
+from langmodels.text.levels import TOKENIZERS
+from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
 TEXT = "the cat sat on the mat .\nthe dog sat on the log .\na cat ran .\n" * 30
@@ -147,6 +150,63 @@ def test_what_is_not_registered_any_more_is_gone() -> None:
     for name in ("rectified", "flat-mixture", "bidirectional-rectified"):
         assert name not in MODELS
         assert name not in CLOZE_MODELS
+
+
+# A model ------------------------------------------------------------------------------------------
+
+
+class Constant(UnigramModel):
+    """Every word that is known is as probable as any other."""
+
+    kind = "constant"
+
+    def __init__(self, alpha: float = 1e9, **options) -> None:
+        super().__init__(alpha, **options)
+
+
+def test_a_model(run: Run) -> None:
+    MODELS.register("constant", Constant)
+    try:
+        assert listed(run)["constant"] == "Every word that is known is as probable as any other"
+        run("train", "--corpus", "text.txt", "--model", "constant", "-o", "c.lm")
+        assert "product" in run("explain", "c.lm,constant", "the cat sat", "--corpus", "text.txt")
+        found = compared(run, "constant", "unigram")
+        assert found["unigram"] < found["constant"]
+    finally:
+        MODELS.unregister("constant")
+
+
+# A tokenizer --------------------------------------------------------------------------------------
+
+
+class Twos(Tokenizer):
+    """Every two characters are a token."""
+
+    level = "twos"
+    separator = ""
+    reversible = True
+
+    def tokenize(self, text: str) -> Sequence[str]:
+        """Two by two."""
+        return [text[i : i + 2] for i in range(0, len(text), 2)]
+
+    def detokenize(self, tokens: Iterable[str]) -> str:
+        """The text itself."""
+        return "".join(tokens)
+
+
+def test_a_tokenizer(run: Run) -> None:
+    TOKENIZERS.register("twos", Twos)
+    try:
+        assert "twos" in command_parser("train").format_help()
+        run("train", "--corpus", "text.txt", "--level", "twos", "--model", "mkn", "-o", "t.lm")
+        assert run("sample", "t.lm", "the cat ", "--max-tokens", "4", "--seed", "1")
+        line = ("compare", "--corpus", "text.txt", "--models", "mkn:order=2")
+        run(*line, "--level", "twos,char", "--report", "found.json")
+        bits = {m["level"]: m for m in json.loads(Path("found.json").read_text())["models"]}
+        assert bits["twos"]["bits_per_character"] < bits["char"]["bits_per_character"]
+    finally:
+        TOKENIZERS.unregister("twos")
 
 
 # A report format ---------------------------------------------------------------------------------

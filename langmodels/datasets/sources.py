@@ -22,6 +22,8 @@ from langmodels.datasets.paths import find_files
 from langmodels.datasets.queries import parse_query
 from langmodels.datasets.synthetic import Generator
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.settings import parameters
+from langmodels.text.levels import TOKENIZERS
 from langmodels.text.streams import TextStream, text_stream
 
 Opener = Callable[[], Iterable[str]]
@@ -203,7 +205,7 @@ def _table_source(name: str, path: str, query: str, encoding: str, errors: str) 
 def _synthetic_source(name: str) -> Source:
     name, options = tables.take_series_options(name)
     generator = synthetic.make_generator(name)
-    if options and generator.level != "series":
+    if not options.keys() <= parameters(TOKENIZERS.find(generator.level)).keys():
         raise UsageError(f"{name} is no series of numbers; leave out {', '.join(options)}.")
     return Source(
         generator.name,
