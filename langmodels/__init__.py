@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from langmodels.neural import FeedForwardModel as FeedForwardModel
     from langmodels.neural import GRUModel as GRUModel
     from langmodels.neural import LSTMModel as LSTMModel
+    from langmodels.neural import MinGRUModel as MinGRUModel
     from langmodels.neural import RecurrentModel as RecurrentModel
     from langmodels.neural import RNNModel as RNNModel
     from langmodels.neural.transformer.model import TransformerModel as TransformerModel
@@ -126,6 +127,7 @@ _MODULES = {
         "FeedForwardModel",
         "GRUModel",
         "LSTMModel",
+        "MinGRUModel",
         "RNNModel",
         "RecurrentModel",
     ),

@@ -81,6 +81,10 @@ def gru(setting: Setting) -> Options:
     return language(setting, 0.01, 0.005)
 
 
+def mingru(setting: Setting) -> Options:
+    return language(setting, 0.02, 0.005)
+
+
 def lstm(setting: Setting) -> Options:
     return language(setting, 0.02, 0.01)
 

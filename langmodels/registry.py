@@ -23,7 +23,7 @@ from langmodels.models.files import read_model
 from langmodels.models.mixture import MixtureModel
 from langmodels.models.unigram import UnigramModel
 from langmodels.names import Registry, first_line, nearest
-from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
+from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, MinGRUModel, RNNModel
 from langmodels.neural.bidirectional.model import BidirectionalModel
 from langmodels.neural.dynamic import DynamicModel
 from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
@@ -215,6 +215,14 @@ MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
     ModelSpec("rnn", "neural", "a recurrent network", RNNModel, presets.rnn),
     ModelSpec("gru", "neural", "a gated recurrent unit", GRUModel, presets.gru),
     ModelSpec("lstm", "neural", "a long short-term memory", LSTMModel, presets.lstm),
+    ModelSpec(
+        "mingru",
+        "neural",
+        "minimal gated recurrent units, whose gates see no state, in two layers",
+        MinGRUModel,
+        presets.mingru,
+        compared=False,
+    ),
     ModelSpec(
         "dynamic",
         "neural",

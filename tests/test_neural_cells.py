@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from neural_checks import bind, numerical_gradient
 
-from langmodels.neural.layers.base import Dropout, Embedding, Linear, add_rows
+from langmodels.neural.layers.base import Dropout, Embedding, Linear, Workspace, add_rows
 from langmodels.neural.layers.cells import CELLS, Elman, Recurrent
+from langmodels.neural.layers.scan import scan_by_steps, scan_by_stretches
 from langmodels.neural.layers.softmax import Softmax
 
 DATA = Path(__file__).parent / "data"
-CELL_NAMES = ["rnn", "lstm", "gru"]
+TORCH_NAMES = ["rnn", "lstm", "gru"]
+CELL_NAMES = [*TORCH_NAMES, "mingru"]
 
 
 def from_torch(kind: str, z, suffix: str) -> Recurrent:
@@ -53,7 +55,7 @@ def output_layer(z) -> Softmax:
 
 
 @pytest.mark.parametrize("through_table", [False, True], ids=["dense", "table"])
-@pytest.mark.parametrize("kind", CELL_NAMES)
+@pytest.mark.parametrize("kind", TORCH_NAMES)
 def test_two_layer_network_equals_pytorch(kind, through_table):
     """Hidden states, logits, loss and every gradient, with the input embedded or looked up."""
     z = np.load(DATA / f"torch_{kind}.npz")
@@ -90,7 +92,7 @@ def test_two_layer_network_equals_pytorch(kind, through_table):
     assert_gradients(kind, second, z, "l1")
 
 
-@pytest.mark.parametrize("kind", CELL_NAMES)
+@pytest.mark.parametrize("kind", TORCH_NAMES)
 def test_layers_compose_to_a_bidirectional_network(kind):
     """Two layers of two directions each, built from one-directional ones, equal PyTorch's."""
     z = np.load(DATA / f"torch_{kind}_bidirectional.npz")
@@ -120,7 +122,7 @@ def recurrent_layers():
 
 
 @pytest.mark.parametrize("forget", [False, True])
-@pytest.mark.parametrize("layer", recurrent_layers(), ids=["rnn", "lstm", "gru", "relu"])
+@pytest.mark.parametrize("layer", recurrent_layers(), ids=[*CELL_NAMES, "relu"])
 def test_recurrent_gradients_by_finite_differences(layer, forget):
     """All parameters, the input, the first state; loss on all hidden states and the last state."""
     rng = np.random.default_rng(1)
@@ -155,7 +157,7 @@ def test_recurrent_gradients_by_finite_differences(layer, forget):
         np.testing.assert_allclose(initial[k], numerical_gradient(loss, state[k]), atol=1e-7)
 
 
-@pytest.mark.parametrize("layer", recurrent_layers(), ids=["rnn", "lstm", "gru", "relu"])
+@pytest.mark.parametrize("layer", recurrent_layers(), ids=[*CELL_NAMES, "relu"])
 def test_a_sequence_in_pieces_equals_the_whole(layer):
     """Carrying `final_state` over is the same as one long chunk."""
     bind(layer, np.float32)
@@ -166,7 +168,7 @@ def test_a_sequence_in_pieces_equals_the_whole(layer):
     np.testing.assert_allclose(np.concatenate([first, second]), whole, atol=1e-6)
 
 
-@pytest.mark.parametrize("layer", recurrent_layers(), ids=["rnn", "lstm", "gru", "relu"])
+@pytest.mark.parametrize("layer", recurrent_layers(), ids=[*CELL_NAMES, "relu"])
 def test_forgetting_equals_a_new_sequence(layer):
     bind(layer)
     x = np.random.default_rng(0).normal(size=(6, 1, 3))
@@ -197,6 +199,23 @@ def test_extreme_inputs_give_finite_states_and_no_warning():
         h = layer.forward(np.array([[[1e6]], [[-1e6]]], np.float32))
         assert np.isfinite(h).all()
         assert np.isfinite(layer.backward(np.ones_like(h))).all()
+
+
+@pytest.mark.parametrize("steps", [0, 1, 3, 48, 101])
+def test_a_scan_by_stretches_is_that_by_steps(steps):
+    """Forwards, backwards in time, and in place."""
+    rng = np.random.default_rng(steps)
+    decay, inputs = rng.uniform(0, 1, (steps, 2, 3)), rng.normal(size=(steps, 2, 3))
+    first = rng.normal(size=(2, 3))
+    for a, b in ((decay, inputs), (decay[::-1], inputs[::-1])):
+        by_steps, by_stretches = np.empty_like(b), b
+        scan_by_steps(a, b, first, by_steps, Workspace())
+        h = first
+        for t in range(steps):
+            h = a[t] * h + b[t]
+            np.testing.assert_allclose(by_steps[t], h)
+        scan_by_stretches(a, b, first, by_stretches, Workspace())
+        np.testing.assert_allclose(by_stretches, by_steps, rtol=0, atol=1e-13)
 
 
 def test_relu_network_begins_as_the_identity():

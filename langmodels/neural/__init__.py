@@ -6,7 +6,13 @@ from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
 from langmodels.neural.feedforward import FeedForwardModel
 from langmodels.neural.recurrent.character_aware import CharacterAwareModel
 from langmodels.neural.recurrent.convolutional import ConvolutionalRecurrentModel
-from langmodels.neural.recurrent.model import GRUModel, LSTMModel, RecurrentModel, RNNModel
+from langmodels.neural.recurrent.model import (
+    GRUModel,
+    LSTMModel,
+    MinGRUModel,
+    RecurrentModel,
+    RNNModel,
+)
 from langmodels.neural.training.options import TrainingOptions
 from langmodels.neural.transformer.model import TransformerModel
 
@@ -19,6 +25,7 @@ __all__ = [
     "FeedForwardModel",
     "GRUModel",
     "LSTMModel",
+    "MinGRUModel",
     "RNNModel",
     "RecurrentModel",
     "TrainingOptions",

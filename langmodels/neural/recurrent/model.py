@@ -243,3 +243,32 @@ class GRUModel(RecurrentModel):
         super().__init__(
             cell="gru", tied=tied, learning_rate=learning_rate, epochs=epochs, **options
         )
+
+
+class MinGRUModel(RecurrentModel):
+    """Minimal gated recurrent units (Feng et al. 2024), whose gates do not see the state.
+
+    One layer remembers without looking at what it knows; the second has gates that see the first
+    one's state.
+    """
+
+    kind = "mingru"
+
+    @forwards(without=("cell",))
+    def __init__(
+        self,
+        *,
+        layers: int = 2,
+        tied: bool | None = None,
+        learning_rate: float = 0.02,
+        epochs: int = 5,
+        **options: Any,
+    ) -> None:
+        super().__init__(
+            cell="mingru",
+            layers=layers,
+            tied=tied,
+            learning_rate=learning_rate,
+            epochs=epochs,
+            **options,
+        )
