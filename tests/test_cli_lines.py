@@ -140,11 +140,22 @@ def test_files_that_never_end(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_lines_without_end(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    monkeypatch.setattr("langmodels.models.lines.LONGEST_LINE", 100)
+    monkeypatch.setattr("langmodels.text.lines.LONGEST_LINE", 100)
     Path("long.txt").write_text("red fox\n" + "x" * 101)
     for command in (["score", "m.lm", "--file"], ["rescore", "m.lm", "--nbest"]):
         assert main([*command, "long.txt"]) == 1
         assert "Line 2 has more than 100 characters" in capsys.readouterr().err
+    # In running text a line may be long, but no word and nothing that is cleaned as a whole.
+    for command in (
+        ["evaluate", "m.lm", "--corpus", "long.txt"],
+        ["train", "--corpus", "long.txt", "-o", "new.lm"],
+        ["train", "--corpus", "long.txt", "--level", "char", "--clean", "nfc", "-o", "new.lm"],
+        ["count", "--corpus", "long.txt", "-o", "new.gz"],
+        ["train", "--corpus", "plain.txt", "--vocabulary", "long.txt", "-o", "new.lm"],
+    ):
+        assert main(command) == 1, command
+        assert "has more than 100 characters" in capsys.readouterr().err
+    assert main(["train", "--corpus", "long.txt", "--level", "char", "-o", "new.lm", "-q"]) == 0
 
 
 # Lists -----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from langmodels.cli.files import InputFile, ModelNames, TextName
-from langmodels.datasets import Source, find_source, read_text
+from langmodels.datasets import Source, find_source, read_chunks
 from langmodels.datasets.files import ERRORS
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel, Model
@@ -18,6 +18,7 @@ from langmodels.settings import parameters, parse_name
 from langmodels.text.cleaning import CLEANINGS, clean
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import TOKENIZERS, make_tokenizer
+from langmodels.text.lines import lines_of
 from langmodels.text.splits import DEFAULT_FRACTIONS, WAYS, Fractions, Splits, divide
 from langmodels.text.streams import TextStream
 from langmodels.text.tokenization import Tokenizer
@@ -384,7 +385,7 @@ def given_vocabulary(args: argparse.Namespace, tokenizer: Tokenizer) -> Vocabula
 
 def read_words(path: str, encoding: str = "utf-8", errors: str = "strict") -> list[str]:
     """The different tokens of a file, one a line. Raises LangmodelsError where there are none."""
-    lines = read_text(path, encoding, errors).split("\n")
+    lines = lines_of(read_chunks(path, encoding, errors=errors))
     tokens = dict.fromkeys(t for line in lines if (t := line.strip()) not in ("", UNK, BOS, EOS))
     if not tokens:
         raise LangmodelsError(f"There are no tokens in {path}: it is empty, or white space alone.")

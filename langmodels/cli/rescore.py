@@ -14,10 +14,10 @@ from langmodels.cli.output import UNITS, print_json
 from langmodels.datasets import read_chunks
 from langmodels.interchange import cell
 from langmodels.models.base import LanguageModel
-from langmodels.models.lines import split_lines
 from langmodels.models.nbest import MARK, Hypothesis, read_nbest, rescore
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.registry import load
+from langmodels.text.lines import split_lines
 
 EPILOG = """\
 examples:

@@ -33,10 +33,11 @@ from langmodels.errors import UsageError
 from langmodels.execution import executor, mapped
 from langmodels.interchange import cell, json_text
 from langmodels.models.base import LanguageModel
-from langmodels.models.lines import LineScores, score_batch, split_lines
+from langmodels.models.lines import LineScores, score_batch
 from langmodels.models.texts import AT_ONCE, TextScore, perplexity_of
 from langmodels.registry import load
 from langmodels.streaming import gathered
+from langmodels.text.lines import split_lines
 from langmodels.text.vocabulary import Vocabulary
 
 EPILOG = """\

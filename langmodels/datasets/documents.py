@@ -20,7 +20,7 @@ from langmodels.datasets.files import CHUNK, LIVE_CHUNK, explained, read_chunks,
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.names import Registry
 from langmodels.packed import STANDARD_INPUT, without_compression
-from langmodels.text.cleaning import lines_of
+from langmodels.text.lines import lines_of
 from langmodels.text.streams import TextStream
 
 _SAMPLE = 50  # records by which the field that holds the text is found

@@ -12,7 +12,7 @@ from typing import Any
 from langmodels.datasets import files
 from langmodels.datasets.queries import parse_query
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.text.cleaning import lines_of
+from langmodels.text.lines import lines_of
 
 DELIMITERS = {"comma": ",", "semicolon": ";", "tab": "\t", "pipe": "|", "space": " "}
 _MISSING = frozenset({"", "-", "?", "na", "n/a", "nan", "nil", "none", "null"})

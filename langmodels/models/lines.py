@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from langmodels.arrays import BoolArray, FloatArray, IndexArray, IntArray
-from langmodels.errors import LangmodelsError
 from langmodels.models.base import LanguageModel
+from langmodels.text.lines import split_lines
 from langmodels.text.sequences import Sequences
 from langmodels.text.vocabulary import Vocabulary
 
@@ -75,31 +75,6 @@ def score_lines(
         batches = iter([list(itertools.chain.from_iterable(batches))])
     for lines in batches:
         yield score_batch(model, lines, carry=carry)
-
-
-LONGEST_LINE = 1 << 24
-"""Characters."""
-
-
-def split_lines(chunks: Iterable[str]) -> Iterator[list[str]]:
-    r"""The lines of a text that comes in pieces, those that end in one piece together.
-
-    A line ends at "\n" alone, whatever other separators it holds. Raises LangmodelsError where one
-    is longer than `LONGEST_LINE`, as those of a device are that never ends.
-    """
-    rest, number = "", 0
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split("\n")
-        number += len(lines)
-        if len(rest) > LONGEST_LINE:
-            raise LangmodelsError(
-                f"Line {number + 1:,} has more than {LONGEST_LINE:,} characters; is this a text "
-                "with one sentence a line?"
-            )
-        if lines:
-            yield lines
-    if rest:
-        yield [rest]
 
 
 def score_batch(model: LanguageModel[Any], lines: list[str], *, carry: bool = False) -> LineScores:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import regex
 
 from langmodels.names import Registry
+from langmodels.text.lines import check_length, lines_of
 
 
 @dataclass(frozen=True)
@@ -21,16 +22,6 @@ class Cleaning:
 
     apply: Callable[[Iterable[str]], Iterator[str]]
     linewise: bool = True
-
-
-def lines_of(chunks: Iterable[str]) -> Iterator[str]:
-    """The lines, without their newlines, of a text that comes in pieces."""
-    rest = ""
-    for chunk in chunks:
-        *lines, rest = (rest + chunk).split("\n")
-        yield from lines
-    if rest:
-        yield rest
 
 
 def clean_article(chunks: Iterable[str]) -> Iterator[str]:
@@ -90,6 +81,7 @@ def _lines(change: Callable[[str], str]) -> Cleaning:
         rest = ""
         for chunk in chunks:
             whole, newline, rest = (rest + chunk).rpartition("\n")
+            check_length(rest, "A line that is to be cleaned")
             if newline:
                 yield change(whole + newline)
         if rest:

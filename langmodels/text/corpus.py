@@ -16,6 +16,7 @@ from langmodels.text.indexing import (
     with_boundaries,
 )
 from langmodels.text.levels import make_tokenizer
+from langmodels.text.lines import parted
 from langmodels.text.reading import Reading, WithReading
 from langmodels.text.sequences import Sequences
 from langmodels.text.streams import RawText, TextStream, line_starts, text_stream
@@ -174,7 +175,7 @@ class Corpus(WithReading, Sequences):
     ) -> "Corpus":
         """As `from_text`, for a text that was cleaned already, in the named way."""
         if vocabulary is None and tokenizer.learns:
-            stream = TextStream(["".join(stream)], stream.lines)
+            stream = TextStream(["".join(parted(stream))], stream.lines)
             tokenizer = tokenizer.fit("".join(stream))
         pieces = Pieces(stream, tokenizer, keep_text)
         unknown: list[str] | None

@@ -11,6 +11,7 @@ import regex
 from langmodels.arrays import Array, IndexArray, IntArray
 from langmodels.errors import UsageError
 from langmodels.text.byte_fields import WordIndex, encode_text, space_table, split_fields
+from langmodels.text.lines import UNPARTED, check_length
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import (
     BOS,
@@ -55,6 +56,7 @@ class Pieces:
             text = rest + chunk
             cut = self._tokenizer.safe_cut(text)
             rest = text[cut:]
+            check_length(rest, UNPARTED)
             if cut:
                 piece, marks = self._piece(text[:cut])
                 marked += marks

@@ -1,0 +1,53 @@
+"""Lines of texts that come in pieces: none is longer than memory and time allow."""
+
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from langmodels.errors import LangmodelsError
+
+LONGEST_LINE = 1 << 24
+"""Characters of a line where a line is one thing: a sentence, a record, a word."""
+
+
+def split_lines(chunks: Iterable[str]) -> Iterator[list[str]]:
+    r"""The lines of a text that comes in pieces, those that end in one piece together.
+
+    A line ends at "\n" alone, whatever other separators it holds. Raises LangmodelsError where one
+    is longer than `LONGEST_LINE`, as those of a device are that never ends.
+    """
+    rest, number = "", 0
+    for chunk in chunks:
+        *lines, rest = (rest + chunk).split("\n")
+        number += len(lines)
+        check_length(rest, f"Line {number + 1:,}")
+        if lines:
+            yield lines
+    if rest:
+        yield [rest]
+
+
+def lines_of(chunks: Iterable[str]) -> Iterator[str]:
+    """The same, line by line."""
+    return chain.from_iterable(split_lines(chunks))
+
+
+def check_length(line: str, what: str) -> None:
+    """Raise LangmodelsError for a line, named in it, that is longer than `LONGEST_LINE`."""
+    if len(line) > LONGEST_LINE:
+        raise LangmodelsError(
+            f"{what} has more than {LONGEST_LINE:,} characters; is this a text? Cut it into lines "
+            "first."
+        )
+
+
+def parted(chunks: Iterable[str]) -> Iterator[str]:
+    """The pieces themselves, of a text in which nothing without a blank is that long."""
+    run = ""
+    for chunk in chunks:
+        end = max(map(chunk.rfind, " \n\t")) + 1
+        run = chunk[end:] if end else run + chunk
+        check_length(run, UNPARTED)
+        yield chunk
+
+
+UNPARTED = "A stretch without a blank or the end of a line"
