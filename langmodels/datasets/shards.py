@@ -31,9 +31,9 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.interchange import json_text
 from langmodels.packed import as_it_comes, compressing, open_bytes
 from langmodels.streaming import gathered
+from langmodels.text.lines import LONGEST_LINE
 
 _BLOCK = 1 << 21  # bytes that are read together
-_LONGEST = 1 << 28  # bytes of a document
 _ROWS = 1 << 10  # rows of a table that are read together
 _GROUP, _GROUP_BYTES = 1 << 16, 1 << 26  # rows or bytes of a group that is written
 
@@ -151,9 +151,9 @@ class LineShard(Shard):
             if first:
                 block, first = block.removeprefix(codecs.BOM_UTF8), False
             *lines, rest = (rest + block).split(b"\n")
-            if len(rest) > _LONGEST:
+            if len(rest) > LONGEST_LINE:
                 raise LangmodelsError(
-                    f"A line of {self.request.name} has more than {_LONGEST:,} bytes; is there "
+                    f"A line of {self.request.name} has more than {LONGEST_LINE:,} bytes; is there "
                     "one document a line?"
                 )
             yield lines

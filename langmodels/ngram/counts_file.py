@@ -3,6 +3,7 @@
 import lzma
 import os
 from collections.abc import Iterator, Sequence
+from typing import IO
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from langmodels.arrays import BoolArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, unreadable
 from langmodels.ngram.arpa import FOREIGN
 from langmodels.ngram.counting import NGramCounts
+from langmodels.ngram.tables import MAX_ORDER
 from langmodels.ngram.text_counts import TextCounts, added_up
 from langmodels.ngram.trie import ngram_words
 from langmodels.packed import compressing, open_bytes
@@ -20,6 +22,7 @@ from langmodels.text.reading import Reading
 from langmodels.text.tokenization import SymbolTokenizer, Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 
+_LINE = 1 << 20  # bytes in the longest line
 _SPACES = space_table(b"\t\n\r ")
 _WRITE = 1 << 17  # n-grams
 
@@ -105,6 +108,9 @@ class _Block:
         sizes = np.diff(stops, prepend=0)
         self._lines = np.flatnonzero(sizes)
         self._sizes, self._stops = sizes[self._lines], stops[self._lines]
+        if (self._sizes > MAX_ORDER + 1).any():
+            what = f"an n-gram has at most {MAX_ORDER} words"
+            raise self.error(what, self._sizes > MAX_ORDER + 1)
         if (self._sizes < 2).any():
             raise self.error("an n-gram and its count should stand here", self._sizes < 2)
         numbers = decimals(self._fields.select(self._stops - 1))
@@ -143,9 +149,22 @@ class _Block:
         return rows
 
 
+def _read(file: IO[bytes], name: str) -> bytes:
+    """All of a file; what has no end of a line for a megabyte is given up."""
+    blocks: list[bytes] = []
+    since = 0
+    while block := file.read(_LINE):
+        end = block.rfind(b"\n")
+        since = len(block) - end - 1 if end >= 0 else since + len(block)
+        if since > _LINE:
+            raise LangmodelsError(f"{name} is no file of counts: a line is longer than a megabyte.")
+        blocks.append(block)
+    return b"".join(blocks)
+
+
 def _parse(name: str) -> _Block:
     try:
         with open_bytes(name) as file:
-            return _Block(name, file.read())
+            return _Block(name, _read(file, name))
     except (OSError, EOFError, lzma.LZMAError) as error:
         raise unreadable(name, error) from error

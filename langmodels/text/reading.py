@@ -13,6 +13,7 @@ from langmodels.storage import read_json
 from langmodels.text.cleaning import clean, is_linewise
 from langmodels.text.indexing import encode_chunks, with_boundaries
 from langmodels.text.levels import restore_tokenizer
+from langmodels.text.lines import LONGEST_LINE, check_length
 from langmodels.text.sequences import Sequences
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
@@ -100,7 +101,13 @@ class Reading:
         return Sequences(found.ids, found.offsets, unknown=kept)
 
     def lines(self, text: str, *, unknown: bool = False) -> Sequences:
-        """The lines of a text, each a sequence of its own, blank ones included, with boundaries."""
+        """The lines of a text, each a sequence of its own, blank ones included, with boundaries.
+
+        Raises LangmodelsError where one is longer than any sentence is.
+        """
+        if len(text) > LONGEST_LINE:
+            for line in text.split("\n"):
+                check_length(line, "A line of a document")
         if self.vocabulary.ends and is_linewise(self.cleaning):
             together = self._together(text, text.count("\n") + 1, unknown)
             if together is not None:
