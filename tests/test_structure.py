@@ -1,12 +1,16 @@
 """How the house is laid out: imports point down only, and in no circle."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 import langmodels
 
 PACKAGE = Path(langmodels.__file__).parent
+CONTRIBUTING = PACKAGE.parent / "CONTRIBUTING.md"
 
 FLOORS = (
     ("cli", "__main__"),
@@ -161,3 +165,12 @@ def test_families_of_models_do_not_know_each_other() -> None:
 def test_what_is_tolerated_is_there() -> None:
     there = {(name, other) for name, others in ARROWS.items() for other in others}
     assert there >= TOLERATED
+
+
+@pytest.mark.skipif(not CONTRIBUTING.exists(), reason="the project's files are not installed")
+def test_how_the_house_is_laid_out_names_every_room() -> None:
+    table = CONTRIBUTING.read_text(encoding="utf-8").partition("| floor |")[2].partition("\n\n")[0]
+    named = {name.removesuffix("/").removesuffix(".py") for name in re.findall("`([^` ]+)`", table)}
+    rooms = {room(module) for module in MODULES} - {"", "__main__"}
+    assert rooms <= named
+    assert {name for name in named if (PACKAGE / name).is_dir()} <= rooms
