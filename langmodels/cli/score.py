@@ -96,6 +96,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--unit", choices=list(UNITS), default="log10", help="unit of log p (default: log10)"
     )
+    parser.add_argument(
+        "--no-bos",
+        action="store_true",
+        help="no context at the beginning of a line, not even <s> (n-gram models)",
+    )
+    parser.add_argument("--no-eos", action="store_true", help="the end of a line is not predicted")
     add_carry_option(parser)
     add_json_option(parser)
 
@@ -107,16 +113,18 @@ class Totals:
     sentences: int = 0
     blank: int = 0
     tokens: int = 0
+    ends: int = 0
     oov: int = 0
     log_prob: float = 0.0
     oov_log_prob: float = 0.0
 
-    def add(self, scores: LineScores, *, ends: bool) -> None:
-        """Add a batch; `ends`: whether its sentences have ends."""
+    def add(self, scores: LineScores, *, ends: bool, predicted: bool) -> None:
+        """Add a batch; `ends`: whether its sentences have ends, and whether these are predicted."""
         blank = np.array([ends and not line.strip() for line in scores.lines])
         self.sentences += int((~blank).sum())
         self.blank += int(blank.sum())
         self.tokens += int(scores.n_tokens[~blank].sum())
+        self.ends += int((~blank).sum()) * (ends and predicted)
         self.oov += int(scores.n_oov.sum())
         self.log_prob += float(scores.totals[~blank].sum())
         self.oov_log_prob += scores.oov_log_prob
@@ -132,6 +140,8 @@ class Totals:
             "log_prob": self.log_prob / nats,
             "perplexity": perplexity_of(self.log_prob, self.tokens),
             "perplexity_without_oov": perplexity_of(known, self.tokens - self.oov),
+            "ppl1": perplexity_of(self.log_prob, self.tokens - self.ends),
+            "ppl1_without_oov": perplexity_of(known, self.tokens - self.ends - self.oov),
         }
 
 
@@ -141,6 +151,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         raise UsageError("Give sentences or --file, not both.")
     model = load(args.model)
     shards = [] if args.sentences else documents.shards_of(args)
+    if shards and (args.no_bos or args.no_eos):
+        raise UsageError("Documents are scored with their boundaries; give lines of text.")
     if shards:
         documents.score(shards, model, args, console)
         return None
@@ -173,8 +185,9 @@ def _batches(
     args: argparse.Namespace, model: LanguageModel[Any], totals: Totals
 ) -> Iterator[LineScores]:
     with executor(args.jobs) as pool:
-        for scores in mapped(pool, _scored, _lines(args), model, args.carry):
-            totals.add(scores, ends=model.vocabulary.ends)
+        options = {"carry": args.carry, "bos": not args.no_bos, "eos": not args.no_eos}
+        for scores in mapped(pool, _scored, _lines(args), model, options):
+            totals.add(scores, ends=model.vocabulary.ends, predicted=not args.no_eos)
             yield scores
 
 
@@ -189,8 +202,8 @@ def _lines(args: argparse.Namespace) -> Iterator[list[str]]:
     yield from [[line for lines in batches for line in lines]] if args.carry else batches
 
 
-def _scored(lines: list[str], model: LanguageModel[Any], carry: bool) -> LineScores:
-    return score_batch(model, lines, carry=carry)
+def _scored(lines: list[str], model: LanguageModel[Any], options: dict[str, bool]) -> LineScores:
+    return score_batch(model, lines, **options)
 
 
 def _print_table(
@@ -256,6 +269,12 @@ def _print_totals(
             else ""
         ),
     }
+    if report["ppl1"] != report["perplexity"]:
+        rows["ppl1"] = format_perplexity(report["ppl1"]) + (
+            f" ({format_perplexity(report['ppl1_without_oov'])} without the unknown tokens)"
+            if report["oov"]
+            else ""
+        )
     if not model.is_distribution:
         rows["note"] = _NO_DISTRIBUTION
     console.print(facts_table(rows))

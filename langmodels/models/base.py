@@ -319,6 +319,16 @@ class LanguageModel(Model, Generic[S]):
         check_scores(scores, sequences.targets, self.vocabulary)
         return scores
 
+    def scores_from_nothing(self, sequences: Sequences) -> FloatArray:
+        """`scores`, where no sequence has the beginning `<s>` as its context, but nothing.
+
+        Raises UsageError for models that know no such context: all but n-gram models.
+        """
+        raise UsageError(
+            f"A {type(self).__name__} begins every sequence with {BOS}; only n-gram models can "
+            "do without."
+        )
+
     def token_scores(self, sequence: Text) -> FloatArray:
         """Log p of each token given those before it, in nats; `</s>` last where there are ends."""
         return self.scores(self.sequences_of([sequence]))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from langmodels.arrays import BoolArray, FloatArray, IndexArray, IntArray
+from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.text.lines import split_lines
 from langmodels.text.sequences import Sequences
@@ -77,8 +78,24 @@ def score_lines(
         yield score_batch(model, lines, carry=carry)
 
 
-def score_batch(model: LanguageModel[Any], lines: list[str], *, carry: bool = False) -> LineScores:
-    """Score lines together, each as a sequence of its own, or with `carry` as one document."""
+def score_batch(
+    model: LanguageModel[Any],
+    lines: list[str],
+    *,
+    carry: bool = False,
+    bos: bool = True,
+    eos: bool = True,
+) -> LineScores:
+    """Score lines together, each as a sequence of its own, or with `carry` as one document.
+
+    Without `bos` a line has no context at its beginning, not even `<s>`; without `eos` its end is
+    not predicted. Raises UsageError for a model that cannot do without `<s>`, and for `carry` then.
+    """
     sequences = model.sequences_of(lines)
+    if not eos and model.vocabulary.eos_id is not None:
+        sequences = sequences.without_ends(model.vocabulary.eos_id)
+    if carry and not bos:
+        raise UsageError("State that is carried over lines is a context: leave out --no-bos.")
     sequences = sequences.carried() if carry else sequences
-    return LineScores(lines, sequences, model.scores(sequences))
+    score = model.scores if bos else model.scores_from_nothing
+    return LineScores(lines, sequences, score(sequences))

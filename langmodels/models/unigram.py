@@ -90,6 +90,10 @@ class UnigramModel(LanguageModel[None]):
     def context_length(self) -> int:
         return 0
 
+    def scores_from_nothing(self, sequences: Sequences) -> FloatArray:
+        """See `LanguageModel`; no context matters."""
+        return self.scores(sequences)
+
     def used_in(self, state: None, length: int) -> int:
         return 0
 

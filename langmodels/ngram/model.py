@@ -274,6 +274,18 @@ class NGramModel(LanguageModel[State]):
         scores: FloatArray = every[sequences.is_target]
         return scores
 
+    def scores_from_nothing(self, sequences: Sequences) -> FloatArray:
+        """See `LanguageModel`; only the first N - 1 tokens of a sequence can tell."""
+        scores = self.scores(sequences)
+        step, reach = self.lookup.step, self.lookup.order - 1
+        first = 0
+        for ids in sequences.whole():
+            state: State = ()
+            for i, token in enumerate(ids[1 : 1 + reach].tolist()):
+                scores[first + i], _, state = step(state, token)
+            first += len(ids) - 1
+        return scores
+
     def full_scores(self, corpus: Corpus) -> tuple[FloatArray, NDArray[np.int16], BoolArray]:
         """For every target: log p in nats, the length of the n-gram found, whether it is `<unk>`.
 

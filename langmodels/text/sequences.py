@@ -131,6 +131,13 @@ class Sequences:
         offsets = np.append(0, np.cumsum(sizes[kept]))
         return Sequences(self.ids[np.repeat(kept, sizes)], offsets, unknown=self.unknown), kept
 
+    def without_ends(self, eos: int) -> "Sequences":
+        """The same sequences without the ends `</s>`, whose id is given: nothing follows them."""
+        kept = self.ids != eos
+        kept[self.offsets[:-1]] = True
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return replace(self, ids=self.ids[kept], offsets=before[self.offsets])
+
     def sums(self, values: FloatArray) -> FloatArray:
         """For each sequence, (S,), the sum of what belongs to its targets; `values` (n_tokens,)."""
         sequence = np.repeat(np.arange(self.n_sequences), self.lengths)
