@@ -22,7 +22,7 @@ from langmodels.checks import LOG_PROB, Expected, check_arrays
 from langmodels.errors import LangmodelsError
 from langmodels.ngram.lookup import LengthArray
 from langmodels.ngram.scoring import TextScorer
-from langmodels.ngram.trie import NGramTrie
+from langmodels.ngram.trie import NGramTrie, expected_structure, structure_from
 from langmodels.text.vocabulary import Vocabulary
 
 Float32Array = NDArray[np.float32]
@@ -36,6 +36,9 @@ def longest(state: State) -> int:
     """How long the longest stored context of a state is."""
     return max((n for n, node in enumerate(state, start=1) if node >= 0), default=0)
 
+
+_PREFIX = "ngram."
+"""Before the names of arrays in files."""
 
 MAX_ORDER = 100
 """The longest n-grams that there may be."""
@@ -217,14 +220,11 @@ class NGramTables(NGramTrie, TextScorer):
 
     def to_arrays(self) -> dict[str, Array]:
         """The arrays by name, for storage. The words of unigrams are implied."""
-        arrays: dict[str, Array] = {}
-        for k in range(1, self.order + 1):
-            arrays[f"ngram.{k}.log_prob"] = self.log_prob[k - 1]
-            if k > 1:
-                arrays[f"ngram.{k}.words"] = self.words[k - 1]
-            if k < self.order:
-                arrays[f"ngram.{k}.backoff"] = self.backoff[k - 1]
-                arrays[f"ngram.{k}.child_start"] = self.child_start[k - 1]
+        arrays = self.structure(_PREFIX)
+        for k, log_prob in enumerate(self.log_prob, start=1):
+            arrays[f"{_PREFIX}{k}.log_prob"] = log_prob
+        for k, backoff in enumerate(self.backoff, start=1):
+            arrays[f"{_PREFIX}{k}.backoff"] = backoff
         for k, blanks in enumerate(self.blanks, start=1):
             if len(blanks):
                 arrays[_blanks(k)] = blanks
@@ -239,15 +239,13 @@ class NGramTables(NGramTrie, TextScorer):
         Raises LangmodelsError where the arrays do not fit together.
         """
         check_arrays(arrays, _expected(arrays, order), values=False)
-        log_prob = [arrays[f"ngram.{k}.log_prob"] for k in range(1, order + 1)]
-        words = [np.arange(len(log_prob[0]), dtype=np.int32)]
-        words += [arrays[f"ngram.{k}.words"] for k in range(2, order + 1)]
-        backoff = [arrays[f"ngram.{k}.backoff"] for k in range(1, order)]
-        child_start = [arrays[f"ngram.{k}.child_start"] for k in range(1, order)]
+        log_prob = [arrays[f"{_PREFIX}{k}.log_prob"] for k in range(1, order + 1)]
+        backoff = [arrays[f"{_PREFIX}{k}.backoff"] for k in range(1, order)]
+        words, child_start = structure_from(arrays, order, len(log_prob[0]), _PREFIX)
         for k, starts in enumerate(child_start, start=1):
             n, n_next = len(log_prob[k - 1]), len(log_prob[k])
             if not (len(starts) == n + 1 and starts[0] == 0 and starts[-1] == n_next):
-                raise LangmodelsError(f"the array 'ngram.{k}.child_start' is damaged.")
+                raise LangmodelsError(f"the array '{_PREFIX}{k}.child_start' is damaged.")
         blanks = [arrays.get(_blanks(k), np.empty(0, np.int32)) for k in range(1, order + 1)]
         return cls(
             *(words, child_start, log_prob, backoff, unseen_backoff),
@@ -271,19 +269,16 @@ class NGramTables(NGramTrie, TextScorer):
 
 def _blanks(order: int) -> str:
     """The name of an array that a file has where there are blanks of this order."""
-    return f"ngram.{order}.blanks"
+    return f"{_PREFIX}{order}.blanks"
 
 
 def _expected(arrays: Mapping[str, Array], order: int) -> dict[str, Expected]:
     """What the arrays of a file must be."""
-    expected = {}
+    expected = expected_structure(order, _PREFIX)
     for k in range(1, order + 1):
-        expected[f"ngram.{k}.log_prob"] = Expected("float32", (f"n{k}",), **LOG_PROB)
-        if k > 1:
-            expected[f"ngram.{k}.words"] = Expected("int32", (f"n{k}",), low=0, below="n1")
+        expected[f"{_PREFIX}{k}.log_prob"] = Expected("float32", (f"n{k}",), **LOG_PROB)
         if k < order:
-            expected[f"ngram.{k}.backoff"] = Expected("float32", (f"n{k}",), high=100)
-            expected[f"ngram.{k}.child_start"] = Expected("int32", (f"m{k}",), low=0, rising=True)
+            expected[f"{_PREFIX}{k}.backoff"] = Expected("float32", (f"n{k}",), high=100)
         if _blanks(k) in arrays:
             expected[_blanks(k)] = Expected("int32", (f"b{k}",), low=0, below=f"n{k}")
     return expected

@@ -11,7 +11,13 @@ from langmodels.checks import Expected, check_arrays, check_values
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.ngram.building import first_of_each, lexicographic_order
 from langmodels.ngram.counting import NGramCounts, count_ngrams
-from langmodels.ngram.trie import ngram_words, starts_of, suffixes_of
+from langmodels.ngram.trie import (
+    expected_structure,
+    ngram_words,
+    starts_of,
+    structure_from,
+    suffixes_of,
+)
 from langmodels.text.corpus import Corpus
 from langmodels.text.reading import Reading
 from langmodels.text.vocabulary import Vocabulary, frequency_order
@@ -77,15 +83,10 @@ class TextCounts:
 
     def arrays(self) -> dict[str, Array]:
         """Counts, the tokens and how n-grams hang together."""
-        trie = self.counts
-        arrays: dict[str, Array] = {**self.reading.arrays()}
-        for k in range(1, trie.order + 1):
-            arrays[f"{k}.count"] = trie.counts[k - 1]
-            if k > 1:
-                arrays[f"{k}.words"] = trie.words[k - 1]
-            if k < trie.order:
-                arrays[f"{k}.child_start"] = trie.child_start[k - 1]
-        return {PREFIX + name: array for name, array in arrays.items()}
+        own = enumerate(self.counts.counts, start=1)
+        tokens = {PREFIX + name: array for name, array in self.reading.arrays().items()}
+        counts = {f"{PREFIX}{k}.count": array for k, array in own}
+        return {**tokens, **counts, **self.counts.structure(PREFIX)}
 
     @classmethod
     def restore(
@@ -99,17 +100,11 @@ class TextCounts:
         own = {n.removeprefix(PREFIX): a for n, a in arrays.items() if n.startswith(PREFIX)}
         reading = replace(reading, vocabulary=Vocabulary.from_arrays(own))
         order, size = config["order"], len(reading.vocabulary)
-        expected = {}
+        expected = expected_structure(order, "")
         for k in range(1, order + 1):
             expected[f"{k}.count"] = Expected("int32", (f"n{k}",), low=0)
-            if k > 1:
-                expected[f"{k}.words"] = Expected("int32", (f"n{k}",), low=0, below=size)
-            if k < order:
-                expected[f"{k}.child_start"] = Expected("int32", (f"m{k}",), low=0, rising=True)
         check_arrays(own, expected, {"n1": size})
-        words = [np.arange(size, dtype=np.int32)]
-        words += [own[f"{k}.words"] for k in range(2, order + 1)]
-        starts = [own[f"{k}.child_start"] for k in range(1, order)]
+        words, starts = structure_from(own, order, size, "")
         counts = [own[f"{k}.count"] for k in range(1, order + 1)]
         trie = NGramCounts(words, starts, counts, [])
         for k in range(2, order + 1):

@@ -1,11 +1,13 @@
 """N-grams as a trie in flat arrays, and the links between its nodes."""
 
 from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from langmodels.arrays import Array, FloatArray, IntArray
+from langmodels.checks import Expected
 from langmodels.ngram.lookup import find_children
 
 BOS_ID = 1
@@ -74,6 +76,34 @@ class NGramTrie:
             words: (M,) word ids.
         """
         return find_children(self.child_start[order - 2], self.words[order - 1], parents, words)
+
+    def structure(self, prefix: str) -> dict[str, Array]:
+        """The arrays of a file that say how n-grams hang together, `prefix` before their names.
+
+        The words of unigrams are implied.
+        """
+        words = {f"{prefix}{k}.words": own for k, own in enumerate(self.words, start=1) if k > 1}
+        starts = enumerate(self.child_start, start=1)
+        return {**words, **{f"{prefix}{k}.child_start": own for k, own in starts}}
+
+
+def expected_structure(order: int, prefix: str) -> dict[str, Expected]:
+    """What the arrays of `NGramTrie.structure` must be; `n1` is the size of the vocabulary."""
+    expected: dict[str, Expected] = {}
+    for k in range(1, order):
+        starts = Expected("int32", (f"m{k}",), low=0, rising=True)
+        words = Expected("int32", (f"n{k + 1}",), low=0, below="n1")
+        expected |= {f"{prefix}{k}.child_start": starts, f"{prefix}{k + 1}.words": words}
+    return expected
+
+
+def structure_from(
+    arrays: Mapping[str, Array], order: int, size: int, prefix: str
+) -> tuple[list[IntArray], list[IntArray]]:
+    """Inverse of `NGramTrie.structure` over so many words: `words` and `child_start`."""
+    words = [np.arange(size, dtype=np.int32)]
+    words += [arrays[f"{prefix}{k}.words"] for k in range(2, order + 1)]
+    return words, [arrays[f"{prefix}{k}.child_start"] for k in range(1, order)]
 
 
 def starts_of(lengths: Array) -> IntArray:
