@@ -1,5 +1,6 @@
 """Subwords learnt on the training text, and pieces of sentencepiece models."""
 
+import base64
 import io
 import math
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 import langmodels
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.evaluation.characters import text_costs
 from langmodels.ngram import NGramModel
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
@@ -116,3 +118,61 @@ def test_models_of_sentencepiece(tmp_path: Path) -> None:
         make_tokenizer("sentencepiece")
     with pytest.raises(LangmodelsError, match=r"nowhere\.model"):
         make_tokenizer("sentencepiece:file=nowhere.model")
+
+
+def sentencepiece_model(text: str, **options: Any) -> Tokenizer:
+    sentencepiece = pytest.importorskip("sentencepiece")
+    file = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(text.splitlines()), model_writer=file,
+        hard_vocab_limit=False, minloglevel=2, **{"vocab_size": 40, **options},
+    )  # fmt: skip
+    return make_tokenizer("sentencepiece", model=base64.b64encode(file.getvalue()).decode())
+
+
+def test_a_text_that_pieces_change_is_paid_for() -> None:
+    """Its blanks, compatibility characters, blank lines and unknown characters."""
+    tokenizer = sentencepiece_model(TALE)
+    same = "the heron stood in the water\nthe hen sat\n"
+    other = "\nthe  heron ﬁne in 漢 water \n\n\n\tthe hen sat\n"
+    paid = {}
+    for text in (same, other):
+        splits = Splits.from_parts((TALE, TALE, text), tokenizer)
+        costs = text_costs(splits)
+        assert costs.ends[-1] == costs.length == len(text)
+        assert (np.diff(costs.ends) >= 0).all()
+        paid[text] = costs.parts["changes"]
+    assert paid[same] < 2
+    characters = 9  # two blanks, a ligature, a character, three line ends, two blanks
+    assert paid[other] > characters * math.log(2)
+
+
+def test_single_bytes_of_a_character_change_nothing() -> None:
+    tokenizer = sentencepiece_model(TALE, byte_fallback=True, vocab_size=320)
+    text = "the hen 漢字\n漢 sat\n"
+    assert "<0xE6>" in tokenizer.tokenize_lines(text)
+    costs = text_costs(Splits.from_parts((TALE, TALE, text), tokenizer))
+    spelled = 3 * math.log(0x110000)  # three characters that were never seen
+    assert costs.parts["changes"] < spelled / 2
+
+
+def test_files_that_do_not_keep_the_bytes_are_refused(tmp_path: Path) -> None:
+    """A WordPiece file whose pieces are ASCII would pass for one of bytes; lengths are not cut."""
+    tokenizers = pytest.importorskip("tokenizers")
+    pieces = {piece: i for i, piece in enumerate(("[UNK]", "the", "hen", "##s", "##e", "##n", "h"))}
+    cut = tokenizers.Tokenizer(tokenizers.models.WordPiece(pieces, unk_token="[UNK]"))
+    cut.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    cut.decoder = tokenizers.decoders.WordPiece()
+    cut.enable_truncation(2)
+    cut.enable_padding(length=9)
+    cut.save(str(tmp_path / "tokenizer.json"))
+    with pytest.raises(UsageError, match=r"--level pieces:file=NAME"):
+        make_tokenizer(f"bpe:file={tmp_path / 'tokenizer.json'}").tokenize("the hen")
+    tokenizer = make_tokenizer(f"pieces:file={tmp_path / 'tokenizer.json'}")
+    assert tokenizer.tokenize("the hens then") == ["the", "hen", "##s", "the", "##n"]
+    assert [tokenizer.reads(piece) for piece in ("the", "##s", "ox")] == [" the", "s", "ox"]
+    text = "the hens\nthe ox\n"
+    splits = Splits.from_parts((text * 9, text, text), tokenizer)
+    costs = text_costs(splits)
+    assert costs.ends.tolist() == [3, 7, 8, 12, 16]
+    assert costs.extra[-1] > costs.extra[:4].sum()  # the ox is unknown, and spelled

@@ -11,6 +11,7 @@ that text.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 
 import numpy as np
@@ -25,11 +26,16 @@ from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
 from langmodels.text.series import SeriesTokenizer
 from langmodels.text.splits import Splits
+from langmodels.text.subwords import BYTE_PIECE
 from langmodels.text.tokenization import CharacterTokenizer, WhitespaceTokenizer
 from langmodels.text.vocabulary import EOS, Vocabulary
 
 CODE_POINTS = 0x110000
 """What an unseen character is chosen from, uniformly; unseen bytes are chosen from 256."""
+
+
+Rows = tuple[Strings, ...]
+"""Columns of equal length: the last one to be predicted from the others, the farthest first."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,8 @@ def text_costs(splits: Splits) -> TextCosts:
         ends, decimals = tokenizer.lost_nats(splits.test.text)
         lost = {"decimals": float(decimals.sum())}
         return TextCosts(ends, decimals, len(splits.test.text), lost)
+    if tokenizer.changes_text:
+        return _changed_costs(splits.test, splits.train.text, splits.test.text)
     train = align(splits.train.text, tokenizer)
     test = align(splits.test.text, tokenizer)
     if len(test.tokens) != splits.test.n_tokens:
@@ -124,6 +132,74 @@ def resampled(costs: TextCosts, corpus: Corpus) -> tuple[FloatArray, str]:
     return (block_edges(costs.length), "blocks") if edges is None else (edges, "documents")
 
 
+@dataclass(frozen=True)
+class _Surfaces:
+    """What stands in a text for each target of a tokenizer that changes it, n in all.
+
+    `ends` (n,): characters up to and with each; they take up the whole text. `rows`: whether it is
+    the first of a line, what kind of piece it is, and how the text differs from the piece.
+    """
+
+    ends: IndexArray
+    rows: Rows
+
+
+def _surfaces(text: str, reading: Reading) -> _Surfaces:
+    tokenizer, vocabulary = reading.tokenizer, reading.vocabulary
+    tokens, ends = list(tokenizer.tokenize_lines(text)), tokenizer.token_ends(text)
+    if tokenizer.ends:
+        tokens, ends = [*tokens, tokenizer.line_end], np.append(ends, len(text))
+    is_end = np.array([tokenizer.ends and token == tokenizer.line_end for token in tokens])
+    # The end of a line goes on over the blank lines that follow; those at the beginning are the
+    # first token's.
+    kept = np.flatnonzero(~is_end | np.r_[False, ~is_end[:-1]])
+    ends = ends[np.append(kept[1:] - 1, len(tokens) - 1)] if len(kept) else ends[:0]
+    where, kinds, changes = [], [], []
+    pending = b""  # of single bytes
+    first, begin = True, 0
+
+    @cache
+    def reads(token: str) -> str:
+        return tokenizer.reads(token) if token in vocabulary else ""
+
+    for i, end in zip(kept.tolist(), ends.tolist(), strict=True):
+        token, surface = tokens[i], text[begin:end]
+        expected = "\n" if is_end[i] else reads(token)
+        kind = "end" if is_end[i] else "blank" if expected[:1] == " " else "piece"
+        if not expected and BYTE_PIECE.fullmatch(token):
+            kind = "byte"
+            pending += bytes([int(token[3:5], 16)])
+            expected = pending.decode("utf-8", "ignore")
+        elif not expected:
+            kind = "unknown"
+        if expected:
+            pending = b""
+        where.append("first" if first else "rest")
+        kinds.append(kind)
+        changes.append(_change(expected, surface))
+        first, begin = bool(is_end[i]), end
+    return _Surfaces(ends, tuple(map(Strings.of, (where, kinds, changes))))
+
+
+def _change(expected: str, surface: str) -> str:
+    """How what stands in a text differs from what should: "same", "no blank", or what it is."""
+    if surface == expected:
+        return "same"
+    return "no blank" if expected == f" {surface}" else f"={surface}"
+
+
+def _changed_costs(test: Corpus, train_text: str, text: str) -> TextCosts:
+    """Tokens of a text that was changed: what it was before is paid for, unknown pieces too."""
+    train, found = _surfaces(train_text, test.reading), _surfaces(text, test.reading)
+    if len(found.ends) != test.n_tokens:
+        raise LangmodelsError("Bits per character need the text that the corpus was made from.")
+    changes = found.rows[-1]
+    paid, unseen = _conditional_costs(train.rows, found.rows)
+    speller = Speller((*train.rows[-1].types, *test.vocabulary.tokens))
+    paid[unseen] += speller.costs(changes[unseen])
+    return TextCosts(found.ends, paid, len(text), {"changes": float(paid.sum())})
+
+
 class Speller:
     """A character model of words (each word of a text once) and of its gaps: -log p of a string."""
 
@@ -151,10 +227,6 @@ class Speller:
         starts = corpus.offsets[:-1] - np.arange(len(used))  # targets have no <s>
         sums: FloatArray = np.add.reduceat(costs, starts)[inverse]
         return sums
-
-
-Rows = tuple[Strings, ...]
-"""Columns of equal length: the last one to be predicted from the others, the farthest first."""
 
 
 def _spacing_costs(train: Alignment, test: Alignment, speller: Speller) -> FloatArray:

@@ -21,11 +21,10 @@ from langmodels.arrays import BoolArray, FloatArray, IndexArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.text.corpus import Corpus
+from langmodels.text.reading import Reading
 from langmodels.text.vocabulary import BOS, EOS, Vocabulary
 
 _WORD = re.compile(r"\S+")
-_MARKED = "\u2581"
-"""What sentencepiece writes for a blank."""
 BLANKS = ("after", "before")
 
 
@@ -145,7 +144,7 @@ def _moved(
     Whatever begins a word, or a line's end, opens with a blank: -log2 of the probability of any
     such target goes from it to the target before.
     """
-    opening = _opening(corpus.vocabulary)
+    opening = _opening(corpus.reading)
     if len(opening) <= int(corpus.vocabulary.ends):
         return bits  # no token holds a blank
     opens = np.zeros(len(corpus.vocabulary), np.bool_)
@@ -163,13 +162,10 @@ def _moved(
     return moved
 
 
-def _opening(vocabulary: Vocabulary) -> IndexArray:
+def _opening(reading: Reading) -> IndexArray:
     """The ids of tokens that cannot go on with a word: they begin with white space, or end."""
-
-    def opens(token: str) -> bool:
-        return token == EOS or token[:1].isspace() or token.startswith(_MARKED)
-
-    return np.flatnonzero([opens(token) for token in vocabulary.tokens])
+    tokens = reading.vocabulary.tokens
+    return np.flatnonzero([t == EOS or reading.tokenizer.reads(t)[:1].isspace() for t in tokens])
 
 
 def _ending_bits(

@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 
 from langmodels.arrays import IndexArray
-from langmodels.errors import LangmodelsError, UsageError
-from langmodels.text.subwords import byte_characters, text_of, tokenizers_package
+from langmodels.errors import UsageError
+from langmodels.text.subwords import BLANK, BYTE_PIECE, byte_characters, open_tokenizer, text_of
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK
 
-_BLANK = "\u2581"
-"""What stands for a blank in pieces that are made of characters."""
 _PROBES = ("a b", "a  b\n\nc\t d ", "\u00e9 e\u0301 \ufb01 \uff21 \u4e2d I'm . ,")
 
 
@@ -38,6 +36,7 @@ class PiecesTokenizer(Tokenizer):
     unit = "piece"
     separator = ""
     usual_order = 5
+    changes_text = True
 
     def __init__(self, file: str | None = None, model: str | None = None, size: int = 0) -> None:
         if file is not None:
@@ -57,12 +56,7 @@ class PiecesTokenizer(Tokenizer):
 
     @cached_property
     def _cut(self) -> Any:
-        try:
-            return tokenizers_package().Tokenizer.from_str(self.model)
-        except LangmodelsError:
-            raise
-        except Exception as error:  # the library raises plain exceptions
-            raise LangmodelsError(f"The pieces cannot be read: {error}.") from error
+        return open_tokenizer(self.model)
 
     @cached_property
     def _bytewise(self) -> bool:
@@ -72,7 +66,7 @@ class PiecesTokenizer(Tokenizer):
     @cached_property
     def _prefixed(self) -> bool:
         """Whether a blank is put before every text."""
-        return "".join(self._cut.encode("a", add_special_tokens=False).tokens).startswith(_BLANK)
+        return "".join(self._cut.encode("a", add_special_tokens=False).tokens).startswith(BLANK)
 
     @cached_property
     def _unknown(self) -> int | None:
@@ -105,6 +99,10 @@ class PiecesTokenizer(Tokenizer):
             seen.add(piece)
         return pieces
 
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {piece: i for i, piece in enumerate(self._pieces)}
+
     @property
     def types(self) -> Sequence[str]:
         """All pieces, by the library's ids."""
@@ -122,14 +120,23 @@ class PiecesTokenizer(Tokenizer):
         if self._bytewise:
             return "".join(tokens).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         tokens = list(tokens)
-        if any(_BLANK in token for token in tokens):
+        if any(BLANK in token for token in tokens):
             data = b"".join(_byte(token) or token.encode("utf-8", "replace") for token in tokens)
-            text = data.decode("utf-8", "replace").replace(_BLANK, " ")
+            text = data.decode("utf-8", "replace").replace(BLANK, " ")
             return text.removeprefix(" ") if self._prefixed else text
-        numbers = {piece: i for i, piece in enumerate(self._pieces)}
-        ids = [numbers[token] for token in tokens if token in numbers]
+        ids = [self._numbers[token] for token in tokens if token in self._numbers]
         decoded: str = self._cut.decode(ids, skip_special_tokens=False)
         return decoded
+
+    def reads(self, token: str) -> str:
+        number = self._numbers.get(token)
+        if self._bytewise or number is None:
+            return token
+        if BLANK in token or BYTE_PIECE.fullmatch(token):
+            return "" if BYTE_PIECE.fullmatch(token) else token.replace(BLANK, " ")
+        # After another one, which shows whether there is a blank before it.
+        once, twice = (self._cut.decode([number] * n, skip_special_tokens=False) for n in (1, 2))
+        return str(twice[len(once) :])
 
     def token_ends(self, text: str) -> IndexArray:
         """All pieces of one character say that they have all of it; it belongs to the last here."""

@@ -18,8 +18,15 @@ from langmodels.errors import LangmodelsError, UsageError, unreadable
 from langmodels.text.tokenization import LineTokenizer, Tokenizer
 from langmodels.text.vocabulary import UNK
 
+BLANK = "\u2581"
+"""What stands for a blank in pieces that are made of characters."""
+BYTE_PIECE = regex.compile(r"<0x[0-9A-F]{2}>")
+"""What stands for a byte there."""
+
 _AT_ONCE = 8_192  # characters that are cut together
 _BYTES = 256
+_PROBE = "A b  c\n\te\u0301 \u00e9 \u6f22 \U0001f642's \ufb01\n\n"
+"""What no tokenizer can put together again unless it keeps every byte."""
 _EDGE = regex.compile(r"(?<=\S)\s")  # white space after a word: pieces never run over it
 
 
@@ -74,22 +81,21 @@ class SubwordTokenizer(Tokenizer):
         """The library's tokenizer, and its pieces by id as they are written here."""
         if self.model is None:
             raise UsageError("Pieces come from a training text; fit to one first.")
-        tokenizers = tokenizers_package()
-        try:
-            cut = tokenizers.Tokenizer.from_str(self.model)
-        except Exception as error:  # the library raises plain exceptions
-            raise LangmodelsError(f"The pieces cannot be read: {error}.") from error
+        cut = open_tokenizer(self.model)
         byte_of = {c: bytes([b]) for b, c in byte_characters().items()}
+        added = {token.content for token in cut.get_added_tokens_decoder().values()}
         pieces = [""] * cut.get_vocab_size()
         for piece, number in cut.get_vocab().items():
-            try:
+            pieces[number] = piece
+            if piece not in added and byte_of.keys() >= set(piece):
                 data = b"".join(byte_of[c] for c in piece)
-            except KeyError:
-                raise LangmodelsError(
-                    f"Its piece {piece!r} is not made of bytes; give tokenizers of other kinds as "
-                    "level pieces:file=NAME or sentencepiece:file=NAME."
-                ) from None
-            pieces[number] = data.decode("utf-8", "surrogateescape")
+                pieces[number] = data.decode("utf-8", "surrogateescape")
+        read = "".join(pieces[i] for i in cut.encode(_PROBE, add_special_tokens=False).ids)
+        if read.encode("utf-8", "surrogateescape") != _PROBE.encode():
+            raise UsageError(
+                "This tokenizer does not keep every byte of a text; give its file as --level "
+                "pieces:file=NAME."
+            )
         return cut, pieces
 
     @property
@@ -182,6 +188,7 @@ class SentencePieceTokenizer(LineTokenizer):
     rare_types = False
     min_count = 1
     usual_order = 5
+    changes_text = True
 
     def __init__(self, file: str | None = None, model: str | None = None) -> None:
         if file is not None:
@@ -231,6 +238,9 @@ class SentencePieceTokenizer(LineTokenizer):
         text: str = self._processor.decode([str(token) for token in tokens])
         return text
 
+    def reads(self, token: str) -> str:
+        return "" if BYTE_PIECE.fullmatch(token) else token.replace(BLANK, " ")
+
     def token_ends(self, text: str) -> IndexArray:
         lines = text.split("\n")
         ends: list[int] = []
@@ -238,7 +248,8 @@ class SentencePieceTokenizer(LineTokenizer):
         for line, found in zip(
             lines, self._processor.encode(lines, out_type="serialized_proto"), strict=True
         ):
-            characters = _characters_before(np.frombuffer(line.encode(), np.uint8))
+            data = np.frombuffer(line.encode("utf-8", "replace"), np.uint8)
+            characters = _characters_before(data)
             ends += (before + characters[_piece_ends(found)]).tolist()
             before += len(line) + 1
             ends.append(before)
@@ -249,6 +260,21 @@ class SentencePieceTokenizer(LineTokenizer):
 
     def __repr__(self) -> str:
         return f"SentencePieceTokenizer({self._processor.get_piece_size()} pieces)"
+
+
+def open_tokenizer(model: str) -> Any:
+    """The tokenizer of the package `tokenizers` that its JSON describes, for texts of any length.
+
+    Raises LangmodelsError where it is none, or the package is missing.
+    """
+    package = tokenizers_package()
+    try:
+        cut = package.Tokenizer.from_str(model)
+    except Exception as error:  # the library raises plain exceptions
+        raise LangmodelsError(f"The pieces cannot be read: {error}.") from error
+    cut.no_truncation()
+    cut.no_padding()
+    return cut
 
 
 def tokenizers_package() -> Any:

@@ -33,7 +33,8 @@ class Tokenizer(ABC):
     `wide_spaces` whether that is all of Unicode's or blanks, tabs and carriage returns alone.
     `alphabet`: how many tokens there can be at all, None where there is no end to them.
     `rare_types`: whether new types never cease to come, so that limits to the vocabulary are meant
-    for it; `min_count`: the least count of known tokens unless another is asked for. `unit`: what
+    for it; `changes_text`: whether tokens are not the very text, but what was made of it;
+    `min_count`: the least count of known tokens unless another is asked for. `unit`: what
     one of its tokens is called; `usual_order`: of n-gram models of them. `separator`: what is read
     between two tokens that are shown in a row.
 
@@ -52,6 +53,7 @@ class Tokenizer(ABC):
     unit: ClassVar[str] = "token"
     usual_order: ClassVar[int] = 6
     separator: str = " "
+    changes_text: ClassVar[bool] = False
     line_end: ClassVar[str] = "\n"
 
     @abstractmethod
@@ -100,6 +102,13 @@ class Tokenizer(ABC):
                 )
             ends += np.fromiter(map(len, gaps[:-1]), np.int64, len(tokens))
         return np.cumsum(ends)
+
+    def reads(self, token: str) -> str:
+        """How a token stands in a text as a rule, with the blank before it where it holds one.
+
+        Empty where it is part of a character.
+        """
+        return token
 
     def safe_cut(self, text: str) -> int:
         """How much of the beginning of `text` has the same tokens whatever text comes after it."""
