@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from langmodels.evaluation import surprisal_table as surprisal_table
     from langmodels.evaluation import word_surprisals as word_surprisals
     from langmodels.evaluation.report import write_report as write_report
+    from langmodels.execution import executor as executor
     from langmodels.filtering import FilterReport as FilterReport
     from langmodels.filtering import Rule as Rule
     from langmodels.filtering import filter_documents as filter_documents
@@ -107,6 +108,7 @@ _MODULES = {
         "word_surprisals",
     ),
     "evaluation.report": ("write_report",),
+    "execution": ("executor",),
     "filtering": ("FilterReport", "Rule", "filter_documents"),
     "fullcontext": ("FullContextModel",),
     "models.base": ("LanguageModel", "Model"),

@@ -125,12 +125,13 @@ class Origin:
 
     path: Path
     identity: tuple[int, ...]
-    """Device, number, size and time of change: another file of the name has others."""
+    """Number, size and time of change: another file of the name has others, and on all hosts that
+    share a folder they are the same."""
 
     @classmethod
     def of(cls, path: Path, status: os.stat_result) -> Self:
         """What a file is now."""
-        identity = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        identity = (status.st_ino, status.st_size, status.st_mtime_ns)
         return cls(path.absolute(), identity)
 
     def is_there(self) -> bool:

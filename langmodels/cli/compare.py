@@ -15,9 +15,11 @@ from langmodels.cli.options import (
     LEVEL_OPTIONS,
     add_corpus_options,
     add_json_option,
+    add_workers_options,
     cleaning_of,
     load_splits,
     text_of,
+    workers_of,
 )
 from langmodels.cli.output import print_json
 from langmodels.datasets import Source
@@ -105,14 +107,8 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
         default="standard",
         help="what training may cost (default: standard)",
     )
-    group.add_argument(
-        "--jobs",
-        type=int,
-        default=jobs,
-        metavar="N",
-        help="processes; figures do not depend on it, times do "
-        f"(default: {'one a network, up to the number of processors' if jobs is None else jobs})",
-    )
+    usual = "one a network, up to the number of processors" if jobs is None else str(jobs)
+    add_workers_options(group, default=jobs, usual=usual)
     group.add_argument(
         "--report",
         type=OutputFile,
@@ -153,7 +149,6 @@ def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict
         "min_count": args.min_count,
         "max_size": args.vocab_size,
         "source": source,
-        "jobs": args.jobs,
         "settings": {
             "cleaning": cleaning_of(argparse.Namespace(**first), splits.train.tokenizer),
             "command": shlex.join(["langmodels", *sys.argv[1:]]),
@@ -173,15 +168,17 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if args.cache and not args.no_cache and Path(args.cache).is_file():
         raise UsageError(f"--cache {args.cache} is a file; name a folder.")
     cache = None if args.no_cache else args.cache or default_cache_folder()
-    comparison = compare(
-        model_names(args),
-        splits,
-        seeds=args.seeds,
-        cache=cache,
-        against=args.against,
-        draws=args.random,
-        **keywords,
-    )
+    with workers_of(args) as jobs:
+        comparison = compare(
+            model_names(args),
+            splits,
+            seeds=args.seeds,
+            jobs=jobs,
+            cache=cache,
+            against=args.against,
+            draws=args.random,
+            **keywords,
+        )
     return show(comparison, render(comparison.results, details=args.details), args, console)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from langmodels.cli import streams
+from langmodels.cli.options import workers_of
 from langmodels.cli.output import (
     UNIT_LABELS,
     UNITS,
@@ -49,7 +50,7 @@ def score(
     total = TextScore(0.0, 0, 0, 0)
     n_documents = n_bad = 0
     with ExitStack() as stack:
-        pool = stack.enter_context(executor(args.jobs))
+        pool = stack.enter_context(executor(stack.enter_context(workers_of(args))))
         writer = None
         if not args.summary and not args.json:
             name = args.output or ""

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from langmodels.cli.files import InputFile, TextName
-from langmodels.cli.options import add_jobs_option, add_json_option
+from langmodels.cli.options import add_json_option, add_workers_options, workers_of
 from langmodels.cli.output import bar, facts_table, make_table, print_json
 from langmodels.datasets.documents import Request
 from langmodels.datasets.sources import find_requests
@@ -88,23 +88,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="what scores are for each of (default: token)",
     )
     parser.add_argument("--as-is", action="store_true", help="add no columns to documents")
-    add_jobs_option(parser)
+    add_workers_options(parser)
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Filter, report."""
-    report = filter_documents(
-        _requests(args.inputs),
-        args.output,
-        args.model,
-        _rule(args),
-        against=args.against,
-        per=args.per,
-        by=args.by,
-        as_is=args.as_is,
-        jobs=args.jobs,
-    )
+    requests, rule = _requests(args.inputs), _rule(args)
+    with workers_of(args) as jobs:
+        report = filter_documents(
+            requests,
+            args.output,
+            args.model,
+            rule,
+            against=args.against,
+            per=args.per,
+            by=args.by,
+            as_is=args.as_is,
+            jobs=jobs,
+        )
     folder = Path(args.output)
     write_page(report, folder / "report.html")
     with atomic_write(folder / "report.json") as file:

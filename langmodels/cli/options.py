@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from langmodels.cli.files import InputFile, ModelNames, TextName
 from langmodels.datasets import Source, find_source, read_chunks
 from langmodels.datasets.files import ERRORS
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.execution import Jobs, executor
 from langmodels.models.base import LanguageModel, Model
 from langmodels.names import Registry
 from langmodels.neural.training.history import was_interrupted
@@ -179,15 +181,33 @@ def add_seed_option(parser: argparse.ArgumentParser, what: str = "all that is ra
     )
 
 
-def add_jobs_option(group: argparse._ActionsContainer) -> None:
-    """For work that several processes can share."""
+def add_workers_options(
+    group: argparse._ActionsContainer, *, default: int | None = None, usual: str = "1"
+) -> None:
+    """For work that can be shared; `workers_of` opens what is asked for. `usual`: what None is."""
     group.add_argument(
         "--jobs",
         type=int,
-        default=1,
+        default=default,
         metavar="N",
-        help="processes that share the work (default: 1)",
+        help=f"processes that share the work; results do not depend on it (default: {usual})",
     )
+    group.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="have a Dask cluster do it: tcp://HOST:PORT, or local for one of --jobs workers on "
+        "this machine (default: as many as processors)",
+    )
+
+
+@contextmanager
+def workers_of(args: argparse.Namespace) -> Iterator[Jobs | None]:
+    """What --jobs and --scheduler ask for: a number, or an executor as long as the block."""
+    if args.scheduler is None:
+        yield args.jobs
+        return
+    with executor(args.jobs, args.scheduler) as cluster:
+        yield cluster
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:

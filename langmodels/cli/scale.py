@@ -10,6 +10,7 @@ from langmodels.cli.compare import (
     model_names,
     show,
 )
+from langmodels.cli.options import workers_of
 from langmodels.evaluation.report.terminal import render_scaling
 from langmodels.evaluation.scaling import scale
 
@@ -34,5 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Measure, print, and write the report."""
     splits, _, keywords = evaluation_arguments(args)
-    comparison = scale(model_names(args), splits, doublings=args.doublings, **keywords)
+    with workers_of(args) as jobs:
+        comparison = scale(
+            model_names(args), splits, doublings=args.doublings, jobs=jobs, **keywords
+        )
     return show(comparison, render_scaling(comparison.results), args, console)

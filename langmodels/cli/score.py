@@ -14,8 +14,9 @@ from langmodels.cli.files import InputFile, OutputFile, TextName
 from langmodels.cli.options import (
     add_carry_option,
     add_errors_option,
-    add_jobs_option,
     add_json_option,
+    add_workers_options,
+    workers_of,
 )
 from langmodels.cli.output import (
     UNIT_LABELS,
@@ -88,7 +89,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME,...",
         help="with --json: fields of documents that are printed beside their scores",
     )
-    add_jobs_option(parser)
+    add_workers_options(parser)
     parser.add_argument("--encoding", default="utf-8", help="encoding of the file (default: utf-8)")
     add_errors_option(parser, default="replace")
     parser.add_argument("--tokens", action="store_true", help="show every token")
@@ -184,7 +185,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
 def _batches(
     args: argparse.Namespace, model: LanguageModel[Any], totals: Totals
 ) -> Iterator[LineScores]:
-    with executor(args.jobs) as pool:
+    with workers_of(args) as jobs, executor(jobs) as pool:
         options = {"carry": args.carry, "bos": not args.no_bos, "eos": not args.no_eos}
         for scores in mapped(pool, _scored, _lines(args), model, options):
             totals.add(scores, ends=model.vocabulary.ends, predicted=not args.no_eos)

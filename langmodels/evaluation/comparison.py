@@ -22,6 +22,7 @@ from langmodels.evaluation.results import Results, records
 from langmodels.evaluation.running import RunCache, Trial, run_trials, worthwhile_jobs
 from langmodels.evaluation.significance import ALL
 from langmodels.evaluation.summary import summarise
+from langmodels.execution import Jobs
 from langmodels.interchange import json_text, jsonable, structure
 from langmodels.presets import BUDGETS, Setting
 from langmodels.storage import atomic_write
@@ -94,7 +95,7 @@ def compare(
     max_size: int | None = None,
     source: Source | None = None,
     plan: Plan | None = None,
-    jobs: int | None = 1,
+    jobs: Jobs | None = 1,
     cache: str | os.PathLike[str] | None = None,
     against: str | None = None,
     draws: int | None = None,
@@ -122,8 +123,9 @@ def compare(
         max_size: largest vocabulary of words there.
         source: where the text came from; its entropy, if known, is the limit.
         plan: what is measured; by default the budget's plan.
-        jobs: processes; figures do not depend on it, but times do. None: one a network, up to the
-            number of processors and four.
+        jobs: processes, or an open executor, such as `langmodels.executor(scheduler=...)` is;
+            figures do not depend on it, but times do. None: one process a network, up to the number
+            of processors and four.
         cache: folder where finished runs are kept and looked up; None for no cache.
         against: label of the model that all others are tested against, or "all" for every pair; by
             default neighbours in the ranking are tested.

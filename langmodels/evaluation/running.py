@@ -16,7 +16,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Candidate
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import AnyRun, ClozeRun, Plan, Run, measure
-from langmodels.execution import completed, executor, share
+from langmodels.execution import Jobs, completed, executor, share
 from langmodels.formatting import duration, figure, perplexity
 from langmodels.interchange import json_text, structure
 from langmodels.progress import named, say, track
@@ -112,6 +112,11 @@ def worthwhile_jobs(trials: Sequence[Trial]) -> int:
     return max(1, min(networks, cpu_count(), 4))
 
 
+def _worthwhile(jobs: Jobs, n: int) -> Jobs:
+    """No other process for a single trial."""
+    return min(jobs, 1) if isinstance(jobs, int) and n < 2 else jobs
+
+
 Failures = dict[int, LangmodelsError]
 
 
@@ -120,7 +125,7 @@ def run_trials(
     material: Material,
     plan: Plan,
     *,
-    jobs: int = 1,
+    jobs: Jobs = 1,
     cache: RunCache | None = None,
 ) -> tuple[dict[int, AnyRun], Failures]:
     """Measure every trial; runs and failures by index in `trials`.
@@ -146,10 +151,10 @@ def run_trials(
                         done[i] = found
                         progress.advance(_work_of(trial), trial.candidate.label)
         todo = [i for i in range(len(trials)) if i not in done]
-        if jobs > 1:  # of the networks, the long ones first: the larger ones are named later
+        if jobs != 1:  # of the networks, the long ones first: the larger ones are named later
             todo.sort(key=lambda i: (trials[i].candidate.random, -i))
         try:
-            with executor(jobs if len(todo) > 1 else min(jobs, 1)) as pool:
+            with executor(_worthwhile(jobs, len(todo))) as pool:
                 shared = share(pool, (material, plan))
                 number = {pool.submit(_measure, trials[i], shared): i for i in todo}
                 for future in completed(pool, list(number)):

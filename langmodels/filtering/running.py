@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from langmodels.arrays import FloatArray, IndexArray
 from langmodels.datasets.documents import Request
 from langmodels.datasets.shards import shard_of
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.execution import completed, executor
+from langmodels.execution import Jobs, completed, executor
 from langmodels.filtering.quantiles import order_statistics
 from langmodels.filtering.report import FilterReport, report_of
 from langmodels.filtering.rules import Rule
@@ -32,7 +33,7 @@ def filter_documents(
     per: str = "token",
     by: str | None = None,
     as_is: bool = False,
-    jobs: int = 1,
+    jobs: Jobs | None = None,
 ) -> FilterReport:
     r"""Write those documents of files that a rule keeps, a file for a file, into a folder.
 
@@ -47,7 +48,8 @@ def filter_documents(
         per: scores are bits for each `token` or each `character`.
         by: a field; documents are compared with those of the same value.
         as_is: add no columns.
-        jobs: processes.
+        jobs: processes (None: this one), or an open executor, such as that of
+            `langmodels.executor(scheduler=...)`.
 
     A file that cannot be read does not keep the others from being finished; it is named in the
     report. Raises UsageError for inputs that the output would replace.
@@ -65,11 +67,14 @@ def filter_documents(
     """
     if per not in ("token", "character"):
         raise UsageError(f"Scores are per token or per character, not per {per}.")
-    requests = [r if isinstance(r, Request) else Request(str(r)) for r in inputs]
-    scoring = Scoring(str(model), None if against is None else str(against), per, by)
+    given = [r if isinstance(r, Request) else Request(str(r)) for r in inputs]
+    requests = [replace(r, path=os.path.abspath(r.path)) for r in given]  # noqa: PTH100
+    other = None if against is None else os.path.abspath(against)  # noqa: PTH100
+    scoring = Scoring(os.path.abspath(model), other, per, by)  # noqa: PTH100
+    output = os.path.abspath(output)  # noqa: PTH100 - workers may stand elsewhere
     works = [
         Work(request, paths, scoring, rule, as_is)
-        for request, paths in zip(requests, _paths(requests, str(output)), strict=True)
+        for request, paths in zip(requests, _paths(requests, output), strict=True)
     ]
     _check(works)
     _check_models(scoring)
@@ -85,14 +90,13 @@ def filter_documents(
         outcomes = _run(pool, works, thresholds, failed, "Writing documents")
     done = [outcomes[work.request.path] for work in works if work.request.path in outcomes]
     _join_bad(done, Path(output, "bad.jsonl"))
-    return report_of(done, scoring, rule, thresholds, str(output), failed)
+    return report_of(done, scoring, rule, thresholds, output, failed)
 
 
 def _paths(requests: Sequence[Request], output: str) -> list[Paths]:
     """Where each file goes: under its name, below the folder that all of them are in."""
-    folders = [os.path.dirname(os.path.abspath(r.path)) for r in requests]  # noqa: PTH100, PTH120
-    root = os.path.commonpath(folders)
-    names = (os.path.relpath(os.path.abspath(r.path), root) for r in requests)  # noqa: PTH100
+    root = os.path.commonpath([os.path.dirname(r.path) for r in requests])  # noqa: PTH120
+    names = (os.path.relpath(r.path, root) for r in requests)
     return [Paths(output, name) for name in names]
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from langmodels.arrays import Array, FloatArray, IndexArray
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.execution import executor, mapped
+from langmodels.execution import Jobs, executor, mapped
 from langmodels.models.base import LanguageModel
 from langmodels.text.sequences import Sequences
 from langmodels.text.vocabulary import Vocabulary
@@ -160,7 +160,7 @@ def score_documents(
     documents: Iterable[Any],
     model: LanguageModel[Any],
     *,
-    jobs: int = 1,
+    jobs: Jobs | None = None,
     text: str = "text",
 ) -> Iterator[TextScore]:
     """The score of each document, in order, while they are read.
@@ -169,7 +169,8 @@ def score_documents(
         documents: texts, mappings of which the field `text` is one, or objects with a text of that
             name, such as `Source.documents()` gives; an iterable that may never end.
         model: what scores them. One that was opened from a file is shared by all processes.
-        jobs: processes.
+        jobs: processes (None: this one), or an open executor, such as that of
+            `langmodels.executor(scheduler=...)`.
         text: the name of the field.
 
     Memory holds a few batches of a million characters. Raises LangmodelsError for a document

@@ -1,11 +1,4 @@
-"""Execution: independent tasks in other processes, behind `concurrent.futures.Executor`.
-
-Whoever has tasks opens `executor(jobs)`, submits them, and reads `completed`; none of that tells
-where they run. Tasks are pure: what they need comes with them, what they find is returned. So a
-lost worker costs a repeat and never a figure, and an executor of another library, such as that of
-a Dask client, does as well: nothing is asked of it but `submit`. Models and other things that the
-program has registered are known to the processes that are started here.
-"""
+"""Processes of this machine that do tasks, and notice when one of them dies."""
 
 import contextlib
 import itertools
@@ -15,111 +8,22 @@ import pickle
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, TypeVar
 
 from langmodels import names, progress
-from langmodels.errors import LangmodelsError, UsageError
-from langmodels.streaming import Ahead
+from langmodels.errors import LangmodelsError
+from langmodels.execution.base import ATTEMPTS, Call, TaskExecutor, WorkerLost
 from langmodels.threads import share_cores
 
 R = TypeVar("R")
 
-ATTEMPTS = 2
-"""How often a task is begun before the deaths of its workers are taken for its own doing."""
-
-_REFRESH = 0.2  # seconds between two looks at what other processes report
 _spawn = multiprocessing.get_context("spawn")
 _GUARD = 'put what it does under `if __name__ == "__main__":`, or use one job'
 _starting = threading.Lock()  # multiprocessing keeps a list of children that threads share
-
-
-class WorkerLost(LangmodelsError):
-    """A task whose process died every time that it was tried."""
-
-
-def executor(jobs: int) -> Executor:
-    """So many processes of this machine, or with one job this process itself.
-
-    Raises UsageError for less than one.
-    """
-    if jobs < 1:
-        raise UsageError(f"The number of jobs must be at least 1, not {jobs}.")
-    return Here() if jobs == 1 else Processes(jobs)
-
-
-def share(executor: Executor, value: Any) -> Any:
-    """What to submit for a large value that many tasks take: each process is sent it once."""
-    return executor.share(value) if isinstance(executor, Processes) else value
-
-
-def completed(executor: Executor, futures: Sequence[Future[R]]) -> Iterator[Future[R]]:
-    """Futures of an executor as they are done; the progress of their work is shown meanwhile."""
-    if isinstance(executor, Here):
-        for future in futures:
-            executor.run(future)
-            yield future
-        return
-    replay = progress.Replay()
-    waiting = set(futures)
-    while waiting:
-        done, waiting = wait(waiting, timeout=_REFRESH, return_when=FIRST_COMPLETED)
-        if isinstance(executor, Processes):
-            executor.show_reports(replay)
-        yield from done
-
-
-def mapped(
-    executor: Executor, function: Callable[..., R], items: Iterable[Any], *values: Any
-) -> Iterator[R]:
-    """`function(item, *values)` of each item, in order, while the items come.
-
-    A few more items are taken than there are workers; `values` are sent to each process once.
-    """
-    if isinstance(executor, Here):
-        for item in items:
-            yield function(item, *values)
-        return
-    shared = [share(executor, value) for value in values]
-    tasks = (executor.submit(function, item, *shared) for item in items)
-    with Ahead(tasks, 2 * getattr(executor, "workers", 1)) as futures:
-        for future in futures:
-            for done in completed(executor, [future]):
-                yield done.result()
-
-
-@dataclass(frozen=True)
-class _Call:
-    """A function with its arguments, of which some may stand for shared values."""
-
-    function: Callable[..., Any]
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
-class Here(Executor):
-    """The process and thread that asks: a task runs when `completed` comes to it."""
-
-    def __init__(self) -> None:
-        self._calls: dict[Future[Any], _Call] = {}
-
-    def submit(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
-        """Note what is to be done."""
-        future: Future[R] = Future()
-        self._calls[future] = _Call(function, args, kwargs)
-        return future
-
-    def run(self, future: Future[Any]) -> None:
-        """Do it. KeyboardInterrupt is raised here, other exceptions by the future's `result`."""
-        call = self._calls.pop(future)
-        future.set_running_or_notify_cancel()
-        try:
-            future.set_result(call.function(*call.args, **call.kwargs))
-        except Exception as error:
-            future.set_exception(error)
 
 
 @dataclass(frozen=True)
@@ -129,7 +33,7 @@ class _Shared:
     key: int
 
 
-class Processes(Executor):
+class Processes(TaskExecutor):
     """`jobs` processes of this machine, started when there is work for them; a context manager.
 
     A task whose worker dies (killed, or for want of memory) is begun again in a new process,
@@ -141,7 +45,7 @@ class Processes(Executor):
     def __init__(self, jobs: int) -> None:
         if getattr(multiprocessing.current_process(), "_inheriting", False):
             raise LangmodelsError(f"A script is run again by each of its processes: {_GUARD}.")
-        self._calls: queue.SimpleQueue[tuple[Future[Any], _Call] | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[tuple[Future[Any], Call] | None] = queue.SimpleQueue()
         self._reports: queue.SimpleQueue[tuple[str, progress.Report | None]] = queue.SimpleQueue()
         self._reported = progress.shown()
         self._values: dict[int, Any] = {}
@@ -163,7 +67,7 @@ class Processes(Executor):
     def submit(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
         """Call a module's function elsewhere; it, its arguments and its result are pickled."""
         future: Future[R] = Future()
-        self._calls.put((future, _Call(function, args, kwargs)))
+        self._calls.put((future, Call(function, args, kwargs)))
         return future
 
     def show_reports(self, replay: progress.Replay) -> None:
@@ -189,9 +93,6 @@ class Processes(Executor):
             for thread in self._threads:
                 thread.join()
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        self.shutdown(cancel_futures=kind is not None)
-
     def _serve(self) -> None:
         """What the thread of each worker does: hand it calls, one at a time."""
         if hasattr(signal, "pthread_sigmask"):  # a process inherits it from its first moment
@@ -205,7 +106,7 @@ class Processes(Executor):
                 worker = self._do(future, call, worker)
         self._end(worker)
 
-    def _do(self, future: Future[Any], call: _Call, worker: "_Worker | None") -> "_Worker | None":
+    def _do(self, future: Future[Any], call: Call, worker: "_Worker | None") -> "_Worker | None":
         """Have a call done; returns the worker for the next one, None where it died."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
@@ -259,7 +160,7 @@ class _Worker:
 
     def call(
         self,
-        call: _Call,
+        call: Call,
         values: dict[int, Any],
         reports: "queue.SimpleQueue[tuple[str, progress.Report | None]]",
     ) -> Any:
@@ -350,7 +251,7 @@ def _work(
                 send("error", _sendable(error))
 
 
-def _loaded(message: bytes) -> tuple[_Call, dict[int, Any]]:
+def _loaded(message: bytes) -> tuple[Call, dict[int, Any]]:
     """What was sent. Raises LangmodelsError where it names what is not found here."""
     try:
         call, shared = pickle.loads(message)
@@ -363,7 +264,7 @@ def _unsendable(error: Exception) -> str:
     return f"Other processes cannot be sent this ({error}); {names.IMPORTABLE}."
 
 
-def _call(call: _Call, values: dict[int, Any]) -> Any:
+def _call(call: Call, values: dict[int, Any]) -> Any:
     args = [values[a.key] if isinstance(a, _Shared) else a for a in call.args]
     kwargs = {k: values[a.key] if isinstance(a, _Shared) else a for k, a in call.kwargs.items()}
     return call.function(*args, **kwargs)

@@ -1,0 +1,145 @@
+"""A Dask cluster in the place of processes: the same results, whoever dies."""
+
+import json
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import langmodels
+from langmodels.cli.main import main
+from langmodels.errors import LangmodelsError
+from langmodels.execution import WorkerLost, completed, executor, mapped, share
+
+distributed = pytest.importorskip("distributed")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's"),
+]
+KILLS = 3
+PATIENCE = 120  # seconds until a test gives up; none waits for so long unless something hangs
+
+
+def slow_square(x: int) -> int:
+    time.sleep(0.05)
+    return x * x
+
+
+def total(values: list[int], x: int) -> int:
+    return sum(values) + x
+
+
+def fail(message: str) -> None:
+    raise LangmodelsError(message)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Any]:
+    with executor(2, "local") as pool:
+        yield pool
+
+
+@pytest.fixture
+def client(pool: Any) -> Iterator[Any]:
+    with distributed.Client(pool._cluster.scheduler_address, set_as_default=False) as client:
+        yield client
+
+
+def test_results_and_errors_are_those_of_processes(pool: Any) -> None:
+    values = share(pool, [1, 2, 3])
+    calls = [(total, values, 4), (fail, "no text"), (slow_square, 5)]
+    futures = [pool.submit(*call) for call in calls]
+    assert set(completed(pool, futures)) == set(futures)
+    assert (futures[0].result(), futures[2].result()) == (10, 25)
+    with pytest.raises(LangmodelsError, match="no text"):
+        futures[1].result()
+    assert list(mapped(pool, total, [[1], [2], [3]], 7)) == [8, 9, 10]
+
+
+def test_workers_that_are_killed_cost_repeats_and_no_results(pool: Any) -> None:
+    rng = random.Random(1)
+    killed: list[int] = []
+    done = threading.Event()
+
+    def kill() -> None:
+        while len(killed) < KILLS and not done.wait(rng.uniform(0.1, 0.5)):
+            pids = [w.pid for w in list(pool._cluster.workers.values()) if w.pid]
+            with suppress(ProcessLookupError, IndexError):
+                pid = rng.choice(pids)
+                os.kill(pid, signal.SIGKILL)
+                killed.append(pid)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    try:
+        values = share(pool, [100])
+        futures = [pool.submit(slow_square, x) for x in range(60)]
+        futures += [pool.submit(total, values, x) for x in range(20)]
+        found = [f.result(timeout=PATIENCE) for f in futures]
+    finally:
+        done.set()
+        killer.join(PATIENCE)
+    assert killed
+    assert found == [x * x for x in range(60)] + [100 + x for x in range(20)]
+
+
+def test_tasks_of_a_scheduler_that_is_restarted_are_begun_again(pool: Any, client: Any) -> None:
+    futures = [pool.submit(slow_square, x) for x in range(60)]
+    client.restart()
+    assert [f.result(timeout=PATIENCE) for f in futures] == [x * x for x in range(60)]
+
+
+def test_a_task_that_kills_its_workers_is_a_sentence(pool: Any) -> None:
+    futures = [pool.submit(die), pool.submit(slow_square, 3)]
+    list(completed(pool, futures))
+    assert isinstance(futures[0].exception(), WorkerLost)
+    assert "its worker died, 4 times over" in str(futures[0].exception())
+    assert futures[1].result() == 9
+
+
+def without_times(results: dict[str, Any]) -> dict[str, Any]:
+    """A comparison but for what is measured with a clock, and the command."""
+    for model in results["models"]:
+        del model["timing"]
+    del results["settings"]["command"]
+    return results
+
+
+def test_commands_find_the_same_on_a_cluster(
+    pool: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = langmodels.find_source("wonderland.txt").read()[:20_000]
+    Path("text.txt").write_text(text, encoding="utf-8")
+    documents = [{"text": text[i : i + 500]} for i in range(0, 20_000, 500)]
+    Path("docs.jsonl").write_text("".join(json.dumps(d) + "\n" for d in documents))
+    assert main(["train", "--corpus", "text.txt", "--order", "2", "-o", "m.lm", "-q"]) == 0
+    models = "unigram,mkn:order=2,rnn:hidden=4:epochs=1"
+    compare = ["compare", "--corpus", "text.txt", "--models", models, "--no-cache", "--json", "-q"]
+    found = {}
+    for where in (["--jobs", "1"], ["--scheduler", pool._cluster.scheduler_address]):
+        capsys.readouterr()
+        assert main([*compare, "--budget", "quick", *where]) == 0
+        results = without_times(json.loads(capsys.readouterr().out))
+        assert main(["score", "m.lm", "--file", "docs.jsonl", "-q", *where]) == 0
+        scored = capsys.readouterr().out
+        assert main(["filter", "m.lm", "docs.jsonl", "-o", where[1], "--keep", ".5", *where]) == 0
+        found[where[0]] = results, scored, Path(where[1], "docs.jsonl").read_bytes()
+    assert found["--scheduler"] == found["--jobs"]
+
+
+def test_an_address_where_nobody_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("langmodels.execution.cluster._TIMEOUT", 0.2)
+    with pytest.raises(LangmodelsError, match="No Dask scheduler answers at tcp://127"):
+        executor(1, "tcp://127.0.0.1:9")
