@@ -12,7 +12,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.progress import track
 from langmodels.tensors import open_arrays, save_arrays
 from langmodels.text.indexing import Numbering, Pieces, encoded, with_boundaries
-from langmodels.text.reading import Reading
+from langmodels.text.reading import Reading, WithReading
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
@@ -20,7 +20,7 @@ _IDS, _NUMBERS, _ABOUT = "ids", "numbers", "text"
 
 
 @dataclass(frozen=True)
-class StoredText:
+class StoredText(WithReading):
     """Ids of a text in a folder, and what is known of them; the same ids as a `Corpus` has.
 
     `ids` (T,) int32 on disk: sequences with their boundaries, one after the other. `counts` (V,)
@@ -31,11 +31,6 @@ class StoredText:
     counts: IndexArray
     reading: Reading
     name: str = ""
-
-    @property
-    def tokenizer(self) -> Tokenizer:
-        """How the text was cut."""
-        return self.reading.tokenizer
 
     @property
     def n_sequences(self) -> int:
@@ -55,7 +50,7 @@ class StoredText:
     @property
     def n_types(self) -> int:
         """How many different tokens occur, `<unk>` and the boundaries left out."""
-        return int(np.count_nonzero(self.counts[self.reading.vocabulary.n_special :]))
+        return int(np.count_nonzero(self.counts[self.vocabulary.n_special :]))
 
     def blocks(self, size: int, before: int, after: int) -> Iterator[IntArray]:
         """Runs of `size` ids, each with `before` ids in front and `after` behind it; `<s>` beyond
