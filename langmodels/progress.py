@@ -40,7 +40,7 @@ _numbers = itertools.count()
 
 
 @dataclass
-class Work:
+class Meter:
     """One piece of work under way."""
 
     _show: Callable[[float, str], None] | None = None
@@ -85,27 +85,27 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def track(description: str, total: float | None = None) -> Iterator[Work]:
+def track(description: str, total: float | None = None) -> Iterator[Meter]:
     """Track a piece of work of `total` units (None where unknown). Nested calls share one display.
 
-    >>> with track("Counting", total=3) as work:
+    >>> with track("Counting", total=3) as meter:
     ...     for _ in range(3):
-    ...         work.advance()
-    >>> work.completed
+    ...         meter.advance()
+    >>> meter.completed
     3
     """
     console, send = _console.get(), _send.get()
     if send is not None:
-        with _reported(f"{_prefix.get()}{description}", total, send) as work:
-            yield work
+        with _reported(f"{_prefix.get()}{description}", total, send) as meter:
+            yield meter
         return
     if console is None:
-        yield Work()
+        yield Meter()
         return
     progress = _display.get()
     if progress is not None:
-        with _bar(progress, description, total) as work:
-            yield work
+        with _bar(progress, description, total) as meter:
+            yield meter
         return
     # Slow to import, and needed where somebody looks on.
     from rich.progress import (
@@ -128,8 +128,8 @@ def track(description: str, total: float | None = None) -> Iterator[Work]:
     with progress:
         token = _display.set(progress)
         try:
-            with _bar(progress, description, total) as work:
-                yield work
+            with _bar(progress, description, total) as meter:
+                yield meter
         finally:
             _display.reset(token)
 
@@ -193,7 +193,7 @@ class Lines:
 
 
 @contextmanager
-def _bar(progress: "Progress | Lines", description: str, total: float | None) -> Iterator[Work]:
+def _bar(progress: "Progress | Lines", description: str, total: float | None) -> Iterator[Meter]:
     number = progress.add_task(description, total=total, note="")
     began = time.monotonic()
 
@@ -201,7 +201,7 @@ def _bar(progress: "Progress | Lines", description: str, total: float | None) ->
         progress.update(number, completed=completed, note=note)
 
     try:
-        yield Work(show)
+        yield Meter(show)
     finally:
         progress.remove_task(number)
         if _verbose.get():
@@ -229,7 +229,7 @@ def named(name: str) -> Iterator[None]:
 @contextmanager
 def _reported(
     description: str, total: float | None, send: Callable[[Report], None]
-) -> Iterator[Work]:
+) -> Iterator[Meter]:
     key, due, sent = str(next(_numbers)), time.monotonic() + _EVERY, False
 
     def show(completed: float, note: str) -> None:
@@ -239,7 +239,7 @@ def _reported(
             send(Report(key, description, total, completed, note))
 
     try:
-        yield Work(show)
+        yield Meter(show)
     finally:
         if sent:
             send(Report(key, description, total, None))

@@ -27,9 +27,9 @@ def reported(monkeypatch: pytest.MonkeyPatch, every: float) -> list[Report]:
 
     def work() -> None:
         report_to(found.append)
-        with named("lstm"), track("Training", total=3) as task:
+        with named("lstm"), track("Training", total=3) as meter:
             for step in range(3):
-                task.advance(1, f"step {step}")
+                meter.advance(1, f"step {step}")
 
     contextvars.copy_context().run(work)  # what it sets is forgotten after
     return found
@@ -49,7 +49,7 @@ def test_short_work_is_not_reported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_reports_are_shown_as_bars_until_they_end(terminal: io.StringIO) -> None:
     replay = Replay()
-    with track("Comparing", total=2) as task:
+    with track("Comparing", total=2) as meter:
         display = progress._display.get()
         assert display is not None
         replay.show("a", Report("0", "lstm: Training", 10, 4, "loss 2.0"))
@@ -60,7 +60,7 @@ def test_reports_are_shown_as_bars_until_they_end(terminal: io.StringIO) -> None
         replay.show("a", Report("0", "lstm: Training", 10, None))
         replay.show("c", Report("9", "never seen", 10, None))
         assert [bar.description for bar in display.tasks] == ["Comparing", "gru: Training"]
-        task.advance()
+        meter.advance()
     assert "Comparing" in terminal.getvalue()
 
 
@@ -73,9 +73,9 @@ def test_a_pipe_gets_a_line_now_and_then(monkeypatch: pytest.MonkeyPatch) -> Non
     out = io.StringIO()
     progress.enable(Console(file=out, width=100))
     try:
-        with track("Comparing", total=4) as whole, track("lstm: Training", total=10) as task:
+        with track("Comparing", total=4) as whole, track("lstm: Training", total=10) as meter:
             whole.advance(1)
-            task.advance(5, "loss 2.0")
+            meter.advance(5, "loss 2.0")
             told = "Comparing 25 %; lstm: Training 50 % (loss 2.0); "
             deadline = time.monotonic() + 60
             while out.getvalue().count(told) < 2 and time.monotonic() < deadline:
@@ -91,8 +91,8 @@ def test_a_pipe_hears_nothing_of_short_work() -> None:
     out = io.StringIO()
     progress.enable(Console(file=out))
     try:
-        with track("Counting", total=3) as task:
-            task.advance(3)
+        with track("Counting", total=3) as meter:
+            meter.advance(3)
     finally:
         progress.enable(None)
     assert out.getvalue() == ""
@@ -102,8 +102,8 @@ def test_verbose_work_says_how_long_it_took() -> None:
     out = io.StringIO()
     progress.enable(Console(file=out), verbose=True)
     try:
-        with track("Counting", total=3) as task:
-            task.advance(3)
+        with track("Counting", total=3) as meter:
+            meter.advance(3)
     finally:
         progress.enable(None)
     assert re.fullmatch(r"Counting: [0-9.]+ s\n", out.getvalue())

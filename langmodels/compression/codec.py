@@ -134,7 +134,7 @@ def _write(model: AnyModel, text: Sequences, encoder: Encoder, *, carry: bool) -
     """Write the targets of sequences; return the bits that their probabilities come to."""
     bos, nats, last = model.vocabulary.bos_id, 0.0, 0
     state: Any = None
-    with track("Compressing", total=text.n_tokens) as work:
+    with track("Compressing", total=text.n_tokens) as meter:
         for ids in text.whole():
             state = model.start() if state is None or not carry else model.start_after(state, last)
             tokens = ids[1:].tolist()
@@ -145,9 +145,9 @@ def _write(model: AnyModel, text: Sequences, encoder: Encoder, *, carry: bool) -
                 if k < len(tokens):
                     state = model.advance(state, token)
                 if k % _AT_ONCE == 0:
-                    work.advance(_AT_ONCE)
+                    meter.advance(_AT_ONCE)
             last = int(ids[-1])
-            work.advance(len(tokens) % _AT_ONCE)
+            meter.advance(len(tokens) % _AT_ONCE)
     return nats / math.log(2)
 
 
@@ -159,7 +159,7 @@ def _read(
     parts: list[list[int]] = []
     state: Any = None
     left, last = n_tokens, 0
-    with track("Decompressing", total=n_tokens) as work:
+    with track("Decompressing", total=n_tokens) as meter:
         for _ in range(n_sequences):
             state = model.start() if state is None or not carry else model.start_after(state, last)
             ids = [bos]
@@ -168,7 +168,7 @@ def _read(
                 ids.append(last)
                 left -= 1
                 if left % _AT_ONCE == 0:
-                    work.advance(_AT_ONCE)
+                    meter.advance(_AT_ONCE)
                 if last == eos or not left:
                     break
                 state = model.advance(state, last)

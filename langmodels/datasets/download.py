@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from langmodels import __version__
 from langmodels.errors import LangmodelsError
-from langmodels.progress import Work, track
+from langmodels.progress import Meter, track
 from langmodels.storage import CACHE_VARIABLE
 
 _USER_AGENT = f"langmodels/{__version__} (Python urllib)"
@@ -69,12 +69,12 @@ def download(
     host = urllib.parse.urlsplit(url).netloc
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with track(f"Downloading {target.name}") as work:
+        with track(f"Downloading {target.name}") as meter:
             failures = 0
             for request in itertools.count(1):
                 before = part.size()
                 try:
-                    if _fetch(url, part, timeout, largest, work):
+                    if _fetch(url, part, timeout, largest, meter):
                         break
                     problem = "the connection broke off"
                 except _NetworkError as error:
@@ -170,7 +170,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 _opener = urllib.request.build_opener(_Redirects)
 
 
-def _fetch(url: str, part: _Part, timeout: float, largest: int, work: Work) -> bool:
+def _fetch(url: str, part: _Part, timeout: float, largest: int, meter: Meter) -> bool:
     """Make one request and append what comes to `part`; return whether the file is complete."""
     headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
     held, tag = part.size(), part.tag()
@@ -195,7 +195,7 @@ def _fetch(url: str, part: _Part, timeout: float, largest: int, work: Work) -> b
             total = int(length) if length.isdigit() else None
             part.begin(_tag_of(response))
             held = 0
-        work.advance(held - work.completed, _note(held, total))
+        meter.advance(held - meter.completed, _note(held, total))
         if total is not None and total > largest:
             raise _too_large(url, largest)
         with part.path.open("ab") as file:
@@ -204,7 +204,7 @@ def _fetch(url: str, part: _Part, timeout: float, largest: int, work: Work) -> b
                 held += len(block)
                 if held > largest:
                     raise _too_large(url, largest)
-                work.advance(len(block), _note(held, total))
+                meter.advance(len(block), _note(held, total))
             file.flush()
             os.fsync(file.fileno())
     if total is not None and held > total:

@@ -145,11 +145,11 @@ def surprisal_table(
     if not models:
         raise UsageError("Give at least one model.")
     builder = _Builder(models, unit, tuple(measures), ends, blanks, carry, regions)
-    with track("Surprisal") as task:
+    with track("Surprisal") as meter:
         for number, given in enumerate(documents, 1):
             document = Document(given, str(number)) if isinstance(given, str) else given
             builder.add(document)
-            task.advance()
+            meter.advance()
     return builder.table()
 
 

@@ -114,14 +114,14 @@ def filter_shard(work: Work, thresholds: Thresholds | None) -> Outcome:
         batches = _stored(shard, scored)
     with ExitStack() as stack:
         total = scored.documents or None
-        task = stack.enter_context(progress.track(work.paths.name, total))
+        meter = stack.enter_context(progress.track(work.paths.name, total))
         selection = None
         if thresholds is not None:
             selection = stack.enter_context(_Selection.writing(work, shard, scored, thresholds))
         for batch, records in batches:
             if selection is not None:
                 selection.take(batch, records)
-            task.advance(len(records))
+            meter.advance(len(records))
     if selection is None or thresholds is None:
         return Outcome(scored)
     _note(work, scored, thresholds, selection.examples)

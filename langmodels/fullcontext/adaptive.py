@@ -83,12 +83,12 @@ class AdaptiveModel(LanguageModel[AdaptiveState]):
         """A tree that has read the training text and the beginning of a sequence."""
         tree = GrowingTree(self.vocabulary.n_predictable)
         bos = self.vocabulary.bos_id
-        with track("Reading the training text", total=len(self._text.ids)) as work:
+        with track("Reading the training text", total=len(self._text.ids)) as meter:
             for ids in self._text.whole():
                 tree.begin(bos)
                 for token in ids[1:].tolist():
                     tree.push(token)
-                work.advance(len(ids))
+                meter.advance(len(ids))
         tree.begin(bos)
         return _Live(tree, [self._root])
 

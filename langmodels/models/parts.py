@@ -43,13 +43,13 @@ def fit_parts(parts: Sequence[Part], corpus: Corpus, validation: Corpus | None) 
 
     Raises UsageError where one was fitted with another vocabulary.
     """
-    with track("Fitting the parts of a model", total=len(parts)) as work:
+    with track("Fitting the parts of a model", total=len(parts)) as meter:
         for part in parts:
             if not part.is_fitted:
                 part.fit(corpus, validation)
             elif part.vocabulary != corpus.vocabulary:
                 raise UsageError("A part of the model was fitted with another vocabulary.")
-            work.advance()
+            meter.advance()
 
 
 def part_config(part: Part) -> dict[str, Any]:

@@ -184,7 +184,7 @@ class DynamicModel(LanguageModel[DynamicState]):
         scores: list[FloatArray] = []
         zero = self._ready().zero_states(1)
         # One sequence is too little for a second thread of BLAS.
-        with Workers(1), track("Learning while scoring", total=sequences.n_tokens) as work:
+        with Workers(1), track("Learning while scoring", total=sequences.n_tokens) as meter:
             for inputs, targets in sequences.streams():
                 weights, states = self.base.network.parameters.flat, zero
                 for k in range(0, len(inputs), self.every):
@@ -193,7 +193,7 @@ class DynamicModel(LanguageModel[DynamicState]):
                         weights, states, inputs[part], targets[part]
                     )
                     scores.append(found)
-                    work.advance(len(found))
+                    meter.advance(len(found))
         return np.concatenate(scores) if scores else np.empty(0)
 
     def _step(self, weights: Array, states: Any, token: int) -> Any:

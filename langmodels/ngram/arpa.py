@@ -109,13 +109,13 @@ def write_arpa(path: str | os.PathLike[str], tables: NGramTables, reading: Readi
         out.write(b"\\data\\\n")
         for k, size in enumerate(tables.ngram_counts, start=1):
             out.write(b"ngram %d=%d\n" % (k, size + (k == 1 and bool(extra))))
-        with track("Writing ARPA", total=sum(sizes)) as work:
+        with track("Writing ARPA", total=sum(sizes)) as meter:
             for k, size in enumerate(sizes, start=1):
                 out.write(b"\n\\%d-grams:\n" % k)
                 for start in range(0, size, _WRITE):
                     nodes = slice(start, min(start + _WRITE, size))
                     out.write(_lines(tables, k, nodes, tokens))
-                    work.advance(nodes.stop - start)
+                    meter.advance(nodes.stop - start)
                 if k == 1:
                     out.write(extra.encode())
         out.write(b"\n\\end\\\n")

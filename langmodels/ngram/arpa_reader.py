@@ -13,7 +13,7 @@ from langmodels.ngram.arpa_lines import Block, Entries, Lines, shown
 from langmodels.ngram.arpa_source import ByteSource
 from langmodels.ngram.building import RepeatedNGramError, tables_from_ngrams
 from langmodels.ngram.tables import MAX_ORDER, Float32Array, NGramTables
-from langmodels.progress import Work, track
+from langmodels.progress import Meter, track
 from langmodels.storage import read_json
 from langmodels.text.byte_fields import WordIndex, decimals
 from langmodels.text.cleaning import clean
@@ -93,7 +93,7 @@ class ArpaReader:
     def read(self) -> tuple[Vocabulary, NGramTables]:
         sizes, mark = self._header()
         sections = []
-        with track("Reading ARPA", total=sum(sizes)) as work:
+        with track("Reading ARPA", total=sum(sizes)) as meter:
             for order, size in enumerate(sizes, start=1):
                 found = _SECTION.match(mark)
                 if not found or int(found[1]) != order:
@@ -101,7 +101,7 @@ class ArpaReader:
                         f"\\{order}-grams: should stand here, not {shown(mark)}"
                     )
                 start = self._lines.number
-                section = self._section(order, order == len(sizes), work)
+                section = self._section(order, order == len(sizes), meter)
                 mark = self._lines.next()
                 if section.size != size:
                     raise self._lines.error(
@@ -121,7 +121,7 @@ class ArpaReader:
             )
         return self._tables(sections)
 
-    def _section(self, order: int, last: bool, work: Work) -> _Section:
+    def _section(self, order: int, last: bool, meter: Meter) -> _Section:
         """The n-grams of an order, parsed in as many blocks at a time as there are cores."""
         section = _Section(order)
         blocks = self._lines.blocks()
@@ -132,7 +132,7 @@ class ArpaReader:
                 self._index = WordIndex(self._ids)
             for columns in parallel_map(lambda b: self._parse(b, order, last), some):
                 section.add(columns)
-                work.advance(len(columns[0]))
+                meter.advance(len(columns[0]))
         return section
 
     def _tables(self, sections: list[_Section]) -> tuple[Vocabulary, NGramTables]:

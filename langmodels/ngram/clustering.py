@@ -178,10 +178,10 @@ def cluster(counts: NGramCounts, n_classes: int, n_fixed: int, sweeps: int) -> I
         sweeps: over all words, at most.
     """
     exchange = Exchange(counts, n_classes, n_fixed)
-    with track("Sorting words into classes", total=sweeps) as work:
+    with track("Sorting words into classes", total=sweeps) as meter:
         for _ in range(sweeps if len(exchange.movable) > n_classes else 0):
             moved = exchange.sweep()
-            work.advance(note=f"{moved:,} words moved")
+            meter.advance(note=f"{moved:,} words moved")
             if not moved:
                 break
     used = np.bincount(exchange.classes, minlength=n_fixed + n_classes) > 0

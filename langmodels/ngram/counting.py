@@ -82,10 +82,10 @@ def count_ngrams(ids: Array, vocabulary_size: int, order: int) -> NGramCounts:
     suffixes: list[IntArray] = [np.empty(0, np.int32)]
     if order == 1:
         return NGramCounts(words, child_start, counts, suffixes)
-    with track("Counting n-grams", total=order) as work:
+    with track("Counting n-grams", total=order) as meter:
         sorter = _Sorter(text, len(ids), counts[0])
         for k in range(2, order + 1):
-            work.advance(note=f"{k}-grams")
+            meter.advance(note=f"{k}-grams")
             new_words, new_counts, children, suffix = sorter.refine(k, last=k == order)
             words.append(new_words)
             counts.append(new_counts)

@@ -52,11 +52,11 @@ def write_counts(
     with (
         atomic_write(path) as raw,
         compressing(raw, os.fspath(path)) as file,
-        track("Writing counts", total=sum(counts.sizes)) as work,
+        track("Writing counts", total=sum(counts.sizes)) as meter,
     ):
         for lines in count_lines(counts, vocabulary, least):
             file.write(lines)
-            work.advance(lines.count(b"\n"))
+            meter.advance(lines.count(b"\n"))
 
 
 def read_counts(

@@ -70,7 +70,7 @@ def write_fst(
     ends = words[1:] == vocabulary.eos_id if vocabulary.eos_id is not None else usable & False
     arcs, finals = np.flatnonzero(usable & ~ends), np.flatnonzero(usable & ends)
     backing = np.flatnonzero(is_state & (np.arange(len(links)) != ROOT))
-    with atomic_write(path) as file, track("Writing arcs", total=len(arcs)) as work:
+    with atomic_write(path) as file, track("Writing arcs", total=len(arcs)) as meter:
 
         def write(which: Array) -> None:
             for at in range(0, len(which), _WRITE):
@@ -84,7 +84,7 @@ def write_fst(
                     (-log_prob[ngrams[some]].astype(np.float64) + 0.0).tolist(),
                 )
                 file.write(_lines("%d\t%d\t%s\t%s\t%.7g", columns))
-                work.advance(len(some))
+                meter.advance(len(some))
 
         def write_backing(which: Array) -> None:
             for at in range(0, len(which), _WRITE):

@@ -63,7 +63,7 @@ class Smoothing(Configurable, ABC):
         log_prob, backoff = [], []
         values: Array = self.uniform(counts.vocabulary_size)
         self.begin()
-        with track("Smoothing", total=counts.order) as work:
+        with track("Smoothing", total=counts.order) as meter:
             for k in range(1, counts.order + 1):
                 c = self.order_counts(counts, k)
                 self.prepare(k, self.census(c))
@@ -71,7 +71,7 @@ class Smoothing(Configurable, ABC):
                 log_prob.append(log(values))
                 if k > 1:
                     backoff.append(log(weights))
-                work.advance(note=f"{k}-grams")
+                meter.advance(note=f"{k}-grams")
         self.complete()
         tables = NGramTables(
             counts.words, counts.child_start, log_prob, backoff, self.unseen_backoff

@@ -274,9 +274,10 @@ def _blanks(order: int) -> str:
 
 def _expected(arrays: Mapping[str, Array], order: int) -> dict[str, Expected]:
     """What the arrays of a file must be."""
-    expected = expected_structure(order, _PREFIX)
+    log_prob = {k: Expected("float32", (f"n{k}",), **LOG_PROB) for k in range(1, order + 1)}
+    expected = {f"{_PREFIX}{k}.log_prob": own for k, own in log_prob.items()}
+    expected |= expected_structure(order, _PREFIX)
     for k in range(1, order + 1):
-        expected[f"{_PREFIX}{k}.log_prob"] = Expected("float32", (f"n{k}",), **LOG_PROB)
         if k < order:
             expected[f"{_PREFIX}{k}.backoff"] = Expected("float32", (f"n{k}",), high=100)
         if _blanks(k) in arrays:

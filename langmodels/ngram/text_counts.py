@@ -100,12 +100,12 @@ class TextCounts:
         own = {n.removeprefix(PREFIX): a for n, a in arrays.items() if n.startswith(PREFIX)}
         reading = replace(reading, vocabulary=Vocabulary.from_arrays(own))
         order, size = config["order"], len(reading.vocabulary)
-        expected = expected_structure(order, "")
-        for k in range(1, order + 1):
-            expected[f"{k}.count"] = Expected("int32", (f"n{k}",), low=0)
+        orders = range(1, order + 1)
+        expected = {f"{k}.count": Expected("int32", (f"n{k}",), low=0) for k in orders}
+        expected |= expected_structure(order, "")
         check_arrays(own, expected, {"n1": size})
         words, starts = structure_from(own, order, size, "")
-        counts = [own[f"{k}.count"] for k in range(1, order + 1)]
+        counts = [own[f"{k}.count"] for k in orders]
         trie = NGramCounts(words, starts, counts, [])
         for k in range(2, order + 1):
             if not trie.is_sound(k):

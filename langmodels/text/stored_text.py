@@ -91,7 +91,7 @@ class StoredText(WithReading):
                 "another level, or leave out --memory."
             )
         pieces = Pieces(chunks, tokenizer, keep=False)
-        with track("Reading the text") as task:
+        with track("Reading the text") as meter:
 
             def counted(blocks: Iterable[IntArray]) -> Iterator[IntArray]:
                 total = 0
@@ -102,7 +102,7 @@ class StoredText(WithReading):
                             f"The text has more than {limit:,} tokens, and so maybe more n-grams "
                             "of an order than there are 32-bit numbers; take less of it."
                         )
-                    task.advance(len(ids), note=f"{total:,} tokens")
+                    meter.advance(len(ids), note=f"{total:,} tokens")
                     yield ids
 
             if vocabulary is None:

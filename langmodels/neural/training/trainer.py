@@ -22,7 +22,7 @@ from langmodels.neural.training.history import Epoch, History, Running
 from langmodels.neural.training.optimizers import make_optimizer, parts, squared_norm
 from langmodels.neural.training.options import TrainingOptions
 from langmodels.neural.training.schedules import Schedule
-from langmodels.progress import Work, say, shown, track
+from langmodels.progress import Meter, say, shown, track
 from langmodels.threads import Workers
 
 _FIGURES = {
@@ -103,13 +103,13 @@ class Trainer(Generic[B]):
             self._go_on(self.checkpoint)
         total = self.options.epochs * self.batches.n_batches
         with (
-            track(self.description, total=total) as work,
+            track(self.description, total=total) as meter,
             Workers(len(self.replicas)) as workers,
             _interrupts() as interrupted,
         ):
-            work.advance(self.step)
+            meter.advance(self.step)
             for number in range(len(self.history.epochs), self.options.epochs):
-                if self.history.stopped or not self._epoch(number, workers, work, interrupted):
+                if self.history.stopped or not self._epoch(number, workers, meter, interrupted):
                     break
         self._keep_best()
         return self.history
@@ -207,14 +207,14 @@ class Trainer(Generic[B]):
         return (self.running.loss - before) / sum(shard.n_targets for shard in shards)
 
     def _epoch(
-        self, number: int, workers: Workers, work: Work, interrupted: Callable[[], bool]
+        self, number: int, workers: Workers, meter: Meter, interrupted: Callable[[], bool]
     ) -> bool:
         """One epoch, or what is left of it; False where training is to end."""
         for index, shards in enumerate(self.batches.epoch(number)):
             if number * self.batches.n_batches + index < self.step:
                 continue  # done before the checkpoint
             self._step(shards, workers)
-            work.advance(1, self._note())
+            meter.advance(1, self._note())
             stop = interrupted()
             if self.checkpoint is not None and (stop or self.checkpoint.due()):
                 self.checkpoint.keep(self.state())

@@ -80,10 +80,10 @@ class _Fit:
         smoothing = self.smoothing
         plan = self._plan()
         self._shuffle(plan)
-        with track("Counting partitions", total=len(plan.partitions)) as task:
+        with track("Counting partitions", total=len(plan.partitions)) as meter:
             for part in plan.partitions:
                 self._count(plan, part)
-                task.advance(note=f"{part.size:,} tokens")
+                meter.advance(note=f"{part.size:,} tokens")
         censuses, stems = self._survey(plan)
         smoothing.begin()
         for k in range(1, self.order + 1):
@@ -98,11 +98,11 @@ class _Fit:
             found = self._estimate(branch.number, counts, values[stem[1:]])
             values[stem] = np.zeros(self._size, found.dtype)
             values[stem][counts.words[counts.lowest - 1]] = found
-        with track("Estimating partitions", total=len(plan.partitions)) as task:
+        with track("Estimating partitions", total=len(plan.partitions)) as meter:
             for part in plan.partitions:
                 lower = values[part.stem if part.leaf else part.stem[1:]]
                 self._estimate_partition(part, lower)
-                task.advance(note=f"{part.size:,} tokens")
+                meter.advance(note=f"{part.size:,} tokens")
         numbers = [part.number for part in plan.partitions]
         numbers += [branch.number for branch in plan.branches[1:]]
         parts = {number: open_columns(self._file("tables", number)) for number in numbers}
@@ -129,7 +129,7 @@ class _Fit:
         columns = {p.number: _columns(p, self.order) for p in plan.partitions}
         writers = {n: ColumnWriter(self._file("windows", n), np.int32) for n in columns}
         try:
-            with track("Shuffling", total=len(self.text.ids)) as task:
+            with track("Shuffling", total=len(self.text.ids)) as meter:
                 for following, words in windows(self.text, self.order - 1):
                     found = plan.numbers(words, self.order - 1)
                     # Numbers of 16 bits are sorted in linear time.
@@ -140,7 +140,7 @@ class _Fit:
                     for begin, end in zip(begins, [*begins[1:], len(rows)], strict=True):
                         number = int(ordered[begin])
                         writers[number].append(rows[begin:end, columns[number]].ravel())
-                    task.advance(len(rows))
+                    meter.advance(len(rows))
         finally:
             for writer in writers.values():
                 writer.close()

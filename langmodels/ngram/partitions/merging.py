@@ -40,7 +40,7 @@ def merge_partitions(
     # Of the n-grams of the order below, the last word, the last but one and so on.
     tails: list[Any] = words[:]
     total = sum(len(c) for part in parts.values() for name, c in part.items() if "words" in name)
-    with track("Merging", total=total) as task:
+    with track("Merging", total=total) as meter:
         for k in range(2, plan.order + 1):
             with ExitStack() as stack:
 
@@ -50,7 +50,7 @@ def merge_partitions(
                 order = _Order(plan, parts, k, writer)
                 for start in range(0, len(tails[0]), _CONTEXTS):
                     block = [tail[start : start + _CONTEXTS] for tail in tails]
-                    task.advance(order.add(block), note=f"{k}-grams")
+                    meter.advance(order.add(block), note=f"{k}-grams")
                 words.append(order.words.column)
                 log_prob.append(order.log_prob.column)
                 child_start.append(order.starts.column)

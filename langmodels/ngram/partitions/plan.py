@@ -191,13 +191,13 @@ def _look_before(text: StoredText, plan: Plan, stems: list[_Stem]) -> None:
     if not stems:
         return
     depth = len(stems[0].stem)
-    with track("Dividing the text", total=len(text.ids)) as task:
+    with track("Dividing the text", total=len(text.ids)) as meter:
         for _, words in windows(text, depth + 1):
             found = plan.numbers(words[:depth], depth + 1)
             for stem in stems:
                 here = words[depth][found == stem.number]
                 stem.before[:] += np.bincount(here, minlength=len(stem.before))
-            task.advance(len(found))
+            meter.advance(len(found))
 
 
 def windows(text: StoredText, length: int) -> Iterator[tuple[IntArray, list[IntArray]]]:
