@@ -49,6 +49,9 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
         folder = tmp_path_factory.mktemp("fields")
         patch.chdir(folder)
         desk = Desk(folder)
+        dev = [f"{i} ||| {text} ||| -{k}\n" for i in range(6) for k, text in enumerate("ab")]
+        Path("dev.txt").write_text("".join(dev))
+        Path("dev.ref").write_text("".join(f"{i} a\n" for i in range(6)))
         Path("nbest.txt").write_text("1 ||| The heron. ||| -3\n1 ||| The hen. ||| -2\n")
         Path("nbest.jsonl").write_text('{"id": 1, "hypothesis": "The heron.", "score": -3}\n')
         return {

@@ -9,12 +9,13 @@ from rich.console import Console
 from langmodels.cli import streams
 from langmodels.cli.files import InputFile
 from langmodels.cli.ngram_files import add_input_options, read_model
-from langmodels.cli.options import add_errors_option, add_json_option
-from langmodels.cli.output import UNITS, print_json
+from langmodels.cli.options import add_errors_option, add_json_option, add_seed_option
+from langmodels.cli.output import UNITS, facts_table, print_json
 from langmodels.datasets import read_chunks
+from langmodels.evaluation.rescoring import Tuning, read_references, tune
 from langmodels.interchange import cell
 from langmodels.models.base import LanguageModel
-from langmodels.models.nbest import MARK, Hypothesis, read_nbest, rescore
+from langmodels.models.nbest import LISTS, MARK, Hypothesis, read_nbest, rescore, with_costs
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.registry import load
 from langmodels.text.lines import split_lines
@@ -24,12 +25,19 @@ examples:
   langmodels rescore news.lm --nbest nbest.txt > rescored.txt
   langmodels rescore news.arpa.gz --nbest nbest.txt.gz --weight 0.5 --best
   langmodels rescore news.lm --weight 0.8 --length-bonus 0.5 < nbest.txt
+  langmodels rescore news.lm --nbest dev.txt --tune dev.ref
+  langmodels rescore news.lm --nbest nbest.txt --scores costs.txt --lists kaldi --best
 
 A line of a list is `id ||| hypothesis ||| score`, the score being the last field and others being
 allowed between them; or the hypothesis alone, and then a blank line ends each list; or a JSON
 object with the fields id, hypothesis and score. The total is score + weight * log p + bonus *
 number of words. Each line is printed with log p and the total as two more fields, the best of each
-list first.
+list first. Kaldi's lists, lines `id-1 hypothesis`, `id-2 hypothesis`, are known by their numbers;
+their costs are lines `id-1 cost` in a file of their own.
+
+--tune fits weight and bonus for the word error rate on lists whose references are in a file, lines
+`id ||| text` or `id text`, and prints them, with the rate before and after: by weights fitted on
+four fifths of the lists at a time for the others, with an interval over lists.
 """
 
 
@@ -48,6 +56,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--length-bonus", type=float, default=0.0, metavar="B", help="for each word (default: 0)"
     )
     parser.add_argument(
+        "--tune",
+        type=InputFile,
+        metavar="FILE",
+        help="fit weight and bonus to these references; print them and the word error rates",
+    )
+    parser.add_argument(
+        "--lists",
+        choices=LISTS,
+        default=LISTS[0],
+        help="what lines without marks are: hypotheses, or Kaldi's (default: found out)",
+    )
+    parser.add_argument(
+        "--scores", type=InputFile, metavar="FILE", help="the costs of Kaldi's hypotheses"
+    )
+    add_seed_option(parser, "the parts of lists in --tune")
+    parser.add_argument(
         "--unit", choices=UNITS, default="nats", help="unit of log p (default: nats)"
     )
     parser.add_argument(
@@ -64,9 +88,16 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     arpa = is_arpa_name(args.model)
     model: LanguageModel[Any] = read_model(args.model, args.level) if arpa else load(args.model)
     unit = UNITS[args.unit]
+    given = read_nbest(_lines(args, args.nbest), args.lists)
+    if args.scores:
+        given = with_costs(given, _lines(args, args.scores))
+    if args.tune:
+        references = read_references(_lines(args, args.tune))
+        _print_tuning(tune(model, given, references, seed=args.seed), args, console)
+        return None
     lists = rescore(
         model,
-        read_nbest(_lines(args)),
+        given,
         weight=args.weight / unit,
         length_bonus=args.length_bonus,
     )
@@ -98,6 +129,25 @@ def _entry(h: Hypothesis, unit: float) -> dict[str, str | float]:
     }
 
 
-def _lines(args: argparse.Namespace) -> Iterator[str]:
-    for lines in split_lines(read_chunks(args.nbest, args.encoding, errors=args.errors)):
+def _print_tuning(found: Tuning, args: argparse.Namespace, console: Console) -> None:
+    weight = found.weight * UNITS[args.unit]
+    if args.json:
+        print_json({**vars(found), "weight": weight, "unit": args.unit})
+        return
+    low, high = (f"{100 * bound:+.2f}" for bound in found.interval)
+    rows = {
+        "weights": f"--weight {weight:.4g} --length-bonus {found.length_bonus:.4g}"
+        + (f" --unit {args.unit}" if args.unit != "nats" else ""),
+        "before": f"{100 * found.before:.2f} % of {found.words:,} words wrong, by the scores alone",
+        "after": f"{100 * found.after:.2f} %, by weights fitted on other lists",
+        "difference": f"{100 * found.difference:+.2f} points, 95 % between {low} and {high} "
+        f"({found.lists:,} lists)",
+        "fitted": f"{100 * found.tuned:.2f} %, by these weights on the lists they were fitted on",
+        "at best": f"{100 * found.oracle:.2f} %, by the best hypothesis of every list",
+    }
+    console.print(facts_table(rows, title="Word error rate"))
+
+
+def _lines(args: argparse.Namespace, name: str) -> Iterator[str]:
+    for lines in split_lines(read_chunks(name, args.encoding, errors=args.errors)):
         yield from lines

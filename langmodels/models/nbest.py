@@ -3,6 +3,7 @@
 import itertools
 import json
 import math
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -61,13 +62,83 @@ def rescore(
     return [sorted(map(scored, some), key=lambda h: -h.total) for some in read]
 
 
-def read_nbest(lines: Iterable[str]) -> list[list[Hypothesis]]:
+LISTS = ("auto", "plain", "kaldi")
+"""How lines without marks between fields are read."""
+
+_KALDI = re.compile(r"(\S+)-(\d+)(?:\s+(.*))?")
+
+
+def read_nbest(lines: Iterable[str], kind: str = "auto") -> list[list[Hypothesis]]:
     """The lists that lines hold: fields with `|||` between, plain texts, or JSON objects.
 
-    Hypotheses of a list come one after the other. Raises LangmodelsError, with the number of the
-    line, for a score that is no number.
+    Hypotheses of a list come one after the other. `kind`: "plain" for lines that are hypotheses,
+    "kaldi" for lines `id-n hypothesis` with n = 1, 2, ...; "auto" takes those for Kaldi's whose
+    first words are all numbered so. Raises LangmodelsError, with the number of the line, for a
+    score that is no number, and where some lines are numbered and others are not.
     """
-    return [list(some) for _, some in itertools.groupby(_parsed(lines), lambda h: h.list_id)]
+    read = list(lines)
+    if kind == "kaldi" or (kind == "auto" and _is_kaldi(read)):
+        parsed: Iterable[Hypothesis] = _from_kaldi(read)
+    else:
+        parsed = _parsed(read)
+    return [list(some) for _, some in itertools.groupby(parsed, lambda h: h.list_id)]
+
+
+def _is_kaldi(lines: Sequence[str]) -> bool:
+    """Whether lines are numbered as Kaldi numbers hypotheses.
+
+    Raises LangmodelsError where the first list is numbered, and not all others.
+    """
+    written = [line for line in lines if line.strip()]
+    if any(MARK in line or line.lstrip().startswith(("{", "[")) for line in written):
+        return False
+    base, n = "", 0
+    for i, line in enumerate(written):
+        found = _KALDI.fullmatch(line.strip())
+        number = int(found[2]) if found else 0
+        if found and found[1] == base and number == n + 1:
+            n = number
+        elif found and number == 1:
+            base, n = found[1], 1
+        elif i < 2:
+            return False
+        else:
+            raise LangmodelsError(
+                f"The lists begin as Kaldi's do ({written[0].split()[0]}, ...), but "
+                f"{line.strip()[:40]!r} is not numbered so; say --lists kaldi or --lists plain."
+            )
+    return len(written) > 1
+
+
+def _from_kaldi(lines: Iterable[str]) -> Iterator[Hypothesis]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        found = _KALDI.fullmatch(line.strip())
+        if not found:
+            raise LangmodelsError(
+                f"Line {number} of the list is none of Kaldi's: write id-n and the hypothesis."
+            )
+        text = found[3] or ""
+        yield Hypothesis(text, 0.0, found[1], (f"{found[1]}-{found[2]}", text))
+
+
+def with_costs(
+    lists: Iterable[Sequence[Hypothesis]], lines: Iterable[str]
+) -> list[list[Hypothesis]]:
+    """Lists of Kaldi's whose scores are what lines `id-n cost` say, with the sign changed.
+
+    Raises LangmodelsError for a line that is none, and a hypothesis without a cost.
+    """
+    costs: dict[str, float] = {}
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            name, _, cost = line.strip().partition(" ")
+            costs[name] = -_score(cost.strip(), number)
+    missing = [h.fields[0] for some in lists for h in some if h.fields[0] not in costs]
+    if missing:
+        raise LangmodelsError(f"There is no cost of {missing[0]} among the scores.")
+    return [[replace(h, score=costs[h.fields[0]]) for h in some] for some in lists]
 
 
 def _parsed(lines: Iterable[str]) -> Iterator[Hypothesis]:

@@ -1,0 +1,200 @@
+"""Fitting how much a language model counts in n-best lists, for the word error rate."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from langmodels.arrays import FloatArray, IndexArray
+from langmodels.errors import LangmodelsError
+from langmodels.evaluation.error_rates import edit_distances
+from langmodels.evaluation.statistics import resample
+from langmodels.models.base import LanguageModel
+from langmodels.models.nbest import MARK, Hypothesis, rescore
+
+_FOLDS = 5
+_POINTS = 25  # of a grid in either direction
+_ROUNDS = 4  # of grids, each finer than the one before
+_NARROWER = 5.0
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Weights for a development list, and word error rates before and after.
+
+    `weight`: of log p in nats; `length_bonus`: for each token. Rates are of the first hypotheses by
+    their own scores (`before`), by these weights (`tuned`: on the lists that they were fitted on),
+    of the best choice in every list (`oracle`), and by weights fitted on the other four fifths of
+    the lists (`after`). `difference`: after less before, with its 95 % `interval` over lists.
+    """
+
+    weight: float
+    length_bonus: float
+    before: float
+    tuned: float
+    after: float
+    oracle: float
+    difference: float
+    interval: tuple[float, float]
+    lists: int
+    words: int
+
+
+@dataclass(frozen=True)
+class _Lists:
+    """N lists of at most H hypotheses, (N, H) each: scores, log p, tokens, errors; words (N,).
+
+    Places beyond the end of a list have a score of -inf.
+    """
+
+    score: FloatArray
+    log_p: FloatArray
+    tokens: FloatArray
+    errors: IndexArray
+    words: IndexArray
+
+    def __getitem__(self, rows: IndexArray) -> "_Lists":
+        return _Lists(
+            self.score[rows],
+            self.log_p[rows],
+            self.tokens[rows],
+            self.errors[rows],
+            self.words[rows],
+        )
+
+    def chosen(self, weight: float, bonus: float) -> IndexArray:
+        """Errors of the first hypotheses by these weights, (N,)."""
+        total = self.score + weight * self.log_p + bonus * self.tokens
+        first = total.argmax(axis=1)
+        found: IndexArray = self.errors[np.arange(len(first)), first]
+        return found
+
+    def fit(self) -> tuple[float, float]:
+        """The weight and the bonus with the fewest errors, by grids around the best so far.
+
+        Of equal ones, that with the fewest errors around it: the middle of a plateau.
+        """
+        spread = float(np.std(self.score[np.isfinite(self.score)]))
+        unit = max(spread, 1e-3) / max(float(np.std(self.log_p[np.isfinite(self.score)])), 1e-9)
+        weight, bonus = unit, 0.0
+        width, height = 3.0, max(spread, 1.0) * 2
+        for _ in range(_ROUNDS):
+            weights = weight * np.exp(np.linspace(-width, width, _POINTS))
+            bonuses = bonus + np.linspace(-height, height, _POINTS)
+            if weight == unit:
+                weights = np.append(0.0, weights)
+            errors = np.array(
+                [[self.chosen(w, b).sum() for b in bonuses] for w in weights], np.float64
+            )
+            smooth = _smoothed(errors)
+            best = np.argwhere(errors == errors.min())
+            i, j = min(best.tolist(), key=lambda at: smooth[at[0], at[1]])
+            weight, bonus = float(weights[i]), float(bonuses[j])
+            if weight == 0:
+                break
+            width, height = width / _NARROWER, height / _NARROWER
+        return weight, bonus
+
+
+def _smoothed(table: FloatArray) -> FloatArray:
+    """Every entry's mean with its neighbours."""
+    padded = np.pad(table, 2, mode="edge")
+    rows, columns = table.shape
+    windows = [padded[i : i + rows, j : j + columns] for i in range(5) for j in range(5)]
+    mean: FloatArray = np.mean(windows, axis=0)
+    return mean
+
+
+def tune(
+    model: LanguageModel[Any],
+    lists: Iterable[Sequence[Hypothesis]],
+    references: Mapping[str, str],
+    *,
+    seed: int = 0,
+) -> Tuning:
+    """Fit the weight of a model and a bonus for length so that the fewest words are wrong.
+
+    The errors are the edits from a list's first hypothesis to the reference of its id, words being
+    what white space separates; their sum over that of the references' words is the word error
+    rate. It is constant between points where the order of a list changes, so that it is minimized
+    by grids, each around the best of the one before (Och 2003, "Minimum Error Rate Training in
+    Statistical Machine Translation", minimizes it exactly along lines).
+
+    Raises LangmodelsError for a list without a reference and for less than five lists.
+    """
+    found = _table(rescore(model, lists, weight=0.0), references, model)  # in their own order
+    n = len(found.words)
+    if n < _FOLDS:
+        raise LangmodelsError(f"Weights are fitted on {_FOLDS} lists or more, not {n}.")
+    weight, bonus = found.fit()
+    first = found.chosen(0.0, 0.0)
+    after = np.zeros(n, np.int64)
+    fold = np.random.default_rng(seed).permutation(n) % _FOLDS
+    for k in range(_FOLDS):
+        own = np.flatnonzero(fold == k)
+        after[own] = found[own].chosen(*found[np.flatnonzero(fold != k)].fit())
+    words = float(max(found.words.sum(), 1))
+    change = (after - first).astype(np.float64)
+    resampled = resample([change[None]], sizes=found.words.astype(np.float64), seed=seed)
+    return Tuning(
+        weight,
+        bonus,
+        float(first.sum()) / words,
+        float(found.chosen(weight, bonus).sum()) / words,
+        float(after.sum()) / words,
+        float(found.errors.min(axis=1).sum()) / words,
+        float(change.sum()) / words,
+        (np.nan, np.nan) if resampled is None else resampled.interval(),
+        n,
+        int(found.words.sum()),
+    )
+
+
+_MANY = 1 << 30  # errors where there is no hypothesis
+
+
+def _table(
+    lists: Sequence[Sequence[Hypothesis]],
+    references: Mapping[str, str],
+    model: LanguageModel[Any],
+) -> _Lists:
+    missing = [some[0].list_id for some in lists if some[0].list_id not in references]
+    if missing:
+        raise LangmodelsError(f"There is no reference for the list {missing[0]!r}.")
+    shape = len(lists), max((len(some) for some in lists), default=0)
+    score, log_p, tokens = np.full(shape, -np.inf), np.zeros(shape), np.zeros(shape)
+    errors = np.full(shape, _MANY, np.int64)
+    flat = [h for some in lists for h in some]
+    distances = iter(
+        edit_distances(
+            [h.text.split() for h in flat], [references[h.list_id].split() for h in flat]
+        ).tolist()
+    )
+    for row, some in enumerate(lists):
+        for column, h in enumerate(some):
+            score[row, column], log_p[row, column] = h.score, max(h.log_prob, -1e6)
+            tokens[row, column] = len(model.tokenize(h.text))
+            errors[row, column] = next(distances)
+    words = np.array([len(references[some[0].list_id].split()) for some in lists], np.int64)
+    return _Lists(score, log_p, tokens, errors, words)
+
+
+def read_references(lines: Iterable[str]) -> dict[str, str]:
+    """What was said, by the ids of lists: lines `id ||| text`, or `id text` as Kaldi has them.
+
+    Raises LangmodelsError, with the number of the line, for an id that is there twice.
+    """
+    found: dict[str, str] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        name, text = (
+            (part.strip() for part in line.split(MARK, 1))
+            if MARK in line
+            else (*line.strip().split(None, 1), "")[:2]
+        )
+        if name in found:
+            raise LangmodelsError(f"Line {number} of the references is a second one for {name!r}.")
+        found[name] = text
+    return found

@@ -1,0 +1,125 @@
+"""Weights for n-best lists, fitted for the word error rate; lists as Kaldi writes them."""
+
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from langmodels.cli.main import main
+from langmodels.errors import LangmodelsError
+from langmodels.evaluation.error_rates import token_error_rate
+from langmodels.evaluation.rescoring import _Lists, read_references, tune
+from langmodels.models.nbest import Hypothesis, read_nbest, rescore, with_costs
+from langmodels.registry import make_model
+
+TRAIN = "red fox ran\na red fox sat\nthe old fox ran\nthe red hen sat\n" * 4
+
+pytestmark = pytest.mark.filterwarnings("ignore::langmodels.ngram.SmoothingWarning")
+
+
+def recognised(n: int) -> tuple[list[list[Hypothesis]], dict[str, str]]:
+    """Lists of a recogniser that confuses words, and what was said."""
+    rng = random.Random(1)
+    said = [line for line in TRAIN.splitlines()[:4] for _ in range(n // 4)]
+    lists, references = [], {}
+    for i, text in enumerate(said):
+        words = text.split()
+        hypotheses = [text]
+        for _ in range(4):
+            wrong = [
+                w if rng.random() < 0.6 else rng.choice(["bed", "box", "run", "hat"]) for w in words
+            ]
+            hypotheses.append(" ".join(wrong[: rng.randrange(1, len(wrong) + 1)]))
+        scored = [(rng.gauss(-len(h.split()) / 2, 2.0), h) for h in dict.fromkeys(hypotheses)]
+        lists.append([Hypothesis(h, s, f"u{i}", (f"u{i}", h, f"{s:.3f}")) for s, h in scored])
+        references[f"u{i}"] = text
+    return lists, references
+
+
+def test_weights_are_fitted_for_the_word_error_rate() -> None:
+    lists, references = recognised(40)
+    model = make_model("witten-bell:order=2").fit(TRAIN)
+    found = tune(model, lists, references)
+    words = [[references[some[0].list_id].split()] for some in lists]
+
+    def rate(weight: float, bonus: float) -> float:
+        ranked = rescore(model, lists, weight=weight, length_bonus=bonus)
+        return token_error_rate([some[0].text.split() for some in ranked], words)
+
+    assert found.before == pytest.approx(rate(0.0, 0.0))
+    assert found.tuned == pytest.approx(rate(found.weight, found.length_bonus))
+    others = [rate(w, b) for w in (0.0, 0.2, 1.0, 5.0) for b in (-2.0, 0.0, 2.0)]
+    assert found.oracle <= found.tuned <= min(others)
+    assert found.oracle == 0  # what was said is in every list
+    assert found.tuned <= found.after < found.before
+    assert found.difference == pytest.approx(found.after - found.before)
+    assert found.interval[0] < found.difference < found.interval[1] < 0
+    assert found.words == sum(len(r.split()) for r in references.values())
+
+
+def test_a_model_that_is_of_no_use_gets_no_weight() -> None:
+    rng = np.random.default_rng(0)
+    errors = np.tile(np.arange(4), (30, 1))
+    lists = _Lists(
+        -errors.astype(np.float64), rng.normal(size=(30, 4)), np.ones((30, 4)), errors,
+        np.full(30, 5),
+    )  # fmt: skip
+    weight, bonus = lists.fit()
+    assert lists.chosen(weight, bonus).sum() == 0
+    assert weight < 0.5
+
+
+def test_kaldis_lists_are_recognised_or_asked_about() -> None:
+    lines = ["utt-a-1 red fox", "utt-a-2 bed fox", "utt-b-1 a hen", "utt-c-1"]
+    lists = read_nbest(lines)
+    assert [[h.text for h in some] for some in lists] == [["red fox", "bed fox"], ["a hen"], [""]]
+    assert [some[0].list_id for some in lists] == ["utt-a", "utt-b", "utt-c"]
+    scored = with_costs(lists, ["utt-a-1 3.5", "utt-a-2 1", "", "utt-b-1 2", "utt-c-1 0"])
+    assert [[h.score for h in some] for some in scored] == [[-3.5, -1.0], [-2.0], [0.0]]
+    with pytest.raises(LangmodelsError, match="no cost of utt-c-1"):
+        with_costs(lists, ["utt-a-1 3.5", "utt-a-2 1", "utt-b-1 2"])
+    with pytest.raises(LangmodelsError, match="--lists kaldi or --lists plain"):
+        read_nbest([*lines, "a red fox"])
+    assert len(read_nbest([*lines, "a red fox"], "plain")[0]) == 5
+    with pytest.raises(LangmodelsError, match="Line 5"):
+        read_nbest([*lines, "a red fox"], "kaldi")
+    for plain in (["covid-19 is here", "covid-20 is not"], ["mark-1 and", "so on"], ["one"]):
+        assert [h.text for h in read_nbest(plain)[0]] == plain
+
+
+def test_references() -> None:
+    assert read_references(["a red fox", "", "b ||| the  hen", "c"]) == {
+        "a": "red fox",
+        "b": "the  hen",
+        "c": "",
+    }
+    with pytest.raises(LangmodelsError, match="second one for 'a'"):
+        read_references(["a x", "a y"])
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lists, references = recognised(20)
+    nbest, refs, lm = (str(tmp_path / name) for name in ("nbest.txt", "refs.txt", "m.lm"))
+    Path(nbest).write_text("".join(f"{' ||| '.join(h.fields)}\n" for some in lists for h in some))
+    Path(refs).write_text("".join(f"{name} {text}\n" for name, text in references.items()))
+    make_model("witten-bell:order=2").fit(TRAIN).save(lm)
+    command = ["rescore", lm, "--nbest", nbest, "--tune", refs]
+    assert main([*command, "--json", "--unit", "log10"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["after"] < found["before"]
+    assert main([*command, "--unit", "log10"]) == 0
+    shown = capsys.readouterr().out
+    assert f"--weight {found['weight']:.4g} --length-bonus" in shown
+    assert f"{100 * found['before']:.2f} %" in shown
+    weights = [f"--weight={found['weight']}", f"--length-bonus={found['length_bonus']}"]
+    assert main(["rescore", lm, "--nbest", nbest, "--best", "--unit", "log10", *weights]) == 0
+    best = [line.split(" ||| ") for line in capsys.readouterr().out.splitlines()]
+    rate = token_error_rate(
+        [t.split() for _, t in best], [[references[n].split()] for n, _ in best]
+    )
+    assert rate == pytest.approx(found["tuned"])
+    Path(refs).write_text("u0 red fox ran\n")
+    assert main(command) == 1
+    assert "no reference for the list 'u1'" in capsys.readouterr().err
