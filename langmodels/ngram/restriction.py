@@ -35,7 +35,7 @@ def restrict(model: NGramModel, words: Iterable[str], *, unnormalized: bool = Fa
     if not unnormalized and (not model.is_distribution or model.tables.unseen_backoff):
         raise UsageError(
             "The probabilities of the model do not sum to one, so that nothing can be said of what "
-            "is left out; restrict it without normalizing."
+            "is left out; restrict it unnormalized (--unnormalized)."
         )
     tables = _with_suffixes(model.tables)
     gains = None if unnormalized else _unknown(tables, kept)
