@@ -392,6 +392,22 @@ def test_resuming_a_killed_run_gives_the_same_weights(kind, tmp_path, monkeypatc
         kind(**{**options, "hidden": 9}).fit(text, checkpoint=str(path))
 
 
+def test_training_by_tokens_ends_with_the_step_that_has_them(tmp_path):
+    text = corpus("char", LINES * 3)
+    options = {"hidden": 6, "batch_size": 4, "steps": 10}
+    whole = GRUModel(**options, epochs=2).fit(text, text)
+    same = GRUModel(**options, tokens=2 * text.n_tokens).fit(text, text)
+    np.testing.assert_array_equal(same.network.parameters.flat, whole.network.parameters.flat)
+    path = str(tmp_path / "part.ckpt")
+    part = GRUModel(**options, tokens=text.n_tokens * 3 // 2).fit(text, text, checkpoint=path)
+    first, second = part.history.epochs
+    assert 0 < second.learning_rate < first.learning_rate / 10, "the schedule ends with the tokens"
+    assert second.validation_loss is not None
+    again = GRUModel(**options, tokens=text.n_tokens * 3 // 2).fit(text, text, checkpoint=path)
+    np.testing.assert_array_equal(again.network.parameters.flat, part.network.parameters.flat)
+    assert len(GRUModel(**options, tokens=1).fit(text).history.epochs) == 1
+
+
 def test_checkpoint_of_another_kind_is_refused(tmp_path):
     text = corpus("char")
     model = RNNModel(**SMALL).fit(text)
@@ -456,6 +472,7 @@ def test_ctrl_c_ends_training_cleanly():
         {"clip_norm": 1.0, "clip_value": 1.0},
         {"average": 1.0},
         {"cutoffs": (5, 3)},
+        {"tokens": 0},
     ],
 )
 def test_impossible_settings_are_usage_errors(options):

@@ -341,7 +341,8 @@ def _fit_network(
     args: argparse.Namespace,
 ) -> None:
     """Train, with a line after every epoch where progress is shown."""
-    epochs = model.options.epochs
+    options = model.options
+    epochs = options.epochs if options.tokens is None else -(-options.tokens // train.n_tokens)
 
     def tell(epoch: Epoch) -> None:
         validated = epoch.validation_loss

@@ -118,6 +118,7 @@ class NetworkModel(Model, Generic[N]):
             self._network,
             batches,
             self.options,
+            n_tokens=corpus.n_tokens,
             validate=None if validation is None else lambda: self._validation_loss(validation),
             sample=(lambda: self._show(sample)) if sample else None,
             checkpoint=None

@@ -81,7 +81,9 @@ def gradient_norm_course(
     network.initialise(model.options.seed)
     batches = model.make_batches(corpus, 1)
     epochs = max(model.options.epochs, -(-steps // batches.n_batches))
-    options = replace(model.options, epochs=epochs, clip_norm=clip_norm, clip_value=None)
+    options = replace(
+        model.options, epochs=epochs, tokens=None, clip_norm=clip_norm, clip_value=None
+    )
     trainer = Trainer(network, batches, options)
     losses: list[float] = []
     norms: list[float] = []

@@ -27,6 +27,8 @@ class TrainingOptions:
         decay_factor: what step and plateau multiply the rate by.
         decay_every: epochs of step between decays, or of plateau without a better validation loss.
         epochs: passes over the training text, at most.
+        tokens: of training in all, to the end of a step, in place of whole epochs; schedules end
+            with them. none: as the epochs have.
         batch_size: sequences side by side.
         steps: tokens over which gradients are propagated back before the chain is cut.
         beta2: decay of the averages of squared gradients in adam and adamw.
@@ -49,6 +51,7 @@ class TrainingOptions:
     decay_factor: float = 0.5
     decay_every: int = 1
     epochs: int = 6
+    tokens: int | None = None
     batch_size: int = 16
     steps: int = 16
     beta2: float = 0.999
@@ -65,13 +68,13 @@ class TrainingOptions:
         _one_of("schedule", self.schedule, SCHEDULES)
         for name in ("epochs", "batch_size", "steps", "decay_every", "warmup", "seed"):
             check_whole(**{name: getattr(self, name)})
-        for name in ("patience", "threads"):
+        for name in ("patience", "threads", "tokens"):
             if getattr(self, name) is not None:
                 check_whole(**{name: getattr(self, name)})
         for name in ("epochs", "batch_size", "steps", "decay_every"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}.")
-        for name in ("clip_norm", "clip_value", "patience", "threads"):
+        for name in ("clip_norm", "clip_value", "patience", "threads", "tokens"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise UsageError(f"{name} must be above 0, or None for none, not {value}.")
@@ -86,6 +89,12 @@ class TrainingOptions:
             raise UsageError(f"average must be at least 0 and below 1, not {self.average}.")
         if self.warmup < 0 or not 0 <= self.l2 < math.inf or self.seed < 0:
             raise UsageError("warmup, l2 and seed must not be negative.")
+
+    def total_steps(self, n_batches: int, n_tokens: int) -> int:
+        """Steps of training where an epoch has so many batches and tokens."""
+        if self.tokens is None:
+            return self.epochs * n_batches
+        return max(1, -(-self.tokens * n_batches // n_tokens))
 
 
 def whole_numbers(given: int | Iterable[int]) -> tuple[int, ...]:

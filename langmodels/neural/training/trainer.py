@@ -47,9 +47,10 @@ B = TypeVar("B", bound=HasTargets)
 class Trainer(Generic[B]):
     """Trains a network on batches.
 
-    `validate` gives the validation loss (nats a token) with the parameters as they are; the
-    parameters that had the lowest one are kept. `sample` gives a line to show after every epoch;
-    `after_epoch` is called with its figures.
+    `n_tokens` is what an epoch has, by which `options.tokens` are measured. `validate` gives the
+    validation loss (nats a token) with the parameters as they are; the parameters that had the
+    lowest one are kept. `sample` gives a line to show after every epoch; `after_epoch` is called
+    with its figures.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class Trainer(Generic[B]):
         batches: Batches[B],
         options: TrainingOptions,
         *,
+        n_tokens: int = 1,
         validate: Callable[[], float] | None = None,
         sample: Callable[[], str] | None = None,
         after_epoch: Callable[[Epoch], None] | None = None,
@@ -78,9 +80,11 @@ class Trainer(Generic[B]):
             beta2=options.beta2,
             decayed=network.decayed(),
         )
+        self.total_steps = options.total_steps(batches.n_batches, n_tokens)
+        self.epochs = -(-self.total_steps // batches.n_batches)
         self.schedule = Schedule(
             options.schedule,
-            options.epochs * batches.n_batches,
+            self.total_steps,
             batches.n_batches,
             options.warmup,
             options.decay_factor,
@@ -101,14 +105,13 @@ class Trainer(Generic[B]):
         """
         if self.checkpoint is not None:
             self._go_on(self.checkpoint)
-        total = self.options.epochs * self.batches.n_batches
         with (
-            track(self.description, total=total) as meter,
+            track(self.description, total=self.total_steps) as meter,
             Workers(len(self.replicas)) as workers,
             _interrupts() as interrupted,
         ):
             meter.advance(self.step)
-            for number in range(len(self.history.epochs), self.options.epochs):
+            for number in range(len(self.history.epochs), self.epochs):
                 if self.history.stopped or not self._epoch(number, workers, meter, interrupted):
                     break
         self._keep_best()
@@ -188,8 +191,8 @@ class Trainer(Generic[B]):
         done = len(history["epochs"])
         best = history["best_epoch"]
         if not (
-            done <= self.options.epochs
-            and done * steps <= state.figures["step"] <= (done + 1) * steps
+            done <= self.epochs
+            and min(done * steps, self.total_steps) <= state.figures["step"] <= (done + 1) * steps
             and (best is None or 0 <= best < done)
             and [epoch["number"] for epoch in history["epochs"]] == list(range(done))
             and [type(value) for value in state.figures["schedule"]] == [float, float, int]
@@ -220,6 +223,7 @@ class Trainer(Generic[B]):
                 self.checkpoint.keep(self.state())
             if stop:
                 self.history.stopped = "interrupted"
+            if stop or self.step == self.total_steps:
                 break
         self._close_epoch(number)
         if self.checkpoint is not None and self.history.stopped != "interrupted":
