@@ -24,6 +24,7 @@ from langmodels.cli.options import (
 from langmodels.cli.output import print_json
 from langmodels.datasets import Source
 from langmodels.errors import UsageError
+from langmodels.evaluation.budgets import parse_budget
 from langmodels.evaluation.comparison import Comparison, compare
 from langmodels.evaluation.report import FORMATS, check_report_path
 from langmodels.evaluation.report.terminal import print_wide, render
@@ -103,9 +104,11 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
     )
     group.add_argument(
         "--budget",
-        choices=BUDGETS,
+        type=_budget,
+        metavar="BUDGET",
         default="standard",
-        help="what training may cost (default: standard)",
+        help=f"what training may cost: {', '.join(BUDGETS)}, or a time for everything (90s, 10m, "
+        "2h), of which networks have what is left (default: standard)",
     )
     usual = "one a network, up to the number of processors" if jobs is None else str(jobs)
     add_workers_options(group, default=jobs, usual=usual)
@@ -119,6 +122,15 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
         "--figures", type=PlotFolder, metavar="DIR", help="write every plot there, as PDF"
     )
     add_json_option(parser)
+
+
+def _budget(text: str) -> str:
+    """A budget by name, or a time."""
+    try:
+        parse_budget(text)
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
 
 
 def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict[str, Any]]:

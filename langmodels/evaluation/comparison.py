@@ -11,6 +11,7 @@ from rich.console import RenderableType
 
 from langmodels.datasets import Source
 from langmodels.errors import LangmodelsError, UsageError, unreadable
+from langmodels.evaluation.budgets import parse_budget, run_within
 from langmodels.evaluation.candidates import Candidate, Models, make_candidates
 from langmodels.evaluation.levels import Material, least_count
 from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
@@ -24,7 +25,7 @@ from langmodels.evaluation.significance import ALL
 from langmodels.evaluation.summary import summarise
 from langmodels.execution import Jobs
 from langmodels.interchange import json_text, jsonable, structure
-from langmodels.presets import BUDGETS, Setting
+from langmodels.presets import Setting
 from langmodels.storage import atomic_write
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
@@ -116,7 +117,8 @@ def compare(
         order: of n-gram models, by default the level's.
         seed: of everything random.
         seeds: how many seeds random models are trained with.
-        budget: "quick", "standard" or "thorough": what the models may cost.
+        budget: "quick", "standard" or "thorough": what the models may cost; or a time for all of it
+            ("90s", "10m", "2h"), of which networks have what is left: see `budgets`.
         min_count: least count of known tokens at levels whose types are often rare, where `corpus`
             does not say it: in a text, and at other levels than that of the splits. None: 2 for
             words, 1 for what is tokenized already, as for everything else.
@@ -141,8 +143,7 @@ def compare(
     Raises UsageError for unknown names and impossible settings, LangmodelsError for a text that is
     too small or lacks, and where every model fails.
     """
-    if budget not in BUDGETS:
-        raise UsageError(f"There is no budget {budget!r}; choose from {', '.join(BUDGETS)}.")
+    seconds = parse_budget(budget)
     if seeds < 1:
         raise UsageError(f"The number of seeds must be at least 1, not {seeds}.")
     if isinstance(corpus, str):
@@ -152,7 +153,8 @@ def compare(
         corpus = Splits.from_text(corpus, tokenizer, min_count=least)
     material = Material(corpus, min_count=min_count, max_size=max_size)
     levels = tuple(dict.fromkeys(levels)) or (material.level,)
-    setting = Setting(level=levels[0], order=order, seed=seed, budget=budget)
+    preset = budget if seconds is None else "standard"
+    setting = Setting(level=levels[0], order=order, seed=seed, budget=preset)
     if draws is not None and draws < 1:
         raise UsageError(f"At least one setting of a sweep must be drawn, not {draws}.")
     found = make_candidates(models, levels, setting, draws)
@@ -171,7 +173,7 @@ def compare(
         else replace(candidate, level=material.read_by(candidate.finished, candidate.label, levels))
         for candidate in found
     ]
-    plan = plan or PLANS[budget]
+    plan = plan or PLANS[preset]
     if not any(candidate.fills_blanks for candidate in candidates):
         plan = replace(plan, blanks=0)
     trials = [
@@ -179,9 +181,11 @@ def compare(
     ]
     if jobs is None:
         jobs = worthwhile_jobs(trials)
-    runs, failed = run_trials(
-        trials, material, plan, jobs=jobs, cache=RunCache(cache) if cache else None
-    )
+    kept = RunCache(cache) if cache else None
+    if seconds is None:
+        runs, failed = run_trials(trials, material, plan, jobs=jobs, cache=kept)
+    else:
+        trials, runs, failed = run_within(seconds, trials, material, plan, jobs=jobs, cache=kept)
     failures = {trials[i].candidate.label: str(error) for i, error in sorted(failed.items())}
     if failed and not runs:
         raise LangmodelsError("; ".join(f"{label}: {why}" for label, why in failures.items()))

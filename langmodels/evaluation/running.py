@@ -5,8 +5,10 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Sequence
-from contextlib import suppress
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -112,11 +114,12 @@ def worthwhile_jobs(trials: Sequence[Trial]) -> int:
     return max(1, min(networks, cpu_count(), 4))
 
 
-def _worthwhile(jobs: Jobs, n: int) -> Jobs:
+def worth_having(jobs: Jobs, n: int) -> Jobs:
     """No other process for a single trial."""
     return min(jobs, 1) if isinstance(jobs, int) and n < 2 else jobs
 
 
+Runs = dict[int, AnyRun]
 Failures = dict[int, LangmodelsError]
 
 
@@ -127,17 +130,19 @@ def run_trials(
     *,
     jobs: Jobs = 1,
     cache: RunCache | None = None,
-) -> tuple[dict[int, AnyRun], Failures]:
+    seconds: float | None = None,
+) -> tuple[Runs, Failures]:
     """Measure every trial; runs and failures by index in `trials`.
 
-    `jobs` processes share the work. A trial that fails, or whose process dies, does not keep the
-    others from being finished. On Ctrl-C what is finished is returned; KeyboardInterrupt goes on
-    only where nothing is. Raises UsageError for what cannot be fitted as it was put, and for `jobs`
-    below one.
+    `seconds`: how long that is expected to take, by which the time that is left is shown; trials
+    then begin in their order. `jobs` processes share the work. A trial that fails, or whose process
+    dies, does not keep the others from being finished. On Ctrl-C what is finished is returned;
+    KeyboardInterrupt goes on only where nothing is. Raises UsageError for what cannot be fitted as
+    it was put, and for `jobs` below one.
     """
-    done: dict[int, AnyRun] = {}
+    done: Runs = {}
     failed: Failures = {}
-    with track("Comparing models", total=sum(map(_work_of, trials))) as progress:
+    with _overall(trials, seconds) as advance:
         for trial in trials:
             material.at(trial.candidate.level)  # once, before it is sent to other processes
         keys: dict[int, str] = {}
@@ -149,12 +154,13 @@ def run_trials(
                     found = cache.load(keys[i], kind)
                     if found is not None:
                         done[i] = found
-                        progress.advance(_work_of(trial), trial.candidate.label)
+                        advance(trial)
         todo = [i for i in range(len(trials)) if i not in done]
-        if jobs != 1:  # of the networks, the long ones first: the larger ones are named later
+        if jobs != 1 and seconds is None:
+            # Of the networks, the long ones first: the larger ones are named later.
             todo.sort(key=lambda i: (trials[i].candidate.random, -i))
         try:
-            with executor(_worthwhile(jobs, len(todo))) as pool:
+            with executor(worth_having(jobs, len(todo))) as pool:
                 shared = share(pool, (material, plan))
                 number = {pool.submit(_measure, trials[i], shared): i for i in todo}
                 for future in completed(pool, list(number)):
@@ -172,11 +178,46 @@ def run_trials(
                             f"{_in_short(trials[i], done[i], material)}; "
                             f"{len(done)} of {len(trials)}"
                         )
-                    progress.advance(_work_of(trials[i]), trials[i].candidate.label)
+                    advance(trials[i])
         except KeyboardInterrupt:
             if not done:
                 raise
     return done, failed
+
+
+@contextmanager
+def _overall(trials: Sequence[Trial], seconds: float | None) -> Iterator[Callable[[Trial], None]]:
+    """Show how far all trials are; call what this gives with each that is done.
+
+    Where it is known how long they take, that is how far the time is.
+    """
+    if seconds is None:
+        with track("Comparing models", total=sum(map(_work_of, trials))) as work:
+            yield lambda trial: work.advance(_work_of(trial), trial.candidate.label)
+        return
+    with track("Comparing models", total=seconds) as work:
+        ended, began, note = threading.Event(), time.monotonic(), ""
+
+        def tick() -> None:
+            while not ended.wait(1.0):
+                passed = min(time.monotonic() - began, _NEARLY * seconds)
+                work.advance(passed - work.completed, note)
+
+        def advance(trial: Trial) -> None:
+            nonlocal note
+            note = trial.candidate.label
+
+        thread = threading.Thread(target=tick, daemon=True)
+        thread.start()
+        try:
+            yield advance
+        finally:
+            ended.set()
+            thread.join()
+
+
+_NEARLY = 0.99
+"""What part of the expected time can have passed before all is done."""
 
 
 def _work_of(trial: Trial) -> float:

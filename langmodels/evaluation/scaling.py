@@ -4,10 +4,11 @@ from dataclasses import replace
 from typing import Any
 
 from langmodels.errors import UsageError
+from langmodels.evaluation.budgets import parse_budget
 from langmodels.evaluation.candidates import Models, make_candidates
 from langmodels.evaluation.comparison import Comparison, compare
 from langmodels.evaluation.measuring import PLANS
-from langmodels.presets import Setting
+from langmodels.presets import BUDGETS, Setting
 from langmodels.text.splits import Splits
 
 CONTEXTS = (1, 4, 16, 64, 256, 1024)
@@ -34,6 +35,11 @@ def scale(
         raise UsageError(
             f"Scaling needs from 2 to {MAX_DOUBLINGS} doublings of the text, not {doublings}."
         )
+    if parse_budget(budget) is not None:
+        raise UsageError(
+            "Scaling trains every model on texts of several sizes, which a time is not given out "
+            f"for; name a budget: {', '.join(BUDGETS)}."
+        )
     levels = options.get("levels") or [Setting().level]
     for candidate in make_candidates(models, levels, Setting()):
         if candidate.fills_blanks:
@@ -41,5 +47,5 @@ def scale(
         if candidate.finished is not None:
             raise UsageError(f"{candidate.label} is finished; scaling trains models anew.")
     growth = tuple(2.0**-k for k in range(doublings, 0, -1))
-    plan = replace(PLANS.get(budget, PLANS["standard"]), growth=growth, contexts=CONTEXTS)
+    plan = replace(PLANS[budget], growth=growth, contexts=CONTEXTS)
     return compare(models, corpus, budget=budget, plan=plan, **options)

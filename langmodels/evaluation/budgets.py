@@ -1,0 +1,213 @@
+"""Budgets of time: how long training takes is measured, and networks get as much as there is.
+
+What counts is estimated first. A short measurement says how many tokens a second each network
+learns from and how many it scores; the time that is left then becomes tokens of training. These are
+in the table: with them, and not with the time, the figures can be had again anywhere.
+"""
+
+import math
+import re
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.evaluation.calibration import calibrate
+from langmodels.evaluation.candidates import Candidate
+from langmodels.evaluation.levels import Material
+from langmodels.evaluation.measuring import Plan
+from langmodels.evaluation.running import Failures, RunCache, Runs, Trial, run_trials, worth_having
+from langmodels.execution import Jobs, completed, executor, share
+from langmodels.formatting import duration
+from langmodels.models.base import LanguageModel
+from langmodels.presets import BUDGETS
+from langmodels.progress import named, say, track
+
+_UNITS = {"s": 1, "m": 60, "h": 3600}
+_HEAD = 20_000
+"""Tokens of the text that are enough to see how fast a network is."""
+_FIRST = 512
+_LONG_ENOUGH = 1.0
+"""Seconds of training from which its speed is believed."""
+_PATIENCE = 15.0
+"""Seconds that the measurement of one network may take."""
+_PROBED = 2000
+"""Test tokens that are scored to see how fast that is."""
+_DISTRIBUTIONS = 20
+_STEPS = 750
+"""Single steps that a model is asked for beside calibration: timing them, and a sample."""
+_SAFE = 0.92
+"""What part of the time is given out: other things take some, and estimates are not exact."""
+
+
+def parse_budget(text: str) -> float | None:
+    """Seconds of a budget of time (90s, 10m, 1.5h), None for one with a name.
+
+    Raises UsageError for anything else.
+
+    >>> parse_budget("10m")
+    600.0
+    """
+    if text in BUDGETS:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", text)
+    if found is None or not float(found[1]):
+        raise UsageError(
+            f"There is no budget {text!r}; choose from {', '.join(BUDGETS)}, or give a time: 90s, "
+            "10m, 2h."
+        )
+    return float(found[1]) * _UNITS[found[2]]
+
+
+@dataclass(frozen=True)
+class Speed:
+    """How fast a network is: tokens a second in training and in scoring; `rest`, seconds that all
+    else takes that is measured of it.
+    """
+
+    training: float
+    scoring: float
+    rest: float
+
+    def tokens(self, seconds: float, n_train: int, n_validation: int, n_test: int) -> int:
+        """Tokens of training for which there is time, to two figures; 0 where there is none.
+
+        A validation text is scored after every epoch, the test text in the end.
+        """
+        left = seconds - self.rest - (n_validation + n_test) / self.scoring
+        found = left / (1 / self.training + n_validation / n_train / self.scoring)
+        if found < 1:
+            return 0
+        unit = 10 ** max(0, math.floor(math.log10(found)) - 1)
+        return int(found // unit * unit)
+
+
+def run_within(
+    seconds: float,
+    trials: Sequence[Trial],
+    material: Material,
+    plan: Plan,
+    *,
+    jobs: Jobs = 1,
+    cache: RunCache | None = None,
+) -> tuple[list[Trial], Runs, Failures]:
+    """Measure every trial in about so many seconds; as `run_trials`, with the trials as they were
+    run: networks with the tokens that they were trained on.
+
+    Networks are trained once, on the whole text. One for which there is no time has failed.
+    """
+    began = time.monotonic()
+    say(f"About {duration(seconds)}: models that count, then networks in the time that is left.")
+    trials = list(trials)
+    networks = [i for i, trial in enumerate(trials) if _is_limited(trial.candidate)]
+    others = [i for i in range(len(trials)) if i not in networks]
+    runs: Runs = {}
+    failed: Failures = {}
+
+    def run(which: list[int], plan: Plan, expected: float | None = None) -> bool:
+        """Run some; whether all came to an end."""
+        found, wrong = run_trials(
+            [trials[i] for i in which], material, plan, jobs=jobs, cache=cache, seconds=expected
+        )
+        runs.update({which[i]: result for i, result in found.items()})
+        failed.update({which[i]: error for i, error in wrong.items()})
+        return len(found) + len(wrong) == len(which)
+
+    if (others and not run(others, plan)) or not networks:
+        return trials, runs, failed
+    speeds = measure_speeds([trials[i] for i in networks], material, plan, jobs)
+    left = _SAFE * (seconds - (time.monotonic() - began))
+    workers = jobs if isinstance(jobs, int) else getattr(jobs, "workers", 1)
+    slots = time_slots(left, len(networks), workers)
+    chosen = []
+    for i, speed, slot in zip(networks, speeds, slots, strict=True):
+        candidate = trials[i].candidate
+        splits = material.at(candidate.level).splits
+        sizes = (part.n_tokens for part in (splits.train, splits.validation, splits.test))
+        tokens = speed.tokens(slot, *sizes)
+        if not tokens:
+            why = f"left out, as {duration(slot)} of the budget are too little for it"
+            failed[i] = LangmodelsError(why)
+            say(f"{candidate.label}: {why}")
+            continue
+        say(f"{candidate.label}: {tokens:,} tokens of training, at {speed.training:,.0f} a second")
+        limited = replace(candidate, options={**candidate.options, "tokens": tokens})
+        trials[i] = replace(trials[i], candidate=limited)
+        chosen.append(i)
+    say("How figures grow with the text is left out for networks; each is trained once, on all.")
+    if chosen:
+        run(chosen, replace(plan, growth=()), left)
+    return trials, runs, failed
+
+
+def _is_limited(candidate: Candidate) -> bool:
+    """Whether it can be told how many tokens to train on, and was not."""
+    if not candidate.random or candidate.options.get("tokens") is not None:
+        return False
+    try:
+        replace(candidate, options={**candidate.options, "tokens": 1}).make()
+    except UsageError:
+        return False
+    return True
+
+
+def time_slots(seconds: float, n: int, jobs: int) -> list[float]:
+    """Seconds for each of n trials that `jobs` processes take one after another, in the order in
+    which they are to be submitted: every process is busy to the end.
+    """
+    jobs = min(jobs, n)
+    begun = []
+    for process in range(jobs):
+        own = len(range(process, n, jobs))
+        begun += [(k * seconds / own, seconds / own) for k in range(own)]
+    return [slot for _, slot in sorted(begun, key=lambda pair: pair[0])]
+
+
+def measure_speeds(
+    trials: Sequence[Trial], material: Material, plan: Plan, jobs: Jobs
+) -> list[Speed]:
+    """How fast networks are, as many at a time as are to be trained at a time."""
+    with track("Measuring speed", total=len(trials)) as task:
+        with executor(worth_having(jobs, len(trials))) as pool:
+            shared = share(pool, (material, plan))
+            futures = [pool.submit(_speed, trial, shared) for trial in trials]
+            for _ in completed(pool, futures):
+                task.advance()
+        return [future.result() for future in futures]
+
+
+def _speed(trial: Trial, shared: tuple[Material, Plan]) -> Speed:
+    material, plan = shared
+    candidate, splits = trial.candidate, material.at(trial.candidate.level).splits
+    validation = splits.validation.head(_PROBED // 2)
+    began = time.perf_counter()
+
+    def fit(tokens: int) -> tuple[LanguageModel[object], float]:
+        limited = replace(candidate, options={**candidate.options, "tokens": tokens})
+        model = limited.make(trial.seed)
+        head = splits.train.head(max(_HEAD, tokens))
+        before = time.perf_counter()
+        model.fit(head, validation)
+        return model, time.perf_counter() - before  # type: ignore[return-value]
+
+    with named(candidate.label):
+        fit(_FIRST)
+        tokens = _FIRST
+        model, least = fit(tokens)
+        while True:
+            tokens *= 4
+            model, seconds = fit(tokens)
+            enough = seconds - least >= _LONG_ENOUGH
+            if enough or time.perf_counter() - began > _PATIENCE or tokens > 1 << 24:
+                break
+        training = (tokens - _FIRST) / max(seconds - least, 1e-6)
+        if candidate.fills_blanks:
+            return Speed(training, training, 0.0)
+        test = splits.test.head(_PROBED)
+        before = time.perf_counter()
+        model.score_corpus(test)
+        scoring = test.n_tokens / max(time.perf_counter() - before, 1e-6)
+        before = time.perf_counter()
+        calibrate(model.normalized(), test, _DISTRIBUTIONS)
+        step = (time.perf_counter() - before) / _DISTRIBUTIONS
+    return Speed(training, scoring, step * (plan.calibration + _STEPS))
