@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from langmodels.ngram.kenlm.model import KenLMModel as KenLMModel
     from langmodels.presets import Setting as Setting
     from langmodels.pretrained import PretrainedModel as PretrainedModel
+    from langmodels.progress import show_progress as show_progress
     from langmodels.registry import CLOZE_MODELS as CLOZE_MODELS
     from langmodels.registry import MODELS as MODELS
     from langmodels.registry import PAIR_MODELS as PAIR_MODELS
@@ -138,6 +139,7 @@ _MODULES = {
     "ngram.classes": ("ClassModel",),
     "ngram.kenlm.model": ("KenLMModel",),
     "presets": ("Setting",),
+    "progress": ("show_progress",),
     "pretrained": ("PretrainedModel",),
     "registry": (
         "CLOZE_MODELS",

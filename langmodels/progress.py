@@ -11,11 +11,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
+
+    from langmodels.notebooks import Bars
+
+    Display: TypeAlias = "Progress | Lines | Bars"
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ _EVERY = 0.1  # seconds between two reports of one piece of work
 
 _console: ContextVar["Console | None"] = ContextVar("progress_console", default=None)
 _verbose: ContextVar[bool] = ContextVar("progress_verbose", default=False)
-_display: ContextVar["Progress | Lines | None"] = ContextVar("progress_display", default=None)
+_display: ContextVar["Display | None"] = ContextVar("progress_display", default=None)
 _send: ContextVar[Callable[[Report], None] | None] = ContextVar("progress_send", default=None)
 _prefix: ContextVar[str] = ContextVar("progress_prefix", default="")
 _numbers = itertools.count()
@@ -68,6 +72,21 @@ def enable(console: "Console | None", *, verbose: bool = False) -> None:
     _display.set(lines)
     if lines is not None:
         lines.start()
+
+
+def show_progress() -> None:
+    """Show the progress of work started from now on: in a notebook bars in the cell's output, in a
+    program what the command line shows, on standard error.
+    """
+    from rich.console import Console
+
+    from langmodels.notebooks import Bars, in_notebook
+
+    if in_notebook():
+        _console.set(Console())
+        _display.set(Bars())
+    else:
+        enable(Console(stderr=True))
 
 
 def shown() -> bool:
@@ -193,7 +212,7 @@ class Lines:
 
 
 @contextmanager
-def _bar(progress: "Progress | Lines", description: str, total: float | None) -> Iterator[Meter]:
+def _bar(progress: "Display", description: str, total: float | None) -> Iterator[Meter]:
     number = progress.add_task(description, total=total, note="")
     began = time.monotonic()
 

@@ -39,6 +39,7 @@ COMMANDS = {
     "article": "a character RNN on a cleaned book, with text generated after each iteration",
     "gradients": "why recurrent networks are hard to train: gradients by lag, clipping, gates",
     "recall": "how long models remember: a cue to repeat after a growing stretch of other symbols",
+    "lessons": "notebooks to work through: from counting to attention, with exercises",
     "play": "a page in the browser: many models on any text, side by side, to play with",
     "mix": "interpolate models, merge n-gram models into one, adapt one to a text",
     "prune": "make an n-gram model smaller by leaving out what it can spare",

@@ -79,6 +79,11 @@ class Comparison:
     def __rich__(self) -> RenderableType:
         return render(self.results)
 
+    def __repr__(self) -> str:
+        models = self.results.models
+        best = f", {models[0].label} best" if models else ""
+        return f"<Comparison of {len(models)} models{best}>"
+
     def _repr_html_(self) -> str:
         return fragment(self.results)
 

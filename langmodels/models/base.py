@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Generic, Self, SupportsIndex, TypeVar
 
 import numpy as np
 
+from langmodels import notebooks
 from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.decoding import Decoding, beam_search, generate
@@ -82,6 +83,16 @@ class Model(WithReading, Configurable, ABC):
     def encode(self, text: Text) -> IntArray:
         """Token ids of a sequence given as a string, tokens or ids; see `Reading.encode`."""
         return self.reading.encode(text)
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        found: dict[str, Any] = dict(self.get_params())
+        if self.is_fitted:
+            found |= {"tokens": self.tokenizer.level, "vocabulary": f"{len(self.vocabulary):,}"}
+            found["parameters"] = f"{self.n_parameters:,}"
+        else:
+            found["has learnt"] = "nothing yet"
+        return notebooks.facts(type(self).__name__, found)
 
     # Files ----------------------------------------------------------------------------------
 

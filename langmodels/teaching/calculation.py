@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from langmodels import notebooks
 from langmodels.arrays import IntArray
 from langmodels.errors import UsageError
 from langmodels.ngram.counting import NGramCounts
@@ -85,6 +86,25 @@ class Calculation:
     def prob(self) -> float:
         """p(token | context)."""
         return self.orders[-1].prob if self.orders else self.uniform
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: an order a line, in figures that add up."""
+        rows = (
+            (
+                notebooks.escaped(" ".join(o.context) or "nothing"),
+                f"{o.count:g}",
+                f"{o.total:g}",
+                f"{o.types:,}",
+                "" if o.discount is None else f"{o.discount:.4g}",
+                f"{o.share:.4g} + {o.weight:.4g} · {o.lower:.4g}",
+                f"{o.prob:.4g}",
+            )
+            for o in self.orders
+        )
+        head = ("after", "c", "n", "types", "discount", "share + weight · shorter context", "p")
+        caption = f"p({self.token} | …), {self.method}: {self.formula}"
+        note = f"<p>{notebooks.escaped(self.note)}</p>" if self.note else ""
+        return notebooks.table(head, rows, caption) + note
 
     def records(self) -> dict[str, Any]:
         """As plain data for JSON."""

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from langmodels import notebooks
 from langmodels.errors import UsageError
 from langmodels.fullcontext import FullContextModel
 from langmodels.models.base import LanguageModel
@@ -65,6 +66,28 @@ class ChainRule:
         """The inverse of the geometric mean of the factors."""
         loss = -self.log_prob / len(self.steps)
         return math.exp(loss) if loss < 700 else math.inf
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the text by surprisal, and a line a factor."""
+        bits = [-step.log_prob / math.log(2) for step in self.steps]
+        text = self.separator.join(
+            notebooks.coloured(step.token, b, f"{b:.2f} bits")
+            for step, b in zip(self.steps, bits, strict=True)
+        )
+        rows = (
+            (
+                notebooks.escaped(step.token),
+                notebooks.escaped(self.separator.join(step.used) or "nothing"),
+                f"{step.prob:.4g}",
+                f"{b:.2f}",
+                f"{-step.running / math.log(2):.2f}",
+            )
+            for step, b in zip(self.steps, bits, strict=True)
+        )
+        head = ("x", "given", "p(x | given)", "bits", "bits so far")
+        caption = f"{self.model}: perplexity {self.perplexity:.2f}"
+        note = f"<p>{notebooks.escaped(self.note)}</p>" if self.note else ""
+        return f"<p>{text}</p>{notebooks.table(head, rows, caption)}{note}"
 
     def records(self) -> dict[str, Any]:
         """As plain data for JSON; log probabilities in the `unit`, nats."""

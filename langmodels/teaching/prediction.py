@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from langmodels.models.base import LanguageModel
+from langmodels.notebooks import bar, escaped, table
 from langmodels.teaching.chain_rule import context_seen, separator, undefined
 
 
@@ -44,6 +45,24 @@ class Prediction:
     separator: str = " "
     is_distribution: bool = True
     note: str = ""
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows: a bar a token."""
+        shown = [*self.candidates, *([self.asked] if self.asked else [])]
+        scale = max((c.prob for c in self.candidates), default=0.0) or 1.0
+        rows = (
+            (
+                str(c.rank),
+                escaped(c.token),
+                f"{c.prob:.4f}",
+                bar(c.prob / scale),
+            )
+            for c in shown
+        )
+        used = self.separator.join(self.used) or "nothing"
+        caption = f"{self.model}: p(x | {used}), {self.entropy:.2f} bits of entropy"
+        note = f"<p>{escaped(self.note)}</p>" if self.note else ""
+        return table(("rank", "x", "p", ""), rows, caption) + note
 
     def records(self) -> dict[str, Any]:
         """As plain data for JSON."""

@@ -5,7 +5,6 @@ import math
 from collections.abc import Iterator, Sequence
 
 from langmodels.evaluation.report import tables
-from langmodels.evaluation.report.blanks import blanks_tables
 from langmodels.evaluation.report.outline import Passage, Section, outline
 from langmodels.evaluation.report.plots import draw
 from langmodels.evaluation.report.style import STYLE
@@ -33,12 +32,13 @@ def page(title: str, body: str) -> str:
 
 
 def fragment(results: Results) -> str:
-    """The tables that a notebook shows."""
-    shown = [tables.corpus_table(results)]
-    if results.models:
-        shown += [tables.quality_table(results), tables.cost_table(results)]
-    shown += blanks_tables(results)
-    return "\n".join(map(table_html, shown))
+    """What a notebook shows: the outcome, its tables, plots and verdicts."""
+    figures, _ = draw(results)
+    parts = [_lead(results)]
+    for section in outline(results):
+        if section.first:
+            parts += _section(section, figures)
+    return "\n".join(parts)
 
 
 def _lead(results: Results) -> str:

@@ -19,7 +19,10 @@ class Passage:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report. `plots` are names in `plots.PLOTS`; empty parts are left out."""
+    """A part of a report. `plots` are names in `plots.PLOTS`; empty parts are left out.
+
+    What stands `first` is all that is shown where there is little room.
+    """
 
     title: str
     tables: list[Table] = field(default_factory=list)
@@ -28,6 +31,7 @@ class Section:
     plots: list[str] = field(default_factory=list)
     passages: list[Passage] = field(default_factory=list)
     samples: list[tuple[str, str]] = field(default_factory=list)
+    first: bool = False
 
 
 def outline(results: Results) -> list[Section]:
@@ -39,11 +43,12 @@ def outline(results: Results) -> list[Section]:
                 tables.corpus_table(results),
                 *map(tables.contexts_table, results.levels),
             ],
+            first=True,
         )
     ]
     if missing := tables.unfinished(results):
-        parts.insert(0, Section("What is missing", paragraphs=missing))
-    blanks = Section("What both sides are worth", tables=list(blanks_tables(results)))
+        parts.insert(0, Section("What is missing", paragraphs=missing, first=True))
+    blanks = Section("What both sides are worth", list(blanks_tables(results)), first=True)
     if not results.models:
         return [*parts, blanks]
     growth, steps = tables.growth_table(results), tables.steps_table(results)
@@ -59,11 +64,13 @@ def outline(results: Results) -> list[Section]:
             [tables.verdict_note(results)] if results.tests else [],
             tables.verdicts(results),
             ["quality"],
+            first=True,
         ),
         Section(
             "What it costs",
             tables=[tables.cost_table(results)],
             plots=["quality and time", "quality and size"],
+            first=True,
         ),
         Section(
             "How it grows",

@@ -1,0 +1,114 @@
+"""What notebooks show: facts, tables, bars and colours as HTML, and progress in a cell.
+
+Styles are written inline: notebooks, and the pages made of them, drop style sheets.
+"""
+
+import html
+import itertools
+import math
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+_CELL = "padding:2px 10px;text-align:left;vertical-align:top"
+_EVERY = 0.2
+"""Seconds between two pictures of a bar."""
+
+
+def escaped(text: object) -> str:
+    """Text that is text in HTML, whatever it holds; white space is shown."""
+    return html.escape(str(text)).replace("\n", "↵").replace("\t", "⇥")
+
+
+def table(head: Iterable[str], rows: Iterable[Iterable[str]], caption: str = "") -> str:
+    """A table; the cells of `rows` are HTML, those of `head` and the caption text."""
+    lines = ['<table style="border-collapse:collapse;font-variant-numeric:tabular-nums">']
+    if caption:
+        lines.append(f'<caption style="text-align:left">{escaped(caption)}</caption>')
+    cells = "".join(f'<th style="{_CELL}">{escaped(name)}</th>' for name in head)
+    lines.append(f"<tr>{cells}</tr>" if cells else "")
+    for row in rows:
+        lines.append("<tr>" + "".join(f'<td style="{_CELL}">{cell}</td>' for cell in row) + "</tr>")
+    return "".join([*lines, "</table>"])
+
+
+def facts(title: str, found: Mapping[str, Any]) -> str:
+    """Names and values, one a line."""
+    return table((), ((escaped(k), f"<code>{escaped(v)}</code>") for k, v in found.items()), title)
+
+
+def bar(share: float) -> str:
+    """A bar of so much of its room, 0 to 1."""
+    width = 100 * min(max(share, 0.0), 1.0)
+    return (
+        '<div style="width:14em;background:rgba(127,127,127,.15)">'
+        f'<div style="width:{width:.1f}%;background:#3b7dd8;height:1em"></div></div>'
+    )
+
+
+def coloured(text: str, bits: float, title: str = "") -> str:
+    """A token on a ground that is the darker the more surprising it is, in bits."""
+    depth = 0.75 * (1 - math.exp(-bits / 6)) if bits >= 0 else 0.0
+    return (
+        f'<span title="{escaped(title)}" style="background:rgba(220,80,40,{depth:.2f});'
+        f'padding:1px 3px;border-radius:3px">{escaped(text)}</span>'
+    )
+
+
+class Bars:
+    """Progress in the output of a cell, as Rich's Progress has it on a terminal."""
+
+    def __init__(self) -> None:
+        self._numbers = itertools.count()
+        self._tasks: dict[TaskID, tuple[str, float | None, float, str]] = {}
+        self._display: Any = None
+        self._drawn = 0.0
+
+    def add_task(self, description: str, total: float | None = None, note: str = "") -> "TaskID":
+        """As Rich's Progress."""
+        number = cast("TaskID", next(self._numbers))
+        self._tasks[number] = (description, total, 0, note)
+        self._draw()
+        return number
+
+    def update(self, number: "TaskID", *, completed: float, note: str) -> None:
+        """As Rich's Progress."""
+        description, total, *_ = self._tasks[number]
+        self._tasks[number] = (description, total, completed, note)
+        if time.monotonic() - self._drawn > _EVERY:
+            self._draw()
+
+    def remove_task(self, number: "TaskID") -> None:
+        """As Rich's Progress; the last one leaves nothing behind."""
+        del self._tasks[number]
+        self._draw()
+        if not self._tasks:
+            self._display = None
+
+    def markup(self) -> str:
+        """What is under way."""
+        rows = []
+        for description, total, completed, note in self._tasks.values():
+            share = bar(completed / total) if total else ""
+            rows.append((escaped(description), share, escaped(note)))
+        return table((), rows) if rows else ""
+
+    def _draw(self) -> None:
+        from IPython.display import HTML, display
+
+        self._drawn = time.monotonic()
+        if self._display is None:
+            self._display = display(HTML(self.markup()), display_id=True)
+        else:
+            self._display.update(HTML(self.markup()))
+
+
+def in_notebook() -> bool:
+    """Whether the output of this program is that of a notebook's cells."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
