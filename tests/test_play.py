@@ -13,12 +13,17 @@ import pytest
 from langmodels.datasets import find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.decoding import Decoding
+from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.ngram import NGramModel
 from langmodels.playground import Classroom, Limits
 from langmodels.playground.actions import answer
+from langmodels.playground.fields import Fields
+from langmodels.playground.panels import training
+from langmodels.playground.panels.memory import recall
 from langmodels.playground.panels.shannon import estimate, folded, passage
 from langmodels.playground.work import Line
 from langmodels.teaching import chain_rule, predict_next
+from langmodels.teaching.gradients import gate_activations, gradient_norm_course
 
 MODELS = ("unigram", "mle:order=2", "mkn:order=3")
 SENTENCE = "She looked at the heron."
@@ -319,3 +324,99 @@ def test_the_class_hands_in_its_games(classroom: Classroom) -> None:
         ask(classroom, "hand_in", ranks="1 x")
     with pytest.raises(UsageError, match="at least 1"):
         ask(classroom, "estimate", ranks="0")
+
+
+def test_hidden_units_and_attention_are_those_of_the_networks(classroom: Classroom) -> None:
+    room = classroom.room()
+    for name in ("gru:hidden=6:epochs=1", "transformer:width=16:layers=1:epochs=1:heads=2"):
+        ask(classroom, "add", name=name)
+        until(lambda name=name: room.slots[name].status == "ready")
+    gru, transformer = list(room.slots)[-2:]
+    found = ask(classroom, "memory", model=gru, sentence=SENTENCE)["activations"]
+    model = room.model(gru)
+    assert isinstance(model, RecurrentModel)
+    expected = gate_activations(model, SENTENCE)[0]
+    assert found["tokens"] == list(model.tokenize(SENTENCE))
+    assert {n: np.shape(a) for n, a in found["layers"][0]["gates"].items()} == {
+        n: a.shape for n, a in expected.items()
+    }
+    for name, gate in expected.items():
+        assert np.allclose(found["layers"][0]["gates"][name], gate, atol=1e-4)
+    weights = np.array(
+        ask(classroom, "memory", model=transformer, sentence=SENTENCE)["attention"]["weights"]
+    )
+    assert weights.shape == (1, 2, 7, 7)
+    assert np.allclose(weights.sum(axis=-1), 1, atol=1e-3)
+    shares = ask(classroom, "gradients", model=gru)
+    assert [norms[0] for norms in shares["trained"] + shares["untrained"]] == [1, 1]
+    assert shares["untrained"][0][-1] < shares["untrained"][0][2] < 1
+    with pytest.raises(UsageError, match="Only recurrent"):
+        ask(classroom, "gradients", model=transformer)
+    with pytest.raises(UsageError, match="Only recurrent"):
+        ask(classroom, "memory", model="unigram", sentence=SENTENCE)
+
+
+def test_a_cue_is_recalled_by_those_who_remember() -> None:
+    found = recall(length=3000, lag=4)
+    assert found["lags"] == [0, 1, 2, 3, 4]
+    assert found["accuracy"]["witten-bell:order=5"][0] == 1
+    assert found["chance"] == 0.25
+
+
+def test_work_for_all_is_done_once(classroom: Classroom) -> None:
+    done: list[int] = []
+    assert classroom.job("x", "me").status == "absent"
+    for _ in range(3):
+        classroom.job("x", "me", lambda: done.append(1) or 5)  # type: ignore[func-returns-value]
+    until(lambda: classroom.job("x", "me").status == "ready")
+    assert (done, classroom.job("x", "me").result) == ([1], 5)
+
+    def fail() -> None:
+        raise LangmodelsError("no")
+
+    classroom.job("y", "me", fail)
+    until(lambda: classroom.job("y", "me").status == "failed")
+    assert classroom.job("y", "me").note == "no"
+
+
+def test_training_live_takes_the_steps_of_training(classroom: Classroom) -> None:
+    room = classroom.room()
+    fields = Fields({"cell": "gru", "hidden": 8, "rate": 0.01, "clip": 0.5})
+    options = training.options_of(fields, 128)
+    course = training.Course(room, "me", options)
+    assert course.turn()
+    record = course.record()
+    expected = gradient_norm_course(
+        RecurrentModel(**options), room.splits.train, steps=min(course.step, 30), clip_norm=0.5
+    )
+    n = len(expected.losses)
+    assert n > 1
+    assert record["losses"][:n] == pytest.approx(expected.losses.tolist())
+    assert record["norms"][:n] == pytest.approx(expected.norms.tolist())
+    assert record["samples"][0]["step"] == 0
+    later = course.record(since=2)
+    assert (later["from"], later["losses"]) == (2, record["losses"][2:])
+
+
+def test_training_stops_goes_on_and_goes_astray(classroom: Classroom) -> None:
+    key = ask(classroom, "train", hidden=4)["key"]
+    until(lambda: ask(classroom, "course", key=key)["step"] > 0)
+    stopped = ask(classroom, "course", key=key, set="stop")
+    assert stopped["status"] == "stopped"
+    time.sleep(0.4)
+    assert ask(classroom, "course", key=key)["step"] - stopped["step"] < 200
+    assert ask(classroom, "course", key=key, set="go on")["status"] == "running"
+    step = ask(classroom, "course", key=key)["step"]
+    until(lambda: ask(classroom, "course", key=key)["step"] > step)
+    wild = ask(classroom, "train", cell="relu-rnn", optimizer="sgd", rate=1000.0)["key"]
+    until(lambda: ask(classroom, "course", key=wild)["status"] == "astray")
+    assert "Training went astray" in ask(classroom, "course", key=wild)["note"]
+    with pytest.raises(LangmodelsError, match="not here any more"):
+        ask(classroom, "course", key=key)  # one at a time for each person
+
+
+def test_training_that_nobody_looks_at_stops(classroom: Classroom) -> None:
+    course = training.Course(classroom.room(), "me", training.options_of(Fields({}), 128))
+    course.seen -= 2 * training.UNATTENDED
+    assert not course.turn()
+    assert (course.status, course.step) == ("stopped", 0)

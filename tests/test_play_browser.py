@@ -14,12 +14,14 @@ import pytest
 
 from langmodels.datasets import Source, find_source
 from langmodels.interchange import json_text
+from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.playground import Classroom
 from langmodels.playground.actions import answer
 from langmodels.playground.export import export_page, rooms_of
 from langmodels.playground.panels.shannon import game
 from langmodels.playground.server import make_app
 from langmodels.teaching import chain_rule, predict_next
+from langmodels.teaching.gradients import gate_activations
 
 pytest.importorskip("starlette")
 uvicorn = pytest.importorskip("uvicorn")
@@ -28,7 +30,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), "")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
 
-PANELS = ("next", "chain", "counts", "shannon")
+PANELS = ("next", "chain", "counts", "shannon", "memory", "training")
 MODELS = ("unigram", "mle:order=2", "mkn:order=3")
 PHONE, PROJECTOR = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 
@@ -115,6 +117,8 @@ CONTENTS = {
     "chain": ".grid button",
     "counts": "#bigrams td",
     "shannon": ".keys button",
+    "memory": "#recall button",
+    "training": "#loss p",
 }
 
 
@@ -276,6 +280,38 @@ def test_a_link_reproduces_the_screen(visit: Visit, browser: Any, address: str) 
     assert other.page.evaluate("document.documentElement.className") == "dark"
     other.context.close()
     assert other.faults == []
+
+
+def test_memory_and_gradients(visit: Visit, classroom: Classroom) -> None:
+    room, name = classroom.room(), "gru:hidden=5:epochs=1"
+    classroom.add(room, name, "test")
+    end = time.monotonic() + 60
+    while room.slots[name].status != "ready":
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    page = visit.open(panel="memory", sentence="She looked at the heron.", network=name)
+    page.wait_for_selector("#lags svg polyline")
+    model = room.model(name)
+    assert isinstance(model, RecurrentModel)
+    gates = gate_activations(model, "She looked at the heron.")[0]
+    expected = [gates[gate][token, 0] for token in range(6) for gate in gates]
+    assert visit.numbers("#heat canvas", "first") == pytest.approx(expected, abs=1e-4)
+    assert page.locator("#lags polyline").count() == 2
+    del room.slots[name]
+
+
+def test_training_live(visit: Visit) -> None:
+    page = visit.open(panel="training", hidden=4)
+    page.get_by_role("button", name="Train").click()
+    until(page, "document.querySelectorAll('#loss polyline, #norm polyline').length == 3")
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Go on").wait_for()
+    step = page.locator("[data-step]").get_attribute("data-step")
+    page.get_by_role("button", name="Go on").click()
+    until(page, f"document.querySelector('[data-step]').dataset.step > {step}")
+    assert page.locator("#samples li").count() >= 1
+    page.get_by_role("button", name="Reset").click()
+    page.get_by_text("Nothing is being trained.").wait_for()
 
 
 # A page by itself ---------------------------------------------------------------------------------

@@ -53,7 +53,8 @@ class Limits:
     `text`: characters of a text (longer ones are cut); `upload`: bytes of a file. `texts`, `rooms`
     and `models` are kept at most: uploaded texts, texts read at a level, models of one. `waiting`
     trainings in all and `waiting_each` of one person; `seconds` that one may take. `units`: the
-    largest size of a network's layers, `order` of n-grams, `layers`, `epochs`.
+    largest size of a network's layers, `order` of n-grams, `layers`, `epochs`. `live` networks are
+    trained before people's eyes, `jobs` results kept.
     """
 
     text: int = 1_000_000
@@ -69,6 +70,7 @@ class Limits:
     layers: int = 4
     epochs: int = 20
     live: int = 16
+    jobs: int = 24
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,21 @@ class Slot:
             "context_length": None if model is None else model.context_length,
             "is_distribution": True if model is None else model.is_distribution,
         }
+
+
+@dataclass
+class Job:
+    """Something that takes a while and is done once for all: absent, waiting, running, ready or
+    failed. `result` is plain data.
+    """
+
+    status: str = "absent"
+    note: str = ""
+    result: Any = None
+
+    def record(self) -> dict[str, Any]:
+        """As the page is told."""
+        return {"status": self.status, "note": self.note, "result": self.result}
 
 
 class Room:
@@ -196,6 +213,7 @@ class Classroom:
         for name in models or ():
             self.make(name, "word")
         self.files = list(files)
+        self._jobs: OrderedDict[str, Job] = OrderedDict()
         self.reports: OrderedDict[str, Any] = OrderedDict()
         self.live: OrderedDict[str, Any] = OrderedDict()
         self.pool: list[dict[str, Any]] = []
@@ -366,6 +384,36 @@ class Classroom:
                 self.training.submit(who, lambda: _fit(room, slot, model, self.limits.seconds))
             room.slots[name] = slot
             return slot
+
+    # Other work -----------------------------------------------------------------------------
+
+    def job(self, key: str, who: str, work: Callable[[], Any] | None = None) -> Job:
+        """The piece of work of a name; with `work` it is begun, unless it was.
+
+        Raises LangmodelsError where too much is waiting.
+        """
+        with self._lock:
+            job = self._jobs.get(key, Job())
+            if work is None or job.status in ("waiting", "running", "ready"):
+                return job
+            job = self._jobs[key] = Job("waiting")
+            while len(self._jobs) > self.limits.jobs:
+                self._jobs.popitem(last=False)
+            self.training.submit(who, lambda: _do(job, work))
+            return job
+
+
+def _do(job: Job, work: Callable[[], Any]) -> bool:
+    """Do a piece of work; whatever goes wrong is said in it."""
+    job.status = "running"
+    try:
+        job.result = work()
+        job.status = "ready"
+    except LangmodelsError as error:
+        job.status, job.note = "failed", str(error)
+    except Exception as error:  # the thread works on for others
+        job.status, job.note = "failed", f"{type(error).__name__}: {error}"
+    return False
 
 
 def _fit(room: Room, slot: Slot, model: LanguageModel[Any], seconds: float) -> bool:
