@@ -420,3 +420,18 @@ def test_training_that_nobody_looks_at_stops(classroom: Classroom) -> None:
     course.seen -= 2 * training.UNATTENDED
     assert not course.turn()
     assert (course.status, course.step) == ("stopped", 0)
+
+
+def test_a_comparison_is_that_of_the_finished_models(classroom: Classroom) -> None:
+    room = classroom.room()
+    question = {"models": list(MODELS)}
+    assert ask(classroom, "compare", **question)["status"] == "absent"
+    ask(classroom, "compare", begin=True, **question)
+    until(lambda: ask(classroom, "compare", **question)["status"] == "ready")
+    found = ask(classroom, "compare", **question)["result"]
+    assert [m["model"] for m in found["models"]] == ["mkn:order=3", "unigram", "mle:order=2"]
+    for record in found["models"]:
+        expected = room.model(record["model"]).perplexity(room.splits.test)
+        assert record["perplexity"] == pytest.approx(expected)
+    assert found["verdicts"][0].startswith("mkn:order=3 is better than unigram")
+    assert b"mkn:order=3" in classroom.reports[found["report"]]

@@ -30,7 +30,7 @@ playwright = pytest.importorskip("playwright.sync_api")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), "")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
 
-PANELS = ("next", "chain", "counts", "shannon", "memory", "training")
+PANELS = ("next", "chain", "counts", "shannon", "compare", "memory", "training")
 MODELS = ("unigram", "mle:order=2", "mkn:order=3")
 PHONE, PROJECTOR = {"width": 390, "height": 844}, {"width": 1280, "height": 800}
 
@@ -117,6 +117,7 @@ CONTENTS = {
     "chain": ".grid button",
     "counts": "#bigrams td",
     "shannon": ".keys button",
+    "compare": "button.primary",
     "memory": "#recall button",
     "training": "#loss p",
 }
@@ -298,6 +299,21 @@ def test_memory_and_gradients(visit: Visit, classroom: Classroom) -> None:
     assert visit.numbers("#heat canvas", "first") == pytest.approx(expected, abs=1e-4)
     assert page.locator("#lags polyline").count() == 2
     del room.slots[name]
+
+
+def test_compare_and_the_report(visit: Visit, classroom: Classroom) -> None:
+    page = visit.open(panel="compare")
+    page.get_by_role("button", name="Compare the models").click()
+    page.wait_for_selector("#comparison tr[data-model]")
+    room = classroom.room()
+    for name, model in room.ready():
+        cell = f'tr[data-model="{name}"] [data-perplexity]'
+        assert visit.numbers(cell, "perplexity")[0] == pytest.approx(
+            model.perplexity(room.splits.test)
+        )
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download the report").click()
+    assert "predicts the test text best" in Path(download.value.path()).read_text("utf-8")
 
 
 def test_training_live(visit: Visit) -> None:

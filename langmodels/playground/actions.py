@@ -8,7 +8,15 @@ from langmodels.datasets.files import ERRORS
 from langmodels.errors import UsageError
 from langmodels.playground.classroom import LEVELS, Classroom
 from langmodels.playground.fields import Fields
-from langmodels.playground.panels import chain, counts, memory, next_word, shannon, training
+from langmodels.playground.panels import (
+    chain,
+    compare,
+    counts,
+    memory,
+    next_word,
+    shannon,
+    training,
+)
 from langmodels.playground.panels.next_word import room_of
 from langmodels.registry import MODELS
 
@@ -54,6 +62,7 @@ ACTIONS: Mapping[str, Action] = {
     **chain.ACTIONS,
     **counts.ACTIONS,
     **shannon.ACTIONS,
+    **compare.ACTIONS,
     **memory.ACTIONS,
     **training.ACTIONS,
 }

@@ -4,7 +4,7 @@ import { h, s } from "./dom.js";
 import { exact, superscript } from "./format.js";
 
 // Narrower on a phone and where type is large, so that letters come out larger.
-const usual = () => Math.max(280, Math.min(560, innerWidth - 64)) / (document.documentElement.classList.contains("large") ? 1.3 : 1);
+export const usual = () => Math.max(280, Math.min(560, innerWidth - 64)) / (document.documentElement.classList.contains("large") ? 1.3 : 1);
 
 const DASHES = ["", "6 4", "2 3", "10 4 2 4"];
 

@@ -1,0 +1,64 @@
+"""Compare: the models of a room on the part of the text that none has seen, and the report."""
+
+import secrets
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from langmodels.errors import LangmodelsError
+from langmodels.evaluation import Comparison, compare
+from langmodels.evaluation.measuring import PLANS
+from langmodels.evaluation.report.tables import verdicts
+from langmodels.playground.classroom import Classroom, Room
+from langmodels.playground.fields import Fields
+from langmodels.playground.panels.next_word import Models, room_of
+
+REPORTS = 12
+"""Reports that are kept to be downloaded."""
+
+
+def comparison(models: Models, room: Room) -> Comparison:
+    """The finished models, measured as they are on the test part of the room's text."""
+    return compare(dict(models), room.splits, plan=PLANS["quick"], jobs=1)
+
+
+def summary(found: Comparison) -> dict[str, Any]:
+    """What the page shows of a comparison: a record a model, best first, and who is better."""
+    results = found.results
+    return {
+        "models": found.records(),
+        "verdicts": verdicts(results),
+        "per": results.per,
+        "failures": dict(results.failures),
+    }
+
+
+def _compare(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
+    """Begin a comparison, or ask how far it is; others who compare the same share it."""
+    room = room_of(classroom, fields, who)
+    models = room.ready(fields.names("models"))
+    if not models:
+        raise LangmodelsError("There is no model to compare yet.")
+    names = " ".join(sorted(name for name, _ in models))
+
+    def work() -> dict[str, Any]:
+        found = comparison(models, room)
+        key = secrets.token_hex(8)
+        classroom.reports[key] = _report(found)
+        while len(classroom.reports) > REPORTS:
+            classroom.reports.popitem(last=False)
+        return {**summary(found), "report": key}
+
+    key = f"compare {room.text.key} {room.level} {names}"
+    return classroom.job(key, who, work if fields.flag("begin") else None).record()
+
+
+def _report(found: Comparison) -> bytes:
+    """The report as one HTML file."""
+    with tempfile.TemporaryDirectory(prefix="langmodels-") as folder:
+        path = Path(folder, "report.html")
+        found.report(path)
+        return path.read_bytes()
+
+
+ACTIONS = {"compare": _compare}

@@ -1,0 +1,76 @@
+// Compare: the models on the part of the text that none has seen, character for character; and the report.
+
+import { usual } from "../chart.js";
+import { h, replace, s, trouble } from "../dom.js";
+import { count, exact, number } from "../format.js";
+
+export const compare = { key: "compare", title: "Compare", open };
+
+function open(app, place) {
+  let timer = 0;
+  const start = h("button", { class: "primary", onclick: () => look(true) }, "Compare the models");
+  const status = h("p", { class: "quiet", role: "status" });
+  const shown = h("div", { class: "stack", id: "comparison" });
+  replace(place,
+    h("p", { class: "lead" }, "All models that are switched on, on the last tenth of the text, which none of them has seen. Bits per character are the fair figure: every model pays for every character, whatever its tokens are."),
+    h("section", { class: "card" }, h("div", { class: "row" }, start, status)), shown);
+
+  async function look(begin) {
+    clearTimeout(timer);
+    try {
+      const job = await app.ask("compare", { models: app.chosen, begin });
+      const busy = job.status === "waiting" || job.status === "running";
+      start.disabled = busy;
+      status.textContent = busy ? "Measuring; some seconds." : job.status === "failed" ? job.note : "";
+      if (job.status === "ready") draw(job.result); else if (!busy) shown.replaceChildren();
+      if (busy) timer = setTimeout(() => look(false), 800);
+    } catch (error) { trouble(error); }
+  }
+
+  function draw(result) {
+    const models = result.models.map((m) => ({ ...m, bits: Number(m.bits_per_character), low: Number(m.low ?? NaN), high: Number(m.high ?? NaN) }));
+    replace(shown,
+      h("section", { class: "card" }, h("div", { class: "title" }, h("h2", {}, "Quality, best first"),
+        h("a", { class: "button", href: `report/${result.report}`, download: "comparison.html" }, "Download the report")),
+      h("div", { class: "scroll" }, h("table", {},
+        h("thead", {}, h("tr", {}, ["model", "perplexity", "bits / token", "bits / character", "95 % interval", "p = 0", "numbers learnt", "size", "tokens / s"].map((t) => h("th", { scope: "col" }, t)))),
+        h("tbody", {}, models.map((m) => h("tr", { "data-model": m.model },
+          h("th", { scope: "row" }, h("span", { class: "lined" }, h("span", { class: "dot", style: { "--colour": app.colour(m.model) } }), m.model)),
+          h("td", { "data-perplexity": m.perplexity }, number(m.perplexity, Number(m.perplexity) < 1000 ? 2 : 0)), h("td", {}, number(m.bits_per_token, 3)),
+          h("td", {}, h("b", {}, number(m.bits, 3))), h("td", {}, Number.isFinite(m.low) ? `${number(m.low, 3)} – ${number(m.high, 3)}` : "–"),
+          h("td", {}, m.zero_share ? `${number(100 * m.zero_share, 1)} %` : "–"), h("td", {}, count(m.parameters)), h("td", {}, bytes(m.bytes)),
+          h("td", {}, m.tokens_per_second ? count(Math.round(m.tokens_per_second)) : "–")))))),
+      Object.entries(result.failures).map(([name, why]) => h("p", { class: "warn small" }, `${name}: ${why}`))),
+      h("div", { class: "cards wide" },
+        h("section", { class: "card" }, h("h2", {}, "Bits per character, with 95 % intervals"), dots(models.filter((m) => Number.isFinite(m.bits)))),
+        h("section", { class: "card" }, h("h2", {}, "Who is better?"), h("ul", { class: "verdicts" }, result.verdicts.map((v) => h("li", {}, v))),
+          h("p", { class: "small quiet" }, "“Better” is said where a paired test on pieces of the text says so."))));
+  }
+
+  // Figures with their intervals, a line a model.
+  function dots(models) {
+    const [line, left, right, width] = [30, 130, 24, usual()];
+    const height = models.length * line + 44;
+    const low = Math.min(...models.map((m) => (Number.isFinite(m.low) ? m.low : m.bits)));
+    const high = Math.max(...models.map((m) => (Number.isFinite(m.high) ? m.high : m.bits)));
+    const x = (v) => left + ((v - low) / (high - low || 1)) * (width - left - right);
+    const marks = Array.from({ length: 5 }, (_, i) => low + ((high - low) * i) / 4);
+    return h("div", { class: "scroll" }, s("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "Bits per character of each model with its interval; the table has the figures" },
+      marks.map((v) => [s("line", { class: "axis", x1: x(v), x2: x(v), y1: 4, y2: height - 40 }), s("text", { class: "faint", x: x(v), y: height - 22, "text-anchor": "middle" }, exact(Number(v.toPrecision(3))))]),
+      s("text", { x: (left + width) / 2, y: height - 4, "text-anchor": "middle" }, "bits per character (less is better)"),
+      models.map((m, i) => {
+        const y = i * line + 18;
+        const style = { stroke: app.colour(m.model), fill: app.colour(m.model) };
+        return s("g", {}, s("text", { x: left - 12, y: y + 4, "text-anchor": "end" }, m.model.length > 18 ? `${m.model.slice(0, 17)}…` : m.model),
+          Number.isFinite(m.low) ? s("line", { x1: x(m.low), x2: x(m.high), y1: y, y2: y, style, "stroke-width": 3, "stroke-linecap": "round", opacity: 0.5 }) : null,
+          s("circle", { cx: x(m.bits), cy: y, r: 5, style }));
+      })));
+  }
+
+  return { update: () => look(false), close: () => clearTimeout(timer) };
+}
+
+function bytes(n) {
+  if (!Number.isFinite(n)) return "–";
+  return n >= 1e6 ? `${number(n / 1e6, 1)} MB` : `${number(n / 1e3, 0)} kB`;
+}
