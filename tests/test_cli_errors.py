@@ -100,7 +100,7 @@ def test_names_that_mean_nothing(fail: Fail, models: Path) -> None:
     assert "--model" in fail(2, *train, "--smoothing", "unigram")
     assert "no option 'color'" in fail(2, *train, "--model", "mkn:color=red")
     assert "whole number, not 'three'" in fail(2, *train, "--model", "mkn:order=three")
-    assert "synthetic:markov?" in fail(2, "corpora", "--get", "synthetic:markof")
+    assert "did you mean markov?" in fail(2, "corpora", "--get", "synthetic:markof")
     assert "mkn" in fail(1, "predict", "mkm", "the")
     assert "no model file" in fail(1, "predict", "missing.lm", "the")
     assert not Path("x.lm").exists()

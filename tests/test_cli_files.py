@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from langmodels.cli import main as command_line
-from langmodels.cli.files import InputFile, OutputFile
+from langmodels.cli.files import InputFile, OutputFile, OutputFolder
 from langmodels.cli.main import COMMANDS, main
 
 TEXT = "the cat sat on the mat .\nthe dog sat on the log .\na cat ran .\n" * 4
@@ -67,8 +67,9 @@ NAMES_NO_FILE = {
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_file_of_every_command_is_declared(name: str) -> None:
     for action in parser_of(name)._actions:
-        declared = isinstance(action.type, type) and issubclass(action.type, InputFile | OutputFile)
-        files = action.metavar in ("FILE", "MODEL", "MODEL[,MODEL...]", "INPUT", "OUTPUT")
+        kinds = InputFile | OutputFile | OutputFolder
+        declared = isinstance(action.type, type) and issubclass(action.type, kinds)
+        files = action.metavar in ("FILE", "DIR", "MODEL", "MODEL[,MODEL...]", "INPUT", "OUTPUT")
         named = {"corpus", "output", "plot", "report", "model", "models", "file", "checkpoint"}
         if files or action.dest in named:
             assert declared or action.dest in NAMES_NO_FILE.get(name, ()), action.dest

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
-from langmodels.cli.files import ModelNames, OutputFile, PlotFolder
+from langmodels.cli.files import ModelNames, OutputFile, OutputFolder, PlotFolder
 from langmodels.cli.main import INTERRUPTED
 from langmodels.cli.options import (
     DEFAULT_LEVEL,
@@ -78,6 +78,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--details", action="store_true", help="also print where the bits go")
     parser.add_argument(
         "--cache",
+        type=OutputFolder,
         metavar="DIR",
         default=None,
         help="where finished runs are kept, times included (default: the user's cache folder)",

@@ -89,7 +89,18 @@ class PlotFile(OutputFile):
         super().check()
 
 
-class PlotFolder(str):
+class OutputFolder(str):
+    """The name of a folder that files are written to; it may be there."""
+
+    __slots__ = ()
+
+    def check(self) -> None:
+        """Say before the work that it is something else."""
+        if Path(self).exists() and not Path(self).is_dir():
+            raise UsageError(f"{self} is a file; name a folder.")
+
+
+class PlotFolder(OutputFolder):
     """The name of a folder that pictures drawn with matplotlib are written to."""
 
     __slots__ = ()
@@ -97,8 +108,7 @@ class PlotFolder(str):
     def check(self) -> None:
         """Say before the work that there can be no pictures."""
         _check_matplotlib()
-        if Path(self).exists() and not Path(self).is_dir():
-            raise UsageError(f"{self} is a file; name a folder for the plots.")
+        super().check()
 
 
 class TableFile(OutputFile):
@@ -146,11 +156,11 @@ def check_files(args: argparse.Namespace) -> None:
             raise UsageError(f"The results are sent to {given}, which this command reads.")
     for output in outputs:
         output.check()
-    for folder in named(args, PlotFolder):
+    for folder in named(args, OutputFolder):
         folder.check()
 
 
-F = TypeVar("F", InputFile, OutputFile, PlotFolder)
+F = TypeVar("F", InputFile, OutputFile, OutputFolder)
 
 
 def named(args: argparse.Namespace, kind: type[F]) -> list[F]:

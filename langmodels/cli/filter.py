@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from langmodels.cli.files import InputFile, TextName
+from langmodels.cli.files import InputFile, OutputFolder, TextName
 from langmodels.cli.options import add_json_option, add_workers_options, workers_of
 from langmodels.cli.output import bar, facts_table, make_table, print_json
 from langmodels.datasets.documents import Request
@@ -63,7 +63,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="files, folders or patterns; ?text=FIELD names the field that holds the text",
     )
     parser.add_argument(
-        "--output", "-o", required=True, metavar="DIR", help="the folder that is written"
+        "--output",
+        "-o",
+        type=OutputFolder,
+        required=True,
+        metavar="DIR",
+        help="the folder that is written",
     )
     rule = parser.add_argument_group("what is kept, one of").add_mutually_exclusive_group(
         required=True

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 
 from rich.console import Console
 
+from langmodels.cli.files import OutputFolder
 from langmodels.cli.options import add_json_option
 from langmodels.cli.output import facts_table, print_json
 from langmodels.teaching.lessons import copy_lessons, lessons
@@ -22,7 +23,11 @@ an answer is right. They need no network. What is there already and was changed 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "folder", nargs="?", metavar="DIR", help="copy them there; without it they are listed"
+        "folder",
+        nargs="?",
+        type=OutputFolder,
+        metavar="DIR",
+        help="copy them there; without it they are listed",
     )
     add_json_option(parser)
 

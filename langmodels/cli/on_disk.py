@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from langmodels.cli.files import STANDARD_INPUT
+from langmodels.cli.files import STANDARD_INPUT, OutputFolder
 from langmodels.cli.options import (
     cleaning_of,
     given_vocabulary,
@@ -46,6 +46,7 @@ def add_memory_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--work",
+        type=OutputFolder,
         metavar="DIR",
         help="with --memory: the folder for what is on disk meanwhile (default: that of --output)",
     )
