@@ -432,7 +432,7 @@ def test_blocks_are_put_together(tmp_path: Path, monkeypatch: Any) -> None:
 # Building tables -----------------------------------------------------------------------------
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 6), st.integers(0, 60), st.integers(2, 2**20), st.integers(0, 2**32 - 1))
 def test_lexicographic_order(k: int, n: int, v: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -442,7 +442,7 @@ def test_lexicographic_order(k: int, n: int, v: int, seed: int) -> None:
     assert rows[place].tolist() == sorted(rows.tolist())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(2, 4), st.integers(0, 25), st.integers(0, 2**32 - 1))
 def test_any_ngrams_make_tables_that_back_off(order: int, n: int, seed: int) -> None:
     """Against the recursion on a dictionary, prefixes and suffixes missing at random."""

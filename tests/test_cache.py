@@ -35,7 +35,7 @@ def test_known_probabilities() -> None:
     assert model.distribution("x y x").sum() == pytest.approx(1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.text("ab c\n", min_size=1, max_size=60), st.sampled_from([0.3, 0.9, 0.999, 1.0]))
 def test_scoring_a_corpus_equals_the_loop(text: str, decay: float) -> None:
     for level in ("word", "char"):

@@ -143,7 +143,7 @@ def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_bytes_come_back_from_nothing(data: bytes) -> None:
     assert decompress(compress(data).data) == data
 

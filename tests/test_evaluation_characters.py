@@ -44,7 +44,7 @@ def splits(tokenizer: Tokenizer, test: str, train: str = TRAIN) -> Splits:
 
 @pytest.mark.parametrize("tokenizer", TOKENIZERS, ids=repr)
 @given(text=st.text("aBc .\n\"é'1\t", min_size=1, max_size=60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_alignment_gives_back_the_text(tokenizer: Tokenizer, text: str) -> None:
     if isinstance(tokenizer, SymbolTokenizer) and tokenizer.width == 2:
         text = text.replace(" ", "").replace("\n", "").replace("\t", "")

@@ -260,7 +260,7 @@ def test_odd_texts(smoothing: str, text: str, other: str) -> None:
         state = model.advance(state, token)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     lines=st.lists(st.text("ab ", max_size=8), min_size=1, max_size=5),
     level=st.sampled_from(["word", "char"]),

@@ -125,7 +125,7 @@ def test_known_em_weights() -> None:
     assert em_weights(log_p, np.array([1.0, 0.0])).tolist() == [1.0, 0.0]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(2, 4), st.integers(1, 30), st.integers(0, 2**32 - 1))
 def test_em_never_makes_the_text_less_probable(k: int, n: int, seed: int) -> None:
     log_p = np.random.default_rng(seed).normal(-3, 4, (k, n))

@@ -78,13 +78,13 @@ def test_a_small_text_by_hand() -> None:
 texts = st.lists(st.integers(0, 7), min_size=1, max_size=60)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(ids=texts, order=st.integers(1, 5))
 def test_any_text(ids: list[int], order: int) -> None:
     check([1, *ids], 9, order)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ids=texts, order=st.integers(2, 5), size=st.integers(1, 4))
 def test_pieces_are_cut_between_groups(ids: list[int], order: int, size: int) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -90,7 +90,7 @@ def direct(t: NGramTables, history: list[int], word: int) -> tuple[float, int]:
     return charge + stored[(*context, word)][0], len(context) + 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), order=st.integers(1, 4))
 def test_batches_single_queries_and_distributions_agree_on_pruned_tables(
     seed: int, order: int

@@ -282,7 +282,7 @@ def texts(draw: st.DrawFn) -> Text:
     return draw(st.lists(line, min_size=1, max_size=8))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(text=texts(), order=st.integers(1, 4), name=st.sampled_from(list(SMOOTHINGS)))
 def test_every_distribution_sums_to_one_and_smoothed_ones_are_positive(
     text: Text, order: int, name: str

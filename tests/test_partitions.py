@@ -113,7 +113,7 @@ def test_streams_and_given_vocabularies(tmp_path: Path) -> None:
     check(tmp_path, lambda: NGramModel(3, "katz"), 500, max_size=50)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(ids=st.lists(st.integers(0, 6), min_size=1, max_size=50), order=st.integers(2, 5))
 def test_windows_are_counted_as_texts_are(ids: list[int], order: int) -> None:
     text = np.array([1, *ids], np.int32)

@@ -58,7 +58,7 @@ def test_scores_that_are_no_probabilities_are_refused() -> None:
         quantize(model)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(1, 3000), st.integers(0, 2**32 - 1), st.booleans())
 def test_levels_cover_the_values(n: int, seed: int, outliers: bool) -> None:
     values = -np.random.default_rng(seed).gamma(2, 2, n).astype(np.float32)
