@@ -15,8 +15,8 @@ from langmodels.cli.main import main
 from langmodels.compression import compress, decompress
 from langmodels.compression.arithmetic import Decoder, Encoder, table
 from langmodels.compression.codec import byte_model
-from langmodels.compression.peers import compressed_sizes
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.evaluation.compressors import compressed_sizes
 from langmodels.fullcontext.growing import GrowingTree
 from langmodels.models.base import LanguageModel
 from langmodels.text.corpus import Corpus

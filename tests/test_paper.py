@@ -1,5 +1,6 @@
 """What goes into a paper: tables in LaTeX, plots, the schema of the figures, citations."""
 
+import bz2
 import json
 import re
 import shutil
@@ -30,13 +31,13 @@ pytestmark = pytest.mark.filterwarnings("ignore::langmodels.ngram.SmoothingWarni
 def results() -> Results:
     text = langmodels.find_source("wonderland.txt").read()[:30_000]
     models = ["unigram", "mle:order=2", "lidstone:order=1|2:alpha=0.1", "kneser-ney:order=2"]
-    return compare(models, text, against="all", cache=None).results
+    return compare(models, text, against="all", compressors=True).results
 
 
 def test_tables_have_rules_and_every_cell(results: Results) -> None:
     text = latex.render(results)
     assert text.count(r"\toprule") == text.count(r"\bottomrule") == text.count(r"\begin{tabular}")
-    assert text.count(r"\begin{table}") == 3  # quality, all pairs, settings
+    assert text.count(r"\begin{table}") == 4  # quality, compressors, all pairs, settings
     first = text[text.index(r"\midrule") : text.index(r"\bottomrule")]
     for model in results.models:
         assert model.label in first
@@ -61,6 +62,16 @@ def test_the_best_is_bold_where_it_is_significantly_best(results: Results) -> No
                                            clear else 0)  # fmt: skip
     tests = [t for t in results.tests if t.better == best]
     assert results.clear_best == all(t.p < 0.05 / len(tests) for t in tests)
+
+
+def test_compressors_stand_beside_the_models(results: Results) -> None:
+    test = results.text.characters[2]
+    found = {c.name: c for c in results.compressors}
+    text = langmodels.find_source("wonderland.txt").read()[:30_000]
+    held = text[-test:]  # the last part
+    assert found["bz2"].alone == pytest.approx(8 * len(bz2.compress(held.encode())) / test)
+    assert set(found) == {"zlib", "bz2", "xz"}
+    assert found["xz"].after_training < found["xz"].alone
 
 
 def test_names_cannot_become_commands(results: Results) -> None:

@@ -75,6 +75,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="of each sweep, train N settings drawn by the seed (default: all)",
     )
+    parser.add_argument(
+        "--compressors",
+        action="store_true",
+        help="show what zlib, bzip2 and xz make of the same test text",
+    )
     parser.add_argument("--details", action="store_true", help="also print where the bits go")
     parser.add_argument(
         "--cache",
@@ -190,6 +195,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
             cache=cache,
             against=args.against,
             draws=args.random,
+            compressors=args.compressors,
             **keywords,
         )
     return show(comparison, render(comparison.results, details=args.details), args, console)

@@ -9,9 +9,9 @@ from langmodels.cli.files import InputFile, OutputFile
 from langmodels.cli.options import add_carry_option, add_json_option
 from langmodels.cli.output import facts_table, make_table, print_json
 from langmodels.compression import Compressed, compress
-from langmodels.compression.peers import compressed_sizes
 from langmodels.datasets.files import read_bytes
 from langmodels.errors import LangmodelsError
+from langmodels.evaluation.compressors import compressed_sizes
 from langmodels.registry import load
 from langmodels.storage import atomic_write
 

@@ -105,6 +105,7 @@ def compare(
     cache: str | os.PathLike[str] | None = None,
     against: str | None = None,
     draws: int | None = None,
+    compressors: bool = False,
     settings: Mapping[str, Any] | None = None,
 ) -> Comparison:
     """Train models on the training part of a text and compare them on its test part.
@@ -139,6 +140,7 @@ def compare(
         draws: how many settings of each sweep (`"lstm:hidden=64|128:dropout=0|0.3"`) are trained,
             drawn by the seed; None for all. That with the least loss on the validation text stands
             in the comparison.
+        compressors: whether those of Python's standard library are shown beside the models.
         settings: further settings to record.
 
     Returns the comparison of all models that finished; those that failed are listed with the
@@ -215,6 +217,14 @@ def compare(
     ]
     return Comparison(
         summarise(
-            material, list(finished.values()), source, recorded, seed, missing, failures, against
+            material,
+            list(finished.values()),
+            source,
+            recorded,
+            seed,
+            missing,
+            failures,
+            against,
+            compressors,
         )
     )

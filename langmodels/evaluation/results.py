@@ -288,6 +288,19 @@ class PairedTest:
 
 
 @dataclass(frozen=True)
+class Compressor:
+    """What a compressor makes of the test text, in bits per character of it.
+
+    `alone`: of the test text by itself. `after_training`: by how much it makes a file longer that
+    begins with the training text, the compressor's way of having learnt from that.
+    """
+
+    name: str
+    alone: float
+    after_training: float
+
+
+@dataclass(frozen=True)
 class Differences:
     """The test tokens on which the two best models of a level differ most."""
 
@@ -319,7 +332,8 @@ class Results:
 
     `unfinished`: labels of what Ctrl-C cut off; `failures`: why others have no figures, by label.
     `clear_best`: whether the best model is better than each other one, by tests against all.
-    `sweeps`: models of which many settings were tried.
+    `sweeps`: models of which many settings were tried. `compressors`: to hold models against, where
+    they were asked for.
     """
 
     text: Text
@@ -335,6 +349,7 @@ class Results:
     failures: dict[str, str] = field(default_factory=dict)
     clear_best: bool = False
     sweeps: list[Sweep] = field(default_factory=list)
+    compressors: list[Compressor] = field(default_factory=list)
 
     def by_character(self, level: str) -> bool:
         """Whether the tokens of a level are the characters of the text, one for one."""

@@ -15,11 +15,13 @@ from langmodels.datasets import Source
 from langmodels.evaluation.blanks import mean_filled
 from langmodels.evaluation.breakdown import bits, disagreements
 from langmodels.evaluation.candidates import Candidate, SweepOf
+from langmodels.evaluation.compressors import compressed_sizes
 from langmodels.evaluation.contexts import context_counts
 from langmodels.evaluation.levels import LevelMaterial, Material
 from langmodels.evaluation.measuring import AnyRun, ClozeRun, Fit, Run
 from langmodels.evaluation.results import (
     ClozeResult,
+    Compressor,
     Cost,
     Differences,
     Growth,
@@ -47,6 +49,7 @@ from langmodels.evaluation.statistics import (
     growth_exponent,
 )
 from langmodels.text.corpus import Corpus
+from langmodels.text.splits import Splits
 
 LONGEST_CONTEXT = 8
 PASSAGE = 400
@@ -62,6 +65,7 @@ def summarise(
     unfinished: Sequence[str] = (),
     failures: Mapping[str, str] | None = None,
     against: str | None = None,
+    compressors: bool = False,
 ) -> Results:
     """Turn runs, by candidate and seed, into results.
 
@@ -105,12 +109,29 @@ def summarise(
         failures=dict(failures or {}),
         clear_best=_is_clear(summaries, seed),
         sweeps=sweeps,
+        compressors=_compressors(splits) if compressors else [],
         cloze=[
             _cloze_result(candidate, cloze_runs)
             for candidate, runs in finished
             if (cloze_runs := [run for run in runs.values() if isinstance(run, ClozeRun)])
         ],
     )
+
+
+def _compressors(splits: Splits) -> list[Compressor]:
+    """The compressors of the standard library on the test text.
+
+    Raises LangmodelsError where the splits did not keep their text.
+    """
+    train, test = ("".join(part.stream()) for part in (splits.train, splits.test))
+    before, alone, both = (
+        compressed_sizes(text.encode("utf-8", "surrogatepass"))
+        for text in (train, test, train + test)
+    )
+    n = max(1, len(test))
+    return [
+        Compressor(name, 8 * alone[name] / n, 8 * (both[name] - before[name]) / n) for name in alone
+    ]
 
 
 def _cloze_result(candidate: Candidate, runs: Sequence[ClozeRun]) -> ClozeResult:

@@ -29,7 +29,8 @@ def render(results: Results) -> str:
     against all of them. What begins with a per cent sign at the top says how it was made.
     """
     shown = [tables.quality_table(results)] if results.models else []
-    shown += [t for t in [tables.pairs_table(results)] if t is not None]
+    more = (tables.compressors_table(results), tables.pairs_table(results))
+    shown += [table for table in more if table is not None]
     shown += list(tables.sweep_tables(results))
     head = [
         r"% \usepackage{booktabs} in the preamble; read this file in by \input.",

@@ -58,7 +58,11 @@ def outline(results: Results) -> list[Section]:
             "Which model is better",
             [
                 tables.quality_table(results),
-                *(t for t in [tables.pairs_table(results)] if t is not None),
+                *(
+                    table
+                    for table in (tables.compressors_table(results), tables.pairs_table(results))
+                    if table is not None
+                ),
                 *tables.sweep_tables(results),
             ],
             [tables.verdict_note(results)] if results.tests else [],

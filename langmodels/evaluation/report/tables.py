@@ -268,6 +268,21 @@ def pairs_table(results: Results) -> Table | None:
     return Table("All pairs", columns, rows, 2, notes)
 
 
+def compressors_table(results: Results) -> Table | None:
+    """What compressors make of the test text; None where they were not asked for."""
+    if not results.compressors:
+        return None
+    rows = [
+        [c.name, figure(c.alone, 3), figure(c.after_training, 3)]
+        for c in sorted(results.compressors, key=lambda c: c.after_training)
+    ]
+    notes = [
+        "bits/char of the test text: compressed by itself, and by how much it makes a file longer "
+        "that begins with the training text. zlib looks back over 32 kB."
+    ]
+    return Table("Compressors", ["", "alone", "after the training text"], rows, 1, notes)
+
+
 def sweep_tables(results: Results) -> Iterator[Table]:
     """Of every sweep, which settings were tried, and what the validation text said of them."""
     for sweep in results.sweeps:

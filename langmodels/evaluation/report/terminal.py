@@ -23,7 +23,8 @@ def render(results: Results, *, details: bool = False) -> RenderableType:
         if results.tests:
             parts += [Text(line) for line in tables.verdicts(results)]
             parts += [Text(tables.verdict_note(results), style="dim"), Text()]
-        shown = [tables.pairs_table(results), *tables.sweep_tables(results)]
+        shown = [tables.compressors_table(results), tables.pairs_table(results)]
+        shown += [*tables.sweep_tables(results)]
         shown += [tables.cost_table(results), tables.growth_table(results)]
         shown += [tables.steps_table(results)]
         shown += [tables.contexts_table(level) for level in results.levels]
