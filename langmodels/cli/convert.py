@@ -15,11 +15,12 @@ from langmodels.cli.ngram_files import (
     read_model,
     write_model,
 )
-from langmodels.cli.options import add_json_option
+from langmodels.cli.options import add_json_option, parse_cleaning
 from langmodels.cli.output import facts_table, print_json
 from langmodels.errors import UsageError
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.ngram.openfst import is_fst_name
+from langmodels.text.cleaning import CLEANINGS
 
 _MODEL_ENDINGS = (".lm", ".model", ".safetensors", "")
 EPILOG = """\
@@ -28,6 +29,7 @@ examples:
   langmodels convert news.lm news.arpa
   langmodels convert news.lm small.lm --quantize
   langmodels convert letters.arpa letters.lm --level char
+  langmodels convert en.arpa.bin en.lm --level sentencepiece:file=en.sp.model --normalize ccnet
   langmodels convert news.trie.bin news.arpa
   langmodels convert news.arpa news.fst
 
@@ -50,6 +52,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("output", type=OutputFile, metavar="OUTPUT", help="the file to write")
     add_input_options(parser)
+    parser.add_argument(
+        "--clean",
+        "--normalize",
+        type=parse_cleaning,
+        metavar="HOW",
+        help="files of other tools: how their text was cleaned, "
+        f"{', '.join(CLEANINGS)}, or several of them with commas",
+    )
     add_quantize_option(parser)
     add_json_option(parser)
 
@@ -57,7 +67,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Read, write, and say what was converted."""
     kind = _kind(args.output)
-    model = write_model(read_model(args.input, args.level), args)
+    model = write_model(read_model(args.input, args.level, args.clean), args)
     if args.json:
         print_json({"input": args.input, "output": args.output, "ngrams": model.ngram_counts})
         return None

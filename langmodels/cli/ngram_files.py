@@ -58,10 +58,13 @@ def add_closed_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def read_model(path: str, level: str | None = None) -> NGramModel:
-    """An n-gram model from a file of any kind, whose text was cut as `level` says."""
+def read_model(path: str, level: str | None = None, cleaning: str | None = None) -> NGramModel:
+    """An n-gram model from a file of any kind.
+
+    `level` and `cleaning`: how its text was cut, and cleaned before, for the files of other tools.
+    """
     tokenizer: Tokenizer | None = None if level is None else make_tokenizer(level)
-    model = open_ngrams(path, tokenizer)
+    model = open_ngrams(path, tokenizer, cleaning)
     return model.listed() if isinstance(model, KenLMModel) else model
 
 

@@ -194,16 +194,22 @@ class NGramModel(LanguageModel[State]):
         return model
 
     @classmethod
-    def from_arpa(cls, path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) -> Self:
+    def from_arpa(
+        cls,
+        path: str | os.PathLike[str],
+        tokenizer: Tokenizer | None = None,
+        cleaning: str | None = None,
+    ) -> Self:
         """Read an ARPA file, as other tools write them too; see `arpa.read_arpa`.
 
         `tokenizer`: how the text was cut into tokens; None is what `save_arpa` noted in the file,
         and in files of other tools words between ASCII blanks, or, without `</s>`, `symbols`.
+        `cleaning`: how it was cleaned before; None is what was noted, or not at all.
         """
-        vocabulary, tables, tokenizer, cleaning = read_arpa(path, tokenizer)
+        vocabulary, tables, tokenizer, noted = read_arpa(path, tokenizer)
         if tokenizer is None:
             tokenizer = FOREIGN if vocabulary.ends else SymbolTokenizer()
-        reading = Reading(tokenizer, vocabulary, cleaning)
+        reading = Reading(tokenizer, vocabulary, noted if cleaning is None else cleaning)
         return cls.from_tables(tables, reading, smoothing="given")
 
     def save_arpa(self, path: str | os.PathLike[str]) -> None:

@@ -10,10 +10,13 @@ from langmodels.ngram.model import NGramModel
 from langmodels.text.tokenization import Tokenizer
 
 
-def open_ngrams(path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) -> NGramModel:
+def open_ngrams(
+    path: str | os.PathLike[str], tokenizer: Tokenizer | None = None, cleaning: str | None = None
+) -> NGramModel:
     """A model from what `save` writes, from an ARPA file or from a binary file of KenLM's.
 
-    `tokenizer`: how the text was cut, for the files of other tools; see `NGramModel.from_arpa`.
+    `tokenizer` and `cleaning`: how the text was cut, and cleaned before, for the files of other
+    tools; see `NGramModel.from_arpa`.
     """
     try:
         if not Path(path).is_file() and Path(path).exists():
@@ -23,6 +26,8 @@ def open_ngrams(path: str | os.PathLike[str], tokenizer: Tokenizer | None = None
     except OSError as error:
         raise unreadable(path, error) from error
     if start == MAGIC:
-        return KenLMModel.from_binary(path, tokenizer)
+        return KenLMModel.from_binary(path, tokenizer, cleaning or "none")
     # The header of a model file is JSON after eight bytes.
-    return NGramModel.load(path) if start[8:9] == b"{" else NGramModel.from_arpa(path, tokenizer)
+    if start[8:9] == b"{":
+        return NGramModel.load(path)
+    return NGramModel.from_arpa(path, tokenizer, cleaning)

@@ -46,7 +46,9 @@ class KenLMModel(NGramModel):
 
     kind = "kenlm-binary"
 
-    def __init__(self, data: Bytes, tokenizer: Tokenizer | None = None) -> None:
+    def __init__(
+        self, data: Bytes, tokenizer: Tokenizer | None = None, cleaning: str = "none"
+    ) -> None:
         header = read_header(data)
         super().__init__(header.order, smoothing="given")
         self.header = header
@@ -55,14 +57,20 @@ class KenLMModel(NGramModel):
         parts = Parts(data, header.end)
         self._store = TrieStore(header, parts) if header.is_trie else ProbingStore(header, parts)
         vocabulary, self._file_ids = read_words(parts.rest(), header.sizes[0])
-        self.reading = Reading(tokenizer or tokenizer_of(vocabulary), vocabulary)
+        self.reading = Reading(tokenizer or tokenizer_of(vocabulary), vocabulary, cleaning)
         self._path: Path | None = None
 
     @classmethod
-    def from_binary(cls, path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) -> Self:
+    def from_binary(
+        cls,
+        path: str | os.PathLike[str],
+        tokenizer: Tokenizer | None = None,
+        cleaning: str = "none",
+    ) -> Self:
         """Map a file that `build_binary` wrote, with the words in it.
 
         `tokenizer`: how the text was cut into tokens; None for what is usual, `whitespace`.
+        `cleaning`: how it was cleaned before.
         Raises LangmodelsError where it is cut short, contradicts itself or lacks its words.
         """
         try:
@@ -71,7 +79,7 @@ class KenLMModel(NGramModel):
         except OSError as error:
             raise unreadable(path, error) from error
         try:
-            model = cls(np.frombuffer(data, np.uint8), tokenizer)
+            model = cls(np.frombuffer(data, np.uint8), tokenizer, cleaning)
         except LangmodelsError as error:
             raise LangmodelsError(f"{path} cannot be read: {error}.") from error
         model._path = Path(path).absolute()
@@ -143,9 +151,9 @@ class KenLMModel(NGramModel):
 
     @classmethod
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
-        return cls(arrays["kenlm.binary"], reading.tokenizer)
+        return cls(arrays["kenlm.binary"], reading.tokenizer, reading.cleaning)
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         if self._path is not None:
-            return KenLMModel.from_binary, (self._path, self.tokenizer)
-        return KenLMModel, (np.array(self._data), self.tokenizer)
+            return KenLMModel.from_binary, (self._path, self.tokenizer, self.reading.cleaning)
+        return KenLMModel, (np.array(self._data), self.tokenizer, self.reading.cleaning)
