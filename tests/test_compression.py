@@ -2,6 +2,7 @@
 
 import math
 import random
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,13 @@ def test_what_is_not_right_is_said_before_anything_is_written(tmp_path: Path) ->
                 decompress(bytes(damaged), right)
         with pytest.raises(LangmodelsError, match="damaged"):
             decompress(packed[:-1], right)
+    # Sequences without end, and a text that goes on after its file, behind right checksums.
+    for at, number in ((22, b"\xff\xff\xff\xff\xff\x7f"), (23, b"\xff\x7f")):
+        body = compress(data).data[8:]
+        body = body[: at - 8] + number + body[at - 8 + (1 if at == 22 else 2) :]
+        sealed = compress(data).data[:4] + zlib.crc32(body).to_bytes(4, "big") + body
+        with pytest.raises(LangmodelsError, match="damaged"):
+            decompress(sealed)
     with pytest.raises(UsageError, match="another model"):
         decompress(packed, other)
     with pytest.raises(UsageError, match="give it by --model"):

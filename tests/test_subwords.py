@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from langmodels.ngram import NGramModel
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
+from langmodels.text.subwords import BPETokenizer, UnigramTokenizer
 from langmodels.text.tokenization import Tokenizer
 
 TALE = (
@@ -176,3 +178,16 @@ def test_files_that_do_not_keep_the_bytes_are_refused(tmp_path: Path) -> None:
     costs = text_costs(splits)
     assert costs.ends.tolist() == [3, 7, 8, 12, 16]
     assert costs.extra[-1] > costs.extra[:4].sum()  # the ox is unknown, and spelled
+
+
+def test_pieces_that_do_not_fit_together_are_refused() -> None:
+    model = json.loads(BPETokenizer(vocab=280).fit("the cat sat " * 20).model or "")
+    vocab = model["model"]["vocab"]
+    vocab[next(iter(vocab))] = 100_000
+    with pytest.raises(LangmodelsError, match="has the number 100000"):
+        BPETokenizer(vocab=280, model=json.dumps(model)).tokenize("the cat")
+    model = json.loads(UnigramTokenizer(vocab=280).fit("the cat sat " * 20).model or "")
+    model["model"]["vocab"] = model["model"]["vocab"][-5:]
+    model["model"]["unk_id"] = None
+    with pytest.raises(LangmodelsError, match="cannot cut a text"):
+        UnigramTokenizer(vocab=280, model=json.dumps(model)).tokenize("the cat")

@@ -81,7 +81,7 @@ class Decoder:
         self._range = _RANGE
 
     def read(self, cumulative: IndexArray) -> int:
-        """The next symbol."""
+        """The next symbol. Raises EOFError where all that was written has been read."""
         total = int(cumulative[-1])
         step = self._range // total
         wanted = min(self._value // step, total - 1)
@@ -92,6 +92,8 @@ class Decoder:
         while self._range <= _LOWEST:
             following = self._data[self._place] if self._place < len(self._data) else 0
             self._place += 1
+            if self._place > len(self._data) + _BYTES:
+                raise EOFError
             self._value = ((self._value << 8) | following) % _RANGE
             self._range <<= 8
         return symbol

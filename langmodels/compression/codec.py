@@ -115,9 +115,17 @@ def decompress(packed: bytes, model: AnyModel | None = None) -> bytes:
     except IndexError:
         raise LangmodelsError("The compressed file ends in its header; it is damaged.") from None
     n_residue, n_sequences, n_tokens = numbers
+    if n_sequences > n_tokens + 1 or max(numbers) >= 1 << 63:
+        raise LangmodelsError("The compressed file says of its text what cannot be; it is damaged.")
     decoder = Decoder(body[place:])
-    residue = _read(plain, decoder, int(n_residue > 0), n_residue, carry=False)
-    sequences = _read(given, decoder, n_sequences, n_tokens, carry=carry)
+    try:
+        residue = _read(plain, decoder, int(n_residue > 0), n_residue, carry=False)
+        sequences = _read(given, decoder, n_sequences, n_tokens, carry=carry)
+    except EOFError:
+        raise LangmodelsError(
+            "The compressed file ends before its text does: it is damaged, or the model gives "
+            "other probabilities here than where it was compressed."
+        ) from None
     try:
         data = restore(Cut(sequences, _tokens_as_bytes(residue)), given.reading)
     except LangmodelsError:

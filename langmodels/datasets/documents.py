@@ -109,7 +109,7 @@ class Fasta(DocumentFormat):
     options: ClassVar[Mapping[str, Any]] = {"width": 1, "lines": True}
 
     def documents(self, request: Request) -> Iterator[Document]:
-        for i, line in enumerate(lines_of(fasta_lines(request.chunks())), start=1):
+        for i, line in enumerate(lines_of(fasta_lines(request.chunks()), limited=False), start=1):
             yield Document(line, f"{request.path}:{i}")
 
     def open(self, request: Request) -> TextStream:

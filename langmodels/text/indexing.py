@@ -11,7 +11,7 @@ import regex
 from langmodels.arrays import Array, IndexArray, IntArray
 from langmodels.errors import UsageError
 from langmodels.text.byte_fields import WordIndex, encode_text, space_table, split_fields
-from langmodels.text.lines import UNPARTED, check_length
+from langmodels.text.lines import parted
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import (
     BOS,
@@ -52,11 +52,12 @@ class Pieces:
     def __iter__(self) -> Iterator[str]:
         rest = ""
         marked = 0
-        for chunk in self._chunks:
+        # A word has an end; a record of symbols, such as a chromosome, may be one long line.
+        words = self._tokenizer.rare_types
+        for chunk in parted(self._chunks) if words else self._chunks:
             text = rest + chunk
             cut = self._tokenizer.safe_cut(text)
             rest = text[cut:]
-            check_length(rest, UNPARTED)
             if cut:
                 piece, marks = self._piece(text[:cut])
                 marked += marks

@@ -9,26 +9,28 @@ LONGEST_LINE = 1 << 24
 """Characters of a line where a line is one thing: a sentence, a record, a word."""
 
 
-def split_lines(chunks: Iterable[str]) -> Iterator[list[str]]:
+def split_lines(chunks: Iterable[str], *, limited: bool = True) -> Iterator[list[str]]:
     r"""The lines of a text that comes in pieces, those that end in one piece together.
 
     A line ends at "\n" alone, whatever other separators it holds. Raises LangmodelsError where one
-    is longer than `LONGEST_LINE`, as those of a device are that never ends.
+    is longer than `LONGEST_LINE`, as those of a device are that never ends, unless they are not to
+    be `limited`.
     """
     rest, number = "", 0
     for chunk in chunks:
         *lines, rest = (rest + chunk).split("\n")
         number += len(lines)
-        check_length(rest, f"Line {number + 1:,}")
+        if limited:
+            check_length(rest, f"Line {number + 1:,}")
         if lines:
             yield lines
     if rest:
         yield [rest]
 
 
-def lines_of(chunks: Iterable[str]) -> Iterator[str]:
+def lines_of(chunks: Iterable[str], *, limited: bool = True) -> Iterator[str]:
     """The same, line by line."""
-    return chain.from_iterable(split_lines(chunks))
+    return chain.from_iterable(split_lines(chunks, limited=limited))
 
 
 def check_length(line: str, what: str) -> None:
@@ -46,8 +48,5 @@ def parted(chunks: Iterable[str]) -> Iterator[str]:
     for chunk in chunks:
         end = max(map(chunk.rfind, " \n\t")) + 1
         run = chunk[end:] if end else run + chunk
-        check_length(run, UNPARTED)
+        check_length(run, "A stretch without a blank or the end of a line")
         yield chunk
-
-
-UNPARTED = "A stretch without a blank or the end of a line"

@@ -10,7 +10,14 @@ import numpy as np
 
 from langmodels.arrays import IndexArray
 from langmodels.errors import UsageError
-from langmodels.text.subwords import BLANK, BYTE_PIECE, byte_characters, open_tokenizer, text_of
+from langmodels.text.subwords import (
+    BLANK,
+    BYTE_PIECE,
+    byte_characters,
+    library_errors,
+    open_tokenizer,
+    text_of,
+)
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK
 
@@ -61,12 +68,12 @@ class PiecesTokenizer(Tokenizer):
     @cached_property
     def _bytewise(self) -> bool:
         """Whether pieces are made of bytes, so that none is missing."""
-        return "\u0120" in "".join(self._cut.encode(" a", add_special_tokens=False).tokens)
+        return "\u0120" in "".join(self._encoding(" a").tokens)
 
     @cached_property
     def _prefixed(self) -> bool:
         """Whether a blank is put before every text."""
-        return "".join(self._cut.encode("a", add_special_tokens=False).tokens).startswith(BLANK)
+        return "".join(self._encoding("a").tokens).startswith(BLANK)
 
     @cached_property
     def _unknown(self) -> int | None:
@@ -152,7 +159,9 @@ class PiecesTokenizer(Tokenizer):
         return 0  # a piece may run over anything
 
     def _encoding(self, text: str) -> Any:
-        return self._cut.encode(text.encode("utf-8", "replace").decode(), add_special_tokens=False)
+        text = text.encode("utf-8", "replace").decode()
+        with library_errors("cut this text"):
+            return self._cut.encode(text, add_special_tokens=False)
 
     def config(self) -> dict[str, Any]:
         return {"model": self.model, "size": self.size}

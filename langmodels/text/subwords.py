@@ -6,6 +6,7 @@ installed with the core of this one.
 
 import base64
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -86,11 +87,17 @@ class SubwordTokenizer(Tokenizer):
         added = {token.content for token in cut.get_added_tokens_decoder().values()}
         pieces = [""] * cut.get_vocab_size()
         for piece, number in cut.get_vocab().items():
+            if not 0 <= number < len(pieces):
+                raise LangmodelsError(
+                    f"Its piece {piece!r} has the number {number}, which is beyond their number."
+                )
             pieces[number] = piece
             if piece not in added and byte_of.keys() >= set(piece):
                 data = b"".join(byte_of[c] for c in piece)
                 pieces[number] = data.decode("utf-8", "surrogateescape")
-        read = "".join(pieces[i] for i in cut.encode(_PROBE, add_special_tokens=False).ids)
+        with library_errors("cut a text"):
+            probe = cut.encode(_PROBE, add_special_tokens=False).ids
+        read = "".join(pieces[i] for i in probe)
         if read.encode("utf-8", "surrogateescape") != _PROBE.encode():
             raise UsageError(
                 "This tokenizer does not keep every byte of a text; give its file as --level "
@@ -106,7 +113,8 @@ class SubwordTokenizer(Tokenizer):
     def tokenize(self, text: str) -> Sequence[str]:
         cut, pieces = self._applied
         stretches = [s.encode("utf-8", "replace").decode() for s in self._stretches(text)]
-        found = cut.encode_batch(stretches, add_special_tokens=False)
+        with library_errors("cut this text"):
+            found = cut.encode_batch(stretches, add_special_tokens=False)
         return [pieces[i] for stretch in found for i in stretch.ids]
 
     def detokenize(self, tokens: Iterable[str]) -> str:
@@ -268,13 +276,20 @@ def open_tokenizer(model: str) -> Any:
     Raises LangmodelsError where it is none, or the package is missing.
     """
     package = tokenizers_package()
-    try:
+    with library_errors("be read"):
         cut = package.Tokenizer.from_str(model)
-    except Exception as error:  # the library raises plain exceptions
-        raise LangmodelsError(f"The pieces cannot be read: {error}.") from error
     cut.no_truncation()
     cut.no_padding()
     return cut
+
+
+@contextmanager
+def library_errors(what: str) -> Iterator[None]:
+    """What the library raises, plain exceptions, as a sentence: the pieces cannot ..."""
+    try:
+        yield
+    except Exception as error:
+        raise LangmodelsError(f"The pieces cannot {what}: {error}.") from error
 
 
 def tokenizers_package() -> Any:

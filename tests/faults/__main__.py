@@ -1,6 +1,7 @@
 """Damaged files for as long as one likes: `python -m tests.faults --cases 100000`."""
 
 import argparse
+import fnmatch
 import multiprocessing
 import os
 import sys
@@ -22,10 +23,14 @@ def main() -> int:
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--files", default="*", metavar="PATTERN", help="of these alone")
     args = parser.parse_args()
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         wholes = make_wholes(Path(folder))
+    wholes = {name: wholes[name] for name in fnmatch.filter(wholes, args.files)}
+    if not wholes:
+        parser.error(f"there is no file {args.files}")
     outcomes: Counter[tuple[str, str]] = Counter()
     faults: list[str] = []
     context = multiprocessing.get_context("spawn")

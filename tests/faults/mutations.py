@@ -2,6 +2,7 @@
 
 import json
 import re
+import zlib
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +29,11 @@ def damage(data: bytes, name: str, rng: Generator) -> bytes:
     kinds: list[Callable[[bytes, Generator], bytes]] = [bits, stretches]
     if name.endswith((".lm", ".ckpt", ".run")):
         kinds += [header, settings, values, values]
-    elif name.endswith(".arpa"):
+    elif name.endswith(".bin"):
+        kinds += [frame, frame, numbers, numbers]
+    elif name.endswith(".compressed"):
+        kinds += [sealed, sealed]
+    elif name.endswith((".arpa", ".counts")):
         kinds += [lines, words, words]
     elif name.endswith(".json"):
         kinds += [document, document]
@@ -64,6 +69,47 @@ def stretches(data: bytes, rng: Generator) -> bytes:
     ][int(rng.integers(5))]
 
 
+def sealed(data: bytes, rng: Generator) -> bytes:
+    """Changed behind the checksum of a compressed text, which is then right again.
+
+    But for how long the text is: a few bytes may well stand for a long one, as zeros do for zeros.
+    """
+    if zlib.crc32(data[8:]).to_bytes(4, "big") != data[4:8]:
+        raise ValueError("damaged already")
+    kind, head = [bits, stretches][int(rng.integers(2))], data[8:_NUMBERS]
+    if rng.random() < 0.3:
+        head = kind(head, rng)[: len(head)]
+        body = head + data[8 + len(head) :]
+    else:
+        body = data[8:_AFTER] + kind(data[_AFTER:], rng)
+    return data[:4] + zlib.crc32(body).to_bytes(4, "big") + body
+
+
+_NUMBERS, _AFTER = 21, 25  # where lengths stand in a compressed text
+
+
+# KenLM's binary files -------------------------------------------------------------------------
+
+
+def frame(data: bytes, rng: Generator) -> bytes:
+    """Damage in the header, or in the words at the end."""
+    at = 160 if rng.random() < 0.7 else len(data) - 2000
+    kind = [bits, stretches, numbers][int(rng.integers(3))]
+    if at == 160:
+        return kind(data[:at], rng) + data[at:]
+    return data[:at] + kind(data[at:], rng)
+
+
+def numbers(data: bytes, rng: Generator) -> bytes:
+    """A stretch of four or eight bytes that is an odd number."""
+    odd = _ODD_NUMBERS[int(rng.integers(len(_ODD_NUMBERS)))]
+    dtype = ("<f4", "<f8", "<i4", "<i8")[int(rng.integers(4))]
+    with np.errstate(all="ignore"):
+        new = np.array([odd]).astype(dtype).tobytes()
+    at = int(rng.integers(len(data) - 8)) // 4 * 4
+    return data[:at] + new + data[at + len(new) :]
+
+
 # Safetensors ---------------------------------------------------------------------------------
 
 
@@ -87,7 +133,9 @@ def _odd(rng: Generator) -> Any:
 
 
 def _replaced(value: Any, rng: Generator) -> Any:
-    """A JSON value in which something, somewhere, is something else."""
+    """A JSON value in which something, somewhere, is something else, within strings of JSON too."""
+    if isinstance(value, str) and value.startswith("{") and rng.random() < 0.9:
+        return json.dumps(_replaced(json.loads(value), rng))
     inner = (isinstance(value, dict | list)) and len(value) > 0
     if not inner or rng.random() < 0.15:
         if isinstance(value, int | float) and rng.random() < 0.5:

@@ -8,11 +8,17 @@ from typing import Any
 
 import numpy as np
 
+from langmodels.compression.codec import decompress
 from langmodels.errors import FileWarning, LangmodelsError
 from langmodels.evaluation.comparison import Comparison
 from langmodels.evaluation.measuring import Run
 from langmodels.evaluation.running import RunCache
 from langmodels.models.base import LanguageModel
+from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
+from langmodels.ngram import NGramModel
+from langmodels.ngram.counts_file import read_counts
+from langmodels.ngram.kenlm import KenLMModel
+from langmodels.ngram.opening import open_ngrams
 from langmodels.registry import load_any
 
 from .wholes import checkpointed, corpus
@@ -70,10 +76,29 @@ def _model(path: Path) -> None:
             raise _Unsound("blanks with scores above 0")
 
 
+def _binary(path: Path) -> None:
+    """One of KenLM's: no checksum, so that sums may be any, but no probability is above one."""
+    model = open_ngrams(path)
+    assert isinstance(model, KenLMModel)
+    state = model.start()
+    for word in model.vocabulary.encode(["the", "queen", "of", "hearts"]).tolist():
+        log_p = model.log_distribution(state)
+        if np.isnan(log_p).any():
+            raise _Unsound("log p is no number")
+        state = model.advance(state, word)
+    model.token_scores("the queen of hearts")
+    model.score_many(["alice was beginning to get very tired"] * 3)
+    model.predict("the queen", 3)
+    model.sample(max_tokens=4, seed=1)
+    if model.header.is_trie:
+        model.tables.check()
+
+
 def _walk(model: LanguageModel[Any]) -> None:
     """Distributions along a text of the model's own, and its score."""
-    if hasattr(model, "condition"):
-        model = model.condition("the cat")
+    if isinstance(model, EncoderDecoderModel):
+        model = model.given("the cat")
+        model.translate(["the cat"], width=2, max_tokens=4)
     rng = np.random.default_rng(0)
     normal = model.normalized()
     state, tokens = normal.start(), []
@@ -103,6 +128,15 @@ def _checkpoint(path: Path) -> None:
         raise _Unsound("weights that are not finite")
 
 
+def _counts(path: Path) -> None:
+    model = NGramModel(2).fit_counts(read_counts([path]))
+    _walk(model)
+
+
+def _compressed(path: Path) -> None:
+    decompress(path.read_bytes())
+
+
 def _run(path: Path) -> None:
     found = RunCache(path.parent).load(path.stem, Run)
     if found is None:
@@ -120,7 +154,10 @@ _JUDGES = {
     ".arpa": _model,
     ".gz": _model,
     ".xz": _model,
+    ".bin": _binary,
     ".ckpt": _checkpoint,
+    ".compressed": _compressed,
+    ".counts": _counts,
     ".run": _run,
     ".json": _comparison,
 }

@@ -3,19 +3,28 @@
 import gzip
 import lzma
 import warnings
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from langmodels.compression.codec import compress
 from langmodels.evaluation.comparison import compare
 from langmodels.neural import LSTMModel
 from langmodels.neural.bidirectional.model import BidirectionalModel
+from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
 from langmodels.ngram import NGramModel, quantize
+from langmodels.ngram.counts_file import write_counts
+from langmodels.ngram.text_counts import TextCounts
 from langmodels.presets import Setting
 from langmodels.registry import MODELS, make_model
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
+from langmodels.text.parallel_corpus import ParallelCorpus
 
 TEXT = "the cat sat on the mat\nthe dog sat on the log\na dog and a cat ran to the mat\n" * 2
+
+SUBWORDS = ("bpe", "unigram")
+BINARIES = Path(__file__).resolve().parents[1] / "data"
 
 
 def corpus(level: str = "word") -> Corpus:
@@ -37,6 +46,15 @@ def make_wholes(folder: Path) -> dict[str, bytes]:
         BidirectionalModel(hidden=4, epochs=1, batch_size=4, steps=8).fit(corpus()).save(
             folder / "bidirectional.lm"
         )
+        pairs = ParallelCorpus.from_pairs((line, line[::-1]) for line in TEXT.splitlines())
+        EncoderDecoderModel(hidden=4, epochs=1, batch_size=4).fit(pairs).save(
+            folder / "encoder-decoder.lm"
+        )
+        for level in SUBWORDS if find_spec("tokenizers") else ():
+            NGramModel(2).fit(corpus(f"{level}:vocab=300")).save(folder / f"{level}-pieces.lm")
+        counted = TextCounts.of(corpus(), 3)
+        write_counts(folder / "text.counts", counted.counts, counted.reading.vocabulary)
+        (folder / "text.compressed").write_bytes(compress(TEXT.encode()).data)
         ngram = NGramModel(3).fit(corpus())
         quantize(ngram).save(folder / "quantized.lm")
         ngram.save_arpa(folder / "words.arpa")
@@ -48,6 +66,8 @@ def make_wholes(folder: Path) -> dict[str, bytes]:
     for path in folder.glob("*.run"):
         path.rename(folder / "kept.run")
     found = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+    for path in sorted(BINARIES.glob("*.bin.xz")):
+        found[path.stem.removeprefix("alice.")] = lzma.decompress(path.read_bytes())
     words = found["words.arpa"]
     packed = {
         "words.arpa.gz": gzip.compress(words, mtime=0),
