@@ -201,6 +201,22 @@ def test_extreme_inputs_give_finite_states_and_no_warning():
         assert np.isfinite(layer.backward(np.ones_like(h))).all()
 
 
+def test_minimal_gates_do_not_see_the_state():
+    """The layer is the paper's equations, a step at a time."""
+    rng = np.random.default_rng(3)
+    layer = bind(CELLS["mingru"](3, 4))
+    for array in layer.values.values():
+        array[...] = rng.normal(size=array.shape)
+    layer.refresh()
+    x, h = rng.normal(size=(70, 2, 3)), rng.normal(size=(2, 4))
+    found = layer.forward(x, (h,))
+    for t in range(70):
+        gate, candidate = np.split(x[t] @ layer.values["input"] + layer.values["bias"], 2, axis=1)
+        gate = 1 / (1 + np.exp(-gate))
+        h = (1 - gate) * h + gate * candidate
+        np.testing.assert_allclose(found[t], h, atol=1e-12)
+
+
 @pytest.mark.parametrize("steps", [0, 1, 3, 48, 101])
 def test_a_scan_by_stretches_is_that_by_steps(steps):
     """Forwards, backwards in time, and in place."""

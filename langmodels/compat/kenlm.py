@@ -43,7 +43,7 @@ _LONG = 500
 _AUTOMATON = 1 << 24
 """N-grams of a model that are put into an automaton at most, 24 bytes each."""
 _KNOWN = 1 << 18
-"""Steps that are kept at most, some 250 bytes each; when there are so many, all are forgotten."""
+"""Steps that are kept at most, some 300 bytes each; when there are so many, all are forgotten."""
 
 
 class FullScoreReturn(NamedTuple):
