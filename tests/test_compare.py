@@ -23,7 +23,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import Comparison, compare, scale
 from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.measuring import Plan
-from langmodels.evaluation.report.tables import band_tables, calibration_table
+from langmodels.evaluation.report.detail_tables import band_tables, calibration_table
 from langmodels.evaluation.running import Trial, worthwhile_jobs
 from langmodels.evaluation.summary import as_recorded
 from langmodels.formatting import perplexity, visible

@@ -23,7 +23,7 @@ from langmodels.cli.options import (
 from langmodels.cli.output import facts_table, format_perplexity, make_table, print_json
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.finished import Evaluation, Figures, evaluate, measure
-from langmodels.evaluation.report.tables import verdict
+from langmodels.evaluation.report.verdicts import verdict
 from langmodels.formatting import figure, interval, percent
 from langmodels.interchange import jsonable
 from langmodels.models.base import LanguageModel

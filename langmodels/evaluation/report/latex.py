@@ -1,6 +1,6 @@
 r"""A report in LaTeX: tables with rules of booktabs, to be read in by `\input`."""
 
-from langmodels.evaluation.report import tables
+from langmodels.evaluation.report import tables, verdicts
 from langmodels.evaluation.results import Results
 from langmodels.formatting import Table
 
@@ -29,7 +29,7 @@ def render(results: Results) -> str:
     against all of them. What begins with a per cent sign at the top says how it was made.
     """
     shown = [tables.quality_table(results)] if results.models else []
-    more = (tables.compressors_table(results), tables.pairs_table(results))
+    more = (tables.compressors_table(results), verdicts.pairs_table(results))
     shown += [table for table in more if table is not None]
     shown += list(tables.sweep_tables(results))
     head = [

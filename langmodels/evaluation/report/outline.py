@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from langmodels.evaluation.report import tables
+from langmodels.evaluation.report import detail_tables, tables, verdicts
 from langmodels.evaluation.report.blanks import blanks_tables
 from langmodels.evaluation.report.scaling import exponent_table
 from langmodels.evaluation.results import LevelResult, Results
@@ -41,7 +41,7 @@ def outline(results: Results) -> list[Section]:
             "What was compared on",
             tables=[
                 tables.corpus_table(results),
-                *map(tables.contexts_table, results.levels),
+                *map(detail_tables.contexts_table, results.levels),
             ],
             first=True,
         )
@@ -60,13 +60,13 @@ def outline(results: Results) -> list[Section]:
                 tables.quality_table(results),
                 *(
                     table
-                    for table in (tables.compressors_table(results), tables.pairs_table(results))
+                    for table in (tables.compressors_table(results), verdicts.pairs_table(results))
                     if table is not None
                 ),
                 *tables.sweep_tables(results),
             ],
-            [tables.verdict_note(results)] if results.tests else [],
-            tables.verdicts(results),
+            [verdicts.verdict_note(results)] if results.tests else [],
+            verdicts.verdicts(results),
             ["quality"],
             first=True,
         ),
@@ -83,13 +83,13 @@ def outline(results: Results) -> list[Section]:
         ),
         Section(
             "Where the bits go",
-            tables=[*tables.band_tables(results), *tables.difference_tables(results)],
+            tables=[*detail_tables.band_tables(results), *detail_tables.difference_tables(results)],
             plots=["bands"],
         ),
         blanks,
         Section(
             "Whether probabilities mean what they say",
-            tables=[tables.calibration_table(results)],
+            tables=[detail_tables.calibration_table(results)],
             plots=["calibration"],
         ),
         Section(

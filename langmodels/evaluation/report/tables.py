@@ -1,10 +1,8 @@
 """The parts of a comparison as tables and sentences, the same for every kind of output."""
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 
-from langmodels.evaluation.results import LevelResult, ModelResult, PairedTest, Results, Text
-from langmodels.evaluation.significance import ALL
+from langmodels.evaluation.results import LevelResult, ModelResult, Results, Text
 from langmodels.formatting import (
     DASH,
     Table,
@@ -12,12 +10,10 @@ from langmodels.formatting import (
     duration,
     figure,
     interval,
-    p_value,
     percent,
     perplexity,
     size,
     times,
-    visible,
 )
 
 _PARTS = ("training", "validation", "test")
@@ -201,73 +197,6 @@ def label_columns(results: Results) -> list[str]:
     return ["model", "unit"] if len(results.levels) > 1 else ["model"]
 
 
-def verdicts(results: Results) -> list[str]:
-    """What can be said of the pairs that were tested, in sentences; of all pairs, in a table."""
-    if results.settings.get("against") == ALL:
-        return []
-    return [verdict(t, results.per) for t in results.tests]
-
-
-def verdict(test: PairedTest, per: str) -> str:
-    """What a test says."""
-    by = f"{figure(test.difference, 3)} bits/{per}, {p_value(test.corrected)}"
-    if test.significant:
-        return f"{test.better} is better than {test.worse} (by {by})."
-    return f"{test.better} and {test.worse} cannot be told apart ({by})."
-
-
-def verdict_note(results: Results) -> str:
-    """What the verdicts go by."""
-    against = results.settings.get("against")
-    which = f"{against} and each other model" if against else "Neighbours in the ranking"
-    which = "All pairs" if against == ALL else which
-    note = (
-        f"{which}, paired over {results.text.resampled} of the test text by approximate "
-        "randomization, p after Holm's correction"
-    )
-    if any(len(m.seeds) > 1 for m in results.models):
-        note += "; where there are several seeds, by the hierarchical bootstrap over these, too"
-    elif any("seed" in m.options for m in results.models):
-        note += "; networks as they were trained, whatever another random start would give"
-    return f"{note}.{_power(results)}"
-
-
-def _power(results: Results) -> str:
-    """The smallest differences that the test text could show."""
-    least = sorted(t.detectable for t in results.tests if math.isfinite(t.detectable))
-    if not least:
-        return ""
-    low, high = (figure(bits, 3) for bits in (least[0], least[-1]))
-    shown = low if low == high else f"{low} to {high}"
-    return (
-        f" The smallest difference that as much text would show four times in five: {shown} "
-        f"bits/{results.per}{'' if low == high else ', depending on the pair'}."
-    )
-
-
-def pairs_table(results: Results) -> Table | None:
-    """What was found of every pair, as a matrix; None where not all pairs were tested."""
-    if results.settings.get("against") != ALL or not results.tests:
-        return None
-    found = {(t.better, t.worse): t for t in results.tests}
-    names = list(dict.fromkeys(name for pair in found for name in pair))
-
-    def cell(i: int, j: int) -> str:
-        if i >= j:
-            return ""
-        test = found[names[i], names[j]]
-        return figure(test.difference, 3) + ("*" if test.significant else "")
-
-    n = len(names)
-    rows = [[f"{i + 1}", names[i], *(cell(i, j) for j in range(1, n))] for i in range(n)]
-    notes = [
-        f"By how many bits/{results.per} the model of a row is better than that of a column. "
-        "* p < 0.05 after Holm's correction; the others cannot be told apart."
-    ]
-    columns = ["", "model", *(str(j + 1) for j in range(1, n))]
-    return Table("All pairs", columns, rows, 2, notes)
-
-
 def compressors_table(results: Results) -> Table | None:
     """What compressors make of the test text; None where they were not asked for."""
     if not results.compressors:
@@ -379,10 +308,10 @@ def padded(cells: Sequence[str], n: int) -> list[str]:
 
 def limit_labels(results: Results) -> list[str]:
     """The cells that name the limit, where a model's would stand."""
-    return [_limit_name(results), *[""] * (len(label_columns(results)) - 1)]
+    return [limit_name(results), *[""] * (len(label_columns(results)) - 1)]
 
 
-def _limit_name(results: Results) -> str:
+def limit_name(results: Results) -> str:
     bound = results.limit is not None and results.limit.is_bound
     return "bound on the limit" if bound else "the limit (entropy)"
 
@@ -415,90 +344,6 @@ def steps_table(results: Results) -> Table | None:
 
 def _microseconds(seconds: float | None) -> str:
     return DASH if seconds is None else figure(1e6 * seconds, 1 if seconds < 1e-4 else 0)
-
-
-def contexts_table(level: LevelResult) -> Table:
-    """Why the full context alone cannot work: how fast contexts get rare."""
-    columns = ["context", "possible", "in training", "seen before", "and the next token"]
-    rows = [
-        [
-            str(c.length),
-            count(c.possible),
-            count(c.in_training),
-            percent(c.seen),
-            percent(c.continued),
-        ]
-        for c in level.contexts
-    ]
-    notes = [
-        "seen before: share of the test text's contexts that occur in training; the last column: "
-        "with the token that follows. Relative frequencies give zero to the rest."
-    ]
-    return Table(f"Contexts, in {level.unit}s", columns, rows, 1, notes)
-
-
-def band_tables(results: Results) -> Iterator[Table]:
-    """Bits per token by group, for every level and grouping."""
-    for level in results.levels:
-        models = [m for m in results.models if m.level == level.level]
-        for name, (labels, counts) in level.groups.items():
-            total = sum(counts)
-            rows = [["share of the tokens", *(percent(n / total) for n in counts)]]
-            rows += [[m.label, *map(_dense, m.bands[name])] for m in models]
-            emphasis, notes = {0}, []
-            if results.limit and results.by_character(level.level):
-                emphasis.add(len(rows))
-                rows.append([_limit_name(results), *[_dense(results.limit.bits)] * len(labels)])
-                notes.append("The limit is that of the whole text, in every column.")
-            if "unknown" in labels:
-                notes.append("Of unknown tokens, what <unk> costs, without their spelling.")
-            title = f"Bits per {level.unit} by {name}"
-            yield Table(title, ["model", *labels], rows, 1, notes, frozenset(emphasis))
-
-
-def _dense(bits: float) -> str:
-    return "∞" if math.isinf(bits) else figure(bits)
-
-
-def calibration_table(results: Results) -> Table:
-    """Whether the models' probabilities mean what they say."""
-    columns = [*label_columns(results), "expects", "pays", "right", "confident", "misplaced"]
-    rows = [
-        [
-            *labels(results, m),
-            figure(m.calibration.expected_bits),
-            _dense(m.calibration.paid_bits),
-            percent(m.calibration.accuracy),
-            percent(m.calibration.confidence),
-            percent(m.calibration.misplaced),
-        ]
-        for m in results.models
-    ]
-    notes = [
-        f"Over the first {results.models[0].calibration.tokens} test tokens. expects, pays: bits "
-        "per token by the model's own distributions, and really; a model that pays more is "
-        "overconfident. right: how often the most probable token came; confident: the "
-        "probability it had. misplaced: probability that stands in the wrong band."
-    ]
-    emphasis = frozenset[int]()
-    if results.limit and all(results.by_character(level.level) for level in results.levels):
-        emphasis = frozenset([len(rows)])
-        bits = _dense(results.limit.bits)
-        rows.append([*limit_labels(results), bits, bits, *[""] * 3])
-    return Table("Calibration", columns, rows, len(label_columns(results)), notes, emphasis)
-
-
-def difference_tables(results: Results) -> Iterator[Table]:
-    """The tokens on which the two best models of each level differ most."""
-    for found in results.differences:
-        rows = [
-            [f"… {visible(d.context, space=' ')}", visible(d.token), *(figure(b) for b in d.bits)]
-            for d in found.tokens
-        ]
-        several = len(results.differences) > 1
-        where = f", {found.level} level" if several else ""
-        title = f"Where {found.models[0]} and {found.models[1]} differ most (bits{where})"
-        yield Table(title, ["after", "token", *found.models], rows, 2)
 
 
 def unfinished(results: Results) -> list[str]:

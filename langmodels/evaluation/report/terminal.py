@@ -7,7 +7,7 @@ from rich.padding import Padding
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from langmodels.evaluation.report import tables
+from langmodels.evaluation.report import detail_tables, tables, verdicts
 from langmodels.evaluation.report.blanks import blanks_tables
 from langmodels.evaluation.report.scaling import exponent_table, size_tables
 from langmodels.evaluation.results import Results
@@ -21,16 +21,16 @@ def render(results: Results, *, details: bool = False) -> RenderableType:
     if results.models:
         parts += rich_tables([tables.quality_table(results)])
         if results.tests:
-            parts += [Text(line) for line in tables.verdicts(results)]
-            parts += [Text(tables.verdict_note(results), style="dim"), Text()]
-        shown = [tables.compressors_table(results), tables.pairs_table(results)]
+            parts += [Text(line) for line in verdicts.verdicts(results)]
+            parts += [Text(verdicts.verdict_note(results), style="dim"), Text()]
+        shown = [tables.compressors_table(results), verdicts.pairs_table(results)]
         shown += [*tables.sweep_tables(results)]
         shown += [tables.cost_table(results), tables.growth_table(results)]
         shown += [tables.steps_table(results)]
-        shown += [tables.contexts_table(level) for level in results.levels]
+        shown += [detail_tables.contexts_table(level) for level in results.levels]
         if details:
-            shown += [*tables.band_tables(results), tables.calibration_table(results)]
-            shown += [*tables.difference_tables(results), tables.models_table(results)]
+            shown += [*detail_tables.band_tables(results), detail_tables.calibration_table(results)]
+            shown += [*detail_tables.difference_tables(results), tables.models_table(results)]
             shown += [tables.settings_table(results)]
         parts += rich_tables([t for t in shown if t is not None])
         parts += [Text("Samples", style="bold")]
@@ -48,7 +48,7 @@ def render_scaling(results: Results) -> RenderableType:
     parts += rich_tables([tables.corpus_table(results)])
     if results.models:
         shown = [*size_tables(results), tables.steps_table(results)]
-        shown += [tables.contexts_table(level) for level in results.levels]
+        shown += [detail_tables.contexts_table(level) for level in results.levels]
         shown += [exponent_table(results)]
         parts += rich_tables([t for t in shown if t is not None])
     parts += map(Text, tables.unfinished(results))

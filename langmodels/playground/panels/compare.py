@@ -8,7 +8,7 @@ from typing import Any
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation import Comparison, compare
 from langmodels.evaluation.measuring import PLANS
-from langmodels.evaluation.report.tables import verdicts
+from langmodels.evaluation.report.verdicts import verdicts
 from langmodels.playground.classroom import Classroom, Room
 from langmodels.playground.fields import Fields
 from langmodels.playground.panels.next_word import Models, room_of
