@@ -162,7 +162,6 @@ def test_options_that_make_no_sense(fail: Fail, models: Path) -> None:
         ["sample", model, "--beam", "0"],
         ["sample", model, "--beam", "2", "--number", "3"],
         ["sample", model, "--beam", "2", "--unk"],
-        ["sample", "mkn,unigram"],
         ["attention", f"{model},{model}", "the"],
         ["sample", model, "--seed=--"],
         ["sample", model, "--beam", "3", "--greedy"],

@@ -5,11 +5,11 @@ import argparse
 from rich.console import Console
 from rich.text import Text
 
-from langmodels.cli.files import PlotFile
 from langmodels.cli.options import (
     add_corpus_options,
     add_json_option,
     add_model_argument,
+    add_plot_option,
     load_models,
 )
 from langmodels.cli.output import make_table, print_json, visible
@@ -32,9 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_model_argument(parser)
     parser.add_argument("text", metavar="TEXT", help="what to read")
-    parser.add_argument(
-        "--plot", type=PlotFile, metavar="FILE", help="draw it into a .png, .svg or .pdf"
-    )
+    add_plot_option(parser, "it")
     add_corpus_options(parser)
     add_json_option(parser)
 

@@ -3,6 +3,7 @@
 import argparse
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from langmodels.cli.options import (
     LEVEL_OPTIONS,
     add_corpus_options,
     add_json_option,
+    add_plot_option,
     add_workers_options,
     cleaning_of,
     load_splits,
@@ -127,6 +129,7 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
     group.add_argument(
         "--figures", type=PlotFolder, metavar="DIR", help="write every plot there, as PDF"
     )
+    add_plot_option(group, "the result")
     add_json_option(parser)
 
 
@@ -198,13 +201,19 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
             compressors=args.compressors,
             **keywords,
         )
-    return show(comparison, render(comparison.results, details=args.details), args, console)
+    plots = ("quality", "quality and time")
+    rendered = render(comparison.results, details=args.details)
+    return show(comparison, rendered, args, console, plots)
 
 
 def show(
-    comparison: Comparison, rendered: RenderableType, args: argparse.Namespace, console: Console
+    comparison: Comparison,
+    rendered: RenderableType,
+    args: argparse.Namespace,
+    console: Console,
+    plots: Sequence[str],
 ) -> int | None:
-    """Print a comparison, as JSON or as `rendered`, and write the report that is asked for.
+    """Print a comparison, as JSON or as `rendered`, and write what is asked for beside it.
 
     Returns the exit status.
     """
@@ -216,6 +225,8 @@ def show(
         comparison.report(args.report)
         if not args.json:
             console.print(f"Report written to {args.report}.", soft_wrap=True)
+    if args.plot:
+        comparison.plot(args.plot, plots)
     if args.figures:
         paths = comparison.figures(args.figures)
         if not args.json:

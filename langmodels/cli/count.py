@@ -3,32 +3,53 @@
 import argparse
 
 from rich.console import Console
+from rich.text import Text
 
 from langmodels.cli.files import OutputFile
 from langmodels.cli.ngram_files import file_line
 from langmodels.cli.options import add_corpus_options, add_json_option, load_training, min_count_of
-from langmodels.cli.output import facts_table, print_json
+from langmodels.cli.output import facts_table, make_table, print_json, visible
 from langmodels.errors import UsageError
+from langmodels.evaluation.report.terminal import print_wide
 from langmodels.ngram import count_ngrams
 from langmodels.ngram.counts_file import write_counts
+from langmodels.ngram.methods import SMOOTHINGS
+from langmodels.teaching.bigrams import BigramTable, bigram_table
+from langmodels.text.corpus import Corpus
 
 EPILOG = """\
 examples:
   langmodels count --corpus news.txt --order 3 --output news.counts
   langmodels count --corpus monday.txt.gz --order 3 --output monday.counts.gz
+  langmodels count --corpus wonderland.txt --table
+  langmodels count --corpus wonderland.txt --table the,a,of:river,end,heron --smoothing laplace,kn
   langmodels train --counts monday.counts,tuesday.counts --order 3 --level word --output news.lm
 
 A line of the file is an n-gram, a tab and its count; n-grams of all orders are there, with <s> and
 </s> around every line of the text, as SRILM writes and reads them. All words are counted, unless
 --min-count makes the rarer ones <unk>.
+
+--table prints how often each of some words came after each of others: c, and for every smoothing
+method what it makes of that, c* = p(second | first) times the count of all that came after the
+first.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("--order", type=int, default=3, metavar="N", help="N (default: 3)")
+    parser.add_argument("--output", "-o", type=OutputFile, metavar="FILE", help="the file to write")
     parser.add_argument(
-        "--output", "-o", type=OutputFile, required=True, metavar="FILE", help="the file to write"
+        "--table",
+        nargs="?",
+        const="",
+        metavar="FIRST,...:SECOND,...",
+        help="instead of a file: bigrams of these words (default: the most frequent)",
+    )
+    parser.add_argument(
+        "--smoothing",
+        metavar="NAME[,NAME...]",
+        help=f"with --table: counts as methods see them, of {', '.join(SMOOTHINGS)}",
     )
     add_corpus_options(parser, default=None)
     parser.set_defaults(min_count=1)
@@ -39,7 +60,14 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     """Count, write, and say how many there are."""
     if not 1 <= args.order <= 100:
         raise UsageError(f"The order lies between 1 and 100, not {args.order}.")
+    if (args.output is None) == (args.table is None):
+        raise UsageError("Name a file with --output, or ask for a --table.")
+    if args.smoothing and args.table is None:
+        raise UsageError("--smoothing is for a --table; what is counted is not smoothed.")
     corpus, _, source = load_training(args)
+    if args.table is not None:
+        _table(corpus, args, console)
+        return None
     blank = next((t for t in corpus.vocabulary.tokens if t.split() != [t]), None)
     if blank is not None:
         raise UsageError(
@@ -68,3 +96,29 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     }
     console.print(facts_table(rows))
     return None
+
+
+def _table(corpus: Corpus, args: argparse.Namespace, console: Console) -> None:
+    first, _, second = args.table.partition(":")
+    firsts, seconds, methods = (
+        [part.strip() for part in (text or "").split(",") if part.strip()]
+        for text in (first, second, args.smoothing)
+    )
+    unknown = [word for word in (*firsts, *seconds) if word not in corpus.vocabulary]
+    if unknown:
+        raise UsageError(f"{unknown[0]!r} is not in the text.")
+    table = bigram_table(corpus, firsts, seconds, methods)
+    if args.json:
+        print_json(table.records())
+        return
+    _print("c", table, [[f"{c:,}" for c in line] for line in table.counts], console)
+    for name, values in table.smoothed.items():
+        _print(f"c* of {name}", table, [[f"{c:.3g}" for c in line] for line in values], console)
+
+
+def _print(title: str, table: BigramTable, cells: list[list[str]], console: Console) -> None:
+    columns = [visible(column) for column in table.columns]
+    shown = make_table("", *columns, "all", left=("",), title=title)
+    for row, line, total in zip(table.rows, cells, table.totals, strict=True):
+        shown.add_row(Text(visible(row), "bold"), *line, f"{total:,}")
+    print_wide(console, shown)

@@ -12,6 +12,7 @@ from langmodels.cli.options import (
     add_corpus_options,
     add_json_option,
     add_model_argument,
+    add_plot_option,
     load_models,
 )
 from langmodels.cli.output import (
@@ -28,6 +29,7 @@ from langmodels.errors import UsageError
 from langmodels.neural.transformer.model import TransformerModel
 from langmodels.teaching import ChainRule, Step, chain_rule
 from langmodels.teaching.attention import attention_of
+from langmodels.teaching.chain_rule import plot_chain_rules
 
 TOGETHER = 3  # models that fit side by side in 80 columns
 LONGEST = 1000  # tokens: each is shown with all before it
@@ -47,6 +49,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_model_argument(parser, several=True)
     parser.add_argument("sentence", metavar="SENTENCE", help="what to explain")
+    add_plot_option(parser, "the surprisal of every token")
     add_corpus_options(parser)
     add_json_option(parser)
 
@@ -62,6 +65,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
                 "`langmodels score --tokens` shows the factors of longer ones."
             )
     chains = [chain_rule(model, args.sentence, name) for name, model in models]
+    if args.plot:
+        plot_chain_rules(chains, args.plot)
     if args.json:
         print_json([chain.records() for chain in chains])
         return None

@@ -11,6 +11,7 @@ from langmodels.cli.files import ModelNames, OutputFile
 from langmodels.cli.options import (
     add_corpus_options,
     add_json_option,
+    add_plot_option,
     check_model_name,
     completed,
     load_splits,
@@ -44,6 +45,7 @@ from langmodels.registry import (
     make_model,
 )
 from langmodels.settings import parse_name
+from langmodels.teaching.pictures import Bars, draw_bars
 from langmodels.text.corpus import Corpus
 
 BAR = 24  # characters
@@ -89,6 +91,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output", "-o", type=OutputFile, metavar="FILE", help="keep the one model that is trained"
     )
+    add_plot_option(parser, "the bars of all models")
     add_corpus_options(parser)
     add_json_option(parser)
 
@@ -104,6 +107,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         raise UsageError("--output keeps one model; name only one.")
     if args.output and is_finished(names[0]):
         raise UsageError(f"--output is for a model that is trained; {names[0]} is a file already.")
+    if args.plot and args.blanks is not None:
+        raise UsageError("--plot draws the fillings of a text; --blanks has figures alone.")
     if args.blanks is not None:
         _evaluate(names, args, console)
         return None
@@ -123,6 +128,14 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         model = _load(name) if is_finished(name) else _train(name, args, *training())
         cloze = model if isinstance(model, Cloze) else FillingModel(model, args.candidates)
         results[name] = cloze.fill(args.text, args.k)
+    if args.plot:
+        draw_bars(
+            [
+                Bars(name, args.text, [(" … ".join(f.tokens), f.prob) for f in found])
+                for name, found in results.items()
+            ],
+            args.plot,
+        )
     if args.json:
         print_json(
             {

@@ -9,10 +9,11 @@ import numpy as np
 from rich.console import Console
 
 from langmodels.arrays import FloatArray
-from langmodels.cli.files import InputFile, PlotFile
+from langmodels.cli.files import InputFile
 from langmodels.cli.options import (
     add_corpus_options,
     add_json_option,
+    add_plot_option,
     completed,
     corpus_for,
     load_training,
@@ -79,9 +80,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--steps", type=int, default=100, help="steps with and without clipping")
     parser.add_argument("--gates", metavar="TEXT", help="gate activations over this text instead")
-    parser.add_argument(
-        "--plot", type=PlotFile, metavar="FILE", help="draw both into a .png, .svg or .pdf"
-    )
+    add_plot_option(parser, "both")
     add_corpus_options(parser)
     add_json_option(parser)
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from langmodels.cli.files import InputFile, ModelNames, TextName
+from langmodels.cli.files import InputFile, ModelNames, PlotFile, TextName
 from langmodels.datasets import Source, find_source, read_chunks
 from langmodels.datasets.files import ERRORS
 from langmodels.errors import LangmodelsError, UsageError
@@ -213,6 +213,13 @@ def workers_of(args: argparse.Namespace) -> Iterator[Jobs | None]:
 def add_json_option(parser: argparse.ArgumentParser) -> None:
     """Every command has it."""
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+
+
+def add_plot_option(parser: argparse._ActionsContainer, what: str) -> None:
+    """For commands whose result one would rather look at."""
+    parser.add_argument(
+        "--plot", type=PlotFile, metavar="FILE", help=f"draw {what} into a .png, .svg or .pdf"
+    )
 
 
 def parse_seed(text: str) -> int:

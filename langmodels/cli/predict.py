@@ -9,6 +9,7 @@ from langmodels.cli.options import (
     add_corpus_options,
     add_json_option,
     add_model_argument,
+    add_plot_option,
     load_models,
 )
 from langmodels.cli.output import (
@@ -20,6 +21,7 @@ from langmodels.cli.output import (
     visible,
 )
 from langmodels.teaching import Prediction, predict_next
+from langmodels.teaching.prediction import plot_predictions
 
 BAR = 24  # characters
 EPILOG = """\
@@ -28,6 +30,7 @@ examples:
   langmodels predict mkn "She looked at the" --corpus wonderland.txt
   langmodels predict unigram,mkn,full-context "She looked at the" -k 5
   langmodels predict tale.lm "She looked at the" --token heron
+  langmodels predict unigram,mkn,lstm "She looked at the" --plot next.png
 """
 
 
@@ -39,6 +42,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-k", type=int, default=10, help="how many tokens to show (default: 10)")
     parser.add_argument("--token", metavar="TOKEN", help="show the probability of this one as well")
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        default=1.0,
+        metavar="T",
+        help="reshape the distribution: below 1 sharper, above 1 flatter (default: 1)",
+    )
+    add_plot_option(parser, "the bars of all models")
     add_corpus_options(parser)
     add_json_option(parser)
 
@@ -46,9 +57,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Print one table a model."""
     predictions = [
-        predict_next(model, args.context, args.k, args.token, name)
+        predict_next(model, args.context, args.k, args.token, name, temperature=args.temperature)
         for name, model in load_models(args.models, args)
     ]
+    if args.plot:
+        plot_predictions(predictions, args.plot)
     if args.json:
         print_json([p.records() for p in predictions])
         return None
@@ -61,7 +74,8 @@ def _print(prediction: Prediction, console: Console) -> None:
     letter = "p" if prediction.is_distribution else "score"
     separator = prediction.separator
     question = conditional("x", prediction.context, console.width - 20, separator, letter)
-    console.print(Text.assemble((prediction.model, "bold"), f"  {question}"))
+    at = "" if prediction.temperature == 1 else f"  at temperature {prediction.temperature:g}"
+    console.print(Text.assemble((prediction.model, "bold"), f"  {question}", at))
     if prediction.used != prediction.context:
         seen = conditional("x", prediction.used, console.width - 22, separator, letter)
         console.print(Text(f"what the model sees: {seen}", "dim"))

@@ -5,8 +5,12 @@ from typing import Any
 
 from rich.console import Console
 
-from langmodels.cli.files import PlotFile
-from langmodels.cli.options import add_json_option, add_seed_option, completed
+from langmodels.cli.options import (
+    add_json_option,
+    add_plot_option,
+    add_seed_option,
+    completed,
+)
 from langmodels.cli.output import make_table, print_json
 from langmodels.datasets.synthetic import RecallSource
 from langmodels.errors import UsageError
@@ -49,9 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--length", type=int, default=150_000, help="characters to train on (default: 150000)"
     )
     add_seed_option(parser)
-    parser.add_argument(
-        "--plot", type=PlotFile, metavar="FILE", help="draw the curves into a .png, .svg or .pdf"
-    )
+    add_plot_option(parser, "the curves")
     add_json_option(parser)
 
 

@@ -12,11 +12,14 @@ from langmodels.cli.options import (
     add_corpus_options,
     add_json_option,
     add_model_argument,
+    add_plot_option,
     load_models,
 )
 from langmodels.cli.output import format_log_probability, print_json
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
+from langmodels.models.decoding import Decoding
+from langmodels.teaching.prediction import plot_predictions, predict_next
 
 PARTING = "---"
 EPILOG = """\
@@ -25,6 +28,7 @@ examples:
   langmodels sample tale.lm "The heron" --seed 7 --number 3
   langmodels sample mkn:order=6 "The heron" --level char --max-tokens 300
   langmodels sample tale.lm "The heron" --temperature 0.7 --top-p 0.9
+  langmodels sample tale.lm,mkn "The heron" --temperature 0.5,1,1.5 --plot bold.png
   langmodels sample tale.lm "The heron" --greedy
   langmodels sample tale.lm "The heron" --beam 8 --number 8
 
@@ -35,7 +39,7 @@ The same command gives the same text; another --seed gives another.
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    add_model_argument(parser)
+    add_model_argument(parser, several=True)
     parser.add_argument("prompt", nargs="?", default="", help="what to continue (default: nothing)")
     parser.add_argument(
         "--max-tokens", "-m", type=int, default=100, metavar="N", help="longest text (default: 100)"
@@ -46,10 +50,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--greedy", action="store_true", help="always the most probable token")
     parser.add_argument(
         "--temperature",
-        type=float,
-        default=1.0,
-        metavar="T",
-        help="below 1 sharper, above 1 flatter (default: 1)",
+        "--temperatures",
+        type=_temperatures,
+        default=(1.0,),
+        metavar="T[,T...]",
+        help="below 1 sharper, above 1 flatter; several are drawn at one after the other "
+        "(default: 1)",
     )
     parser.add_argument(
         "--top-k", type=int, metavar="K", help="draw from the K most probable tokens"
@@ -61,25 +67,61 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--beam", type=int, metavar="WIDTH", help="the most probable texts that beam search finds"
     )
+    add_plot_option(parser, "what each model expects after the prompt, at each temperature,")
     add_corpus_options(parser)
     add_json_option(parser)
+
+
+def _temperatures(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"temperatures are numbers with commas between, not {text!r}"
+        ) from None
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Print the texts, the prompt in front of each."""
     if args.number < 1 or args.max_tokens < 1:
         raise UsageError("--number and --max-tokens must be at least 1.")
-    named = load_models(args.model, args)
-    if len(named) != 1:
-        raise UsageError(f"sample takes one model, not {len(named)}.")
-    model = named[0][1]
-    samples = _search(args, model) if args.beam is not None else _draw(args, model)
+    draws = [Decoding(t, args.top_k, args.top_p, args.unk) for t in args.temperature]
+    if args.greedy:
+        draws = [Decoding(0.0, unk=args.unk)]
+    named = load_models(args.models, args)
+    samples = []
+    for name, model in named:
+        if args.beam is not None:
+            samples += [{"model": name, **found} for found in _search(args, model)]
+            continue
+        for how in draws:
+            about = {"model": name, "temperature": how.temperature}
+            samples += [{**about, **found} for found in _draw(args, model, how)]
+    if args.plot:
+        plot_predictions(
+            [
+                predict_next(model, args.prompt, name=name, temperature=how.temperature or 0.01)
+                for name, model in named
+                for how in draws
+            ],
+            args.plot,
+        )
     if args.json:
         print_json(samples)
         return None
+    _print(samples, console, args)
+    return None
+
+
+def _print(samples: list[dict[str, Any]], console: Console, args: argparse.Namespace) -> None:
+    kinds = {_head(sample) for sample in samples}
     parted = any("\n" in sample["text"] for sample in samples)
+    before = None
     for i, sample in enumerate(samples):
-        if i and parted:
+        if len(kinds) > 1 and _head(sample) != before:
+            before = _head(sample)
+            console.print(Text(before, "bold"))
+        elif i and parted:
             console.print(PARTING)
         if not console.is_terminal:  # Rich would change tabs and control characters
             p = f"   p = {format_log_probability(sample['log_prob'])}" if args.beam else ""
@@ -91,21 +133,26 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         if args.beam is not None:
             text.append(f"   p = {format_log_probability(sample['log_prob'])}", "dim")
         console.print(text, soft_wrap=True)
-    return None
 
 
-def _draw(args: argparse.Namespace, model: LanguageModel[Any]) -> list[dict[str, Any]]:
+def _head(sample: dict[str, Any]) -> str:
+    at = sample.get("temperature", 1.0)
+    return str(sample["model"]) + ("" if at == 1 else f" at temperature {at:g}")
+
+
+def _draw(
+    args: argparse.Namespace, model: LanguageModel[Any], how: Decoding
+) -> list[dict[str, Any]]:
     rng = np.random.default_rng(args.seed)
     found = []
     for _ in range(args.number):
         tokens = model.sample(
             args.prompt,
             max_tokens=args.max_tokens,
-            temperature=args.temperature,
-            top_k=args.top_k,
-            top_p=args.top_p,
-            greedy=args.greedy,
-            unk=args.unk,
+            temperature=how.temperature,
+            top_k=how.top_k,
+            top_p=how.top_p,
+            unk=how.unk,
             seed=rng,
         )
         found.append(_sample(model, args.prompt, tokens))
@@ -113,7 +160,7 @@ def _draw(args: argparse.Namespace, model: LanguageModel[Any]) -> list[dict[str,
 
 
 def _search(args: argparse.Namespace, model: LanguageModel[Any]) -> list[dict[str, Any]]:
-    if args.greedy or args.temperature != 1 or args.top_k or args.top_p or args.unk:
+    if args.greedy or args.temperature != (1.0,) or args.top_k or args.top_p or args.unk:
         raise UsageError("Beam search draws nothing: leave out the options of drawing.")
     if args.beam < args.number:
         raise UsageError(f"A beam of {args.beam} finds no {args.number} texts; widen it.")

@@ -39,4 +39,5 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         comparison = scale(
             model_names(args), splits, doublings=args.doublings, jobs=jobs, **keywords
         )
-    return show(comparison, render_scaling(comparison.results), args, console)
+    rendered = render_scaling(comparison.results)
+    return show(comparison, rendered, args, console, ("growth of quality", "growth of time"))

@@ -17,7 +17,7 @@ from langmodels.evaluation.levels import Material, least_count
 from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
 from langmodels.evaluation.report import write_report
 from langmodels.evaluation.report.html import fragment
-from langmodels.evaluation.report.plots import save_figures
+from langmodels.evaluation.report.plots import save_figures, save_plot
 from langmodels.evaluation.report.terminal import render
 from langmodels.evaluation.results import Results, records
 from langmodels.evaluation.running import RunCache, Trial, run_trials, worthwhile_jobs
@@ -75,6 +75,10 @@ class Comparison:
         Raises LangmodelsError without matplotlib.
         """
         return save_figures(self.results, folder)
+
+    def plot(self, path: str | os.PathLike[str], names: Sequence[str] = ("quality",)) -> None:
+        """Draw into a .png, .svg or .pdf; `names` are those of `report.plots.PLOTS`."""
+        save_plot(self.results, path, names)
 
     def __rich__(self) -> RenderableType:
         return render(self.results)

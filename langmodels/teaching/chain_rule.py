@@ -1,14 +1,19 @@
 """A sentence through the chain rule: p(x1, x2, x3, ...) = p(x1) p(x2 | x1) p(x3 | x1, x2) ..."""
 
 import math
+import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
+
+import numpy as np
 
 from langmodels import notebooks
 from langmodels.errors import UsageError
 from langmodels.fullcontext import FullContextModel
 from langmodels.models.base import LanguageModel
 from langmodels.ngram import NGramModel
+from langmodels.teaching.pictures import LINES, picture, written
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, EOS
 
@@ -143,6 +148,31 @@ def chain_rule(model: LanguageModel[Any], text: str, name: str = "") -> ChainRul
         model.is_distribution,
         note,
     )
+
+
+def plot_chain_rules(chains: Sequence[ChainRule], path: str | os.PathLike[str]) -> None:
+    """Draw the surprisal of every token into a file: models with the same tokens in one panel.
+
+    Raises what `pictures.picture` raises.
+    """
+    panels = list({chain.tokens: chain for chain in chains})
+    with picture(path, len(panels)) as axes:
+        for axis, tokens in zip(axes, panels, strict=True):
+            alike = [chain for chain in chains if chain.tokens == tokens]
+            top = max(
+                (-s.log_prob for c in alike for s in c.steps if s.log_prob > -math.inf), default=1
+            )
+            for k, chain in enumerate(alike):
+                nats = np.array([-step.log_prob for step in chain.steps])
+                endless = np.isinf(nats)
+                bits = np.where(endless, 1.15 * top, nats) / math.log(2)
+                line = LINES[k % len(LINES)]
+                axis.plot(bits, line, color=f"C{k}", markersize=4, label=written(chain.model))
+                axis.plot(np.flatnonzero(endless), bits[endless], "x", color=f"C{k}", markersize=9)
+            labels = [written(token) for token in tokens]
+            axis.set_xticks(range(len(tokens)), labels, rotation=90 if len(tokens) > 8 else 30)
+            axis.set(ylabel="surprisal, bits (x: infinite)")
+            axis.legend(fontsize="small")
 
 
 def undefined(model: LanguageModel[S], state: S, length: int) -> str:

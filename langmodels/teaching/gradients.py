@@ -59,12 +59,19 @@ def gradient_by_lag(
 class NormCourse:
     """Loss (nats a token) and norm of the gradient before clipping at each step, (steps,) each.
 
-    Shorter than asked for where training went astray: `diverged` says how.
+    Shorter than asked for where training went astray: `diverged` says how. `clip_norm` is what
+    longer gradients were shortened to.
     """
 
     losses: FloatArray
     norms: FloatArray
     diverged: str = ""
+    clip_norm: float | None = None
+
+    @property
+    def applied(self) -> FloatArray:
+        """Norms of what the steps were really taken by, (steps,)."""
+        return self.norms if self.clip_norm is None else np.minimum(self.norms, self.clip_norm)
 
 
 def gradient_norm_course(
@@ -101,7 +108,7 @@ def gradient_norm_course(
                 if len(norms) == steps:
                     break
             epoch += 1
-    return NormCourse(np.array(losses), np.array(norms), diverged)
+    return NormCourse(np.array(losses), np.array(norms), diverged, clip_norm)
 
 
 def gate_activations(model: RecurrentModel, text: Text) -> list[dict[str, NDArray[np.float32]]]:
@@ -139,19 +146,28 @@ def plot_gradients(
 
     `by_lag`: norms (lags,) by network. Raises what `pictures.picture` raises.
     """
-    with picture(path, 2 if courses else 1) as axes:
+    with picture(path, 3 if courses else 1) as axes:
         for k, (name, norms) in enumerate(by_lag.items()):
             axes[0].plot(norms / norms[0], LINES[k % len(LINES)], markersize=3, label=name)
-        axes[0].set(xlabel="lag, tokens", ylabel="gradient, share of that at lag 0", yscale="log")
-        axes[0].legend()
+        axes[0].set(
+            title="how far back a loss is felt",
+            xlabel="lag, tokens",
+            ylabel="gradient, share of that at lag 0",
+            yscale="log",
+        )
+        axes[0].legend(fontsize="small")
+        if not courses:
+            return
         for k, (name, ways) in enumerate(courses.items()):
             for way, course in ways.items():
                 steps = 1 + np.arange(len(course.norms))
                 stroke = "-" if way == "clipped" else ":"
-                axes[1].plot(steps, course.norms, stroke, color=f"C{k}", label=f"{name}, {way}")
-                if course.diverged:
-                    axes[1].plot(steps[-1:], course.norms[-1:], "x", color=f"C{k}")
-        if courses:
-            axes[1].set(xlabel="step", ylabel="norm of the gradient", yscale="log")
-            axes[1].set_title("x: went astray", fontsize="small", loc="right")
-            axes[1].legend(fontsize="small")
+                for axis, drawn in ((axes[1], course.norms), (axes[2], course.applied)):
+                    axis.plot(steps, drawn, stroke, color=f"C{k}", label=f"{name}, {way}")
+                    if course.diverged:
+                        axis.plot(steps[-1:], drawn[-1:], "x", color=f"C{k}", markersize=9)
+        axes[1].set(title="gradients as they come (x: went astray)", ylabel="norm")
+        axes[2].set(title="as the steps are taken, clipped or not", ylabel="norm after clipping")
+        for axis in axes[1:]:
+            axis.set(xlabel="step", yscale="log")
+        axes[2].legend(fontsize="small")

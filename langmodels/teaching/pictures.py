@@ -1,12 +1,14 @@
 """Pictures in files, where matplotlib is installed."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.formatting import visible
 from langmodels.storage import atomic_write
 
 if TYPE_CHECKING:
@@ -17,8 +19,12 @@ LINES = ("o-", "s--", "D:", "^-", "v--")
 
 
 @contextmanager
-def picture(path: str | os.PathLike[str], panels: int = 1) -> Iterator[list["Axes"]]:
+def picture(
+    path: str | os.PathLike[str], panels: int = 1, *, height: float = 4.2
+) -> Iterator[list["Axes"]]:
     """Axes side by side to draw on, written to `path` (.png, .svg or .pdf) in the end.
+
+    `height` in inches.
 
     Raises LangmodelsError without matplotlib, UsageError for a file name of another kind.
     """
@@ -29,7 +35,7 @@ def picture(path: str | os.PathLike[str], panels: int = 1) -> Iterator[list["Axe
         raise LangmodelsError(
             "Pictures need matplotlib; run pip install 'langmodels[report]'."
         ) from error
-    figure = Figure(figsize=(7 if panels == 1 else 5 * panels, 4.2), layout="constrained")
+    figure = Figure(figsize=(7 if panels == 1 else 5 * panels, height), layout="constrained")
     FigureCanvasAgg(figure)
     kind = Path(path).suffix.lstrip(".").lower() or "png"
     if kind not in figure.canvas.get_supported_filetypes():
@@ -37,3 +43,31 @@ def picture(path: str | os.PathLike[str], panels: int = 1) -> Iterator[list["Axe
     yield [figure.add_subplot(1, panels, k + 1) for k in range(panels)]
     with atomic_write(path) as file:
         figure.savefig(file, format=kind, dpi=150)
+
+
+@dataclass(frozen=True)
+class Bars:
+    """One panel of bars: a label and a share each; `marked` is drawn in another colour."""
+
+    title: str
+    about: str
+    shares: Sequence[tuple[str, float]]
+    marked: int | None = None
+
+
+def draw_bars(panels: Sequence[Bars], path: str | os.PathLike[str]) -> None:
+    """Draw panels of bars side by side into a file. Raises what `picture` raises."""
+    rows = max(len(panel.shares) for panel in panels)
+    with picture(path, len(panels), height=max(2.5, 0.3 * rows + 1.2)) as axes:
+        for axis, panel in zip(axes, panels, strict=True):
+            places = range(len(panel.shares))
+            colours = ["C1" if i == panel.marked else "C0" for i in places]
+            axis.barh(places, [share for _, share in panel.shares], color=colours)
+            axis.set_yticks(places, [written(label) for label, _ in panel.shares])
+            axis.invert_yaxis()
+            axis.set(title=written(panel.title), xlabel=written(panel.about))
+
+
+def written(text: str) -> str:
+    """A text as a label: white space and control characters by a sign, and no formulas."""
+    return visible(text, space=" ").replace("$", r"\$")

@@ -1,14 +1,22 @@
 """The most probable next tokens after a context, as a table to read aloud."""
 
 import math
+import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
+from langmodels.models.decoding import Decoding
 from langmodels.notebooks import bar, escaped, table
 from langmodels.teaching.chain_rule import context_seen, separator, undefined
+from langmodels.teaching.pictures import Bars, draw_bars
+from langmodels.text.vocabulary import Vocabulary
+
+_GIVEN = 6  # tokens of a context that are written below a picture
 
 
 @dataclass(frozen=True)
@@ -32,7 +40,7 @@ class Prediction:
     into account. `candidates` are the most probable next tokens, `asked` the one asked
     for. `entropy` (bits) says how unsure the model is: 2 to its power is the number of equally
     probable tokens that would be as hard to guess. `separator` stands between tokens in a row;
-    `note` is what has to be said of the probabilities.
+    `note` is what has to be said of the probabilities, which are those at `temperature`.
     """
 
     model: str
@@ -45,6 +53,7 @@ class Prediction:
     separator: str = " "
     is_distribution: bool = True
     note: str = ""
+    temperature: float = 1.0
 
     def _repr_html_(self) -> str:
         """What a notebook shows: a bar a token."""
@@ -77,17 +86,33 @@ def predict_next(
     k: int = 10,
     token: str | None = None,
     name: str = "",
+    *,
+    temperature: float = 1.0,
 ) -> Prediction:
     """The `k` most probable next tokens after a context, and what is said of `token`.
 
-    Raises UsageError for a `k` below one, or a `token` that is more than one.
+    `temperature` divides the log probabilities, which are then normalised: below 1 what is probable
+    becomes more so, above 1 all become alike.
+
+    Raises UsageError for a `k` or a temperature that is not above zero, and for a `token` that is
+    more than one.
     """
+    if k < 1:
+        raise UsageError(f"Ask for at least one prediction, not {k}.")
+    if not (temperature > 0 and math.isfinite(temperature)):
+        raise UsageError(f"The temperature must be above 0, not {temperature}.")
     tokens = tuple(model.tokenize(context))
     state = model.state(list(tokens))
-    p = np.exp(model.log_distribution(state))
+    log_p = model.log_distribution(state)
+    if temperature == 1:
+        p = np.exp(log_p)
+    else:
+        p = Decoding(temperature, unk=True).probabilities(log_p)
+    ranked = p.copy()
+    ranked[Vocabulary.bos_id] = -1.0  # behind everything else of probability zero
+    best = np.argsort(-ranked, kind="stable")[: min(k, model.vocabulary.n_predictable)].tolist()
     candidates = tuple(
-        RankedToken(rank, candidate, probability)
-        for rank, (candidate, probability) in enumerate(model.predict(list(tokens), k), start=1)
+        RankedToken(rank, model.vocabulary.token(i), float(p[i])) for rank, i in enumerate(best, 1)
     )
     asked = None
     if token is not None:
@@ -106,4 +131,21 @@ def predict_next(
         separator=separator(model.tokenizer),
         is_distribution=model.is_distribution,
         note=undefined(model, state, len(tokens)),
+        temperature=temperature,
     )
+
+
+def plot_predictions(predictions: Sequence[Prediction], path: str | os.PathLike[str]) -> None:
+    """Draw the bars of several predictions side by side into a file.
+
+    Raises what `pictures.picture` raises.
+    """
+    panels = []
+    for found in predictions:
+        shown = [*found.candidates, *([found.asked] if found.asked else [])]
+        at = "" if found.temperature == 1 else f", temperature {found.temperature:g}"
+        given = found.separator.join(found.used[-_GIVEN:]) or "nothing"
+        marked = len(found.candidates) if found.asked else None
+        shares = [(token.token, token.prob) for token in shown]
+        panels.append(Bars(f"{found.model}{at}", f"p(x | {given})", shares, marked))
+    draw_bars(panels, path)

@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from importlib.util import find_spec
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.results import LevelResult, ModelResult, Results
@@ -75,6 +78,35 @@ def save_figures(results: Results, folder: str | os.PathLike[str]) -> list[Path]
             figure.savefig(file, format="pdf", metadata={"CreationDate": None})
         paths.append(path)
     return paths
+
+
+def save_plot(
+    results: Results, path: str | os.PathLike[str], names: Sequence[str] = ("quality",)
+) -> None:
+    """Write plots, named as in `PLOTS`, side by side into one .png, .svg or .pdf.
+
+    What has nothing to show leaves its place empty. Raises LangmodelsError without matplotlib.
+    """
+    if find_spec("matplotlib") is None:
+        raise LangmodelsError(MISSING)
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    height = max(PLOTS[name][1](results) for name in names)
+    style: Any = {**_STYLE, "svg.hashsalt": "plot"}
+    with mpl.rc_context(style):
+        figure = Figure(figsize=(4.6 * len(names), height), layout="constrained")
+        panels = figure.subfigures(1, len(names), squeeze=False)[0]
+        for panel, name in zip(panels, names, strict=True):
+            axes = panel.add_subplot()
+            caption = PLOTS[name][0](axes, results)
+            if caption is None:
+                axes.set_axis_off()
+            else:
+                panel.suptitle("\n".join(wrap(caption, 80)), fontsize=6.5)
+        kind = Path(path).suffix.lstrip(".").lower() or "png"
+        with atomic_write(path) as file:
+            figure.savefig(file, format=kind, dpi=150)
 
 
 def _figures(results: Results) -> Iterator[tuple[str, "Figure", str]]:
@@ -200,19 +232,50 @@ def quality(axes: "Axes", results: Results) -> str | None:
     return f"Quality with 95 % intervals.{left_out}{dotted}" if models else None
 
 
+def _number(axes: "Axes", drawn: Sequence[tuple[int, float, float]]) -> None:
+    """Numbers beside points (number, x, y), moved apart so that none hides another."""
+    if not drawn:
+        return
+    limits = axes.get_xlim(), axes.get_ylim()
+    places = axes.transData.transform([(x, y) for _, x, y in drawn])
+    apart = 13 * axes.figure.dpi / 72  # the discs of the numbers are 11 points wide
+    rank = np.arange(len(drawn))
+    above = np.sign(np.subtract.outer(rank, rank))
+    for _ in range(100):
+        between = places[:, None] - places
+        distance = np.hypot(*between.transpose(2, 0, 1))
+        np.fill_diagonal(distance, np.inf)
+        if distance.min() >= 0.98 * apart:
+            break
+        # Points that lie on each other part in the order of their ranks.
+        between[..., 1] += np.where(distance < 1e-6, above, 0)
+        push = np.clip(apart - distance, 0, None) / np.maximum(distance, 1)
+        places += 0.5 * (push[..., None] * between).sum(axis=1)
+    inverse = axes.transData.inverted()
+    for (number, x, y), place in zip(drawn, places, strict=True):
+        colour = _COLOURS[(number - 1) % _SHOWN]
+        at = inverse.transform(place)
+        axes.plot([x, at[0]], [y, at[1]], "-", color=colour, linewidth=0.8)
+        axes.plot(at[0], at[1], "o", color=colour, markersize=11, alpha=0.85, clip_on=False)
+        axes.text(at[0], at[1], str(number), ha="center", va="center_baseline",
+                  fontsize=7, color="white", weight="bold")  # fmt: skip
+    axes.set(xlim=limits[0], ylim=limits[1])
+
+
 def _scatter(axes: "Axes", results: Results, values: list[float], label: str) -> str | None:
     """Bits per character over a cost, each model by the number of its rank."""
     models = _finite(results)
+    drawn: list[tuple[int, float, float]] = []
     for rank, (m, x) in enumerate(zip(models, values, strict=True), 1):
         if x > 0:
             colour = _COLOURS[(rank - 1) % _SHOWN]
-            axes.plot(x, m.bits_per_character, "o", color=colour, markersize=11, alpha=0.85)
-            axes.text(x, m.bits_per_character, str(rank), ha="center", va="center_baseline",
-                      fontsize=7, color="white", weight="bold")  # fmt: skip
+            axes.plot(x, m.bits_per_character, "o", color=colour, markersize=3)
+            drawn.append((rank, x, m.bits_per_character))
     _limit(axes, results)
     if models:
         _log(axes, "x")
         _log(axes, "y")
+    _number(axes, drawn)
     axes.set_xlabel(label)
     axes.set_ylabel(f"bits per {results.per}")
     axes.grid(color=_INK, alpha=0.15)

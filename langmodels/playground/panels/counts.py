@@ -13,7 +13,7 @@ from langmodels.ngram.smoothing import predicted_counts
 from langmodels.playground.classroom import Classroom, Room
 from langmodels.playground.fields import Fields
 from langmodels.playground.panels.next_word import room_of
-from langmodels.text.vocabulary import BOS, Vocabulary
+from langmodels.teaching.bigrams import choose_words, counts_after
 
 METHODS = (
     "mle",
@@ -27,47 +27,7 @@ METHODS = (
     "modified_kneser_ney",
 )
 """What the page has formulas of, too; others of the registry are not shown."""
-ROWS, COLUMNS = 6, 8
 MOST = 20
-
-
-def choose(room: Room, rows: Sequence[str], columns: Sequence[str]) -> tuple[list[str], list[str]]:
-    """The first and the second words of the table: those asked for, else the most frequent.
-
-    Second words are those that came most often after the first ones, and one that never did.
-    """
-    counts, vocabulary = room.counts(2), room.splits.train.vocabulary
-    # Words tell more than marks do, where there are any.
-    is_word = np.array([any(map(str.isalnum, t)) for t in vocabulary.tokens])
-    is_word[: vocabulary.n_special] = False
-    if not is_word.any():
-        is_word[vocabulary.n_special :] = True
-    c = np.where(is_word, counts.counts[0], 0)
-    firsts = _known(rows, vocabulary, bos=True) or [
-        vocabulary.token(i) for i in np.argsort(-c, kind="stable")[:ROWS].tolist()
-    ]
-    seconds = _known(columns, vocabulary, bos=False)
-    if not seconds:
-        after = np.zeros(len(vocabulary), np.int64)
-        for first in firsts:
-            part = slice(*counts.child_start[0][(i := vocabulary.id(first)) : i + 2].tolist())
-            after[counts.words[1][part]] += counts.counts[1][part]
-        unseen = (after == 0) & (c > 0)
-        after[~is_word] = 0
-        seconds = [
-            vocabulary.token(i)
-            for i in np.argsort(-after, kind="stable")[: COLUMNS - 1].tolist()
-            if after[i]
-        ]
-        if unseen.any():
-            seconds.append(vocabulary.token(int(np.argmax(np.where(unseen, c, -1)))))
-    return firsts[:MOST], seconds[:MOST]
-
-
-def _known(tokens: Sequence[str], vocabulary: Vocabulary, *, bos: bool) -> list[str]:
-    """The tokens of a vocabulary, each once; `<s>` is never predicted."""
-    known = dict.fromkeys(t for t in tokens if t in vocabulary)
-    return [t for t in known if bos or t != BOS]
 
 
 def bigrams(
@@ -83,14 +43,11 @@ def bigrams(
     together, `zeros` what all words have that never came after the row's, `sums` the sum over the
     whole vocabulary.
     """
-    firsts, seconds = choose(room, rows, columns)
     counts, vocabulary = room.counts(2), room.splits.train.vocabulary
+    firsts, seconds = (words[:MOST] for words in choose_words(counts, vocabulary, rows, columns))
     at = [vocabulary.id(t) for t in firsts]
     picked = np.array([vocabulary.id(t) for t in seconds], np.int64)
-    table = np.zeros((len(at), len(vocabulary)), np.int64)
-    for i, row in enumerate(at):
-        part = slice(*counts.child_start[0][row : row + 2].tolist())
-        table[i, counts.words[1][part]] = counts.counts[1][part]
+    table = np.stack([counts_after(counts, row) for row in at])
     methods = []
     for name in METHODS:
         given = dict(options.get(name, {}))
