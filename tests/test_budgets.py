@@ -7,7 +7,13 @@ import pytest
 from langmodels.cli.main import main
 from langmodels.errors import UsageError
 from langmodels.evaluation import budgets, compare, scale
-from langmodels.evaluation.budgets import Speed, measure_speeds, parse_budget, time_slots
+from langmodels.evaluation.budgets import (
+    Speed,
+    expected_seconds,
+    measure_speeds,
+    parse_budget,
+    time_slots,
+)
 from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import Plan
@@ -84,6 +90,24 @@ def test_speed_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < min(gru.training, gru.scoring, gru.rest) <= gru.scoring < 1e9
     assert gru.rest < 1e3
     assert cloze.training == cloze.scoring > 0
+
+
+def test_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    material = Material(Splits.from_text(TEXT, make_tokenizer("word")))
+    names = ["mkn", f"{GRU}:epochs=3", f"{GRU}:epochs=1"]
+    trials = [Trial(candidate, 0) for candidate in make_candidates(names, ["word"], Setting())]
+    speeds = [Speed(100.0, 1000.0, 2.0), Speed(100.0, 1000.0, 2.0)]
+    monkeypatch.setattr(budgets, "measure_speeds", lambda *_: speeds)
+    assert expected_seconds(trials, material, PLAN, 1) is None, "the text is small"
+    monkeypatch.setattr(budgets, "_LARGE", 10)
+    parts = material.splits.train, material.splits.validation, material.splits.test
+    train, validation, test = (part.n_tokens for part in parts)
+    longer, shorter = (
+        1.5 * epochs * train / 100 + 2 * (epochs * validation + test) / 1000 + 2
+        for epochs in (3, 1)
+    )
+    assert expected_seconds(trials, material, PLAN, 1) == pytest.approx(longer + shorter, rel=1e-3)
+    assert expected_seconds(trials, material, PLAN, 2) == pytest.approx(longer, rel=1e-3)
 
 
 def test_what_makes_no_sense_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

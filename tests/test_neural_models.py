@@ -11,6 +11,7 @@ from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
 from langmodels.neural.feedforward import FeedForwardNetwork, FeedForwardShape
+from langmodels.neural.layers import adaptive
 from langmodels.neural.layers.adaptive import AdaptiveSoftmax
 from langmodels.neural.recurrent import scoring
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
@@ -314,6 +315,26 @@ def test_weights_are_tied_where_that_makes_sense():
     assert not tied(hidden=3, embedding=4)
     assert not tied(hidden=3, one_hot=True)
     assert not tied(hidden=3, cutoffs=(4,))
+
+
+@pytest.mark.parametrize("kind", [GRUModel, FeedForwardModel])
+def test_large_vocabularies_have_an_adaptive_softmax(kind, monkeypatch):
+    text = corpus("word")
+    small = kind(hidden=3, epochs=1).fit(text)
+    assert not small.network.shape.cutoffs
+    monkeypatch.setattr(adaptive, "_FULL", len(text.vocabulary) - 1)
+    monkeypatch.setattr(adaptive, "_USUAL", (3, 5))
+    model = kind(hidden=3).untrained(text)
+    assert isinstance(model.network.output, AdaptiveSoftmax)
+    assert not kind(hidden=3, cutoffs=()).untrained(text).network.shape.cutoffs
+    assert not kind(hidden=3, epochs=1).fit(text, init=small).network.shape.cutoffs
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adaptive, "_FULL", 10_000)
+        again = kind.restore(model.config(), model.arrays(), model.reading)
+    assert again.network.shape.cutoffs == (3, 5), "a file says which"
+    if kind is GRUModel:
+        assert not model.network.shape.tied
+        assert kind(hidden=3, tied=True).untrained(text).network.shape.tied
 
 
 def test_a_sequence_begins_from_a_zero_state():

@@ -36,6 +36,10 @@ _PROBED = 2000
 _DISTRIBUTIONS = 20
 _STEPS = 750
 """Single steps that a model is asked for beside calibration: timing them, and a sample."""
+_LARGE = 200_000
+"""Tokens of training text from which it is worth measuring how long all will take."""
+_A_TOKEN = 1.5e-6
+"""Seconds that a model which counts takes for a token, about."""
 _SAFE = 0.92
 """What part of the time is given out: other things take some, and estimates are not exact."""
 
@@ -107,7 +111,13 @@ def run_within(
     def run(which: list[int], plan: Plan, expected: float | None = None) -> bool:
         """Run some; whether all came to an end."""
         found, wrong = run_trials(
-            [trials[i] for i in which], material, plan, jobs=jobs, cache=cache, seconds=expected
+            [trials[i] for i in which],
+            material,
+            plan,
+            jobs=jobs,
+            cache=cache,
+            seconds=expected,
+            in_order=expected is not None,
         )
         runs.update({which[i]: result for i, result in found.items()})
         failed.update({which[i]: error for i, error in wrong.items()})
@@ -117,8 +127,7 @@ def run_within(
         return trials, runs, failed
     speeds = measure_speeds([trials[i] for i in networks], material, plan, jobs)
     left = _SAFE * (seconds - (time.monotonic() - began))
-    workers = jobs if isinstance(jobs, int) else getattr(jobs, "workers", 1)
-    slots = time_slots(left, len(networks), workers)
+    slots = time_slots(left, len(networks), workers_of(jobs))
     chosen = []
     for i, speed, slot in zip(networks, speeds, slots, strict=True):
         candidate = trials[i].candidate
@@ -140,6 +149,28 @@ def run_within(
     return trials, runs, failed
 
 
+def expected_seconds(
+    trials: Sequence[Trial], material: Material, plan: Plan, jobs: Jobs = 1
+) -> float | None:
+    """About how long `run_trials` will take, networks to their last epoch, by a short measurement.
+
+    None for texts that are so small that measuring would take as long.
+    """
+    networks = [i for i, trial in enumerate(trials) if _is_limited(trial.candidate)]
+    splits = [material.at(trial.candidate.level).splits for trial in trials]
+    if not networks or max(s.train.n_tokens for s in splits) < _LARGE:
+        return None
+    share, fits = sum(plan.growth) + 1.0, len(plan.growth) + 1
+    each = [_A_TOKEN * share * s.train.n_tokens for s in splits]
+    speeds = measure_speeds([trials[i] for i in networks], material, plan, jobs)
+    for i, speed in zip(networks, speeds, strict=True):
+        epochs, s = trials[i].candidate.options.get("epochs", 1), splits[i]
+        learnt = share * epochs * s.train.n_tokens
+        scored = fits * (epochs * s.validation.n_tokens + s.test.n_tokens)
+        each[i] = learnt / speed.training + scored / speed.scoring + speed.rest
+    return max(sum(each) / workers_of(jobs), max(each))
+
+
 def _is_limited(candidate: Candidate) -> bool:
     """Whether it can be told how many tokens to train on, and was not."""
     if not candidate.random or candidate.options.get("tokens") is not None:
@@ -149,6 +180,11 @@ def _is_limited(candidate: Candidate) -> bool:
     except UsageError:
         return False
     return True
+
+
+def workers_of(jobs: Jobs) -> int:
+    """How many trials are run at a time."""
+    return jobs if isinstance(jobs, int) else int(getattr(jobs, "workers", 1))
 
 
 def time_slots(seconds: float, n: int, jobs: int) -> list[float]:

@@ -11,7 +11,7 @@ from rich.console import RenderableType
 
 from langmodels.datasets import Source
 from langmodels.errors import LangmodelsError, UsageError, unreadable
-from langmodels.evaluation.budgets import parse_budget, run_within
+from langmodels.evaluation.budgets import expected_seconds, parse_budget, run_within
 from langmodels.evaluation.candidates import Candidate, Models, make_candidates
 from langmodels.evaluation.levels import Material, least_count
 from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
@@ -24,8 +24,10 @@ from langmodels.evaluation.running import RunCache, Trial, run_trials, worthwhil
 from langmodels.evaluation.significance import ALL
 from langmodels.evaluation.summary import summarise
 from langmodels.execution import Jobs
+from langmodels.formatting import duration
 from langmodels.interchange import json_text, jsonable, structure
 from langmodels.presets import Setting
+from langmodels.progress import say, shown
 from langmodels.storage import atomic_write
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
@@ -194,7 +196,11 @@ def compare(
         jobs = worthwhile_jobs(trials)
     kept = RunCache(cache) if cache else None
     if seconds is None:
-        runs, failed = run_trials(trials, material, plan, jobs=jobs, cache=kept)
+        new = [t for t in trials if kept is None or not kept.has(t, material, plan)]
+        expected = expected_seconds(new, material, plan, jobs) if shown() and new else None
+        if expected is not None:
+            say(f"About {duration(expected)}, if no network stops early.")
+        runs, failed = run_trials(trials, material, plan, jobs=jobs, cache=kept, seconds=expected)
     else:
         trials, runs, failed = run_within(seconds, trials, material, plan, jobs=jobs, cache=kept)
     failures = {trials[i].candidate.label: str(error) for i, error in sorted(failed.items())}

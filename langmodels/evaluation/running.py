@@ -59,6 +59,12 @@ class RunCache:
         ]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
+    def has(self, trial: Trial, material: Material, plan: Plan) -> bool:
+        """Whether a trial was run before, as far as one can see without reading the run."""
+        if not trial.candidate.repeatable:
+            return False
+        return (self.folder / f"{self.key(trial, material, _plan_of(trial, plan))}.run").is_file()
+
     def load(self, key: str, kind: type[AnyRun]) -> AnyRun | None:
         """A finished run of this kind, or None."""
         path = self.folder / f"{key}.run"
@@ -131,14 +137,15 @@ def run_trials(
     jobs: Jobs = 1,
     cache: RunCache | None = None,
     seconds: float | None = None,
+    in_order: bool = False,
 ) -> tuple[Runs, Failures]:
     """Measure every trial; runs and failures by index in `trials`.
 
-    `seconds`: how long that is expected to take, by which the time that is left is shown; trials
-    then begin in their order. `jobs` processes share the work. A trial that fails, or whose process
-    dies, does not keep the others from being finished. On Ctrl-C what is finished is returned;
-    KeyboardInterrupt goes on only where nothing is. Raises UsageError for what cannot be fitted as
-    it was put, and for `jobs` below one.
+    `seconds`: how long that is expected to take, by which the time that is left is shown.
+    `in_order`: trials begin in their order, not the long ones first. `jobs` processes share the
+    work. A trial that fails, or whose process dies, does not keep the others from being finished.
+    On Ctrl-C what is finished is returned; KeyboardInterrupt goes on only where nothing is. Raises
+    UsageError for what cannot be fitted as it was put, and for `jobs` below one.
     """
     done: Runs = {}
     failed: Failures = {}
@@ -156,7 +163,7 @@ def run_trials(
                         done[i] = found
                         advance(trial)
         todo = [i for i in range(len(trials)) if i not in done]
-        if jobs != 1 and seconds is None:
+        if jobs != 1 and not in_order:
             # Of the networks, the long ones first: the larger ones are named later.
             todo.sort(key=lambda i: (trials[i].candidate.random, -i))
         try:

@@ -53,6 +53,9 @@ class NetworkModel(Model, Generic[N]):
         self.history = History()
 
     def _param(self, name: str) -> Any:
+        network: Any = vars(self).get("_trained")
+        if name == "cutoffs" and network is not None and network.shape.cutoffs:
+            return network.shape.cutoffs  # what was chosen for its vocabulary
         return getattr(self.options if hasattr(self.options, name) else self, name)
 
     @abstractmethod
@@ -106,6 +109,9 @@ class NetworkModel(Model, Generic[N]):
         if init is not None and not isinstance(corpus, Corpus):
             corpus = Corpus.extending(init.reading, corpus)
         corpus, validation = self.adopt(corpus, validation)
+        if init is not None and hasattr(self, "cutoffs"):
+            network: Any = init.network
+            self.cutoffs = network.shape.cutoffs  # however many words are added
         self._begin()
         if init is not None:
             self._take_over(init)
@@ -171,7 +177,7 @@ class NetworkModel(Model, Generic[N]):
         """
         here, there = self.get_params(), init.get_params()
         for name, value in there.items():
-            free = hasattr(self.options, name) or "dropout" in name or name == "dtype"
+            free = hasattr(self.options, name) or "dropout" in name or name in ("dtype", "cutoffs")
             if not free and value != here[name]:
                 raise UsageError(f"it has {name}={value}, not {here[name]}")
         if not self.reading.is_like(init.reading):

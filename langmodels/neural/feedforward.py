@@ -9,7 +9,7 @@ import numpy as np
 from langmodels.arrays import Array, FloatArray
 from langmodels.errors import UsageError, check_whole
 from langmodels.neural.base import NeuralModel
-from langmodels.neural.layers.adaptive import check_cutoffs
+from langmodels.neural.layers.adaptive import check_cutoffs, usual_cutoffs
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear
 from langmodels.neural.layers.softmax import Softmax
 from langmodels.neural.network import Network
@@ -102,7 +102,8 @@ class FeedForwardModel(NeuralModel[tuple[int, ...], FeedForwardNetwork]):
         hidden: units.
         direct: the output sees the input vectors, too, past the hidden units.
         dropout: rate on the hidden units.
-        cutoffs: ranks at which an adaptive softmax is cut, for large vocabularies.
+        cutoffs: ranks at which an adaptive softmax is cut; (): a full one; none: 2000+10000 for
+            more than 10,000 tokens.
         batch_size: tokens that are predicted at once.
     """
 
@@ -116,7 +117,7 @@ class FeedForwardModel(NeuralModel[tuple[int, ...], FeedForwardNetwork]):
         hidden: int = 128,
         direct: bool = False,
         dropout: float = 0.3,
-        cutoffs: int | Sequence[int] = (),
+        cutoffs: int | Sequence[int] | None = None,
         dtype: str = "float32",
         batch_size: int = 256,
         **training: Any,
@@ -124,8 +125,8 @@ class FeedForwardModel(NeuralModel[tuple[int, ...], FeedForwardNetwork]):
         super().__init__(dtype, batch_size=batch_size, **training)
         self.order, self.embedding, self.hidden = order, embedding, hidden
         self.direct, self.dropout = direct, dropout
-        self.cutoffs = whole_numbers(cutoffs)
-        self._shape(2 + max(self.cutoffs, default=0))  # refuses what could never work
+        self.cutoffs = None if cutoffs is None else whole_numbers(cutoffs)
+        self._shape(2 + max(self.cutoffs or (), default=0))  # refuses what could never work
 
     def _shape(self, vocabulary: int) -> FeedForwardShape:
         return FeedForwardShape(
@@ -135,7 +136,7 @@ class FeedForwardModel(NeuralModel[tuple[int, ...], FeedForwardNetwork]):
             hidden=self.hidden,
             direct=self.direct,
             dropout=self.dropout,
-            cutoffs=self.cutoffs,
+            cutoffs=usual_cutoffs(vocabulary) if self.cutoffs is None else self.cutoffs,
         )
 
     def make_network(self, vocabulary: int) -> FeedForwardNetwork:

@@ -13,6 +13,17 @@ from langmodels.text.vocabulary import Vocabulary
 _NARROWING = 4  # each class is read off a vector this many times narrower than the one before it
 
 
+_FULL = 10_000  # not to be lowered: files of full layers rely on it
+_USUAL = (2_000, 10_000)
+
+
+def usual_cutoffs(vocabulary: int) -> tuple[int, ...]:
+    """Where an adaptive softmax is cut if nothing is said: none up to 10,000 tokens, for which a
+    full one is better and hardly slower.
+    """
+    return _USUAL if vocabulary > _FULL else ()
+
+
 def check_cutoffs(cutoffs: tuple[int, ...], vocabulary: int) -> None:
     """Raise UsageError unless the cutoffs rise, from above the special tokens to the vocabulary."""
     bounds = [Vocabulary.bos_id, *cutoffs, vocabulary]

@@ -8,6 +8,7 @@ import numpy as np
 from langmodels.arrays import FloatArray
 from langmodels.errors import UsageError, check_whole
 from langmodels.neural.base import NeuralModel
+from langmodels.neural.layers.adaptive import usual_cutoffs
 from langmodels.neural.layers.cells import CELLS
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape, States
 from langmodels.neural.recurrent.scoring import score_pieces
@@ -43,7 +44,8 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         input_dropout: rate before the first layer.
         shared_dropout: one mask serves all steps of a chunk.
         weight_dropout: rate on the recurrent weights.
-        cutoffs: ranks at which an adaptive softmax is cut, for large vocabularies.
+        cutoffs: ranks at which an adaptive softmax is cut; (): a full one; none: 2000+10000 for
+            more than 10,000 tokens.
         window: tokens that the model sees; none: all before the next.
     """
 
@@ -62,7 +64,7 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         input_dropout: float = 0.0,
         shared_dropout: bool = False,
         weight_dropout: float = 0.0,
-        cutoffs: int | Sequence[int] = (),
+        cutoffs: int | Sequence[int] | None = None,
         window: int | None = None,
         dtype: str = "float32",
         **training: Any,
@@ -81,14 +83,16 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         self.one_hot, self.tied, self.window = one_hot, tied, window
         self.dropout, self.input_dropout = dropout, input_dropout
         self.shared_dropout, self.weight_dropout = shared_dropout, weight_dropout
-        self.cutoffs = whole_numbers(cutoffs)
-        self._shape(2 + max(self.cutoffs, default=0))  # refuses what could never work
+        self.cutoffs = None if cutoffs is None else whole_numbers(cutoffs)
+        self._shape(2 + max(self.cutoffs or (), default=0))  # refuses what could never work
 
     def _shape(self, vocabulary: int) -> RecurrentShape:
-        tied = self.tied
+        tied, cutoffs = self.tied, self.cutoffs
+        if cutoffs is None:
+            cutoffs = () if tied else usual_cutoffs(vocabulary)
         if tied is None:
             alike = not self.one_hot and self.embedding in (None, self.hidden)
-            tied = alike and not self.cutoffs and vocabulary > self.hidden
+            tied = alike and not cutoffs and vocabulary > self.hidden
         return RecurrentShape(
             cell=self.cell,
             vocabulary=vocabulary,
@@ -100,7 +104,7 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
             input_dropout=self.input_dropout,
             shared_dropout=self.shared_dropout,
             weight_dropout=self.weight_dropout,
-            cutoffs=self.cutoffs,
+            cutoffs=cutoffs,
         )
 
     def make_network(self, vocabulary: int) -> RecurrentNetwork:
