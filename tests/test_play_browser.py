@@ -394,10 +394,11 @@ def test_a_page_by_itself_agrees_with_python(
         both("next", context=sentence, token="heron", **slide)
     for sentence in SENTENCES:
         chain = both("chain", sentence=sentence)["models"]
-        for model in EXPORTED[1:]:
+        for model in EXPORTED:
             for position in range(0, len(chain[0]["steps"]), 3):
                 found = both("cell", sentence=sentence, model=model, position=position)
                 assert bool(found["calculation"]) == (":hidden" not in model)
+                assert bool(found["state"]) == (":hidden" in model)
     both("counts")
     both("counts", rows=["the", "looked"], columns=["heron"], alpha=0.7, discount=0.4, weight=0.3)
     both("estimate", ranks="1 1 2 1 5 1 1 3 1 1")

@@ -6,6 +6,7 @@ import pytest
 from langmodels import make_model
 from langmodels.datasets import find_source
 from langmodels.errors import UsageError
+from langmodels.models.unigram import UnigramModel
 from langmodels.ngram import NGramModel
 from langmodels.ngram.counting import count_ngrams
 from langmodels.teaching.calculation import FORMULAS, calculation
@@ -47,6 +48,15 @@ def test_lines_of_discounting_follow_from_their_counts(corpus: Corpus) -> None:
         assert line.count >= 1
         assert line.discount in model.discounts[line.order - 1]
         assert line.share == pytest.approx((line.count - line.discount) / line.total, rel=1e-6)
+
+
+@pytest.mark.parametrize("smoothing", ["mle", "laplace", "lidstone"])
+def test_unigrams_add_up_too(smoothing: str, corpus: Corpus) -> None:
+    model = UnigramModel(smoothing=smoothing).fit(corpus)
+    counts = count_ngrams(corpus.ids, len(corpus.vocabulary), 2)
+    found = calculation(model, counts, ["looked", "at"], "the")
+    assert found.prob == pytest.approx(model.prob("the"))
+    assert [line.context for line in found.orders] == [()]
 
 
 def test_models_of_other_counts_are_refused(corpus: Corpus) -> None:

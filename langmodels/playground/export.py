@@ -255,7 +255,13 @@ def _model(name: str, model: LanguageModel[Any], arrays: Arrays) -> dict[str, An
     """A model as the page computes it. Raises UsageError for one that it cannot."""
     if isinstance(model, UnigramModel):
         p = arrays.add(model.log_distribution(None))
-        return {"type": "unigram", "log_prob": p, "caveat": model.caveat}
+        return {
+            "type": "unigram",
+            "log_prob": p,
+            "caveat": model.caveat,
+            "method": model.smoothing,
+            "options": {"alpha": model.alpha},
+        }
     if isinstance(model, NGramModel):
         return _ngram(model, arrays)
     if isinstance(model, RecurrentModel):

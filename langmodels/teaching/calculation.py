@@ -9,6 +9,7 @@ import numpy as np
 from langmodels import notebooks
 from langmodels.arrays import IntArray
 from langmodels.errors import UsageError
+from langmodels.models.unigram import UnigramModel
 from langmodels.ngram.counting import NGramCounts
 from langmodels.ngram.interpolation import AbsoluteDiscounting, Interpolated
 from langmodels.ngram.katz import Katz
@@ -135,7 +136,7 @@ class Calculation:
 
 
 def calculation(
-    model: NGramModel, counts: NGramCounts, context: Sequence[str], token: str
+    model: NGramModel | UnigramModel, counts: NGramCounts, context: Sequence[str], token: str
 ) -> Calculation:
     """The calculation of p(token | context), the context being the beginning of a sequence.
 
@@ -143,26 +144,36 @@ def calculation(
     `token` are tokens. Raises UsageError for a model that is not a smoothing of these counts (one
     that was read from a file, pruned, or of a method from elsewhere).
     """
-    method, vocabulary = model.smoothing, model.vocabulary
-    if max(method.min_counts, default=1) > 1 or counts.order < model.order:
+    vocabulary = model.vocabulary
+    method, order, name, tables = _parts(model)
+    if max(method.min_counts, default=1) > 1 or counts.order < order:
         raise UsageError("The calculation is shown for models of all n-grams of their text.")
     ids = [Vocabulary.bos_id, *vocabulary.encode(list(context)).tolist()]
     tokens = [BOS, *(vocabulary.token(i) for i in ids[1:])]
     word = vocabulary.id(token)
-    n = min(model.order - 1, len(ids))
+    n = min(order - 1, len(ids))
     ids, tokens = ids[len(ids) - n :], tokens[len(ids) - n :]
-    orders, note = _Trail(
-        _of_order(counts, model.order), model.tables, method, ids, tokens, word
-    ).follow()
+    trail = _Trail(_of_order(counts, order), tables, method, ids, tokens, word)
+    orders, note = trail.follow()
     return Calculation(
         token=token,
-        method=method.name,
-        formula=FORMULAS.get(method.name, GENERAL),
+        method=name,
+        formula=FORMULAS.get(name, GENERAL),
         vocabulary=vocabulary.n_predictable,
         uniform=1 / vocabulary.n_predictable,
         orders=tuple(orders),
         note=note,
     )
+
+
+def _parts(
+    model: NGramModel | UnigramModel,
+) -> tuple[Smoothing, int, str, NGramTables | None]:
+    """The smoothing method of a model, its order, the method's name, and its tables."""
+    if isinstance(model, UnigramModel):
+        method = Additive(model.alpha) if model.alpha else MaximumLikelihood()
+        return method, 1, model.smoothing, None
+    return model.smoothing, model.order, model.smoothing.name, model.tables
 
 
 def _of_order(counts: NGramCounts, n: int) -> NGramCounts:
@@ -179,7 +190,7 @@ class _Trail:
     """One token after one context: what each order knows of it. `ids` and `tokens`: the context."""
 
     counts: NGramCounts
-    tables: NGramTables
+    tables: NGramTables | None
     method: Smoothing
     ids: list[int]
     tokens: list[str]
@@ -271,6 +282,7 @@ class _Trail:
         if node < 0 or not len(c):
             return self._line(k, c, -1, share=0.0, weight=1.0, lower=lower)
         tables = self.tables
+        assert tables is not None
         count = int(c[at]) if at >= 0 else 0
         factors = [0.0, *method.discounts[k - 1], 1.0]
         kept = factors[min(count, len(factors) - 1)] if count else None

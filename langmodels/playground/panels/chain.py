@@ -1,16 +1,21 @@
 """Chain rule: a sentence as a product of probabilities, and how each came about."""
 
 import math
-from typing import Any
+from contextlib import suppress
+from typing import Any, cast
 
-from langmodels.errors import LangmodelsError, UsageError
+from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
+from langmodels.models.unigram import UnigramModel
+from langmodels.neural.recurrent.model import RecurrentModel
+from langmodels.neural.recurrent.network import States
 from langmodels.ngram import NGramModel
 from langmodels.playground.classroom import Classroom, Room
 from langmodels.playground.fields import Fields
 from langmodels.playground.panels.next_word import Models, room_of
 from langmodels.teaching import chain_rule
 from langmodels.teaching.calculation import calculation
+from langmodels.text.vocabulary import Vocabulary
 
 
 def chains(models: Models, sentence: str) -> list[dict[str, Any]]:
@@ -29,7 +34,8 @@ def cell(model: LanguageModel[Any], room: Room, sentence: str, position: int) ->
     """How one factor came about: the n-gram calculation where there is one, and the lookup.
 
     `path`: for n-gram models what the tables were asked, longest context first: the back-off weight
-    of each context in which the token was not found, then its probability where it was.
+    of each context in which the token was not found, then its probability where it was. `state`:
+    the hidden units of a recurrent network's last layer, of which the factor was made.
     Raises UsageError for a position that is not in the sentence.
     """
     tokens = list(model.tokenize(sentence))
@@ -44,15 +50,24 @@ def cell(model: LanguageModel[Any], room: Room, sentence: str, position: int) ->
         "candidates": [{"token": t, "prob": p} for t, p in candidates],
         "calculation": None,
         "path": [],
+        "state": None,
     }
     if isinstance(model, NGramModel):
         record["path"] = _path(model, context, token)
-        try:
-            found = calculation(model, room.counts(model.order), context, token)
+    if isinstance(model, RecurrentModel) and model.window is None:
+        states = model.state(context)
+        record["state"] = model.network.top(cast(States, states))[0].tolist()
+    if isinstance(model, NGramModel | UnigramModel) and model.vocabulary is vocabulary_of(room):
+        with suppress(UsageError):  # of a smoothing method from elsewhere, or pruned
+            order = model.order if isinstance(model, NGramModel) else 1
+            found = calculation(model, room.counts(order), context, token)
             record["calculation"] = found.records()
-        except (LangmodelsError, AssertionError):
-            pass  # a model from a file: its tables are all there is
     return record
+
+
+def vocabulary_of(room: Room) -> Vocabulary:
+    """That of models which were trained in the room: others have other counts."""
+    return room.splits.train.vocabulary
 
 
 def _path(model: NGramModel, context: list[str], token: str) -> list[dict[str, Any]]:

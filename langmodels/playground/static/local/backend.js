@@ -144,13 +144,13 @@ const ANSWERS = {
     const state = stateAfter(m, ids);
     const p = m.logDistribution(state).map(Math.exp);
     const word = token === "</s>" && position === tokens.length ? reading.eos : reading.encode([token])[0];
-    const found = { token, prob: p[word], candidates: best(p, 5).map((id) => ({ token: reading.tokens[id], prob: p[id] })), calculation: null, path: [] };
+    const found = { token, prob: p[word], candidates: best(p, 5).map((id) => ({ token: reading.tokens[id], prob: p[id] })), calculation: null, path: [], state: m.cell ? [...state.at(-1).h] : null };
+    if (m.method) found.calculation = calculate(m, room.counts, [1, ...ids], ["<s>", ...ids.map((id) => reading.tokens[id])], word, token);
     if (!m.score) return found;
     const names = ["<s>", ...ids.map((id) => reading.tokens[id])];
     const [, length] = m.score(state, word);
     for (let j = state.length; j >= length; j -= 1) found.path.push({ context: names.slice(names.length - j), weight: Math.exp(m.weight(j, state[j - 1])) });
     found.path.push({ context: length > 1 ? names.slice(names.length - length + 1) : [], prob: Math.exp(m.score(state.slice(0, length - 1), word)[0]) });
-    if (m.method) found.calculation = calculate(m, room.counts, [1, ...ids], names, word, token);
     return found;
   },
 

@@ -5,7 +5,7 @@ import { find } from "./arrays.js";
 const BOS = 1;
 
 export class Unigram {
-  constructor(m, arrays) { this.table = arrays[m.log_prob]; this.contextLength = 0; this.caveat = m.caveat; }
+  constructor(m, arrays) { this.table = arrays[m.log_prob]; this.contextLength = 0; Object.assign(this, { caveat: m.caveat, method: m.method, order: 1, options: m.options }); }
   start() { return null; }
   advance() { return null; }
   logDistribution() { return Float64Array.from(this.table); }

@@ -56,13 +56,13 @@ export function calculate(model, counts, ids, tokens, word, token) {
   const at = (k) => counts.place(context.slice(context.length - k + 1), word);
   let orders = [];
   let note = "";
-  const alpha = { laplace: 1, lidstone: model.options?.alpha, mle: 0 }[model.method];
+  const alpha = { laplace: 1, lidstone: model.options.alpha, mle: 0 }[model.method];
   if (alpha !== undefined && !model.options?.backoff) {
     const k = context.length + 1;
     orders = [line(k, at(k), (o) => {
       const total = o.total + alpha * vocabulary;
       if (!total) note = "The context was never seen: 0/0, and 1/V stands in.";
-      return { total, discount: alpha || null, share: total ? (o.count + alpha) / total : 0, weight: total ? 0 : 1, lower: uniform };
+      return { discount: alpha || null, share: total ? (o.count + alpha) / total : 0, weight: total ? 0 : 1, lower: uniform };
     })];
   } else if (model.method === "mle") {
     for (let k = context.length + 1; k >= 1 && !orders.length; k -= 1) {

@@ -2,6 +2,7 @@
 
 import { calm, h, put, replace, select, trouble } from "../dom.js";
 import { count, exact, heat, number, power, probability, row, visible } from "../format.js";
+import { strip } from "../strip.js";
 import * as state from "../state.js";
 
 export const chain = { key: "chain", title: "Chain rule", open };
@@ -22,7 +23,7 @@ function open(app, place) {
     h("section", { class: "card", "aria-label": "The sentence" }, sentence,
       h("div", { class: "row" },
         app.room.examples.length ? select([{ value: "", label: "An example…" }, ...app.room.examples.map((e) => ({ value: e, label: e }))], "",
-          (e) => { if (e) { sentence.value = e; state.set({ sentence: e }); cell = null; update(); } }, { "aria-label": "Examples of the test part", ...app.written, class: "grow" }) : null,
+          (e) => { if (e) { sentence.value = e; state.set({ sentence: e }); cell = null; update(); } }, { "aria-label": "Examples of the test part", class: "grow" }) : null,
         h("span", { class: "scale" }, "expected", h("i"), "a surprise of 15 bits"))),
     grids, detail);
   const wanted = state.get("cell").match(/^(\d+) (.*)$/u);
@@ -117,7 +118,9 @@ function open(app, place) {
         h("bdi", {}, row(step.used, m.separator) || "nothing"), `) = ${probability(step.prob)}`));
     if (answer.calculation) put(detail, counted(answer.calculation, m.separator));
     else if (answer.path.length) put(detail, looked(answer, m.separator));
-    else put(detail, [h("p", { class: "quiet" }, "This model has no counts: what it has read is a state, and the output layer turns that into all probabilities at once. It expected most:"),
+    else put(detail, [answer.state ? [h("p", { class: "quiet" }, `What it has read is a state of ${answer.state.length} numbers, from which the output layer makes all probabilities at once:`), strip(answer.state)]
+      : h("p", { class: "quiet" }, "Of this model there are no counts to show."),
+    h("p", { class: "quiet" }, "It expected most:"),
       h("ul", { class: "bars" }, answer.candidates.map((c) => h("li", {}, h("div", { class: "bar" },
         h("span", { class: "word", dir: "auto" }, visible(c.token)),
         h("span", { class: "track" }, h("i", { style: { width: `${100 * c.prob}%` } })),
@@ -163,10 +166,10 @@ function equation(c, o) {
     katz: () => (o.weight === 0 ? `${o.discount === null ? "" : `${exact(o.discount)} · `}${exact(o.count)} / ${exact(o.total)}` : ""),
     stupid_backoff: () => (o.weight === 0 ? `${exact(o.count)} / ${exact(o.total)}` : ""),
     mle: () => `${exact(o.count)} / ${exact(o.total)}`,
-    lidstone: () => `(${exact(o.count)} + ${exact(o.discount ?? 0)}) / ${exact(o.total)}`,
-    laplace: () => `(${exact(o.count)} + 1) / ${exact(o.total)}`,
+    lidstone: () => `(${exact(o.count)} + ${exact(o.discount)}) / (${exact(o.total)} + ${exact(o.discount)} · ${count(c.vocabulary)})`,
+    laplace: () => `(${exact(o.count)} + 1) / (${exact(o.total)} + ${count(c.vocabulary)})`,
   }[c.method] ?? (() => (o.count > 0 ? `(${exact(o.count)} − ${exact(o.discount ?? 0)}) / ${exact(o.total)}` : "0"));
-  const first = o.total ? own() : "";
+  const first = o.total || /lidstone|laplace/u.test(c.method) ? own() : "";
   const second = o.weight === 0 ? "" : `${exact(o.weight)} · ${exact(o.lower)}`;
   return `${[first, second].filter(Boolean).join(" + ")} = ${exact(o.prob)}`;
 }

@@ -3,6 +3,7 @@
 import { calm, field, h, replace, s, select, trouble } from "../dom.js";
 import { chart } from "../chart.js";
 import { number, visible } from "../format.js";
+import { strip } from "../strip.js";
 import * as state from "../state.js";
 
 export const memory = { key: "memory", title: "Memory & gradients", open };
@@ -60,27 +61,8 @@ function open(app, place) {
         h("caption", { class: "visually-hidden" }, "Rows are tokens as they are read, each cell a row of units"),
         h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "read"), Object.keys(layer.gates).map((name) => h("th", { scope: "col", class: "text" }, name, h("small", {}, SAYS[name] ?? ""))))),
         h("tbody", {}, tokens.map((t, i) => h("tr", {}, h("th", { scope: "row", lang: app.language || null }, visible(t)),
-          Object.entries(layer.gates).map(([name, rows]) => h("td", {}, strip(rows[i], name, t)))))))) ]),
+          Object.entries(layer.gates).map(([name, rows]) => h("td", {}, strip(rows[i], { name: `${name} after ${visible(t)}`, ...(name.endsWith("gate") ? { most: 1 } : {}) })))))))) ]),
     h("p", { class: "small quiet" }, "Blue is below zero, red above; gates lie between 0 (pale) and 1. A unit that stays red over many rows remembers something."));
-  }
-
-  // One row of units as a picture.
-  function strip(values, name, token) {
-    const gate = name.endsWith("gate");
-    const most = gate ? 1 : Math.max(1, ...values.map(Math.abs));
-    const canvas = h("canvas", { width: values.length, height: 1, role: "img",
-      "aria-label": `${name} after ${visible(token)}: mean ${number(values.reduce((a, b) => a + b, 0) / values.length)}, from ${number(Math.min(...values))} to ${number(Math.max(...values))}`,
-      "data-first": values[0],
-      title: `${name}: mean ${number(values.reduce((a, b) => a + b, 0) / values.length)}` });
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(values.length, 1);
-    const style = getComputedStyle(document.documentElement);
-    const [hot, cool] = ["--hot", "--cool"].map((n) => style.getPropertyValue(n).split(",").map(Number));
-    values.forEach((v, i) => {
-      image.data.set([...(v < 0 ? cool : hot), Math.round(255 * Math.min(1, Math.abs(v) / most))], 4 * i);
-    });
-    context.putImageData(image, 0, 0);
-    return canvas;
   }
 
   function attention(model) {

@@ -46,7 +46,7 @@ function open(app, place) {
       h("div", { class: "row" }, undo,
         h("button", { onclick: () => write("") }, "Clear"),
         app.room.examples.length ? select([{ value: "", label: "An example…" }, ...app.room.examples.map((e) => ({ value: e, label: e }))], "",
-          (e) => { if (e) write(e); }, { "aria-label": "Examples of the test part", ...app.written, class: "grow" }) : null),
+          (e) => { if (e) write(e); }, { "aria-label": "Examples of the test part", class: "grow" }) : null),
       h("div", { class: "row end" }, by, h("span", { class: "scale" }, "expected", h("i"), "a surprise of 15 bits")),
       text),
     h("section", { class: "card", "aria-label": "Decoding" },
