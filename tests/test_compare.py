@@ -380,6 +380,7 @@ def test_reports(words: Comparison, tmp_path: Path, ending: str) -> None:
         for tag in ("table", "section", "figure", "svg", "div", "p"):
             assert len(re.findall(f"<{tag}[ >]", text)) == text.count(f"</{tag}>"), tag
         assert not re.search(r"<h2>[^<]*</h2>\s*</section>", text)
+        assert text.count('<blockquote dir="auto">') == text.count("<blockquote") > 0
 
 
 def test_labels_are_shown_as_they_are(tmp_path: Path) -> None:

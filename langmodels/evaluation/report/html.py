@@ -82,7 +82,8 @@ def _section(section: Section, figures: dict[str, str]) -> Iterator[str]:
     for passage in section.passages:
         yield from _passage(passage)
     for label, text in section.samples:
-        yield f"<h3>{html.escape(label)}</h3>\n<blockquote>{html.escape(text)}</blockquote>"
+        shown = f'<blockquote dir="auto">{html.escape(text)}</blockquote>'
+        yield f"<h3>{html.escape(label)}</h3>\n{shown}"
 
 
 def table_html(table: Table) -> str:
@@ -116,7 +117,7 @@ def _passage(passage: Passage) -> Iterator[str]:
             told = "infinitely many" if math.isinf(cost) else f"{cost:.1f}"
             text = " " if token == " " else html.escape(visible(token))
             spans.append(f'<span style="--c:{share:.2f}" title="{told} bits">{text}</span>')
-        yield f'<p class="heat">{joiner.join(spans)}</p>'
+        yield f'<p class="heat" dir="auto">{joiner.join(spans)}</p>'
     yield _legend()
 
 

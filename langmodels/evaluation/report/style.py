@@ -36,7 +36,8 @@ figure { margin: 0; min-width: 0; }
 figure svg { width: 100%; height: auto; max-width: 34rem; display: block; }
 figcaption { color: var(--dim); font-size: 0.85rem; }
 .heat { line-height: 1.9; overflow-wrap: anywhere; max-width: 60rem; }
-.heat span { background: rgb(var(--heat) / calc(var(--c) * 0.75)); border-radius: 3px;
+.heat span { unicode-bidi: plaintext; /* each in its own direction */
+  background: rgb(var(--heat) / calc(var(--c) * 0.75)); border-radius: 3px;
   padding: 0.1rem 0.05rem; white-space: pre-wrap; }
 .legend span { padding: 0.1rem 0.5rem; }
 @media (max-width: 40rem) { body { font-size: 15px; } th, td { padding: 0.25rem 0.5rem; }
