@@ -156,6 +156,10 @@ def test_hash_tables_are_not_listed(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["convert", str(path), str(tmp_path / "new.arpa")]) == 1
     assert "cannot be listed" in capsys.readouterr().err
     assert [p.name for p in tmp_path.iterdir()] == ["probing.bin"]
+    assert main(["convert", str(path), str(tmp_path / "new.lm"), "--level", "word"]) == 0
+    held = load(tmp_path / "new.lm")
+    assert held.tokenizer.level == "word"
+    assert held.score("alice was here") == load(path).score("alice was here")
 
 
 @pytest.mark.parametrize("kind", KINDS)

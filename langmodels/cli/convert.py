@@ -34,11 +34,11 @@ examples:
   langmodels convert news.arpa news.fst
 
 ARPA files are what KenLM, SRILM, IRSTLM and others exchange; they may be compressed. Binary files
-of KenLM's are read where they hold a trie; hash tables (probing) do not keep the words of an
-n-gram. A model file opens at once, however large it is. The output is ARPA where its name ends in
-.arpa, or in that and .gz, .xz, .bz2 or .zst, and an automaton in OpenFst's text format where it
-ends in .fst, with arcs labelled <eps> for backing off; model files end in .lm, .model or
-.safetensors, or have no ending.
+of KenLM's that hold a trie are read whole; hash tables (probing) do not keep the words of an
+n-gram, and become no more than a model file that holds them as they are. A model file opens at
+once, however large it is. The output is ARPA where its name ends in .arpa, or in that and .gz, .xz,
+.bz2 or .zst, and an automaton in OpenFst's text format where it ends in .fst, with arcs labelled
+<eps> for backing off; model files end in .lm, .model or .safetensors, or have no ending.
 """
 
 

@@ -59,13 +59,15 @@ def add_closed_option(parser: argparse.ArgumentParser) -> None:
 
 
 def read_model(path: str, level: str | None = None, cleaning: str | None = None) -> NGramModel:
-    """An n-gram model from a file of any kind.
+    """An n-gram model from a file of any kind; hash tables of KenLM's stay where they lie.
 
     `level` and `cleaning`: how its text was cut, and cleaned before, for the files of other tools.
     """
     tokenizer: Tokenizer | None = None if level is None else make_tokenizer(level)
     model = open_ngrams(path, tokenizer, cleaning)
-    return model.listed() if isinstance(model, KenLMModel) else model
+    if isinstance(model, KenLMModel) and model.header.is_trie:
+        return model.listed()
+    return model
 
 
 def write_model(model: NGramModel, args: argparse.Namespace) -> NGramModel:
