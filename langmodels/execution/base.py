@@ -1,7 +1,9 @@
 """What tasks and those who do them have in common, wherever they run."""
 
+import queue
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -27,10 +29,17 @@ class Call:
     kwargs: dict[str, Any]
 
 
+Reports = queue.SimpleQueue[tuple[str, progress.Report | None]]
+"""What workers report of their progress, each with who it is; None when its work ends."""
+
+
 class TaskExecutor(Executor):
     """An executor that knows more than others. `workers`: how many tasks it does at a time."""
 
     workers: int = 1
+
+    def __init__(self) -> None:
+        self._reports: Reports = queue.SimpleQueue()
 
     def share(self, value: Any) -> Any:
         """What stands for a value among the arguments of many tasks, so that it is sent once."""
@@ -38,6 +47,13 @@ class TaskExecutor(Executor):
 
     def show_reports(self, replay: progress.Replay) -> None:
         """Show what workers have reported of their progress since the last time."""
+        with suppress(queue.Empty):
+            while True:
+                source, report = self._reports.get_nowait()
+                if report is None:
+                    replay.forget(source)
+                else:
+                    replay.show(source, report)
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         self.shutdown(cancel_futures=kind is not None)
@@ -47,6 +63,7 @@ class Here(TaskExecutor):
     """The process and thread that asks: a task runs when `completed` comes to it."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._calls: dict[Future[Any], Call] = {}
 
     def submit(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:

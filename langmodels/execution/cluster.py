@@ -4,7 +4,6 @@ import importlib
 import itertools
 import logging
 import pickle
-import queue
 import signal
 import threading
 import uuid
@@ -48,13 +47,13 @@ class Cluster(TaskExecutor):
                 "Schedulers need the packages dask and distributed: "
                 "pip install 'langmodels[cluster]'."
             ) from None
+        super().__init__()
         self._cluster: Any = None
         self._stopped = False
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._pending: set[Future[Any]] = set()
         self._settled = threading.Condition(self._lock)
-        self._reports: queue.SimpleQueue[tuple[str, progress.Report | None]] = queue.SimpleQueue()
         self._numbers = itertools.count()
         self._name = f"langmodels-{uuid.uuid4().hex[:12]}"
         settings = {
@@ -98,15 +97,6 @@ class Cluster(TaskExecutor):
             self._pending.add(future)
         self._begin(future, Call(function, args, kwargs), 1)
         return future
-
-    def show_reports(self, replay: progress.Replay) -> None:
-        with suppress(queue.Empty):
-            while True:
-                source, report = self._reports.get_nowait()
-                if report is None:
-                    replay.forget(source)
-                else:
-                    replay.show(source, report)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Finish what was submitted, or `cancel_futures`: what runs, too."""

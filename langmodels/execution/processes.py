@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from langmodels import names, progress
 from langmodels.errors import LangmodelsError
-from langmodels.execution.base import ATTEMPTS, Call, TaskExecutor, WorkerLost
+from langmodels.execution.base import ATTEMPTS, Call, Reports, TaskExecutor, WorkerLost
 from langmodels.threads import share_cores
 
 R = TypeVar("R")
@@ -45,8 +45,8 @@ class Processes(TaskExecutor):
     def __init__(self, jobs: int) -> None:
         if getattr(multiprocessing.current_process(), "_inheriting", False):
             raise LangmodelsError(f"A script is run again by each of its processes: {_GUARD}.")
+        super().__init__()
         self._calls: queue.SimpleQueue[tuple[Future[Any], Call] | None] = queue.SimpleQueue()
-        self._reports: queue.SimpleQueue[tuple[str, progress.Report | None]] = queue.SimpleQueue()
         self._reported = progress.shown()
         self._values: dict[int, Any] = {}
         self._keys = itertools.count()
@@ -69,16 +69,6 @@ class Processes(TaskExecutor):
         future: Future[R] = Future()
         self._calls.put((future, Call(function, args, kwargs)))
         return future
-
-    def show_reports(self, replay: progress.Replay) -> None:
-        """Show what workers have reported of their progress since the last time."""
-        with contextlib.suppress(queue.Empty):
-            while True:
-                source, report = self._reports.get_nowait()
-                if report is None:
-                    replay.forget(source)
-                else:
-                    replay.show(source, report)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Finish what was submitted, or `cancel_futures`: what runs, too."""
@@ -162,7 +152,7 @@ class _Worker:
         self,
         call: Call,
         values: dict[int, Any],
-        reports: "queue.SimpleQueue[tuple[str, progress.Report | None]]",
+        reports: Reports,
     ) -> Any:
         """The result of a call. Raises what it raises, and _Died."""
         arguments = (*call.args, *call.kwargs.values())
