@@ -23,6 +23,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import Comparison, compare, scale
 from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.measuring import Plan
+from langmodels.evaluation.report import html
 from langmodels.evaluation.report.detail_tables import band_tables, calibration_table
 from langmodels.evaluation.running import Trial, worthwhile_jobs
 from langmodels.evaluation.summary import as_recorded
@@ -155,6 +156,17 @@ def test_calibration_of_a_known_model() -> None:
     assert sum(b.n for b in found.bands) == n * PLAN.calibration
     # The favourite is alone in its band, and promises more than it keeps.
     assert found.misplaced == pytest.approx(abs(p[0] - hits))
+
+
+def test_unknown_words_stand_apart_from_known_ones(words: Comparison) -> None:
+    """What <unk> costs is without the spelling, and is nowhere among the costs of known words."""
+    level = words.results.levels[0]
+    counts = {name: dict(zip(*group, strict=True)) for name, group in level.groups.items()}
+    assert counts["whether it is known"]["unknown"] == level.oov[2] > 0
+    assert counts["occurrences in training"]["unknown"] == level.oov[2]
+    page = html.render(words.results)
+    assert 'bits and its spelling">&lt;unk&gt;' in page
+    assert page.count("what &lt;unk&gt; costs, without their spelling") >= 2
 
 
 def test_bands_average_to_the_whole(words: Comparison) -> None:

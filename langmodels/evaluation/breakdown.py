@@ -14,6 +14,8 @@ from langmodels.text.splits import Splits
 from langmodels.text.vocabulary import EOS, Vocabulary
 
 LONGEST_MATCH = 8
+UNKNOWN = "unknown"
+"""The group of unknown tokens, of which nothing is known but what <unk> costs."""
 _SHOWN_WORDS, _SHOWN_SYMBOLS = 8, 40
 
 
@@ -60,9 +62,13 @@ def _by_match(splits: Splits) -> Grouping:
 
 
 def _by_frequency(splits: Splits) -> Grouping:
+    """By how often a token was seen; unknown ones apart, which <unk> stands for however rare."""
     counts = np.bincount(splits.train.ids, minlength=len(splits.train.vocabulary))
     edges = [0, 1, 2, 10, 100, 1000, 10_000, 100_000]
-    return _banded("occurrences in training", counts[splits.test.targets], edges)
+    targets = splits.test.targets
+    found = _banded("occurrences in training", counts[targets], edges)
+    group = np.where(targets == Vocabulary.unk_id, len(found.labels), found.group)
+    return Grouping(found.name, [*found.labels, UNKNOWN], group)
 
 
 def _by_position(test: Corpus) -> Grouping:
@@ -85,7 +91,7 @@ def _by_position(test: Corpus) -> Grouping:
 
 def _by_oov(test: Corpus) -> Grouping:
     unknown = (test.targets == Vocabulary.unk_id).astype(np.int64)
-    return Grouping("whether it is known", ["known", "unknown"], unknown)
+    return Grouping("whether it is known", ["known", UNKNOWN], unknown)
 
 
 def _banded(name: str, values: IndexArray, edges: Sequence[int]) -> Grouping:

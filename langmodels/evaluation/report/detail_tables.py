@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from langmodels.evaluation.breakdown import UNKNOWN
 from langmodels.evaluation.report.tables import label_columns, labels, limit_labels, limit_name
 from langmodels.evaluation.results import LevelResult, Results
 from langmodels.formatting import Table, count, figure, percent, visible
@@ -41,7 +42,7 @@ def band_tables(results: Results) -> Iterator[Table]:
                 emphasis.add(len(rows))
                 rows.append([limit_name(results), *[_dense(results.limit.bits)] * len(bands)])
                 notes.append("The limit is that of the whole text, in every column.")
-            if "unknown" in bands:
+            if UNKNOWN in bands:
                 notes.append("Of unknown tokens, what <unk> costs, without their spelling.")
             title = f"Bits per {level.unit} by {name}"
             yield Table(title, ["model", *bands], rows, 1, notes, frozenset(emphasis))

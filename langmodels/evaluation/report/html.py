@@ -10,6 +10,7 @@ from langmodels.evaluation.report.plots import draw
 from langmodels.evaluation.report.style import STYLE
 from langmodels.evaluation.results import Results
 from langmodels.formatting import Table, visible
+from langmodels.text.vocabulary import UNK
 
 _SCALE = 12.0
 """Bits at which the colour of a token is darkest."""
@@ -114,9 +115,10 @@ def _passage(passage: Passage) -> Iterator[str]:
         spans = []
         for token, cost in zip(tokens, bits, strict=True):
             share = min(1.0, cost / _SCALE)
-            told = "infinitely many" if math.isinf(cost) else f"{cost:.1f}"
+            told = f"{'infinitely many' if math.isinf(cost) else f'{cost:.1f}'} bits"
+            told += " and its spelling" if token == UNK else ""
             text = " " if token == " " else html.escape(visible(token))
-            spans.append(f'<span style="--c:{share:.2f}" title="{told} bits">{text}</span>')
+            spans.append(f'<span style="--c:{share:.2f}" title="{told}">{text}</span>')
         yield f'<p class="heat" dir="auto">{joiner.join(spans)}</p>'
     yield _legend()
 
