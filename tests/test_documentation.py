@@ -10,6 +10,7 @@ from pages import PAGES, ROOT, Block, Desk, blocks, check_sense, says
 from langmodels.cli.main import COMMANDS, command
 from langmodels.datasets import documents
 from langmodels.evaluation.report import FORMATS
+from langmodels.names import _open
 from langmodels.neural.layers.cells import CELLS
 from langmodels.ngram import SMOOTHINGS
 from langmodels.registry import CLOZE_MODELS, MODELS
@@ -121,3 +122,10 @@ def test_what_stands_between_fences_is_code(page: Path) -> None:
         else:
             assert language is None or not re.match(r"#{2,} |\| |- |`langmodels", line), number
     assert language is None
+
+
+def test_every_group_of_entry_points_is_named() -> None:
+    page = (ROOT / "docs" / "extending.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"[`\"](langmodels\.[a-z_]+)[`\"]", page))
+    groups = {group for group in _open if group.startswith("langmodels.")}
+    assert {"langmodels.models", "langmodels.tasks"} <= groups <= named
