@@ -25,7 +25,8 @@ class Node:
     """A context: `text[end - depth : end]`, and what came after it.
 
     `branches` counts for each symbol the children after which it came (its own occurrences where
-    there are none), `n_branches` is their sum; `occurrences` and `n_occurrences` count all.
+    there are none), `n_branches` is their sum; `occurrences` and `n_occurrences` count all. Most
+    contexts occur once: those share the dictionaries that say so, and have none of their own.
     """
 
     __slots__ = (
@@ -40,10 +41,19 @@ class Node:
 
     def __init__(self, depth: int, end: int) -> None:
         self.depth, self.end = depth, end
-        self.children: dict[int, Node] = {}
+        self.children: dict[int, Node] = _CHILDLESS
         self.branches: dict[int, int] = {}
         self.occurrences: dict[int, int] = {}
         self.n_branches = self.n_occurrences = 0
+
+    def add_child(self, symbol: int, child: "Node") -> None:
+        """Put a child there, in the place of another if need be."""
+        if self.children is _CHILDLESS:
+            self.children = {}
+        self.children[symbol] = child
+
+
+_CHILDLESS: dict[int, Node] = {}  # shared, and never written to
 
 
 Gate = list[float]
@@ -64,7 +74,7 @@ class _Change(NamedTuple):
     """What reading one symbol changed."""
 
     symbol: int
-    nodes: list[Node]  # whose occurrences grew
+    nodes: list[Node]  # whose occurrences grew, but for the new leaf
     n_branched: int  # of them, from the deepest: whose branch counts grew
     split: tuple[Node, int, Node] | None  # a node, the child's symbol, the child as it was
     leaf: tuple[Node, int] | None  # a node, the symbol of its new child
@@ -94,6 +104,9 @@ class GrowingTree:
         self._root = Node(0, 0)
         self._begin = 0
         self._gates: dict[tuple[int, int, int, bool], Gate] = {}
+        self._once: dict[
+            int, dict[int, int]
+        ] = {}  # by symbol, the counts of what it came after once
         self._changes: deque[_Change | int] = deque(maxlen=_KEPT)
         self._found: _Path | None = None
 
@@ -159,15 +172,18 @@ class GrowingTree:
         if path.below is not None:
             key = text[n - deepest.depth - 1]
             split = (deepest, key, path.below)
-            deepest.children[key] = deepest = self._split(path.below, path.matched)
+            node = self._split(path.below, path.matched)
+            deepest.add_child(key, node)
+            deepest = node
             nodes.append(deepest)
         reach = min(n - self._begin, LONGEST)
         if deepest.depth < reach and len(nodes) < _MOST:
             key = text[n - deepest.depth - 1]
             leaf = (deepest, key)
-            deepest.children[key] = deepest = Node(reach, n)
-            nodes.append(deepest)
+            deepest.add_child(key, self._leaf(reach, n, symbol))
         for node in nodes:
+            if node.n_occurrences == 1:  # it has shared counts
+                node.occurrences, node.branches = dict(node.occurrences), dict(node.branches)
             node.occurrences[symbol] = node.occurrences.get(symbol, 0) + 1
             node.n_occurrences += 1
         n_branched = 0
@@ -273,10 +289,18 @@ class GrowingTree:
         before.reverse()  # of two contexts of one kind, the first to change is the last to restore
         return before
 
+    def _leaf(self, depth: int, end: int, symbol: int) -> Node:
+        """A context after which a symbol came for the first time."""
+        node = Node.__new__(Node)
+        node.depth, node.end, node.children = depth, end, _CHILDLESS
+        node.occurrences = node.branches = self._once.setdefault(symbol, {symbol: 1})
+        node.n_occurrences = node.n_branches = 1
+        return node
+
     def _split(self, below: Node, depth: int) -> Node:
         """A node on the edge to `below`, its only child so far."""
         node = Node(depth, below.end)
-        node.children[self._text[below.end - 1 - depth]] = below
+        node.children = {self._text[below.end - 1 - depth]: below}
         node.branches = dict.fromkeys(below.branches, 1)
         node.n_branches = len(below.branches)
         node.occurrences, node.n_occurrences = dict(below.occurrences), below.n_occurrences
