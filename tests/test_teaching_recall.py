@@ -110,7 +110,7 @@ def test_the_command_prints_and_draws(tmp_path, capsys):
     pytest.importorskip("matplotlib")
     picture = tmp_path / "recall.svg"
     arguments = ["--lag", "3", "--length", "4000", "--plot", str(picture)]
-    models = "witten-bell:order=3,gru:hidden=8:epochs=1"
+    models = "witten-bell:order=3,gru:hidden=8:epochs=1,transformer:width=8:heads=2:epochs=1"
     assert main(["recall", "--models", models, *arguments, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["lags"] == [0, 1, 2, 3]

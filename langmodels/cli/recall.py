@@ -19,7 +19,7 @@ from langmodels.registry import make_model, model_spec
 from langmodels.settings import parse_name
 from langmodels.teaching.recall import plot_recall, recall_corpora, recall_curve
 
-DEFAULT_MODELS = "witten-bell:order=5,rnn,gru,lstm"
+DEFAULT_MODELS = "witten-bell:order=5,rnn,gru,lstm,transformer"
 POINTS = 10  # lags that are measured
 NEURAL: dict[str, Any] = {
     "hidden": 48,
@@ -28,6 +28,7 @@ NEURAL: dict[str, Any] = {
     "epochs": 6,
     "learning_rate": 0.007,
 }
+ATTENTION: dict[str, Any] = {"width": 48, "heads": 4, "dropout": 0.0, "epochs": 6}
 EPILOG = """\
 All models are trained on the same lines: a cue, up to --lag distractors, and the cue again. An
 n-gram of order n knows the cue as long as fewer than n - 1 symbols came since.
@@ -69,10 +70,14 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     models = {}
     for name in map(str.strip, args.models.split(",")):
         kind, given = parse_name(name)
-        recurrent = model_spec(kind).family == "neural" and kind != "feed-forward"
-        options = {**NEURAL, "steps": args.lag + 20, **given} if recurrent else given
-        if "embedding" not in given and (kind == "char-cnn-lstm" or given.get("one_hot")):
-            options.pop("embedding")  # which these have not
+        spec, reach = model_spec(kind), args.lag + 20
+        options = given
+        if "heads" in spec.parameters:
+            options = {**ATTENTION, "steps": reach, "window": reach, **given}
+        elif spec.family == "neural" and kind != "feed-forward":
+            options = {**NEURAL, "steps": reach, **given}
+            if "embedding" not in given and (kind == "char-cnn-lstm" or given.get("one_hot")):
+                options.pop("embedding")  # which these have not
         models[name] = completed(make_model(kind, setting, **options).fit(train, validation))
     lags = sorted({round(i * args.lag / POINTS) for i in range(POINTS + 1)})
     curve = recall_curve(models, source, lags, lines=200, seed=args.seed)
