@@ -23,6 +23,8 @@ from langmodels.ngram import (
     make_smoothing,
     scoring,
 )
+from langmodels.ngram.child_index import ChildFinder, ChildIndex
+from langmodels.ngram.lookup import find_children
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.vocabulary import Vocabulary
@@ -325,3 +327,21 @@ def test_short_and_long_sequences_are_scored_alike(
     monkeypatch.setattr(NGramTables, "short", 10**6)
     for looped, expected in zip(model.full_scores(text), array_code, strict=True):
         assert looped == pytest.approx(expected, abs=1e-6)
+
+
+def test_children_are_found_by_a_hash_table_as_by_halving() -> None:
+    rng = np.random.default_rng(4)
+    sizes = rng.integers(0, 9, 200) ** 3 // 9
+    starts = np.append(0, np.cumsum(sizes)).astype(np.int32)
+    column = np.concatenate([np.sort(rng.choice(500, n, replace=False)) for n in sizes])
+    column = column.astype(np.int32)
+    index = ChildIndex(starts, column)
+    parents, words = rng.integers(0, 200, 20_000), rng.integers(0, 500, 20_000)
+    expected = find_children(starts, column, parents, words)
+    assert 0 < (expected >= 0).sum() < len(expected)
+    assert (index.find(parents, words) == expected).all()
+    every = np.repeat(np.arange(200), sizes)
+    assert (index.find(every, column) == np.arange(len(column))).all()
+    finder = ChildFinder(starts, column)
+    for _ in range(3):  # before it pays and after
+        assert (finder.find(parents.astype(np.int32), words) == expected).all()

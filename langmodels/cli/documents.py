@@ -27,7 +27,7 @@ from langmodels.errors import UsageError
 from langmodels.execution import executor, mapped
 from langmodels.interchange import json_text
 from langmodels.models.base import LanguageModel
-from langmodels.models.texts import FIGURES, TextScore, TextScores, columns_of, score_texts
+from langmodels.models.texts import FIGURES, TextScore, TextScores, score_texts
 from langmodels.storage import atomic_write
 
 _SHOWN = 3  # documents that cannot be read, of which something is said
@@ -65,7 +65,7 @@ def score(
                 total = total.plus(scores)
                 if writer is not None:
                     keep = np.ones(len(scores), np.bool_)
-                    writer.write(batch, keep, columns_of(scores, nats))
+                    writer.write(batch, keep, scores.columns(nats))
                 elif args.json and not args.summary:
                     streams.write(_objects(shard, batch, scores, args))
                 streams.flush()

@@ -9,7 +9,7 @@ import importlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, Any, ClassVar
 
@@ -140,9 +140,9 @@ class LineShard(Shard):
         with compressing(file, name) as packed:
             yield LineWriter(packed, self)
 
-    def line(self, row: bytes, names: Sequence[str], values: Sequence[Any]) -> bytes:
-        """A document with new columns."""
-        return row
+    def written(self, batch: Batch, rows: list[int], columns: Columns) -> Iterator[bytes]:
+        """Some documents of a batch, with new columns."""
+        return (batch.rows[i] for i in rows)
 
     def _lines(self) -> Iterator[list[bytes]]:
         """The lines of the file, those of a block together."""
@@ -178,9 +178,7 @@ class LineWriter(Writer):
         self._file, self._shard = file, shard
 
     def write(self, batch: Batch, keep: BoolArray, columns: Columns) -> None:
-        rows = [batch.rows[i] for i in np.flatnonzero(keep).tolist()]
-        values = zip(*columns.values(), strict=True) if columns else [()] * len(rows)
-        lines = map(self._shard.line, rows, [list(columns)] * len(rows), values)
+        lines = self._shard.written(batch, np.flatnonzero(keep).tolist(), columns)
         self._file.write(b"".join(line + b"\n" for line in lines))
 
 
@@ -232,18 +230,28 @@ class JSONShard(LineShard):
                 bad.append((number, f"has no text in the field {self._name!r}"))
         return batch
 
-    def line(self, row: bytes, names: Sequence[str], values: Sequence[Any]) -> bytes:
-        """The object as it was, and new fields at its end; earlier ones of these names go."""
-        if not names:
-            return row
-        new = json_text(dict(zip(names, values, strict=True))).encode()
-        if any(name.encode() in row for name in names):
-            record = _DECODE(row.decode())
-            rest = {name: value for name, value in record.items() if name not in names}
-            if len(rest) < len(record):
+    def written(self, batch: Batch, rows: list[int], columns: Columns) -> Iterator[bytes]:
+        """The objects as they were, with new fields; earlier ones of these names go."""
+        if not columns or not isinstance(batch, _Objects):
+            yield from super().written(batch, rows, columns)
+            return
+        pattern = ", ".join(f"{json_text(name)}: %s" for name in columns).encode() + b"}"
+        values = zip(*map(_as_json, columns.values()), strict=True)
+        for i, new in zip(rows, values, strict=True):
+            row, record = batch.rows[i], batch.records[i]
+            if not columns.keys().isdisjoint(record):
+                rest = {name: value for name, value in record.items() if name not in columns}
                 row = json.dumps(rest, ensure_ascii=False).encode("utf-8", "surrogatepass")
-        inside = row.rstrip()[:-1].rstrip()
-        return b"%s%s%s" % (inside, b"" if inside.endswith(b"{") else b", ", new[1:])
+            inside = row.rstrip()[:-1].rstrip()
+            yield b"%s%s%s" % (inside, b"" if inside.endswith(b"{") else b", ", pattern % new)
+
+
+def _as_json(values: Sequence[Any]) -> list[bytes]:
+    with suppress(ValueError):  # of numbers that JSON has not
+        together = json.dumps(values, allow_nan=False)
+        if '"' not in together:
+            return together[1:-1].encode().split(b", ") if values else []
+    return [json_text(value).encode() for value in values]
 
 
 class ParquetShard(Shard):

@@ -19,7 +19,7 @@ from langmodels.filtering.rules import Rule
 from langmodels.filtering.scores import RECORD, Paths, Records, ScoredShard, identity
 from langmodels.interchange import json_text, structure
 from langmodels.models.base import LanguageModel
-from langmodels.models.texts import FIGURES, TextScore, TextScores, columns_of, score_texts
+from langmodels.models.texts import FIGURES, TextScores, score_texts, without_nan
 from langmodels.registry import load
 from langmodels.storage import atomic_write
 
@@ -230,13 +230,10 @@ class _Selection:
         return limits
 
     def _columns(self, records: Records, parts: IndexArray) -> dict[str, list[Any]]:
-        figures = zip(
-            *(records[name].tolist() for name in ("log_prob", "tokens", "oov", "characters")),
-            strict=True,
-        )
-        columns = columns_of((TextScore(*row) for row in figures), math.log(10))
+        figures = (records[name] for name in ("log_prob", "tokens", "oov", "characters"))
+        columns = TextScores(*figures).columns(math.log(10))
         if "difference" in self._kinds:
-            columns["difference"] = records["score"].tolist()
+            columns["difference"] = without_nan(records["score"])
         if "bucket" in self._kinds:
             columns["bucket"] = [self._work.rule.names[part] for part in parts.tolist()]
         return columns

@@ -90,6 +90,13 @@ class TextScores:
         columns = (getattr(self, field.name).tolist() for field in fields(self))
         return (TextScore(*row) for row in zip(*columns, strict=True))
 
+    def columns(self, nats: float = 1.0) -> dict[str, list[Any]]:
+        """The figures by name; None for what is no number. See `TextScore.figures`."""
+        arrays = {name: getattr(self, name) for name in FIGURES}
+        return {
+            name: without_nan(a) for name, a in {**arrays, "log_prob": self.log_prob / nats}.items()
+        }
+
     @property
     def perplexity(self) -> FloatArray:
         """See `TextScore`."""
@@ -108,12 +115,12 @@ class TextScores:
         return ratio
 
 
-def columns_of(scores: Iterable[TextScore], nats: float = 1.0) -> dict[str, list[Any]]:
-    """The figures of many scores by name; None for what is no number. See `TextScore.figures`."""
-    rows = [score.figures(nats) for score in scores]
-    return {
-        name: [None if row[name] != row[name] else row[name] for row in rows] for name in FIGURES
-    }
+def without_nan(values: Array) -> list[Any]:
+    """The items of an array, None for what is no number."""
+    items: list[Any] = values.tolist()
+    for i in np.flatnonzero(np.isnan(values)).tolist():
+        items[i] = None
+    return items
 
 
 def score_texts(

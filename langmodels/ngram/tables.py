@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from langmodels.arrays import Array, BoolArray, FloatArray, IntArray
 from langmodels.checks import LOG_PROB, Expected, check_arrays
 from langmodels.errors import LangmodelsError
+from langmodels.ngram.child_index import ChildFinder
 from langmodels.ngram.lookup import LengthArray
 from langmodels.ngram.scoring import TextScorer
 from langmodels.ngram.trie import NGramTrie, expected_structure, structure_from
@@ -39,6 +40,9 @@ def longest(state: State) -> int:
 
 _PREFIX = "ngram."
 """Before the names of arrays in files."""
+
+_INDEXED = 3
+"""The highest order that may be found by an index: longer contexts have few words after them."""
 
 MAX_ORDER = 100
 """The longest n-grams that there may be."""
@@ -190,6 +194,16 @@ class NGramTables(NGramTrie, TextScorer):
 
     # Whole texts ----------------------------------------------------------------------------
 
+    @cached_property
+    def _finders(self) -> list[ChildFinder]:
+        """What finds the n-grams of orders 2 to N in texts."""
+        return [
+            ChildFinder(starts, column, ChildFinder.MOST if k <= _INDEXED else 0)
+            for k, (starts, column) in enumerate(
+                zip(self.child_start, self.words[1:], strict=True), 2
+            )
+        ]
+
     def score_block(self, ids: IntArray, bos: int) -> tuple[FloatArray, LengthArray]:
         """See `TextScorer`."""
         scores = self.log_prob[0].take(ids).astype(np.float64)
@@ -197,7 +211,7 @@ class NGramTables(NGramTrie, TextScorer):
         contexts = np.zeros(len(ids), np.int16)
         at, parents = np.arange(1, len(ids)), ids[:-1]
         for k in range(2, self.order + 1):
-            nodes = self.find(k, parents, ids.take(at))
+            nodes = self._finders[k - 2].find(parents, ids.take(at))
             if self.unseen_backoff:
                 contexts[at] = k - 1
             missed, found = np.flatnonzero(nodes < 0), np.flatnonzero(nodes >= 0)

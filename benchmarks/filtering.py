@@ -1,0 +1,331 @@
+"""How fast documents are filtered, beside the usual script: `kenlm`, `json`, `multiprocessing`.
+
+    python benchmarks/filtering.py                      # 80 MB of made-up documents
+    python benchmarks/filtering.py --megabytes 400
+    python benchmarks/filtering.py --memory 100 500 2000  # and the peak memory for so many MB
+
+Both sides have the same 5-gram model, read the same files (JSON lines, plain, .gz and .zst, and
+Parquet), score every line of every document, and write those up to a perplexity with it. Models are
+loaded and workers started, and have done a little, before the clock starts; a file is a task on
+either side, and the sides take turns. Of several rounds the best is shown: wall time, which is what
+one waits for, and processor time of all processes, which other programs on the machine disturb
+less. The results go to benchmarks/results/filtering.md.
+"""
+
+import argparse
+import contextlib
+import gzip
+import importlib.util
+import itertools
+import json
+import math
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+HERE = Path(__file__).resolve().parent
+SHARDS = 4
+LINES = 20
+"""Lines of a document."""
+SUCCESSORS = 16
+FORMATS = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
+
+
+def make_lines(tokens: int, seed: int) -> list[str]:
+    """Lines of words with Zipf's distribution, which have some words that usually follow."""
+    rng = np.random.default_rng(7)
+    letters = np.array(list("etaoinshrdlucm"))
+    words = list(
+        dict.fromkeys("".join(rng.choice(letters, rng.integers(1, 10))) for _ in range(60_000))
+    )
+    cumulative = np.cumsum(1 / (np.arange(len(words)) + 3.0))
+    cumulative /= cumulative[-1]
+    usual = np.searchsorted(cumulative, rng.random((len(words), SUCCESSORS)))
+    rng = np.random.default_rng(seed)
+    lanes = 2000
+    ids = np.searchsorted(cumulative, rng.random((tokens // lanes, lanes)))
+    for before, now in itertools.pairwise(ids):
+        follows = rng.random(lanes) < 0.6
+        which = (rng.random(lanes) ** 2 * SUCCESSORS).astype(int)
+        now[follows] = usual[before, which][follows]
+    drawn = np.array(words, object)[ids.T.ravel()].tolist()
+    ends = np.cumsum(rng.integers(6, 30, len(drawn) // 6))
+    ends = ends[ends < len(drawn)].tolist()
+    return [f"{' '.join(drawn[a:b])} ." for a, b in zip([0, *ends], ends, strict=False)]
+
+
+def write_collections(folder: Path, megabytes: int) -> int:
+    """The same documents in every format, a folder each; returns their number."""
+    lines = make_lines(megabytes * 150_000, seed=1)
+    texts = ["\n".join(lines[i : i + LINES]) for i in range(0, len(lines), LINES)]
+    rows = [{"id": i, "url": f"https://a.example/{i}", "text": t} for i, t in enumerate(texts)]
+    for part in range(SHARDS):
+        mine = rows[part::SHARDS]
+        plain = "".join(json.dumps(row) + "\n" for row in mine).encode()
+        for ending in formats():
+            path = folder / ending.strip(".") / f"{part}{ending}"
+            path.parent.mkdir(exist_ok=True)
+            if ending == ".parquet":
+                import pyarrow
+                import pyarrow.parquet
+
+                pyarrow.parquet.write_table(pyarrow.Table.from_pylist(mine), path)
+            elif ending.endswith(".zst"):
+                import zstandard
+
+                path.write_bytes(zstandard.compress(plain))
+            else:
+                path.write_bytes(gzip.compress(plain, 6) if ending.endswith(".gz") else plain)
+    return len(rows)
+
+
+def formats() -> list[str]:
+    """Those that can be written here."""
+    needs = {".jsonl.zst": "zstandard", ".parquet": "pyarrow"}
+    return [f for f in FORMATS if f not in needs or importlib.util.find_spec(needs[f])]
+
+
+# The usual script ---------------------------------------------------------------------------------
+
+model: Any = None
+"""The kenlm module's, which processes that are forked share."""
+
+
+def usual(task: tuple[str, str, float]) -> int:
+    """Filter a file as scripts do; returns how many documents are kept."""
+    source, target, limit = task
+    kept = 0
+    if source.endswith(".parquet"):
+        import pyarrow
+        import pyarrow.parquet
+
+        rows = []
+        for batch in pyarrow.parquet.ParquetFile(source).iter_batches():
+            for row in batch.to_pylist():
+                row["perplexity"] = perplexity(row["text"])
+                if row["perplexity"] <= limit:
+                    rows.append(row)
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), target)
+        return len(rows)
+    with opened(source, "r") as lines, opened(target, "w") as out:
+        for line in lines:
+            row = json.loads(line)
+            row["perplexity"] = perplexity(row["text"])
+            if row["perplexity"] <= limit:
+                out.write(json.dumps(row) + "\n")
+                kept += 1
+    return kept
+
+
+def perplexity(text: str) -> float:
+    """Of a document, from its lines, as CCNet has it."""
+    total, length = 0.0, 0
+    for line in text.split("\n"):
+        total += model.score(line)
+        length += len(line.split()) + 1
+    return float(10.0 ** (-total / length))
+
+
+def opened(path: str, mode: str) -> Any:
+    """A file of text, packed as its name says."""
+    if path.endswith(".zst"):
+        import zstandard
+
+        return zstandard.open(path, f"{mode}t", encoding="utf-8")
+    if path.endswith(".gz"):
+        # The level that langmodels has; the default takes twice as long.
+        return gzip.open(
+            path, f"{mode}t", encoding="utf-8", **({} if mode == "r" else {"compresslevel": 6})
+        )
+    return open(path, mode, encoding="utf-8")  # noqa: PTH123
+
+
+# Measuring ----------------------------------------------------------------------------------------
+
+
+def processor_time() -> float:
+    """Seconds of this process and all that came of it and still live, and of those that ended."""
+    parents: dict[int, int] = {}
+    times: dict[int, float] = {}
+    tick = os.sysconf("SC_CLK_TCK")
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat.read_text().rpartition(")")[2].split()
+            number = int(stat.parent.name)
+            parents[number] = int(fields[1])
+            times[number] = sum(map(int, fields[11:15])) / tick
+    total = 0.0
+    for number, seconds in times.items():
+        ancestor = number
+        while ancestor and ancestor != os.getpid():
+            ancestor = parents.get(ancestor, 0)
+        total += seconds if ancestor else 0.0
+    return total
+
+
+@contextlib.contextmanager
+def sides(folder: Path, small: Path) -> Iterator[dict[str, Callable[[Path, Path, float], None]]]:
+    """What can be measured, by name: it filters a folder of documents into another."""
+    global model
+    import langmodels
+    from langmodels.filtering import Rule
+
+    def ours(jobs: Any) -> Callable[[Path, Path, float], None]:
+        def run(source: Path, target: Path, limit: float) -> None:
+            files = sorted(map(str, source.iterdir()))
+            rule = Rule(at_most=math.log2(limit))
+            langmodels.filter_documents(files, target, folder / "model.lm", rule, jobs=jobs)
+
+        return run
+
+    def theirs(pool: Any) -> Callable[[Path, Path, float], None]:
+        def run(source: Path, target: Path, limit: float) -> None:
+            target.mkdir(parents=True)
+            tasks = [(str(p), str(target / p.name), limit) for p in sorted(source.iterdir())]
+            each = map(usual, tasks) if pool is None else pool.imap_unordered(usual, tasks)
+            list(each)
+
+        return run
+
+    with contextlib.ExitStack() as stack:
+        found: dict[str, Callable[[Path, Path, float], None]] = {}
+        if importlib.util.find_spec("kenlm"):
+            import kenlm
+
+            model = kenlm.Model(str(folder / "model.arpa"))
+            found["kenlm, 1 process"] = theirs(None)
+            pool = stack.enter_context(multiprocessing.get_context("fork").Pool(2))
+            found["kenlm, 2 processes"] = theirs(pool)
+        found["langmodels, 1 process"] = ours(1)
+        found["langmodels, 2 processes"] = ours(stack.enter_context(langmodels.executor(2)))
+        if importlib.util.find_spec("distributed"):
+            cluster = stack.enter_context(langmodels.executor(2, "local"))
+            found["langmodels, Dask, 2 workers"] = ours(cluster)
+        for i, run in enumerate(found.values()):
+            run(small, folder / "warm" / str(i), 1e9)
+        yield found
+
+
+def compare_scores(ours: Path, theirs: Path) -> float:
+    """The largest difference of log10 p a token between two outputs, of documents in both."""
+    worst = 0.0
+    for path in sorted(theirs.iterdir()):
+        with opened(str(path), "r") as lines:
+            there = {row["id"]: row["perplexity"] for row in map(json.loads, lines)}
+        with opened(str(ours / path.name), "r") as lines:
+            here = {row["id"]: row["perplexity"] for row in map(json.loads, lines)}
+        if len(here.keys() ^ there.keys()) > 2:  # at the very limit
+            raise SystemExit(f"{path.name}: other documents are kept")
+        for name in here.keys() & there.keys():
+            worst = max(worst, abs(math.log10(here[name]) - math.log10(there[name])))
+    return worst
+
+
+def peak(folder: Path, documents: Path, megabytes: int) -> float:
+    """Peak resident memory in MB of filtering one file of so many MB, measured from outside."""
+    lines = documents.read_bytes()
+    source = folder / f"memory{megabytes}.jsonl"
+    with source.open("wb") as file:
+        while file.tell() < megabytes * 1_000_000:
+            file.write(lines)
+    command = ["filter", str(folder / "model.lm"), str(source), "-q", "--max-perplexity", "300"]
+    out = ["--output", str(folder / f"memory{megabytes}")]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "langmodels", *command, *out], stdout=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    source.unlink()
+    if status:
+        raise SystemExit("filtering failed")
+    return usage.ru_maxrss / 1000
+
+
+def main() -> None:
+    """Measure and write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--megabytes", type=int, default=80, help="of plain JSON lines")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the documents, one round")
+    parser.add_argument("--memory", type=int, nargs="*", default=[100, 400], metavar="MB")
+    parser.add_argument("--output", type=Path, default=HERE / "results" / "filtering.md")
+    args = parser.parse_args()
+    if args.quick:
+        args.megabytes, args.rounds, args.memory = max(4, args.megabytes // 10), 1, []
+    import langmodels
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        n_documents = write_collections(folder, args.megabytes)
+        size = sum(p.stat().st_size for p in (folder / "jsonl").iterdir()) / 1e6
+        trained = make_lines(3_000_000 if not args.quick else 300_000, seed=2)
+        corpus = langmodels.Corpus.from_text(trained, "whitespace")
+        langmodels.make_model("mkn:order=5").fit(corpus).save(folder / "model.lm")
+        langmodels.load(folder / "model.lm").save_arpa(folder / "model.arpa")
+        small = folder / "small"
+        small.mkdir()
+        start = (folder / "jsonl" / "0.jsonl").read_bytes()[:200_000].rpartition(b"\n")[0]
+        for i in range(8):  # for every worker some
+            (small / f"{i}.jsonl").write_bytes(start)
+        model = langmodels.load(folder / "model.lm")
+        rows = map(json.loads, (small / "0.jsonl").read_bytes().splitlines())
+        limit = float(np.median(langmodels.score_column([r["text"] for r in rows], model)))
+        best: dict[tuple[str, str], tuple[float, float]] = {}
+        with sides(folder, small) as measured:
+            for i in range(args.rounds):
+                for ending in formats():
+                    for side, run in measured.items():
+                        target = folder / "out" / ending.strip(".") / side / str(i)
+                        began, before = time.perf_counter(), processor_time()
+                        run(folder / ending.strip("."), target, limit)
+                        wall = time.perf_counter() - began
+                        processor = processor_time() - before
+                        known = best.get((ending, side), (wall, processor))
+                        best[ending, side] = min(known[0], wall), min(known[1], processor)
+        worst = None
+        outputs = folder / "out" / "jsonl"
+        if (outputs / "kenlm, 1 process").is_dir():
+            ours, theirs = (
+                outputs / f"{name}, 1 process" / "0" for name in ("langmodels", "kenlm")
+            )
+            worst = compare_scores(ours, theirs)
+        memory = [(mb, peak(folder, folder / "jsonl" / "0.jsonl", mb)) for mb in args.memory]
+    lines = [
+        "# Filtering documents",
+        "",
+        f"{n_documents:,} documents, {size:.0f} MB as plain JSON lines, in {SHARDS} files; about "
+        "half of them are kept. Rates are of that size in every format.",
+        "",
+        "| format | | documents/s | MB/s | beside kenlm | MB/s of processor time | beside kenlm |",
+        "| --- | --- | --: | --: | --: | --: | --: |",
+    ]
+    for (ending, side), (wall, processor) in best.items():
+        peer = best.get((ending, f"kenlm, {'1 process' if '1 process' in side else '2 processes'}"))
+        ratios = ("", "")
+        if peer is not None:
+            ratios = (f"x {peer[0] / wall:.2f}", f"x {peer[1] / processor:.2f}")
+        lines.append(
+            f"| {ending} | {side} | {n_documents / wall:,.0f} | {size / wall:.1f} | {ratios[0]} | "
+            f"{size / processor:.1f} | {ratios[1]} |"
+        )
+    lines.append("")
+    if worst is not None:
+        lines += [f"Largest difference between the two in log10 p a token: {worst:.1e}.", ""]
+    if memory:
+        lines += ["| MB of JSON lines in one file | peak memory of `filter`, MB |", "| --: | --: |"]
+        lines += [f"| {mb:,} | {used:.0f} |" for mb, used in memory]
+    text = "\n".join(lines).rstrip() + "\n"
+    args.output.parent.mkdir(exist_ok=True)
+    args.output.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
