@@ -116,6 +116,31 @@ def without_times(results: dict[str, Any]) -> dict[str, Any]:
     return results
 
 
+def test_partitions_of_a_text_are_shared_and_a_worker_may_die(
+    pool: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("langmodels.ngram.partitions.running._capacity", lambda *_: 1500)
+    text = langmodels.find_source("wonderland.txt").read()
+    Path("text.txt").write_text(text, encoding="utf-8")
+    train = ["train", "--corpus", "text.txt", "--order", "4", "--output"]
+    assert main([*train, "memory.lm"]) == 0
+
+    def kill() -> None:
+        while not any(Path().glob("langmodels-work-*/counts.*")):
+            time.sleep(0.01)
+        pids = [w.pid for w in list(pool._cluster.workers.values()) if w.pid]
+        os.kill(pids[0], signal.SIGKILL)
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    shared = ["--memory", "1G", "--scheduler", pool._cluster.scheduler_address]
+    assert main([*train, "shared.lm", *shared]) == 0
+    killer.join()
+    assert Path("shared.lm").read_bytes() == Path("memory.lm").read_bytes()
+    assert not list(Path().glob("langmodels-work-*"))
+
+
 def test_commands_find_the_same_on_a_cluster(
     pool: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,10 +14,11 @@ from langmodels.cli.main import main
 from langmodels.columns import Column, ColumnWriter
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.ngram import SMOOTHINGS, ClassModel, NGramModel, Smoothing, count_ngrams
-from langmodels.ngram.partitions import counting, fitting, merging, plan, running
+from langmodels.ngram.partitions import counting, fitting, merging, plan, running, workplace
 from langmodels.ngram.partitions.counting import count_windows
 from langmodels.ngram.partitions.fitting import check_in_parts, fit_on_disk
 from langmodels.ngram.partitions.plan import make_plan
+from langmodels.ngram.partitions.workplace import Workplace
 from langmodels.tensors import open_columns, save_arrays
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
@@ -134,7 +135,7 @@ def test_windows_are_counted_as_texts_are(ids: list[int], order: int) -> None:
             assert ours == theirs or (ours[0] == ours[1] and theirs[0] == theirs[1])
 
 
-@pytest.mark.parametrize("failing", ["_shuffle", "_estimate", "merge_partitions"])
+@pytest.mark.parametrize("failing", ["_shuffle", "smooth", "merge_partitions"])
 def test_a_run_that_was_killed_goes_on(
     failing: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,12 +149,13 @@ def test_a_run_that_was_killed_goes_on(
         counted.append(1)
         return count_windows(*arguments)
 
-    monkeypatch.setattr(fitting, "count_windows", count)
-    where = fitting if failing == "merge_partitions" else fitting._Fit
+    monkeypatch.setattr(workplace, "count_windows", count)
+    places = {"_shuffle": fitting._Fit, "smooth": Workplace, "merge_partitions": fitting}
+    where: Any = places[failing]
     original = getattr(where, failing)
 
     def fails(*arguments: Any) -> Any:
-        if len(done) == (0 if failing != "_estimate" else 4):
+        if len(done) == (0 if failing != "smooth" else 4):
             raise KeyboardInterrupt
         done.append(1)
         return original(*arguments)
@@ -169,6 +171,14 @@ def test_a_run_that_was_killed_goes_on(
     assert (tmp_path / "disk.lm").read_bytes() == (tmp_path / "memory.lm").read_bytes()
     n = len(make_plan(text, 3, 400).partitions)
     assert (before, len(counted) - before) == ((0, n) if failing == "_shuffle" else (n, 0))
+
+
+@pytest.mark.slow
+def test_processes_share_the_partitions(tmp_path: Path) -> None:
+    text = stored(TEXT, "whitespace", tmp_path)
+    NGramModel(3).fit(Corpus.from_text(TEXT, "whitespace")).save(tmp_path / "memory.lm")
+    fit_on_disk(NGramModel(3), text, tmp_path, 400, jobs=2).save(tmp_path / "disk.lm")
+    assert (tmp_path / "disk.lm").read_bytes() == (tmp_path / "memory.lm").read_bytes()
 
 
 # The command -------------------------------------------------------------------------------------
@@ -201,7 +211,7 @@ def test_an_interrupt_leaves_nothing(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(fitting, "merge_partitions", interrupted)
-    monkeypatch.setattr(fitting._Fit, "_estimate_partition", interrupted)
+    monkeypatch.setattr(Workplace, "estimate", interrupted)
     command = ["train", "--corpus", "text.txt", "--memory", "1G", "--output", "model.lm"]
     assert main(command) == 130
     assert [path.name for path in folder.iterdir()] == ["text.txt"]
@@ -213,6 +223,7 @@ def test_an_interrupt_leaves_nothing(
         (["--memory", "lots"], "4G or 500M"),
         (["--memory", "0"], "4G or 500M"),
         (["--work", "."], "--work is for --memory"),
+        (["--jobs", "2"], "--jobs is for --memory"),
         (["--memory", "1G", "--model", "jelinek-mercer"], "held-out"),
         (["--memory", "1G", "--model", "class"], "plain n-gram models"),
         (["--memory", "1G", "--model", "lstm"], "plain n-gram models"),

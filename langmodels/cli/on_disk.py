@@ -4,18 +4,20 @@ import argparse
 import json
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from langmodels.cli.files import STANDARD_INPUT, OutputFolder
 from langmodels.cli.options import (
+    add_workers_options,
     cleaning_of,
     given_vocabulary,
     min_count_of,
     open_text,
     text_of,
     tokenizer_of,
+    workers_of,
 )
 from langmodels.datasets.paths import find_files
 from langmodels.errors import UsageError
@@ -41,8 +43,8 @@ def add_memory_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--memory",
         metavar="SIZE",
-        help="n-gram models: take no more than about this much memory (4G, 500M), and disk for the "
-        "rest; the same file results",
+        help="n-gram models: take no more than about this much memory (4G, 500M) in each process, "
+        "and disk for the rest; the same file results",
     )
     parser.add_argument(
         "--work",
@@ -50,11 +52,20 @@ def add_memory_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="with --memory: the folder for what is on disk meanwhile (default: that of --output)",
     )
+    add_workers_options(parser)
 
 
+def check_memory_options(args: argparse.Namespace) -> None:
+    """Raise UsageError for options that go with --memory where it is not given."""
+    for option in ("work", "jobs", "scheduler"):
+        if args.memory is None and getattr(args, option) is not None:
+            raise UsageError(f"--{option} is for --memory; give both.")
+
+
+@contextmanager
 def fitted_on_disk(
     args: argparse.Namespace, name: str, options: dict[str, Any]
-) -> AbstractContextManager[tuple[NGramModel, StoredText]]:
+) -> Iterator[tuple[NGramModel, StoredText]]:
     """The model that a command line asks for, to be saved inside the `with` block."""
     memory = parse_memory(args.memory)
     for option in _WHOLE:
@@ -86,7 +97,11 @@ def fitted_on_disk(
 
     folder = Path(args.work or Path(args.output).parent)
     key = _key(args, model, memory)
-    return fitted_within(model, read, memory=memory, folder=folder, key=key)
+    with (
+        workers_of(args) as jobs,
+        fitted_within(model, read, memory=memory, folder=folder, key=key, jobs=jobs or 1) as fitted,
+    ):
+        yield fitted
 
 
 def _key(args: argparse.Namespace, model: NGramModel, memory: int) -> str | None:

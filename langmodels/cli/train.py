@@ -20,7 +20,7 @@ from langmodels.cli.ngram_files import (
     ngrams_line,
     write_model,
 )
-from langmodels.cli.on_disk import add_memory_options, fitted_on_disk
+from langmodels.cli.on_disk import add_memory_options, check_memory_options, fitted_on_disk
 from langmodels.cli.options import (
     add_corpus_options,
     add_json_option,
@@ -168,11 +168,10 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         return _train_on_counts(args, name, options, console)
     if args.corpus is None:
         raise UsageError("Say what to train on: --corpus NAME, or --counts FILE.")
+    check_memory_options(args)
     if args.memory is not None:
         _train_on_disk(args, name, options, console)
         return None
-    if args.work is not None:
-        raise UsageError("--work is for --memory; give both.")
     if init is not None:
         model = continued(init, name, options, args)
         train, validation, source = load_more(init, args)

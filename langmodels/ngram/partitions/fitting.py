@@ -4,29 +4,30 @@ What is finished is a file of its own in the work folder. A run that was killed 
 whatever a file says is not worked out again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from langmodels.arrays import Array, IndexArray
-from langmodels.columns import Column, ColumnWriter
+from langmodels.columns import ColumnWriter
 from langmodels.errors import UsageError
+from langmodels.execution import Jobs, executor, mapped
 from langmodels.ngram.model import NGramModel
-from langmodels.ngram.partitions.counting import PartCounts, count_windows
+from langmodels.ngram.partitions.counting import PartCounts
 from langmodels.ngram.partitions.merging import merge_partitions
 from langmodels.ngram.partitions.plan import (
     Branch,
-    Partition,
     Plan,
     Stem,
     make_plan,
     windows,
 )
+from langmodels.ngram.partitions.workplace import Workplace, columns_of, count, estimate
 from langmodels.ngram.smoothing import Smoothing, log
 from langmodels.ngram.tables import NGramTables
-from langmodels.ngram.trie import run_sums
 from langmodels.progress import track
 from langmodels.tensors import open_arrays, open_columns, save_arrays
 from langmodels.text.stored_text import StoredText
@@ -51,8 +52,11 @@ def check_in_parts(model: object) -> NGramModel:
     return model
 
 
-def fit_on_disk(model: NGramModel, text: StoredText, folder: Path, capacity: int) -> NGramModel:
-    """Fit a model to a text, with no more than about `capacity` tokens worked on at a time.
+def fit_on_disk(
+    model: NGramModel, text: StoredText, folder: Path, capacity: int, jobs: Jobs = 1
+) -> NGramModel:
+    """Fit a model to a text, with no more than about `capacity` tokens worked on at a time in one
+    process. `jobs`: who does partitions; `folder` is where all of them find it.
 
     The tables are those that `fit` makes, bit for bit, but they are columns of files in `folder`:
     the model can be saved, as a file of its own or in ARPA format, and answers no queries before it
@@ -60,7 +64,8 @@ def fit_on_disk(model: NGramModel, text: StoredText, folder: Path, capacity: int
     """
     check_in_parts(model)
     model.reading = text.reading
-    model.tables = _Fit(model.smoothing, model.order, text, folder, max(2, capacity)).tables()
+    fit = _Fit(model.smoothing, model.order, text, folder, max(2, capacity), jobs)
+    model.tables = fit.tables()
     model.fitted = model.smoothing.fitted()
     return model
 
@@ -74,16 +79,15 @@ class _Fit:
     text: StoredText
     folder: Path
     capacity: int
+    jobs: Jobs = 1
 
     def tables(self) -> NGramTables:
         """All stages."""
         smoothing = self.smoothing
         plan = self._plan()
         self._shuffle(plan)
-        with track("Counting partitions", total=len(plan.partitions)) as meter:
-            for part in plan.partitions:
-                self._count(plan, part)
-                meter.advance(note=f"{part.size:,} tokens")
+        place = self._place
+        self._each("Counting partitions", count, plan, place, plan)
         censuses, stems = self._survey(plan)
         smoothing.begin()
         for k in range(1, self.order + 1):
@@ -95,25 +99,31 @@ class _Fit:
         values[()] = smoothing.smooth(root, 1, c, smoothing.uniform(self._size))[0]
         for branch in plan.branches[1:]:
             stem, counts = branch.stem, stems[branch.stem]
-            found = self._estimate(branch.number, counts, values[stem[1:]])
+            found = place.smooth(branch.number, counts, values[stem[1:]])
             values[stem] = np.zeros(self._size, found.dtype)
             values[stem][counts.words[counts.lowest - 1]] = found
-        with track("Estimating partitions", total=len(plan.partitions)) as meter:
-            for part in plan.partitions:
-                lower = values[part.stem if part.leaf else part.stem[1:]]
-                self._estimate_partition(part, lower)
-                meter.advance(note=f"{part.size:,} tokens")
+        self._each("Estimating partitions", estimate, plan, place, values)
         numbers = [part.number for part in plan.partitions]
         numbers += [branch.number for branch in plan.branches[1:]]
-        parts = {number: open_columns(self._file("tables", number)) for number in numbers}
+        parts = {number: open_columns(self._place.file("tables", number)) for number in numbers}
         return merge_partitions(plan, parts, log(values[()]), self.folder, smoothing.unseen_backoff)
+
+    def _each(
+        self, description: str, task: Callable[..., int], plan: Plan, *arguments: Any
+    ) -> None:
+        """Have something done for each partition, the larger ones first."""
+        parts = sorted(plan.partitions, key=lambda part: -part.size)
+        with track(description, total=len(self.text.ids)) as meter, executor(self.jobs) as pool:
+            for size in mapped(pool, task, parts, *arguments):
+                meter.advance(size, note=f"{len(parts)} partitions")
+
+    @property
+    def _place(self) -> Workplace:
+        return Workplace(self.folder.resolve(), self.smoothing, self.order, self._size)
 
     @property
     def _size(self) -> int:
         return len(self.text.counts)
-
-    def _file(self, kind: str, number: int) -> Path:
-        return self.folder / f"{kind}.{number}"
 
     def _plan(self) -> Plan:
         path = self.folder / "plan"
@@ -126,8 +136,8 @@ class _Fit:
         done = self.folder / "shuffled"
         if done.exists() or not plan.partitions:
             return
-        columns = {p.number: _columns(p, self.order) for p in plan.partitions}
-        writers = {n: ColumnWriter(self._file("windows", n), np.int32) for n in columns}
+        columns = {p.number: columns_of(p, self.order) for p in plan.partitions}
+        writers = {n: ColumnWriter(self._place.file("windows", n), np.int32) for n in columns}
         try:
             with track("Shuffling", total=len(self.text.ids)) as meter:
                 for following, words in windows(self.text, self.order - 1):
@@ -146,33 +156,6 @@ class _Fit:
                 writer.close()
         done.touch()
 
-    def _count(self, plan: Plan, part: Partition) -> None:
-        """The counts of a partition, and how many of its n-grams have which."""
-        path, source = self._file("counts", part.number), self._file("windows", part.number)
-        if path.exists() or self._file("tables", part.number).exists():
-            source.unlink(missing_ok=True)
-            return
-        if part.leaf:
-            width = len(_columns(part, self.order))
-            rows = np.fromfile(source, np.int32).reshape(-1, width)
-            route = plan.branches[0].route
-            contexts = np.flatnonzero(route == part.number).astype(np.int32)
-            counts = count_windows(rows, part.lowest, self._size, None if part.stem else contexts)
-        else:
-            following = np.zeros(self._size, np.int64)
-            for ids in Column(source, np.dtype(np.int32), part.size).pieces():
-                following += np.bincount(ids, minlength=self._size)
-            counts = PartCounts.of_stem(part.stem, following, part.size, self.order)
-        save_arrays(path, counts.to_arrays() | self._censuses(counts), {})
-        source.unlink()
-
-    def _censuses(self, counts: PartCounts) -> dict[str, Array]:
-        smoothing = self.smoothing
-        return {
-            f"{k}.census": smoothing.census(smoothing.order_counts(counts, k))
-            for k in counts.orders
-        }
-
     def _survey(self, plan: Plan) -> tuple[list[IndexArray], dict[Stem, PartCounts]]:
         """What is spread over partitions: for each order how many n-grams have which count, and the
         n-grams that branches have.
@@ -188,7 +171,7 @@ class _Fit:
             stems[branch.stem] = self._of_stem(branch, counts, arrays)
         censuses: list[IndexArray] = [arrays[f"{k}.census"] for k in range(1, self.order + 1)]
         for part in stems.values():
-            for name, census in self._censuses(part).items():
+            for name, census in self._place.censuses(part).items():
                 at = int(name.partition(".")[0]) - 1
                 censuses[at] = censuses[at] + census
         return censuses, stems
@@ -202,11 +185,11 @@ class _Fit:
     def _add_up(self, plan: Plan, path: Path) -> None:
         counts = {branch.stem: np.zeros(self._size, np.int64) for branch in plan.branches}
         before = {branch.stem: np.zeros(self._size, np.int64) for branch in plan.branches}
-        censuses = self._censuses(PartCounts.of_stem((), self.text.counts * 0, 0, 1))
+        censuses = self._place.censuses(PartCounts.of_stem((), self.text.counts * 0, 0, 1))
         none = censuses["1.census"] * 0
         found = {f"{k}.census": none for k in range(1, self.order + 1)}
         for part in plan.partitions:
-            columns = open_columns(self._file("counts", part.number))
+            columns = open_columns(self._place.file("counts", part.number))
             for name in columns.keys() & found.keys():
                 found[name] = found[name] + columns[name][:]
             # An n-gram of a leaf has one word before the stem, that of another is the stem's own.
@@ -223,50 +206,3 @@ class _Fit:
             found[f"counts.{branch.number}"] = counts[branch.stem]
             found[f"continuation.{branch.number}"] = before[branch.stem]
         save_arrays(path, found, {})
-
-    def _estimate_partition(self, part: Partition, lower: Array) -> None:
-        """The tables of a partition, in place of its counts."""
-        path = self._file("counts", part.number)
-        if not self._file("tables", part.number).exists():
-            _, arrays = open_arrays(path, mmap=False)
-            counts = PartCounts.from_arrays(arrays, part.lowest, self.order, self._size)
-            self._estimate(part.number, counts, lower)
-        path.unlink(missing_ok=True)
-
-    def _estimate(self, number: int, counts: PartCounts, values: Array) -> Array:
-        """Smooth, leave out by count what is rare, and keep the tables in a file.
-
-        `values`, (V,), are those of the order below by their last words. Returns those of the
-        lowest order, (n,).
-        """
-        smoothing = self.smoothing
-        tables: dict[str, Array] = {}
-        first: Array = values
-        for k in counts.orders:
-            c = smoothing.order_counts(counts, k)
-            values, weights = smoothing.smooth(counts, k, c, values)
-            first = values if k == counts.lowest else first
-            words, log_prob, backoff = counts.words[k - 1], log(values), log(weights)
-            starts = counts.child_start[k - 2]
-            sizes = np.diff(starts)
-            if smoothing.cuts:
-                kept = counts.counts[k - 1] >= smoothing.min_count(k)
-                # All unigrams stay.
-                least = smoothing.min_count(k - 1) if k > 2 else 0
-                stays = counts.context_counts[k - 1] >= least
-                words, log_prob = words[kept], log_prob[kept]
-                sizes = run_sums(starts, kept).astype(np.int32)[stays]
-                backoff = backoff[stays]
-            tables |= {
-                f"{k}.words": words,
-                f"{k}.log_prob": log_prob,
-                f"{k}.sizes": sizes,
-                f"{k}.backoff": backoff,
-            }
-        save_arrays(self._file("tables", number), tables, {})
-        return first
-
-
-def _columns(part: Partition, order: int) -> list[int]:
-    """Which of the next word (0) and the words before it, the last first, a partition keeps."""
-    return [0, *range(len(part.stem) + 1, order)] if part.leaf else [0]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from langmodels.errors import LangmodelsError
+from langmodels.execution import Jobs
 from langmodels.formatting import size
 from langmodels.memory import memory_used
 from langmodels.models.base import LanguageModel
@@ -32,16 +33,19 @@ def fitted_within(
     memory: int,
     folder: Path,
     key: str | None = None,
+    jobs: Jobs = 1,
 ) -> Iterator[tuple[NGramModel, StoredText]]:
     """A model fitted to a text in about `memory` bytes, to be saved inside the `with` block.
 
     Args:
         model: an n-gram model; see `check_in_parts`.
         read: reads the text into files of a folder, by `StoredText.read`.
-        memory: bytes that the process may take, its own and those of the vocabulary among them.
+        memory: bytes that each process may take, its own and those of the vocabulary among them.
         folder: where a work folder is made, which is removed in the end, after Ctrl-C too.
         key: a name for text and settings. What a run that was killed has finished is taken over by
             the next one with the same key; None: by none.
+        jobs: processes, or an executor such as a Dask cluster's, that share the partitions; all of
+            them must find the folder under its path.
 
     Raises LangmodelsError where memory or disk are too small, UsageError for other models.
     """
@@ -55,7 +59,7 @@ def fitted_within(
                 say(f"Going on with what is finished in {work}.")
             capacity = _capacity(memory, ngrams.order, len(text.counts))
             _check_space(work, len(text.ids), ngrams.order)
-            fit_on_disk(ngrams, text, work, capacity)
+            fit_on_disk(ngrams, text, work, capacity, jobs)
         except OSError as error:
             raise LangmodelsError(
                 f"Cannot work in {work}: {error.strerror or error}; name another folder by --work."
