@@ -69,7 +69,7 @@ def test_every_file_of_every_command_is_declared(name: str) -> None:
     for action in parser_of(name)._actions:
         kinds = InputFile | OutputFile | OutputFolder
         declared = isinstance(action.type, type) and issubclass(action.type, kinds)
-        files = action.metavar in ("FILE", "DIR", "MODEL", "MODEL[,MODEL...]", "INPUT", "OUTPUT")
+        files = str(action.metavar).startswith(("FILE", "DIR", "MODEL", "INPUT", "OUTPUT"))
         named = {"corpus", "output", "plot", "report", "model", "models", "file", "checkpoint"}
         if files or action.dest in named:
             assert declared or action.dest in NAMES_NO_FILE.get(name, ()), action.dest
@@ -193,3 +193,10 @@ def test_a_full_disk_is_noticed_before_the_work(
     train = ["train", "--corpus", "text.txt", "--model", "rnn"]
     assert "No space left" in fail(1, *train, "-o", "x.lm")
     assert not [p for p in Path().iterdir() if "x.lm" in p.name]
+
+
+def test_counts_are_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "c").write_text("a\t3\nb\t2\na b\t1\n")
+    for names in (f"{tmp_path}/c", f"{tmp_path}/other,{tmp_path}/c"):
+        assert main(["train", "--counts", names, "--order", "2", "-o", str(tmp_path / "c")]) == 2
+    assert (tmp_path / "c").read_text().startswith("a\t3")

@@ -46,8 +46,8 @@ class TextName(InputFile):
                 yield from glob.iglob(name, recursive=True)  # noqa: PTH207 - absolute ones too
 
 
-class ModelNames(InputFile):
-    """The name of a model file, or several with commas between; some may be models by name."""
+class FileNames(InputFile):
+    """The name of a file, or several with commas between."""
 
     __slots__ = ()
 
@@ -55,6 +55,12 @@ class ModelNames(InputFile):
         """The files that are meant, there or not."""
         yield str(self)
         yield from (name.strip() for name in self.split(","))
+
+
+class ModelNames(FileNames):
+    """The name of a model file, or several with commas between; some may be models by name."""
+
+    __slots__ = ()
 
 
 class OutputFile(str):

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from langmodels import progress
-from langmodels.cli.files import InputFile, OutputFile
+from langmodels.cli.files import FileNames, InputFile, OutputFile
 from langmodels.cli.going_on import continued, load_init, load_more, name_of, network_of
 from langmodels.cli.main import INTERRUPTED
 from langmodels.cli.ngram_files import (
@@ -146,6 +146,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--counts",
+        type=FileNames,
         metavar="FILE[,FILE...]",
         help="n-gram models: estimate from counts that `langmodels count` or SRILM wrote, added "
         "up, instead of a --corpus; --level says how the text was cut (default: at blanks)",
