@@ -420,7 +420,7 @@ def test_a_report_without_matplotlib_says_so(
 
 
 def test_notebook_html(words: Comparison) -> None:
-    assert words._repr_html_().count("<table>") == 3
+    assert words._repr_html_().count("<table>") == 4  # the text, its contexts, quality, cost
 
 
 def test_bad_requests() -> None:
