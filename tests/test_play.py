@@ -24,6 +24,7 @@ from langmodels.playground.panels.shannon import estimate, folded, passage
 from langmodels.playground.work import Line
 from langmodels.teaching import chain_rule, predict_next
 from langmodels.teaching.gradients import gate_activations, gradient_norm_course
+from langmodels.text.corpus import Corpus
 
 MODELS = ("unigram", "mle:order=2", "mkn:order=3")
 SENTENCE = "She looked at the heron."
@@ -437,3 +438,18 @@ def test_a_comparison_is_that_of_the_finished_models(classroom: Classroom) -> No
         assert record["perplexity"] == pytest.approx(expected)
     assert found["verdicts"][0].startswith("mkn:order=3 is better than unigram")
     assert b"mkn:order=3" in classroom.reports[found["report"]]
+
+
+def test_models_from_files_are_shown_in_their_own_tokens() -> None:
+    text = find_source("wonderland.txt").read()[:20_000]
+    model = NGramModel(3).fit(Corpus.from_text(text, "char"))
+    room = Classroom(models=["mkn:order=2"], files=[("letters", model)])
+    first, second = ask(room, "next", context="She looke")["models"]
+    assert (first["model"], first["separator"], second["separator"]) == ("letters", "", " ")
+    assert first["candidates"][0]["prob"] == model.predict("She looke", 1)[0][1]
+    chains = ask(room, "chain", sentence=SENTENCE)["models"]
+    assert [len(chain["steps"]) for chain in chains] == [len(SENTENCE), 7]
+    found = ask(room, "cell", sentence=SENTENCE, model="letters", position=5)
+    assert found["calculation"] is None  # the text that was counted is not here
+    product = math.prod(step.get("prob", step.get("weight")) for step in found["path"])
+    assert product == pytest.approx(model.prob("o", list("She l")))

@@ -50,7 +50,7 @@ def _of_model(
     chosen = decoding.probabilities(log_p)
     ids = model.vocabulary
     last = tokens[-1] if tokens else ""
-    record = found.records()
+    record = {name: value for name, value in found.records().items() if name != "temperature"}
     for each in record["candidates"]:
         each["chosen"] = float(chosen[ids.id(each["token"])])
         each["glue"] = glue(model.tokenizer, last, each["token"]) if tokens else ""

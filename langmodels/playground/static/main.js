@@ -85,7 +85,7 @@ async function refresh(anew = false) {
   clearTimeout(polling);
   const before = app.ready.map((m) => m.name).join("|");
   app.room = await ask("room", app.base);
-  head();
+  if (anew) head(); else chips();
   if (anew) open();
   else if (before !== app.ready.map((m) => m.name).join("|")) panel?.update?.();
   if (app.room.models.some((m) => m.status === "waiting" || m.status === "training")) {
@@ -127,10 +127,19 @@ function head() {
       field("Language", select(LANGUAGES.map(([value, label]) => ({ value, label })), state.get("lang"), (lang) => go({ lang }), { "data-keep": "lang" })),
       live && h("button", { "data-keep": "upload", onclick: bring }, "Your text…"),
       live && h("button", { "data-keep": "add", onclick: another }, "Add a model…")),
-    h("p", { class: "quiet small" },
+    h("p", { class: "quiet small", id: "facts" },
       `${room.name}: ${count(room.tokens)} ${room.unit === "char" ? "character" : room.unit}s to learn from, ${count(room.types)} different; `
       + `${count(room.test_tokens)} kept apart for testing.`),
-    h("ul", { class: "chips", "aria-label": "Models: press one to hide or show it" }, room.models.map((m) => h("li", {}, chip(m)))));
+    h("ul", { class: "chips", id: "models", "aria-label": "Models: press one to hide or show it" }));
+  chips();
+  if (focused) place.querySelector(`[data-keep="${CSS.escape(focused)}"]`)?.focus();
+}
+
+// The models change while they are trained; what else is in the head stays, be it open or not.
+function chips() {
+  const focused = document.activeElement?.dataset?.keep;
+  const place = document.getElementById("models");
+  replace(place, app.room.models.map((m) => h("li", {}, chip(m))));
   if (focused) place.querySelector(`[data-keep="${CSS.escape(focused)}"]`)?.focus();
 }
 
@@ -166,7 +175,7 @@ function chip(model) {
       const hidden = new Set(state.get("hidden").split("|").filter(Boolean));
       if (shown) hidden.add(model.name); else hidden.delete(model.name);
       state.set({ hidden: [...hidden].join("|") });
-      head();
+      chips();
       panel?.update?.();
       return undefined;
     },

@@ -137,14 +137,14 @@ function counted(c, separator) {
   return [
     h("p", { class: "quiet" }, `${c.method.replaceAll("_", "-")}: p(w | h) = ${c.formula}${c.formula.includes("h′") ? `, from the uniform 1/V = 1/${count(c.vocabulary)} upwards; h′ is h without its first token` : `, V = ${count(c.vocabulary)}`}.`),
     h("div", { class: "sum scroll" }, h("table", {},
-      h("thead", {}, h("tr", {}, ["h", "c", "n", "t", c.method === "katz" ? "d" : /lidstone|laplace/u.test(c.method) ? "α" : "D", "own share", "", "γ", "", "p(w | h′)", "", "p(w | h)"].map((t, i) =>
+      h("thead", {}, h("tr", {}, ["h", "c", "n", "t", c.method === "katz" ? "d" : /lidstone|laplace/u.test(c.method) ? "α" : "D", "own share", ...(lower ? ["", "γ", "", "p(w | h′)"] : []), "", "p(w | h)"].map((t, i) =>
         h("th", { scope: "col", class: i ? null : "text" }, t)))),
       h("tbody", {}, c.orders.map((o, i) => h("tr", { class: i === c.orders.length - 1 ? "used" : null },
         h("th", { scope: "row", dir: "auto" }, context(o)),
         h("td", {}, count(o.count)), h("td", {}, exact(o.total)), h("td", {}, count(o.types)),
         h("td", {}, o.discount === null ? "" : exact(o.discount)),
         h("td", {}, exact(o.share)),
-        lower ? [h("td", { class: "op" }, "+"), h("td", {}, exact(o.weight)), h("td", { class: "op" }, "·"), h("td", {}, exact(o.lower))] : h("td", { colspan: 4 }),
+        lower ? [h("td", { class: "op" }, "+"), h("td", {}, exact(o.weight)), h("td", { class: "op" }, "·"), h("td", {}, exact(o.lower))] : null,
         h("td", { class: "op" }, "="), h("td", { "data-value": o.prob }, exact(o.prob))))))),
     c.orders.map((o) => h("p", { class: "equation", dir: "ltr" }, equation(c, o))),
     h("p", { class: "small quiet" }, legend(c.method)),

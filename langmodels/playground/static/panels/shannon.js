@@ -17,7 +17,7 @@ function open(app, place) {
   let played = load();
   let classes = null;
 
-  const shown = h("p", { class: "tokens game", id: "passage", "aria-live": "polite", ...app.written });
+  const shown = h("p", { class: "tokens game", id: "passage", ...app.written });
   const keys = h("div", { class: "keys", role: "group", "aria-label": "Guess the next letter" });
   const typed = h("input", {
     type: "text", class: "typed", "aria-label": "Type the next letter", autocomplete: "off", autocapitalize: "off", spellcheck: false, placeholder: "type a letter",
