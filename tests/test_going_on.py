@@ -59,6 +59,15 @@ def test_counts_are_kept_from_text_to_text(tmp_path: Path) -> None:
     assert NGramModel(2).fit(read(FIRST)).counts is None
 
 
+def test_tokens_that_never_occur_stay_known_where_all_are() -> None:
+    """As the pieces of subwords are, bytes among them."""
+    vocabulary = read(FIRST).vocabulary.extended(["never", "seen"])
+    corpus = Corpus.from_text(FIRST, "whitespace", vocabulary=vocabulary)
+    model = NGramModel(2).fit(corpus, keep_counts=True)
+    assert model.vocabulary == vocabulary
+    assert "never" in NGramModel(2).fit(SECOND, init=model).vocabulary
+
+
 def test_what_counts_cannot_be_added_to() -> None:
     kept = NGramModel(2).fit(read(FIRST), keep_counts=True)
     with pytest.raises(UsageError, match="did not keep its counts"):

@@ -63,10 +63,15 @@ class TextCounts:
         return replace(self, reading=replace(self.reading, vocabulary=vocabulary), counts=summed)
 
     def known(self) -> "TextCounts":
-        """With `<unk>` for tokens that are too rare, and the others in order of frequency."""
+        """With `<unk>` for tokens that are too rare, and the others in order of frequency.
+
+        Where all are to be known, or the tokens were learnt, those that do not occur are, too.
+        """
         all_tokens = self.reading.vocabulary
         first = all_tokens.n_special
         often = self.counts.counts[0][first:].astype(np.int64)
+        if self.min_count == 1 or self.reading.tokenizer.learns:
+            return self
         kept = frequency_order(often, self.min_count)
         if len(kept) == len(often) and (np.diff(kept) == 1).all():
             return self
