@@ -41,6 +41,7 @@ def test_the_same_model_as_from_the_text(smoothing: str, tmp_path: Path) -> None
     counts = read_counts([path])
     vocabulary = counts.reading.vocabulary
     assert sorted(vocabulary.tokens) == sorted(alice().vocabulary.tokens)
+    assert (np.diff(counts.counts.counts[0][vocabulary.n_special :]) <= 0).all()
     model = NGramModel(3, smoothing).fit_counts(counts)
     expected = NGramModel(3, smoothing).fit(alice())
     for ids in list(held_out().sequences())[:30]:

@@ -2,6 +2,7 @@
 
 import lzma
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import IO
 
@@ -20,7 +21,7 @@ from langmodels.storage import atomic_write
 from langmodels.text.byte_fields import Fields, WordIndex, decimals, space_table, split_fields
 from langmodels.text.reading import Reading
 from langmodels.text.tokenization import SymbolTokenizer, Tokenizer
-from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
+from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary, frequency_order
 
 _LINE = 1 << 20  # bytes in the longest line
 _SPACES = space_table(b"\t\n\r ")
@@ -74,12 +75,17 @@ def read_counts(
     line, for files that hold anything else.
     """
     blocks = [_parse(os.fspath(path)) for path in paths]
-    seen = dict.fromkeys(word for block in blocks for word in block.column(0, 1))
+    seen: Counter[bytes] = Counter()
+    for block in blocks:
+        for word, n in zip(block.column(0, 1), block.counts(1).tolist(), strict=True):
+            seen[word] += n
     if not seen:
         raise LangmodelsError(f"There are no counts of single words in {blocks[0].name}.")
     tokens = [word.decode("utf-8", "surrogateescape") for word in seen]
     ends = EOS in tokens
-    vocabulary = Vocabulary((t for t in tokens if t not in (UNK, BOS, EOS)), ends=ends)
+    often = frequency_order(np.fromiter(seen.values(), np.int64, len(seen)))
+    ordinary = (tokens[i] for i in often.tolist() if tokens[i] not in (UNK, BOS, EOS))
+    vocabulary = Vocabulary(ordinary, ends=ends)
     ids = {word: vocabulary.id(token) for word, token in zip(seen, tokens, strict=True)}
     index = WordIndex(ids)
     rows = [
