@@ -10,6 +10,7 @@ import pytest
 
 import langmodels
 from langmodels.cli.main import main
+from langmodels.compression import compress, decompress
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.pretrained import PretrainedModel
@@ -175,3 +176,16 @@ def test_a_tokenizer_file_of_another_kind(folders: dict[str, str]) -> None:
         langmodels.make_tokenizer("pieces")
     with pytest.raises(LangmodelsError, match="pieces:file="):
         langmodels.make_tokenizer("bpe", file=f"{folders['llama']}/tokenizer.json").tokenize("a")
+
+
+def test_surprisal_of_words_and_compression(folder: str) -> None:
+    """What is made of distributions one by one adds up to what the library says of the text."""
+    model, text = PretrainedModel(folder), "The otter — naïvely —\n swam on."
+    table = langmodels.surprisal_table({"m": model}, [text])
+    assert table.columns["word"] == text.split()
+    total = -model.score_corpus(langmodels.Corpus.read_by(model.reading, text)).sum() / np.log(2)
+    assert sum(table.columns["surprisal"]) == pytest.approx(total, abs=1e-6)
+    packed = compress(text.encode(), model)
+    assert not packed.by_bytes
+    assert packed.bits - packed.residue_bits == pytest.approx(total, rel=0.01)
+    assert decompress(packed.data, model) == text.encode()

@@ -10,7 +10,7 @@ import pytest
 
 from langmodels.cli.main import main
 from langmodels.errors import UsageError
-from langmodels.evaluation import compare, running
+from langmodels.evaluation import compare, running, scale
 from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.comparison import Comparison
 from langmodels.evaluation.significance import all_pairs
@@ -45,6 +45,8 @@ def test_a_sweep_stands_for_all_its_settings_or_some_drawn() -> None:
     for wrong in ("mkn:order=2|", "mkn:order|2", "mkn:ordr=2|3"):
         with pytest.raises(UsageError):
             make_candidates([wrong], ["word"], Setting())
+    with pytest.raises(UsageError, match="is a sweep"):
+        scale(["mkn:order=2|3"], TEXT)
     many = ":".join(["lidstone", *(f"order={'|'.join(map(str, range(1, 40)))}" for _ in range(2))])
     with pytest.raises(UsageError, match="draw some"):
         make_candidates([many], ["word"], Setting())

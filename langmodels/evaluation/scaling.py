@@ -44,6 +44,11 @@ def scale(
     for candidate in make_candidates(models, levels, Setting()):
         if candidate.fills_blanks:
             raise UsageError(f"{candidate.label} fills blanks; scaling is for language models.")
+        if candidate.sweep is not None:
+            raise UsageError(
+                f"{candidate.sweep.name} is a sweep; choose a setting with `langmodels compare` "
+                "first, and scale that one."
+            )
         if candidate.finished is not None:
             raise UsageError(f"{candidate.label} is finished; scaling trains models anew.")
     growth = tuple(2.0**-k for k in range(doublings, 0, -1))
