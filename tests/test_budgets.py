@@ -4,6 +4,7 @@ import heapq
 
 import pytest
 
+from langmodels import presets
 from langmodels.cli.main import main
 from langmodels.errors import UsageError
 from langmodels.evaluation import budgets, compare, scale
@@ -79,6 +80,18 @@ def test_networks_have_the_time_that_is_left_and_figures_come_again(
     assert once == {limited.label, "rnn hidden=4"}
     again = compare([f"{GRU}:tokens=610"], TEXT, plan=PLAN)
     assert again.results.models[0].perplexity == limited.perplexity
+
+
+def test_a_large_text_leaves_growth_out_and_has_larger_batches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(budgets, "measure_speeds", lambda *_: [Speed(20.0, 1e6, 0.0)])
+    monkeypatch.setattr(budgets, "_A_TOKEN", 1.0)
+    monkeypatch.setattr(presets, "LONG", 10)
+    found = compare(["mkn", "rnn:hidden=4"], TEXT, budget="30s", plan=PLAN)
+    assert [len(model.growth) for model in found.results.models] == [1, 1]
+    options = {model.label: model.options for model in found.results.models}["rnn hidden=4"]
+    assert (options["batch_size"], options["steps"]) == (32, 32)
 
 
 def test_speed_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:

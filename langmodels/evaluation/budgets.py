@@ -40,6 +40,8 @@ _LARGE = 200_000
 """Tokens of training text from which it is worth measuring how long all will take."""
 _A_TOKEN = 1.5e-6
 """Seconds that a model which counts takes for a token, about."""
+_COUNTED = 0.2
+"""What part of the time models that count may take, trained on parts of the text too."""
 _SAFE = 0.92
 """What part of the time is given out: other things take some, and estimates are not exact."""
 
@@ -123,6 +125,10 @@ def run_within(
         failed.update({which[i]: error for i, error in wrong.items()})
         return len(found) + len(wrong) == len(which)
 
+    counted = sum(material.at(trials[i].candidate.level).splits.train.n_tokens for i in others)
+    if _A_TOKEN * counted * (1 + sum(plan.growth)) > _COUNTED * seconds * workers_of(jobs):
+        say("How figures grow with the text is left out: it would take too much of the time.")
+        plan = replace(plan, growth=())
     if (others and not run(others, plan)) or not networks:
         return trials, runs, failed
     speeds = measure_speeds([trials[i] for i in networks], material, plan, jobs)
@@ -143,7 +149,10 @@ def run_within(
         limited = replace(candidate, options={**candidate.options, "tokens": tokens})
         trials[i] = replace(trials[i], candidate=limited)
         chosen.append(i)
-    say("How figures grow with the text is left out for networks; each is trained once, on all.")
+    if plan.growth:
+        say(
+            "How figures grow with the text is left out for networks: each is trained once, on all."
+        )
     if chosen:
         run(chosen, replace(plan, growth=()), left)
     return trials, runs, failed

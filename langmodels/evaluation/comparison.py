@@ -167,7 +167,8 @@ def compare(
     material = Material(corpus, min_count=min_count, max_size=max_size)
     levels = tuple(dict.fromkeys(levels)) or (material.level,)
     preset = budget if seconds is None else "standard"
-    setting = Setting(level=levels[0], order=order, seed=seed, budget=preset)
+    timed = 0 if seconds is None else material.splits.train.n_tokens
+    setting = Setting(level=levels[0], order=order, seed=seed, budget=preset, tokens=timed)
     if draws is not None and draws < 1:
         raise UsageError(f"At least one setting of a sweep must be drawn, not {draws}.")
     found = make_candidates(models, levels, setting, draws)
