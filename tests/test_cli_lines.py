@@ -219,10 +219,11 @@ def test_literal_unknowns_are_not_called_rare(run: Run) -> None:
 def test_models_that_read_differently_are_mixed_with_a_warning(run: Run) -> None:
     train = ["train", "--corpus", "plain.txt", "--order", "2", "--min-count", "1"]
     run(*train, "--level", "word", "-o", "w.lm")
-    run(*train, "--level", "word", "--clean", "lower", "-o", "l.lm")
+    run(*train, "--level", "word", "--lower", "-o", "l.lm")
     run_errors.clear()
     printed = json.loads(run("mix", "w.lm", "l.lm", "-o", "x.lm", "--json"))
     assert "read text in different ways" in run_errors[0]
+    assert "; " in run_errors[0].partition("(")[2].partition("); the mixture")[0]  # both are told
     printed = json.loads(run("mix", "w.lm", "w.lm", "-o", "x.lm", "--json"))
     assert "different" not in run_errors[1]
     assert printed["weights"] == {"w.lm": 0.5, "w.lm (2)": 0.5}

@@ -119,9 +119,7 @@ def _warn_of_readings(models: Sequence[LanguageModel[Any]]) -> None:
     ways = [tuple(model.reading.metadata().values()) for model in models]
     if len(set(ways)) > 1:
         told = "; ".join(
-            dict.fromkeys(
-                f"{m.tokenizer.level} level, cleaning {m.reading.cleaning}" for m in models
-            )
+            dict.fromkeys(f"{m.tokenizer!r} with cleaning {m.reading.cleaning}" for m in models)
         )
         warnings.warn(
             f"These models read text in different ways ({told}); the mixture reads it as the first "
