@@ -4,6 +4,7 @@ import json
 import math
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from typing import Any
 
@@ -453,3 +454,11 @@ def test_models_from_files_are_shown_in_their_own_tokens() -> None:
     assert found["calculation"] is None  # the text that was counted is not here
     product = math.prod(step.get("prob", step.get("weight")) for step in found["path"])
     assert product == pytest.approx(model.prob("o", list("She l")))
+
+
+def test_many_who_enter_a_new_room_at_once_find_it_furnished() -> None:
+    room = Classroom(models=["mkn:order=2"])
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: ask(room, "room"), range(16)))
+    assert all([m["name"] for m in each["models"]] == ["mkn:order=2"] for each in found)
+    assert len({id(room.room()) for _ in range(3)}) == 1

@@ -45,12 +45,12 @@ def _start(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
 
 def _room(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
     """A text at a level: what is known of it, and how far its models are."""
-    return room_of(classroom, fields, who).record()
+    return room_of(classroom, fields).record()
 
 
 def _add(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
     """Train another model on a text."""
-    room = room_of(classroom, fields, who)
+    room = room_of(classroom, fields)
     return classroom.add(room, fields.text("name", most=200), who).record()
 
 

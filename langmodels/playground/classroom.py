@@ -221,6 +221,7 @@ class Classroom:
         self._texts: OrderedDict[str, Text] = OrderedDict()
         self._uploaded: OrderedDict[str, Text] = OrderedDict()
         self._rooms: OrderedDict[tuple[str, str], Room] = OrderedDict()
+        self._making: dict[tuple[str, str], threading.Lock] = {}
         self._lock = threading.RLock()
         first = source or find_source(corpus)
         self.first = self._offer(first).key
@@ -302,20 +303,32 @@ class Classroom:
 
     # Rooms ----------------------------------------------------------------------------------
 
-    def room(self, key: str = "", level: str = "", who: str = "") -> Room:
+    def room(self, name: str = "", level: str = "") -> Room:
         """The room of a text at a level; its models begin to be trained when it is entered first.
 
         Raises LangmodelsError for a text that is gone or too small, UsageError for no level.
         """
-        text = self.text(key or self.first)
-        level = level or text.level or ("word" if key and text.key != self.first else self.level)
+        text = self.text(name or self.first)
+        level = level or text.level or ("word" if text.key != self.first else self.level)
         if level not in LEVELS:
             raise UsageError(f"The level is one of {', '.join(LEVELS)}.")
+        key = text.key, level
         with self._lock:
-            room = self._rooms.get((text.key, level))
-            if room is not None:
-                self._rooms.move_to_end((text.key, level))
-                return room
+            if key in self._rooms:
+                self._rooms.move_to_end(key)
+                return self._rooms[key]
+            making = self._making.setdefault(key, threading.Lock())
+        with making:  # one of those who enter a new room makes it, the others wait
+            room = self._rooms.get(key) or self._make_room(text, level)
+            with self._lock:
+                self._rooms[key] = room
+                self._making.pop(key, None)
+                while len(self._rooms) > self.limits.rooms:
+                    self._rooms.popitem(last=False)
+        return room
+
+    def _make_room(self, text: Text, level: str) -> Room:
+        """A room whose models are begun to be trained."""
         tokenizer = make_tokenizer(level)
         splits = Splits.from_text(
             text.read(), tokenizer, min_count=tokenizer.min_count, name=text.name
@@ -323,10 +336,6 @@ class Classroom:
         room = Room(text, level, splits)
         for label, model in self.files:
             room.slots[label] = Slot(label, "ready", "from a file", 1.0, 0.0, model)
-        with self._lock:
-            room = self._rooms.setdefault((text.key, level), room)
-            while len(self._rooms) > self.limits.rooms:
-                self._rooms.popitem(last=False)
         usual = SIX if tokenizer.rare_types else OF_LETTERS
         for name in usual if self._models is None else self._models:
             try:
@@ -378,12 +387,13 @@ class Classroom:
                 raise LangmodelsError(f"There are {len(room.slots)} models here already.")
             slot = Slot(name)
             quick = isinstance(model, NGramModel | UnigramModel)
-            if quick and room.splits.train.n_tokens < _MOMENT:
-                _fit(room, slot, model, self.limits.seconds)
-            else:
+            quick = quick and room.splits.train.n_tokens < _MOMENT
+            if not quick:
                 self.training.submit(who, lambda: _fit(room, slot, model, self.limits.seconds))
             room.slots[name] = slot
-            return slot
+        if quick:
+            _fit(room, slot, model, self.limits.seconds)
+        return slot
 
     # Other work -----------------------------------------------------------------------------
 

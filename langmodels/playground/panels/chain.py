@@ -88,13 +88,13 @@ def _path(model: NGramModel, context: list[str], token: str) -> list[dict[str, A
 
 
 def _chain(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
-    room = room_of(classroom, fields, who)
+    room = room_of(classroom, fields)
     sentence = fields.text("sentence", most=600)
     return {"models": chains(room.ready(fields.names("models")), sentence)}
 
 
 def _cell(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
-    room = room_of(classroom, fields, who)
+    room = room_of(classroom, fields)
     model = room.model(fields.text("model"))
     sentence, position = fields.text("sentence", most=600), fields.whole("position", 0, 0, 600)
     return cell(model, room, sentence, position)

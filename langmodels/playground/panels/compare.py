@@ -35,7 +35,7 @@ def summary(found: Comparison) -> dict[str, Any]:
 
 def _compare(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
     """Begin a comparison, or ask how far it is; others who compare the same share it."""
-    room = room_of(classroom, fields, who)
+    room = room_of(classroom, fields)
     models = room.ready(fields.names("models"))
     if not models:
         raise LangmodelsError("There is no model to compare yet.")

@@ -114,7 +114,7 @@ def options_of(fields: Fields) -> dict[str, dict[str, float]]:
 
 
 def _counts(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
-    room = room_of(classroom, fields, who)
+    room = room_of(classroom, fields)
     return bigrams(room, fields.names("rows"), fields.names("columns"), options_of(fields))
 
 

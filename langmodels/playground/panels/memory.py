@@ -100,7 +100,7 @@ def _short(array: Array) -> list[Any]:
 
 
 def _memory(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
-    room = room_of(classroom, fields, who)
+    room = room_of(classroom, fields)
     name, text = fields.text("model"), fields.text("sentence", most=600)
     model = room.model(name)
     if isinstance(model, TransformerModel):
@@ -109,7 +109,7 @@ def _memory(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
 
 
 def _gradients(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
-    room = room_of(classroom, fields, who)
+    room = room_of(classroom, fields)
     name = fields.text("model")
     model = room.model(name)
     found: dict[str, Any] = room.keep(f"gradients {name}", lambda: _by_lag(room, model))

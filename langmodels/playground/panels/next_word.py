@@ -100,13 +100,13 @@ def decoding_of(fields: Fields, *, unk: bool) -> Decoding:
     )
 
 
-def room_of(classroom: Classroom, fields: Fields, who: str) -> Room:
+def room_of(classroom: Classroom, fields: Fields) -> Room:
     """The text and level that a request names."""
-    return classroom.room(fields.text("text", ""), fields.text("level", ""), who)
+    return classroom.room(fields.text("text", ""), fields.text("level", ""))
 
 
 def _next(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
-    room = room_of(classroom, fields, who)
+    room = room_of(classroom, fields)
     models = room.ready(fields.names("models"))
     context = fields.text("context", "")
     k = fields.whole("k", 10, 1, MOST)
@@ -115,7 +115,7 @@ def _next(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
 
 
 def _roll(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
-    model = room_of(classroom, fields, who).model(fields.text("model"))
+    model = room_of(classroom, fields).model(fields.text("model"))
     seed = fields.whole("seed", 0, 0, 2**31)
     return roll(model, fields.text("context", ""), decoding_of(fields, unk=False), seed)
 

@@ -155,7 +155,7 @@ def _ranks(fields: Fields) -> list[int]:
 
 
 def _game(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
-    room = classroom.room(fields.text("text", ""), "char", who)
+    room = classroom.room(fields.text("text", ""), "char")
     return game(room, fields.whole("seed", 0, 0, 2**31))
 
 

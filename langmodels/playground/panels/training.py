@@ -138,7 +138,7 @@ def options_of(fields: Fields, most: int) -> dict[str, Any]:
 
 def _train(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
     """Begin a course, in the place of the one that this person had."""
-    course = Course(room_of(classroom, fields, who), who, options_of(fields, 128))
+    course = Course(room_of(classroom, fields), who, options_of(fields, 128))
     for key, other in list(classroom.live.items()):
         if other.who == who:
             other.status = "stopped"
