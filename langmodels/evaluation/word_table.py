@@ -4,6 +4,7 @@ import csv
 import importlib
 import io
 import math
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePath
@@ -134,8 +135,8 @@ def surprisal_table(
         regions: a mark that stands between regions of a stimulus; it is taken out of the text, and
             places are those in the text without it.
 
-    Raises UsageError for unknown units and measures, LangmodelsError for texts without words and
-    what `word_surprisals` raises.
+    Warns of documents without words, which have no rows. Raises UsageError for unknown units and
+    measures, LangmodelsError where there are no words at all, and what `word_surprisals` raises.
     """
     if unit not in UNITS:
         raise UsageError(f"A row is a {' or a '.join(UNITS)}, not a {unit!r}.")
@@ -172,6 +173,7 @@ class _Builder:
     regions: str | None
     parts: list[tuple[dict[str, list[Any]], dict[str, Any]]] = field(default_factory=list)
     totals: dict[str, float] = field(default_factory=dict)
+    empty: list[str] = field(default_factory=list)
 
     def add(self, document: Document) -> None:
         """The rows of one more document."""
@@ -179,7 +181,8 @@ class _Builder:
         if self.regions is not None:
             text, marks = _without_marks(text, self.regions)
         if not text.strip():
-            raise LangmodelsError(f"The document {document.id} has no words.")
+            self.empty.append(document.id)
+            return
         blanks = self.blanks if self.unit == "word" else "before"
         found = {
             label: word_surprisals(model, text, blanks=blanks, carry=self.carry)
@@ -253,9 +256,15 @@ class _Builder:
         return {name: values[name] for name in self.measures}
 
     def table(self) -> SurprisalTable:
-        """All documents, one after the other."""
+        """All documents, one after the other; warns of those without words."""
         if not self.parts:
-            raise LangmodelsError("There are no documents, and so no words.")
+            raise LangmodelsError("There are no words: no documents, or empty ones.")
+        if self.empty:
+            warnings.warn(
+                f"{len(self.empty):,} documents have no words, and so no rows; the first is "
+                f"{self.empty[0]}.",
+                stacklevel=3,
+            )
         names = dict.fromkeys(name for columns, _ in self.parts for name in columns)
         given = dict.fromkeys(name for _, fields in self.parts for name in fields)
         taken = {name: f"{name}_given" if name in names else name for name in given}
