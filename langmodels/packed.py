@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
+from langmodels.addresses import is_address, open_to_read
 from langmodels.errors import LangmodelsError
 
 STANDARD_INPUT = "-"
@@ -108,6 +109,8 @@ def open_bytes(name: str) -> AbstractContextManager[IO[bytes]]:
         if buffer is None:
             raise LangmodelsError("There is no standard input to read here; give a file instead.")
         return nullcontext(cast(IO[bytes], buffer))  # ours to read, not ours to close
+    if is_address(name):
+        return _unpacked(open_to_read(name), name)
     file = Path(name).open("rb")  # noqa: SIM115 - closed by whoever reads it to its end
     try:
         mode = os.fstat(file.fileno()).st_mode

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Self
 
+from langmodels import addresses
+from langmodels.addresses import is_address
 from langmodels.errors import LangmodelsError
 
 if os.name == "posix":
@@ -38,8 +40,12 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     device or a pipe is written to as it is.
 
     Raises LangmodelsError where the folder is missing or not writable, `path` is a folder, or the
-    disk is full.
+    disk is full. An address (see `addresses`) is written to the store that it names.
     """
+    if is_address(path):
+        with addresses.writing(str(path)) as file:
+            yield file
+        return
     given = Path(path)
     target = Path(os.path.realpath(given))
     temporary: _Temporary | None = None

@@ -181,6 +181,23 @@ def test_a_broken_file_is_named_and_the_others_are_finished(
     assert names == ["bad.jsonl", "fine.jsonl"]
 
 
+def test_addresses_of_stores(run: Run, folder: Path, tmp_path: Path) -> None:
+    fsspec = pytest.importorskip("fsspec")
+    run("--keep", "0.3")
+    store = fsspec.filesystem("memory")
+    for name in DOCUMENTS:
+        store.pipe(f"/filter/in/{name}", (folder / "in" / name).read_bytes())
+    for where in ("memory://filter/out", (tmp_path / "stored").as_uri()):
+        arguments = ["filter", "m.lm", "memory://filter/in", "-o", where, "--keep", "0.3", "-q"]
+        assert main(arguments) == 0
+        for name in (*DOCUMENTS, "report.html"):
+            with fsspec.open(f"{where}/{name}") as file:
+                found = file.read()
+            if name in DOCUMENTS:
+                assert found == (tmp_path / "out" / name).read_bytes()
+    assert not [path for path in store.find("/filter") if path.endswith(".part")]
+
+
 def test_lines_of_plain_text_are_documents(run: Run, tmp_path: Path) -> None:
     (tmp_path / "lines.txt").write_bytes(b"red fox ran\n\nzebra zebra\nbad \xff\na fox ran")
     report = run("--keep", "0.5", inputs=(tmp_path / "lines.txt",))

@@ -34,6 +34,7 @@ FLOORS = (
         "execution",
         "streaming",
         "arrays",
+        "addresses",
     ),
 )
 """From the top down; a room not named here stands on the lowest floor."""

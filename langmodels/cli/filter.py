@@ -2,12 +2,11 @@
 
 import argparse
 import math
-import os
-from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
 
+from langmodels.addresses import join
 from langmodels.cli.files import InputFile, OutputFolder, TextName
 from langmodels.cli.options import add_json_option, add_workers_options, workers_of
 from langmodels.cli.output import bar, facts_table, make_table, print_json
@@ -112,9 +111,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
             as_is=args.as_is,
             jobs=jobs,
         )
-    folder = Path(args.output)
-    write_page(report, folder / "report.html")
-    with atomic_write(folder / "report.json") as file:
+    write_page(report, join(args.output, "report.html"))
+    with atomic_write(join(args.output, "report.json")) as file:
         file.write(f"{json_text(report, 2)}\n".encode())
     if args.json:
         print_json(jsonable(report))
@@ -165,7 +163,7 @@ def _print(report: FilterReport, console: Console) -> None:
         examples.add_row(report.parts[example.part].name, f"{example.score:.3f}", Text(text))
     console.print(examples)
     skipped = f"; {report.skipped} were finished before" if report.skipped else ""
-    page = os.path.join(report.output, "report.html")  # noqa: PTH118 - as it was given
+    page = join(report.output, "report.html")
     console.print(facts_table({"files": f"{report.files}{skipped}", "report": page}))
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any, ClassVar
 
+from langmodels.addresses import is_address, open_to_read
 from langmodels.datasets.fasta import FASTA_ENDINGS, fasta_lines
 from langmodels.datasets.files import CHUNK, LIVE_CHUNK, explained, read_chunks, shown_name
 from langmodels.errors import LangmodelsError, UsageError
@@ -319,7 +320,10 @@ def open_parquet(request: Request) -> Iterator[Any]:
     arrow: Any = importlib.import_module("pyarrow")
     with explained(request.name):
         try:
-            with parquet.ParquetFile(request.path) as file:
+            with (
+                open_to_read(request.path) as opened,
+                parquet.ParquetFile(opened if is_address(request.path) else request.path) as file,
+            ):
                 yield file
         except (arrow.ArrowException, OSError) as error:
             if getattr(error, "errno", None):

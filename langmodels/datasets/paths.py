@@ -4,6 +4,8 @@ import glob
 import os
 from pathlib import Path
 
+from langmodels import addresses
+from langmodels.addresses import is_address
 from langmodels.errors import LangmodelsError
 from langmodels.packed import STANDARD_INPUT
 
@@ -17,6 +19,8 @@ def find_files(name: str) -> list[str] | None:
     """
     if name == STANDARD_INPUT:
         return [name]
+    if is_address(name):
+        return addresses.find(name) or None
     if os.path.exists(name):  # noqa: PTH110 - unlike Path.exists, never raises
         return _in_folder(name) if Path(name).is_dir() else [name]
     if "\0" in name or len(name) > 10_000:

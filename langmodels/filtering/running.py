@@ -1,14 +1,15 @@
 """A collection filtered: every file a task, thresholds from the scores of all."""
 
+import itertools
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
+from langmodels.addresses import absolute, is_address, join, make_folder_of, open_to_read, size
 from langmodels.arrays import FloatArray, IndexArray
 from langmodels.datasets.documents import Request
 from langmodels.datasets.shards import shard_of
@@ -68,17 +69,17 @@ def filter_documents(
     if per not in ("token", "character"):
         raise UsageError(f"Scores are per token or per character, not per {per}.")
     given = [r if isinstance(r, Request) else Request(str(r)) for r in inputs]
-    requests = [replace(r, path=os.path.abspath(r.path)) for r in given]  # noqa: PTH100
-    other = None if against is None else os.path.abspath(against)  # noqa: PTH100
-    scoring = Scoring(os.path.abspath(model), other, per, by)  # noqa: PTH100
-    output = os.path.abspath(output)  # noqa: PTH100 - workers may stand elsewhere
+    requests = [replace(r, path=absolute(r.path)) for r in given]
+    other = None if against is None else absolute(against)
+    scoring = Scoring(absolute(model), other, per, by)
+    output = absolute(output)  # workers may stand elsewhere
     works = [
         Work(request, paths, scoring, rule, as_is)
         for request, paths in zip(requests, _paths(requests, output), strict=True)
     ]
     _check(works)
     _check_models(scoring)
-    Path(output).mkdir(parents=True, exist_ok=True)
+    make_folder_of(join(output, "bad.jsonl"))
     failed: dict[str, str] = {}
     with executor(jobs) as pool:
         thresholds: Thresholds = {}
@@ -89,14 +90,16 @@ def filter_documents(
             thresholds = _thresholds(scored, rule)
         outcomes = _run(pool, works, thresholds, failed, "Writing documents")
     done = [outcomes[work.request.path] for work in works if work.request.path in outcomes]
-    _join_bad(done, Path(output, "bad.jsonl"))
+    _join_bad(done, join(output, "bad.jsonl"))
     return report_of(done, scoring, rule, thresholds, output, failed)
 
 
 def _paths(requests: Sequence[Request], output: str) -> list[Paths]:
     """Where each file goes: under its name, below the folder that all of them are in."""
-    root = os.path.commonpath([os.path.dirname(r.path) for r in requests])  # noqa: PTH120
-    names = (os.path.relpath(r.path, root) for r in requests)
+    parts = [r.path.replace(os.sep, "/").split("/") for r in requests]
+    levels = zip(*(folder for *folder, _ in parts), strict=False)
+    n = len(list(itertools.takewhile(lambda level: len(set(level)) == 1, levels)))
+    names = ("/".join(part[n:]) for part in parts)
     return [Paths(output, name) for name in names]
 
 
@@ -108,9 +111,9 @@ def _check(works: Sequence[Work]) -> None:
         if name in seen:
             raise UsageError(f"{work.request.path} is named twice; name each file once.")
         seen.add(name)
-        if os.path.realpath(work.paths.shard) == os.path.realpath(work.request.path):
+        if _same(work.paths.shard, work.request.path):
             raise UsageError(f"{name} would be replaced; write to another folder.")
-        if name in RESERVED or Path(name).parts[0] == "scores":
+        if name in RESERVED or name.startswith("scores/"):
             raise UsageError(f"{name} is a name of what is written beside documents; rename it.")
         if not shard.takes_columns and work.rule.buckets is not None:
             raise UsageError(
@@ -119,6 +122,12 @@ def _check(works: Sequence[Work]) -> None:
             )
         if not shard.takes_columns and work.scoring.by is not None:
             raise UsageError(f"{work.request.path} is plain text, which has no fields.")
+
+
+def _same(one: str, other: str) -> bool:
+    if is_address(one) or is_address(other):
+        return one == other
+    return os.path.realpath(one) == os.path.realpath(other)
 
 
 def _check_models(scoring: Scoring) -> None:
@@ -145,7 +154,7 @@ def _run(
     what: str,
 ) -> dict[str, Outcome]:
     """The outcome of each file by its name; what went wrong with others goes to `failed`."""
-    sizes = {work.request.path: Path(work.request.path).stat().st_size for work in works}
+    sizes = {work.request.path: size(work.request.path) for work in works}
     outcomes: dict[str, Outcome] = {}
     with track(what, total=sum(sizes.values())) as progress:
         tasks = {
@@ -195,8 +204,8 @@ def _thresholds(outcomes: Sequence[Outcome], rule: Rule) -> Thresholds:
     return {name: limits for name, limits in zip(names, found, strict=True) if limits}
 
 
-def _join_bad(outcomes: Sequence[Outcome], path: Path) -> None:
+def _join_bad(outcomes: Sequence[Outcome], path: str) -> None:
     with atomic_write(path) as target:
         for outcome in outcomes:
-            with outcome.shard.paths.beside(".bad").open("rb") as part:
+            with open_to_read(outcome.shard.paths.beside(".bad")) as part:
                 shutil.copyfileobj(part, target)

@@ -5,12 +5,12 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from langmodels.addresses import join, make_folder_of, open_to_read, remove, size
 from langmodels.datasets.documents import Request
 from langmodels.interchange import json_text
 from langmodels.storage import atomic_write
@@ -40,19 +40,13 @@ class Paths:
     name: str
 
     @property
-    def shard(self) -> Path:
+    def shard(self) -> str:
         """The documents that are kept."""
-        return Path(self.output, self.name)
+        return join(self.output, self.name)
 
-    def beside(self, ending: str) -> Path:
+    def beside(self, ending: str) -> str:
         """A file of the work."""
-        return Path(self.output, "scores", f"{self.name}{ending}")
-
-
-def identity(path: str) -> list[Any]:
-    """What tells that a file is still the same: its size, and when it was changed."""
-    status = Path(path).stat()
-    return [status.st_size, status.st_mtime_ns]
+        return join(self.output, "scores", f"{self.name}{ending}")
 
 
 @dataclass
@@ -72,18 +66,21 @@ class ScoredShard:
     def find(cls, paths: Paths, key: list[Any]) -> "ScoredShard | None":
         """That of an earlier run; None where there is none, or of other scores."""
         with suppress(OSError, ValueError, KeyError, TypeError):
-            data = json.loads(paths.beside(".json").read_text(encoding="utf-8"))
+            with open_to_read(paths.beside(".json")) as file:
+                data = json.load(file)
             found = cls(paths, data["key"], data["documents"], data["bad"], data["groups"])
-            size = paths.beside(".scores").stat().st_size
-            if found.key == key and size == found.documents * RECORD.itemsize:
+            if (
+                found.key == key
+                and size(paths.beside(".scores")) == found.documents * RECORD.itemsize
+            ):
                 return found
         return None
 
     @contextmanager
     def writing(self) -> Iterator["ScoreWriter"]:
         """What takes the scores of the file; they are there when the block has ended."""
-        self.paths.beside("").parent.mkdir(parents=True, exist_ok=True)
-        self.paths.beside(".json").unlink(missing_ok=True)
+        make_folder_of(self.paths.beside(""))
+        remove(self.paths.beside(".json"))
         with (
             atomic_write(self.paths.beside(".scores")) as scores,
             atomic_write(self.paths.beside(".bad")) as bad,
@@ -95,7 +92,7 @@ class ScoredShard:
 
     def records(self) -> Iterator[Records]:
         """The records of the documents in order, some at a time."""
-        with self.paths.beside(".scores").open("rb") as file:
+        with open_to_read(self.paths.beside(".scores")) as file:
             while data := file.read(_AT_ONCE * RECORD.itemsize):
                 yield np.frombuffer(data, RECORD)
 

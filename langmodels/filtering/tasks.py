@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 
 from langmodels import progress
+from langmodels.addresses import identity, make_folder_of, open_to_read, remove
 from langmodels.arrays import FloatArray, IndexArray
 from langmodels.datasets.documents import Request
 from langmodels.datasets.shards import Batch, Kinds, Shard, Writer, shard_of
 from langmodels.filtering.rules import Rule
-from langmodels.filtering.scores import RECORD, Paths, Records, ScoredShard, identity
+from langmodels.filtering.scores import RECORD, Paths, Records, ScoredShard
 from langmodels.interchange import json_text, structure
 from langmodels.models.base import LanguageModel
 from langmodels.models.texts import FIGURES, TextScores, score_texts, without_nan
@@ -204,10 +205,10 @@ class _Selection:
     ) -> Iterator["_Selection"]:
         """What writes to the output, which is there when the block has ended."""
         path = work.paths.shard
-        path.parent.mkdir(parents=True, exist_ok=True)
-        work.paths.beside(".done").unlink(missing_ok=True)
+        make_folder_of(path)
+        remove(work.paths.beside(".done"))
         columns = work.columns if shard.takes_columns else {}
-        with atomic_write(path) as file, shard.writing(file, path.name, columns) as writer:
+        with atomic_write(path) as file, shard.writing(file, path, columns) as writer:
             yield cls(work, writer, scored, thresholds, columns)
 
     def take(self, batch: Batch, records: Records) -> None:
@@ -281,7 +282,7 @@ def _stamp(work: Work, scored: ScoredShard, thresholds: Thresholds) -> Any:
 def _note(work: Work, scored: ScoredShard, thresholds: Thresholds, examples: list[Example]) -> None:
     done = {
         "stamp": _stamp(work, scored, thresholds),
-        "output": identity(str(work.paths.shard)),
+        "output": identity(work.paths.shard),
         "examples": examples,
     }
     with atomic_write(work.paths.beside(".done")) as file:
@@ -291,9 +292,10 @@ def _note(work: Work, scored: ScoredShard, thresholds: Thresholds, examples: lis
 def _written(work: Work, scored: ScoredShard, thresholds: Thresholds) -> list[Example] | None:
     """The examples of a file that was written in the same way before, if it was."""
     with suppress(OSError, ValueError, KeyError, TypeError):
-        data = json.loads(work.paths.beside(".done").read_text(encoding="utf-8"))
+        with open_to_read(work.paths.beside(".done")) as file:
+            data = json.load(file)
         same = data["stamp"] == _stamp(work, scored, thresholds)
-        if same and data["output"] == identity(str(work.paths.shard)):
+        if same and data["output"] == identity(work.paths.shard):
             examples: list[Example] = structure(list[Example], data["examples"])
             return examples
     return None

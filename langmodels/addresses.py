@@ -1,0 +1,131 @@
+"""Files by path, or by an address of a store such as `s3://bucket/name`, as fsspec knows them.
+
+`file://` and `memory://` are stores, too. What is written to one is there whole or not at all, as
+far as the store can rename or copy.
+"""
+
+import importlib
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, cast
+
+from langmodels.errors import LangmodelsError
+
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # a single letter is a disk
+
+
+def is_address(name: str | os.PathLike[str]) -> bool:
+    """Whether a name is an address and no path."""
+    return isinstance(name, str) and _SCHEME.match(name) is not None
+
+
+def join(folder: str, *names: str) -> str:
+    """The name of something in a folder."""
+    if is_address(folder):
+        return "/".join([folder.rstrip("/"), *names])
+    return os.path.join(folder, *names)  # noqa: PTH118 - both kinds are strings
+
+
+def absolute(name: str | os.PathLike[str]) -> str:
+    """The name as it is meant from every folder."""
+    return str(name) if is_address(name) else os.path.abspath(name)  # noqa: PTH100
+
+
+def identity(name: str) -> list[Any]:
+    """What tells that a file is still the same: its size, and when it was changed.
+
+    Raises OSError where it is not there.
+    """
+    if not is_address(name):
+        status = Path(name).stat()
+        return [status.st_size, status.st_mtime_ns]
+    store, path = _store(name)
+    known = store.info(path)
+    changed = next(
+        (known[k] for k in ("mtime", "LastModified", "ETag", "created") if k in known), ""
+    )
+    return [known["size"], str(changed)]
+
+
+def size(name: str) -> int:
+    """The bytes of a file."""
+    return int(identity(name)[0])
+
+
+def open_to_read(name: str) -> IO[bytes]:
+    """The bytes of a file. Raises OSError where it cannot be opened."""
+    if not is_address(name):
+        return Path(name).open("rb")
+    store, path = _store(name)
+    return cast(IO[bytes], store.open(path, "rb"))
+
+
+def remove(name: str) -> None:
+    """Take a file away, if it is there."""
+    with suppress(FileNotFoundError):
+        if is_address(name):
+            store, path = _store(name)
+            store.rm(path)
+        else:
+            Path(name).unlink()
+
+
+def make_folder_of(name: str) -> None:
+    """See that the folder of a file is there."""
+    if is_address(name):
+        store, path = _store(name)
+        store.makedirs(path.rpartition("/")[0], exist_ok=True)
+    else:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+
+
+def find(name: str) -> list[str]:
+    """The files that an address stands for, sorted: of a folder or a pattern those in it."""
+    store, path = _store(name)
+    if store.isfile(path):
+        return [name]
+    if "*" in path or "[" in path:
+        found = [p for p in store.glob(path) if store.isfile(p)]
+    else:
+        found = store.find(path)
+    return [str(store.unstrip_protocol(p)) for p in sorted(found)]
+
+
+@contextmanager
+def writing(name: str) -> Iterator[IO[bytes]]:
+    """Open a binary file of a store; it appears under its name when the block has ended.
+
+    Raises LangmodelsError where it cannot be written.
+    """
+    store, path = _store(name)
+    part = f"{path}.{secrets.token_hex(4)}.part"
+    try:
+        with store.open(part, "wb") as file:
+            yield file
+        store.mv(part, path)
+    except OSError as error:
+        raise LangmodelsError(f"Cannot write {name}: {error.strerror or error}.") from error
+    finally:
+        with suppress(OSError):
+            if store.exists(part):
+                store.rm(part)
+
+
+def _store(name: str) -> tuple[Any, str]:
+    """The store of an address, and the name there."""
+    try:
+        core: Any = importlib.import_module("fsspec.core")
+    except ImportError:
+        raise LangmodelsError(
+            f"Addresses such as {name} need the package fsspec: pip install fsspec, and what it "
+            "needs for the store (s3fs, gcsfs)."
+        ) from None
+    try:
+        store, path = core.url_to_fs(name)
+    except (ValueError, ImportError) as error:
+        raise LangmodelsError(f"{name} is no address that fsspec can open: {error}.") from error
+    return store, str(path)
