@@ -63,6 +63,28 @@ def test_models_with_the_same_tokens_are_ranked_by_them() -> None:
     assert test.difference == pytest.approx(worse.bits - better.bits)
 
 
+def test_any_pair_is_tested(tmp_path: Path, run: Callable[..., str]) -> None:
+    models = {name: trained(name) for name in ("unigram", "witten-bell:order=2", "mle:order=1")}
+    pairs = {
+        against: [(t.better, t.worse) for t in evaluate(models, TRAIN, against=against).tests]
+        for against in (None, "unigram", "all")
+    }
+    assert len(pairs[None]) == len(pairs["unigram"]) == 2
+    assert all("unigram" in pair for pair in pairs["unigram"])
+    assert len(pairs["all"]) == 3
+    files = []
+    for name, model in models.items():
+        files.append(str(tmp_path / f"{name.partition(':')[0]}.lm"))
+        model.save(files[-1])
+    (tmp_path / "new.txt").write_text(TRAIN)
+    command = ["evaluate", *files, "--corpus", str(tmp_path / "new.txt")]
+    assert "All pairs" in run(*command, "--against", "all")
+    shown = run(*command, "--against", files[0])
+    assert "All pairs" not in shown
+    assert shown.count("unigram.lm") == 3  # in the table, and in two sentences
+    assert "no model nosuch" in run(*command, "--against", "nosuch", status=2)
+
+
 def test_blocks_of_characters_are_those_of_the_text() -> None:
     model = trained("unigram", "char")
     (figures,) = evaluate({"a": model}, NEW).models

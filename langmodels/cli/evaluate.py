@@ -5,7 +5,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.text import Text
 
 from langmodels.cli.files import InputFile, TextName
@@ -23,7 +23,9 @@ from langmodels.cli.options import (
 from langmodels.cli.output import facts_table, format_perplexity, make_table, print_json
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.finished import Evaluation, Figures, evaluate, measure
-from langmodels.evaluation.report.verdicts import verdict
+from langmodels.evaluation.report.terminal import rich_tables
+from langmodels.evaluation.report.verdicts import pairs_matrix, verdict
+from langmodels.evaluation.significance import ALL
 from langmodels.formatting import figure, interval, percent
 from langmodels.interchange import jsonable
 from langmodels.models.base import LanguageModel
@@ -39,6 +41,7 @@ EPILOG = """\
 examples:
   langmodels evaluate tale.lm --corpus other.txt
   langmodels evaluate kn.lm lstm.lm --corpus other.txt
+  langmodels evaluate kn.lm lstm.lm both.lm --corpus other.txt --against all
   langmodels train --corpus book.txt --split contiguous --output book.lm
   langmodels evaluate book.lm --corpus book.txt --part test
 
@@ -73,6 +76,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_text_options(group)
     add_carry_option(group)
     add_split_options(group)
+    parser.add_argument(
+        "--against",
+        metavar="MODEL",
+        help="of several models, test this file against all others, or with `all` every pair "
+        "(default: neighbours in the ranking)",
+    )
     add_seed_option(parser, "--split lines or documents, and of intervals")
     add_json_option(parser)
 
@@ -83,6 +92,10 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         raise UsageError("--split and --fractions need --part train, validation or test.")
     about = {"corpus": args.corpus, "part": args.part}
     models = {name: load(name) for name in args.models}
+    if args.against is not None and args.against not in (ALL, *args.models):
+        raise UsageError(
+            f"There is no model {args.against} to test against; name one of the files, or all."
+        )
     if len(args.models) == 1:
         name, model = next(iter(models.items()))
         corpus = Corpus.from_text(
@@ -97,7 +110,14 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if len(models) < len(args.models):
         raise UsageError("The same model file is named twice; once is enough.")
     training, text = _parts_for_all(args, models)
-    evaluation = evaluate(models, text, training_text=training, carry=args.carry, seed=args.seed)
+    evaluation = evaluate(
+        models,
+        text,
+        training_text=training,
+        carry=args.carry,
+        seed=args.seed,
+        against=args.against,
+    )
     if args.json:
         print_json({**about, **jsonable(evaluation)})
     else:
@@ -153,8 +173,11 @@ def _print_several(
             else f"{percent(found.zero_probability_tokens / found.tokens)} p = 0",
         )
     console.print(table)
-    for test in evaluation.tests:
-        console.print(Text(verdict(test, per)))
+    if args.against == ALL and evaluation.tests:
+        console.print(Group(*rich_tables([pairs_matrix(evaluation.tests, per)])))
+    else:
+        for test in evaluation.tests:
+            console.print(Text(verdict(test, per)))
     if evaluation.resampled == "documents":
         console.print(f"Intervals and tests are over {evaluation.units:,} documents.")
     if per == "token":

@@ -18,7 +18,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.alignment import align
 from langmodels.evaluation.characters import TextCosts, resampled, text_costs, token_costs
 from langmodels.evaluation.results import PairedTest
-from langmodels.evaluation.significance import neighbour_tests
+from langmodels.evaluation.significance import paired_tests
 from langmodels.evaluation.statistics import block_sums, bootstrap_interval
 from langmodels.models.base import LanguageModel
 from langmodels.registry import load
@@ -116,6 +116,7 @@ def evaluate(
     training_text: RawText | None = None,
     carry: bool = False,
     seed: int = 0,
+    against: str | None = None,
 ) -> Evaluation:
     """Measure finished models on a text, which was cleaned as theirs were.
 
@@ -127,6 +128,8 @@ def evaluate(
         carry: state is carried over the lines of a document, which is the whole text where it
             is not a stream of several.
         seed: of intervals and tests.
+        against: label of the model that all others are tested against, or "all" for every pair;
+            none: neighbours in the ranking are tested.
 
     Raises LangmodelsError where a training text is needed and missing, and where a score is no log
     probability; UsageError for labels that are there twice.
@@ -168,7 +171,7 @@ def evaluate(
     measured.sort(key=lambda pair: (pair[0].bits, pair[0].model))
     finite = [(found.model, blocks) for found, blocks in measured if len(blocks)]
     best_first = [found for found, _ in measured]
-    tests = neighbour_tests(finite, sizes, seed)
+    tests = paired_tests(finite, sizes, against, seed)
     return Evaluation("token" if alike else "char", best_first, tests, units, len(sizes))
 
 

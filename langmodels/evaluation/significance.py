@@ -23,6 +23,20 @@ _ROUNDING = 1e-5
 """Bits that rounding in files makes: what differs by less is the same."""
 
 
+def paired_tests(
+    ranked: Ranked, sizes: FloatArray, against: str | None, seed: int = 0
+) -> list[PairedTest]:
+    """Neighbours in the ranking; `against` one model, all others; against `ALL`, every pair.
+
+    Raises UsageError where there is none of that name.
+    """
+    if against is None:
+        return neighbour_tests(ranked, sizes, seed)
+    if against == ALL:
+        return all_pairs(ranked, sizes, seed)
+    return one_against_all(ranked, sizes, against, seed)
+
+
 def neighbour_tests(ranked: Ranked, sizes: FloatArray, seed: int = 0) -> list[PairedTest]:
     """Each model against the next one of the ranking; `sizes` of blocks, (B,)."""
     return _tests(list(pairwise(ranked)), sizes, seed)

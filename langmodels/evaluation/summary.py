@@ -36,13 +36,7 @@ from langmodels.evaluation.results import (
     Try,
     Validation,
 )
-from langmodels.evaluation.significance import (
-    ALL,
-    Ranked,
-    all_pairs,
-    neighbour_tests,
-    one_against_all,
-)
+from langmodels.evaluation.significance import Ranked, one_against_all, paired_tests
 from langmodels.evaluation.statistics import (
     block_sums,
     bootstrap_interval,
@@ -335,12 +329,7 @@ def _least_count(train: Corpus) -> int:
 
 def _tests(summaries: Sequence["_Summary"], seed: int, against: str | None) -> list[PairedTest]:
     """Each neighbour in the ranking against the next, one against all others, or all pairs."""
-    ranked, sizes = _ranked(summaries)
-    if against is None:
-        return neighbour_tests(ranked, sizes, seed)
-    if against == ALL:
-        return all_pairs(ranked, sizes, seed)
-    return one_against_all(ranked, sizes, against, seed)
+    return paired_tests(*_ranked(summaries), against, seed)
 
 
 def _is_clear(summaries: Sequence["_Summary"], seed: int) -> bool:

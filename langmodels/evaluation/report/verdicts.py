@@ -1,6 +1,7 @@
 """Which model is better: what paired tests found, in sentences and as a matrix."""
 
 import math
+from collections.abc import Sequence
 
 from langmodels.evaluation.results import PairedTest, Results
 from langmodels.evaluation.significance import ALL
@@ -55,7 +56,12 @@ def pairs_table(results: Results) -> Table | None:
     """What was found of every pair, as a matrix; None where not all pairs were tested."""
     if results.settings.get("against") != ALL or not results.tests:
         return None
-    found = {(t.better, t.worse): t for t in results.tests}
+    return pairs_matrix(results.tests, results.per)
+
+
+def pairs_matrix(tests: Sequence[PairedTest], per: str) -> Table:
+    """Tests of all pairs as a table: rows against columns."""
+    found = {(t.better, t.worse): t for t in tests}
     names = list(dict.fromkeys(name for pair in found for name in pair))
 
     def cell(i: int, j: int) -> str:
@@ -67,7 +73,7 @@ def pairs_table(results: Results) -> Table | None:
     n = len(names)
     rows = [[f"{i + 1}", names[i], *(cell(i, j) for j in range(1, n))] for i in range(n)]
     notes = [
-        f"By how many bits/{results.per} the model of a row is better than that of a column. "
+        f"By how many bits/{per} the model of a row is better than that of a column. "
         "* p < 0.05 after Holm's correction; the others cannot be told apart."
     ]
     columns = ["", "model", *(str(j + 1) for j in range(1, n))]
