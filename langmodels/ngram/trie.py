@@ -9,8 +9,9 @@ import numpy as np
 from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.checks import Expected
 from langmodels.ngram.lookup import find_children
+from langmodels.text.vocabulary import Vocabulary
 
-BOS_ID = 1
+BOS_ID = Vocabulary.bos_id
 """The id of `<s>`: an n-gram may begin with it, and never contains it elsewhere."""
 
 
