@@ -75,6 +75,11 @@ def test_the_readme_names_the_models_of_the_comparison() -> None:
     assert compared <= named <= {*known, *MODELS.aliases}
 
 
+def test_the_readme_names_every_command() -> None:
+    section = text().split("## The commands\n")[1].split("\n## ")[0]
+    assert set(COMMANDS) <= set(re.findall(r"`([a-z]+)`", section))
+
+
 def commands_in_tables() -> list[str]:
     """Commands in rows of tables, and options of `compare` there: what gave the row's figures."""
     pages = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
