@@ -1,4 +1,4 @@
-"""How fast text is read: formats of files, and levels of tokens, beside `str.split`.
+"""How fast text is read: formats of files, and levels of tokens, beside peers.
 
     python benchmarks/reading.py                  # 40 MB of a made-up text
     python benchmarks/reading.py --corpus FILE    # a text of your own
@@ -6,16 +6,20 @@
 
 The text is written as plain text, JSON lines and Parquet (with `pyarrow`), plain and compressed, in
 documents of 40 lines. Each measurement runs in a process of its own, so that its peak memory is its
-own; all alternate over several rounds, and the best of each is shown. `read` takes the pieces of
-text as they come, `encode` makes a corpus of them: tokens, vocabulary and ids. The results go to
+own; all alternate over several rounds, and the least processor time of each is shown. `read` takes
+the pieces of text as they come, `encode` makes a corpus of them: tokens, vocabulary and ids. Pieces
+are learnt before, on the first megabyte. The peers are `str.split`, which makes words and no ids,
+and the package `tokenizers`, which makes pieces and their ids. The results go to
 benchmarks/results/reading.md.
 """
 
 import argparse
 import gzip
 import importlib.util
+import itertools
 import json
 import random
+import re
 import resource
 import subprocess
 import sys
@@ -27,7 +31,9 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 LINES = 40
 """Lines of a document."""
-LEVELS = ("whitespace", "word", "char", "byte")
+LEVELS = ("whitespace", "word", "char", "byte", "bpe")
+PIECES = 2000
+_HEAD = 1 << 20  # characters on which pieces are learnt
 
 
 def make_text(path: Path, megabytes: int) -> None:
@@ -65,6 +71,17 @@ def write_formats(source: Path, folder: Path) -> list[str]:
     return names
 
 
+def peak() -> int:
+    """Bytes of memory that this process had at most; a new one inherits what its parent had where
+    only `getrusage` tells.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        return int(re.findall(r"VmHWM:\s*(\d+)", status.read_text())[0]) * 1024
+    found = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return found if sys.platform == "darwin" else found * 1024
+
+
 def measure(what: str, path: str) -> dict[str, float]:
     """One measurement, in this process: seconds, tokens, characters and peak memory in bytes."""
     from langmodels.datasets import find_source
@@ -72,8 +89,13 @@ def measure(what: str, path: str) -> dict[str, float]:
     from langmodels.text.levels import make_tokenizer
 
     source = find_source(path)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    began = time.perf_counter()
+    tokenizer = make_tokenizer(what) if what in LEVELS and what != "bpe" else None
+    if what in ("bpe", "tokenizers"):
+        head = next(iter(source.open()))[:_HEAD]
+        tokenizer = make_tokenizer("bpe", vocab=PIECES).fit(head)
+        tokenizer.tokenize(head[:1000])  # what is loaded once, is
+    before = peak()
+    began = time.process_time()
     tokens = 0
     if what == "read":
         characters = sum(map(len, source.open()))
@@ -82,17 +104,25 @@ def measure(what: str, path: str) -> dict[str, float]:
         for piece in source.open():
             characters += len(piece)
             tokens += len(piece.split())
+    elif what == "tokenizers":
+        import tokenizers
+
+        cut = tokenizers.Tokenizer.from_str(tokenizer.config()["model"])
+        characters = 0
+        for piece in source.open():
+            characters += len(piece)
+            lines = iter(piece.splitlines(keepends=True))
+            while some := list(itertools.islice(lines, 1000)):
+                tokens += sum(len(found.ids) for found in cut.encode_batch(some))
     else:
-        corpus = Corpus.from_text(source.open(), make_tokenizer(what))
+        corpus = Corpus.from_text(source.open(), tokenizer)
         tokens, characters = corpus.n_tokens, corpus.characters
-    seconds = time.perf_counter() - began
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    unit = 1 if sys.platform == "darwin" else 1024
+    seconds = time.process_time() - began
     return {
         "seconds": seconds,
         "tokens": tokens,
         "characters": characters,
-        "memory": (after - before) * unit,
+        "memory": peak() - before,
     }
 
 
@@ -128,7 +158,12 @@ def main() -> None:
             make_text(source, args.megabytes)
         files = write_formats(source, folder)
         tasks = [("read", file) for file in files]
-        tasks += [(what, "text.txt") for what in ("split", *LEVELS)]
+        levels = ["split", *LEVELS]
+        if importlib.util.find_spec("tokenizers"):
+            levels.append("tokenizers")
+        else:
+            levels.remove("bpe")
+        tasks += [(what, "text.txt") for what in levels]
         tasks += [("whitespace", file) for file in files[1:]]
         for _ in range(args.rounds):
             for task in tasks:
@@ -138,12 +173,16 @@ def main() -> None:
     plain = best["read", "text.txt"]["seconds"]
     split = best["split", "text.txt"]["seconds"]
     rows = [
-        "| what | file | M characters/s | M tokens/s | time | memory |",
+        "| what | file | M characters/s | M tokens/s | processor time | memory |",
         "|---|---|--:|--:|--:|--:|",
     ]
     for (what, file), r in best.items():
-        label = {"read": "read", "split": "`str.split`"}.get(what, f"encode, level {what}")
+        label = {
+            "read": "read", "split": "`str.split`", "tokenizers": "`tokenizers`, the same pieces"
+        }.get(what, f"encode, level {what}")  # fmt: skip
         peer, name = (plain, "plain text") if what == "read" else (split, "`str.split`")
+        if what in ("bpe", "tokenizers"):
+            peer, name = best["tokenizers", "text.txt"]["seconds"], "`tokenizers`"
         rate = f"{r['tokens'] / r['seconds'] / 1e6:.2f}" if r["tokens"] else ""
         rows.append(
             f"| {label} | {file.removeprefix('text')} | {r['characters'] / r['seconds'] / 1e6:.1f} "
@@ -152,10 +191,9 @@ def main() -> None:
     characters = next(iter(best.values()))["characters"]
     report = (
         "# Reading\n\n"
-        f"{characters / 1e6:.0f} M characters in documents of {LINES} lines; the best of "
-        f"{args.rounds} rounds; memory is what the measurement added to the process.\n\n"
-        + "\n".join(rows)
-        + "\n"
+        f"{characters / 1e6:.0f} M characters in documents of {LINES} lines; the least processor "
+        f"time of {args.rounds} rounds; memory is what the measurement added to the process. Level "
+        f"bpe has {PIECES:,} pieces.\n\n" + "\n".join(rows) + "\n"
     )
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.write_text(report)

@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
@@ -44,6 +45,7 @@ from langmodels.evaluation.statistics import (
 )
 from langmodels.text.corpus import Corpus
 from langmodels.text.splits import Splits
+from langmodels.text.vocabulary import UNK
 
 LONGEST_CONTEXT = 8
 PASSAGE = 400
@@ -321,7 +323,13 @@ def _level_result(material: LevelMaterial) -> LevelResult:
 
 
 def _least_count(train: Corpus) -> int:
-    """How often the rarest known token occurs in the training part."""
+    """How often the rarest known token must occur in the training part.
+
+    Once more than the most frequent unknown one does, where these are known.
+    """
+    unknown = Counter(token for token in train.unknown or () if token != UNK)
+    if unknown:
+        return 1 + max(unknown.values())
     counts = np.bincount(train.ids, minlength=len(train.vocabulary))
     known = counts[train.vocabulary.n_special :]
     return int(known.min()) if len(known) else 0

@@ -175,8 +175,9 @@ class Corpus(WithReading, Sequences):
     ) -> "Corpus":
         """As `from_text`, for a text that was cleaned already, in the named way."""
         if vocabulary is None and tokenizer.learns:
-            stream = TextStream(["".join(parted(stream))], stream.lines)
-            tokenizer = tokenizer.fit("".join(stream))
+            whole = "".join(parted(stream))
+            tokenizer = tokenizer.fit(whole)
+            stream = TextStream(text_stream(whole), stream.lines)
         pieces = Pieces(stream, tokenizer, keep_text)
         unknown: list[str] | None
         if vocabulary is None:
