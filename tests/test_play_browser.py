@@ -269,6 +269,7 @@ def test_writing_from_right_to_left_and_without_blanks(visit: Visit, classroom: 
 def test_a_link_reproduces_the_screen(visit: Visit, browser: Any, address: str) -> None:
     page = visit.open(panel="chain")
     page.fill("#sentence", "The heron said nothing.")
+    page.get_by_role("columnheader", name="nothing").wait_for()
     page.locator('[data-cell="2 mkn:order=3"]').click()
     page.get_by_role("button", name="Dark").click()
     page.wait_for_selector("#detail .equation")
@@ -276,7 +277,7 @@ def test_a_link_reproduces_the_screen(visit: Visit, browser: Any, address: str) 
     other = Visit(browser, address)
     other.page.goto(link)
     other.page.wait_for_selector("#detail .equation")
-    assert other.page.locator("main").inner_text() == seen
+    until(other.page, f"document.querySelector('main').innerText === {json.dumps(seen)}")
     assert other.page.input_value("#sentence") == "The heron said nothing."
     assert other.page.evaluate("document.documentElement.className") == "dark"
     other.context.close()

@@ -30,9 +30,10 @@ from langmodels.ngram import NGramModel
 from langmodels.ngram.interpolation import JelinekMercer, KneserNey
 from langmodels.ngram.katz import Katz
 from langmodels.ngram.smoothing import StupidBackoff
-from langmodels.playground.classroom import Classroom, Room, Slot
+from langmodels.playground.classroom import Classroom
 from langmodels.playground.panels.counts import METHODS, fitted
 from langmodels.playground.panels.shannon import LETTERS, passage
+from langmodels.playground.room import Room, Slot
 from langmodels.playground.server import static_files
 from langmodels.storage import atomic_write
 from langmodels.text.tokenization import UNICODE_WORDS, Tokenizer, WordTokenizer

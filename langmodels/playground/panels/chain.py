@@ -10,9 +10,10 @@ from langmodels.models.unigram import UnigramModel
 from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.neural.recurrent.network import States
 from langmodels.ngram import NGramModel
-from langmodels.playground.classroom import Classroom, Room
+from langmodels.playground.classroom import Classroom
 from langmodels.playground.fields import Fields
 from langmodels.playground.panels.next_word import Models, room_of
+from langmodels.playground.room import Room
 from langmodels.teaching import chain_rule
 from langmodels.teaching.calculation import calculation
 from langmodels.text.vocabulary import Vocabulary

@@ -9,9 +9,10 @@ from langmodels.errors import LangmodelsError
 from langmodels.evaluation import Comparison, compare
 from langmodels.evaluation.measuring import PLANS
 from langmodels.evaluation.report.verdicts import verdicts
-from langmodels.playground.classroom import Classroom, Room
+from langmodels.playground.classroom import Classroom
 from langmodels.playground.fields import Fields
 from langmodels.playground.panels.next_word import Models, room_of
+from langmodels.playground.room import Room
 
 REPORTS = 12
 """Reports that are kept to be downloaded."""

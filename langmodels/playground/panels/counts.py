@@ -10,9 +10,10 @@ from langmodels.models.base import LanguageModel
 from langmodels.ngram import NGramModel
 from langmodels.ngram.methods import SMOOTHINGS, make_smoothing
 from langmodels.ngram.smoothing import predicted_counts
-from langmodels.playground.classroom import Classroom, Room
+from langmodels.playground.classroom import Classroom
 from langmodels.playground.fields import Fields
 from langmodels.playground.panels.next_word import room_of
+from langmodels.playground.room import Room
 from langmodels.teaching.bigrams import choose_words, counts_after
 
 METHODS = (

@@ -10,9 +10,10 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.neural.transformer.model import TransformerModel
-from langmodels.playground.classroom import Classroom, Room
+from langmodels.playground.classroom import Classroom
 from langmodels.playground.fields import Fields
 from langmodels.playground.panels.next_word import room_of
+from langmodels.playground.room import Room
 from langmodels.presets import Setting
 from langmodels.registry import make_model
 from langmodels.teaching.attention import attention_of

@@ -8,8 +8,9 @@ import numpy as np
 
 from langmodels.models.base import LanguageModel
 from langmodels.models.decoding import Decoding
-from langmodels.playground.classroom import Classroom, Room
+from langmodels.playground.classroom import Classroom
 from langmodels.playground.fields import Fields
+from langmodels.playground.room import Room
 from langmodels.teaching import predict_next
 from langmodels.text.tokenization import Tokenizer
 

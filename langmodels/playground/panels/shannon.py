@@ -13,8 +13,9 @@ import numpy as np
 from langmodels.arrays import IndexArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
-from langmodels.playground.classroom import Classroom, Room
+from langmodels.playground.classroom import Classroom
 from langmodels.playground.fields import Fields
+from langmodels.playground.room import Room
 
 LETTERS, BEFORE = 40, 120
 """Letters that are guessed in one game, and characters that are shown before them."""

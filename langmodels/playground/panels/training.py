@@ -8,9 +8,10 @@ from typing import Any
 from langmodels.errors import LangmodelsError
 from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.neural.training.trainer import Trainer
-from langmodels.playground.classroom import Classroom, Room
+from langmodels.playground.classroom import Classroom
 from langmodels.playground.fields import Fields
 from langmodels.playground.panels.next_word import room_of
+from langmodels.playground.room import Room
 from langmodels.threads import Workers
 
 CELLS = ("rnn", "relu-rnn", "gru", "lstm")

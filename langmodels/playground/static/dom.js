@@ -30,7 +30,7 @@ export function field(label, control, attributes) {
 }
 
 let counter = 0;
-export const unique = () => `id${(counter += 1)}`;
+const unique = () => `id${(counter += 1)}`;
 
 export function slider(label, { min, max, step, value, show, change }) {
   const id = unique();

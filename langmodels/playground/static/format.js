@@ -8,7 +8,7 @@ export function probability(p) {
   return p.toFixed(4);
 }
 
-export function scientific(x, digits = 1) {
+function scientific(x, digits = 1) {
   const [mantissa, exponent] = x.toExponential(digits).split("e");
   return `${mantissa}·10${superscript(Number(exponent))}`;
 }

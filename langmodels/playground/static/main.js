@@ -18,7 +18,7 @@ const SCRIPTS = [
 const RIGHT_TO_LEFT = new Set(["ar", "he", "fa", "ur"]);
 
 // What panels share: the room (a text at a level), its models, and how to ask about them.
-export const app = {
+const app = {
   live,
   start: null,
   room: null,

@@ -133,7 +133,7 @@ function open(app, place) {
     return h("section", { class: "card model", "data-model": m.model, style: { "--colour": colour }, "aria-label": m.model },
       h("div", { class: "title" },
         h("h2", {}, h("span", { class: "dot" }), m.model),
-        h("button", { id: `roll-${m.model}`, onclick: () => roll(m.model), title: "Go on with a token drawn by chance" }, icon("die"), "Roll")),
+        h("button", { id: `roll-${m.model}`, onclick: () => roll(m.model), title: "Go on with a token drawn by chance; ‹unknown› is left out" }, icon("die"), "Roll")),
       h("p", { class: "given" }, m.is_distribution ? "p( · " : "score( · ", "| ", h("b", app.written, row(m.used, m.separator) || "nothing"), ")"),
       h("ul", { class: "bars" }, all.map((c) => h("li", {}, bar(m, c, most, plainly)))),
       m.asked && !m.asked.known ? h("p", { class: "small quiet" }, `“${m.asked.token}” is not in the vocabulary: this is p(‹unknown›).`) : null,

@@ -1,0 +1,128 @@
+"""A text read at a level, and its models."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langmodels.errors import LangmodelsError
+from langmodels.models.base import LanguageModel
+from langmodels.ngram.counting import NGramCounts, count_ngrams
+from langmodels.text.splits import Splits
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text that can be chosen: `key` stands for it in links."""
+
+    key: str
+    name: str
+    description: str
+    read: Callable[[], str] = field(repr=False)
+    level: str | None = None
+
+
+@dataclass
+class Slot:
+    """A model of a room: waiting, training, ready or failed."""
+
+    name: str
+    status: str = "waiting"
+    note: str = ""
+    progress: float = 0.0
+    seconds: float = 0.0
+    model: LanguageModel[Any] | None = field(default=None, repr=False)
+
+    def record(self) -> dict[str, Any]:
+        """As the page shows it."""
+        model = self.model
+        return {
+            "name": self.name,
+            "status": self.status,
+            "note": self.note,
+            "progress": self.progress,
+            "seconds": self.seconds,
+            "kind": None if model is None else model.kind,
+            "parameters": None if model is None else model.n_parameters,
+            "context_length": None if model is None else model.context_length,
+            "is_distribution": True if model is None else model.is_distribution,
+        }
+
+
+class Room:
+    """A text read at a level, and its models."""
+
+    def __init__(self, text: Text, level: str, splits: Splits) -> None:
+        self.text, self.level, self.splits = text, level, splits
+        self.slots: dict[str, Slot] = {}
+        self.kept: dict[str, Any] = {}
+        """What panels have computed of the text and want to find again."""
+        self._lock = threading.Lock()
+        self._counts: NGramCounts | None = None
+
+    def ready(self, names: Sequence[str] = ()) -> list[tuple[str, LanguageModel[Any]]]:
+        """The models that are ready, of these names or all."""
+        slots = [self.slots[n] for n in names if n in self.slots] if names else self.slots.values()
+        return [(slot.name, slot.model) for slot in slots if slot.model is not None]
+
+    def model(self, name: str) -> LanguageModel[Any]:
+        """A model by name. Raises LangmodelsError unless it is ready."""
+        slot = self.slots.get(name)
+        if slot is None or slot.model is None:
+            raise LangmodelsError(f"The model {name} is not ready.")
+        return slot.model
+
+    def counts(self, order: int) -> NGramCounts:
+        """The n-grams of the training part up to this order or a higher one."""
+        with self._lock:
+            if self._counts is None or self._counts.order < order:
+                train = self.splits.train
+                self._counts = count_ngrams(train.ids, len(train.vocabulary), order)
+            return self._counts
+
+    def keep(self, name: str, make: Callable[[], Any], most: int = 40) -> Any:
+        """What `make` gives, remembered by name; the oldest of more than `most` is forgotten."""
+        with self._lock:
+            if name in self.kept:
+                return self.kept[name]
+        made = make()
+        with self._lock:
+            self.kept[name] = made
+            while len(self.kept) > most:
+                del self.kept[next(iter(self.kept))]
+        return made
+
+    def record(self) -> dict[str, Any]:
+        """What the page says of the text, and its models."""
+        train, test = self.splits.train, self.splits.test
+        tokenizer = train.tokenizer
+        return {
+            "text": self.text.key,
+            "name": self.text.name,
+            "level": self.level,
+            "unit": tokenizer.unit,
+            "separator": tokenizer.separator,
+            "ends": tokenizer.ends,
+            "tokens": train.n_tokens,
+            "types": len(train.vocabulary),
+            "characters": len(train.text or ""),
+            "test_tokens": test.n_tokens,
+            "beginning": _beginning(train.text or ""),
+            "examples": _examples(test.text or "", tokenizer.ends),
+            "models": [slot.record() for slot in self.slots.values()],
+        }
+
+
+def _beginning(text: str) -> str:
+    """Enough of a text to see what it is."""
+    return text[:600]
+
+
+def _examples(text: str, ends: bool) -> list[str]:
+    """Lines of the test part to try things on: none was seen in training."""
+    if not ends:
+        flat = " ".join(text.split())
+        return [flat[i : i + 24] for i in range(0, min(len(flat), 400), 100)][:4]
+    lines = [line.strip() for line in text.split("\n")]
+    fit = [line for line in lines if 12 <= len(line) <= 70]
+    return (fit or [line[:60] for line in lines if line])[:: max(1, len(fit) // 8)][:8]
