@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from langmodels.cli.main import main
-from langmodels.errors import LangmodelsError
+from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.error_rates import token_error_rate
 from langmodels.evaluation.rescoring import _Lists, read_references, tune
 from langmodels.models.nbest import Hypothesis, read_nbest, rescore, with_costs
@@ -41,7 +41,7 @@ def recognised(n: int) -> tuple[list[list[Hypothesis]], dict[str, str]]:
 def test_weights_are_fitted_for_the_word_error_rate() -> None:
     lists, references = recognised(40)
     model = make_model("witten-bell:order=2").fit(TRAIN)
-    found = tune(model, lists, references)
+    found = tune([model], lists, references)
     words = [[references[some[0].list_id].split()] for some in lists]
 
     def rate(weight: float, bonus: float) -> float:
@@ -49,7 +49,7 @@ def test_weights_are_fitted_for_the_word_error_rate() -> None:
         return token_error_rate([some[0].text.split() for some in ranked], words)
 
     assert found.before == pytest.approx(rate(0.0, 0.0))
-    assert found.tuned == pytest.approx(rate(found.weight, found.length_bonus))
+    assert found.tuned == pytest.approx(rate(found.weights[0], found.length_bonus))
     others = [rate(w, b) for w in (0.0, 0.2, 1.0, 5.0) for b in (-2.0, 0.0, 2.0)]
     assert found.oracle <= found.tuned <= min(others)
     assert found.oracle == 0  # what was said is in every list
@@ -63,12 +63,27 @@ def test_a_model_that_is_of_no_use_gets_no_weight() -> None:
     rng = np.random.default_rng(0)
     errors = np.tile(np.arange(4), (30, 1))
     lists = _Lists(
-        -errors.astype(np.float64), rng.normal(size=(30, 4)), np.ones((30, 4)), errors,
+        -errors.astype(np.float64), rng.normal(size=(30, 4, 1)), np.ones((30, 4)), errors,
         np.full(30, 5),
     )  # fmt: skip
-    weight, bonus = lists.fit()
-    assert lists.chosen(weight, bonus).sum() == 0
-    assert weight < 0.5
+    weights, bonus = lists.fit()
+    assert lists.chosen(weights, bonus).sum() == 0
+    assert weights[0] < 0.5
+
+
+def test_each_of_several_models_has_its_weight() -> None:
+    """Of two models, one says which words are right, and the other nothing of use."""
+    lists, references = recognised(40)
+    good = make_model("witten-bell:order=2").fit(TRAIN)
+    poor = make_model("unigram").fit("bed box run hat\n" * 9)
+    found = tune([good, poor], lists, references)
+    assert found.tuned <= tune([good], lists, references).tuned + 0.01
+    ranked = rescore([good, poor], lists, weight=found.weights, length_bonus=found.length_bonus)
+    words = [[references[some[0].list_id].split()] for some in ranked]
+    assert token_error_rate([some[0].text.split() for some in ranked], words) == found.tuned
+    assert ranked[0][0].log_probs[0] == pytest.approx(good.score(ranked[0][0].text))
+    with pytest.raises(UsageError, match="2 models need as many weights, not 3"):
+        rescore([good, poor], lists, weight=[1, 2, 3])
 
 
 def test_kaldis_lists_are_recognised_or_asked_about() -> None:
@@ -111,9 +126,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert found["after"] < found["before"]
     assert main([*command, "--unit", "log10"]) == 0
     shown = capsys.readouterr().out
-    assert f"--weight {found['weight']:.4g} --length-bonus" in shown
+    assert f"--weight {found['weights'][0]:.4g} --length-bonus" in shown
     assert f"{100 * found['before']:.2f} %" in shown
-    weights = [f"--weight={found['weight']}", f"--length-bonus={found['length_bonus']}"]
+    weights = [f"--weight={found['weights'][0]}", f"--length-bonus={found['length_bonus']}"]
     assert main(["rescore", lm, "--nbest", nbest, "--best", "--unit", "log10", *weights]) == 0
     best = [line.split(" ||| ") for line in capsys.readouterr().out.splitlines()]
     rate = token_error_rate(

@@ -14,7 +14,6 @@ from langmodels.cli.output import UNITS, facts_table, print_json
 from langmodels.datasets import read_chunks
 from langmodels.evaluation.rescoring import Tuning, read_references, tune
 from langmodels.interchange import cell
-from langmodels.models.base import LanguageModel
 from langmodels.models.nbest import LISTS, MARK, Hypothesis, read_nbest, rescore, with_costs
 from langmodels.ngram.arpa import is_arpa_name
 from langmodels.registry import load
@@ -26,6 +25,7 @@ examples:
   langmodels rescore news.arpa.gz --nbest nbest.txt.gz --weight 0.5 --best
   langmodels rescore news.lm --weight 0.8 --length-bonus 0.5 < nbest.txt
   langmodels rescore news.lm --nbest dev.txt --tune dev.ref
+  langmodels rescore kn.lm lstm.lm --nbest nbest.txt --weight 0.3,0.6 --length-bonus 0.5 --best
   langmodels rescore news.lm --nbest nbest.txt --scores costs.txt --lists kaldi --best
 
 A line of a list is `id ||| hypothesis ||| score`, the score being the last field and others being
@@ -35,7 +35,7 @@ number of words. Each line is printed with log p and the total as two more field
 list first. Kaldi's lists, lines `id-1 hypothesis`, `id-2 hypothesis`, are known by their numbers;
 their costs are lines `id-1 cost` in a file of their own.
 
---tune fits weight and bonus for the word error rate on lists whose references are in a file, lines
+--tune fits weights and bonus for the word error rate on lists whose references are in a file, lines
 `id ||| text` or `id text`, and prints them, with the rate before and after: by weights fitted on
 four fifths of the lists at a time for the others, with an interval over lists.
 """
@@ -44,13 +44,21 @@ four fifths of the lists at a time for the others, with an interval over lists.
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "model", type=InputFile, metavar="MODEL", help="a model file or an ARPA file"
+        "models",
+        nargs="+",
+        type=InputFile,
+        metavar="MODEL",
+        help="a model file or an ARPA file, or several, each with a weight of its own",
     )
     parser.add_argument(
         "--nbest", type=InputFile, default="-", metavar="FILE", help="the lists (default: input)"
     )
     parser.add_argument(
-        "--weight", type=float, default=1.0, metavar="W", help="of the model's log p (default: 1)"
+        "--weight",
+        type=_weights,
+        default=[1.0],
+        metavar="W[,W...]",
+        help="of log p, for every model or of each (default: 1)",
     )
     parser.add_argument(
         "--length-bonus", type=float, default=0.0, metavar="B", help="for each word (default: 0)"
@@ -85,20 +93,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Read, score, sort and print."""
-    arpa = is_arpa_name(args.model)
-    model: LanguageModel[Any] = read_model(args.model, args.level) if arpa else load(args.model)
+    models = [
+        read_model(name, args.level) if is_arpa_name(name) else load(name) for name in args.models
+    ]
     unit = UNITS[args.unit]
     given = read_nbest(_lines(args, args.nbest), args.lists)
     if args.scores:
         given = with_costs(given, _lines(args, args.scores))
     if args.tune:
         references = read_references(_lines(args, args.tune))
-        _print_tuning(tune(model, given, references, seed=args.seed), args, console)
+        _print_tuning(tune(models, given, references, seed=args.seed), args, console)
         return None
+    weights = args.weight * len(models) if len(args.weight) == 1 else args.weight
     lists = rescore(
-        model,
+        models,
         given,
-        weight=args.weight / unit,
+        weight=[weight / unit for weight in weights],
         length_bonus=args.length_bonus,
     )
     if args.json:
@@ -114,29 +124,41 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         if i and len(ranked[0].fields) == 1:  # no ids: what parts lists is a blank line
             streams.write("\n")
         for h in ranked:
-            fields = (*h.fields, cell(h.log_prob / unit, 6), cell(h.total, 6))
+            log_probs = (cell(log_p / unit, 6) for log_p in h.log_probs)
+            fields = (*h.fields, *log_probs, cell(h.total, 6))
             streams.write(f" {MARK} ".join(fields) + "\n")
     return None
 
 
-def _entry(h: Hypothesis, unit: float) -> dict[str, str | float]:
+def _weights(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"weights are numbers with commas between, not {text!r}"
+        ) from None
+
+
+def _entry(h: Hypothesis, unit: float) -> dict[str, Any]:
     return {
         "id": h.list_id,
         "hypothesis": h.text,
         "score": h.score,
         "log_prob": h.log_prob / unit,
+        "log_probs": [log_p / unit for log_p in h.log_probs],
         "total": h.total,
     }
 
 
 def _print_tuning(found: Tuning, args: argparse.Namespace, console: Console) -> None:
-    weight = found.weight * UNITS[args.unit]
+    weights = [weight * UNITS[args.unit] for weight in found.weights]
     if args.json:
-        print_json({**vars(found), "weight": weight, "unit": args.unit})
+        print_json({**vars(found), "weights": weights, "unit": args.unit})
         return
     low, high = (f"{100 * bound:+.2f}" for bound in found.interval)
+    shown = ",".join(f"{weight:.4g}" for weight in weights)
     rows = {
-        "weights": f"--weight {weight:.4g} --length-bonus {found.length_bonus:.4g}"
+        "weights": f"--weight {shown} --length-bonus {found.length_bonus:.4g}"
         + (f" --unit {args.unit}" if args.unit != "nats" else ""),
         "before": f"{100 * found.before:.2f} % of {found.words:,} words wrong, by the scores alone",
         "after": f"{100 * found.after:.2f} %, by weights fitted on other lists",

@@ -23,13 +23,14 @@ _NARROWER = 5.0
 class Tuning:
     """Weights for a development list, and word error rates before and after.
 
-    `weight`: of log p in nats; `length_bonus`: for each token. Rates are of the first hypotheses by
-    their own scores (`before`), by these weights (`tuned`: on the lists that they were fitted on),
-    of the best choice in every list (`oracle`), and by weights fitted on the other four fifths of
-    the lists (`after`). `difference`: after less before, with its 95 % `interval` over lists.
+    `weights`: of log p of each model in nats; `length_bonus`: for each token. Rates are of the
+    first hypotheses by their own scores (`before`), by these weights (`tuned`: on the lists that
+    they were fitted on), of the best choice in every list (`oracle`), and by weights fitted on the
+    other four fifths of the lists (`after`). `difference`: after less before, with its 95 %
+    `interval` over lists.
     """
 
-    weight: float
+    weights: list[float]
     length_bonus: float
     before: float
     tuned: float
@@ -43,7 +44,8 @@ class Tuning:
 
 @dataclass(frozen=True)
 class _Lists:
-    """N lists of at most H hypotheses, (N, H) each: scores, log p, tokens, errors; words (N,).
+    """N lists of at most H hypotheses, (N, H) each: scores, tokens, errors; log p by M models
+    (N, H, M); words (N,).
 
     Places beyond the end of a list have a score of -inf.
     """
@@ -63,38 +65,39 @@ class _Lists:
             self.words[rows],
         )
 
-    def chosen(self, weight: float, bonus: float) -> IndexArray:
-        """Errors of the first hypotheses by these weights, (N,)."""
-        total = self.score + weight * self.log_p + bonus * self.tokens
+    def chosen(self, weights: FloatArray, bonus: float) -> IndexArray:
+        """Errors of the first hypotheses by weights (M,) and a bonus, (N,)."""
+        total = self.score + self.log_p @ weights + bonus * self.tokens
         first = total.argmax(axis=1)
         found: IndexArray = self.errors[np.arange(len(first)), first]
         return found
 
-    def fit(self) -> tuple[float, float]:
-        """The weight and the bonus with the fewest errors, by grids around the best so far.
+    def fit(self) -> tuple[FloatArray, float]:
+        """Weights (M,) and a bonus with few errors, by grids of one weight and the bonus in turn.
 
-        Of equal ones, that with the fewest errors around it: the middle of a plateau.
+        Each grid is around the best so far, and finer than the one before. Of equal points, that
+        with the fewest errors around it is taken: the middle of a plateau.
         """
-        spread = float(np.std(self.score[np.isfinite(self.score)]))
-        unit = max(spread, 1e-3) / max(float(np.std(self.log_p[np.isfinite(self.score)])), 1e-9)
-        weight, bonus = unit, 0.0
+        there = np.isfinite(self.score)
+        spread = max(float(np.std(self.score[there])), 1e-3)
+        units = spread / np.maximum(np.std(self.log_p[there], axis=0), 1e-9)
+        weights, bonus = np.zeros(len(units)), 0.0
         width, height = 3.0, max(spread, 1.0) * 2
         for _ in range(_ROUNDS):
-            weights = weight * np.exp(np.linspace(-width, width, _POINTS))
-            bonuses = bonus + np.linspace(-height, height, _POINTS)
-            if weight == unit:
-                weights = np.append(0.0, weights)
-            errors = np.array(
-                [[self.chosen(w, b).sum() for b in bonuses] for w in weights], np.float64
-            )
-            smooth = _smoothed(errors)
-            best = np.argwhere(errors == errors.min())
-            i, j = min(best.tolist(), key=lambda at: smooth[at[0], at[1]])
-            weight, bonus = float(weights[i]), float(bonuses[j])
-            if weight == 0:
-                break
+            for m, unit in enumerate(units.tolist()):
+                around = float(weights[m]) or unit
+                tried = np.append(0.0, around * np.exp(np.linspace(-width, width, _POINTS)))
+                bonuses = bonus + np.linspace(-height, height, _POINTS)
+                errors = np.empty((len(tried), len(bonuses)))
+                for i, weight in enumerate(tried.tolist()):
+                    weights[m] = weight
+                    errors[i] = [self.chosen(weights, b).sum() for b in bonuses.tolist()]
+                smooth = _smoothed(errors)
+                best = np.argwhere(errors == errors.min()).tolist()
+                row, column = min(best, key=lambda at: smooth[at[0], at[1]])
+                weights[m], bonus = tried[row], float(bonuses[column])
             width, height = width / _NARROWER, height / _NARROWER
-        return weight, bonus
+        return weights, bonus
 
 
 def _smoothed(table: FloatArray) -> FloatArray:
@@ -107,13 +110,13 @@ def _smoothed(table: FloatArray) -> FloatArray:
 
 
 def tune(
-    model: LanguageModel[Any],
+    models: Sequence[LanguageModel[Any]],
     lists: Iterable[Sequence[Hypothesis]],
     references: Mapping[str, str],
     *,
     seed: int = 0,
 ) -> Tuning:
-    """Fit the weight of a model and a bonus for length so that the fewest words are wrong.
+    """Fit the weights of models and a bonus for length so that the fewest words are wrong.
 
     The errors are the edits from a list's first hypothesis to the reference of its id, words being
     what white space separates; their sum over that of the references' words is the word error
@@ -123,12 +126,12 @@ def tune(
 
     Raises LangmodelsError for a list without a reference and for less than five lists.
     """
-    found = _table(rescore(model, lists, weight=0.0), references, model)  # in their own order
+    found = _table(rescore(models, lists, weight=0.0), references, models)  # in their own order
     n = len(found.words)
     if n < _FOLDS:
         raise LangmodelsError(f"Weights are fitted on {_FOLDS} lists or more, not {n}.")
-    weight, bonus = found.fit()
-    first = found.chosen(0.0, 0.0)
+    weights, bonus = found.fit()
+    first = found.chosen(np.zeros(len(weights)), 0.0)
     after = np.zeros(n, np.int64)
     fold = np.random.default_rng(seed).permutation(n) % _FOLDS
     for k in range(_FOLDS):
@@ -138,10 +141,10 @@ def tune(
     change = (after - first).astype(np.float64)
     resampled = resample([change[None]], sizes=found.words.astype(np.float64), seed=seed)
     return Tuning(
-        weight,
+        weights.tolist(),
         bonus,
         float(first.sum()) / words,
-        float(found.chosen(weight, bonus).sum()) / words,
+        float(found.chosen(weights, bonus).sum()) / words,
         float(after.sum()) / words,
         float(found.errors.min(axis=1).sum()) / words,
         float(change.sum()) / words,
@@ -157,13 +160,14 @@ _MANY = 1 << 30  # errors where there is no hypothesis
 def _table(
     lists: Sequence[Sequence[Hypothesis]],
     references: Mapping[str, str],
-    model: LanguageModel[Any],
+    models: Sequence[LanguageModel[Any]],
 ) -> _Lists:
     missing = [some[0].list_id for some in lists if some[0].list_id not in references]
     if missing:
         raise LangmodelsError(f"There is no reference for the list {missing[0]!r}.")
     shape = len(lists), max((len(some) for some in lists), default=0)
-    score, log_p, tokens = np.full(shape, -np.inf), np.zeros(shape), np.zeros(shape)
+    score, tokens = np.full(shape, -np.inf), np.zeros(shape)
+    log_p = np.zeros((*shape, len(models)))
     errors = np.full(shape, _MANY, np.int64)
     flat = [h for some in lists for h in some]
     distances = iter(
@@ -173,8 +177,9 @@ def _table(
     )
     for row, some in enumerate(lists):
         for column, h in enumerate(some):
-            score[row, column], log_p[row, column] = h.score, max(h.log_prob, -1e6)
-            tokens[row, column] = len(model.tokenize(h.text))
+            score[row, column] = h.score
+            log_p[row, column] = np.maximum(h.log_probs, -1e6)  # infinity has no multiples
+            tokens[row, column] = len(models[0].tokenize(h.text))
             errors[row, column] = next(distances)
     words = np.array([len(references[some[0].list_id].split()) for some in lists], np.int64)
     return _Lists(score, log_p, tokens, errors, words)

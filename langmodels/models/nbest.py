@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from langmodels.errors import LangmodelsError
+from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.lines import score_batch
 
@@ -20,28 +20,35 @@ MARK = "|||"
 class Hypothesis:
     """One hypothesis of a list, with the score that it came with.
 
-    `log_prob` is the model's, in nats, and `total` what lists are ordered by; both are set by
-    `rescore`. `fields` are those of a line that was read.
+    `log_probs` are those of the models, in nats, and `total` what lists are ordered by; both are
+    set by `rescore`. `fields` are those of a line that was read.
     """
 
     text: str
     score: float = 0.0
     list_id: str = ""
     fields: tuple[str, ...] = ()
-    log_prob: float = 0.0
+    log_probs: tuple[float, ...] = ()
     total: float = 0.0
+
+    @property
+    def log_prob(self) -> float:
+        """What the models say together, in nats."""
+        return sum(self.log_probs)
 
 
 def rescore(
-    model: LanguageModel[Any],
+    model: LanguageModel[Any] | Sequence[LanguageModel[Any]],
     lists: Iterable[Sequence[Hypothesis | str]],
     *,
-    weight: float = 1.0,
+    weight: float | Sequence[float] = 1.0,
     length_bonus: float = 0.0,
 ) -> list[list[Hypothesis]]:
     r"""N-best lists, each in the order of score + weight * log p + length_bonus * tokens.
 
-    `weight` is of log p in nats. Plain texts are hypotheses whose scores are all the same.
+    `weight` is of log p in nats; with several models there is one of each, or one for all. Tokens
+    are those of the first. Plain texts are hypotheses whose scores are all the same. Raises
+    UsageError where there are other than as many weights as models.
 
     >>> from langmodels.registry import make_model
     >>> model = make_model("witten-bell:order=2").fit("recognise speech\nwreck a beach\nspeech")
@@ -51,13 +58,19 @@ def rescore(
     """
     read = [[h if isinstance(h, Hypothesis) else Hypothesis(h) for h in some] for some in lists]
     flat = [h for some in read for h in some]
-    log_probs = iter(score_batch(model, [h.text for h in flat]).totals.tolist())
+    models = [model] if isinstance(model, LanguageModel) else list(model)
+    weights = list(weight) if isinstance(weight, Sequence) else [weight] * len(models)
+    if len(weights) != len(models):
+        raise UsageError(f"{len(models)} models need as many weights, not {len(weights)}.")
+    texts = [h.text for h in flat]
+    scores = iter(zip(*(score_batch(m, texts).totals.tolist() for m in models), strict=True))
 
     def scored(h: Hypothesis) -> Hypothesis:
-        log_p = next(log_probs)
-        bonus = length_bonus * len(model.tokenize(h.text)) if length_bonus else 0.0
-        weighted = weight * log_p if weight else 0.0  # 0 x infinity would be no number
-        return replace(h, log_prob=log_p, total=h.score + weighted + bonus)
+        log_probs = next(scores)
+        bonus = length_bonus * len(models[0].tokenize(h.text)) if length_bonus else 0.0
+        # 0 x infinity would be no number.
+        weighted = sum(w * log_p for w, log_p in zip(weights, log_probs, strict=True) if w)
+        return replace(h, log_probs=log_probs, total=h.score + weighted + bonus)
 
     return [sorted(map(scored, some), key=lambda h: -h.total) for some in read]
 
