@@ -99,9 +99,21 @@ def times(exponent: float) -> str:
 
 
 def visible(token: str, space: str = "␣") -> str:
-    """A token as it can be printed: white space and control characters by a sign."""
+    r"""A token as it can be printed: white space and control characters by a sign.
+
+    A byte that is no whole character, which stands in a piece as a lone surrogate, is shown as it
+    is.
+
+    >>> print(visible("\n"), visible("\x1b"), visible("\udce6"))
+    ↵ \x1b \xe6
+    """
     named = {" ": space, "\n": "↵", "\t": "⇥"}
-    return "".join(named.get(c, c if c.isprintable() else f"\\x{ord(c):02x}") for c in token)
+
+    def sign(c: str) -> str:
+        code = ord(c) - 0xDC00 if "\udc80" <= c <= "\udcff" else ord(c)
+        return c if c.isprintable() else f"\\x{code:02x}"
+
+    return "".join(named.get(c) or sign(c) for c in token)
 
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")

@@ -104,3 +104,16 @@ def test_a_script_without_blanks(run: Run) -> None:
     said = run("train", "--corpus", "zh.txt", "-o", "zh.lm", stream="err")
     assert "--level char or --level bpe" in said
     assert train(run, Path("zh.txt").read_bytes(), "--level", "char")["tokens"] == 13
+
+
+@pytest.mark.parametrize("level", ["word", "whitespace"])
+def test_boundary_marks_inside_a_line_are_unknown_and_said(run: Run, level: str) -> None:
+    Path("text.txt").write_text("red <s> fox ran\nred hen </s> ran\n<s> a fox sat </s>\n")
+    options = ("--level", level, "--min-count", "1", "--order", "2", "-o", "m.lm", "--json")
+    assert main(["train", "--corpus", "text.txt", *options]) == 0
+    model = load("m.lm")
+    assert "<" not in model.vocabulary
+    assert model.score("red <s> fox ran") == model.score("red zebra fox ran")
+    said = run("train", "--corpus", "text.txt", *options, stream="err")
+    assert "2 boundary marks (<s> or </s>) are typed inside the lines" in said
+    assert "2 boundary marks (<s> or </s>) are typed around the lines" in said

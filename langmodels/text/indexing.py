@@ -51,7 +51,7 @@ class Pieces:
 
     def __iter__(self) -> Iterator[str]:
         rest = ""
-        marked = 0
+        marked = inside = 0
         # A word has an end; a record of symbols, such as a chromosome, may be one long line.
         words = self._tokenizer.rare_types
         for chunk in parted(self._chunks) if words else self._chunks:
@@ -61,10 +61,12 @@ class Pieces:
             if cut:
                 piece, marks = self._piece(text[:cut])
                 marked += marks
+                inside += self._marks_in(piece)
                 yield piece
         if rest:
             piece, marks = self._piece(rest)
             marked += marks
+            inside += self._marks_in(piece)
             yield piece
         if marked:
             warnings.warn(
@@ -73,6 +75,19 @@ class Pieces:
                 MarkWarning,
                 stacklevel=2,
             )
+        if inside:
+            warnings.warn(
+                f"{inside:,} boundary marks ({BOS} or {EOS}) are typed inside the lines of the "
+                "text; they are read as unknown words.",
+                MarkWarning,
+                stacklevel=2,
+            )
+
+    def _marks_in(self, piece: str) -> int:
+        """How many marks a tokenizer of words finds inside the lines of a piece."""
+        if not self._tokenizer.rare_types or (BOS not in piece and EOS not in piece):
+            return 0
+        return sum(token in (BOS, EOS) for token in self._tokenizer.tokenize(piece))
 
     def _piece(self, text: str) -> tuple[str, int]:
         if self._tokenizer.rare_types and not self.characters:

@@ -222,7 +222,7 @@ def _unicode_words() -> str:
         (
             # Most words of most texts, where nothing follows that could belong to them: faster.
             r"[A-Za-z]++(?=[ \n,;!?\)\"-])",
-            regex.escape(UNK),
+            *map(regex.escape, (UNK, BOS, EOS)),
             rf"(?:{letters}|{digits})++",  # WB9, WB10: mp3, 3rd
             rf"(?:\p{{WB=Katakana}}{extend})++",  # WB13
             rf"\p{{RI}}{extend}\p{{RI}}{extend}",  # WB15, WB16: flags
@@ -273,7 +273,8 @@ class WordTokenizer(LineTokenizer):
     r"""Words, numbers and marks, cut at the word boundaries of Unicode (UAX 29, WB1 to WB999).
 
     Apostrophes, joiners, soft hyphens, combining marks and variation selectors stay inside words,
-    emoji sequences and flags are one token each, and so is the mark `<unk>`. Unlike there, a
+    emoji sequences and flags are one token each, and so are the marks `<unk>`, `<s>` and `</s>`,
+    which are unknown words. Unlike there, a
     low line is a mark of its own, and dashes or full stops typed in a row are one token. Scripts
     that put no blanks between words (Chinese, Japanese, Thai) come out in characters.
 
