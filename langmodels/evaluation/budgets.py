@@ -30,7 +30,7 @@ _FIRST = 512
 _LONG_ENOUGH = 1.0
 """Seconds of training from which its speed is believed."""
 _PATIENCE = 15.0
-"""Seconds that the measurement of one network may take."""
+"""Seconds after which the measurement of one network is not drawn out."""
 _PROBED = 2000
 """Test tokens that are scored to see how fast that is."""
 _DISTRIBUTIONS = 20
@@ -239,13 +239,14 @@ def _speed(trial: Trial, shared: tuple[Material, Plan]) -> Speed:
         fit(_FIRST)
         tokens = _FIRST
         model, least = fit(tokens)
-        while True:
+        enough, patient = False, True
+        while not enough and patient:
             tokens *= 4
             model, seconds = fit(tokens)
-            enough = seconds - least >= _LONG_ENOUGH
-            if enough or time.perf_counter() - began > _PATIENCE or tokens > 1 << 24:
-                break
-        training = (tokens - _FIRST) / max(seconds - least, 1e-6)
+            # What does not depend on the tokens, and the noise in it, must not count for much.
+            enough = seconds - least >= max(_LONG_ENOUGH, 2 * least)
+            patient = time.perf_counter() - began < _PATIENCE and tokens < 1 << 24
+        training = (tokens - _FIRST) / (seconds - least) if enough else tokens / seconds
         if candidate.fills_blanks:
             return Speed(training, training, 0.0)
         test = splits.test.head(_PROBED)
