@@ -450,6 +450,9 @@ def test_models_from_files_are_shown_in_their_own_tokens() -> None:
     assert first["candidates"][0]["prob"] == model.predict("She looke", 1)[0][1]
     chains = ask(room, "chain", sentence=SENTENCE)["models"]
     assert [len(chain["steps"]) for chain in chains] == [len(SENTENCE), 7]
+    letters, words = ask(room, "next", context="She", token="heron")["models"]
+    assert letters["problem"] == "“heron” is 5 tokens for this model; ask for one."
+    assert (letters["asked"], words["asked"]["known"], words["problem"]) == (None, True, "")
     found = ask(room, "cell", sentence=SENTENCE, model="letters", position=5)
     assert found["calculation"] is None  # the text that was counted is not here
     product = math.prod(step.get("prob", step.get("weight")) for step in found["path"])

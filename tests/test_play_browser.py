@@ -393,6 +393,8 @@ def test_a_page_by_itself_agrees_with_python(
     sliders = ({}, {"temperature": 0.5, "top_k": 9}, {"top_p": 0.7}, {"temperature": 0})
     for sentence, slide in zip([*SENTENCES, ""], sliders, strict=True):
         both("next", context=sentence, token="heron", **slide)
+    assert both("next", context="She", token="ice cream")["models"][0]["problem"]
+    both("next", context="She", token="zebra")
     for sentence in SENTENCES:
         chain = both("chain", sentence=sentence)["models"]
         for model in EXPORTED:

@@ -148,6 +148,8 @@ class Classroom:
         """A text by its key. Raises LangmodelsError for any other name: none is looked up."""
         with self._lock:
             found = self._texts.get(key) or self._uploaded.get(key)
+            if key in self._uploaded:
+                self._uploaded.move_to_end(key)  # those that nobody uses go first
         if found is None:
             raise LangmodelsError("This text is not here any more; choose or upload another.")
         return found

@@ -13,6 +13,7 @@ from langmodels.playground.fields import Fields
 from langmodels.playground.room import Room
 from langmodels.teaching import predict_next
 from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import BOS
 
 Models = Sequence[tuple[str, LanguageModel[Any]]]
 MOST = 50
@@ -31,7 +32,8 @@ def next_word(
 
     Beside `prob`, p(token | context), stands `chosen`, the probability with which `decoding` draws
     it. `surprisals`: -log2 p of each token of the context, of models whose scores are
-    probabilities. Where sequences have ends the last line of the context is what counts.
+    probabilities; `problem` says why `token` is none. Where sequences have ends the last line of
+    the context is what counts.
     """
     return [_of_model(name, model, context, decoding, k, token) for name, model in models]
 
@@ -45,7 +47,8 @@ def _of_model(
     token: str | None,
 ) -> dict[str, Any]:
     line = last_line(model, context)
-    found = predict_next(model, line, k, token, name)
+    pieces = 1 if token is None else _pieces(model, token)
+    found = predict_next(model, line, k, token if pieces == 1 else None, name)
     tokens = list(found.context)
     log_p = model.log_distribution(model.state(tokens))
     chosen = decoding.probabilities(log_p)
@@ -60,11 +63,21 @@ def _of_model(
         each["chosen"] = float(chosen[ids.id(each["token"])])
         each["log_prob"] = float(log_p[ids.id(each["token"])])
     scores = model.token_scores(tokens)[: len(tokens)] if tokens else np.empty(0)
+    record["problem"] = (
+        "" if pieces == 1 else f"“{token}” is {pieces} tokens for this model; ask for one."
+    )
     record["surprisals"] = (-scores / math.log(2)).tolist()
     record["separator"] = model.tokenizer.separator
     record["types"] = ids.n_predictable
     record["kept"] = int(np.count_nonzero(chosen))
     return record
+
+
+def _pieces(model: LanguageModel[Any], token: str) -> int:
+    """How many tokens of a model somebody's word is."""
+    if token in model.vocabulary and token != BOS:
+        return 1
+    return len(model.tokenize(token))
 
 
 def last_line(model: LanguageModel[Any], context: str) -> str:

@@ -61,12 +61,10 @@ function engine(room, name) {
   return room.engines.get(name);
 }
 
-// The one token that somebody thinks of.
+// The ids of what somebody thinks of: one, if it is a token.
 function thought(reading, token) {
-  if (reading.known(token) || token === "</s>") return reading.id(token);
-  const tokens = reading.tokenize(token);
-  if (tokens.length !== 1) throw new Refused(`'${token}' is ${tokens.length} tokens, not one; use score for sequences.`);
-  return reading.id(tokens[0]);
+  if (reading.known(token) && token !== "<s>") return [reading.id(token)];
+  return reading.tokenize(token).map((t) => reading.id(t));
 }
 
 const ANSWERS = {
@@ -87,8 +85,9 @@ const ANSWERS = {
       const seen = used(model, reading, tokens);
       const entry = (id, rank, shown) => ({ rank, token: shown, prob: p[id], known: true, chosen: drawn[id], glue: tokens.length ? reading.glue(tokens.at(-1), shown) : "" });
       let asked = null;
-      if (token) {
-        const id = thought(reading, token);
+      const pieces = token ? thought(reading, token) : [];
+      if (pieces.length === 1) {
+        const [id] = pieces;
         asked = { ...entry(id, p.filter((v) => v > p[id]).length + 1, token), known: reading.known(token), log_prob: logP[id] };
         delete asked.glue;
       }
@@ -100,6 +99,7 @@ const ANSWERS = {
         is_distribution: distribution(room, name), note: seen.note,
         surprisals: scores(model, ids).map((s) => -s / Math.LN2), separator: room.separator, types: p.length - 1,
         kept: drawn.filter((v) => v > 0).length,
+        problem: token && pieces.length !== 1 ? `“${token}” is ${pieces.length} tokens for this model; ask for one.` : "",
       };
     }) };
   },

@@ -136,6 +136,7 @@ function open(app, place) {
         h("button", { id: `roll-${m.model}`, onclick: () => roll(m.model), title: "Go on with a token drawn by chance; ‹unknown› is left out" }, icon("die"), "Roll")),
       h("p", { class: "given" }, m.is_distribution ? "p( · " : "score( · ", "| ", h("b", app.written, row(m.used, m.separator) || "nothing"), ")"),
       h("ul", { class: "bars" }, all.map((c) => h("li", {}, bar(m, c, most, plainly)))),
+      m.problem ? h("p", { class: "small warn" }, m.problem) : null,
       m.asked && !m.asked.known ? h("p", { class: "small quiet" }, `“${m.asked.token}” is not in the vocabulary: this is p(‹unknown›).`) : null,
       m.asked ? h("p", { class: "small" }, `“${visible(m.asked.token)}” is number ${m.asked.rank.toLocaleString("en")} of ${m.types.toLocaleString("en")}.`) : null,
       m.unknown.length ? h("p", { class: "small quiet" }, "Not in the vocabulary: ", h("b", { dir: "auto" }, m.unknown.map(visible).join(", ")), ".") : null,
