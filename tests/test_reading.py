@@ -156,3 +156,28 @@ def test_state_is_carried_over_a_document() -> None:
         together, apart = model.score_corpus(carried), model.score_corpus(corpus)
         assert together[:3] == pytest.approx(apart[:3])
         assert np.abs(together[3:] - apart[3:]).max() > 1e-4
+
+
+@pytest.mark.parametrize("level", ["char", "byte", "word", "whitespace", "symbols:width=3"])
+def test_a_text_given_whole_is_read_piece_by_piece(
+    level: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = "the cat sat on the mat.\nA dög and a cat ran\n\nto the mat\n" * 9
+    tokenizer = make_tokenizer(level)
+    whole = Corpus.from_text(text, tokenizer)
+    longest = 0
+
+    def noted(piece: str) -> tuple[str, int]:
+        nonlocal longest
+        longest = max(longest, len(piece))
+        return piece, 0
+
+    monkeypatch.setattr("langmodels.text.indexing._AT_ONCE", 64)
+    monkeypatch.setattr(type(tokenizer), "without_marks", lambda _, piece: noted(piece))
+    found = Corpus.from_text(text, tokenizer)
+    assert found.ids.tolist() == whole.ids.tolist()
+    assert found.vocabulary == whole.vocabulary
+    assert 0 < longest <= 128
+    counts = np.bincount(found.ids, minlength=len(found.vocabulary))
+    monkeypatch.setattr("langmodels.text.corpus._COUNTED", 7)
+    assert found.id_counts().tolist() == counts.tolist()

@@ -76,7 +76,6 @@ class Evaluation:
 def figures(name: str, model: LanguageModel[Any], corpus: Corpus, scores: FloatArray) -> Figures:
     """Averages of log p, in nats, (n,), of the targets of a corpus."""
     unknown = corpus.targets == Vocabulary.unk_id
-    known = scores[~unknown]
     loss = -float(scores.mean())
     bits = loss / math.log(2)
     return Figures(
@@ -88,7 +87,9 @@ def figures(name: str, model: LanguageModel[Any], corpus: Corpus, scores: FloatA
         oov_rate=float(unknown.mean()),
         zero_probability_tokens=int(np.isneginf(scores).sum()),
         perplexity=_exp(loss),
-        perplexity_without_oov=_exp(-float(known.mean())) if len(known) else math.nan,
+        perplexity_without_oov=math.nan
+        if unknown.all()
+        else _exp(-float(scores.mean(where=~unknown))),
         bits_per_token=bits,
         bits_per_character=-float(scores.sum()) / math.log(2) / corpus.characters,
         is_distribution=model.is_distribution,

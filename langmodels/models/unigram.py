@@ -55,7 +55,7 @@ class UnigramModel(LanguageModel[None]):
         Raises LangmodelsError for an empty corpus.
         """
         corpus, _ = self.adopt(corpus, validation)
-        counts = np.bincount(corpus.targets, minlength=len(self.vocabulary)) + self.alpha
+        counts = corpus.id_counts() + self.alpha
         counts[self.vocabulary.bos_id] = 0.0
         with np.errstate(divide="ignore"):
             self._log_p: FloatArray = np.log(counts / counts.sum())

@@ -23,6 +23,8 @@ from langmodels.text.streams import RawText, TextStream, line_starts, text_strea
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
+_COUNTED = 1 << 22  # ids that are counted together, being widened for it
+
 
 @dataclass(frozen=True, eq=False)
 class Corpus(WithReading, Sequences):
@@ -69,8 +71,14 @@ class Corpus(WithReading, Sequences):
     @property
     def n_types(self) -> int:
         """How many different tokens occur, `<unk>` and the boundaries left out."""
-        seen = np.bincount(self.ids, minlength=len(self.vocabulary))
-        return int(np.count_nonzero(seen[self.vocabulary.n_special :]))
+        return int(np.count_nonzero(self.id_counts()[self.vocabulary.n_special :]))
+
+    def id_counts(self) -> IndexArray:
+        """How often each id occurs, (V,)."""
+        counts = np.zeros(len(self.vocabulary), np.int64)
+        for begin in range(0, len(self.ids), _COUNTED):
+            counts += np.bincount(self.ids[begin : begin + _COUNTED], minlength=len(counts))
+        return counts
 
     def sequences(self) -> Iterator[IntArray]:
         """Each sequence's ids, boundaries left out."""

@@ -55,7 +55,7 @@ class RareAsUnknown(Generic[B]):
 
 def seen_once(corpus: Corpus) -> IntArray:
     """The ids of the words that occur once, `</s>` not being one; none where `<unk>` occurs."""
-    counts = np.bincount(corpus.targets, minlength=len(corpus.vocabulary))
+    counts = corpus.id_counts()
     if counts[Vocabulary.unk_id]:
         return np.empty(0, np.int32)
     counts[: corpus.vocabulary.n_special] = 0
