@@ -1,6 +1,7 @@
 // The frame of the page: which text, which models, which panel. Panels are modules of their own.
 
-import { ask, live, upload } from "./backend.js";
+import { ask, live } from "./backend.js";
+import { another, bring } from "./dialogs.js";
 import { field, h, replace, s, say, select, trouble } from "./dom.js";
 import { COLOURS, count } from "./format.js";
 import * as state from "./state.js";
@@ -37,12 +38,7 @@ const app = {
   // The attributes of whatever shows the text itself.
   get written() { return { lang: this.language || "und", dir: this.direction }; },
   ask: (name, data) => ask(name, { ...app.base, ...data }),
-  async add(name) {
-    try {
-      await ask("add", { ...app.base, name });
-      await refresh();
-    } catch (error) { trouble(error); }
-  },
+  add: (name) => train(name).catch(trouble),
 };
 
 function detected(text) {
@@ -125,8 +121,8 @@ function head() {
       live ? field("Text", select(texts, room.text, (text) => go({ text, level: "", hidden: "", models: "" }), { "data-keep": "text" })) : null,
       app.start.levels.length > 1 ? field("Unit", select(app.start.levels, room.level, (level) => go({ level, hidden: "" }), { "data-keep": "level" })) : null,
       field("Language", select(LANGUAGES.map(([value, label]) => ({ value, label })), state.get("lang"), (lang) => go({ lang }), { "data-keep": "lang" })),
-      live && h("button", { "data-keep": "upload", onclick: bring }, "Your text…"),
-      live && h("button", { "data-keep": "add", onclick: another }, "Add a model…")),
+      live && h("button", { "data-keep": "upload", onclick: () => bring(app.start, read) }, "Your text…"),
+      live && h("button", { "data-keep": "add", onclick: () => another(app.start, train) }, "Add a model…")),
     h("p", { class: "quiet small", id: "facts" },
       `${room.name}: ${count(room.tokens)} ${room.unit === "char" ? "character" : room.unit}s to learn from, ${count(room.types)} different; `
       + `${count(room.test_tokens)} kept apart for testing.`),
@@ -194,74 +190,16 @@ function go(changes) {
   enter().catch(trouble);
 }
 
-function shown(dialog) {
-  document.body.append(dialog);
-  dialog.addEventListener("close", () => dialog.remove());
-  dialog.showModal();
+function read(found, dense) {
+  app.start.texts.push({ ...found, level: null });
+  go({ text: found.key, level: dense ? "char" : "word", hidden: "", models: "", lang: "", context: "", sentence: "" });
 }
 
-function bring() {
-  const file = h("input", { type: "file", accept: ".txt,.text,.md,.csv,text/*" });
-  const words = h("textarea", { rows: 5, dir: "auto", placeholder: "… or paste a text here" });
-  const encoding = h("input", { type: "text", value: "utf-8", list: "encodings" });
-  const errors = select(app.start.errors, "strict", () => {});
-  const trouble = h("p", { class: "warn", role: "alert" });
-  const dialog = h("dialog", { "aria-label": "Your own text" },
-    h("form", {
-      method: "dialog",
-      onsubmit: async (event) => {
-        if (event.submitter?.value === "no") return;
-        event.preventDefault();
-        const chosen = file.files[0] ?? (words.value.trim() ? new File([words.value], "pasted text") : null);
-        if (!chosen) { trouble.textContent = "Choose a file, or paste a text."; return; }
-        try {
-          if (chosen.size > app.start.limits.upload) throw new Error(`The file has ${count(chosen.size)} bytes; this page takes ${count(app.start.limits.upload)}.`);
-          const found = await upload(chosen, file.files[0] ? encoding.value : "utf-8", errors.value);
-          app.start.texts.push({ ...found, level: null });
-          const dense = /[\u3040-\u30ff\u4e00-\u9fff\u0e00-\u0e7f]/u.test((await chosen.slice(0, 4000).text()));
-          dialog.close();
-          go({ text: found.key, level: dense ? "char" : "word", hidden: "", models: "", lang: "", context: "", sentence: "" });
-        } catch (error) { trouble.textContent = error.message; }
-      },
-    },
-    h("h2", {}, "Your own text"),
-    h("p", { class: "quiet small" }, `Up to ${count(app.start.limits.text)} characters are read; it stays in this computer's memory until the page is closed.`),
-    field("A file", file), field("A text", words),
-    h("div", { class: "row" }, field("Encoding", encoding, { class: "field grow" }), field("What is no text", errors)),
-    h("datalist", { id: "encodings" }, ["utf-8", "utf-16", "latin-1", "cp1252", "gb18030", "shift_jis", "koi8-r"].map((e) => h("option", { value: e }))),
-    trouble,
-    h("div", { class: "row" }, h("button", { class: "primary", value: "yes" }, "Read it"), h("button", { value: "no", formnovalidate: true }, "Cancel"))));
-  shown(dialog);
-}
-
-function another() {
-  const name = h("input", { type: "text", list: "known", placeholder: "gru, mkn:order=5, lstm:hidden=32", required: true, autocomplete: "off" });
-  const dialog = h("dialog", { "aria-label": "Add a model" },
-    h("form", {
-      method: "dialog",
-      onsubmit: async (event) => {
-        if (event.submitter?.value === "no") return;
-        event.preventDefault();
-        const wanted = name.value.trim();
-        if (!wanted) return;
-        try {
-          await ask("add", { ...app.base, name: wanted });
-          const more = new Set(state.get("models").split("|").filter(Boolean)).add(wanted);
-          state.set({ models: [...more].join("|") });
-          dialog.close();
-          await refresh();
-        } catch (error) { trouble.textContent = error.message; }
-      },
-    },
-    h("h2", {}, "Add a model"),
-    h("p", { class: "quiet small" }, "A name, with options after colons. Everyone on the page shares it."),
-    field("Model", name),
-    h("datalist", { id: "known" }, app.start.models.map((m) => h("option", { value: m.name }, m.summary))),
-    h("div", { class: "chips" }, ["gru", "laplace:order=2", "witten-bell:order=3", "katz:order=3", "mkn:order=5", "full-context"].map((m) =>
-      h("button", { type: "button", onclick: () => { name.value = m; name.focus(); } }, m)))));
-  const trouble = h("p", { class: "warn", role: "alert" });
-  dialog.firstChild.append(trouble, h("div", { class: "row" }, h("button", { class: "primary", value: "yes" }, "Train it"), h("button", { value: "no", formnovalidate: true }, "Cancel")));
-  shown(dialog);
+async function train(name) {
+  await ask("add", { ...app.base, name });
+  const more = new Set(state.get("models").split("|").filter(Boolean)).add(name);
+  state.set({ models: [...more].join("|") });
+  await refresh();
 }
 
 // The panels ----------------------------------------------------------------------------------------

@@ -77,6 +77,7 @@ function open(app, place) {
       "data-cell": `${i} ${m.model}`, "data-prob": step.prob, class: heat(m.bits[i]) > 0.6 ? "hot" : null,
       "aria-pressed": String(Boolean(here)), style: { "--heat": heat(m.bits[i]) },
       "aria-label": `${m.model}: p(${visible(step.token)} | ${row(step.used, m.separator) || "nothing"}) = ${probability(step.prob)}, ${number(m.bits[i])} bits; product so far ${power(step.running)}`,
+      title: `${number(m.bits[i])} bits; ${row(step.used, m.separator) ? `after ${row(step.used, m.separator)}` : "whatever came before"}`,
       onclick: () => {
         cell = { model: m.model, position: i };
         state.set({ cell: `${i} ${m.model}` });

@@ -37,6 +37,7 @@ function open(app, place) {
   const method = select(Object.entries(NAMES).map(([value, label]) => ({ value, label })), state.get("method", "counts"), (m) => { state.set({ method: m }); draw(); });
   const knob = h("div", { class: "grow" });
   const table = h("section", { class: "card", id: "bigrams" });
+  const pointed = h("p", { class: "small", role: "status", id: "pointed" });
   const masses = h("section", { class: "card", id: "masses" });
   replace(place,
     h("p", { class: "lead" }, "Counting gives zeros. Every smoothing method takes something from what was seen and gives it to what was not; each row goes on summing to one."),
@@ -73,15 +74,19 @@ function open(app, place) {
         h("tbody", {}, found.rows.map((t, i) => h("tr", {}, h("th", { scope: "row", lang: app.language || null }, visible(t)),
           found.columns.map((w, j) => h("td", {
             class: found.counts[i][j] === 0 ? "never" : null, "data-cell": `${t} ${w}`, "data-value": cell(i, j),
-            title: m ? `c = ${count(found.counts[i][j])}, c* = p · n = ${exact(cell(i, j) * found.totals[i])}` : null,
+            tabindex: m ? "0" : null, title: m ? meaning(m, i, j) : null,
+            onfocus: m ? () => { pointed.textContent = meaning(m, i, j); } : null, onclick: m ? () => { pointed.textContent = meaning(m, i, j); } : null,
             style: { background: `rgba(var(--cool), ${0.42 * Math.sqrt(cell(i, j) / most)})` },
           }, m ? probability(cell(i, j)) : count(cell(i, j)))),
           h("td", {}, m ? probability(m.rest[i]) : count(found.rest[i])),
           h("td", { class: "total" }, h("b", { "data-sum": m ? m.sums[i] : found.totals[i] }, m ? number(m.sums[i], 6) : count(found.totals[i])))))))),
-      h("p", { class: "small quiet" }, m ? "Dotted: never seen. Point at a cell for its count c and the count c* that its probability stands for." : "n(v): all bigrams that begin with v."),
-      m && fitted(m));
+      h("p", { class: "small quiet" }, m ? "Dotted: never seen. Point at a cell, or press it, for its count c and the count c* that its probability stands for." : "n(v): all bigrams that begin with v."),
+      pointed, m && fitted(m));
+    pointed.textContent = "";
     share();
   }
+
+  const meaning = (m, i, j) => `c(${visible(found.rows[i])} ${visible(found.columns[j])}) = ${count(found.counts[i][j])} of n = ${count(found.totals[i])}; p = ${probability(m.probs[i][j])}, which stands for c* = p · n = ${exact(m.probs[i][j] * found.totals[i])}.`;
 
   function fitted(m) {
     const { discounts, weights } = m.fitted;
