@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from langmodels.cli import on_disk
 from langmodels.cli.main import main
 from langmodels.columns import Column, ColumnWriter
 from langmodels.errors import LangmodelsError, UsageError
@@ -201,6 +202,31 @@ def test_train_within_memory(name: str, folder: Path) -> None:
     assert main([*common, *limited]) == 0
     assert Path(f"a.{name}").read_bytes() == Path(f"b.{name}").read_bytes()
     assert not list(Path("work").iterdir())
+
+
+def test_only_the_same_text_and_settings_go_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys: list[str | None] = []
+
+    def note(*_: Any, key: str | None, **__: Any) -> Any:
+        keys.append(key)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(on_disk, "fitted_within", note)
+
+    def key(*arguments: str) -> str | None:
+        command = ["train", "--memory", "1G", "--output", "model.lm", *arguments]
+        assert main(command) == 130
+        return keys[-1]
+
+    first = key("--corpus", "text.txt")
+    assert first == key("--corpus", "text.txt") is not None
+    others = [["--order", "2"], ["--prune", "0", "1"], ["--min-count", "1"], ["--lower"]]
+    found = {first, *(key("--corpus", "text.txt", *other) for other in others)}
+    Path("text.txt").write_text(TEXT + "more\n")
+    assert len(found | {key("--corpus", "text.txt")}) == 6
+    assert key("--corpus", "-") is None
 
 
 def test_an_interrupt_leaves_nothing(

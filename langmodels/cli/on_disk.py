@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from langmodels import __version__
 from langmodels.cli.files import STANDARD_INPUT, OutputFolder
 from langmodels.cli.options import (
     add_workers_options,
@@ -126,7 +127,7 @@ def _key(args: argparse.Namespace, model: NGramModel, memory: int) -> str | None
     }
     asked |= {"min_count": str(args.min_count), "vocab_size": str(args.vocab_size)}
     settings = [model.kind, repr(model), list(model.smoothing.min_counts), memory]
-    return json.dumps([states, asked, settings])
+    return json.dumps([__version__, states, asked, settings])
 
 
 def _state(path: str) -> Iterator[int]:
