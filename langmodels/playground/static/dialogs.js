@@ -35,7 +35,7 @@ export function bring(start, read) {
       },
     },
     h("h2", {}, "Your own text"),
-    h("p", { class: "quiet small" }, `Up to ${count(start.limits.text)} characters are read; it stays in this computer's memory until the page is closed.`),
+    h("p", { class: "quiet small" }, `Up to ${count(start.limits.text)} characters are read; it stays in the memory of the computer that serves this page.`),
     field("A file", file), field("A text", words),
     h("div", { class: "row" }, field("Encoding", encoding, { class: "field grow" }), field("What is no text", errors)),
     h("datalist", { id: "encodings" }, ["utf-8", "utf-16", "latin-1", "cp1252", "gb18030", "shift_jis", "koi8-r"].map((e) => h("option", { value: e }))),

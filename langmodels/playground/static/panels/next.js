@@ -128,7 +128,7 @@ function open(app, place) {
 
   function card(m, most) {
     const colour = app.colour(m.model);
-    const plainly = m.candidates.every((c) => Math.abs(c.prob - c.chosen) < 1e-12);
+    const plainly = m.candidates.every((c) => Math.abs(c.prob - c.chosen) <= 1e-4 * c.prob);
     const all = m.asked && !m.candidates.some((c) => c.token === m.asked.token) ? [...m.candidates, m.asked] : m.candidates;
     return h("section", { class: "card model", "data-model": m.model, style: { "--colour": colour }, "aria-label": m.model },
       h("div", { class: "title" },
