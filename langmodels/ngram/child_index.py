@@ -81,7 +81,7 @@ class ChildFinder:
 
     MOST = 1 << 22
     """Children in an index: of more, the table would take more memory than it is worth."""
-    OFTEN = 2
+    OFTEN = 4
     """Queries for each child after which an index is made."""
 
     def __init__(self, child_start: IntArray, column: IntArray, most: int = MOST) -> None:
