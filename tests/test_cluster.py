@@ -159,8 +159,9 @@ def test_commands_find_the_same_on_a_cluster(
         results = without_times(json.loads(capsys.readouterr().out))
         assert main(["score", "m.lm", "--file", "docs.jsonl", "-q", *where]) == 0
         scored = capsys.readouterr().out
-        assert main(["filter", "m.lm", "docs.jsonl", "-o", where[1], "--keep", ".5", *where]) == 0
-        found[where[0]] = results, scored, Path(where[1], "docs.jsonl").read_bytes()
+        out = f"out{where[0]}"
+        assert main(["filter", "m.lm", "docs.jsonl", "-o", out, "--keep", ".5", *where]) == 0
+        found[where[0]] = results, scored, Path(out, "docs.jsonl").read_bytes()
     assert found["--scheduler"] == found["--jobs"]
 
 
