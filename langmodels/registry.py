@@ -417,11 +417,11 @@ def load_any(path: str | os.PathLike[str], *, mmap: bool = True) -> Model:
 def info(model: Model | str | os.PathLike[str]) -> dict[str, Any]:
     """What a model or a model file is, as plain data: what `langmodels info --json` prints.
 
-    For files there are `file` and `bytes` beside what `describe` says. Raises what `load` raises.
+    For files there are `file` and `bytes` beside what `describe` says; a pretrained model has a
+    name, but no bytes of its own. Raises what `load` raises.
     """
     if isinstance(model, Model):
         return describe(model)
     told = describe(load_any(model))
-    if Path(model).is_file():
-        told = {"file": os.fspath(model), "bytes": Path(model).stat().st_size, **told}
-    return told
+    size = None if is_pretrained_name(model) else Path(model).stat().st_size
+    return {"file": os.fspath(model), "bytes": size, **told}

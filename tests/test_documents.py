@@ -165,7 +165,8 @@ def test_columns_of_tables(write: Any) -> None:
     source = find_source(write("t.tsv.gz", gzip.compress(b"a\tb\nx y\t1\n")) + "?text=a")
     assert source.read() == "x y\n"
     assert find_source(write("t.dat", "a|b\nx y|1\n") + "?text=a,delimiter=pipe").read() == "x y\n"
-    assert find_source("t.csv").read() == table  # without a field, the text that it is
+    with pytest.warns(UserWarning, match=r"columns: id, review"):
+        assert find_source("t.csv").read() == table  # without a field, the text that it is
     with pytest.raises(UsageError, match=r"t\.csv\?text=COLUMN"):
         find_source("t.csv?")
 
@@ -206,6 +207,12 @@ def test_json_lines_read_as_prose_are_noticed(write: Any) -> None:
     with pytest.warns(UserWarning, match=r"corpus\.txt\?text=FIELD \(fields: content, url, stars"):
         assert find_source(write("corpus.txt", JSONL)).read() == JSONL
     assert find_source("corpus.txt?text=content").read() == TEXT
+    with pytest.warns(UserWarning, match=r"t\.csv\?text=COLUMN \(columns: id, review"):
+        assert find_source(write("t.csv", "id,review\n1,good\n")).read() == "id,review\n1,good\n"
+    for numbers in ("0.5,0.7\n0.9,1\n", "value\n1\n2\n"):  # a series is meant
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert find_source(write("t.csv", numbers)).read() == numbers
     assert find_source(write("braces.txt", "{a}\n{b}\n")).read() == "{a}\n{b}\n"
 
 

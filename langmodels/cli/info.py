@@ -17,6 +17,7 @@ from langmodels.cli.output import (
 from langmodels.formatting import size
 from langmodels.models.base import LanguageModel, Model
 from langmodels.models.description import describe, join_settings, settings_line
+from langmodels.pretrained import is_pretrained_name
 from langmodels.registry import load_any
 
 EPILOG = """\
@@ -25,6 +26,7 @@ examples:
   langmodels info tale.lm --arrays
   langmodels info tale.lm --vocabulary > words.txt
 """
+LONG = 100  # characters
 SHOWN = 8  # most frequent tokens of the vocabulary
 
 
@@ -48,7 +50,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         else:
             streams.write("".join(f"{visible(token)}\n" for token in tokens))
         return None
-    report = {"file": args.model, "bytes": Path(args.model).stat().st_size, **describe(model)}
+    there = None if is_pretrained_name(args.model) else Path(args.model).stat().st_size
+    report = {"file": args.model, "bytes": there, **describe(model)}
     if args.json:
         print_json(report)
         return None
@@ -56,13 +59,10 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     frequent = vocabulary.tokens[vocabulary.n_special :][:SHOWN]
     reach = report["context_length"]
     rows = {
-        "file": f"{args.model} ({size(report['bytes'])})",
+        "file": args.model + ("" if report["bytes"] is None else f" ({size(report['bytes'])})"),
         "model": f"{report['class']} ({report['kind']})",
         "settings": settings_line(model),
-        # The edges of bins are for --json; here they would fill the screen.
-        "tokens": join_settings(
-            {k: v for k, v in report["tokenizer"].items() if not isinstance(v, dict)}
-        ),
+        "tokens": join_settings({k: v for k, v in report["tokenizer"].items() if _is_short(v)}),
         "vocabulary": f"{len(vocabulary):,}: {' '.join(map(visible, frequent))} ..."
         + ("; closed, p(<unk>) = 0" if report["closed"] else ""),
         "context": _context(model, reach),
@@ -95,3 +95,8 @@ def _context(model: Model, reach: int | None) -> str:
     if not isinstance(model, LanguageModel):
         return "both sides of a blank"
     return "the whole history" if reach is None else f"the last {reach} tokens"
+
+
+def _is_short(value: object) -> bool:
+    """Edges of bins and learnt pieces are for --json; here they would fill the screen."""
+    return not isinstance(value, dict) and len(str(value)) < LONG

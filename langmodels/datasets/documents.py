@@ -98,6 +98,7 @@ class PlainText(DocumentFormat):
         for chunk in request.chunks():
             if first:
                 _warn_of_json(chunk, request)
+                _warn_of_columns(chunk, request)
                 first = False
             yield chunk
 
@@ -384,3 +385,26 @@ def _warn_of_json(start: str, request: Request) -> None:
             f"say {request.path}?text=FIELD (fields: {', '.join(_fields(records))[:200]}).",
             stacklevel=2,
         )
+
+
+def _warn_of_columns(start: str, request: Request) -> None:
+    """So are the commas and the names of columns of a table that has several."""
+    if not isinstance(format_by_name(request.path), Delimited):
+        return
+    head, _, rest = start.partition("\n")
+    columns = next(csv.reader([head], delimiter=_sniffed(request.path, [head])), [])
+    words = [column for column in columns if column.strip() and not _is_number(column)]
+    if len(columns) > 1 and words == columns and rest:
+        warnings.warn(
+            f"{request.name} is a table and is read as plain text; to read a column of it, say "
+            f"{request.path}?text=COLUMN (columns: {', '.join(columns)[:200]}).",
+            stacklevel=2,
+        )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
