@@ -58,6 +58,7 @@ def parser_of(name: str) -> argparse.ArgumentParser:
 NAMES_NO_FILE = {
     "models": {"model", "models", "name"},
     "compare": {"against"},
+    "evaluate": {"against"},
     "recall": {"models"},
     "translate": {"model"},
     "train": {"model"},
