@@ -14,6 +14,7 @@ less. The results go to benchmarks/results/filtering.md.
 
 import argparse
 import contextlib
+import functools
 import gzip
 import importlib.util
 import itertools
@@ -173,48 +174,53 @@ def processor_time() -> float:
     return total
 
 
-@contextlib.contextmanager
-def sides(folder: Path, small: Path) -> Iterator[dict[str, Callable[[Path, Path, float], None]]]:
-    """What can be measured, by name: it filters a folder of documents into another."""
+Side = Callable[[Path, Path, float], None]
+"""It filters a folder of documents into another, up to a perplexity."""
+
+
+def sides(folder: Path) -> dict[str, Callable[[], contextlib.AbstractContextManager[Side]]]:
+    """What can be measured, by name, each open for as long as it is."""
     global model
     import langmodels
     from langmodels.filtering import Rule
 
-    def ours(jobs: Any) -> Callable[[Path, Path, float], None]:
-        def run(source: Path, target: Path, limit: float) -> None:
-            files = sorted(map(str, source.iterdir()))
-            rule = Rule(at_most=math.log2(limit))
-            langmodels.filter_documents(files, target, folder / "model.lm", rule, jobs=jobs)
+    @contextlib.contextmanager
+    def ours(scheduler: str | None, jobs: int) -> Iterator[Side]:
+        with langmodels.executor(jobs, scheduler) as pool:
 
-        return run
+            def run(source: Path, target: Path, limit: float) -> None:
+                files = sorted(map(str, source.iterdir()))
+                rule = Rule(at_most=math.log2(limit))
+                langmodels.filter_documents(files, target, folder / "model.lm", rule, jobs=pool)
 
-    def theirs(pool: Any) -> Callable[[Path, Path, float], None]:
-        def run(source: Path, target: Path, limit: float) -> None:
-            target.mkdir(parents=True)
-            tasks = [(str(p), str(target / p.name), limit) for p in sorted(source.iterdir())]
-            each = map(usual, tasks) if pool is None else pool.imap_unordered(usual, tasks)
-            list(each)
+            yield run
 
-        return run
+    @contextlib.contextmanager
+    def theirs(jobs: int) -> Iterator[Side]:
+        with contextlib.ExitStack() as stack:
+            pool: Any = None
+            if jobs > 1:
+                pool = stack.enter_context(multiprocessing.get_context("fork").Pool(jobs))
 
-    with contextlib.ExitStack() as stack:
-        found: dict[str, Callable[[Path, Path, float], None]] = {}
-        if importlib.util.find_spec("kenlm"):
-            import kenlm
+            def run(source: Path, target: Path, limit: float) -> None:
+                target.mkdir(parents=True)
+                tasks = [(str(p), str(target / p.name), limit) for p in sorted(source.iterdir())]
+                list(map(usual, tasks) if pool is None else pool.imap_unordered(usual, tasks))
 
-            model = kenlm.Model(str(folder / "model.arpa"))
-            found["kenlm, 1 process"] = theirs(None)
-            pool = stack.enter_context(multiprocessing.get_context("fork").Pool(2))
-            found["kenlm, 2 processes"] = theirs(pool)
-        found["langmodels, 1 process"] = ours(1)
-        found["langmodels, 2 processes"] = ours(stack.enter_context(langmodels.executor(2)))
-        if importlib.util.find_spec("distributed"):
-            cluster = stack.enter_context(langmodels.executor(2, "local"))
-            found["langmodels, Dask, 2 workers"] = ours(cluster)
-        for i, run in enumerate(found.values()):
-            for again in range(WARM):
-                run(small, folder / "warm" / f"{i}.{again}", 1e9)
-        yield found
+            yield run
+
+    found: dict[str, Callable[[], contextlib.AbstractContextManager[Side]]] = {}
+    if importlib.util.find_spec("kenlm"):
+        import kenlm
+
+        model = kenlm.Model(str(folder / "model.arpa"))
+        found["kenlm, 1 process"] = functools.partial(theirs, 1)
+        found["kenlm, 2 processes"] = functools.partial(theirs, 2)
+    found["langmodels, 1 process"] = functools.partial(ours, None, 1)
+    found["langmodels, 2 processes"] = functools.partial(ours, None, 2)
+    if importlib.util.find_spec("distributed"):
+        found["langmodels, Dask, 2 workers"] = functools.partial(ours, "local", 2)
+    return found
 
 
 def compare_scores(ours: Path, theirs: Path) -> float:
@@ -280,10 +286,13 @@ def main() -> None:
         rows = map(json.loads, (small / "0.jsonl").read_bytes().splitlines()[:200])
         limit = float(np.median(langmodels.score_column([r["text"] for r in rows], model)))
         best: dict[tuple[str, str], tuple[float, float]] = {}
-        with sides(folder, small) as measured:
-            for i in range(args.rounds):
-                for ending in formats():
-                    for side, run in measured.items():
+        found = sides(folder)
+        for i in range(args.rounds):
+            for side, opened_side in found.items():
+                with opened_side() as run:
+                    for again in range(WARM):
+                        run(small, folder / "warm" / f"{side} {i} {again}", 1e9)
+                    for ending in formats():
                         target = folder / "out" / ending.strip(".") / side / str(i)
                         began, before = time.perf_counter(), processor_time()
                         run(folder / ending.strip("."), target, limit)
@@ -308,7 +317,7 @@ def main() -> None:
         "| format | | documents/s | MB/s | beside kenlm | MB/s of processor time | beside kenlm |",
         "| --- | --- | --: | --: | --: | --: | --: |",
     ]
-    for (ending, side), (wall, processor) in best.items():
+    for (ending, side), (wall, processor) in sorted(best.items()):
         peer = best.get((ending, f"kenlm, {'1 process' if '1 process' in side else '2 processes'}"))
         ratios = ("", "")
         if peer is not None:

@@ -66,7 +66,7 @@ class Cluster(TaskExecutor):
                 self._cluster = self._distributed.LocalCluster(
                     n_workers=jobs,
                     threads_per_worker=1,
-                    dashboard_address=None,
+                    dashboard_address=":0",  # any free port
                     silence_logs=logging.CRITICAL,
                 )
             try:
