@@ -111,15 +111,22 @@ def open_bytes(name: str) -> AbstractContextManager[IO[bytes]]:
         return nullcontext(cast(IO[bytes], buffer))  # ours to read, not ours to close
     if is_address(name):
         return _unpacked(open_to_read(name), name)
-    file = Path(name).open("rb")  # noqa: SIM115 - closed by whoever reads it to its end
+    file = open_raw(name)
     try:
-        mode = os.fstat(file.fileno()).st_mode
-        if stat.S_ISCHR(mode) and not file.isatty() and name != os.devnull:
-            raise LangmodelsError(f"{name} is a device, not a text.")
         return _unpacked(file, name)
     except BaseException:
         file.close()
         raise
+
+
+def open_raw(name: str) -> IO[bytes]:
+    """A file as it lies there. Raises LangmodelsError for a device, which may never end."""
+    file = Path(name).open("rb")  # noqa: SIM115 - closed by whoever reads it to its end
+    mode = os.fstat(file.fileno()).st_mode
+    if stat.S_ISCHR(mode) and not file.isatty() and name != os.devnull:
+        file.close()
+        raise LangmodelsError(f"{name} is a device, not a text.")
+    return file
 
 
 @contextmanager

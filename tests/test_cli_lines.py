@@ -134,6 +134,8 @@ def test_files_that_never_end(capsys: pytest.CaptureFixture[str]) -> None:
         ["convert", "/dev/zero", "x.lm"],
         ["prune", "/dev/zero", "--threshold", "1", "-o", "x.lm"],
         ["info", "/dev/zero"],
+        ["compress", "/dev/zero", "--output", "x.z"],
+        ["decompress", "/dev/zero", "--output", "x.txt"],
     ):
         assert main(command) == 1, command
         assert "should not happen" not in capsys.readouterr().err

@@ -18,7 +18,7 @@ from langmodels.datasets.encodings import (
     utf16_without_mark,
 )
 from langmodels.errors import LangmodelsError, unreadable
-from langmodels.packed import STANDARD_INPUT, as_it_comes, open_bytes
+from langmodels.packed import STANDARD_INPUT, as_it_comes, open_bytes, open_raw
 
 __all__ = ["CHUNK", "ERRORS", "STANDARD_INPUT", "decoded", "read_bytes", "read_chunks", "read_text"]
 
@@ -167,6 +167,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
     name = os.fspath(path)
     with explained(shown_name(name)):
         if name != STANDARD_INPUT:
-            return Path(name).read_bytes()
+            with open_raw(name) as raw:
+                return raw.read()
         with open_bytes(name) as file:
             return file.read()

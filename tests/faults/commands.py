@@ -130,6 +130,8 @@ CHEAP: dict[str, list[str]] = {
 }
 """What is said of a command unless the case says otherwise: its defaults take long."""
 
+_MEMORY = 8 << 30  # bytes that all command lines together may take
+
 SMALL = {"doublings", "iterations", "train", "steps", "hidden", "length", "lag", "jobs", "seeds"}
 """Numbers that stay small: a large one is no fault, but takes its time."""
 
@@ -345,7 +347,7 @@ def fault(arguments: list[str], status: int, out: str, err: str) -> str:
     """What is wrong with an answer; nothing, mostly."""
     if "Traceback" in err or "Exception ignored" in err:
         return f"a traceback: {err[-600:]}"
-    if "should not happen" in err:
+    if "should not happen" in err or "not enough memory" in err:
         return err[-600:]
     if status not in (0, 1, 2):
         return f"exit status {status}: {err[-300:]}"
@@ -389,6 +391,10 @@ if __name__ == "__main__":
     parser.add_argument("--processes", action="store_true", help="each a process of its own")
     parser.add_argument("--limit", type=int, default=60, help="seconds that a case may take")
     options = parser.parse_args()
+    with contextlib.suppress(ImportError):  # Windows has no such limits
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
     ended = trial(options.cases, options.seed, processes=options.processes, limit=options.limit)
     faults = [case for case in ended if case.fault]
     slowest = max(ended, key=lambda case: case.seconds)
