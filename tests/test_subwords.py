@@ -181,6 +181,7 @@ def test_files_that_do_not_keep_the_bytes_are_refused(tmp_path: Path) -> None:
 
 
 def test_pieces_that_do_not_fit_together_are_refused() -> None:
+    pytest.importorskip("tokenizers")
     model = json.loads(BPETokenizer(vocab=280).fit("the cat sat " * 20).model or "")
     vocab = model["model"]["vocab"]
     vocab[next(iter(vocab))] = 100_000
