@@ -249,7 +249,17 @@ def test_control_c_at_any_moment_of_the_beginning(model: Path, tmp_path: Path) -
     )
     for k in range(8):
         process = subprocess.Popen(
-            [sys.executable, "-c", code, "compare", "--corpus", str(text), "--jobs", "1"],
+            [
+                sys.executable,
+                "-c",
+                code,
+                "compare",
+                "--corpus",
+                str(text),
+                "--jobs",
+                "1",
+                "--no-cache",
+            ],
             stdout=-1,
             stderr=-1,
             env=environment(),

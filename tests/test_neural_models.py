@@ -1,6 +1,7 @@
 """Neural language models: training, scoring, storage, checkpoints, early stopping, failures."""
 
 import _thread
+import signal
 import threading
 
 import numpy as np
@@ -684,3 +685,11 @@ def test_ids_outside_the_vocabulary_are_refused():
                 model.advance(model.start(), token)
             with pytest.raises(UsageError, match="must lie"):
                 model.log_prob_next(model.start(), token)
+
+
+def test_ctrl_c_after_the_last_step_is_for_whoever_goes_on() -> None:
+    """A run that had ended anyway swallows nothing: what called it is interrupted."""
+    corpus = Corpus.from_text("abcd" * 40, "char")
+    model = GRUModel(hidden=4, epochs=1, batch_size=4, steps=8)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(corpus, after_epoch=lambda _: signal.raise_signal(signal.SIGINT))

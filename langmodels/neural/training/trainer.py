@@ -101,7 +101,8 @@ class Trainer(Generic[B]):
     def run(self) -> History:
         """Train to the end, or until early stopping or Ctrl-C; leave the best weights in place.
 
-        Raises LangmodelsError where the loss or a gradient is no longer a number.
+        Raises LangmodelsError where the loss or a gradient is no longer a number, KeyboardInterrupt
+        where Ctrl-C came when all steps were taken, for whoever goes on from here.
         """
         if self.checkpoint is not None:
             self._go_on(self.checkpoint)
@@ -115,6 +116,8 @@ class Trainer(Generic[B]):
                 if self.history.stopped or not self._epoch(number, workers, meter, interrupted):
                     break
         self._keep_best()
+        if interrupted() and self.history.stopped != "interrupted":
+            raise KeyboardInterrupt
         return self.history
 
     def state(self) -> TrainingState:
