@@ -23,7 +23,7 @@ class BigramTable:
 
     `counts[i][j]` is how often column j came after row i, `totals[i]` how often anything did.
     `smoothed` has for each method what it makes of these counts, c* = p(column | row) times the
-    total of the row (Jurafsky and Martin, "Speech and Language Processing", section 3.6), to be
+    total of the row (Jurafsky and Martin, "Speech and Language Processing", on n-grams), to be
     read beside them.
     """
 
