@@ -106,6 +106,7 @@ NETWORKS = {
     "one-hot": "rnn:hidden=8:one_hot=true",
     "feed-forward": "feed-forward:hidden=8:embedding=8",
     "transformer": "transformer:width=8:heads=2:layers=1",
+    "adaptive transformer": "transformer:width=8:heads=2:layers=1:cutoffs=20",
     "convolution": "crnn:hidden=8:channels=4",
 }
 

@@ -10,7 +10,13 @@ import pytest
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
-from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, RNNModel
+from langmodels.neural import (
+    FeedForwardModel,
+    GRUModel,
+    LSTMModel,
+    RNNModel,
+    TransformerModel,
+)
 from langmodels.neural.feedforward import FeedForwardNetwork, FeedForwardShape
 from langmodels.neural.layers import adaptive
 from langmodels.neural.layers.adaptive import AdaptiveSoftmax
@@ -318,24 +324,28 @@ def test_weights_are_tied_where_that_makes_sense():
     assert not tied(hidden=3, cutoffs=(4,))
 
 
-@pytest.mark.parametrize("kind", [GRUModel, FeedForwardModel])
+@pytest.mark.parametrize("kind", [GRUModel, FeedForwardModel, TransformerModel])
 def test_large_vocabularies_have_an_adaptive_softmax(kind, monkeypatch):
     text = corpus("word")
-    small = kind(hidden=3, epochs=1).fit(text)
+    size = {"width": 8} if kind is TransformerModel else {"hidden": 3}
+    small = kind(**size, epochs=1).fit(text)
     assert not small.network.shape.cutoffs
     monkeypatch.setattr(adaptive, "_FULL", len(text.vocabulary) - 1)
     monkeypatch.setattr(adaptive, "_USUAL", (3, 5))
-    model = kind(hidden=3).untrained(text)
+    model = kind(**size).untrained(text)
     assert isinstance(model.network.output, AdaptiveSoftmax)
-    assert not kind(hidden=3, cutoffs=()).untrained(text).network.shape.cutoffs
-    assert not kind(hidden=3, epochs=1).fit(text, init=small).network.shape.cutoffs
+    assert not kind(**size, cutoffs=()).untrained(text).network.shape.cutoffs
+    assert not kind(**size, epochs=1).fit(text, init=small).network.shape.cutoffs
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(adaptive, "_FULL", 10_000)
         again = kind.restore(model.config(), model.arrays(), model.reading)
     assert again.network.shape.cutoffs == (3, 5), "a file says which"
-    if kind is GRUModel:
+    np.testing.assert_allclose(
+        again.score_corpus(text), LanguageModel.score_sequences(again, text), atol=2e-5
+    )
+    if kind is not FeedForwardModel:
         assert not model.network.shape.tied
-        assert kind(hidden=3, tied=True).untrained(text).network.shape.tied
+        assert kind(**size, tied=True).untrained(text).network.shape.tied
 
 
 def test_a_sequence_begins_from_a_zero_state():

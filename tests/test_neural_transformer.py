@@ -151,6 +151,12 @@ def test_gradients_of_the_network(style: str) -> None:
     check_network(network(style), chunk(5, 2))
 
 
+def test_gradients_with_an_adaptive_softmax() -> None:
+    check_network(network("llama", tied=False, cutoffs=(4, 7)), chunk(5, 2))
+    with pytest.raises(UsageError, match="Tied weights do not go with"):
+        network("llama", cutoffs=(4,))
+
+
 @styles
 def test_gradients_where_sequences_begin_in_a_chunk(style: str) -> None:
     keep = np.ones((5, 2), np.bool_)

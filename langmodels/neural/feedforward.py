@@ -9,11 +9,10 @@ import numpy as np
 from langmodels.arrays import Array, FloatArray
 from langmodels.errors import UsageError, check_whole
 from langmodels.neural.base import NeuralModel
-from langmodels.neural.layers.adaptive import check_cutoffs, usual_cutoffs
+from langmodels.neural.layers.adaptive import check_cutoffs, make_output, usual_cutoffs
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear
 from langmodels.neural.layers.softmax import Softmax
 from langmodels.neural.network import Network
-from langmodels.neural.recurrent.network import make_output
 from langmodels.neural.training.batches import Batches, Chunk, WindowBatches, Windows
 from langmodels.neural.training.options import whole_numbers
 from langmodels.text.corpus import Corpus

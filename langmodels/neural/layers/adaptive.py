@@ -6,7 +6,7 @@ import numpy as np
 
 from langmodels.arrays import Array, FloatArray
 from langmodels.errors import UsageError
-from langmodels.neural.layers.base import Generator
+from langmodels.neural.layers.base import Embedding, Generator
 from langmodels.neural.layers.softmax import OutputLayer, Softmax
 from langmodels.text.vocabulary import Vocabulary
 
@@ -110,3 +110,16 @@ class AdaptiveSoftmax(OutputLayer):
             within = tail.log_distribution(h @ self.values[f"projection.{k}"])
             pieces.append(head[:, self.bounds[0] + k, None] + within)
         return np.concatenate(pieces, axis=1)
+
+
+def make_output(
+    inputs: int,
+    vocabulary: int,
+    cutoffs: tuple[int, ...] = (),
+    *,
+    tied: Embedding | None = None,
+) -> OutputLayer:
+    """The output layer of a language model, which never predicts `<s>`."""
+    if cutoffs:
+        return AdaptiveSoftmax(inputs, vocabulary, cutoffs, excluded=Vocabulary.bos_id)
+    return Softmax(inputs, vocabulary, (Vocabulary.bos_id,), tied=tied)

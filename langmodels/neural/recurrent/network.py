@@ -7,13 +7,11 @@ import numpy as np
 
 from langmodels.arrays import Array
 from langmodels.errors import UsageError, check_whole
-from langmodels.neural.layers.adaptive import AdaptiveSoftmax, check_cutoffs
+from langmodels.neural.layers.adaptive import check_cutoffs, make_output
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, TokenInput
 from langmodels.neural.layers.cells import CELLS, Elman, Recurrent
 from langmodels.neural.layers.sequence import SequenceLayer, State
-from langmodels.neural.layers.softmax import OutputLayer, Softmax
 from langmodels.neural.network import SequenceNetwork
-from langmodels.text.vocabulary import Vocabulary
 
 # What pays for a thread more: so many elements of the state (B, H), or of a step's logits (B, V).
 _STATE_A_THREAD = 4096
@@ -159,16 +157,3 @@ class RecurrentNetwork(SequenceNetwork[States]):
             tuple(np.array(arrays[f"{k}.{j}"]) for j in range(len(state)))
             for k, state in enumerate(self.zero_states(1))
         ]
-
-
-def make_output(
-    inputs: int,
-    vocabulary: int,
-    cutoffs: tuple[int, ...] = (),
-    *,
-    tied: Embedding | None = None,
-) -> OutputLayer:
-    """The output layer of a language model, which never predicts `<s>`."""
-    if cutoffs:
-        return AdaptiveSoftmax(inputs, vocabulary, cutoffs, excluded=Vocabulary.bos_id)
-    return Softmax(inputs, vocabulary, (Vocabulary.bos_id,), tied=tied)

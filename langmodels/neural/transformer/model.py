@@ -1,5 +1,6 @@
 """The Transformer as a language model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +8,9 @@ import numpy as np
 
 from langmodels.arrays import FloatArray
 from langmodels.neural.base import NeuralModel
+from langmodels.neural.layers.adaptive import usual_cutoffs
 from langmodels.neural.training.batches import Batches, Chunk, StreamBatches
+from langmodels.neural.training.options import whole_numbers
 from langmodels.neural.transformer.network import (
     TransformerNetwork,
     TransformerShape,
@@ -50,8 +53,10 @@ class TransformerModel(NeuralModel[WindowState, TransformerNetwork]):
         activation: of the position-wise units: swiglu or gelu.
         inner: position-wise units in each layer; none: as many as usual.
         bias: whether products have biases.
-        tied: the input vectors are the output weights, too.
+        tied: the input vectors are the output weights, too; none: where the softmax is a full one.
         dropout: rate on the embedded input and on what each half of a block adds.
+        cutoffs: ranks at which an adaptive softmax is cut; (): a full one; none: 2000+10000 for
+            more than 10,000 tokens.
         optimizer: rule by which gradients change weights.
         learning_rate: the highest learning rate.
         warmup: steps of linear rise to it, a quarter of all steps at most.
@@ -73,8 +78,9 @@ class TransformerModel(NeuralModel[WindowState, TransformerNetwork]):
         activation: str = "swiglu",
         inner: int | None = None,
         bias: bool = False,
-        tied: bool = True,
+        tied: bool | None = None,
         dropout: float = 0.2,
+        cutoffs: int | Sequence[int] | None = None,
         dtype: str = "float32",
         optimizer: str = "adamw",
         learning_rate: float = 0.003,
@@ -88,9 +94,13 @@ class TransformerModel(NeuralModel[WindowState, TransformerNetwork]):
         self.width, self.heads, self.layers, self.window = width, heads, layers, window
         self.positions, self.norm, self.activation = positions, norm, activation
         self.inner, self.bias, self.tied, self.dropout = inner, bias, tied, dropout
-        self._shape(2)  # refuses what could never work
+        self.cutoffs = None if cutoffs is None else whole_numbers(cutoffs)
+        self._shape(2 + max(self.cutoffs or (), default=0))  # refuses what could never work
 
     def _shape(self, vocabulary: int) -> TransformerShape:
+        cutoffs = self.cutoffs
+        if cutoffs is None:
+            cutoffs = () if self.tied else usual_cutoffs(vocabulary)
         return TransformerShape(
             vocabulary=vocabulary,
             width=self.width,
@@ -102,8 +112,9 @@ class TransformerModel(NeuralModel[WindowState, TransformerNetwork]):
             activation=self.activation,
             inner=self.inner,
             bias=self.bias,
-            tied=self.tied,
+            tied=not cutoffs if self.tied is None else self.tied,
             dropout=self.dropout,
+            cutoffs=cutoffs,
         )
 
     def make_network(self, vocabulary: int) -> TransformerNetwork:

@@ -8,15 +8,14 @@ import numpy as np
 from langmodels.arrays import Array, BoolArray, FloatArray, IntArray
 from langmodels.checks import Expected
 from langmodels.errors import UsageError, check_whole
+from langmodels.neural.layers.adaptive import check_cutoffs, make_output
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer
 from langmodels.neural.layers.memory import Memory
 from langmodels.neural.layers.normalization import NORMS
 from langmodels.neural.layers.position_wise import ACTIVATIONS
 from langmodels.neural.layers.self_attention import SelfAttention
-from langmodels.neural.layers.softmax import Softmax
 from langmodels.neural.network import SequenceNetwork
 from langmodels.neural.training.batches import Chunk
-from langmodels.text.vocabulary import Vocabulary
 
 POSITIONS = ("rotary", "learned")
 
@@ -28,7 +27,9 @@ class TransformerShape:
     """What a Transformer is made of; `inner` units in each block, None for as many as usual.
 
     `window`: each layer looks at so many positions, the present one included. `positions`: one of
-    `POSITIONS`; `norm`: one of `NORMS`; `activation`: one of `ACTIVATIONS`.
+    `POSITIONS`; `norm`: one of `NORMS`; `activation`: one of `ACTIVATIONS`. `tied`: the output
+    weights are the input embedding (Press and Wolf 2017). `cutoffs`: ranks at which an adaptive
+    softmax is cut; a full one where there are none. Raises UsageError.
     """
 
     vocabulary: int
@@ -43,6 +44,7 @@ class TransformerShape:
     bias: bool = False
     tied: bool = True
     dropout: float = 0.0
+    cutoffs: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         sizes = {name: getattr(self, name) for name in ("width", "heads", "layers", "window")}
@@ -61,6 +63,9 @@ class TransformerShape:
             raise UsageError("Rotary positions need heads of even width; choose fewer heads.")
         if not 0 <= self.dropout < 1:
             raise UsageError("Dropout rates must be at least 0 and below 1.")
+        if self.tied and self.cutoffs:
+            raise UsageError("Tied weights do not go with an adaptive softmax.")
+        check_cutoffs(self.cutoffs, self.vocabulary)
 
 
 class Block(Layer):
@@ -123,17 +128,13 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
 
     def _build(self) -> dict[str, Layer]:
         shape = self.shape
-        self.embedding = Embedding(shape.vocabulary, shape.width, tied=shape.tied)
+        self.embedding = Embedding(shape.vocabulary, shape.width, tied=shape.tied, unit_rows=True)
         self.positions = Embedding(shape.window, shape.width, unit_rows=True)
         self.dropout = Dropout(shape.dropout)
         self.blocks = [Block(shape) for _ in range(shape.layers)]
         self.norm = NORMS[shape.norm](shape.width)
-        self.output = Softmax(
-            shape.width,
-            shape.vocabulary,
-            (Vocabulary.bos_id,),
-            tied=self.embedding if shape.tied else None,
-        )
+        tied = self.embedding if shape.tied else None
+        self.output = make_output(shape.width, shape.vocabulary, shape.cutoffs, tied=tied)
         return {
             "embedding": self.embedding,
             **({"positions": self.positions} if shape.positions == "learned" else {}),
