@@ -1,6 +1,26 @@
-"""What holds for all tests: no property is timed, since the machine may be busy."""
+"""What holds for all tests: none is timed, since the machine may be busy; nothing is wasted."""
 
+import gc
+import os
+from collections.abc import Iterator
+
+# Processes that share the tests share the processors: BLAS's threads would wait for each other.
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import pytest
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Thousands of tests are collected once, and not looked through at each garbage collection."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
