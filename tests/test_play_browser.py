@@ -95,7 +95,7 @@ class Visit:
         query = "&".join(f"{k}={quote(str(v))}" for k, v in fields.items())
         self.page.goto("about:blank")
         self.page.goto(f"{self.address}#{query}")
-        self.page.wait_for_selector("main .card")
+        self.page.wait_for_selector("main .lead")
         return self.page
 
     def numbers(self, selector: str, name: str) -> list[float]:
@@ -117,7 +117,7 @@ CONTENTS = {
     "chain": ".grid button",
     "counts": "#bigrams td",
     "shannon": ".keys button",
-    "compare": "button.primary",
+    "compare": "#comparison tr[data-model]",
     "memory": "#recall button",
     "training": "#loss p",
 }
@@ -200,6 +200,14 @@ def test_chain_rule(visit: Visit, classroom: Classroom) -> None:
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowUp")
     assert page.evaluate("document.activeElement.dataset.cell") == "4 mle:order=2"
+    title = page.locator("#detail h2")
+    title.get_by_text("mle:order=2").wait_for()  # what the keyboard is on is shown
+    page.locator('[data-cell="1 unigram"]').hover()  # as is what a pointer is on
+    title.get_by_text("unigram").wait_for()
+    assert page.locator("#detail.pinned").count() == 0
+    page.locator("#sentence").click()
+    title.get_by_text("mkn:order=3").wait_for()  # without either, what was pressed
+    assert page.locator("#detail.pinned").count() == 1
 
 
 def test_counts_and_smoothing(visit: Visit) -> None:
@@ -235,7 +243,7 @@ def test_a_text_of_ones_own_is_text_and_not_markup(visit: Visit) -> None:
     page = visit.open()
     page.get_by_role("button", name="Your text…").click()
     line = "<img src=x onerror=alert(1)> said <script>alert(2)</script> to <b>me</b>\n"
-    page.get_by_label("A text").fill(line * 40)
+    page.get_by_label("A text", exact=True).fill(line * 40)
     page.get_by_role("button", name="Read it").click()
     until(page, "location.hash.includes('upload-')")
     page.wait_for_selector(".model")
@@ -246,6 +254,37 @@ def test_a_text_of_ones_own_is_text_and_not_markup(visit: Visit) -> None:
     assert "onerror" in page.locator("main").inner_text()
 
 
+def test_texts_by_language(visit: Visit) -> None:
+    page = visit.open(context="the")
+    page.get_by_label("Language", exact=True).select_option(label="Deutsch")
+    until(page, "document.querySelector('#context').lang === 'de'")
+    assert page.get_by_label("Text", exact=True).locator("option").all_inner_texts() == [
+        "lighthouse.de.txt"
+    ]
+    assert "the" not in page.input_value("#context")  # what was typed belongs to the other text
+
+
+def test_a_table_is_brought_by_its_column(visit: Visit) -> None:
+    page = visit.open()
+    page.get_by_role("button", name="Your text…").click()
+    rows = b"id,body,more\n" + b"1,one heron looked at another,and went away\n" * 60
+    file = {"name": "herons.csv", "mimeType": "text/csv", "buffer": rows}
+    page.get_by_label("A file").set_input_files(file)
+    page.get_by_role("button", name="Read it").click()
+    said = "Say which field of herons.csv holds the text"
+    page.get_by_role("alert").get_by_text(said).wait_for()
+    assert all("400" in fault for fault in visit.faults)  # which Chromium tells the console
+    visit.faults.clear()
+    page.get_by_text("Language, encoding").click()
+    page.get_by_label("Field that holds the text").fill("body")
+    page.get_by_role("button", name="Read it").click()
+    page.wait_for_selector(".model")
+    until(page, "location.hash.includes('upload-')")
+    assert (
+        "herons.csv" in page.get_by_label("Text", exact=True).locator("option:checked").inner_text()
+    )
+
+
 def classroom_text(page: Any) -> str:
     """The key of the text in the link."""
     found: str = page.evaluate("new URLSearchParams(location.hash.slice(1)).get('text')")
@@ -253,14 +292,14 @@ def classroom_text(page: Any) -> str:
 
 
 def test_writing_from_right_to_left_and_without_blanks(visit: Visit, classroom: Classroom) -> None:
-    arabic = classroom.upload("arabic.txt", ("قال الولد مرحبا\nقالت البنت أهلا\n" * 40).encode())
-    page = visit.open(panel="chain", text=arabic.key, level="word", sentence="قال الولد مرحبا")
+    page = visit.open(panel="chain", text="lighthouse.ar.txt", sentence="رأت الريح الضوء")
     page.wait_for_selector(".grid button")
     assert page.locator(".grid").get_attribute("dir") == "rtl"
     boxes = [b.bounding_box()["x"] for b in page.locator('tr[data-model="unigram"] button').all()]
     assert boxes == sorted(boxes, reverse=True)
     chinese = classroom.upload("chinese.txt", ("我爱看书。你爱看书吗？\n" * 40).encode())
-    page = visit.open(text=chinese.key, level="char", context="我爱")
+    assert (chinese.language, chinese.level) == ("zh", "char")
+    page = visit.open(text=chinese.key, context="我爱")
     page.wait_for_selector(".model")
     page.locator('[data-model="mkn:order=3"] .bar[data-token="看"]').click()
     assert page.input_value("#context") == "我爱看"
@@ -304,7 +343,6 @@ def test_memory_and_gradients(visit: Visit, classroom: Classroom) -> None:
 
 def test_compare_and_the_report(visit: Visit, classroom: Classroom) -> None:
     page = visit.open(panel="compare")
-    page.get_by_role("button", name="Compare the models").click()
     page.wait_for_selector("#comparison tr[data-model]")
     room = classroom.room()
     for name, model in room.ready():

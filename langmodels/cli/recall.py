@@ -17,17 +17,15 @@ from langmodels.errors import UsageError
 from langmodels.presets import Setting
 from langmodels.registry import make_model, model_spec
 from langmodels.settings import parse_name
-from langmodels.teaching.recall import plot_recall, recall_corpora, recall_curve
+from langmodels.teaching.recall import (
+    RECALL_NETWORK,
+    plot_recall,
+    recall_corpora,
+    recall_curve,
+)
 
 DEFAULT_MODELS = "witten-bell:order=5,rnn,gru,lstm,transformer"
 POINTS = 10  # lags that are measured
-NEURAL: dict[str, Any] = {
-    "hidden": 48,
-    "embedding": 16,
-    "dropout": 0.0,
-    "epochs": 6,
-    "learning_rate": 0.007,
-}
 ATTENTION: dict[str, Any] = {"width": 48, "heads": 4, "dropout": 0.0, "epochs": 6}
 EPILOG = """\
 All models are trained on the same lines: a cue, up to --lag distractors, and the cue again. An
@@ -75,7 +73,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         if "heads" in spec.parameters:
             options = {**ATTENTION, "steps": reach, "window": reach, **given}
         elif spec.family == "neural" and kind != "feed-forward":
-            options = {**NEURAL, "steps": reach, **given}
+            options = {**RECALL_NETWORK, "steps": reach, **given}
             if "embedding" not in given and (kind == "char-cnn-lstm" or given.get("one_hot")):
                 options.pop("embedding")  # which these have not
         models[name] = completed(make_model(kind, setting, **options).fit(train, validation))

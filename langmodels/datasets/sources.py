@@ -31,6 +31,10 @@ Opener = Callable[[], Iterable[str]]
 # What is said of the corpora that ship with the package, by file name.
 _SHIPPED: dict[str, str] = {
     "wonderland.txt": "The Thirteenth Stair, an original tale written for this package (CC0)",
+    "lighthouse.de.txt": "The Light in the Bay, a short tale written for this package, in German",
+    "lighthouse.ar.txt": "the same tale in Arabic",
+    "lighthouse.hi.txt": "the same tale in Hindi",
+    "lighthouse.zh.txt": "the same tale in Chinese",
 }
 _TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.xz", ".tsv.xz")
 _FIRST_PARENT = Path(__file__).resolve().parents[1]
@@ -41,10 +45,11 @@ class Source:
     """A text that can be opened, and what is known about it before a model has seen it.
 
     `level` is the tokenization that the source was made for, where there is one, and `options` are
-    those of its tokenizer. `entropy_bits` is the entropy rate in bits per character, every newline
-    counted as a character, where it is known: no model can do better on average. With
-    `entropy_is_bound` it is only a lower bound of the rate. `entropy_note` says in a clause what
-    the figure is. `generator` is the true model of a synthetic source.
+    those of its tokenizer. `language` is the code (ISO 639-1) of what it is written in, empty for a
+    text in no language, None where nobody knows. `entropy_bits` is the entropy rate in bits per
+    character, every newline counted as a character, where it is known: no model can do better on
+    average. With `entropy_is_bound` it is only a lower bound of the rate. `entropy_note` says in a
+    clause what the figure is. `generator` is the true model of a synthetic source.
     """
 
     name: str
@@ -56,6 +61,7 @@ class Source:
     entropy_note: str = ""
     generator: Generator | None = field(default=None, repr=False, compare=False)
     options: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    language: str | None = None
     document_opener: Callable[[], Iterator[Document]] | None = field(
         default=None, repr=False, compare=False
     )
@@ -116,14 +122,23 @@ def find_source(
     shipped = _shipped_file(name)
     if shipped is not None:
         description = _SHIPPED.get(name, "a corpus that ships with the package")
-        return Source(name, description, lambda: files.read_chunks(shipped))
+        language = _language(name)
+        level = "char" if language == "zh" else None  # there are no blanks between its words
+        return Source(
+            name, description, lambda: files.read_chunks(shipped), level, language=language
+        )
     if name.startswith(synthetic.PREFIX):
         return _synthetic_source(name)
     if name == python_docs.NAME:
-        return Source(name, python_docs.DESCRIPTION, python_docs.read_python_docs)
+        return Source(name, python_docs.DESCRIPTION, python_docs.read_python_docs, language="en")
     if name.startswith(gutenberg.PREFIX):
         number = gutenberg.book_number(name)
-        return Source(name, gutenberg.describe(number), lambda: gutenberg.read_book(number))
+        return Source(
+            name,
+            gutenberg.describe(number),
+            lambda: gutenberg.read_book(number),
+            language="en" if number in gutenberg.CATALOGUE else None,
+        )
     raise LangmodelsError(_not_found(name))
 
 
@@ -217,6 +232,7 @@ def _synthetic_source(name: str) -> Source:
         entropy_is_bound=generator.entropy_is_bound,
         entropy_note=generator.entropy_note,
         generator=generator,
+        language="",
     )
 
 
@@ -239,6 +255,11 @@ def _shipped_files() -> list[Path]:
 
 def _shipped_file(name: str) -> Path | None:
     return next((path for path in _shipped_files() if path.name == name), None)
+
+
+def _language(name: str) -> str:
+    """Of a shipped corpus: what stands before the ending of its name, English without that."""
+    return Path(name).suffixes[0].removeprefix(".") if Path(name).suffixes[1:] else "en"
 
 
 def _not_found(name: str) -> str:

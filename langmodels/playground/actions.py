@@ -8,6 +8,7 @@ from langmodels.datasets.files import ERRORS
 from langmodels.errors import UsageError
 from langmodels.playground.classroom import LEVELS, Classroom
 from langmodels.playground.fields import Fields
+from langmodels.playground.languages import KNOWN
 from langmodels.playground.panels import (
     chain,
     compare,
@@ -18,6 +19,7 @@ from langmodels.playground.panels import (
     training,
 )
 from langmodels.playground.panels.next_word import room_of
+from langmodels.playground.uploads import endings
 from langmodels.registry import MODELS
 
 Action = Callable[[Classroom, Fields, str], dict[str, Any]]
@@ -29,10 +31,7 @@ def _start(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
     return {
         "version": __version__,
         "first": {"text": classroom.first, "level": classroom.level},
-        "texts": [
-            {"key": t.key, "name": t.name, "description": t.description, "level": t.level}
-            for t in classroom.texts
-        ],
+        "texts": [text.record() for text in classroom.texts],
         "levels": list(LEVELS),
         "models": [
             {"name": name, "family": spec.family, "summary": spec.summary}
@@ -40,6 +39,8 @@ def _start(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
         ],
         "limits": {"text": classroom.limits.text, "upload": classroom.limits.upload},
         "errors": list(ERRORS),
+        "endings": endings(),
+        "languages": list(KNOWN),
     }
 
 

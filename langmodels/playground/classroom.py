@@ -1,6 +1,5 @@
 """What the people on the page share: texts, and the models that were trained on them."""
 
-import io
 import secrets
 import threading
 import time
@@ -9,15 +8,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from langmodels.datasets import Source, find_source
-from langmodels.datasets.files import decoded
+from langmodels.datasets import Source, find_source, list_sources
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.unigram import UnigramModel
 from langmodels.neural.base import NeuralModel
 from langmodels.neural.training.history import Epoch
 from langmodels.ngram import NGramModel
+from langmodels.playground.languages import DENSE, guess_language
 from langmodels.playground.room import Room, Slot, Text
+from langmodels.playground.uploads import read_upload
 from langmodels.playground.work import Line
 from langmodels.presets import Setting
 from langmodels.registry import parse_model
@@ -34,6 +34,10 @@ OF_LETTERS = ("unigram", "mle:order=3", "mkn:order=6", "rnn", "lstm", "transform
 
 CORPORA = (
     "wonderland.txt",
+    "lighthouse.de.txt",
+    "lighthouse.ar.txt",
+    "lighthouse.hi.txt",
+    "lighthouse.zh.txt",
     "python-docs",
     "synthetic:markov?order=2",
     "synthetic:reber",
@@ -123,17 +127,20 @@ class Classroom:
         self._lock = threading.RLock()
         first = source or find_source(corpus)
         self.first = self._offer(first).key
-        for name in CORPORA:
+        books = (each.name for each in list_sources() if each.kind == "book" and each.available)
+        for name in (*CORPORA, *books):  # books that are here already: nothing is downloaded
             if name != first.name:
                 self._offer(find_source(name))
         self.level = level or first.level or "word"
         waiting, mine = self.limits.waiting, self.limits.waiting_each
         self.training = Line("langmodels-training", most=waiting, each=mine)
+        self.measuring = Line("langmodels-measuring", most=waiting, each=mine)
         self.steps = Line("langmodels-steps", most=waiting, each=mine)
 
     def close(self) -> None:
         """Train nothing more."""
         self.training.close()
+        self.measuring.close()
         self.steps.close()
 
     # Texts ----------------------------------------------------------------------------------
@@ -168,31 +175,45 @@ class Classroom:
 
         level = source.level if source.level in LEVELS else None
         name = source.name
-        if name not in CORPORA:
+        if name not in CORPORA and not name.startswith("gutenberg:"):
             name = name.replace("\\", "/").rpartition("/")[2] or "text"
-        text = self._texts[name] = Text(name, name, source.description, read, level)
+        language = source.language
+        text = self._texts[name] = Text(name, name, source.description, read, level, language)
         return text
 
     def upload(
-        self, name: str, data: bytes, encoding: str = "utf-8", errors: str = "strict"
+        self,
+        name: str,
+        data: bytes,
+        encoding: str = "utf-8",
+        errors: str = "strict",
+        *,
+        field: str = "",
+        language: str = "",
     ) -> Text:
         """A text that somebody brings: kept in memory while there is room for it.
 
-        Raises LangmodelsError for too much, or no text in the encoding.
+        `field` names the field that holds the text of a file of documents, `language` what the text
+        is written in where it does not tell by itself. Raises LangmodelsError for too much, and
+        what `read_upload` raises.
         """
         if len(data) > self.limits.upload:
             raise LangmodelsError(
                 f"The file has {len(data):,} bytes; this page takes {self.limits.upload:,}."
             )
-        name = name[:80] or "text"
-        text = "".join(decoded(io.BytesIO(data), name, encoding, errors=errors))
+        name = name.replace("\\", "/").rpartition("/")[2][-80:] or "text"
+        text, said = read_upload(
+            name, data, encoding=encoding, errors=errors, field=field, most=self.limits.text
+        )
         if "\0" in text:
             raise LangmodelsError(f"{name} is no plain text: it has NUL characters.")
         if not text.strip():
             raise LangmodelsError(f"{name} is empty, or white space alone.")
-        text = text[: self.limits.text]
         key = f"upload-{secrets.token_hex(6)}"
-        found = Text(key, name, f"{len(text):,} characters, uploaded", lambda: text)
+        language = language or guess_language(text)
+        level = "char" if language in DENSE else None
+        description = " ".join([f"{len(text):,} characters, uploaded.", *said])
+        found = Text(key, name, description, lambda: text, level, language)
         with self._lock:
             self._uploaded[key] = found
             while len(self._uploaded) > self.limits.texts:
@@ -229,10 +250,10 @@ class Classroom:
 
     def _make_room(self, text: Text, level: str) -> Room:
         """A room whose models are begun to be trained."""
-        tokenizer = make_tokenizer(level)
-        splits = Splits.from_text(
-            text.read(), tokenizer, min_count=tokenizer.min_count, name=text.name
-        )
+        tokenizer, written = make_tokenizer(level), text.read()
+        if text.language is None:
+            text.language = guess_language(written)
+        splits = Splits.from_text(written, tokenizer, min_count=tokenizer.min_count, name=text.name)
         room = Room(text, level, splits)
         for label, model in self.files:
             room.slots[label] = Slot(label, "ready", "from a file", 1.0, 0.0, model)
@@ -297,10 +318,13 @@ class Classroom:
 
     # Other work -----------------------------------------------------------------------------
 
-    def job(self, key: str, who: str, work: Callable[[], Any] | None = None) -> Job:
+    def job(
+        self, key: str, who: str, work: Callable[[], Any] | None = None, *, trains: bool = False
+    ) -> Job:
         """The piece of work of a name; with `work` it is begun, unless it was.
 
-        Raises LangmodelsError where too much is waiting.
+        What `trains` models stands in their line, other work does not wait for them. Raises
+        LangmodelsError where too much is waiting.
         """
         with self._lock:
             job = self._jobs.get(key, Job())
@@ -309,7 +333,8 @@ class Classroom:
             job = self._jobs[key] = Job("waiting")
             while len(self._jobs) > self.limits.jobs:
                 self._jobs.popitem(last=False)
-            self.training.submit(who, lambda: _do(job, work))
+            line = self.training if trains else self.measuring
+            line.submit(who, lambda: _do(job, work))
             return job
 
 

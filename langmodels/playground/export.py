@@ -200,14 +200,14 @@ def _room(room: Room, arrays: Arrays) -> dict[str, Any]:
 
 
 def _passages(text: str) -> list[list[int]]:
-    """Where passages of Shannon's game begin and end, and the places that are asked, from there."""
+    """Where passages of Shannon's game are: what is shown first, the letters, their end."""
     found = []
     try:
         for seed in range(PASSAGES):
             each = passage(text, seed, LETTERS)
             whole = each.before + each.letters
             begin = len(text[: text.find(whole)]) + len(each.before)
-            found.append([begin, begin + len(each.letters)])
+            found.append([begin - len(each.before), begin, begin + len(each.letters)])
     except LangmodelsError:
         return []
     return found

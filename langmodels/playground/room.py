@@ -11,15 +11,29 @@ from langmodels.ngram.counting import NGramCounts, count_ngrams
 from langmodels.text.splits import Splits
 
 
-@dataclass(frozen=True)
+@dataclass
 class Text:
-    """A text that can be chosen: `key` stands for it in links."""
+    """A text that can be chosen: `key` stands for it in links.
+
+    `language` is a code (ISO 639-1), empty for a text in none, None until it was read.
+    """
 
     key: str
     name: str
     description: str
     read: Callable[[], str] = field(repr=False)
     level: str | None = None
+    language: str | None = None
+
+    def record(self) -> dict[str, Any]:
+        """As the page is told."""
+        return {
+            "key": self.key,
+            "name": self.name,
+            "description": self.description,
+            "level": self.level,
+            "language": self.language or "",
+        }
 
 
 @dataclass
@@ -107,15 +121,10 @@ class Room:
             "types": len(train.vocabulary),
             "characters": len(train.text or ""),
             "test_tokens": test.n_tokens,
-            "beginning": _beginning(train.text or ""),
+            "language": self.text.language or "",
             "examples": _examples(test.text or "", tokenizer.ends),
             "models": [slot.record() for slot in self.slots.values()],
         }
-
-
-def _beginning(text: str) -> str:
-    """Enough of a text to see what it is."""
-    return text[:600]
 
 
 def _examples(text: str, ends: bool) -> list[str]:

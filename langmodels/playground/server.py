@@ -103,10 +103,10 @@ def make_app(
         query = request.query_params
         name = query.get("name", "text")
         encoding, errors = query.get("encoding", "utf-8"), query.get("errors", "strict")
+        said = {key: query.get(key, "") for key in ("field", "language")}
 
         def take() -> dict[str, Any]:
-            text = classroom.upload(name, data, encoding, errors)
-            return {"key": text.key, "name": text.name, "description": text.description}
+            return classroom.upload(name, data, encoding, errors, **said).record()
 
         return reply(*await run_in_threadpool(_answered, take))
 

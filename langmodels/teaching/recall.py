@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,14 @@ from langmodels.teaching.pictures import LINES, picture
 from langmodels.text.corpus import Corpus
 from langmodels.text.sequences import Sequences
 from langmodels.text.tokenization import SymbolTokenizer
+
+RECALL_NETWORK: Mapping[str, Any] = MappingProxyType(
+    {"hidden": 48, "embedding": 16, "dropout": 0.0, "epochs": 12, "learning_rate": 0.007}
+)
+"""Settings of a recurrent network with which gates have learnt to keep a cue over forty symbols.
+
+With six epochs some seeds of an LSTM have not: the loss falls late, and then at once.
+"""
 
 
 @dataclass(frozen=True)

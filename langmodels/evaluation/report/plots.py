@@ -8,6 +8,7 @@ import io
 import math
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from importlib.util import find_spec
@@ -20,6 +21,8 @@ import numpy as np
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.results import LevelResult, ModelResult, Results
 from langmodels.storage import atomic_write
+from langmodels.teaching.fonts import fit_fonts, quiet_about_glyphs
+from langmodels.teaching.pictures import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,10 +30,9 @@ if TYPE_CHECKING:
 
 MISSING = "The plots need matplotlib: pip install 'langmodels[report]'."
 _INK = "#010203"  # stands for the colour of the page's text
-_COLOURS = ("#2f7fc1", "#e08a1e", "#23a07a", "#d1495b", "#9a6fc4", "#8a9a1f", "#c46aa5")
 _MARKERS = "osD^vPX"
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
-_SHOWN = len(_COLOURS)
+_SHOWN = len(COLOURS)
 _STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
     "font.family": "sans-serif",
@@ -74,7 +76,9 @@ def save_figures(results: Results, folder: str | os.PathLike[str]) -> list[Path]
     for name, figure, _ in _figures(results):
         path = Path(folder) / f"{name.replace(' ', '-')}.pdf"
         path.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(path) as file:
+        fit_fonts(figure, "pdf")
+        with atomic_write(path) as file, warnings.catch_warnings():
+            quiet_about_glyphs()
             figure.savefig(file, format="pdf", metadata={"CreationDate": None})
         paths.append(path)
     return paths
@@ -105,7 +109,9 @@ def save_plot(
             else:
                 panel.suptitle("\n".join(wrap(caption, 80)), fontsize=6.5)
         kind = Path(path).suffix.lstrip(".").lower() or "png"
-        with atomic_write(path) as file:
+        fit_fonts(figure, kind)
+        with atomic_write(path) as file, warnings.catch_warnings():
+            quiet_about_glyphs()
             figure.savefig(file, format=kind, dpi=150)
 
 
@@ -127,7 +133,11 @@ def _figures(results: Results) -> Iterator[tuple[str, "Figure", str]]:
 
 def _svg(figure: "Figure", name: str) -> str:
     out = io.StringIO()
-    figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    with warnings.catch_warnings():
+        quiet_about_glyphs()  # the page's fonts draw it
+        figure.savefig(
+            out, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
+        )
     svg = out.getvalue()
     svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
@@ -160,7 +170,7 @@ def _styled(
         yield (
             model,
             {
-                "color": _COLOURS[i % _SHOWN],
+                "color": COLOURS[i % _SHOWN],
                 "marker": _MARKERS[(i + i // _SHOWN) % _SHOWN],
                 "linestyle": _DASHES[(i + 2 * (i // _SHOWN)) % _SHOWN],
             },
@@ -220,8 +230,8 @@ def quality(axes: "Axes", results: Results) -> str | None:
     models = _finite(results)[::-1]
     for y, m in enumerate(models):
         low, high = m.interval or (m.bits_per_character, m.bits_per_character)
-        axes.plot([low, high], [y, y], color=_COLOURS[0], linewidth=3, alpha=0.45)
-        axes.plot(m.bits_per_character, y, "o", color=_COLOURS[0])
+        axes.plot([low, high], [y, y], color=COLOURS[0], linewidth=3, alpha=0.45)
+        axes.plot(m.bits_per_character, y, "o", color=COLOURS[0])
     _limit(axes, results, vertical=True)
     axes.set_yticks(range(len(models)), [_drawn(results, m) for m in models])
     axes.set_xlabel(f"bits per {results.per} (fewer is better)")
@@ -253,7 +263,7 @@ def _number(axes: "Axes", drawn: Sequence[tuple[int, float, float]]) -> None:
         places += 0.5 * (push[..., None] * between).sum(axis=1)
     inverse = axes.transData.inverted()
     for (number, x, y), place in zip(drawn, places, strict=True):
-        colour = _COLOURS[(number - 1) % _SHOWN]
+        colour = COLOURS[(number - 1) % _SHOWN]
         at = inverse.transform(place)
         axes.plot([x, at[0]], [y, at[1]], "-", color=colour, linewidth=0.8)
         axes.plot(at[0], at[1], "o", color=colour, markersize=11, alpha=0.85, clip_on=False)
@@ -268,7 +278,7 @@ def _scatter(axes: "Axes", results: Results, values: list[float], label: str) ->
     drawn: list[tuple[int, float, float]] = []
     for rank, (m, x) in enumerate(zip(models, values, strict=True), 1):
         if x > 0:
-            colour = _COLOURS[(rank - 1) % _SHOWN]
+            colour = COLOURS[(rank - 1) % _SHOWN]
             axes.plot(x, m.bits_per_character, "o", color=colour, markersize=3)
             drawn.append((rank, x, m.bits_per_character))
     _limit(axes, results)

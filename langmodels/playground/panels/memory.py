@@ -18,21 +18,13 @@ from langmodels.presets import Setting
 from langmodels.registry import make_model
 from langmodels.teaching.attention import attention_of
 from langmodels.teaching.gradients import gate_activations, gradient_by_lag
-from langmodels.teaching.recall import recall_corpora, recall_curve
+from langmodels.teaching.recall import RECALL_NETWORK, recall_corpora, recall_curve
 from langmodels.text.corpus import Corpus
 
 TOKENS, UNITS = 60, 64
 """Tokens and units that are shown."""
 LAGS = 20
 RECALL = ("witten-bell:order=5", "rnn", "gru", "lstm")
-RECALL_NETWORKS: dict[str, Any] = {
-    "hidden": 48,
-    "embedding": 16,
-    "dropout": 0.0,
-    "epochs": 6,
-    "learning_rate": 0.007,
-    "steps": 60,
-}
 RECALL_LENGTH, RECALL_LAG = 150_000, 40
 
 
@@ -83,7 +75,7 @@ def recall(length: int = RECALL_LENGTH, lag: int = RECALL_LAG) -> dict[str, Any]
     setting = Setting(level="symbols", seed=0)
     models = {}
     for name in RECALL:
-        options = RECALL_NETWORKS if ":" not in name else {}
+        options = {**RECALL_NETWORK, "steps": lag + 20} if ":" not in name else {}
         models[name] = make_model(name, setting, **options).fit(train, validation)
     lags = sorted({round(x) for x in np.linspace(0, lag, 11)})
     curve = recall_curve(models, source, lags, lines=100)
@@ -132,7 +124,7 @@ def _by_lag(room: Room, model: LanguageModel[Any]) -> dict[str, Any]:
 def _recall(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
     """Once for all; trained when somebody asks for it first."""
     begin = fields.flag("begin")
-    return classroom.job("recall", who, recall if begin else None).record()
+    return classroom.job("recall", who, recall if begin else None, trains=True).record()
 
 
 ACTIONS = {"memory": _memory, "gradients": _gradients, "recall": _recall}

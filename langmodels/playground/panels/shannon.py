@@ -17,8 +17,10 @@ from langmodels.playground.classroom import Classroom
 from langmodels.playground.fields import Fields
 from langmodels.playground.room import Room
 
-LETTERS, BEFORE = 40, 120
-"""Letters that are guessed in one game, and characters that are shown before them."""
+LETTERS, BEFORE, FEWEST = 40, 120, 10
+"""Letters that are guessed in one game, characters that are shown before them, and the fewest
+letters of a game: short texts have shorter ones.
+"""
 KEYS = 64
 HANDED_IN = 2000
 
@@ -44,15 +46,18 @@ class Passage:
 
 
 def passage(text: str, seed: int, letters: int = LETTERS) -> Passage:
-    """A stretch of a text with so many letters to guess: another for every seed.
+    """A stretch of a text with so many letters to guess, fewer where it is short: another for
+    every seed.
 
     It begins after a blank, at the beginning of a word where there are blanks. Raises
     LangmodelsError for a text that is too short.
     """
-    if len(text) < BEFORE + 2 * letters:
+    before = min(BEFORE, len(text) // 3)
+    letters = min(letters, (len(text) - before) // 2)
+    if letters < FEWEST:
         raise LangmodelsError("The test part of this text is too short for the game.")
     rng = np.random.default_rng(seed)
-    begin = BEFORE + int(rng.integers(0, len(text) - BEFORE - 2 * letters + 1))
+    begin = before + int(rng.integers(0, len(text) - before - 2 * letters + 1))
     blank = text.find(" ", begin, begin + letters // 2)
     begin = blank + 1 if blank >= 0 else begin
     asked: list[int] = []
@@ -61,7 +66,7 @@ def passage(text: str, seed: int, letters: int = LETTERS) -> Passage:
         if not (text[end].isspace() and text[end - 1].isspace()):
             asked.append(end - begin)
         end += 1
-    return Passage(text[begin - BEFORE : begin], text[begin:end], tuple(asked))
+    return Passage(text[begin - before : begin], text[begin:end], tuple(asked))
 
 
 def guesses(model: LanguageModel[Any], found: Passage) -> tuple[list[int], list[float]]:

@@ -16,8 +16,9 @@ export async function ask(name, data = {}) {
   return read(response);
 }
 
-export async function upload(file, encoding, errors) {
-  const query = new URLSearchParams({ name: file.name, encoding, errors });
+// `said`: encoding, errors, field and language, as the dialog has them.
+export async function upload(file, said) {
+  const query = new URLSearchParams({ name: file.name, ...said });
   return read(await fetch(`api/upload?${query}`, { method: "POST", body: file }));
 }
 

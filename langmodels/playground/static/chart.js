@@ -48,7 +48,7 @@ function thin(points, most = 600) {
   return step < 2 ? points : points.filter((_, i) => i % step === 0 || i === points.length - 1);
 }
 
-function ticks(low, high, n) {
+export function ticks(low, high, n) {
   const rough = (high - low) / n;
   if (!(rough > 0)) return [low];
   const unit = 10 ** Math.floor(Math.log10(rough));

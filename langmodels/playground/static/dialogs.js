@@ -1,7 +1,7 @@
 // What is asked in a window of its own: a text to bring, a model to add.
 
 import { upload } from "./backend.js";
-import { field, h, select } from "./dom.js";
+import { field, h, icon, say, select } from "./dom.js";
 import { count } from "./format.js";
 
 function shown(dialog) {
@@ -10,37 +10,56 @@ function shown(dialog) {
   dialog.showModal();
 }
 
-// A text of one's own; `read` is told what the server says of it, and whether its script puts blanks between words.
+// A text of one's own; `read` is given what the server says of it. A file is read as the command line reads it.
 export function bring(start, read) {
-  const file = h("input", { type: "file", accept: ".txt,.text,.md,.csv,text/*" });
-  const words = h("textarea", { rows: 5, dir: "auto", placeholder: "… or paste a text here" });
-  const encoding = h("input", { type: "text", value: "utf-8", list: "encodings" });
-  const errors = select(start.errors, "strict", () => {});
+  const file = h("input", { type: "file", "aria-label": "A file", accept: [...start.endings, "text/*"].join(","), onchange: () => named() });
+  const chosen = h("span", { class: "quiet small" });
+  const words = h("textarea", { rows: 6, dir: "auto", placeholder: "Paste a text here: a song, a chapter, your own essay …" });
+  const encoding = h("input", { type: "text", value: "utf-8", list: "encodings", autocomplete: "off" });
+  const column = h("input", { type: "text", placeholder: "text", autocomplete: "off", spellcheck: false });
+  const errors = select(start.errors.map((value) => ({ value, label: { strict: "say so", replace: "read it as \ufffd", ignore: "leave it out" }[value] ?? value })), "strict", () => {});
+  const names = start.languages.map((value) => ({ value, label: new Intl.DisplayNames([value], { type: "language" }).of(value) }));
+  const language = select([{ value: "", label: "let the page guess" }, ...names.sort((a, b) => a.label.localeCompare(b.label))], "", () => {});
   const trouble = h("p", { class: "warn", role: "alert" });
+  const go = h("button", { class: "primary", value: "yes" }, "Read it");
+  const named = () => { chosen.textContent = file.files[0]?.name ?? ""; trouble.textContent = ""; };
+  const drop = h("div", {
+    class: "drop",
+    ondragover: (event) => { event.preventDefault(); drop.classList.add("over"); },
+    ondragleave: () => drop.classList.remove("over"),
+    ondrop: (event) => {
+      event.preventDefault();
+      drop.classList.remove("over");
+      if (event.dataTransfer.files.length) { file.files = event.dataTransfer.files; named(); }
+    },
+  }, h("button", { type: "button", onclick: () => file.click() }, icon("file"), "Choose a file…"), chosen,
+  h("span", { class: "quiet small" }, "or drop one here: plain text, JSON lines, CSV, TSV, Parquet; .gz, .xz, .bz2, .zst"), file);
   const dialog = h("dialog", { "aria-label": "Your own text" },
     h("form", {
       method: "dialog",
       onsubmit: async (event) => {
         if (event.submitter?.value === "no") return;
         event.preventDefault();
-        const chosen = file.files[0] ?? (words.value.trim() ? new File([words.value], "pasted text") : null);
-        if (!chosen) { trouble.textContent = "Choose a file, or paste a text."; return; }
+        const brought = file.files[0] ?? (words.value.trim() ? new File([words.value], "pasted text") : null);
+        if (!brought) { trouble.textContent = "Choose a file, or paste a text."; return; }
         try {
-          if (chosen.size > start.limits.upload) throw new Error(`The file has ${count(chosen.size)} bytes; this page takes ${count(start.limits.upload)}.`);
-          const found = await upload(chosen, file.files[0] ? encoding.value : "utf-8", errors.value);
-          const dense = /[\u3040-\u30ff\u4e00-\u9fff\u0e00-\u0e7f]/u.test((await chosen.slice(0, 4000).text()));
+          if (brought.size > start.limits.upload) throw new Error(`The file has ${count(brought.size)} bytes; this page takes ${count(start.limits.upload)}.`);
+          go.disabled = true;
+          const found = await upload(brought, { encoding: file.files[0] ? encoding.value : "utf-8", errors: errors.value, field: file.files[0] ? column.value.trim() : "", language: language.value });
           dialog.close();
-          read(found, dense);
-        } catch (error) { trouble.textContent = error.message; }
+          say(`${found.name}: ${found.description}`);
+          read(found);
+        } catch (error) { trouble.textContent = error.message; } finally { go.disabled = false; }
       },
     },
     h("h2", {}, "Your own text"),
-    h("p", { class: "quiet small" }, `Up to ${count(start.limits.text)} characters are read; it stays in the memory of the computer that serves this page.`),
-    field("A file", file), field("A text", words),
-    h("div", { class: "row" }, field("Encoding", encoding, { class: "field grow" }), field("What is no text", errors)),
+    drop, field("A text", words),
+    h("details", {}, h("summary", {}, "Language, encoding, field of a table"),
+      h("div", { class: "pairs" }, field("Language", language), field("Encoding", encoding), field("Bytes that are no text", errors), field("Field that holds the text", column))),
     h("datalist", { id: "encodings" }, ["utf-8", "utf-16", "latin-1", "cp1252", "gb18030", "shift_jis", "koi8-r"].map((e) => h("option", { value: e }))),
     trouble,
-    h("div", { class: "row" }, h("button", { class: "primary", value: "yes" }, "Read it"), h("button", { value: "no", formnovalidate: true }, "Cancel"))));
+    h("div", { class: "row" }, go, h("button", { value: "no", formnovalidate: true }, "Cancel")),
+    h("p", { class: "quiet small" }, `Up to ${count(start.limits.text)} characters are read. The text stays in the memory of the computer that serves this page, and is gone when that ends.`)));
   shown(dialog);
 }
 

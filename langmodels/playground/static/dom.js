@@ -59,10 +59,15 @@ export function select(options, value, change, attributes) {
 }
 
 const ICONS = {
-  die: [["rect", { x: 3, y: 3, width: 18, height: 18, rx: 4 }], ...[[8, 8], [16, 8], [12, 12], [8, 16], [16, 16]].map(([cx, cy]) => ["circle", { cx, cy, r: 1.3, fill: "currentColor" }])],
+  die: "M6 3h12a3 3 0 0 1 3 3v12a3 3 0 0 1-3 3H6a3 3 0 0 1-3-3V6a3 3 0 0 1 3-3zM8 8h.01M16 8h.01M12 12h.01M8 16h.01M16 16h.01",
+  letters: "M2 18 7.5 5 13 18M4 14h7M15 18l3.5-8 3.5 8M16.2 15.4h4.6",
+  moon: "M20 14.5A8.5 8.5 0 0 1 9.5 4 8.5 8.5 0 1 0 20 14.5z",
+  link: "M10 14a4.5 4.5 0 0 0 6.4 0l3-3A4.5 4.5 0 0 0 13 4.6l-1.4 1.4M14 10a4.5 4.5 0 0 0-6.4 0l-3 3a4.5 4.5 0 0 0 6.4 6.4l1.4-1.4",
+  file: "M12 16V4M7 9l5-5 5 5M4 16v3a2 2 0 0 0 2 2h12a2 2 0 0 0 2-2v-3",
+  play: "M7 4.5v15l12-7.5z",
+  undo: "M9 14 4 9l5-5M4 9h10a6 6 0 0 1 0 12h-3",
 };
-export const icon = (name) => s("svg", { class: "icon", viewBox: "0 0 24 24", fill: "none", stroke: "currentColor", "stroke-width": 2, "aria-hidden": "true" },
-  ICONS[name].map(([tag, attributes]) => s(tag, attributes)));
+export const icon = (name) => s("svg", { class: "icon", viewBox: "0 0 24 24", "aria-hidden": "true" }, s("path", { d: ICONS[name] }));
 
 // What is said at the foot of the page, to readers of screens too.
 export function say(text) {

@@ -2,21 +2,14 @@
 
 import { ask, live } from "./backend.js";
 import { another, bring } from "./dialogs.js";
-import { field, h, replace, s, say, select, trouble } from "./dom.js";
+import { field, h, icon, replace, say, select, trouble } from "./dom.js";
 import { COLOURS, count } from "./format.js";
 import * as state from "./state.js";
 import { PANELS } from "./panels.js";
 
-const LANGUAGES = [
-  ["", "as written"], ["en", "English"], ["de", "Deutsch"], ["fr", "Français"], ["es", "Español"], ["it", "Italiano"],
-  ["pt", "Português"], ["nl", "Nederlands"], ["pl", "Polski"], ["tr", "Türkçe"], ["ru", "Русский"], ["el", "Ελληνικά"],
-  ["ar", "العربية"], ["he", "עברית"], ["fa", "فارسی"], ["hi", "हिन्दी"], ["zh", "中文"], ["ja", "日本語"], ["ko", "한국어"], ["th", "ไทย"],
-];
-const SCRIPTS = [
-  [/[\u0590-\u05ff]/u, "he"], [/[\u0600-\u06ff]/u, "ar"], [/[\u3040-\u30ff]/u, "ja"], [/[\uac00-\ud7af]/u, "ko"],
-  [/[\u4e00-\u9fff]/u, "zh"], [/[\u0900-\u097f]/u, "hi"], [/[\u0e00-\u0e7f]/u, "th"], [/[\u0400-\u04ff]/u, "ru"], [/[\u0370-\u03ff]/u, "el"],
-];
 const RIGHT_TO_LEFT = new Set(["ar", "he", "fa", "ur"]);
+// Languages by their own names; texts of none are made by a formula, or of symbols.
+const languageName = (code) => (code ? new Intl.DisplayNames([code], { type: "language" }).of(code) : "none");
 
 // What panels share: the room (a text at a level), its models, and how to ask about them.
 const app = {
@@ -33,7 +26,7 @@ const app = {
     const at = this.room.models.findIndex((m) => m.name === name);
     return `var(${COLOURS[Math.max(0, at) % COLOURS.length]})`;
   },
-  get language() { return state.get("lang") || detected(this.room.beginning); },
+  get language() { return this.room.language; },
   get direction() { return RIGHT_TO_LEFT.has(this.language) ? "rtl" : "ltr"; },
   // The attributes of whatever shows the text itself.
   get written() { return { lang: this.language || "und", dir: this.direction }; },
@@ -41,11 +34,8 @@ const app = {
   add: (name) => train(name).catch(trouble),
 };
 
-function detected(text) {
-  const found = SCRIPTS.map(([pattern, lang]) => [text.split("").filter((c) => pattern.test(c)).length, lang]);
-  const [most, lang] = found.reduce((a, b) => (b[0] > a[0] ? b : a), [0, ""]);
-  return most > text.length / 5 ? lang : "";
-}
+// What no longer means anything where another text is read.
+const ELSEWHERE = { level: "", hidden: "", models: "", context: "", sentence: "", cell: "", token: "", rows: "", columns: "", network: "", seed: "" };
 
 let panel = null;
 let polling = 0;
@@ -106,64 +96,59 @@ function theme() {
 }
 
 function head() {
-  const place = document.getElementById("top");
   const focused = document.activeElement?.dataset?.keep;
   const { room } = app;
-  const texts = app.start.texts.map((t) => ({ value: t.key, label: t.name }));
-  if (!texts.some((t) => t.value === room.text)) texts.push({ value: room.text, label: room.name });
+  const place = document.getElementById("top");
+  const texts = app.start.texts.some((t) => t.key === room.text) ? app.start.texts
+    : [...app.start.texts, { key: room.text, name: room.name, language: room.language }];
+  const languages = [...new Set(texts.map((t) => t.language))].map((value) => ({ value, label: languageName(value) }));
+  const of = (language) => texts.filter((t) => t.language === language);
+  replace(document.getElementById("tools"),
+    toggle("letters", "Large type", "size", "large", () => document.documentElement.classList.contains("large")),
+    toggle("moon", "Dark", "theme", "dark", () => document.documentElement.classList.contains("dark"), "light"),
+    live && h("button", { "data-keep": "link", "aria-label": "Link", title: "Copy a link to this very screen", onclick: link }, icon("link")));
   replace(place,
-    h("div", { class: "brand" },
-      h("h1", {}, logo(), "langmodels ", h("span", {}, "playground")),
-      toggle(["Large", h("span", { class: "wide" }, " type")], "size", "large", () => document.documentElement.classList.contains("large")),
-      toggle("Dark", "theme", "dark", () => document.documentElement.classList.contains("dark"), "light"),
-      live && h("button", { "data-keep": "link", title: "Copy a link to this very screen", onclick: link }, "Link")),
     h("div", { class: "chooser" },
-      live ? field("Text", select(texts, room.text, (text) => go({ text, level: "", hidden: "", models: "" }), { "data-keep": "text" })) : null,
+      languages.length > 1 ? field("Language", select(languages, room.language, (language) => go({ text: of(language)[0].key, ...ELSEWHERE }), { "data-keep": "language" })) : null,
+      live ? field("Text", select(of(room.language).map((t) => ({ value: t.key, label: t.name })), room.text, (text) => go({ text, ...ELSEWHERE }), { "data-keep": "text", title: texts.find((t) => t.key === room.text).description ?? "" })) : null,
       app.start.levels.length > 1 ? field("Unit", select(app.start.levels, room.level, (level) => go({ level, hidden: "" }), { "data-keep": "level" })) : null,
-      field("Language", select(LANGUAGES.map(([value, label]) => ({ value, label })), state.get("lang"), (lang) => go({ lang }), { "data-keep": "lang" })),
-      live && h("button", { "data-keep": "upload", onclick: () => bring(app.start, read) }, "Your text…"),
-      live && h("button", { "data-keep": "add", onclick: () => another(app.start, train) }, "Add a model…")),
+      live && h("button", { class: "primary", "data-keep": "upload", onclick: () => bring(app.start, read) }, icon("file"), "Your text…")),
     h("p", { class: "quiet small", id: "facts" },
-      `${room.name}: ${count(room.tokens)} ${room.unit === "char" ? "character" : room.unit}s to learn from, ${count(room.types)} different; `
-      + `${count(room.test_tokens)} kept apart for testing.`),
+      `${count(room.tokens)} ${room.unit === "char" ? "character" : room.unit}s to learn from, ${count(room.types)} different; `
+      + `${count(room.test_tokens)} kept for testing`),
     h("ul", { class: "chips", id: "models", "aria-label": "Models: press one to hide or show it" }));
   chips();
-  if (focused) place.querySelector(`[data-keep="${CSS.escape(focused)}"]`)?.focus();
+  if (focused) document.querySelector(`[data-keep="${CSS.escape(focused)}"]`)?.focus();
 }
 
 // The models change while they are trained; what else is in the head stays, be it open or not.
 function chips() {
   const focused = document.activeElement?.dataset?.keep;
   const place = document.getElementById("models");
-  replace(place, app.room.models.map((m) => h("li", {}, chip(m))));
+  replace(place, app.room.models.map((m) => h("li", {}, chip(m))),
+    live && h("li", {}, h("button", { class: "chip add", "data-keep": "add", "aria-label": "Add a model…", title: "Add a model…", onclick: () => another(app.start, train) }, "Model…")));
   if (focused) place.querySelector(`[data-keep="${CSS.escape(focused)}"]`)?.focus();
 }
 
-function logo() {
-  return s("svg", { viewBox: "0 0 32 32", "aria-hidden": "true" },
-    s("rect", { width: 32, height: 32, rx: 7, fill: "#3454d1" }),
-    s("path", { d: "M7 23h18M7 17h12M7 11h6", stroke: "#fff", "stroke-width": 3.4, "stroke-linecap": "round" }));
-}
-
-function toggle(label, name, on, isOn, off = "") {
+function toggle(picture, label, name, on, isOn, off = "") {
   const button = h("button", {
-    "aria-pressed": String(isOn()), "data-keep": name,
+    "aria-pressed": String(isOn()), "aria-label": label, title: label, "data-keep": name,
     onclick: () => {
       state.set({ [name]: isOn() ? off : on });
       app.theme();
       button.setAttribute("aria-pressed", String(isOn()));
       panel?.update?.();
     },
-  }, label);
+  }, icon(picture));
   return button;
 }
 
 function chip(model) {
   const shown = app.chosen.includes(model.name);
   const ready = model.status === "ready";
-  const note = { waiting: " waits", training: ` ${Math.round(100 * model.progress)} %`, failed: " failed" }[model.status] ?? "";
+  const note = { waiting: "waits", training: `${Math.round(100 * model.progress)} %`, failed: "failed" }[model.status];
   return h("button", {
-    class: `chip ${model.status}`, style: { "--colour": app.colour(model.name) }, "data-keep": model.name,
+    class: `chip ${model.status}`, style: { "--colour": app.colour(model.name), "--done": model.status === "training" ? model.progress : null }, "data-keep": model.name,
     "aria-pressed": ready ? String(shown) : null, title: model.note || null,
     onclick: () => {
       if (model.status === "failed") return say(`${model.name}: ${model.note}`);
@@ -175,7 +160,7 @@ function chip(model) {
       panel?.update?.();
       return undefined;
     },
-  }, model.name + note);
+  }, model.name, note ? h("small", {}, note) : null);
 }
 
 async function link() {
@@ -190,9 +175,9 @@ function go(changes) {
   enter().catch(trouble);
 }
 
-function read(found, dense) {
-  app.start.texts.push({ ...found, level: null });
-  go({ text: found.key, level: dense ? "char" : "word", hidden: "", models: "", lang: "", context: "", sentence: "" });
+function read(found) {
+  app.start.texts.push(found);
+  go({ text: found.key, ...ELSEWHERE });
 }
 
 async function train(name) {
@@ -205,17 +190,20 @@ async function train(name) {
 // The panels ----------------------------------------------------------------------------------------
 
 function open() {
+  const inTabs = document.activeElement?.closest?.("#tabs");
   const key = state.get("panel", PANELS[0].key);
   const wanted = PANELS.find((p) => p.key === key) ?? PANELS[0];
-  replace(document.getElementById("tabs"), h("div", {}, PANELS.map((p) => h("a", {
+  replace(document.getElementById("tabs"), PANELS.map((p) => h("a", {
     href: "#", "aria-current": p === wanted ? "page" : null,
     onclick: (event) => {
       event.preventDefault();
       state.set({ panel: p.key }, { push: true });
       open();
     },
-  }, p.title))));
-  document.querySelector('nav [aria-current="page"]').scrollIntoView({ block: "nearest", inline: "nearest" });
+  }, p.title)));
+  const tab = document.querySelector('nav [aria-current="page"]');
+  if (inTabs) tab.focus();
+  tab.parentNode.scrollLeft = tab.offsetLeft - (tab.parentNode.clientWidth - tab.offsetWidth) / 2;
   document.title = `${wanted.title}: langmodels`;
   panel?.close?.();
   const place = document.getElementById("panel");

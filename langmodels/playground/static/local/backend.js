@@ -32,7 +32,7 @@ export async function ask(name, data = {}) {
   if (name === "start") {
     return {
       version, first: { text: rooms[0].text, level: rooms[0].level },
-      texts: [{ key: rooms[0].text, name: rooms[0].name }], levels: rooms.map((r) => r.level), models: [], limits: {}, errors: [],
+      texts: [{ key: rooms[0].text, name: rooms[0].name, language: rooms[0].language }], levels: rooms.map((r) => r.level), models: [], limits: {}, errors: [],
     };
   }
   const level = name === "shannon" ? "char" : data.level;
@@ -199,7 +199,7 @@ const ANSWERS = {
   shannon(room, { seed = 0 }) {
     if (!room.passages.length) throw new Refused("The test part of this text is too short for the game.");
     const text = [...room.test];
-    const [begin, end] = room.passages[seed % room.passages.length];
+    const [first, begin, end] = room.passages[seed % room.passages.length];
     const letters = text.slice(begin, end);
     const space = (c) => /\s/u.test(c);
     const asked = letters.map((_, i) => i).filter((i) => !(space(letters[i]) && space(text[begin + i - 1])));
@@ -207,7 +207,7 @@ const ANSWERS = {
     room.reading.tokens.slice(room.special).forEach((t, i) => kinds.set(folded(t), (kinds.get(folded(t)) ?? 0) + room.counts.raw[0][room.special + i]));
     for (const i of asked) if (!kinds.has(folded(letters[i]))) kinds.set(folded(letters[i]), 0);
     const keys = [...kinds.keys()].sort((a, b) => kinds.get(b) - kinds.get(a) || (a < b ? -1 : 1));
-    const before = text.slice(begin - 120, begin);
+    const before = text.slice(first, begin);
     return {
       before: before.join(""), letters: letters.join(""), asked, right: asked.map((i) => folded(letters[i])), keys: keys.slice(0, 64), kinds: keys.length, training: [],
       models: room.level !== "char" ? [] : [...room.engines].map(([name, model]) => {

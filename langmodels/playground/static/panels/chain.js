@@ -10,29 +10,33 @@ export const chain = { key: "chain", title: "Chain rule", open };
 function open(app, place) {
   let asked = 0;
   let found = [];
-  let cell = null;
+  let cell = null; // what was pressed
+  let example = null;
+  let pointed = null; // what a pointer or the keyboard's focus is on
+  const answers = new Map(); // calculations that were asked for, of this sentence
   const sentence = h("textarea", {
     rows: 1, id: "sentence", "aria-label": "The sentence", spellcheck: false, ...app.written,
     oninput: () => { state.set({ sentence: sentence.value }); cell = null; soon(); },
   });
   sentence.value = state.get("sentence", app.room.examples[0] ?? "");
   const grids = h("div", { class: "stack", id: "grids" });
-  const detail = h("section", { class: "card", id: "detail", "aria-live": "polite", hidden: true });
+  const detail = h("section", { class: "card", id: "detail", "aria-live": "polite" });
   replace(place,
-    h("p", { class: "lead" }, "p(x₁, x₂, x₃, …) = p(x₁) · p(x₂ | x₁) · p(x₃ | x₁, x₂) · … holds for every model. What differs is how each factor is found: press one to see."),
-    h("section", { class: "card", "aria-label": "The sentence" }, sentence,
-      h("div", { class: "row" },
-        app.room.examples.length ? select([{ value: "", label: "An example…" }, ...app.room.examples.map((e) => ({ value: e, label: e }))], "",
-          (e) => { if (e) { sentence.value = e; state.set({ sentence: e }); cell = null; update(); } }, { "aria-label": "Examples of the test part", class: "grow" }) : null,
-        h("span", { class: "scale" }, "expected", h("i"), "a surprise of 15 bits"))),
+    h("p", { class: "lead" }, "p(x₁, x₂, x₃, …) = p(x₁) · p(x₂ | x₁) · p(x₃ | x₁, x₂) · … for every model. Point at a factor to see how it was made; press it to keep that."),
+    h("section", { class: "card", "aria-label": "The sentence" }, h("div", { class: "row" }, h("div", { class: "wider" }, sentence),
+      app.room.examples.length ? select([{ value: "", label: "An example…" }, ...app.room.examples.map((e) => ({ value: e, label: e }))], "",
+        (e) => { if (e) { sentence.value = e; state.set({ sentence: e }); cell = null; update(); } }, { "aria-label": "Examples of the test part", class: "grow" }) : null,
+      h("span", { class: "scale" }, "expected", h("i"), "15 bits"))),
     grids, detail);
   const wanted = state.get("cell").match(/^(\d+) (.*)$/u);
   if (wanted) cell = { model: wanted[2], position: Number(wanted[1]) };
 
   async function update() {
     const mine = (asked += 1);
-    if (!sentence.value.trim()) { replace(grids, h("p", { class: "quiet" }, "Write a sentence.")); detail.hidden = true; return; }
+    if (!sentence.value.trim()) { replace(grids, h("p", { class: "quiet" }, "Write a sentence.")); detail.replaceChildren(); return; }
     try {
+      answers.clear();
+      example = null;
       const answer = await app.ask("chain", { models: app.chosen, sentence: sentence.value });
       if (mine !== asked) return;
       found = answer.models;
@@ -75,14 +79,17 @@ function open(app, place) {
     const here = cell && cell.model === m.model && cell.position === i;
     return h("button", {
       "data-cell": `${i} ${m.model}`, "data-prob": step.prob, class: heat(m.bits[i]) > 0.6 ? "hot" : null,
-      "aria-pressed": String(Boolean(here)), style: { "--heat": heat(m.bits[i]) },
+      "aria-pressed": String(Boolean(here)), "aria-controls": "detail", style: { "--heat": heat(m.bits[i]) },
       "aria-label": `${m.model}: p(${visible(step.token)} | ${row(step.used, m.separator) || "nothing"}) = ${probability(step.prob)}, ${number(m.bits[i])} bits; product so far ${power(step.running)}`,
-      title: `${number(m.bits[i])} bits; ${row(step.used, m.separator) ? `after ${row(step.used, m.separator)}` : "whatever came before"}`,
+      onpointerenter: (event) => { if (event.pointerType !== "touch") point(m.model, i); },
+      onpointerleave: () => point(null),
+      onfocus: (event) => { if (event.target.matches(":focus-visible")) point(m.model, i); },
+      onblur: () => point(null),
       onclick: () => {
-        cell = { model: m.model, position: i };
-        state.set({ cell: `${i} ${m.model}` });
+        cell = here ? null : { model: m.model, position: i };
+        state.set({ cell: cell ? `${i} ${m.model}` : "" });
         draw();
-        explain(true);
+        explain(!here);
       },
     }, h("span", {}, probability(step.prob)), h("small", {}, power(step.running)));
   }
@@ -99,20 +106,37 @@ function open(app, place) {
     if (to) { event.preventDefault(); to.focus(); }
   }
 
+  // A cell to begin with: the greatest surprise that an n-gram model survives.
+  function telling() {
+    const counted = app.ready.filter((each) => each.kind === "ngram").map((each) => each.name);
+    const m = found.findLast((each) => counted.includes(each.model)) ?? found.at(-1);
+    const bits = m?.bits.map((b) => (Number.isFinite(Number(b)) ? Number(b) : 0)) ?? [];
+    return m ? { model: m.model, position: bits.indexOf(Math.max(...bits)) } : null;
+  }
+
+  // What is pointed at is shown at once; without that, what was pressed.
+  const settle = calm(() => explain(), 60);
+  function point(model, position) {
+    pointed = model === null ? null : { model, position };
+    settle();
+  }
+
   async function explain(scroll = false) {
-    const m = cell && found.find((each) => each.model === cell.model);
-    if (!m || cell.position >= m.steps.length) { detail.hidden = true; return; }
-    const at = cell;
+    const at = pointed ?? cell ?? (example ??= telling());
+    const m = at && found.find((each) => each.model === at.model);
+    if (!m || at.position >= m.steps.length) { detail.replaceChildren(); return; }
+    const key = `${at.position} ${m.model}`;
     try {
-      const answer = await app.ask("cell", { model: m.model, sentence: sentence.value, position: at.position });
-      if (cell !== at) return;
+      if (!answers.has(key)) answers.set(key, app.ask("cell", { model: m.model, sentence: sentence.value, position: at.position }));
+      const answer = await answers.get(key);
+      if (at !== (pointed ?? cell ?? example)) return;
+      detail.classList.toggle("pinned", at === cell);
       show(m, m.steps[at.position], answer);
       if (scroll) detail.scrollIntoView({ block: "nearest", behavior: "smooth" });
-    } catch (error) { trouble(error); }
+    } catch (error) { answers.delete(key); trouble(error); }
   }
 
   function show(m, step, answer) {
-    detail.hidden = false;
     detail.style.setProperty("--colour", app.colour(m.model));
     replace(detail,
       h("h2", {}, h("span", { class: "dot" }), `${m.model}: p(`, h("bdi", {}, visible(step.token)), " | ",
@@ -134,11 +158,12 @@ function open(app, place) {
 // The whole calculation of an n-gram model, shortest context first.
 function counted(c, separator) {
   const context = (o) => row(o.context, separator) || "nothing";
+  const most = Math.max(1e-12, ...c.orders.map((o) => Number(o.prob)));
   const lower = c.orders.length > 1 || c.orders.some((o) => o.weight !== 0);
   return [
     h("p", { class: "quiet" }, `${c.method.replaceAll("_", "-")}: p(w | h) = ${c.formula}${c.formula.includes("h′") ? `, from the uniform 1/V = 1/${count(c.vocabulary)} upwards; h′ is h without its first token` : `, V = ${count(c.vocabulary)}`}.`),
     h("div", { class: "sum scroll" }, h("table", {},
-      h("thead", {}, h("tr", {}, ["h", "c", "n", "t", c.method === "katz" ? "d" : /lidstone|laplace/u.test(c.method) ? "α" : "D", "own share", ...(lower ? ["", "γ", "", "p(w | h′)"] : []), "", "p(w | h)"].map((t, i) =>
+      h("thead", {}, h("tr", {}, ["h", "c", "n", "t", c.method === "katz" ? "d" : /lidstone|laplace/u.test(c.method) ? "α" : "D", "own share", ...(lower ? ["", "γ", "", "p(w | h′)"] : []), "", "p(w | h)", ""].map((t, i) =>
         h("th", { scope: "col", class: i ? null : "text" }, t)))),
       h("tbody", {}, c.orders.map((o, i) => h("tr", { class: i === c.orders.length - 1 ? "used" : null },
         h("th", { scope: "row", dir: "auto" }, context(o)),
@@ -146,11 +171,19 @@ function counted(c, separator) {
         h("td", {}, o.discount === null ? "" : exact(o.discount)),
         h("td", {}, exact(o.share)),
         lower ? [h("td", { class: "op" }, "+"), h("td", {}, exact(o.weight)), h("td", { class: "op" }, "·"), h("td", {}, exact(o.lower))] : null,
-        h("td", { class: "op" }, "="), h("td", { "data-value": o.prob }, exact(o.prob))))))),
+        h("td", { class: "op" }, "="), h("td", { "data-value": o.prob }, exact(o.prob)), mix(o, most)))))),
+    h("p", { class: "legend small" }, h("span", {}, h("i", { class: "patch own" }), "own share"), lower ? h("span", {}, h("i", { class: "patch" }), "from the shorter context") : null),
     c.orders.map((o) => h("p", { class: "equation", dir: "ltr" }, equation(c, o))),
     h("p", { class: "small quiet" }, legend(c.method)),
     c.note ? h("p", { class: "warn small" }, c.note) : null,
   ];
+}
+
+// A probability as a bar of what it is made of.
+function mix(o, most) {
+  const share = Math.min(Number(o.share), Number(o.prob));
+  const wide = (v) => ({ width: `${(100 * v) / most}%` });
+  return h("td", { class: "mix", "aria-hidden": "true" }, h("span", {}, h("i", { class: "own", style: wide(share) }), h("i", { style: wide(Number(o.prob) - share) })));
 }
 
 function legend(method) {

@@ -35,15 +35,15 @@ function open(app, place) {
     return field(label, control, { class: "field grow" });
   };
   const method = select(Object.entries(NAMES).map(([value, label]) => ({ value, label })), state.get("method", "counts"), (m) => { state.set({ method: m }); draw(); });
-  const knob = h("div", { class: "grow" });
+  const knob = h("div", {});
   const table = h("section", { class: "card", id: "bigrams" });
   const pointed = h("p", { class: "small", role: "status", id: "pointed" });
+  const rows = h("section", { class: "card", id: "ones" });
   const masses = h("section", { class: "card", id: "masses" });
   replace(place,
     h("p", { class: "lead" }, "Counting gives zeros. Every smoothing method takes something from what was seen and gives it to what was not; each row goes on summing to one."),
-    h("section", { class: "card", "aria-label": "Which words" }, h("div", { class: "row end" }, input("rows", "First words, v"), input("columns", "Second words, w")),
-      h("div", { class: "row end" }, field("Show", method), knob)),
-    table, masses);
+    h("section", { class: "card", "aria-label": "Which words" }, h("div", { class: "row end" }, field("Show", method), input("rows", "First words, v"), input("columns", "Second words, w")), knob),
+    h("div", { class: "split" }, h("div", { class: "stack" }, table, masses), rows));
 
   async function update() {
     const mine = (asked += 1);
@@ -70,19 +70,21 @@ function open(app, place) {
       h("div", { class: "scroll" }, h("table", { dir: app.direction },
         h("caption", { class: "visually-hidden" }, NAMES[name]),
         h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "v \\ w"), found.columns.map((t) => h("th", { scope: "col", lang: app.language || null }, visible(t))),
-          h("th", { scope: "col" }, `${count(found.vocabulary - found.columns.length)} others`), h("th", { scope: "col" }, m ? "sum" : "n(v)"))),
+          h("th", { scope: "col" }, [count(found.vocabulary - found.columns.length), h("br"), "others"]), h("th", { scope: "col" }, m ? "sum" : "n(v)"))),
         h("tbody", {}, found.rows.map((t, i) => h("tr", {}, h("th", { scope: "row", lang: app.language || null }, visible(t)),
           found.columns.map((w, j) => h("td", {
             class: found.counts[i][j] === 0 ? "never" : null, "data-cell": `${t} ${w}`, "data-value": cell(i, j),
-            tabindex: m ? "0" : null, title: m ? meaning(m, i, j) : null,
+            tabindex: m ? "0" : null, "aria-describedby": m ? "pointed" : null,
+            onpointerenter: m ? () => { pointed.textContent = meaning(m, i, j); } : null,
             onfocus: m ? () => { pointed.textContent = meaning(m, i, j); } : null, onclick: m ? () => { pointed.textContent = meaning(m, i, j); } : null,
             style: { background: `rgba(var(--cool), ${0.42 * Math.sqrt(cell(i, j) / most)})` },
           }, m ? probability(cell(i, j)) : count(cell(i, j)))),
           h("td", {}, m ? probability(m.rest[i]) : count(found.rest[i])),
-          h("td", { class: "total" }, h("b", { "data-sum": m ? m.sums[i] : found.totals[i] }, m ? number(m.sums[i], 6) : count(found.totals[i])))))))),
+          h("td", { class: "total" }, h("b", { "data-sum": m ? m.sums[i] : found.totals[i] }, m ? number(m.sums[i], 4) : count(found.totals[i])))))))),
       h("p", { class: "small quiet" }, m ? "Dotted: never seen. Point at a cell, or press it, for its count c and the count c* that its probability stands for." : "n(v): all bigrams that begin with v."),
       pointed, m && fitted(m));
     pointed.textContent = "";
+    ones(m);
     share();
   }
 
@@ -105,6 +107,23 @@ function open(app, place) {
           h("th", { scope: "row" }, h("button", { class: "plain", onclick: () => { method.value = m.name; state.set({ method: m.name }); draw(); } }, NAMES[m.name])),
           m.zeros.map((z) => h("td", { style: { background: `linear-gradient(to right, rgba(var(--cool), 0.35) ${100 * z}%, transparent ${100 * z}%)` } }, number(100 * z, 1), " %"))))),
         h("tfoot", {}, h("tr", {}, h("th", { scope: "row" }, "different words seen"), found.types.map((t) => h("td", {}, count(t))))))));
+  }
+
+  // The one of each row: what was seen, and what is taken from it for what was not.
+  function ones(m) {
+    const shown = m ?? found.methods.find((each) => each.name === "mle");
+    replace(rows, h("h2", {}, "Where the 1 of each row goes"),
+      h("div", { class: "ones" }, found.rows.map((t, i) => {
+        const unseen = shown.zeros[i];
+        const picked = found.columns.reduce((sum, _, j) => sum + (found.counts[i][j] ? shown.probs[i][j] : 0), 0);
+        const parts = [["own", picked], ["", Math.max(0, shown.sums[i] - unseen - picked)], ["none", unseen]];
+        return [h("b", { lang: app.language || null }, visible(t)),
+          h("span", { class: "one", role: "img", "aria-label": `${visible(t)}: ${number(100 * picked, 1)} % to the words of the table that came next, ${number(100 * parts[1][1], 1)} % to others that did, ${number(100 * unseen, 1)} % to words that never came next` },
+            parts.map(([kind, v]) => h("i", { class: `patch ${kind}`, style: { width: `${100 * v}%` }, title: `${number(100 * v, 1)} %` }))),
+          h("span", { class: "number" }, number(100 * unseen, 1), " %")];
+      })),
+      h("p", { class: "legend small" }, h("span", {}, h("i", { class: "patch own" }), "came next, in the table"), h("span", {}, h("i", { class: "patch" }), "came next, others"), h("span", {}, h("i", { class: "patch none" }), "never came next")),
+      m ? null : h("p", { class: "small quiet" }, "Relative frequencies leave nothing for what was never seen; choose a method to see what it takes."));
   }
 
   let turned = "";

@@ -37,22 +37,22 @@ function open(app, place) {
 
   const text = h("div", { class: "tokens", id: "coloured", ...app.written });
   const by = h("div", { class: "field" });
-  const undo = h("button", { onclick: back, disabled: true }, "Undo");
+  const undo = h("button", { onclick: back, disabled: true }, icon("undo"), "Undo");
   const cards = h("div", { class: "cards", id: "cards" });
   replace(place,
-    h("p", { class: "lead" }, "Every model turns what it has read into a distribution over what comes next. Type, or press a bar to go on with it."),
-    h("section", { class: "card", "aria-label": "The context" },
-      context,
-      h("div", { class: "row" }, undo,
-        h("button", { onclick: () => write("") }, "Clear"),
-        app.room.examples.length ? select([{ value: "", label: "An example…" }, ...app.room.examples.map((e) => ({ value: e, label: e }))], "",
-          (e) => { if (e) write(e); }, { "aria-label": "Examples of the test part", class: "grow" }) : null),
-      h("div", { class: "row end" }, by, h("span", { class: "scale" }, "expected", h("i"), "a surprise of 15 bits")),
-      text),
-    h("section", { class: "card", "aria-label": "Decoding" },
-      h("div", { class: "sliders" }, sliders),
-      h("div", { class: "row end" }, field("How probable is the word I think of?", token, { class: "field grow" }),
-        h("button", { onclick: plain }, "Reset"))),
+    h("p", { class: "lead" }, "Every model turns what it has read into a distribution over what comes next. Type, press a bar to go on with it, or roll the die."),
+    h("div", { class: "stage" },
+      h("section", { class: "card", "aria-label": "The context" },
+        context,
+        h("div", { class: "row" }, undo,
+          h("button", { onclick: () => write("") }, "Clear"),
+          app.room.examples.length ? select([{ value: "", label: "An example…" }, ...app.room.examples.map((e) => ({ value: e, label: e }))], "",
+            (e) => { if (e) write(e); }, { "aria-label": "Examples of the test part", class: "grow" }) : null),
+        h("div", { class: "row read" }, text, h("div", { class: "key" }, by, h("span", { class: "scale" }, "expected", h("i"), "15 bits")))),
+      h("section", { class: "card", "aria-label": "Decoding" },
+        h("div", { class: "sliders" }, sliders),
+        h("div", { class: "row end" }, field("How probable is the word I think of?", token, { class: "field grow" }),
+          h("button", { onclick: plain }, "Reset")))),
     cards);
 
   function remember() {
@@ -108,7 +108,7 @@ function open(app, place) {
   function draw() {
     const names = found.map((m) => m.model);
     const wanted = names.includes(state.get("by")) ? state.get("by") : names.findLast((n) => Number(found.find((m) => m.model === n).surprisals.length) >= 0) ?? "";
-    replace(by, [...field("Coloured by", select(names, wanted, (name) => { state.set({ by: name }); draw(); })).childNodes]);
+    replace(by, [...field("Bits of", select(names, wanted, (name) => { state.set({ by: name }); draw(); })).childNodes]);
     colour(found.find((m) => m.model === wanted));
     const most = Math.max(1e-9, ...found.flatMap((m) => m.candidates.map((c) => Math.max(c.prob, c.chosen))));
     const focused = document.activeElement?.dataset?.bar;
@@ -117,13 +117,20 @@ function open(app, place) {
     if (focused) cards.querySelector(`[data-bar="${CSS.escape(focused)}"]`)?.focus();
   }
 
+  // What was read, by one model: its surprisal as colour, and in bits where there is room for figures.
   function colour(m) {
     if (!m) { text.replaceChildren(); return; }
+    const figures = m.separator !== "" && m.context.length <= 60;
     replace(text, m.context.map((t, i) => [
       h("span", {
         class: `token${m.unknown.includes(t) ? " unknown" : ""}`, style: { "--heat": heat(m.surprisals[i]) },
         title: `${number(m.surprisals[i])} bits${m.unknown.includes(t) ? ", not in the vocabulary" : ""}`,
-      }, m.separator === "" ? (t === "\n" ? "⏎\n" : t) : visible(t)), m.separator]));
+      }, m.separator === "" ? (t === "\n" ? "⏎\n" : t) : visible(t), figures ? h("small", { dir: "ltr" }, number(m.surprisals[i], 1)) : null), m.separator]));
+  }
+
+  // The same token in all models at once.
+  function alike(token) {
+    for (const each of cards.querySelectorAll(".bar")) each.classList.toggle("same", each.dataset.token === token);
   }
 
   function card(m, most) {
@@ -154,6 +161,7 @@ function open(app, place) {
       class: `bar${value === 0 ? " zero" : ""}${mine ? " asked" : ""}`, "data-bar": `${m.model} ${c.token}`, "data-token": c.token, "data-prob": c.prob, "data-chosen": c.chosen,
       "aria-label": `${visible(c.token)}: ${probability(c.prob)}${plainly ? "" : `, drawn with ${probability(c.chosen)}`}. Go on with it.`,
       onclick: () => goOn({ token: c.token, glue: c.glue ?? " " }),
+      onpointerenter: () => alike(c.token), onpointerleave: () => alike(null), onfocus: () => alike(c.token), onblur: () => alike(null),
     },
     h("span", { class: "word", dir: "auto", lang: app.language || null }, visible(c.token)),
     h("span", { class: "track" },
