@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.compression.arithmetic import Decoder, Encoder, table
+from langmodels.compression.arithmetic import Decoder, Encoder, Listed, Sizes, Table
 from langmodels.compression.residue import Cut, cut, restore
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext import AdaptiveModel
+from langmodels.memory import without_cycles
 from langmodels.models.base import LanguageModel
 from langmodels.models.files import pack
 from langmodels.progress import track
@@ -140,16 +141,15 @@ def decompress(packed: bytes, model: AnyModel | None = None) -> bytes:
 
 def _write(model: AnyModel, text: Sequences, encoder: Encoder, *, carry: bool) -> float:
     """Write the targets of sequences; return the bits that their probabilities come to."""
-    bos, nats, last = model.vocabulary.bos_id, 0.0, 0
+    nats, last = 0.0, 0
     state: Any = None
-    with track("Compressing", total=text.n_tokens) as meter:
+    with track("Compressing", total=text.n_tokens) as meter, without_cycles():
         for ids in text.whole():
             state = model.start() if state is None or not carry else model.start_after(state, last)
             tokens = ids[1:].tolist()
             for k, token in enumerate(tokens, 1):
-                log_p = model.log_distribution(state)
-                encoder.write(table(log_p, bos), token)
-                nats -= float(log_p[token])
+                p = encoder.write(_sizes(model, state), token)
+                nats -= math.log(p) if p else -math.inf
                 if k < len(tokens):
                     state = model.advance(state, token)
                 if k % _AT_ONCE == 0:
@@ -167,12 +167,12 @@ def _read(
     parts: list[list[int]] = []
     state: Any = None
     left, last = n_tokens, 0
-    with track("Decompressing", total=n_tokens) as meter:
+    with track("Decompressing", total=n_tokens) as meter, without_cycles():
         for _ in range(n_sequences):
             state = model.start() if state is None or not carry else model.start_after(state, last)
             ids = [bos]
             while left:
-                last = decoder.read(table(model.log_distribution(state), bos))
+                last = decoder.read(_sizes(model, state))
                 ids.append(last)
                 left -= 1
                 if left % _AT_ONCE == 0:
@@ -184,6 +184,13 @@ def _read(
     offsets = np.cumsum([0, *map(len, parts)], dtype=np.int64)
     flat = np.fromiter((token for ids in parts for token in ids), np.int32, int(offsets[-1]))
     return Sequences(flat, offsets)
+
+
+def _sizes(model: AnyModel, state: Any) -> Sizes:
+    """What each token has of the numbers of the code."""
+    if isinstance(model, AdaptiveModel):
+        return Listed(model.outcomes(state), len(model.vocabulary))
+    return Table(model.log_distribution(state), model.vocabulary.bos_id)
 
 
 def _bytes_as_tokens(data: bytes) -> Sequences:

@@ -6,9 +6,8 @@ is a context of d symbols, and its children differ in the symbol before those. R
 costs time in the nodes of one path, whatever was read before.
 """
 
-from array import array
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 LONGEST = 1024
@@ -19,6 +18,7 @@ _KEPT = 4096  # symbols that can be taken back
 _DISCOUNT = 0.7
 _BLEND = 0.4  # of occurrences beside branch counts
 _MEMORY = 500.0  # weight beyond which a gate forgets, so that it follows the text
+_ONE_BY_ONE = 16  # symbols of an edge that are compared singly, since most differ early
 
 
 class Node:
@@ -27,24 +27,36 @@ class Node:
     `branches` counts for each symbol the children after which it came (its own occurrences where
     there are none), `n_branches` is their sum; `occurrences` and `n_occurrences` count all. Most
     contexts occur once: those share the dictionaries that say so, and have none of their own.
+    `gate` is that of its kind, None where branch counts have changed since; `branch` is then worth
+    nothing, either.
     """
 
     __slots__ = (
+        "branch",
         "branches",
         "children",
         "depth",
         "end",
+        "gate",
         "n_branches",
         "n_occurrences",
         "occurrences",
     )
 
-    def __init__(self, depth: int, end: int) -> None:
+    def __init__(
+        self,
+        depth: int,
+        end: int,
+        branches: dict[int, int],
+        occurrences: dict[int, int],
+        n_occurrences: int,
+    ) -> None:
         self.depth, self.end = depth, end
         self.children: dict[int, Node] = _CHILDLESS
-        self.branches: dict[int, int] = {}
-        self.occurrences: dict[int, int] = {}
-        self.n_branches = self.n_occurrences = 0
+        self.branches, self.n_branches = branches, len(branches)
+        self.occurrences, self.n_occurrences = occurrences, n_occurrences
+        self.gate: Gate | None = None
+        self.branch = 0.0
 
     def add_child(self, symbol: int, child: "Node") -> None:
         """Put a child there, in the place of another if need be."""
@@ -60,14 +72,25 @@ Gate = list[float]
 """Weight of the times that a context of this kind left the next symbol to a shorter one; of all."""
 
 
+Level = tuple[dict[int, int], dict[int, int], Gate, float, float]
+"""A context with something after it: its branch counts and occurrences, its gate, and what each
+branch (beyond the discount) and each occurrence of a symbol is worth in what the context itself
+gives the symbol. No NamedTuple, which takes three times as long to make.
+"""
+
+
 class _Path(NamedTuple):
     """The nodes that are suffixes of the history, shortest first, and where the tree is left: on
     the edge to the node `below`, after `matched` symbols, or at the last node (None).
+
+    `levels` are the contexts with something after them, shortest first; a symbol that came after
+    one came after all shorter ones.
     """
 
     nodes: list[Node]
     below: Node | None
     matched: int
+    levels: list[Level]
 
 
 class _Change(NamedTuple):
@@ -100,13 +123,11 @@ class GrowingTree:
 
     def __init__(self, n_predictable: int) -> None:
         self._uniform = 1.0 / n_predictable
-        self._text = array("q")
-        self._root = Node(0, 0)
+        self._text: list[int] = []
+        self._root = Node(0, 0, {}, {}, 0)
         self._begin = 0
-        self._gates: dict[tuple[int, int, int, bool], Gate] = {}
-        self._once: dict[
-            int, dict[int, int]
-        ] = {}  # by symbol, the counts of what it came after once
+        self._gates: dict[int, Gate] = {}  # by kinds of contexts
+        self._once: dict[int, dict[int, int]] = {}  # by symbol, the counts of where it came once
         self._changes: deque[_Change | int] = deque(maxlen=_KEPT)
         self._found: _Path | None = None
 
@@ -140,32 +161,59 @@ class GrowingTree:
     def prob(self, symbol: int) -> float:
         """p(symbol | what was read)."""
         p = self._uniform
-        for node, gate in self._levels(self._path()):
-            passed = gate[0] / gate[1]
-            p = (1 - passed) * _own(node, symbol) + passed * p
+        for branches, occurrences, (passed, all_of), branch, occurrence in self._path().levels:
+            share = passed / all_of
+            p *= share
+            count = branches.get(symbol)
+            if count:
+                own = branch * (count - _DISCOUNT) + occurrence * occurrences[symbol]
+                p += (1 - share) * own
         return p
 
-    def distribution(self) -> tuple[dict[int, float], float]:
-        """What the contexts give each symbol seen after one; and each symbol's share beside it."""
-        p: dict[int, float] = {}
+    def outcomes(self) -> Iterator[tuple[int, float]]:
+        """Symbols that came after some context, each with its probability, as they are asked for:
+        those of the longest context first, in the order in which it saw them.
+        """
+        levels = []
         left = 1.0
-        for node, gate in reversed(self._levels(self._path())):
-            passed = gate[0] / gate[1]
-            given = left * (1 - passed)
-            discounted = given * (1 - _BLEND) / (node.n_branches - _DISCOUNT * len(node.branches))
-            relative = given * _BLEND / node.n_occurrences
-            occurrences = node.occurrences
-            for symbol, count in node.branches.items():
-                share = discounted * (count - _DISCOUNT) + relative * occurrences[symbol]
-                p[symbol] = p.get(symbol, 0.0) + share
-            left *= passed
-        return p, left * self._uniform
+        for branches, occurrences, (passed, all_of), branch, occurrence in reversed(
+            self._path().levels
+        ):
+            share = passed / all_of
+            given = left * (1 - share)
+            levels.append((branches, occurrences, given * branch, given * occurrence))
+            left *= share
+        left *= self._uniform
+        longer: dict[int, int] = {}
+        for n, (symbols, *_) in enumerate(levels):
+            if len(symbols) > len(longer):
+                shorter = levels[n:]
+                for symbol in symbols:
+                    if symbol not in longer:
+                        p = left
+                        for branches, occurrences, branch, occurrence in shorter:
+                            p += branch * (branches[symbol] - _DISCOUNT)
+                            p += occurrence * occurrences[symbol]
+                        yield symbol, p
+                longer = symbols
+
+    @property
+    def seen(self) -> Container[int]:
+        """The symbols that were ever read."""
+        return self._root.branches
+
+    def unseen(self) -> float:
+        """The probability of each symbol that is not among the `outcomes`."""
+        p = self._uniform
+        for _, _, (passed, all_of), _, _ in self._path().levels:
+            p *= passed / all_of
+        return p
 
     def push(self, symbol: int) -> None:
         """Read a symbol: learn that it came after all that was read before."""
         path = self._path()
-        gates = self._learn_gates(path, symbol)
-        nodes = list(path.nodes)
+        gates = self._learn_gates(path.levels, symbol)
+        nodes = path.nodes
         text, deepest = self._text, nodes[-1]
         n = len(text)
         split = leaf = None
@@ -191,6 +239,7 @@ class GrowingTree:
             count = node.branches.get(symbol, 0)
             node.branches[symbol] = count + 1
             node.n_branches += 1
+            node.gate = None
             n_branched += 1
             if count:  # the shorter contexts have counted this one already
                 break
@@ -210,6 +259,7 @@ class GrowingTree:
         for node in nodes[len(nodes) - n_branched :]:
             _take(node.branches, symbol)
             node.n_branches -= 1
+            node.gate = None
         for node in nodes:
             _take(node.occurrences, symbol)
             node.n_occurrences -= 1
@@ -231,58 +281,88 @@ class GrowingTree:
         n, depth = len(text), 0
         reach = min(n - self._begin, LONGEST)
         nodes = [node]
+        below = None
         while depth < reach and len(nodes) < _MOST:
             child = node.children.get(text[n - 1 - depth])
             if child is None:
                 break
-            end = child.end
-            if child.depth > reach or (
-                text[n - child.depth : n - depth] != text[end - child.depth : end - depth]
-            ):
-                stop = min(child.depth, reach)
-                matched = depth + 1
-                while matched < stop and text[n - 1 - matched] == text[end - 1 - matched]:
-                    matched += 1
-                return _Path(nodes, child, matched)
+            depth += 1
+            if depth < child.depth:
+                depth = self._along(child, depth, reach)
+                if depth < child.depth:
+                    below = child
+                    break
             nodes.append(child)
-            node, depth = child, child.depth
-        return _Path(nodes, None, depth)
-
-    def _levels(self, path: _Path) -> list[tuple[Node, Gate]]:
-        """The contexts of a path with something after them, shortest first, each with its gate."""
-        found = [
-            (node, self._gate(node, node.depth, False)) for node in path.nodes if node.branches
+            node = child
+        levels = [
+            (
+                node.branches,
+                node.occurrences,
+                node.gate or self._gate(node),
+                node.branch,
+                _BLEND / node.n_occurrences,
+            )
+            for node in nodes
+            if node.n_occurrences
         ]
-        if path.below is not None:
-            found.append((path.below, self._gate(path.below, path.matched, True)))
-        return found
+        if below is not None:
+            self._gate(below)
+            gate = self._gate_of(below, depth, True)
+            each = below.branch, _BLEND / below.n_occurrences
+            levels.append((below.branches, below.occurrences, gate, *each))
+        return _Path(nodes, below, depth, levels)
 
-    def _gate(self, node: Node, depth: int, on_edge: bool) -> Gate:
+    def _along(self, child: Node, matched: int, reach: int) -> int:
+        """How many symbols of the history match on the edge to a child, whose first one does."""
+        text, end, n = self._text, child.end, len(self._text)
+        stop = min(child.depth, reach)
+        singly = min(stop, matched + _ONE_BY_ONE)
+        while matched < singly and text[n - 1 - matched] == text[end - 1 - matched]:
+            matched += 1
+        if singly == matched < stop:
+            if text[n - stop : n - matched] == text[end - stop : end - matched]:
+                return stop
+            while text[n - 1 - matched] == text[end - 1 - matched]:
+                matched += 1
+        return matched
+
+    def _gate(self, node: Node) -> Gate:
+        node.branch = (1 - _BLEND) / (node.n_branches - _DISCOUNT * len(node.branches))
+        node.gate = gate = self._gate_of(node, node.depth, False)
+        return gate
+
+    def _gate_of(self, node: Node, depth: int, on_edge: bool) -> Gate:
         types, total = len(node.branches), node.n_branches
         types = types if types < 6 else min(5 + types.bit_length(), 10)
         total = total if total < 5 else 4 + min(total.bit_length(), 6)
-        kind = (min(depth, 12), types, total, on_edge)
+        kind = (min(depth, 12) << 8 | types << 4 | total) << 1 | on_edge
         gate = self._gates.get(kind)
         if gate is None:
             gate = self._gates[kind] = [2.0 * types / (types + total), 2.0]
         return gate
 
-    def _learn_gates(self, path: _Path, symbol: int) -> list[tuple[Gate, float, float]]:
-        """One step of EM for the gates of a path after which a symbol came; what they were."""
+    def _learn_gates(self, levels: list[Level], symbol: int) -> list[tuple[Gate, float, float]]:
+        """One step of EM for the gates of contexts after which a symbol came; what they were."""
         p = self._uniform
         passed_on = []
-        for node, gate in self._levels(path):
-            passed = gate[0] / gate[1] * p
-            p = (1 - gate[0] / gate[1]) * _own(node, symbol) + passed
+        for branches, occurrences, gate, branch, occurrence in levels:
+            share = gate[0] / gate[1]
+            passed = p = share * p
+            count = branches.get(symbol)
+            if count:
+                own = branch * (count - _DISCOUNT) + occurrence * occurrences[symbol]
+                p += (1 - share) * own
             passed_on.append((gate, passed / p))
         before = []
         reached = 1.0
         for gate, share in reversed(passed_on):
-            before.append((gate, gate[0], gate[1]))
-            gate[0] += reached * share
-            gate[1] += reached
-            if gate[1] > _MEMORY:
-                gate[0], gate[1] = gate[0] / 2, gate[1] / 2
+            passed, weight = gate
+            before.append((gate, passed, weight))
+            passed += reached * share
+            weight += reached
+            if weight > _MEMORY:
+                passed, weight = passed / 2, weight / 2
+            gate[0], gate[1] = passed, weight
             reached *= share
             if reached < 1e-4:
                 break
@@ -291,34 +371,17 @@ class GrowingTree:
 
     def _leaf(self, depth: int, end: int, symbol: int) -> Node:
         """A context after which a symbol came for the first time."""
-        node = Node.__new__(Node)
-        node.depth, node.end, node.children = depth, end, _CHILDLESS
-        node.occurrences = node.branches = self._once.setdefault(symbol, {symbol: 1})
-        node.n_occurrences = node.n_branches = 1
-        return node
+        once = self._once.get(symbol)
+        if once is None:
+            once = self._once[symbol] = {symbol: 1}
+        return Node(depth, end, once, once, 1)
 
     def _split(self, below: Node, depth: int) -> Node:
         """A node on the edge to `below`, its only child so far."""
-        node = Node(depth, below.end)
+        branches, occurrences = dict.fromkeys(below.branches, 1), dict(below.occurrences)
+        node = Node(depth, below.end, branches, occurrences, below.n_occurrences)
         node.children = {self._text[below.end - 1 - depth]: below}
-        node.branches = dict.fromkeys(below.branches, 1)
-        node.n_branches = len(below.branches)
-        node.occurrences, node.n_occurrences = dict(below.occurrences), below.n_occurrences
         return node
-
-    def __iter__(self) -> Iterator[int]:
-        """All that was read, marks included."""
-        return iter(self._text)
-
-
-def _own(node: Node, symbol: int) -> float:
-    """What a context itself gives a symbol, of what it does not leave to shorter ones."""
-    count = node.branches.get(symbol, 0)
-    if not count:
-        return 0.0
-    discounted = (count - _DISCOUNT) / (node.n_branches - _DISCOUNT * len(node.branches))
-    relative = node.occurrences[symbol] / node.n_occurrences
-    return (1 - _BLEND) * discounted + _BLEND * relative
 
 
 def _take(counts: dict[int, int], symbol: int) -> None:
