@@ -10,6 +10,7 @@ import difflib
 import functools
 import inspect
 import pickle
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -103,7 +104,6 @@ class Registry(Mapping[str, T], Generic[T]):
         self._aliases = {_key(alias): name for alias, name in (aliases or {}).items()}
         self._derived = tuple(derived)
         self._made: dict[str, tuple[Any, T]] = {}
-        self._entry_points: dict[str, EntryPoint] | None = None
         if group:
             _open[group] = self
             for handed in _received.pop(group, ()):
@@ -246,12 +246,7 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def _others(self) -> dict[str, "EntryPoint"]:
         """What other packages offer, by name; nothing is imported yet."""
-        if self._entry_points is None:
-            from importlib.metadata import entry_points  # slow to import
-
-            found = entry_points(group=self.group) if self.group else ()
-            self._entry_points = {point.name: point for point in found}
-        return self._entry_points
+        return _offered(tuple(sys.path)).get(self.group, {}) if self.group else {}
 
     def _imported(self, point: "EntryPoint") -> T:
         """What an entry point stands for, as it is kept here. Raises LangmodelsError."""
@@ -268,6 +263,20 @@ class Registry(Mapping[str, T], Generic[T]):
         """What is kept of what is registered, or named by an entry point; see subclasses."""
         item: T = found
         return item
+
+
+@functools.cache
+def _offered(_: tuple[str, ...]) -> dict[str, dict[str, "EntryPoint"]]:
+    """The entry points of the packages on a path, that of `sys`, by group and name.
+
+    All packages are looked through, which takes longer than most commands: once for all groups.
+    """
+    from importlib.metadata import distributions  # slow to import
+
+    found: dict[str, dict[str, EntryPoint]] = {}
+    for point in (point for package in distributions() for point in package.entry_points):
+        found.setdefault(point.group, {}).setdefault(point.name, point)
+    return found
 
 
 _open: dict[str, Registry[Any]] = {}

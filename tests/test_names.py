@@ -52,8 +52,6 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: toy-models\nVersion: 1.0\n")
     (metadata / "entry_points.txt").write_text(POINTS)
     monkeypatch.syspath_prepend(tmp_path)
-    for registry in (MODELS, SMOOTHINGS):
-        monkeypatch.setattr(registry, "_entry_points", None)
     yield tmp_path
     for name in ("twice",):
         MODELS._made.pop(name, None)
