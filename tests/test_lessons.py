@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -132,17 +133,25 @@ def test_bars_show_what_is_under_way(monkeypatch: pytest.MonkeyPatch) -> None:
     assert bars.markup() == ""
 
 
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A kernel for all notebooks, in a folder of its own: to start one takes seconds."""
+    for needed in ("nbclient", "ipykernel", "matplotlib"):
+        pytest.importorskip(needed)
+    manager = pytest.importorskip("jupyter_client").KernelManager()
+    manager.start_kernel(cwd=str(tmp_path_factory.mktemp("notebooks")))
+    yield manager
+    manager.shutdown_kernel(now=True)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
-def test_it_runs_as_a_notebook(file: Path, tmp_path: Path) -> None:
-    nbclient = pytest.importorskip("nbclient")
-    nbformat = pytest.importorskip("nbformat")
-    pytest.importorskip("ipykernel")
-    pytest.importorskip("matplotlib")
+def test_it_runs_as_a_notebook(file: Path, kernel: Any) -> None:
+    nbclient, nbformat = pytest.importorskip("nbclient"), pytest.importorskip("nbformat")
     book = nbformat.read(file, as_version=4)
     nbformat.validate(book)
-    client = nbclient.NotebookClient(book, timeout=240, resources={"metadata": {"path": tmp_path}})
-    client.execute()
+    book.cells.insert(0, nbformat.v4.new_code_cell("%reset -f"))  # names of the one before
+    nbclient.NotebookClient(book, km=kernel, timeout=240).execute()
     outputs = [out for cell in book.cells if cell.cell_type == "code" for out in cell.outputs]
     shown = [data for out in outputs if (data := out.get("data"))]
     assert any("waits for an answer" in str(data.get("text/html")) for data in shown)
