@@ -3,6 +3,7 @@
 import gc
 import os
 from collections.abc import Iterator
+from typing import Any
 
 # Processes that share the tests share the processors: BLAS's threads would wait for each other.
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -24,3 +25,16 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.enable()
         gc.freeze()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """What one module's tests share is made once: each process begins with a stretch of its own.
+
+    Whoever has finished takes over half of what another one has left.
+    """
+    if config.getvalue("dist") != "load":  # something else was asked for
+        return None
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)

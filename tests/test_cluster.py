@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,8 @@ from langmodels.cli.main import main
 from langmodels.errors import LangmodelsError
 from langmodels.execution import WorkerLost, completed, executor, mapped, share
 
-distributed = pytest.importorskip("distributed")
 pytestmark = [
+    pytest.mark.skipif(find_spec("distributed") is None, reason="needs Dask"),
     pytest.mark.slow,
     pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's"),
 ]
@@ -52,6 +53,8 @@ def pool() -> Iterator[Any]:
 
 @pytest.fixture
 def client(pool: Any) -> Iterator[Any]:
+    import distributed  # takes seconds
+
     with distributed.Client(pool._cluster.scheduler_address, set_as_default=False) as client:
         yield client
 

@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,17 +16,22 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.pretrained import PretrainedModel
 
-torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
-tokenizers = pytest.importorskip("tokenizers")
+# They take seconds to import: in one process, not in each that only collects the tests.
+pytestmark = pytest.mark.skipif(
+    not all(map(find_spec, ("torch", "transformers", "tokenizers"))), reason="needs transformers"
+)
 
 TEXT = 'The otter said “no”, and — naïvely 中文 — swam on.\nThen:\n\n  it slept.  "So!"\n' * 3
 STYLES = ("gpt2", "llama")
-torch.set_num_threads(1)
 
 
 def make(folder: Path, style: str) -> Path:
     """A tiny random model with a tokenizer of its kind: bytes, or words after U+2581."""
+    import tokenizers
+    import torch
+    import transformers
+
+    torch.set_num_threads(1)
     if style == "gpt2":
         cut = tokenizers.Tokenizer(tokenizers.models.BPE())
         cut.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -86,6 +92,9 @@ def folder(request: pytest.FixtureRequest, folders: dict[str, str]) -> str:
 
 
 def test_scores_are_the_library_s_own(folder: str) -> None:
+    import torch
+    import transformers
+
     model = PretrainedModel(folder)
     text = TEXT[:30]
     network = transformers.AutoModelForCausalLM.from_pretrained(folder)
