@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from errands import die, fail, slow_square, total
 
 import langmodels
 from langmodels.cli.main import main
@@ -26,23 +27,6 @@ pytestmark = [
 ]
 KILLS = 3
 PATIENCE = 120  # seconds until a test gives up; none waits for so long unless something hangs
-
-
-def slow_square(x: int) -> int:
-    time.sleep(0.05)
-    return x * x
-
-
-def total(values: list[int], x: int) -> int:
-    return sum(values) + x
-
-
-def fail(message: str) -> None:
-    raise LangmodelsError(message)
-
-
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +88,7 @@ def test_tasks_of_a_scheduler_that_is_restarted_are_begun_again(pool: Any, clien
 
 
 def test_a_task_that_kills_its_workers_is_a_sentence(pool: Any) -> None:
-    futures = [pool.submit(die), pool.submit(slow_square, 3)]
+    futures = [pool.submit(die, os.devnull), pool.submit(slow_square, 3)]
     list(completed(pool, futures))
     assert isinstance(futures[0].exception(), WorkerLost)
     assert "its worker died, 4 times over" in str(futures[0].exception())
@@ -124,7 +108,7 @@ def test_partitions_of_a_text_are_shared_and_a_worker_may_die(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("langmodels.ngram.partitions.running._capacity", lambda *_: 1500)
-    text = langmodels.find_source("wonderland.txt").read()
+    text = langmodels.find_source("wonderland.txt").read()[:60_000]
     Path("text.txt").write_text(text, encoding="utf-8")
     train = ["train", "--corpus", "text.txt", "--order", "4", "--output"]
     assert main([*train, "memory.lm"]) == 0

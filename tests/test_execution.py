@@ -6,66 +6,31 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from errands import (
+    cleaned,
+    die,
+    die_once,
+    end_of_file,
+    fail,
+    interrupted,
+    shout,
+    square,
+    total,
+    unpicklable,
+)
 
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.execution import ATTEMPTS, Processes, WorkerLost, completed, executor, share
-from langmodels.text.cleaning import CLEANINGS, Cleaning, clean
+from langmodels.text.cleaning import CLEANINGS, Cleaning
 
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 PATIENCE = 120  # seconds until a test gives up; none waits for so long unless something hangs
-
-
-def square(x: int) -> int:
-    return x * x
-
-
-def total(values: list[int], x: int) -> int:
-    return sum(values) + x
-
-
-def fail(message: str) -> None:
-    raise LangmodelsError(message)
-
-
-def end_of_file() -> None:
-    raise EOFError("the task's own")
-
-
-def die(attempts: str) -> None:
-    """Killed, as by the kernel where memory is short; each attempt leaves a mark."""
-    with open(attempts, "a") as file:  # noqa: PTH123
-        file.write(".")
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
-def die_once(mark: str, x: int) -> int:
-    if not Path(mark).exists():
-        Path(mark).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-    return x
-
-
-def interrupted(x: int) -> int:
-    os.kill(os.getpid(), signal.SIGINT)
-    return x
-
-
-def unpicklable() -> Callable[[], int]:
-    return lambda: 3
-
-
-def shout(chunks: Iterable[str]) -> Iterator[str]:
-    return (f"{chunk.upper()}!" for chunk in chunks)
-
-
-def cleaned(how: str) -> str:
-    return "".join(clean(["a"], how))
 
 
 def results(jobs: int, *calls: tuple[Any, ...]) -> list[Any]:
