@@ -14,8 +14,9 @@ import pytest
 from ngram_data import KENLM3, held_out, scored, trained
 
 from langmodels.compat import kenlm
-from langmodels.ngram import prune
-from langmodels.ngram.automaton import ROOT, Automaton
+from langmodels.ngram import NGramModel, prune, wordwise
+from langmodels.ngram.automaton import ROOT
+from langmodels.ngram.wordwise import WordTable
 from langmodels.text.vocabulary import Vocabulary
 
 LOG10 = math.log(10)
@@ -233,10 +234,10 @@ ngram 2=10
 """
 
 
-@pytest.fixture(params=["automaton", "tables"])
+@pytest.fixture(params=["table", "steps"])
 def boundary(request: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> kenlm.Model:
-    if request.param == "tables":
-        monkeypatch.setattr(kenlm, "_AUTOMATON", 0)
+    if request.param == "steps":
+        monkeypatch.setattr(kenlm, "MOST", 0)
     (tmp_path / "boundary.arpa").write_text(BOUNDARY)
     return kenlm.Model(tmp_path / "boundary.arpa")
 
@@ -281,20 +282,21 @@ def test_wrong_types_are_type_errors(boundary: kenlm.Model) -> None:
                 call(wrong)
 
 
-def test_an_automaton_says_what_the_tables_say(
+def test_a_word_table_says_what_the_tables_say(
     model: kenlm.Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pruned = prune(trained(5), max_ngrams=6000)
     for tables in (trained(5).tables, pruned.tables):
-        step = Automaton(tables).stepper()
+        table = WordTable(tables)
+        step = table.step()
         for ids in itertools.islice(held_out().sequences(), 30):
-            state, context = tables.start(), step(ROOT, Vocabulary.bos_id)[1]
+            state, context = tables.start(), step(ROOT, table.codes[Vocabulary.bos_id])[1]
             for word in ids.tolist():
                 log_p, length, state = tables.step(state, word)
-                found, context, found_length = step(context, word)
+                found, context, found_length = step(context, table.codes[word])
                 assert found == pytest.approx(log_p, abs=1e-6)
                 assert found_length == length
-    monkeypatch.setattr(kenlm, "_AUTOMATON", 0)
+    monkeypatch.setattr(kenlm, "MOST", 0)
     by_tables = kenlm.Model(str(KENLM3))
     for expected in scored(3):
         ours, others = (list(m.full_scores(expected.sentence)) for m in (model, by_tables))
@@ -313,6 +315,52 @@ def test_steps_are_forgotten_when_there_are_many(
     sentences = [expected.sentence for expected in scored(3)]
     scores = [model.score(s) for s in sentences]
     monkeypatch.setattr(kenlm, "_KNOWN", 7)
+    monkeypatch.setattr(kenlm, "MOST", 0)
     again = kenlm.Model(str(KENLM3))
-    assert [again.score(s) for s in sentences] == scores
-    assert len(again._steps) <= 7
+    assert [again.score(s) for s in sentences] == pytest.approx(scores)
+    steps = again._walk
+    assert isinstance(steps, kenlm._StepsWalk)
+    assert len(steps) <= 7
+
+
+@pytest.mark.parametrize("most", [0, 1 << 24])
+def test_many_sentences_at_once(
+    model: kenlm.Model, monkeypatch: pytest.MonkeyPatch, most: int
+) -> None:
+    monkeypatch.setattr(kenlm, "MOST", most)
+    tested = kenlm.Model(str(KENLM3))
+    sentences = ["alice was zyxw", "", b"the march hare", "</s> alice", "the"]
+    for bos, eos in itertools.product((True, False), repeat=2):
+        singly = [model.score(s, bos, eos) for s in sentences]
+        assert tested.score_many(sentences, bos, eos) == pytest.approx(singly)
+    assert tested.score_many(["<s> alice", "the"])[0] == pytest.approx(model.score("<s> alice"))
+    assert tested.score_many([]).shape == (0,)
+
+
+def test_few_letters_in_long_ngrams_find_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """N-grams that are permutations of one another, and a table that does not come out at first."""
+    rng = np.random.default_rng(3)
+    text = "\n".join(" ".join(rng.choice(["a", "b"], 40)) for _ in range(60))
+    tables = NGramModel(9, "witten_bell").fit(text).tables
+    monkeypatch.setattr(wordwise, "_TRIED", 8)
+    table = WordTable(tables)
+    step = table.step()
+    state, context = tables.start(), table.start
+    for word in rng.integers(2, 5, 500).tolist():
+        log_p, length, state = tables.step(state, word)
+        found, context, found_length = step(context, table.codes[word])
+        assert (found, found_length) == (pytest.approx(log_p, abs=1e-6), length)
+
+
+def test_a_call_of_a_subclass_is_its_own(model: kenlm.Model) -> None:
+    class Counting(kenlm.Model):
+        asked = 0
+
+        def BaseScore(self, in_state: Any, word: Any, out_state: Any) -> float:
+            self.asked += 1
+            return super().BaseScore(in_state, word, out_state)
+
+    counting, state, out = Counting(str(KENLM3)), kenlm.State(), kenlm.State()
+    for word in ("alice", "was"):
+        assert counting.BaseScore(state, word, out) == model.BaseScore(state, word, out)
+    assert counting.asked == 2

@@ -11,37 +11,38 @@ https://github.com/kpu/kenlm. Models are ARPA files, the binary files of KenLM's
 those that `NGramModel.save` writes.
 """
 
+import itertools
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property, total_ordering
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from langmodels.arrays import FloatArray
 from langmodels.errors import LangmodelsError
-from langmodels.ngram.automaton import Automaton
+from langmodels.ngram.kenlm import KenLMModel
 from langmodels.ngram.lookup import LengthArray, NGramLookup
 from langmodels.ngram.opening import open_ngrams
 from langmodels.ngram.tables import NGramTables
-from langmodels.text.vocabulary import BOS, EOS, Vocabulary
+from langmodels.ngram.wordwise import MOST, WordTable
+from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 
 Context = Any
 """What a step goes on from: a node or a tuple; 0 is the empty one."""
 _NONE = 0
 
 _LOG10 = math.log(10.0)
+_PER_NAT = 1.0 / _LOG10
 _UNK, _BOS = Vocabulary.unk_id, Vocabulary.bos_id
 # Words part at the white space of ASCII; str.split() does too much where a text has other, which
 # is not printable.
 _WORDS = re.compile(r"[^\t\n\v\f\r ]+").findall
 _LONG = 500
 """Words of a sentence beyond which array code is faster than going on word by word."""
-_AUTOMATON = 1 << 24
-"""N-grams of a model that are put into an automaton at most, 24 bytes each."""
 _KNOWN = 1 << 18
 """Steps that are kept at most, some 300 bytes each; when there are so many, all are forgotten."""
 
@@ -114,52 +115,127 @@ Step = tuple[float, Context, int]
 """Log10 p of a word, the context after it, the length of the n-gram that gave it."""
 
 
-class _Steps(dict[tuple[Context, int], Step]):
-    """The steps that were asked for, by context and word id; one that is not there is made.
+class _Numbers(dict[str | bytes, int]):
+    """The numbers that stand for words, which may be bytes too; of others that of `<unk>`."""
 
-    Decoders ask the same again and again, and text repeats itself: a step that is known takes a
-    fraction of the time of one that is looked up.
-    """
+    def __init__(self, numbers: dict[str, int]) -> None:
+        super().__init__(numbers.items())
+        self.unknown = numbers[UNK]
 
-    def __init__(self, tables: NGramLookup) -> None:
+    def __missing__(self, word: str | bytes) -> int:
+        return self.unknown if isinstance(word, str) else self[_text(word)]
+
+
+class _Walk(Protocol):
+    """A way of asking a model word by word."""
+
+    numbers: _Numbers
+    start: Context
+    """The context at the beginning of a sentence."""
+
+    def step(self, context: Context, number: int, /) -> Step:
+        """What comes of a word after a context."""
+
+    def total(self, context: Context, words: list[str], /) -> float:
+        """Log10 p of words, one after another."""
+
+    def base_score(self, in_state: State, word: str | bytes, out_state: State, /) -> float:
+        """See `Model.BaseScore`."""
+
+
+class _TableWalk:
+    """The fastest way. Its loops are written out twice, since a call takes as long as a look-up."""
+
+    def __init__(self, tables: NGramTables, ids: dict[str, int]) -> None:
+        table = WordTable(tables)
+        numbers = self.numbers = _Numbers({word: table.codes[id] for word, id in ids.items()})
+        self.start = table.start
+        self._step = table.step()
+        codes, log_prob, following = table.code, table.log_prob, table.following
+        backoff, link, places = table.backoff, table.link, table.places
+
+        def total(context: int, words: list[str]) -> float:
+            log_p = 0.0
+            for word in words:
+                number = code = numbers[word]
+                at = context + number
+                while (there := codes[at]) != code:
+                    if there:
+                        at, code = at - 1, code - places
+                    else:
+                        log_p += backoff[context]
+                        context = link[context]
+                        at, code = context + number, number
+                log_p += log_prob[at]
+                context = following[at]
+            return log_p * _PER_NAT
+
+        def base_score(in_state: State, word: str | bytes, out_state: State) -> float:
+            try:
+                context: int = in_state._context
+                log_p = 0.0
+                number = code = numbers[word]
+                at = context + number
+                while (there := codes[at]) != code:
+                    if there:
+                        at, code = at - 1, code - places
+                    else:
+                        log_p += backoff[context]
+                        context = link[context]
+                        at, code = context + number, number
+                out_state._context = following[at]
+            except AttributeError:
+                _checked(in_state), _checked(out_state)
+                raise
+            return (log_p + log_prob[at]) * _PER_NAT
+
+        self.total, self.base_score = total, base_score
+
+    def step(self, context: Context, number: int) -> Step:
+        """See `_Walk`."""
+        log_p, following, length = self._step(context, number)
+        return log_p * _PER_NAT, following, length
+
+
+class _StepsWalk(dict[tuple[Context, int], Step]):
+    """For every kind of tables: what was asked is kept, by context and word id."""
+
+    def __init__(self, tables: NGramLookup, ids: dict[str, int]) -> None:
         self._tables = tables
+        self.numbers = _Numbers(ids)
+        self.start = self[_NONE, _BOS][1]
 
     def __missing__(self, asked: tuple[Context, int]) -> Step:
         if len(self) >= _KNOWN:
             self.clear()
-        log_p, following, length = self._find(*asked)
-        step = self[asked] = log_p / _LOG10, following, length
-        return step
-
-    def start(self) -> Context:
-        """The context at the beginning of a sentence."""
-        return self[_NONE, _BOS][1]
-
-    @cached_property
-    def _find(self) -> Callable[[Context, int], Step]:
-        """Looks a step up, its log p in nats."""
-        tables = self._tables
-        if (
-            isinstance(tables, NGramTables)
-            and not tables.unseen_backoff
-            and sum(tables.sizes) <= _AUTOMATON
-        ):
-            return Automaton(tables).stepper()
-        return self._find_in_tables
-
-    def _find_in_tables(self, context: Context, token: int) -> Step:
-        """Where contexts are the states of tables."""
+        context, token = asked
         log_p, length, following = self._tables.step(context or (), token)
         if token == _BOS:  # ARPA files give it log10 p = 0; it costs what backing off to it costs
             log_p = self._tables.backing_off(context or ())
-        return log_p, following or _NONE, length
+        step = self[asked] = log_p / _LOG10, following or _NONE, length
+        return step
 
+    def step(self, context: Context, number: int) -> Step:
+        """See `_Walk`."""
+        return self[context, number]
 
-class _WordIds(dict[str | bytes, int]):
-    """Ids of words, which may be bytes too."""
+    def total(self, context: Context, words: list[str]) -> float:
+        """See `_Walk`."""
+        total = 0.0
+        for number in map(self.numbers.__getitem__, words):
+            log_p, context, _ = self[context, number]
+            total += log_p
+        return total
 
-    def __missing__(self, word: str | bytes) -> int:
-        return _UNK if isinstance(word, str) else self[_text(word)]
+    def base_score(self, in_state: State, word: str | bytes, out_state: State) -> float:
+        """See `_Walk`."""
+        try:
+            step = self[in_state._context, self.numbers[word]]
+            out_state._context = step[1]
+        except AttributeError:
+            _checked(in_state), _checked(out_state)
+            raise
+        return step[0]
 
 
 class Model:
@@ -176,12 +252,21 @@ class Model:
         except LangmodelsError as error:
             raise OSError(f"Cannot read model '{self._name}' ({error})") from error
         self._tables = self._model.lookup
-        self._steps = _Steps(self._tables)
         vocabulary = self._model.vocabulary
-        self._ids = _WordIds(vocabulary.text_ids)
-        self._ids[BOS] = vocabulary.bos_id  # in a sentence for KenLM, boundaries are words
+        # In a sentence for KenLM, boundaries are words.
+        self._word_ids = {UNK: _UNK, **vocabulary.text_ids, BOS: vocabulary.bos_id}
         if vocabulary.eos_id is not None:
-            self._ids[EOS] = vocabulary.eos_id
+            self._word_ids[EOS] = vocabulary.eos_id
+        self._ids = _Numbers(self._word_ids)
+
+    @cached_property
+    def _walk(self) -> _Walk:
+        """Made when something is asked for the first time."""
+        model, ids = self._model, self._word_ids
+        can_be_listed = not isinstance(model, KenLMModel) or model.header.is_trie
+        if can_be_listed and sum(model.ngram_counts) <= MOST and not model.tables.unseen_backoff:
+            return _TableWalk(model.tables, ids)
+        return _StepsWalk(self._tables, ids)
 
     @property
     def order(self) -> int:
@@ -193,29 +278,27 @@ class Model:
         words = self._words(sentence, eos)
         if len(words) > _LONG and BOS not in words:
             return float(self._long_scores(words, bos)[0].sum())
-        total, steps = 0.0, self._steps
-        context = steps.start() if bos else _NONE
-        for token in map(self._ids.__getitem__, words):
-            log_p, context, _ = steps[context, token]
-            total += log_p
-        return total
+        walk = self._walk
+        return walk.total(walk.start if bos else _NONE, words)
 
     def full_scores(
         self, sentence: str | bytes, bos: bool = True, eos: bool = True
     ) -> Iterator[tuple[float, int, bool]]:
         """For each word, and `</s>`: log10 p, the length of the n-gram found, whether it is OOV."""
         words = self._words(sentence, eos)
-        ids = [self._ids[word] for word in words]
         if len(words) > _LONG and BOS not in words:
             log_p, lengths = self._long_scores(words, bos)
-            oov = [token == _UNK for token in ids]
+            oov = [self._ids[word] == _UNK for word in words]
             return zip(log_p.tolist(), lengths.tolist(), oov, strict=True)
-        return self._each(self._steps.start() if bos else _NONE, ids)
+        return self._each(words, bos)
 
-    def _each(self, context: Context, ids: list[int]) -> Iterator[tuple[float, int, bool]]:
-        for token in ids:
-            log_p, context, length = self._steps[context, token]
-            yield log_p, length, token == _UNK
+    def _each(self, words: list[str], bos: bool) -> Iterator[tuple[float, int, bool]]:
+        walk = self._walk
+        context, unknown = walk.start if bos else _NONE, walk.numbers.unknown
+        for word in words:
+            number = walk.numbers[word]
+            log_p, context, length = walk.step(context, number)
+            yield log_p, length, number == unknown
 
     def _words(self, sentence: str | bytes, eos: bool) -> list[str]:
         """The words of a sentence, with `</s>` where it is asked for and the model has it."""
@@ -231,6 +314,26 @@ class Model:
         log_p, lengths = self._tables.score(np.concatenate([np.array([_BOS] * bos, np.int32), ids]))
         return log_p[int(bos) :] / _LOG10, lengths[int(bos) :]
 
+    def score_many(
+        self, sentences: Iterable[str | bytes], bos: bool = True, eos: bool = True
+    ) -> FloatArray:
+        """`score` of many sentences at once, (n,), several times as fast; not in KenLM."""
+        texts = [self._words(sentence, eos) for sentence in sentences]
+        if not bos or any(BOS in words for words in texts):
+            # Array code knows a sentence by its beginning.
+            return np.array(
+                [self._walk.total(self._walk.start if bos else _NONE, w) for w in texts]
+            )
+        sizes = np.fromiter(map(len, texts), np.int64, len(texts))
+        words = itertools.chain.from_iterable((BOS, *words) for words in texts)
+        ids = np.fromiter(
+            map(self._ids.__getitem__, words), np.int32, int(sizes.sum()) + len(texts)
+        )
+        log_p, _ = self._tables.score(ids)
+        log_p[ids == _BOS] = 0.0
+        starts = np.cumsum(sizes + 1) - sizes - 1
+        return np.add.reduceat(log_p, starts) / _LOG10 if texts else np.empty(0)
+
     def perplexity(self, sentence: str | bytes) -> float:
         """The perplexity of a sentence, `</s>` counted as a word."""
         n_words = len(_WORDS(_text(sentence))) + 1
@@ -242,7 +345,7 @@ class Model:
 
     def BeginSentenceWrite(self, state: State) -> None:
         """Make `state` the context at the beginning of a sentence."""
-        _checked(state)._context = self._steps.start()
+        _checked(state)._context = self._walk.start
 
     def NullContextWrite(self, state: State) -> None:
         """Make `state` the empty context."""
@@ -250,22 +353,20 @@ class Model:
 
     def BaseScore(self, in_state: State, word: str | bytes, out_state: State) -> float:
         """Log10 p(word | in_state); `out_state` becomes the context after the word."""
-        try:
-            step = self._steps[in_state._context, self._ids[word]]
-            log_p, out_state._context, _ = step
-        except AttributeError:
-            _checked(in_state), _checked(out_state)
-            raise
-        return log_p
+        score = self._walk.base_score
+        if type(self).BaseScore is Model.BaseScore:
+            self.__dict__["BaseScore"] = score  # from now on without the way through here
+        return score(in_state, word, out_state)
 
     def BaseFullScore(
         self, in_state: State, word: str | bytes, out_state: State
     ) -> FullScoreReturn:
         """`BaseScore` with the length of the n-gram found and whether the word is OOV."""
-        token = self._ids[word]
-        step = self._steps[_checked(in_state)._context, token]
+        numbers = self._walk.numbers
+        number = numbers[word]
+        step = self._walk.step(_checked(in_state)._context, number)
         log_p, _checked(out_state)._context, length = step
-        return FullScoreReturn(log_p, length, token == _UNK)
+        return FullScoreReturn(log_p, length, number == numbers.unknown)
 
     def __repr__(self) -> str:
         return f"<Model from {os.fsencode(Path(self._name).name)!r}>"

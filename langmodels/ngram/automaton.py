@@ -1,13 +1,10 @@
-"""N-gram tables as an automaton, for asking word by word: one node is the whole context.
+"""N-gram tables as an automaton: one node is the whole context.
 
 A context stands for the longest n-gram at its end that can matter to what comes. A word is looked
 for after it, and where it is not found, a link leads to the longest shorter context (Aho and
 Corasick 1975, "Efficient string matching"). So a word takes two look-ups on average, whatever the
 order, where a state with a node for each length takes one for each of them.
 """
-
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable
 
 import numpy as np
 
@@ -53,7 +50,6 @@ class Automaton:
                 following[level] = links[level]
         self.words = words
         """The last words of n-grams, (nodes,)."""
-        # What is read together lies together: most of a query's time goes into waiting for memory.
         self.ngrams = np.empty(len(words), _NGRAM)
         """`log_prob` of the last word of every n-gram given those before it, nats, and the context
         `following` it, (nodes,)."""
@@ -80,26 +76,3 @@ class Automaton:
                 missing = np.flatnonzero(found < 0)  # a suffix that was pruned away
                 todo, context = todo[missing], links[context[missing]]
         return links
-
-    def stepper(self) -> Callable[[int, int], tuple[float, int, int]]:
-        """A function of a context and a word.
-
-        It gives log p in nats, the context after the word, and the length of the n-gram found.
-        """
-        # Python reads plain numbers from memory views, several times faster than from arrays.
-        words, log_prob = self.words.data, self.ngrams["log_prob"].data
-        following, begins = self.ngrams["following"].data, self.begins
-        starts, links, backoff = (self.contexts[name].data for name in ("start", "link", "backoff"))
-
-        def step(context: int, word: int) -> tuple[float, int, int]:
-            log_p = 0.0
-            while context:
-                end = starts[context + 1]
-                at = bisect_left(words, word, starts[context], end)
-                if at < end and words[at] == word:
-                    return log_p + log_prob[at], following[at], bisect_right(begins, at)
-                log_p += backoff[context]
-                context = links[context]
-            return log_p + log_prob[word + 1], following[word + 1], 1
-
-        return step
