@@ -183,8 +183,6 @@ def test_a_tokenizer_file_of_another_kind(folders: dict[str, str]) -> None:
     assert langmodels.make_model("mkn", order=2).fit(corpus).perplexity(corpus) < 20
     with pytest.raises(UsageError, match="Name the tokenizer"):
         langmodels.make_tokenizer("pieces")
-    with pytest.raises(LangmodelsError, match="pieces:file="):
-        langmodels.make_tokenizer("bpe", file=f"{folders['llama']}/tokenizer.json").tokenize("a")
 
 
 def test_surprisal_of_words_and_compression(folder: str) -> None:

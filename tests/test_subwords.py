@@ -158,8 +158,8 @@ def test_single_bytes_of_a_character_change_nothing() -> None:
     assert costs.parts["changes"] < spelled / 2
 
 
-def test_files_that_do_not_keep_the_bytes_are_refused(tmp_path: Path) -> None:
-    """A WordPiece file whose pieces are ASCII would pass for one of bytes; lengths are not cut."""
+def test_a_tokenizer_that_does_not_keep_the_bytes(tmp_path: Path) -> None:
+    """WordPiece whose pieces are ASCII would pass for one of bytes; lengths are not cut."""
     tokenizers = pytest.importorskip("tokenizers")
     pieces = {piece: i for i, piece in enumerate(("[UNK]", "the", "hen", "##s", "##e", "##n", "h"))}
     cut = tokenizers.Tokenizer(tokenizers.models.WordPiece(pieces, unk_token="[UNK]"))
@@ -168,8 +168,8 @@ def test_files_that_do_not_keep_the_bytes_are_refused(tmp_path: Path) -> None:
     cut.enable_truncation(2)
     cut.enable_padding(length=9)
     cut.save(str(tmp_path / "tokenizer.json"))
-    with pytest.raises(UsageError, match=r"--level pieces:file=NAME"):
-        make_tokenizer(f"bpe:file={tmp_path / 'tokenizer.json'}").tokenize("the hen")
+    with pytest.raises(LangmodelsError, match=r"--level pieces:file=tokenizer\.json"):
+        BPETokenizer(model=cut.to_str()).tokenize("the hen")
     tokenizer = make_tokenizer(f"pieces:file={tmp_path / 'tokenizer.json'}")
     assert tokenizer.tokenize("the hens then") == ["the", "hen", "##s", "the", "##n"]
     assert [tokenizer.reads(piece) for piece in ("the", "##s", "ox")] == [" the", "s", "ox"]

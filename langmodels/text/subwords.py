@@ -39,8 +39,8 @@ class SubwordTokenizer(Tokenizer):
 
     Args:
         vocab: pieces in all, the 256 bytes included.
-        model: pieces learnt before, in the JSON of the package `tokenizers`.
-        file: the same in a file of its own, a `tokenizer.json` that cuts at the level of bytes.
+        model: pieces learnt before, in the JSON of the package `tokenizers`; a `tokenizer.json` of
+            somebody else's is for `PiecesTokenizer`.
     """
 
     reversible = True
@@ -49,13 +49,11 @@ class SubwordTokenizer(Tokenizer):
     separator = ""
     usual_order = 5
 
-    def __init__(
-        self, vocab: int = 2000, model: str | None = None, file: str | None = None
-    ) -> None:
+    def __init__(self, vocab: int = 2000, model: str | None = None) -> None:
         if vocab <= _BYTES:
             raise UsageError(f"The {_BYTES} bytes are pieces, too: ask for more than {vocab}.")
         self.vocab = vocab
-        self.model = text_of(file) if file is not None else model
+        self.model = model
 
     def fit(self, text: str) -> Self:
         """The tokenizer with pieces learnt on a text; itself where it has pieces already.
@@ -99,9 +97,9 @@ class SubwordTokenizer(Tokenizer):
             probe = cut.encode(_PROBE, add_special_tokens=False).ids
         read = "".join(pieces[i] for i in probe)
         if read.encode("utf-8", "surrogateescape") != _PROBE.encode():
-            raise UsageError(
-                "This tokenizer does not keep every byte of a text; give its file as --level "
-                "pieces:file=NAME."
+            raise LangmodelsError(
+                "These pieces do not keep every byte of a text; a tokenizer of another kind is "
+                "--level pieces:file=tokenizer.json."
             )
         return cut, pieces
 

@@ -132,7 +132,7 @@ def game(room: Room, seed: int, letters: int = LETTERS) -> dict[str, Any]:
     keys = sorted(kinds, key=lambda kind: (-kinds[kind], kind))
     models = []
     for name, model in room.ready():
-        if model.tokenizer.level == "char":
+        if list(model.tokenizer.tokenize(found.before)) == list(found.before):  # letter by letter
             ranks, bits = guesses(model, found)
             record = {"ranks": ranks, "bits": bits, "estimate": estimate(ranks)}
             models.append({"model": name, **record, "mean": sum(bits) / len(bits)})
