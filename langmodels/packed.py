@@ -18,7 +18,12 @@ from langmodels.addresses import is_address, open_to_read
 from langmodels.errors import LangmodelsError
 
 STANDARD_INPUT = "-"
-_LITTLE = 1 << 16  # packed bytes read at a time
+_LITTLE = 1 << 11  # packed bytes unpacked at a time: they may be 64 MB
+MOST_UNPACKED, MOST_TIMES = 1 << 25, 250
+"""Bytes that anything may be unpacked to, and how many times its size what is longer may be.
+
+Text is packed to a tenth or a fifth, and logs to a fiftieth.
+"""
 
 
 class _ZstandardReader(io.RawIOBase):
@@ -183,7 +188,7 @@ def _unpacked(file: Any, name: str) -> AbstractContextManager[IO[bytes]]:
     start = file.peek(16)[:16] if hasattr(file, "peek") else b""
     for suffix, (magic, opener) in COMPRESSIONS.items():
         if name.lower().endswith(suffix) or (start.startswith(magic)):
-            return _Unpacking(file, opener(file))
+            return _Unpacking(file, opener(file), name)
     for magic, kind in _NOT_READ.items():
         if start.startswith(magic):
             raise LangmodelsError(
@@ -198,13 +203,36 @@ def _unpacked(file: Any, name: str) -> AbstractContextManager[IO[bytes]]:
 
 
 class _Unpacking(AbstractContextManager[IO[bytes]]):
-    """A stream that unpacks, and the file that it reads from: both are closed."""
+    """A stream that unpacks, and the file that it reads from: both are closed.
 
-    def __init__(self, file: IO[bytes], stream: IO[bytes]) -> None:
-        self._file, self._stream = file, stream
+    A small file that unpacks without an end is refused.
+    """
+
+    def __init__(self, file: IO[bytes], stream: IO[bytes], name: str) -> None:
+        self._file, self._stream, self._name = file, stream, name
+        self._size = 0
+
+    def read(self, size: int = -1) -> bytes:
+        """The next bytes, at most so many; all of them without a `size`."""
+        if size < 0:
+            return b"".join(iter(lambda: self.read(1 << 22), b""))
+        return self._looked_at(self._stream.read(size))
+
+    def read1(self, size: int = -1) -> bytes:
+        """The next bytes as soon as there are some, at most so many."""
+        return self._looked_at(getattr(self._stream, "read1", self._stream.read)(size))
+
+    def _looked_at(self, data: bytes) -> bytes:
+        self._size += len(data)
+        if self._size > MOST_UNPACKED and self._size > MOST_TIMES * self._file.tell():
+            raise LangmodelsError(
+                f"{self._name} unpacks to more than {MOST_TIMES} times its size and "
+                f"{MOST_UNPACKED >> 20} MB, as no text does; if it is meant, unpack it first."
+            )
+        return data
 
     def __enter__(self) -> IO[bytes]:
-        return self._stream
+        return cast(IO[bytes], self)
 
     def __exit__(self, *exception: object) -> None:
         self._stream.close()

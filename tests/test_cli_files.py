@@ -15,6 +15,9 @@ import pytest
 from langmodels.cli import main as command_line
 from langmodels.cli.files import InputFile, OutputFile, OutputFolder
 from langmodels.cli.main import COMMANDS, main
+from langmodels.datasets import read_chunks
+from langmodels.errors import LangmodelsError
+from langmodels.packed import compressing
 
 TEXT = "the cat sat on the mat .\nthe dog sat on the log .\na cat ran .\n" * 4
 
@@ -201,3 +204,21 @@ def test_counts_are_not_replaced(tmp_path: Path) -> None:
     for names in (f"{tmp_path}/c", f"{tmp_path}/other,{tmp_path}/c"):
         assert main(["train", "--counts", names, "--order", "2", "-o", str(tmp_path / "c")]) == 2
     assert (tmp_path / "c").read_text().startswith("a\t3")
+
+
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz", ".zst"])
+def test_a_small_file_that_unpacks_without_end(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if ending == ".zst":
+        pytest.importorskip("zstandard")
+    monkeypatch.setattr("langmodels.packed.MOST_UNPACKED", 1 << 20)
+    for times, is_refused in ((1 << 19, True), (1 << 16, False)):
+        path = tmp_path / f"text.txt{ending}"
+        with path.open("wb") as file, compressing(file, path.name) as stream:
+            stream.write(b"the cat\n" * times)
+        if is_refused:
+            with pytest.raises(LangmodelsError, match="unpacks to more than 250 times its size"):
+                sum(map(len, read_chunks(path)))
+        else:
+            assert sum(map(len, read_chunks(path))) == 8 * times

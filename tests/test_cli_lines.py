@@ -144,6 +144,7 @@ def test_files_that_never_end(capsys: pytest.CaptureFixture[str]) -> None:
 def test_lines_without_end(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr("langmodels.text.lines.LONGEST_LINE", 100)
     Path("long.txt").write_text("red fox\n" + "x" * 101)
+    Path("other.lm").write_bytes(Path("m.lm").read_bytes())
     for command in (["score", "m.lm", "--file"], ["rescore", "m.lm", "--nbest"]):
         assert main([*command, "long.txt"]) == 1
         assert "Line 2 has more than 100 characters" in capsys.readouterr().err
@@ -154,6 +155,13 @@ def test_lines_without_end(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None
         ["train", "--corpus", "long.txt", "--level", "char", "--clean", "nfc", "-o", "new.lm"],
         ["count", "--corpus", "long.txt", "-o", "new.gz"],
         ["train", "--corpus", "plain.txt", "--vocabulary", "long.txt", "-o", "new.lm"],
+        ["train", "--corpus", "long.txt", "--level", "symbols", "-o", "new.lm"],
+        ["train", "--corpus", "long.txt", "--split", "contiguous", "-o", "new.lm"],
+        ["evaluate", "m.lm", "--corpus", "long.txt", "--part", "test"],
+        ["evaluate", "m.lm", "other.lm", "--corpus", "long.txt"],
+        ["surprisal", "m.lm", "--corpus", "long.txt"],
+        ["compare", "--corpus", "long.txt", "--models", "unigram", "--no-cache"],
+        ["scale", "--corpus", "long.txt", "--models", "unigram"],
     ):
         assert main(command) == 1, command
         assert "has more than 100 characters" in capsys.readouterr().err

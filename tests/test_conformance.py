@@ -147,6 +147,20 @@ def test_scoring_a_corpus_equals_the_plain_loop(fitted: Any) -> None:
     assert model.perplexity(corpus) == pytest.approx(expected)
 
 
+def test_blocks_of_a_text_are_scored_as_the_whole_is(
+    fitted: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model, corpus, *_ = fitted
+    monkeypatch.setattr(langmodels.models.base, "_TOGETHER", 60)
+    for text in (corpus, corpus.carried()):
+        blocks = list(model.score_blocks(text))
+        assert np.array_equal(np.concatenate([targets for targets, _ in blocks]), text.targets)
+        found = np.concatenate([scores for _, scores in blocks])
+        assert found == pytest.approx(model.score_corpus(text), abs=1e-5)
+        if model.slides:
+            assert max(len(targets) for targets, _ in blocks) <= 60
+
+
 def test_states_are_values(fitted: Any) -> None:
     model, corpus, *_ = fitted
     first, second = (int(t) for t in next(corpus.sequences())[:2])

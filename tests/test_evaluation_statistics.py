@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from langmodels.evaluation.significance import neighbour_tests
 from langmodels.evaluation.statistics import (
+    BlockSums,
     Exponent,
+    Places,
     block_edges,
     block_sums,
     bootstrap_interval,
@@ -26,6 +28,32 @@ def test_block_sums_lose_nothing(costs: list[float], width: int) -> None:
     sums = block_sums(np.array(costs), ends, edges)
     assert len(sums) == len(edges) - 1
     assert sums.sum() == pytest.approx(sum(costs))
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 3), st.floats(0, 9, allow_subnormal=False)),
+        min_size=1,
+        max_size=60,
+    ),
+    st.integers(1, 7),
+    st.integers(1, 60),
+    st.integers(1, 60),
+)
+def test_sums_of_blocks_come_in_any_pieces(
+    targets: list[tuple[int, float]], blocks: int, one: int, other: int
+) -> None:
+    widths, costs = zip(*targets, strict=True)
+    ends, paid = np.cumsum(widths), np.array(costs)
+    edges = np.linspace(0, ends[-1], blocks + 1)
+    whole = np.interp(edges, np.append(0, ends), np.append(0, np.cumsum(paid)))
+    places = Places(edges, (ends[k : k + one] for k in range(0, len(ends), one)))
+    found = BlockSums(places)
+    for k in range(0, len(paid), other):
+        found.add(paid[k : k + other])
+    assert found.sums.tolist() == np.diff(whole).tolist()
+    counted = np.interp(edges, np.append(0, ends), np.arange(len(ends) + 1))
+    assert places.sizes.tolist() == np.diff(counted).tolist()
 
 
 def test_a_target_across_an_edge_is_divided_in_proportion() -> None:

@@ -92,6 +92,24 @@ def test_pieces_are_cut_between_groups(ids: list[int], order: int, size: int) ->
         check([1, *ids], 8, order)
 
 
+@given(st.lists(st.integers(1, 6), min_size=1, max_size=80), st.integers(1, 5), st.integers(1, 30))
+def test_stretches_add_up(ids: list[int], order: int, stretch: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counting, "_LONG", 0)
+        patch.setattr(counting, "_STRETCH", stretch)
+        patch.setattr(counting, "_OFTEN", 0.01)
+        check(ids, 7, order)
+
+
+def test_stretches_that_would_save_nothing_are_not_counted_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ids = np.arange(2, 50, dtype=np.int32)
+    monkeypatch.setattr(counting, "_STRETCH", 10)
+    assert counting._in_stretches(ids, 50, 2) is None
+    assert counting._in_stretches(ids % 2 + 2, 50, 2) is not None
+
+
 def test_a_text_larger_than_a_piece(monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     ids = rng.geometric(0.2, 70_000).clip(max=40).astype(np.int32) + 1

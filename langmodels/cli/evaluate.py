@@ -101,7 +101,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         corpus = Corpus.from_text(
             _parts(args, model)[1], model.tokenizer, vocabulary=model.vocabulary, name=args.corpus
         )
-        found = measure(name, model, carried(args, corpus))[0]
+        found = measure(name, model, carried(args, corpus))
         if args.json:
             print_json({"model": name, **about, **jsonable(found)})
         else:
@@ -217,6 +217,7 @@ def _parts(
         fractions=args.fractions or DEFAULT_FRACTIONS,
         by=args.split or WAYS[0],
         at_breaks=model.tokenizer.at_breaks,
+        needs_blanks=model.tokenizer.needs_blanks,
         seed=args.seed,
     )
     return parts[0], parts[PARTS.index(args.part) - 1]

@@ -355,6 +355,7 @@ def _divided(
         fractions=(share, (1 - share) / 2, (1 - share) / 2),
         by=args.split or WAYS[0],
         at_breaks=tokenizer.at_breaks,
+        needs_blanks=tokenizer.needs_blanks,
         seed=args.seed,
     )
     return train, TextStream.joined(rest)

@@ -21,7 +21,7 @@ from langmodels.datasets.files import CHUNK, LIVE_CHUNK, explained, read_chunks,
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.names import Registry
 from langmodels.packed import STANDARD_INPUT, without_compression
-from langmodels.text.lines import lines_of
+from langmodels.text.lines import lines_of, parted
 from langmodels.text.streams import TextStream
 
 _SAMPLE = 50  # records by which the field that holds the text is found
@@ -88,7 +88,7 @@ class PlainText(DocumentFormat):
     endings = (".txt",)
 
     def documents(self, request: Request) -> Iterator[Document]:
-        yield Document("".join(self._chunks(request)), request.path)
+        yield Document("".join(parted(self._chunks(request))), request.path)
 
     def open(self, request: Request) -> TextStream:
         return TextStream.of_one(self._chunks(request))

@@ -121,15 +121,15 @@ def _stream_costs(test: Corpus, train_text: str, text: str) -> TextCosts:
     return TextCosts(ends, spelling, len(text), {"spelling": float(spelling.sum())})
 
 
-def resampled(costs: TextCosts, corpus: Corpus) -> tuple[FloatArray, str]:
+def resampled(length: int, per: str, corpus: Corpus) -> tuple[FloatArray, str]:
     """Ends of what is resampled of a text, (B + 1,), the first one 0, and what that is.
 
-    Whole documents where there are several, else blocks of neighbouring characters (tokens where
-    these are what counts).
+    Whole documents where there are several, else blocks of neighbouring characters, or tokens where
+    these are what counts (`per`), of which there are `length`.
     """
-    starts = corpus.document_starts if costs.per == "char" else None
+    starts = corpus.document_starts if per == "char" else None
     edges = None if starts is None else document_edges(starts)
-    return (block_edges(costs.length), "blocks") if edges is None else (edges, "documents")
+    return (block_edges(length), "blocks") if edges is None else (edges, "documents")
 
 
 @dataclass(frozen=True)

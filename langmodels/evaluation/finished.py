@@ -7,25 +7,31 @@ what unknown words and spaces cost is then learnt on a training text.
 
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from langmodels.arrays import FloatArray
+from langmodels.arrays import FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.alignment import align
-from langmodels.evaluation.characters import TextCosts, resampled, text_costs, token_costs
+from langmodels.evaluation.characters import TextCosts, resampled, text_costs
 from langmodels.evaluation.results import PairedTest
 from langmodels.evaluation.significance import paired_tests
-from langmodels.evaluation.statistics import block_sums, bootstrap_interval
+from langmodels.evaluation.statistics import BlockSums, Places, bootstrap_interval
 from langmodels.models.base import LanguageModel
 from langmodels.registry import load
 from langmodels.text.corpus import Corpus
+from langmodels.text.indexing import Pieces
+from langmodels.text.lines import parted
 from langmodels.text.splits import Splits
 from langmodels.text.streams import RawText, TextStream, text_stream
+from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
+
+_LOCATED = 1 << 18
+"""Characters of a stream whose tokens are located together."""
 
 AnyModel = LanguageModel[Any] | str | os.PathLike[str]
 
@@ -73,41 +79,65 @@ class Evaluation:
     units: int = 0
 
 
-def figures(name: str, model: LanguageModel[Any], corpus: Corpus, scores: FloatArray) -> Figures:
-    """Averages of log p, in nats, (n,), of the targets of a corpus."""
-    unknown = corpus.targets == Vocabulary.unk_id
-    loss = -float(scores.mean())
-    bits = loss / math.log(2)
-    return Figures(
-        model=name,
-        tokens=corpus.n_tokens,
-        sequences=corpus.n_sequences,
-        characters=corpus.characters,
-        oov_tokens=int(unknown.sum()),
-        oov_rate=float(unknown.mean()),
-        zero_probability_tokens=int(np.isneginf(scores).sum()),
-        perplexity=_exp(loss),
-        perplexity_without_oov=math.nan
-        if unknown.all()
-        else _exp(-float(scores.mean(where=~unknown))),
-        bits_per_token=bits,
-        bits_per_character=-float(scores.sum()) / math.log(2) / corpus.characters,
-        is_distribution=model.is_distribution,
-        bits=bits,
-        caveat=model.caveat,
-    )
+@dataclass
+class _Tally:
+    """Sums over the targets of a text: log p of all and of the known ones in nats, and counts."""
+
+    log_p: float = 0.0
+    known_log_p: float = 0.0
+    unknown: int = 0
+    impossible: int = 0
+
+    def add(self, targets: IntArray, scores: FloatArray) -> None:
+        """Some more targets (n,), and log p of each in nats."""
+        unknown = targets == Vocabulary.unk_id
+        self.log_p += float(scores.sum())
+        self.known_log_p += float(scores.sum(where=~unknown))
+        self.unknown += int(unknown.sum())
+        self.impossible += int(np.isneginf(scores).sum())
+
+    def figures(self, name: str, model: LanguageModel[Any], corpus: Corpus) -> Figures:
+        """Averages over the corpus."""
+        n, unknown = corpus.n_tokens, self.unknown
+        bits = -self.log_p / n / math.log(2)
+        return Figures(
+            model=name,
+            tokens=n,
+            sequences=corpus.n_sequences,
+            characters=corpus.characters,
+            oov_tokens=unknown,
+            oov_rate=unknown / n,
+            zero_probability_tokens=self.impossible,
+            perplexity=_exp(-self.log_p / n),
+            perplexity_without_oov=math.nan
+            if unknown == n
+            else _exp(-self.known_log_p / (n - unknown)),
+            bits_per_token=bits,
+            bits_per_character=-self.log_p / math.log(2) / corpus.characters,
+            is_distribution=model.is_distribution,
+            bits=bits,
+            caveat=model.caveat,
+        )
 
 
-def measure(name: str, model: LanguageModel[Any], corpus: Corpus) -> tuple[Figures, FloatArray]:
-    """Figures of one model, and log p of every target in nats.
+def measure(
+    name: str,
+    model: LanguageModel[Any],
+    corpus: Corpus,
+    each: Callable[[FloatArray], None] = lambda scores: None,
+) -> Figures:
+    """Figures of one model; `each` is given log p of all targets in nats, some at a time.
 
     Raises LangmodelsError, naming model and token, where a score is no log probability.
     """
+    tally = _Tally()
     try:
-        scores = model.normalized().score_corpus(corpus)
+        for targets, scores in model.normalized().score_blocks(corpus):
+            tally.add(targets, scores)
+            each(scores)
     except LangmodelsError as error:
         raise LangmodelsError(f"{name}: {error}") from None
-    return figures(name, model, corpus, scores), scores
+    return tally.figures(name, model, corpus)
 
 
 def evaluate(
@@ -137,34 +167,35 @@ def evaluate(
     """
     models = _labelled(models)
     stream = text_stream(text)
-    whole = "".join(stream)
+    words = any(model.tokenizer.needs_blanks for model in models.values())
+    whole = "".join(parted(stream) if words else stream)
     if training_text is not None:
         training_text = "".join(text_stream(training_text))
-    corpora = {
-        name: Corpus.from_text(
-            TextStream([whole], stream.lines),
-            model.tokenizer,
-            vocabulary=model.vocabulary,
-            name=name,
-            keep_text=True,
-        )
-        for name, model in models.items()
-    }
     first = next(iter(models.values()))
     alike = all(model.reading.knows_the_same(first.reading) for model in models.values())
     measured: list[tuple[Figures, FloatArray]] = []
     sizes, units = np.empty(0), "blocks"
+    corpus: Corpus | None = None
+    places: Places | None = None
     for name, model in models.items():
-        corpus = corpora[name]
-        costs = _positions(corpus) if alike else _paid(corpus, training_text)
-        found, scores = measure(name, model, corpus.carried() if carry else corpus)
-        bits = (costs.extra - scores) / math.log(2)
-        found = replace(found, bits=float(bits.sum()) / (len(bits) if alike else costs.length))
-        edges, units = resampled(costs, corpus)
-        sizes = block_sums(np.ones(len(bits)), costs.ends, edges) if alike else np.diff(edges)
+        if corpus is None or corpus.reading != model.reading:
+            corpus = None  # given up before the next is made
+            corpus = _read(name, whole, stream.lines, model)
+            if alike and places is None:
+                places, units = _places(corpus)
+                sizes = places.sizes
+        extra, per = None, corpus.n_tokens
+        if not alike or places is None:
+            costs = _paid(name, corpus, training_text)
+            edges, units = resampled(costs.length, costs.per, corpus)
+            places, sizes = Places(edges, [costs.ends]), np.diff(edges)
+            extra, per = costs.extra, costs.length
+        spent = _Spent(BlockSums(places), extra)
+        found = measure(name, model, corpus.carried() if carry else corpus, spent.add)
+        found = replace(found, bits=spent.bits / per)
         blocks = np.empty(0)
         if math.isfinite(found.bits):
-            blocks = block_sums(bits, costs.ends, edges)
+            blocks = spent.blocks.sums
             found = replace(found, interval=bootstrap_interval(blocks, sizes, seed=seed))
         if not alike:
             found = replace(found, bits_per_character=found.bits)
@@ -194,23 +225,63 @@ def _labelled(
     }
 
 
-def _positions(corpus: Corpus) -> TextCosts:
-    """Where in the text the targets end, with nothing to be paid beyond them."""
-    splits = Splits(corpus, corpus, corpus, "")
+class _Spent:
+    """What a model pays for a text in bits, with `extra` nats (n,), in all and block by block."""
+
+    def __init__(self, blocks: BlockSums, extra: FloatArray | None) -> None:
+        self.blocks, self.bits = blocks, 0.0
+        self._extra, self._n = extra, 0
+
+    def add(self, scores: FloatArray) -> None:
+        """The scores of the next targets, (n,)."""
+        first, self._n = self._n, self._n + len(scores)
+        extra = 0.0 if self._extra is None else self._extra[first : self._n]
+        bits = (extra - scores) / math.log(2)
+        self.bits += float(bits.sum())
+        self.blocks.add(bits)
+
+
+def _read(name: str, text: str, lines: list[int], model: LanguageModel[Any]) -> Corpus:
+    """A text as a model reads it; the corpus has the text without a copy of it."""
+    plain = not model.tokenizer.rare_types  # has no marks that reading takes out
+    corpus = Corpus.from_text(
+        TextStream([text], lines),
+        model.tokenizer,
+        vocabulary=model.vocabulary,
+        name=name,
+        keep_text=not plain,
+    )
+    corpus = replace(corpus, reading=model.reading)
+    return replace(corpus, text=text) if plain else corpus
+
+
+def _places(corpus: Corpus) -> tuple[Places, str]:
+    """Where blocks of the text begin and end among the targets; and what blocks are."""
     text = corpus.text or ""
+    edges, units = resampled(len(text), "char", corpus)
     try:
-        if corpus.tokenizer.reversible and not corpus.tokenizer.ends:
-            ends = corpus.tokenizer.token_ends(text)
-        else:
-            ends = align(text, corpus.tokenizer).ends
+        places = Places(edges, _ends(text, corpus.tokenizer))
     except LangmodelsError:
-        return token_costs(splits)
-    if len(ends) != corpus.n_tokens:
-        return token_costs(splits)
-    return TextCosts(ends, np.zeros(len(ends)), len(text))
+        places = None
+    if places is None or places.n != corpus.n_tokens:
+        edges, units = resampled(corpus.n_tokens, "token", corpus)
+        return Places(edges, [np.arange(1, corpus.n_tokens + 1)]), units
+    return places, units
 
 
-def _paid(corpus: Corpus, training_text: RawText | None) -> TextCosts:
+def _ends(text: str, tokenizer: Tokenizer) -> Iterator[IndexArray]:
+    """Up to which character each target reaches, (n,); of a stream some at a time."""
+    before = 0
+    some = (text[begin : begin + _LOCATED] for begin in range(0, len(text), _LOCATED))
+    for piece in [text] if tokenizer.ends else Pieces(some, tokenizer, False):
+        if tokenizer.reversible and not tokenizer.ends:
+            yield before + tokenizer.token_ends(piece)
+        else:
+            yield before + align(piece, tokenizer).ends
+        before += len(piece)
+
+
+def _paid(name: str, corpus: Corpus, training_text: RawText | None) -> TextCosts:
     """What everything that the tokens do not say costs."""
     train = corpus
     if training_text is not None:
@@ -219,7 +290,7 @@ def _paid(corpus: Corpus, training_text: RawText | None) -> TextCosts:
         )
     elif corpus.tokenizer.ends or not (corpus.tokenizer.reversible and corpus.tokenizer.alphabet):
         raise LangmodelsError(
-            f"{corpus.name} reads the text in other tokens than the rest, so that only bits per "
+            f"{name} reads the text in other tokens than the rest, so that only bits per "
             "character compare; what words leave out of them is learnt on a training text: use "
             "`langmodels compare --models A,B --corpus TRAINING --test TEXT`, or --part test."
         )

@@ -39,12 +39,12 @@ class LevelMaterial:
     @cached_property
     def edges(self) -> FloatArray:
         """Ends of what is resampled of the test text; see `resampled`."""
-        return resampled(self.costs, self.splits.test)[0]
+        return resampled(self.costs.length, self.costs.per, self.splits.test)[0]
 
     @cached_property
     def resampled(self) -> str:
         """What that is: "documents" or "blocks"."""
-        return resampled(self.costs, self.splits.test)[1]
+        return resampled(self.costs.length, self.costs.per, self.splits.test)[1]
 
     @cached_property
     def groupings(self) -> list[Grouping]:

@@ -7,7 +7,7 @@ character model possible.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -49,16 +49,71 @@ def document_edges(starts: IndexArray) -> FloatArray | None:
     return found
 
 
+class Places:
+    """Where the edges of blocks lie among targets that end at characters `ends`, some at a time.
+
+    `n`: how many targets there are. Nothing is kept but the ends on both sides of each edge.
+    """
+
+    def __init__(self, edges: FloatArray, ends: Iterable[IndexArray]) -> None:
+        self.n = 0
+        at, position = [np.zeros(1, np.int64)], [np.zeros(1)]
+        for some in ends:
+            before = np.searchsorted(some, edges, side="right")
+            near = np.unique(np.concatenate([[1], before, before + 1, [len(some)]]))
+            near = near[(near > 0) & (near <= len(some))]
+            at.append(self.n + near)
+            position.append(some[near - 1].astype(np.float64))
+            self.n += len(some)
+        self._edges = edges
+        self.at, self._position = np.concatenate(at), np.concatenate(position)
+
+    @property
+    def sizes(self) -> FloatArray:
+        """How many targets each block has, (B,)."""
+        return self.differences(self.at.astype(np.float64))
+
+    def differences(self, totals: FloatArray) -> FloatArray:
+        """For each block, (B,), by how much a total grows in it, known after the targets `at`."""
+        found: FloatArray = np.diff(np.interp(self._edges, self._position, totals))
+        return found
+
+
+class BlockSums:
+    """`block_sums` of costs that come some at a time."""
+
+    def __init__(self, places: Places) -> None:
+        self._places = places
+        self._totals = np.zeros(len(places.at))
+        self._n, self._total = 0, 0.0
+
+    def add(self, costs: FloatArray) -> None:
+        """The costs of the next targets, (n,)."""
+        if not len(costs):
+            return
+        totals = costs.astype(np.float64)
+        totals[0] += self._total
+        np.cumsum(totals, out=totals)
+        at = self._places.at
+        first, last = np.searchsorted(at, [self._n, self._n + len(costs)], side="right")
+        self._totals[first:last] = totals[at[first:last] - self._n - 1]
+        self._n, self._total = self._n + len(costs), float(totals[-1])
+
+    @property
+    def sums(self) -> FloatArray:
+        """What each block costs, (B,)."""
+        return self._places.differences(self._totals)
+
+
 def block_sums(costs: FloatArray, ends: IndexArray, edges: FloatArray) -> FloatArray:
     """What each block costs, (B,): `costs` (n,) of targets that end at characters `ends` (n,).
 
     A target that straddles an edge is divided in proportion; the sum over blocks is the sum of the
     costs.
     """
-    position = np.concatenate([[0.0], ends])
-    total = np.concatenate([[0.0], np.cumsum(costs)])
-    sums: FloatArray = np.diff(np.interp(edges, position, total))
-    return sums
+    blocks = BlockSums(Places(edges, [ends]))
+    blocks.add(costs)
+    return blocks.sums
 
 
 @dataclass(frozen=True)

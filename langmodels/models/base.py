@@ -27,6 +27,10 @@ _SUM = 1e-3
 """How far from 1 rounding may leave a sum of probabilities."""
 
 
+_TOGETHER = 1 << 20
+"""Ids of a long text that are scored together."""
+
+
 class Model(WithReading, Configurable, ABC):
     """What all models are: learnt from a corpus over a vocabulary, and kept in one file.
 
@@ -226,6 +230,11 @@ class LanguageModel(Model, Generic[S]):
         return None
 
     @property
+    def slides(self) -> bool:
+        """Whether nothing but the last `context_length` tokens matters, wherever they stand."""
+        return False
+
+    @property
     def caveat(self) -> str:
         """What has to be said wherever its figures stand; nothing of most models."""
         return ""
@@ -325,10 +334,13 @@ class LanguageModel(Model, Generic[S]):
 
         Raises LangmodelsError, naming the token, where one is no log probability.
         """
-        with np.errstate(over="ignore", invalid="ignore"):
-            scores = self.score_sequences(sequences)
+        scores = self._raw_scores(sequences)
         check_scores(scores, sequences.targets, self.vocabulary)
         return scores
+
+    def _raw_scores(self, sequences: Sequences) -> FloatArray:
+        with np.errstate(over="ignore", invalid="ignore"):
+            return self.score_sequences(sequences)
 
     def scores_from_nothing(self, sequences: Sequences) -> FloatArray:
         """`scores`, where no sequence has the beginning `<s>` as its context, but nothing.
@@ -363,6 +375,20 @@ class LanguageModel(Model, Generic[S]):
         """
         self._check_corpus(corpus)
         return self.scores(corpus)
+
+    def score_blocks(self, corpus: Corpus) -> Iterator[tuple[IntArray, FloatArray]]:
+        """`score_corpus` some at a time: targets (n,), and log p of each in nats, (n,).
+
+        Memory does not grow with the text, but with its longest sequence where `slides` is false.
+        """
+        self._check_corpus(corpus)
+        reach = self.context_length if self.slides else None
+        done = 0
+        for part, again in corpus.blocks(_TOGETHER, reach):
+            scores, targets = self._raw_scores(part)[again:], part.targets[again:]
+            check_scores(scores, targets, self.vocabulary, done)
+            done += len(targets)
+            yield targets, scores
 
     def normalized(self) -> Self:
         """The model itself, or where its scores sum to anything else, that proportional to them."""

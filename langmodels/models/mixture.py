@@ -109,6 +109,10 @@ class MixtureModel(LanguageModel[States]):
         limits = [n for n in lengths if n is not None]
         return max(limits) if len(limits) == len(lengths) else None
 
+    @property
+    def slides(self) -> bool:
+        return all(model.slides for model in self.models)
+
     def used_in(self, state: States, length: int) -> int:
         """The most that any part takes into account."""
         parts = zip(self.models, state, strict=True)

@@ -10,14 +10,19 @@ from langmodels.text.vocabulary import Vocabulary
 _ABOVE_ZERO = 1e-3  # what float32 tables may leave of rounding
 
 
-def check_scores(scores: FloatArray, targets: IntArray, vocabulary: Vocabulary) -> None:
-    """Raise LangmodelsError, naming the token, where a log p (n,) of a target (n,) is none."""
+def check_scores(
+    scores: FloatArray, targets: IntArray, vocabulary: Vocabulary, before: int = 0
+) -> None:
+    """Raise LangmodelsError, naming the token, where a log p (n,) of a target (n,) is none.
+
+    `before`: how many targets of the text stand before these.
+    """
     wrong = np.flatnonzero(~(scores <= _ABOVE_ZERO))
     if len(wrong):
         i = int(wrong[0])
         raise LangmodelsError(
-            f"log p of {visible(vocabulary.token(int(targets[i])))!r}, token {i + 1:,} of the "
-            f"text, is {scores[i]:g}, which is no log probability ({len(wrong):,} of "
+            f"log p of {visible(vocabulary.token(int(targets[i])))!r}, token {before + i + 1:,} of "
+            f"the text, is {scores[i]:g}, which is no log probability ({len(wrong):,} of "
             f"{len(scores):,} are not); the model cannot be used: train it again, a network with a "
             "smaller learning rate."
         )

@@ -82,6 +82,10 @@ class UnigramModel(LanguageModel[None]):
         return self.vocabulary.n_predictable
 
     @property
+    def slides(self) -> bool:
+        return True
+
+    @property
     def caveat(self) -> str:
         """That words never seen have probability zero, where they do."""
         return "" if self.alpha else "Not smoothed: words never seen have probability zero."

@@ -152,6 +152,10 @@ class FeedForwardModel(NeuralModel[tuple[int, ...], FeedForwardNetwork]):
         """Order - 1."""
         return self.order - 1
 
+    @property
+    def slides(self) -> bool:
+        return True
+
     def start(self) -> tuple[int, ...]:
         """`<s>` in all places."""
         return (self.vocabulary.bos_id,) * (self.order - 1)

@@ -134,6 +134,10 @@ class ClassModel(LanguageModel[State]):
         """N-1."""
         return self.order - 1
 
+    @property
+    def slides(self) -> bool:
+        return True
+
     def used_in(self, state: State, length: int) -> int:
         """How many tokens at the end of a context are of classes that were seen in this order."""
         return min(length, longest(state))

@@ -10,19 +10,25 @@ key is packed into its low bits: group, next word and place share one 64-bit int
 independent of each other, so pieces of a few million positions are sorted on all cores, in cache.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 
 from langmodels.arrays import Array, IntArray
 from langmodels.errors import LangmodelsError
-from langmodels.ngram.trie import BOS_ID, NGramTrie, starts_of
-from langmodels.progress import track
+from langmodels.ngram.trie import BOS_ID, NGramTrie, parents_of, starts_of, suffixes_of
+from langmodels.progress import Meter, track
 from langmodels.threads import parallel_map, slices
 
 _PIECE = 1 << 19
 """Positions sorted at a time: their keys, 4 MB, stay in the cache."""
+
+_LONG, _STRETCH = 1 << 24, 1 << 22
+"""Positions from which on a text is counted in stretches, and those of a stretch."""
+
+_OFTEN = 4
+"""How often the longest n-grams of a stretch's length must come for that to save memory."""
 
 _MAX_TOKENS = 2**31 - 2**16
 
@@ -63,7 +69,8 @@ def count_ngrams(ids: Array, vocabulary_size: int, order: int) -> NGramCounts:
         order: N, the length of the longest n-grams.
 
     No n-gram reaches across an `<s>`, so none joins two sequences. Time is O(N T log T) with a
-    small constant, memory about 20 bytes a token beside the result.
+    small constant. Memory is about 20 bytes a token beside the result; a long text in which few
+    n-grams come again and again, as those of characters do, is counted in stretches instead.
 
     Raises LangmodelsError for an empty text, an order below one, or 2**31 tokens and more.
     """
@@ -73,25 +80,76 @@ def count_ngrams(ids: Array, vocabulary_size: int, order: int) -> NGramCounts:
         raise LangmodelsError("There is nothing to count: the text is empty.")
     if len(ids) > _MAX_TOKENS:
         raise LangmodelsError(f"The text has {len(ids)} tokens; the limit is {_MAX_TOKENS}.")
+    if order > 1 and len(ids) > _LONG:
+        found = _in_stretches(ids, vocabulary_size, order)
+        if found is not None:
+            return found
+    with track("Counting n-grams", total=order) as meter:
+        return _counted(ids, len(ids), vocabulary_size, order, meter)
+
+
+def _counted(
+    ids: Array, length: int, vocabulary_size: int, order: int, meter: Meter | None = None
+) -> NGramCounts:
+    """The n-grams that begin at the first `length` ids; suffixes, where these are all ids."""
     # Reading `order` words from any position stays inside the array, and ends every n-gram.
     text = np.full(len(ids) + order, BOS_ID, np.int32)
     text[: len(ids)] = ids
     words = [np.arange(vocabulary_size, dtype=np.int32)]
-    counts = [np.bincount(ids, minlength=vocabulary_size).astype(np.int32)]
+    counts = [np.bincount(ids[:length], minlength=vocabulary_size).astype(np.int32)]
     child_start: list[IntArray] = []
     suffixes: list[IntArray] = [np.empty(0, np.int32)]
     if order == 1:
         return NGramCounts(words, child_start, counts, suffixes)
-    with track("Counting n-grams", total=order) as meter:
-        sorter = _Sorter(text, len(ids), counts[0])
-        for k in range(2, order + 1):
+    sorter = _Sorter(text, length, counts[0])
+    for k in range(2, order + 1):
+        if meter is not None:
             meter.advance(note=f"{k}-grams")
-            new_words, new_counts, children, suffix = sorter.refine(k, last=k == order)
-            words.append(new_words)
-            counts.append(new_counts)
-            child_start.append(starts_of(children))
-            suffixes.append(suffix)
+        new_words, new_counts, children, suffix = sorter.refine(k, last=k == order)
+        words.append(new_words)
+        counts.append(new_counts)
+        child_start.append(starts_of(children))
+        suffixes.append(suffix)
     return NGramCounts(words, child_start, counts, suffixes)
+
+
+def _in_stretches(ids: Array, vocabulary_size: int, order: int) -> NGramCounts | None:
+    """The counts of all ids from those of stretches; None where that would save nothing."""
+    total: NGramCounts | None = None
+    begins = range(0, len(ids), _STRETCH)
+    with track("Counting n-grams", total=len(begins)) as meter:
+        for begin in begins:
+            meter.advance()
+            length = min(_STRETCH, len(ids) - begin)
+            # What begins in a stretch may end behind it.
+            part = _counted(ids[begin : begin + length + order], length, vocabulary_size, order)
+            total = part if total is None else _added(total, part)
+            if total.sizes[-1] > _STRETCH // _OFTEN:
+                return None
+    return None if total is None else replace(total, suffixes=suffixes_of(total))
+
+
+def _added(one: NGramCounts, other: NGramCounts) -> NGramCounts:
+    """The n-grams of both with the sums of their counts, without suffixes."""
+    size = one.vocabulary_size
+    words, child_start = [one.words[0]], []
+    counts = [one.counts[0] + other.counts[0]]
+    places = [np.arange(size), np.arange(size)]  # of the n-grams of either among those of both
+    for k in range(2, one.order + 1):
+        keys = [
+            place[parents_of(part, k)].astype(np.int64) * size + part.words[k - 1]
+            for part, place in zip((one, other), places, strict=True)
+        ]
+        every = np.union1d(*keys)
+        parents = np.bincount(every // size, minlength=len(words[-1]))
+        places = [np.searchsorted(every, some) for some in keys]
+        summed = np.zeros(len(every), np.int32)
+        for part, place in zip((one, other), places, strict=True):
+            summed[place] += part.counts[k - 1]
+        child_start.append(starts_of(parents))
+        words.append((every % size).astype(np.int32))
+        counts.append(summed)
+    return NGramCounts(words, child_start, counts, [])
 
 
 @dataclass

@@ -322,6 +322,10 @@ class NGramModel(LanguageModel[State]):
         """N-1."""
         return self.order - 1
 
+    @property
+    def slides(self) -> bool:
+        return True
+
     def used_in(self, state: State, length: int) -> int:
         """How many tokens at the end of a context were seen in training, as a context.
 

@@ -53,9 +53,8 @@ class Pieces:
         rest = ""
         marked = inside = 0
         # A word has an end; a record of symbols, such as a chromosome, may be one long line.
-        words = self._tokenizer.rare_types
         chunks = _slices(self._chunks)
-        for chunk in parted(chunks) if words else chunks:
+        for chunk in parted(chunks) if self._tokenizer.needs_blanks else chunks:
             text = rest + chunk
             cut = self._tokenizer.safe_cut(text)
             rest = text[cut:]

@@ -119,6 +119,53 @@ class Sequences:
         bounds = (self.offsets - np.arange(len(self.offsets)))[carried].tolist()
         return ((inputs[a:b], targets[a:b]) for a, b in pairwise(bounds))
 
+    def blocks(self, size: int, reach: int | None = None) -> Iterator[tuple["Sequences", int]]:
+        """The same in parts of about `size` ids; and how many targets of each are there again.
+
+        Cut between sequences, between documents where state is carried over these. With a `reach`,
+        how many of the ids before a target can matter, longer sequences are cut too, and what
+        reaches over a cut is repeated; without one they stay whole.
+        """
+        carried = self._carried if reach is None else None
+        first = np.arange(len(self.offsets)) if carried is None else carried
+        bounds, begin, unknown = self.offsets[first], 0, 0
+        while begin < len(bounds) - 1:
+            end = int(np.searchsorted(bounds, bounds[begin] + size, side="right")) - 1
+            end = max(end, begin + 1)
+            part = self._between(int(first[begin]), int(first[end]), unknown)
+            unknown += len(part.unknown or ())
+            if reach is None or len(part.ids) <= size:
+                yield part, 0
+            else:
+                yield from part._stretches(size, max(reach, 1))
+            begin = end
+
+    def _between(self, first: int, last: int, unknown: int) -> "Sequences":
+        """Sequences `first` to `last`, before which there are so many that are `<unk>`."""
+        if last - first == self.n_sequences:
+            return self
+        ids = self.ids[self.offsets[first] : self.offsets[last]]
+        known = self.unknown
+        if known is not None:
+            known = known[unknown : unknown + int(np.count_nonzero(ids == Vocabulary.unk_id))]
+        documents = self.documents
+        if documents is not None:
+            documents = np.unique(np.clip(documents, first, last)) - first
+        return Sequences(
+            ids,
+            self.offsets[first : last + 1] - self.offsets[first],
+            unknown=known,
+            documents=documents,
+            carry=self.carry,
+        )
+
+    def _stretches(self, size: int, reach: int) -> Iterator[tuple["Sequences", int]]:
+        """One sequence in parts that begin `reach` ids early; what is unknown is not kept."""
+        for begin in range(0, len(self.ids), size):
+            early = max(0, begin - reach)
+            ids = self.ids[early : begin + size]
+            yield Sequences(ids, np.array([0, len(ids)], np.int64)), max(begin - early - 1, 0)
+
     def without_empty(self) -> tuple["Sequences", BoolArray]:
         """Those sequences that end later than at once, and which they are, (S,).
 

@@ -11,6 +11,7 @@ from langmodels.arrays import IndexArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
+from langmodels.text.lines import parted
 from langmodels.text.streams import RawText, TextStream, line_starts, text_stream
 from langmodels.text.tokenization import Tokenizer
 
@@ -54,6 +55,7 @@ class Splits:
             fractions=fractions,
             by=by,
             at_breaks=tokenizer.at_breaks,
+            needs_blanks=tokenizer.needs_blanks,
             seed=seed,
         )
         percent = " / ".join(f"{100 * f:g} %" for f in fractions)
@@ -138,6 +140,7 @@ def divide(
     fractions: Fractions = DEFAULT_FRACTIONS,
     by: str = "contiguous",
     at_breaks: bool = False,
+    needs_blanks: bool = False,
     seed: int = 0,
 ) -> tuple[TextStream, TextStream, TextStream]:
     """Divide a text into training, validation and test parts of these fractions.
@@ -149,14 +152,15 @@ def divide(
     their documents where the text does, but where its lines were drawn.
 
     Raises UsageError for impossible fractions and for documents of a text that is one,
-    LangmodelsError for a text too small to divide.
+    LangmodelsError for a text too small to divide, and, where it `needs_blanks`, for one with a
+    stretch without any that is too long.
     """
     if by not in WAYS:
         raise UsageError(f"There is no split {by!r}; choose one of {', '.join(WAYS)}.")
     if not (all(f > 0 for f in fractions) and abs(sum(fractions) - 1) <= 1e-9):
         raise UsageError("The parts of a split must be positive fractions that sum to 1.")
     stream = text_stream(text)
-    whole = "".join(stream)
+    whole = "".join(parted(stream) if needs_blanks else stream)
     if not whole.strip():
         raise LangmodelsError("There is no text to divide: it is empty or only white space.")
     if by == "lines":

@@ -120,6 +120,11 @@ class Tokenizer(ABC):
         return self.ends
 
     @property
+    def needs_blanks(self) -> bool:
+        """Whether a token ends at a blank, so that a text without any is none of such tokens."""
+        return self.rare_types
+
+    @property
     def types(self) -> Sequence[str] | None:
         """All tokens that there can be, seen in training or not; None where new ones may come."""
         return None
@@ -437,6 +442,10 @@ class SymbolTokenizer(Tokenizer):
     @property
     def at_breaks(self) -> bool:
         return self.lines or self.width == 0
+
+    @property
+    def needs_blanks(self) -> bool:
+        return self.width == 0
 
     def safe_cut(self, text: str) -> int:
         if self.width == 1:

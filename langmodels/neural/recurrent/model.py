@@ -128,6 +128,10 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         return self.window
 
     @property
+    def slides(self) -> bool:
+        return self.window is not None
+
+    @property
     def reads_streams(self) -> bool:
         """Unless it reads windows."""
         return self.window is None
