@@ -189,6 +189,27 @@ def test_blocks_of_scores_change_nothing(monkeypatch) -> None:
     np.testing.assert_allclose(net.gradients.flat, expected[1], rtol=0, atol=1e-10)
 
 
+def test_large_scores_are_shifted_first(monkeypatch) -> None:
+    """Where exponentials would not fit, and nowhere else; the result is the same."""
+    from langmodels.neural.layers import self_attention
+
+    batch = chunk(30, 3)
+    net = network("llama", window=12)
+    expected = net.loss(batch, 1.0, None), net.gradients.flat.copy()
+    assert net.blocks[0].attention._shifts == [None]
+    monkeypatch.setattr(self_attention, "_LARGEST", 1.0)
+    assert net.loss(batch, 1.0, None) == pytest.approx(expected[0], abs=1e-10)
+    assert net.blocks[0].attention._shifts[0] is not None
+    np.testing.assert_allclose(net.gradients.flat, expected[1], rtol=0, atol=1e-10)
+    monkeypatch.undo()
+    net.parameters["block.0.attention.qkv.weight"][...] *= 100
+    assert np.isfinite(net.loss(batch, 1.0, None))
+    assert np.isfinite(net.gradients.flat).all()
+    assert net.blocks[0].attention._shifts[0] is not None
+    ids = batch.inputs[:5, 0]
+    assert net.attention(ids).sum(axis=3) == pytest.approx(np.ones((2, 3, 5)))
+
+
 # States -------------------------------------------------------------------------------------
 
 

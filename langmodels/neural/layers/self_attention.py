@@ -3,9 +3,13 @@
 Everything is laid out (B, T, C): one sequence's steps lie together. Queries, keys and values are
 one product, side by side. Scores are never all there at once: they are computed for a few sequences
 and queries at a time, in blocks that stay in the cache while all passes are made over them, and
-only over the keys that a block may look at. The backward pass computes them again, from the
-logarithm of each row's sum, instead of fetching them from memory (Dao et al. 2022, section 3.1, who
-do it for GPUs).
+only over the keys that a block may look at. The backward pass computes them again instead of
+fetching them from memory (Dao et al. 2022, section 3.1, who do it for GPUs).
+
+A block has a row for each key and a column for each query, as products run faster with the
+transposes of queries, made once, than with those of keys. Its exponentials are taken as they are,
+and only where a sum of them would be too large or too small for good digits is each query's largest
+score taken off first.
 """
 
 from collections.abc import Iterator
@@ -20,6 +24,7 @@ from langmodels.neural.layers.position_wise import Projection
 
 _BLOCK = 65_536  # scores computed at once
 _QUERIES = 64  # steps at most whose scores are computed at once
+_LARGEST = 1e13  # sums of exponentials between this and its inverse are left as they are
 
 
 class _Block(NamedTuple):
@@ -69,52 +74,54 @@ class SelfAttention(Layer):
         self._qkv, self._first, self._before = qkv, first, len(memory)
         self._pairs, self._position = whole.pairs, memory.position
         self._o = self.space.array("o", x.shape, x.dtype)
-        self._log_sums = self.space.array("sums", (len(x), self.heads, steps, 1), x.dtype)
-        query, key, value = self._heads(qkv)
+        self._sums = self.space.array("sums", (len(x), self.heads, 1, steps), x.dtype)
+        self._query = self._transposed("query", qkv[:, :, :width])
+        self._shifts: list[Array | None] = []
+        key, value = self._remembered()
         out = _by_head(self._o, self.heads)
         for block in self._blocks(len(x), steps):
             b, q, k = block
-            scores = self._scores(query[b, :, q], key[b, :, k], block)
-            most = scores.max(axis=3, keepdims=True)
-            scores -= most
-            np.exp(scores, out=scores)
-            sums = np.matmul(scores, np.ones((scores.shape[3], 1), x.dtype))
-            np.matmul(scores, value[b, :, k], out=out[b, :, q])
-            out[b, :, q] /= sums
-            np.log(sums, out=sums)
-            np.add(sums, most, out=self._log_sums[b, :, q])
+            p, sums, shift = self._exponentials(key, block)
+            self._shifts.append(shift)
+            self._sums[b, :, :, q] = sums
+            np.matmul(p.swapaxes(2, 3), value[b, :, k], out=out[b, :, q])
+            out[b, :, q] /= sums.swapaxes(2, 3)
         return self.out.forward(self._o)
 
     def backward(self, dy: Array) -> Array:
         """(B, T, C) to (B, T, C)."""
         batch, steps, width = dy.shape
-        d_o = self.out.backward(dy)
-        inner = np.einsum(
-            "nhd,nhd->nh", *(a.reshape(-1, self.heads, width // self.heads) for a in (d_o, self._o))
-        )
-        inner = inner.reshape(batch, steps, self.heads).transpose(0, 2, 1)[..., None]
+        d_o, size = self.out.backward(dy), width // self.heads
+        # Weights are exponentials over their sum: that sum divides a step's gradient, once.
+        d_out = _by_head(d_o, self.heads)
+        d_out /= self._sums.swapaxes(2, 3)
+        inner = np.einsum("nhd,nhd->nh", *(a.reshape(-1, self.heads, size) for a in (d_o, self._o)))
+        inner = inner.reshape(batch, steps, self.heads).transpose(0, 2, 1)[:, :, None]
+        turned = self._transposed("d out", d_o)
         d_qkv = self.space.array("d qkv", self._qkv.shape, dy.dtype)
         d_qkv[:, :, width:] = 0
-        query, key, value = self._heads(self._qkv)
+        query, old = _by_head(self._qkv[:, :, :width], self.heads), self._before
+        key, value = self._remembered()
         d_query, d_key, d_value = (
             _by_head(d_qkv[:, :, n * width : (n + 1) * width], self.heads) for n in range(3)
         )
-        d_out, old = _by_head(d_o, self.heads), self._before
-        for block in self._blocks(batch, steps):
+        for block, shift in zip(self._blocks(batch, steps), self._shifts, strict=True):
             b, q, k = block
-            p = self._scores(query[b, :, q], key[b, :, k], block)
-            p -= self._log_sums[b, :, q]
+            p = self._scores(key, block)
+            if shift is not None:
+                p -= shift
             np.exp(p, out=p)
             dp = self.space.array("d scores", p.shape, p.dtype)
-            np.matmul(d_out[b, :, q], value[b, :, k].swapaxes(2, 3), out=dp)
-            dp -= inner[b, :, q]
+            np.matmul(value[b, :, k], turned[b, :, :, q], out=dp)
+            dp -= inner[b, :, :, q]
             dp *= p
-            np.matmul(dp, key[b, :, k], out=d_query[b, :, q])
+            np.matmul(dp.swapaxes(2, 3), key[b, :, k], out=d_query[b, :, q])
             # Of the keys, only those of this chunk have a gradient.
             skipped = max(0, old - k.start)
             own = slice(k.start + skipped - old, k.stop - old)
-            d_key[b, :, own] += np.matmul(dp[..., skipped:].swapaxes(2, 3), query[b, :, q])
-            d_value[b, :, own] += np.matmul(p[..., skipped:].swapaxes(2, 3), d_out[b, :, q])
+            part = self.space.array("part", (*p.shape[:2], own.stop - own.start, size), p.dtype)
+            d_key[b, :, own] += np.matmul(dp[:, :, skipped:], query[b, :, q], out=part)
+            d_value[b, :, own] += np.matmul(p[:, :, skipped:], d_out[b, :, q], out=part)
         self._rotate(d_qkv, self._turn.conj())
         return self.qkv.backward(d_qkv)
 
@@ -123,24 +130,29 @@ class SelfAttention(Layer):
 
         M positions before the chunk come first; rows sum to one.
         """
-        query, key, _ = self._heads(self._qkv)
-        (batch, _, steps, _), total = query.shape, key.shape[2]
-        weights = np.zeros((batch, self.heads, steps, total), query.dtype)
+        key, _ = self._remembered()
+        batch, steps, _ = self._qkv.shape
+        weights = np.zeros((batch, self.heads, steps, key.shape[2]), key.dtype)
         for block in self._blocks(batch, steps):
-            b, q, k = block
-            scores = self._scores(query[b, :, q], key[b, :, k], block)
-            weights[b, :, q, k] = np.exp(scores - self._log_sums[b, :, q])
+            p, sums, _ = self._exponentials(key, block)
+            weights[block.b, :, block.q, block.k] = (p / sums).swapaxes(2, 3)
         return weights
 
     # Parts ----------------------------------------------------------------------------------
 
-    def _heads(self, qkv: Array) -> tuple[Array, Array, Array]:
-        """Queries (B, heads, T, d), keys and values (B, heads, M + T, d), as views."""
+    def _remembered(self) -> tuple[Array, Array]:
+        """Keys and values, (B, heads, M + T, d), as views."""
         return (
-            _by_head(qkv[:, :, : self.width], self.heads),
             _by_head(self._pairs[:, :, 0], self.heads),
             _by_head(self._pairs[:, :, 1], self.heads),
         )
+
+    def _transposed(self, name: str, x: Array) -> Array:
+        """(B, T, C) as (B, heads, d, T), a copy."""
+        batch, steps, width = x.shape
+        y = self.space.array(name, (batch, width, steps), x.dtype)
+        y[...] = x.swapaxes(1, 2)
+        return y.reshape(batch, self.heads, -1, steps)
 
     def _blocks(self, batch: int, steps: int) -> Iterator[_Block]:
         old = self._before
@@ -152,21 +164,39 @@ class SelfAttention(Layer):
             for one in range(0, batch, size):
                 yield _Block(slice(one, min(one + size, batch)), q, k)
 
-    def _scores(self, query: Array, key: Array, block: _Block) -> Array:
-        """Products of queries and keys, -inf where a query may not look."""
-        shape = (*query.shape[:3], key.shape[2])
-        scores = np.matmul(
-            query, key.swapaxes(2, 3), out=self.space.array("scores", shape, query.dtype)
-        )
+    def _exponentials(self, key: Array, block: _Block) -> tuple[Array, Array, Array | None]:
+        """Exponentials of a block's scores, their sums for each query (B, heads, 1, Q), and what
+        was taken off the scores before, if anything was.
+        """
+        p = self._scores(key, block)
+        ones = np.ones((1, p.shape[2]), p.dtype)
+        with np.errstate(over="ignore"):
+            sums = np.matmul(ones, np.exp(p, out=p))
+        if sums.min() > 1 / _LARGEST and sums.max() < _LARGEST:
+            return p, sums, None
+        p = self._scores(key, block)
+        most = p.max(axis=2, keepdims=True)
+        p -= most
+        return p, np.matmul(ones, np.exp(p, out=p)), most
+
+    def _scores(self, key: Array, block: _Block) -> Array:
+        """Products of keys and queries, (B, heads, K, Q), -inf where a query may not look."""
         b, q, k = block
-        queries = np.arange(q.start, q.stop)[:, None] + self._before
-        keys = np.arange(k.start, k.stop)
+        shape = (b.stop - b.start, self.heads, k.stop - k.start, q.stop - q.start)
+        scores = self.space.array("scores", shape, key.dtype)
+        np.matmul(key[b, :, k], self._query[b, :, :, q], out=scores)
+        queries = np.arange(q.start, q.stop) + self._before
+        keys = np.arange(k.start, k.stop)[:, None]
+        # Of the keys only the last, which come after some queries, and the first, which are out of
+        # sight for some, are not for all.
+        late, early = queries[0] + 1 - k.start, queries[-1] + 1 - self.window - k.start
+        for part in (slice(0, max(0, early)), slice(max(0, late), len(keys))):
+            if part.start < part.stop:
+                hidden = (keys[part] > queries) | (keys[part] <= queries - self.window)
+                scores[:, :, part] += np.where(hidden, key.dtype.type(-np.inf), key.dtype.type(0))
         first = self._first[b, q] - (self._position - self._before)
-        if len(queries) > 1 or k.start < queries[0, 0] + 1 - self.window:
-            hidden = (keys > queries) | (keys <= queries - self.window)
-            scores += np.where(hidden, scores.dtype.type(-np.inf), scores.dtype.type(0))
         if (first > k.start).any():
-            np.copyto(scores, -np.inf, where=(keys < first[:, :, None])[:, None])
+            np.copyto(scores, -np.inf, where=(keys < first[:, None])[:, None])
         return scores
 
     def _turning(self, position: int, steps: int, dtype: np.dtype[np.generic]) -> Array:

@@ -18,7 +18,7 @@ from langmodels.text.sequences import Sequences
 from langmodels.threads import Workers, cpu_count
 
 _STEPS = 256  # tokens of each piece read at once
-_AT_ONCE = 8192  # tokens of all pieces read at once by one thread
+_AT_ONCE = 2048  # tokens of all pieces read at once by one thread
 _PIECE = 8  # a piece is so many times as long as what it reads before it is scored
 
 
