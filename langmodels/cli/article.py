@@ -5,15 +5,10 @@ import argparse
 from rich.console import Console
 
 from langmodels.cli.files import OutputFile, TextName
-from langmodels.cli.options import (
-    add_errors_option,
-    add_json_option,
-    add_seed_option,
-    completed,
-    open_text,
-    text_of,
-)
+from langmodels.cli.model_names import completed
+from langmodels.cli.options import add_errors_option, add_json_option, add_seed_option
 from langmodels.cli.output import print_json
+from langmodels.cli.texts import open_text, text_of
 from langmodels.errors import UsageError
 from langmodels.formatting import duration
 from langmodels.teaching.article import Iteration, run_article

@@ -5,13 +5,8 @@ import argparse
 from rich.console import Console
 from rich.text import Text
 
-from langmodels.cli.options import (
-    add_corpus_options,
-    add_json_option,
-    add_model_argument,
-    add_plot_option,
-    load_models,
-)
+from langmodels.cli.model_names import add_model_argument, load_models
+from langmodels.cli.options import add_corpus_options, add_json_option, add_plot_option
 from langmodels.cli.output import make_table, print_json, visible
 from langmodels.errors import UsageError
 from langmodels.teaching.attention import Attention, attention_of, plot_attention

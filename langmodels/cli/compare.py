@@ -13,17 +13,13 @@ from langmodels.cli.files import ModelNames, OutputFile, OutputFolder, PlotFolde
 from langmodels.cli.main import INTERRUPTED
 from langmodels.cli.options import (
     DEFAULT_LEVEL,
-    LEVEL_OPTIONS,
     add_corpus_options,
     add_json_option,
     add_plot_option,
-    add_workers_options,
-    cleaning_of,
-    load_splits,
-    text_of,
-    workers_of,
 )
 from langmodels.cli.output import print_json
+from langmodels.cli.texts import LEVEL_OPTIONS, cleaning_of, load_splits, text_of
+from langmodels.cli.workers import add_workers_options, workers_of
 from langmodels.datasets import Source
 from langmodels.errors import UsageError
 from langmodels.evaluation.budgets import parse_budget

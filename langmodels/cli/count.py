@@ -7,8 +7,9 @@ from rich.text import Text
 
 from langmodels.cli.files import OutputFile
 from langmodels.cli.ngram_files import file_line
-from langmodels.cli.options import add_corpus_options, add_json_option, load_training, min_count_of
+from langmodels.cli.options import add_corpus_options, add_json_option
 from langmodels.cli.output import facts_table, make_table, print_json, visible
+from langmodels.cli.texts import load_training, min_count_of
 from langmodels.errors import UsageError
 from langmodels.evaluation.report.terminal import print_wide
 from langmodels.ngram import count_ngrams

@@ -11,7 +11,6 @@ import numpy as np
 from rich.console import Console
 
 from langmodels.cli import streams
-from langmodels.cli.options import workers_of
 from langmodels.cli.output import (
     UNIT_LABELS,
     UNITS,
@@ -20,6 +19,7 @@ from langmodels.cli.output import (
     format_perplexity,
     print_json,
 )
+from langmodels.cli.workers import workers_of
 from langmodels.datasets.documents import format_by_name
 from langmodels.datasets.shards import Batch, ParquetShard, Shard, holds_documents, shard_of
 from langmodels.datasets.sources import find_requests

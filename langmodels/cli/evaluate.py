@@ -15,12 +15,9 @@ from langmodels.cli.options import (
     add_seed_option,
     add_split_options,
     add_text_options,
-    carried,
-    cleaning_for,
-    open_text,
-    text_of,
 )
 from langmodels.cli.output import facts_table, format_perplexity, make_table, print_json
+from langmodels.cli.texts import carried, cleaning_for, open_text, text_of
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.finished import Evaluation, Figures, evaluate, measure
 from langmodels.evaluation.report.terminal import rich_tables

@@ -8,15 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from langmodels.cli.files import ModelNames, OutputFile
-from langmodels.cli.options import (
-    add_corpus_options,
-    add_json_option,
-    add_plot_option,
-    check_model_name,
-    completed,
-    load_splits,
-    load_training,
-)
+from langmodels.cli.model_names import check_model_name, completed
+from langmodels.cli.options import add_corpus_options, add_json_option, add_plot_option
 from langmodels.cli.output import (
     bar,
     format_perplexity,
@@ -25,6 +18,7 @@ from langmodels.cli.output import (
     print_json,
     visible,
 )
+from langmodels.cli.texts import load_splits, load_training
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.blanks import (

@@ -8,8 +8,9 @@ from rich.text import Text
 
 from langmodels.addresses import join
 from langmodels.cli.files import InputFile, OutputFolder, TextName
-from langmodels.cli.options import add_json_option, add_workers_options, workers_of
+from langmodels.cli.options import add_json_option
 from langmodels.cli.output import bar, facts_table, make_table, print_json
+from langmodels.cli.workers import add_workers_options, workers_of
 from langmodels.datasets.documents import Request
 from langmodels.datasets.sources import find_requests
 from langmodels.errors import LangmodelsError, UsageError

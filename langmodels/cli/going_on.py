@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from langmodels.cli.options import carried, min_count_of, open_text, text_of
+from langmodels.cli.texts import carried, min_count_of, open_text, text_of
 from langmodels.datasets.sources import Source
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel

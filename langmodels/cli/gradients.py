@@ -10,15 +10,10 @@ from rich.console import Console
 
 from langmodels.arrays import FloatArray
 from langmodels.cli.files import InputFile
-from langmodels.cli.options import (
-    add_corpus_options,
-    add_json_option,
-    add_plot_option,
-    completed,
-    corpus_for,
-    load_training,
-)
+from langmodels.cli.model_names import completed
+from langmodels.cli.options import add_corpus_options, add_json_option, add_plot_option
 from langmodels.cli.output import bar, make_table, print_json, visible
+from langmodels.cli.texts import corpus_for, load_training
 from langmodels.errors import UsageError
 from langmodels.neural import GRUModel, LSTMModel, RecurrentModel, RNNModel
 from langmodels.registry import load

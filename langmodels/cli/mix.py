@@ -16,15 +16,9 @@ from langmodels.cli.ngram_files import (
     read_model,
     write_model,
 )
-from langmodels.cli.options import (
-    add_json_option,
-    add_text_options,
-    cleaning_for,
-    corpus_for,
-    open_text,
-    text_of,
-)
+from langmodels.cli.options import add_json_option, add_text_options
 from langmodels.cli.output import facts_table, format_perplexity, print_json
+from langmodels.cli.texts import cleaning_for, corpus_for, open_text, text_of
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel

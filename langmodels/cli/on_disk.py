@@ -10,16 +10,15 @@ from typing import Any
 
 from langmodels import __version__
 from langmodels.cli.files import STANDARD_INPUT, OutputFolder
-from langmodels.cli.options import (
-    add_workers_options,
+from langmodels.cli.texts import (
     cleaning_of,
     given_vocabulary,
     min_count_of,
     open_text,
     text_of,
     tokenizer_of,
-    workers_of,
 )
+from langmodels.cli.workers import add_workers_options, workers_of
 from langmodels.datasets.paths import find_files
 from langmodels.errors import UsageError
 from langmodels.memory import parse_memory

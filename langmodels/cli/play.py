@@ -16,13 +16,8 @@ from rich.text import Text
 
 from langmodels import progress
 from langmodels.cli.files import ModelNames, OutputFile, TextName
-from langmodels.cli.options import (
-    DEFAULT_CORPUS,
-    DEFAULT_LEVEL,
-    add_errors_option,
-    add_json_option,
-    check_model_name,
-)
+from langmodels.cli.model_names import check_model_name
+from langmodels.cli.options import DEFAULT_CORPUS, DEFAULT_LEVEL, add_errors_option, add_json_option
 from langmodels.cli.output import print_json
 from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError

@@ -14,8 +14,9 @@ from langmodels.cli.ngram_files import (
     read_model,
     write_model,
 )
-from langmodels.cli.options import add_json_option, read_words
+from langmodels.cli.options import add_json_option
 from langmodels.cli.output import facts_table, print_json
+from langmodels.cli.texts import read_words
 from langmodels.errors import UsageError
 from langmodels.ngram import prune, restrict
 

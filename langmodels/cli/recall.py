@@ -5,12 +5,8 @@ from typing import Any
 
 from rich.console import Console
 
-from langmodels.cli.options import (
-    add_json_option,
-    add_plot_option,
-    add_seed_option,
-    completed,
-)
+from langmodels.cli.model_names import completed
+from langmodels.cli.options import add_json_option, add_plot_option, add_seed_option
 from langmodels.cli.output import make_table, print_json
 from langmodels.datasets.synthetic import RecallSource
 from langmodels.errors import UsageError

@@ -8,13 +8,8 @@ from rich.console import Console
 from rich.text import Text
 
 from langmodels.cli import streams
-from langmodels.cli.options import (
-    add_corpus_options,
-    add_json_option,
-    add_model_argument,
-    add_plot_option,
-    load_models,
-)
+from langmodels.cli.model_names import add_model_argument, load_models
+from langmodels.cli.options import add_corpus_options, add_json_option, add_plot_option
 from langmodels.cli.output import format_log_probability, print_json
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel

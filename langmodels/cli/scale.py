@@ -10,7 +10,7 @@ from langmodels.cli.compare import (
     model_names,
     show,
 )
-from langmodels.cli.options import workers_of
+from langmodels.cli.workers import workers_of
 from langmodels.evaluation.report.terminal import render_scaling
 from langmodels.evaluation.scaling import scale
 

@@ -11,13 +11,7 @@ from rich.text import Text
 
 from langmodels.cli import documents, streams
 from langmodels.cli.files import InputFile, OutputFile, TextName
-from langmodels.cli.options import (
-    add_carry_option,
-    add_errors_option,
-    add_json_option,
-    add_workers_options,
-    workers_of,
-)
+from langmodels.cli.options import add_carry_option, add_errors_option, add_json_option
 from langmodels.cli.output import (
     UNIT_LABELS,
     UNITS,
@@ -29,6 +23,7 @@ from langmodels.cli.output import (
     print_json,
     visible,
 )
+from langmodels.cli.workers import add_workers_options, workers_of
 from langmodels.datasets import find_source
 from langmodels.errors import UsageError
 from langmodels.execution import executor, mapped

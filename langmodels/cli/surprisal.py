@@ -9,8 +9,9 @@ from rich.console import Console
 
 from langmodels.cli import streams
 from langmodels.cli.files import InputFile, TableFile, TextName
-from langmodels.cli.options import add_carry_option, add_errors_option, add_json_option, text_of
+from langmodels.cli.options import add_carry_option, add_errors_option, add_json_option
 from langmodels.cli.output import facts_table, print_json
+from langmodels.cli.texts import text_of
 from langmodels.errors import UsageError
 from langmodels.evaluation.surprisal import BLANKS
 from langmodels.evaluation.word_table import MEASURES, UNITS, surprisal_table

@@ -21,18 +21,13 @@ from langmodels.cli.ngram_files import (
     write_model,
 )
 from langmodels.cli.on_disk import add_memory_options, check_memory_options, fitted_on_disk
-from langmodels.cli.options import (
-    add_corpus_options,
-    add_json_option,
-    add_vocabulary_option,
-    load_training,
-    min_count_of,
-)
+from langmodels.cli.options import add_corpus_options, add_json_option, add_vocabulary_option
 from langmodels.cli.output import (
     facts_table,
     format_perplexity,
     print_json,
 )
+from langmodels.cli.texts import load_training, min_count_of
 from langmodels.errors import UsageError
 from langmodels.formatting import duration, size
 from langmodels.models.base import LanguageModel

@@ -11,7 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from langmodels.cli.files import InputFile, OutputFile
-from langmodels.cli.options import add_json_option, add_seed_option, completed
+from langmodels.cli.model_names import completed
+from langmodels.cli.options import add_json_option, add_seed_option
 from langmodels.cli.output import (
     facts_table,
     format_log,

@@ -1,0 +1,75 @@
+"""Models as a command line names them: files, or names of what is trained at once."""
+
+import argparse
+from pathlib import Path
+from typing import Any, TypeVar
+
+from langmodels.cli.files import ModelNames
+from langmodels.cli.texts import (
+    load_training,
+)
+from langmodels.datasets import Source
+from langmodels.errors import LangmodelsError
+from langmodels.models.base import LanguageModel
+from langmodels.names import Registry
+from langmodels.neural.training.history import was_interrupted
+from langmodels.presets import Setting
+from langmodels.registry import MODELS, check_no_file, is_finished, load, make_model
+from langmodels.text.corpus import Corpus
+
+
+def add_model_argument(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """The models of a command: files, or registered models to be trained at once on --corpus."""
+    parser.add_argument(
+        "models" if several else "model",
+        type=ModelNames,
+        metavar="MODEL[,MODEL...]" if several else "MODEL",
+        help="a model file, or the name of a model to train on --corpus first, for example "
+        "mkn or mkn:order=3" + ("; several with commas between" if several else ""),
+    )
+
+
+def load_models(text: str, args: argparse.Namespace) -> list[tuple[str, LanguageModel[Any]]]:
+    """The models that a command line names, with a label each; those without a file are trained.
+
+    Raises LangmodelsError for names that are neither a file nor a model.
+    """
+    names = [text] if is_finished(text) else text.split(",")
+    models: list[tuple[str, LanguageModel[Any]]] = []
+    corpora: tuple[Corpus, Corpus | None, Source] | None = None
+    for name in (n.strip() for n in names):
+        if is_finished(name):
+            models.append((Path(name).stem, load(name)))
+            continue
+        check_model_name(name, MODELS)
+        if corpora is None:
+            corpora = load_training(args)
+        train, validation, _ = corpora
+        setting = Setting(level=train.tokenizer.level, seed=args.seed)
+        models.append((name, completed(make_model(name, setting).fit(train, validation))))
+    return models
+
+
+M = TypeVar("M")
+
+
+def completed(model: M) -> M:
+    """A model that was just fitted. Raises KeyboardInterrupt where Ctrl-C cut its training short.
+
+    Networks stop in good order then, but a command that goes on with them would show half-trained
+    figures.
+    """
+    if was_interrupted(model):
+        raise KeyboardInterrupt
+    return model
+
+
+def check_model_name(text: str, *registries: Registry[Any]) -> None:
+    """Raise LangmodelsError where a text names no model of these registries."""
+    name = text.partition(":")[0]
+    if any(name in names for names in registries):
+        return
+    check_no_file(text)
+    hints = [names.hint(name) for names in registries]
+    hint = next((h for h in hints if "did you mean" in h), hints[0])
+    raise LangmodelsError(f"There is neither a file nor a model called {text!r}; {hint}")

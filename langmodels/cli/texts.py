@@ -1,0 +1,218 @@
+"""The texts that a command line asks for: read, cut, divided, in a vocabulary."""
+
+import argparse
+from collections.abc import Iterator
+from typing import Any, TypeVar
+
+from langmodels.cli.options import DEFAULT_LEVEL
+from langmodels.datasets import Source, find_source, read_chunks
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.models.base import LanguageModel, Model
+from langmodels.settings import parameters, parse_name
+from langmodels.text.corpus import Corpus
+from langmodels.text.levels import TOKENIZERS, make_tokenizer
+from langmodels.text.lines import lines_of
+from langmodels.text.splits import DEFAULT_FRACTIONS, WAYS, Splits, divide
+from langmodels.text.streams import TextStream
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
+
+LEVEL_OPTIONS = ("pattern", "width", "lines")
+"""Options of the command line that are options of some levels."""
+T = TypeVar("T", Corpus, Splits)
+
+
+def carried(args: argparse.Namespace, text: T) -> T:
+    """A corpus or its parts, as one document each where --carry asks for it."""
+    return text.carried() if getattr(args, "carry", False) else text
+
+
+def text_of(args: argparse.Namespace, name: str | None = None) -> Source:
+    """The source that --corpus (or `name`) names."""
+    return find_source(args.corpus if name is None else name, args.encoding, args.errors)
+
+
+def open_text(source: Source) -> TextStream:
+    """The text of a source in pieces. Raises LangmodelsError at the first NUL character."""
+    stream = source.open()
+
+    def checked() -> Iterator[str]:
+        before = 0
+        for chunk in stream:
+            at = chunk.find("\0")
+            if at >= 0:
+                raise LangmodelsError(
+                    f"{source.name} is no plain text: its character {before + at + 1:,} is NUL; if "
+                    "the text is UTF-16, say --encoding utf-16, else remove these (tr -d '\\000')."
+                )
+            before += len(chunk)
+            yield chunk
+
+    return TextStream(checked(), stream.lines)
+
+
+def cleaning_of(args: argparse.Namespace, tokenizer: Tokenizer) -> str:
+    """The cleaning that --clean and --lower ask for, beyond what the tokenizer does itself."""
+    folds = getattr(tokenizer, "lower", False)
+    return "lower" if args.lower and args.clean == "none" and not folds else str(args.clean)
+
+
+def tokenizer_of(args: argparse.Namespace, source: Source) -> Tokenizer:
+    """The tokenizer that --level and its options ask for. Raises UsageError where they clash."""
+    level = args.level or source.level or DEFAULT_LEVEL
+    options: dict[str, Any] = dict(source.options) if level == source.level else {}
+    takes = parameters(TOKENIZERS.find(parse_name(level)[0]))
+    if args.lower and "lower" in takes:
+        options["lower"] = True
+    for option in LEVEL_OPTIONS:
+        value = getattr(args, option)
+        if value is None:
+            continue
+        if option not in takes:
+            fit = [name for name, cls in TOKENIZERS.working() if option in parameters(cls)]
+            raise UsageError(f"--{option} is for --level {' or '.join(fit)}, not {level}.")
+        options[option] = value
+    return make_tokenizer(level, **options)
+
+
+def min_count_of(args: argparse.Namespace, tokenizer: Tokenizer) -> int:
+    """The least count of a known token: --min-count, by default the tokenizer's."""
+    return tokenizer.min_count if args.min_count is None else int(args.min_count)
+
+
+def load_splits(args: argparse.Namespace) -> tuple[Splits, Source]:
+    """Training, validation and test parts as the options ask, and where the text came from.
+
+    Raises UsageError for options that clash, LangmodelsError for texts that cannot be read or
+    divided.
+    """
+    source = text_of(args)
+    tokenizer = tokenizer_of(args, source)
+    shared = {
+        "cleaning": cleaning_of(args, tokenizer),
+        "min_count": min_count_of(args, tokenizer),
+        "max_size": args.vocab_size,
+        "name": source.name,
+        "vocabulary": given_vocabulary(args, tokenizer),
+    }
+    if args.validation and not args.test:
+        raise UsageError("Give a --test text with --validation, or neither of them.")
+    if args.test:
+        test = open_text(text_of(args, args.test))
+        if args.validation:
+            if args.split or args.fractions:
+                raise UsageError(
+                    "With --validation and --test there is nothing to divide by --split."
+                )
+            train, validation = open_text(source), open_text(text_of(args, args.validation))
+        else:
+            train, validation = _divided(args, source, tokenizer)
+        how = f"{source.name} to train on, {args.test} to test on"
+        splits = Splits.from_parts((train, validation, test), tokenizer, how=how, **shared)
+        return carried(args, splits), source
+    splits = Splits.from_text(
+        open_text(source),
+        tokenizer,
+        by=args.split or WAYS[0],
+        fractions=args.fractions or DEFAULT_FRACTIONS,
+        seed=args.seed,
+        **shared,
+    )
+    return carried(args, splits), source
+
+
+def _divided(
+    args: argparse.Namespace, source: Source, tokenizer: Tokenizer
+) -> tuple[TextStream, TextStream]:
+    """A training and a validation part where the test text is another, in their usual ratio."""
+    first, second, _ = args.fractions or DEFAULT_FRACTIONS
+    share = first / (first + second)
+    train, *rest = divide(
+        open_text(source),
+        fractions=(share, (1 - share) / 2, (1 - share) / 2),
+        by=args.split or WAYS[0],
+        at_breaks=tokenizer.at_breaks,
+        needs_blanks=tokenizer.needs_blanks,
+        seed=args.seed,
+    )
+    return train, TextStream.joined(rest)
+
+
+def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Source]:
+    """What to train on: the whole text and --validation, or with --split or --fractions its parts.
+
+    The whole text is read as a stream. Raises what `load_splits` raises.
+    """
+    if args.split or args.fractions or (args.validation and args.test):
+        splits, source = load_splits(args)
+        return splits.train, splits.validation, source
+    if args.test:
+        raise UsageError("Training never reads a test text; give --test to `langmodels evaluate`.")
+    source = text_of(args)
+    tokenizer = tokenizer_of(args, source)
+    cleaning = cleaning_of(args, tokenizer)
+    train = Corpus.from_text(
+        open_text(source),
+        tokenizer,
+        cleaning=cleaning,
+        min_count=min_count_of(args, tokenizer),
+        max_size=args.vocab_size,
+        vocabulary=given_vocabulary(args, tokenizer),
+        name=source.name,
+    )
+    validation = None
+    if args.validation:
+        validation = Corpus.from_text(
+            open_text(text_of(args, args.validation)),
+            train.tokenizer,
+            cleaning=cleaning,
+            vocabulary=train.vocabulary,
+            name=args.validation,
+        )
+    validation = None if validation is None else carried(args, validation)
+    return carried(args, train), validation, source
+
+
+def given_vocabulary(args: argparse.Namespace, tokenizer: Tokenizer) -> Vocabulary | None:
+    """The tokens of the file that --vocabulary names, one a line, in its order, if it is given.
+
+    Raises UsageError where there can be none.
+    """
+    path = getattr(args, "vocabulary", None)
+    if path is None:
+        return None
+    if tokenizer.learns:
+        raise UsageError(f"Level {tokenizer.level} learns its tokens; leave out --vocabulary.")
+    if args.min_count is not None or args.vocab_size is not None:
+        raise UsageError("--vocabulary says which tokens to keep; give no --min-count beside it.")
+    return Vocabulary(read_words(path, args.encoding, args.errors), ends=tokenizer.ends)
+
+
+def read_words(path: str, encoding: str = "utf-8", errors: str = "strict") -> list[str]:
+    """The different tokens of a file, one a line. Raises LangmodelsError where there are none."""
+    lines = lines_of(read_chunks(path, encoding, errors=errors))
+    tokens = dict.fromkeys(t for line in lines if (t := line.strip()) not in ("", UNK, BOS, EOS))
+    if not tokens:
+        raise LangmodelsError(f"There are no tokens in {path}: it is empty, or white space alone.")
+    return list(tokens)
+
+
+def corpus_for(
+    model: LanguageModel[Any], args: argparse.Namespace, name: str | None = None
+) -> Corpus:
+    """The text that --corpus (or `name`) names as a model reads it, in the model's vocabulary."""
+    source = text_of(args, name)
+    corpus = Corpus.from_text(
+        open_text(source),
+        model.tokenizer,
+        vocabulary=model.vocabulary,
+        cleaning=cleaning_for(args, model),
+        name=source.name,
+    )
+    return carried(args, corpus)
+
+
+def cleaning_for(args: argparse.Namespace, model: Model) -> str:
+    """The cleaning that --clean and --lower ask for, by default that of the model's training."""
+    asked = cleaning_of(args, model.tokenizer)
+    return model.reading.cleaning if asked == "none" else asked
