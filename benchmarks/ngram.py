@@ -3,6 +3,7 @@
     python benchmarks/ngram.py                            # a made-up text of 4 million tokens
     python benchmarks/ngram.py --corpus FILE              # a text of your own, one sentence a line
     python benchmarks/ngram.py --corpus FILE --tokens 50000000
+    python benchmarks/ngram.py --corpus FILE --words      # queries word by word alone
 
 Fits, saves, opens, scores and samples. Every size of text is measured in a process of its own, so
 that peak memory is that of the one task. The results go to benchmarks/results/ngram.md. Time is
@@ -26,8 +27,16 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ngram_parts.report import PeerTable, files_table, heading, scaling_table, use_table
-from ngram_parts.texts import HELD_OUT, cut_text, make_text
+from ngram_parts.report import (
+    WORDS,
+    PeerTable,
+    files_table,
+    heading,
+    scaling_table,
+    use_table,
+    words_table,
+)
+from ngram_parts.texts import HELD_OUT, cut_end, cut_text, make_text
 
 HERE = Path(__file__).resolve().parent
 PEER_TOKENS = 1_000_000
@@ -114,6 +123,22 @@ def peers(args: argparse.Namespace, source: Path, paths: dict[str, Path]) -> Pee
     return table
 
 
+def words_alone(args: argparse.Namespace, folder: Path) -> str:
+    """The report as it stands, with queries word by word measured anew: the text's end held out."""
+    paths = {name: folder / name for name in ("text", "held_out", "model")}
+    n = cut_end(args.corpus, paths["text"], paths["held_out"], args.tokens)
+    if measured("fit", order=args.order, **paths) is None:
+        sys.exit("The text could not be measured; see above.")
+    result = measured("words", **paths)
+    if result is None:
+        sys.exit("The queries could not be measured; see above.")
+    table = words_table(args.corpus.name, n, args.order, result)
+    report = args.output.read_text() if args.output.exists() else ""
+    before, _, after = report.partition(WORDS)
+    rest = after.partition("\n## ")
+    return f"{before.rstrip()}\n\n{table}" + (f"\n## {rest[2]}" if rest[1] else "")
+
+
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -123,12 +148,15 @@ def main() -> None:
     parser.add_argument("--tokens", type=int, default=4_000_000, help="the largest size measured")
     parser.add_argument("--quick", action="store_true", help="a tenth of the tokens")
     parser.add_argument("--order", type=int, default=5)
+    parser.add_argument("--words", action="store_true", help="queries word by word alone")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "ngram.md")
     args = parser.parse_args()
     if args.quick:
         args.tokens //= 10
+    if args.words and args.corpus is None:
+        parser.error("--words asks about a text of yours: give --corpus FILE.")
     with tempfile.TemporaryDirectory() as folder:
-        report = run_all(args, Path(folder))
+        report = (words_alone if args.words else run_all)(args, Path(folder))
     args.output.parent.mkdir(parents=True, exist_ok=True)
     args.output.write_text(report)
     print(f"\n{report}\nWritten to {args.output}")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.cleaning import clean
 from langmodels.text.corpus import Corpus
-from langmodels.text.indexing import BlankWarning, MarkWarning
+from langmodels.text.indexing import BlankWarning, MarkWarning, with_boundaries
 from langmodels.text.levels import make_tokenizer, restore_tokenizer
 from langmodels.text.splits import Splits, split_text
 from langmodels.text.tokenization import join_words
@@ -356,3 +356,26 @@ def test_texts_without_blanks_are_told_of(level: str) -> None:
         warnings.simplefilter("error")
         Corpus.from_text("我爱北京天安门\n", "char")
         Corpus.from_text("the word 书 means book, l'été is summer\n", level)
+
+
+@pytest.mark.parametrize("blank_lines", [False, True])
+def test_boundaries_do_not_depend_on_where_parts_end(blank_lines: bool) -> None:
+    """However a text is cut, its ids are those of its lines one by one."""
+    vocabulary = Vocabulary(["red", "fox", "hen"])
+    eos, bos = vocabulary.eos_id, vocabulary.bos_id
+    rng = np.random.default_rng(2)
+    for _ in range(50):
+        lines = [rng.integers(3, 6, n).tolist() for n in rng.integers(0, 4, rng.integers(1, 9))]
+        flat = [i for line in lines for i in (*line, eos)]
+        if rng.random() < 0.5:  # the last line has no end
+            flat, lines = flat[:-1], lines if lines[-1] else lines[:-1]
+        kept = [bool(line) or blank_lines for line in lines]
+        wanted = [[bos, *line, eos] for line, keep in zip(lines, kept, strict=True) if keep]
+        cuts = np.sort(rng.integers(0, len(flat) + 1, 3))
+        found = with_boundaries(
+            list(np.split(np.array(flat, np.uint8), cuts)), vocabulary, blank_lines=blank_lines
+        )
+        assert found.ids.tolist() == [i for line in wanted for i in line]
+        assert found.offsets.tolist() == np.cumsum([0, *map(len, wanted)]).tolist()
+        assert found.kept.tolist() == kept
+        assert found.ids.dtype == np.int32

@@ -7,6 +7,7 @@ else with it.
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import resource
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +33,13 @@ Result = dict[str, Any]
 # Time and memory -----------------------------------------------------------------------------
 
 
-def seconds(call: Callable[[], Any]) -> tuple[float, Any]:
+def seconds(
+    call: Callable[[], Any], clock: Callable[[], float] = time.perf_counter
+) -> tuple[float, Any]:
     """How long a call takes, and what it returns."""
-    began = time.perf_counter()
+    began = clock()
     result = call()
-    return time.perf_counter() - began, result
+    return clock() - began, result
 
 
 def best(call: Callable[[], Any], n: int = 3) -> float:
@@ -186,22 +190,14 @@ def measure_kenlm(args: argparse.Namespace) -> Result:
         n=3,
     )
     their_model, our_model = theirs.Model(arpa, quiet), ours.Model(args.model)
-    new_models = [ours.Model(args.model) for _ in range(5)]
-    for new in new_models:
-        new.score("")  # what opening leaves for later is no part of scoring
     sentences = args.held_out.read_text().splitlines()
     n_words = sum(len(s.split()) + 1 for s in sentences)
-    words = args.held_out.read_text().split()[:QUERIES]
     times = best_by_turns(
         {
             "score": lambda: [their_model.score(s) for s in sentences],
             "full_scores": lambda: [list(their_model.full_scores(s)) for s in sentences],
-            "our_score": lambda: list(map(our_model.score, sentences)),
-            "our_new_score": lambda: list(map(new_models.pop().score, sentences)),
             "our_full_scores": lambda: [list(our_model.full_scores(s)) for s in sentences],
             "our_text": lambda: score_text(model, args.held_out),
-            "base_score": lambda: ask(theirs, their_model, words),
-            "our_base_score": lambda: ask(ours, our_model, words),
         },
         n=5,
     )
@@ -212,14 +208,72 @@ def measure_kenlm(args: argparse.Namespace) -> Result:
         "our_read": read["ours"],
         "score": n_words / times["score"],
         "full_scores": n_words / times["full_scores"],
-        "our_score": n_words / times["our_score"],
-        "our_new_score": n_words / times["our_new_score"],
         "our_full_scores": n_words / times["our_full_scores"],
         "our_text": n_words / times["our_text"],
-        "base_score": times["base_score"] / len(words),
-        "our_base_score": times["our_base_score"] / len(words),
         "perplexity": 10 ** (-sum(their_model.score(s) for s in sentences) / n_words),
     }
+
+
+def measure_words(args: argparse.Namespace) -> Result:
+    """The stand-in for KenLM's module and, where it is there, that module, by turns.
+
+    Each round asks a model that was opened for it and has answered one question ("new"), and asks
+    it the same once more ("again"). Times are the processor's.
+    """
+    from langmodels import NGramModel
+    from langmodels.compat import kenlm as ours
+
+    modules: dict[str, Any] = {"ours": ours}
+    files = {"ours": str(args.model)}
+    if importlib.util.find_spec("kenlm") is not None:
+        modules["theirs"] = importlib.import_module("kenlm")
+        files["theirs"] = f"{args.model}.arpa"
+        NGramModel.load(args.model).save_arpa(files["theirs"])
+    sentences = args.held_out.read_text().splitlines()
+    n_words = sum(len(s.split()) + 1 for s in sentences)
+    words = args.held_out.read_text().split()
+    some = words[:QUERIES]
+    asks: dict[str, tuple[int, Callable[[Any, Any], Any]]] = {
+        "score": (n_words, lambda _, model: [model.score(s) for s in sentences]),
+        "base_score": (len(words), lambda module, model: ask(module, model, words)),
+        "beam": (len(some) // 10 * 200, lambda module, model: beam(module, model, some)),
+    }
+    result: Result = {"n_words": n_words, "n_sentences": len(sentences)}
+    totals: dict[str, float] = {}
+    for what, (n, call) in asks.items():
+        for _ in range(3):
+            for name, module in modules.items():
+                model = module.Model(files[name])
+                began, totals[name] = seconds(lambda m=model: m.score(""), time.process_time)
+                for when in ("new", "again"):
+                    took, _ = seconds(lambda c=call, a=module, m=model: c(a, m), time.process_time)
+                    key = f"{name}_{what}_{when}"
+                    result[key] = min(took / n, result.get(key, took))
+                result[f"{name}_began"] = min(began, result.get(f"{name}_began", began))
+    model = ours.Model(files["ours"])
+    many = [seconds(lambda: model.score_many(sentences), time.process_time)[0] for _ in range(3)]
+    result["ours_score_many"] = min(many) / n_words
+    result["bytes"] = Path(args.model).stat().st_size
+    result["ngrams"] = sum(NGramModel.load(args.model).ngram_counts)
+    for name in modules:
+        model = modules[name].Model(files[name])
+        result[f"{name}_total"] = sum(model.score(s) for s in sentences)
+    return result
+
+
+def beam(module: Any, model: Any, words: list[str], kept: int = 8, tried: int = 25) -> None:
+    """What a decoder asks: every tenth word, 25 words after each of the 8 best states so far."""
+    state = module.State()
+    model.BeginSentenceWrite(state)
+    states = [state] * kept
+    for at in range(0, len(words) // 10 * 10, 10):
+        scored = []
+        for state in states:
+            for word in words[at : at + tried]:
+                out = module.State()
+                scored.append((model.BaseScore(state, word, out), out))
+        scored.sort(key=itemgetter(0), reverse=True)
+        states = [state for _, state in scored[:kept]]
 
 
 def measure_nltk(args: argparse.Namespace) -> Result:

@@ -1,5 +1,6 @@
 """Texts for the benchmark of the n-gram engine."""
 
+import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -51,6 +52,14 @@ def cut_text(source: Path, train: Path, held_out: Path, n_tokens: int) -> int:
     with source.open(errors="replace") as lines:
         _copy(lines, held_out, HELD_OUT)
         return _copy(lines, train, n_tokens)
+
+
+def cut_end(source: Path, train: Path, held_out: Path, n_tokens: int) -> int:
+    """Train on at most `n_tokens`, hold out all that follows; returns how many there were."""
+    with source.open(errors="replace") as lines:
+        n = _copy(lines, train, n_tokens)
+        _copy(lines, held_out, sys.maxsize)
+    return n
 
 
 def _copy(lines: Iterator[str], target: Path, n_tokens: int) -> int:

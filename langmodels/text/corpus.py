@@ -12,8 +12,6 @@ from langmodels.text.indexing import (
     Pieces,
     encode_chunks,
     index_chunks,
-    sequence_lines,
-    with_boundaries,
 )
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.lines import parted
@@ -189,15 +187,15 @@ class Corpus(WithReading, Sequences):
         pieces = Pieces(stream, tokenizer, keep_text)
         unknown: list[str] | None
         if vocabulary is None:
-            ids, vocabulary, unknown = index_chunks(pieces, tokenizer, min_count, max_size)
+            found, vocabulary, unknown = index_chunks(pieces, tokenizer, min_count, max_size)
         else:
-            ids, unknown = encode_chunks(pieces, tokenizer, vocabulary, unknown=True)
+            found, unknown = encode_chunks(pieces, tokenizer, vocabulary, unknown=True)
         lines, documents = stream.starts(), None
         if lines is not None and vocabulary.ends:
-            found = np.searchsorted(sequence_lines(ids, vocabulary), lines)
-            documents = np.unique(found)  # those without a word are left out
+            begins = np.searchsorted(np.flatnonzero(found.kept), lines)
+            documents = np.unique(begins)  # those without a word are left out
             documents = documents if len(documents) > 2 else None
-        ids, offsets = with_boundaries(ids, vocabulary)
+        ids, offsets, _ = found
         if len(ids) <= len(offsets) - 1:
             where = f" in {name}" if name else ""
             raise LangmodelsError(f"There is no text{where}: it is empty or only white space.")

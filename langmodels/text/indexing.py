@@ -4,11 +4,12 @@ import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import regex
 
-from langmodels.arrays import Array, IndexArray, IntArray
+from langmodels.arrays import Array, BoolArray, IndexArray, IntArray
 from langmodels.errors import UsageError
 from langmodels.text.byte_fields import WordIndex, encode_text, space_table, split_fields
 from langmodels.text.lines import parted
@@ -130,12 +131,20 @@ _OTHER_SPACES = re.compile("[\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f
 _UNK = 1
 
 
+class Bounded(NamedTuple):
+    """A text in ids: `<s>` before every line and `</s>` after it, or `<s>` before a stream."""
+
+    ids: IntArray
+    offsets: IndexArray
+    """Where each sequence begins, and the length of `ids`."""
+    kept: BoolArray
+    """Which lines of the text are sequences: all but blank ones; empty for a stream."""
+
+
 def index_chunks(
     pieces: Iterable[str], tokenizer: Tokenizer, min_count: int, max_size: int | None
-) -> tuple[IntArray, Vocabulary, list[str]]:
-    """Ids of all pieces, line ends as `</s>` or, of a stream, `<s>` first; the vocabulary made of
-    them; what became `<unk>`.
-    """
+) -> tuple[Bounded, Vocabulary, list[str]]:
+    """Ids of all pieces, the vocabulary made of them, what became `<unk>`."""
     numbering = Numbering(tokenizer)
     parts = [_narrow(numbering.read(text)) for text in pieces]
     vocabulary, final = numbering.settle(min_count, max_size)
@@ -145,7 +154,7 @@ def index_chunks(
         unknown = final[part] == Vocabulary.unk_id
         if unknown.any():
             rare += [tokens[i] for i in part[unknown].tolist()]
-    return _joined(parts, vocabulary, final), vocabulary, rare
+    return with_boundaries(parts, vocabulary, final=final), vocabulary, rare
 
 
 class Numbering:
@@ -212,34 +221,23 @@ def _narrow(ids: IntArray) -> Array:
     return ids.astype(np.min_scalar_type(int(ids.max(initial=0))))
 
 
-def _joined(parts: list[Array], vocabulary: Vocabulary, final: IntArray | None = None) -> IntArray:
-    """All parts in one array, each given up as it is copied; `final` maps their ids to others.
-
-    A stream has `<s>` before them.
-    """
-    begin = int(vocabulary.eos_id is None)
-    ids = np.empty(begin + sum(map(len, parts)), np.int32)
-    ids[:begin] = vocabulary.bos_id
-    parts.reverse()
-    while parts:
-        part = parts.pop()
-        ids[begin : begin + len(part)] = part if final is None else final[part]
-        begin += len(part)
-    return ids
-
-
 def _unseen(tokenizer: Tokenizer, seen: Mapping[str, int]) -> list[str]:
     """Tokens that a text lacks, but that another one may have."""
     return [token for token in tokenizer.types or () if token not in seen]
 
 
 def encode_chunks(
-    pieces: Iterable[str], tokenizer: Tokenizer, vocabulary: Vocabulary, *, unknown: bool = False
-) -> tuple[IntArray, list[str] | None]:
-    """Ids of pieces in a given vocabulary, line ends as `</s>` or, of a stream, `<s>` first;
-    and what became `<unk>`.
+    pieces: Iterable[str],
+    tokenizer: Tokenizer,
+    vocabulary: Vocabulary,
+    *,
+    unknown: bool = False,
+    blank_lines: bool = False,
+) -> tuple[Bounded, list[str] | None]:
+    """Ids of pieces in a given vocabulary, and what became `<unk>`.
 
-    Tokens that became `<unk>` are kept where `unknown` asks for them.
+    Tokens that became `<unk>` are kept where `unknown` asks for them, and blank lines are
+    sequences where `blank_lines` does.
     """
     if tokenizer.ends != vocabulary.ends:
         raise UsageError(
@@ -248,7 +246,7 @@ def encode_chunks(
         )
     kept: list[str] | None = [] if unknown else None
     parts = [_narrow(ids) for ids in encoded(pieces, tokenizer, vocabulary, kept)]
-    return _joined(parts, vocabulary), kept
+    return with_boundaries(parts, vocabulary, blank_lines=blank_lines), kept
 
 
 def encoded(
@@ -308,32 +306,56 @@ def _word_ids(
     return np.insert(ids, np.searchsorted(words.starts, ends), np.int32(line_end))
 
 
-def sequence_lines(ids: IntArray, vocabulary: Vocabulary) -> IndexArray:
-    """Which lines of a text, whose ids have no beginnings yet, `with_boundaries` keeps, (S,)."""
-    is_end = ids == vocabulary.eos_id
-    blank = is_end.copy()
-    blank[1:] &= is_end[:-1]
-    kept = ~blank[is_end]
-    unfinished = len(ids) > 0 and not is_end[-1]
-    return np.flatnonzero(np.append(kept, True) if unfinished else kept)
-
-
 def with_boundaries(
-    ids: IntArray, vocabulary: Vocabulary, *, blank_lines: bool = False
-) -> tuple[IntArray, IndexArray]:
-    """Put `<s>` before every line and end the last; drop blank lines unless asked for."""
-    if vocabulary.eos_id is None:
-        return ids, np.array([0, len(ids)], np.int64)
-    is_end = ids == vocabulary.eos_id
-    blank = is_end.copy()
-    blank[1:] &= is_end[:-1]
-    if blank.any() and not blank_lines:
-        ids = ids[~blank]
-    if len(ids) and ids[-1] != vocabulary.eos_id:
-        ids = np.append(ids, np.int32(vocabulary.eos_id))
-    ends = np.flatnonzero(ids == vocabulary.eos_id) + 1
-    starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
-    ids = np.insert(ids, starts, np.int32(vocabulary.bos_id))
-    offsets = np.zeros(len(ends) + 1, np.int64)
-    offsets[1:] = ends + np.arange(1, len(ends) + 1)
-    return ids, offsets
+    parts: list[Array],
+    vocabulary: Vocabulary,
+    *,
+    final: IntArray | None = None,
+    blank_lines: bool = False,
+) -> Bounded:
+    """The ids of a text, whose parts end anywhere, in one array and with boundaries.
+
+    `parts`: ids with line ends as `</s>`; each is given up as it is copied, so that no more than
+    the ids of the text are kept twice. `final` maps their ids to others. `blank_lines`: whether
+    these are sequences.
+    """
+    eos, bos = vocabulary.eos_id, vocabulary.bos_id
+    size = sum(map(len, parts))
+    if eos is None:
+        ids = np.empty(size + 1, np.int32)
+        ids[0] = bos
+    else:
+        end = eos if final is None else Numbering.LINE_END
+        # Pages of memory that blank lines leave unused are never touched.
+        ids = np.empty(size + sum(int(np.count_nonzero(p == end)) for p in parts) + 2, np.int32)
+    at = int(eos is None)
+    starts: list[IndexArray] = []
+    kept: list[BoolArray] = []
+    begins = True  # whether what comes is the beginning of a line
+    parts.reverse()
+    while parts:
+        part = parts.pop()
+        part = part if final is None else final[part]
+        if eos is not None and len(part):
+            is_end = part == eos
+            keeps = np.ones(len(part), np.bool_)
+            if not blank_lines:
+                keeps[1:] = ~(is_end[1:] & is_end[:-1])
+                keeps[0] = not (is_end[0] and begins)
+            kept.append(keeps[is_end])
+            begins, was = bool(is_end[-1]), begins
+            if not keeps.all():
+                part, is_end = part[keeps], is_end[keeps]
+            first = np.flatnonzero(np.append(was, is_end[:-1])[: len(part)])
+            part = np.insert(part, first, bos)
+            starts.append(at + first + np.arange(len(first)))
+        ids[at : at + len(part)] = part
+        at += len(part)
+    if eos is None:
+        return Bounded(ids, np.array([0, at], np.int64), np.empty(0, np.bool_))
+    if not begins:  # the last line has no end
+        ids[at] = eos
+        at += 1
+        kept.append(np.ones(1, np.bool_))
+    offsets = np.concatenate([*starts, [at]]).astype(np.int64)
+    return Bounded(ids[:at], offsets, np.concatenate(kept) if kept else np.empty(0, np.bool_))

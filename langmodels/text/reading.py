@@ -11,7 +11,7 @@ from langmodels.arrays import Array, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.storage import read_json
 from langmodels.text.cleaning import clean, is_linewise
-from langmodels.text.indexing import encode_chunks, with_boundaries
+from langmodels.text.indexing import encode_chunks
 from langmodels.text.levels import restore_tokenizer
 from langmodels.text.lines import LONGEST_LINE, check_length
 from langmodels.text.sequences import Sequences
@@ -118,8 +118,9 @@ class Reading:
         """The lines of a text by array code; None where that finds another number of them."""
         text, _ = self.tokenizer.without_marks(text)
         chunks = clean([text, "\n"], self.cleaning)
-        ids, words = encode_chunks(chunks, self.tokenizer, self.vocabulary, unknown=unknown)
-        ids, offsets = with_boundaries(ids, self.vocabulary, blank_lines=True)
+        (ids, offsets, _), words = encode_chunks(
+            chunks, self.tokenizer, self.vocabulary, unknown=unknown, blank_lines=True
+        )
         if len(offsets) != n_lines + 1:
             return None
         return Sequences(ids, offsets, unknown=words)

@@ -169,6 +169,6 @@ def _bounded(blocks: Iterable[IntArray], vocabulary: Vocabulary) -> Iterator[Int
         cut = int(ends[-1]) + 1 if len(ends) else 0
         rest = ids[cut:]
         if cut:
-            yield with_boundaries(ids[:cut], vocabulary)[0]
+            yield with_boundaries([ids[:cut]], vocabulary).ids
     if len(rest):
-        yield with_boundaries(rest, vocabulary)[0]
+        yield with_boundaries([rest], vocabulary).ids
