@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from langmodels.cli.files import ModelNames
-from langmodels.cli.texts import (
-    load_training,
-)
+from langmodels.cli.texts import load_training
 from langmodels.datasets import Source
 from langmodels.errors import LangmodelsError
 from langmodels.models.base import LanguageModel
