@@ -8,6 +8,7 @@ import numpy as np
 
 from langmodels.arrays import Array, FloatArray
 from langmodels.errors import UsageError, check_whole
+from langmodels.models.orders import OfOrder
 from langmodels.neural.base import NeuralModel
 from langmodels.neural.layers.adaptive import check_cutoffs, make_output, usual_cutoffs
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear
@@ -89,7 +90,7 @@ class FeedForwardNetwork(Network[Chunk]):
         return total
 
 
-class FeedForwardModel(NeuralModel[tuple[int, ...], FeedForwardNetwork]):
+class FeedForwardModel(OfOrder, NeuralModel[tuple[int, ...], FeedForwardNetwork]):
     """p(w | last n-1 tokens) from their embeddings through one layer of tanh units.
 
     The context of n - 1 tokens is filled up with `<s>` at the beginning of a sequence. `steps` has
@@ -146,15 +147,6 @@ class FeedForwardModel(NeuralModel[tuple[int, ...], FeedForwardNetwork]):
         return WindowBatches(
             corpus, options.batch_size, self.order - 1, n_shards=n_shards, seed=options.seed
         )
-
-    @property
-    def context_length(self) -> int:
-        """Order - 1."""
-        return self.order - 1
-
-    @property
-    def slides(self) -> bool:
-        return True
 
     def start(self) -> tuple[int, ...]:
         """`<s>` in all places."""

@@ -9,6 +9,7 @@ from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.checks import LOG_PROB, Expected, check_arrays
 from langmodels.errors import LangmodelsError, UsageError, check_whole
 from langmodels.models.base import LanguageModel
+from langmodels.models.orders import OfOrder
 from langmodels.ngram.clustering import cluster
 from langmodels.ngram.counting import count_ngrams
 from langmodels.ngram.methods import make_smoothing
@@ -26,7 +27,7 @@ _EXPECTED = {
 }
 
 
-class ClassModel(LanguageModel[State]):
+class ClassModel(OfOrder, LanguageModel[State]):
     """p(w_t | w_1 ... w_{t-1}) = p(c_t | c_{t-N+1} ... c_{t-1}) p(w_t | c_t), c_t the class of w_t.
 
     Every word has one class. The first factor is an n-gram model of classes, smoothed; the second
@@ -128,15 +129,6 @@ class ClassModel(LanguageModel[State]):
         """Probabilities and back-off weights of classes; the class of each word and its share."""
         tables = self.tables
         return sum(map(len, [*tables.log_prob, *tables.backoff])) + 2 * len(self.class_of)
-
-    @property
-    def context_length(self) -> int:
-        """N-1."""
-        return self.order - 1
-
-    @property
-    def slides(self) -> bool:
-        return True
 
     def used_in(self, state: State, length: int) -> int:
         """How many tokens at the end of a context are of classes that were seen in this order."""

@@ -14,6 +14,7 @@ from langmodels.checks import check_values
 from langmodels.errors import FileWarning, LangmodelsError, UsageError, check_whole
 from langmodels.models.base import LanguageModel
 from langmodels.models.decoding import Decoding
+from langmodels.models.orders import OfOrder
 from langmodels.ngram.arpa import FOREIGN, read_arpa, write_arpa
 from langmodels.ngram.counting import NGramCounts, count_ngrams
 from langmodels.ngram.lookup import NGramLookup
@@ -47,7 +48,7 @@ _CONFIG = {
 }
 
 
-class NGramModel(LanguageModel[State]):
+class NGramModel(OfOrder, LanguageModel[State]):
     """p(w_t | w_1 ... w_{t-1}) = p(w_t | w_{t-N+1} ... w_{t-1}), estimated from counts.
 
     Minimum counts of (1, 1, 2) leave out what occurs once among trigrams and up: the last number is
@@ -316,15 +317,6 @@ class NGramModel(LanguageModel[State]):
     def n_parameters(self) -> int:
         """Stored probabilities and back-off weights."""
         return sum(map(len, self.tables.log_prob)) + sum(map(len, self.tables.backoff))
-
-    @property
-    def context_length(self) -> int:
-        """N-1."""
-        return self.order - 1
-
-    @property
-    def slides(self) -> bool:
-        return True
 
     def used_in(self, state: State, length: int) -> int:
         """How many tokens at the end of a context were seen in training, as a context.
