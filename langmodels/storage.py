@@ -30,14 +30,15 @@ CACHE_VARIABLE = "LANGMODELS_CACHE"
 
 
 @contextmanager
-def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+def atomic_write(path: str | os.PathLike[str], *, synced: bool = True) -> Iterator[IO[bytes]]:
     """Open a binary file that appears at `path` whole, or not at all.
 
     The data go to a temporary file in the same folder, which is synced and renamed over `path` when
     the block ends, and removed when it ends in an exception (Ctrl-C included); those that killed
     processes left behind are removed by the next write of the same file. A file that is replaced
     hands on its mode. A link keeps its place and its target is replaced; what is no file but a
-    device or a pipe is written to as it is.
+    device or a pipe is written to as it is. What is not `synced` may be lost, or be there in part,
+    after the machine itself has stopped: for files that are looked at and can be made again.
 
     Raises LangmodelsError where the folder is missing or not writable, `path` is a folder, or the
     disk is full. An address (see `addresses`) is written to the store that it names.
@@ -62,7 +63,8 @@ def atomic_write(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         with os.fdopen(temporary.descriptor, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                os.fsync(file.fileno())
         temporary.path.replace(target)
     except OSError as error:
         reason = error.strerror or str(error)

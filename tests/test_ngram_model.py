@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_ngram_smoothing import joined, random_text
 
+from langmodels.arrays import IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.blanks import FillingModel
@@ -335,13 +336,22 @@ def test_children_are_found_by_a_hash_table_as_by_halving() -> None:
     starts = np.append(0, np.cumsum(sizes)).astype(np.int32)
     column = np.concatenate([np.sort(rng.choice(500, n, replace=False)) for n in sizes])
     column = column.astype(np.int32)
-    index = ChildIndex(starts, column)
+    log_prob = -rng.random(len(column)).astype(np.float32)
+    index = ChildIndex(starts, column, log_prob)
     parents, words = rng.integers(0, 200, 20_000), rng.integers(0, 500, 20_000)
     expected = find_children(starts, column, parents, words)
     assert 0 < (expected >= 0).sum() < len(expected)
-    assert (index.find(parents, words) == expected).all()
     every = np.repeat(np.arange(200), sizes)
-    assert (index.find(every, column) == np.arange(len(column))).all()
-    finder = ChildFinder(starts, column)
+
+    def nodes(finder: ChildIndex | ChildFinder, parents: IntArray, words: IntArray) -> IntArray:
+        hit, found, log_probs = finder.find(parents, words)
+        assert (log_probs == log_prob[found]).all()
+        result = np.full(len(parents), -1)
+        result[hit] = found
+        return result
+
+    assert (nodes(index, parents, words) == expected).all()
+    assert (nodes(index, every, column) == np.arange(len(column))).all()
+    finder = ChildFinder(starts, column, log_prob)
     for _ in range(5):  # before it pays and after
-        assert (finder.find(parents.astype(np.int32), words) == expected).all()
+        assert (nodes(finder, parents.astype(np.int32), words) == expected).all()

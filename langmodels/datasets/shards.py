@@ -182,7 +182,16 @@ class LineWriter(Writer):
         self._file.write(b"".join(line + b"\n" for line in lines))
 
 
-_DECODE = json.JSONDecoder().decode
+_DECODER = json.JSONDecoder()
+
+
+def _decoded_line(line: str) -> Any:
+    """The JSON value of a line, as the decoder has it, which looks for blanks at either end."""
+    try:
+        value, end = _DECODER.scan_once(line, 0)
+    except StopIteration:
+        return _DECODER.decode(line)
+    return value if end == len(line) else _DECODER.decode(line)
 
 
 class JSONShard(LineShard):
@@ -203,7 +212,7 @@ class JSONShard(LineShard):
         bad: list[tuple[int, str]] = []
         for number, line in enumerate(lines, start=first):
             try:
-                record = _DECODE(line.decode())
+                record = _decoded_line(line.decode())
             except UnicodeDecodeError:
                 bad.append((number, "is not UTF-8 text"))
             except (ValueError, RecursionError):

@@ -72,6 +72,7 @@ class ScoredShard:
             if (
                 found.key == key
                 and size(paths.beside(".scores")) == found.documents * RECORD.itemsize
+                and size(paths.beside(".bad")) == data["bad_bytes"]
             ):
                 return found
         return None
@@ -83,11 +84,12 @@ class ScoredShard:
         remove(self.paths.beside(".json"))
         with (
             atomic_write(self.paths.beside(".scores")) as scores,
-            atomic_write(self.paths.beside(".bad")) as bad,
+            atomic_write(self.paths.beside(".bad"), synced=False) as bad,
         ):
             yield ScoreWriter(self, scores, bad)
         known = {name: getattr(self, name) for name in ("key", "documents", "bad", "groups")}
-        with atomic_write(self.paths.beside(".json")) as file:
+        known["bad_bytes"] = size(self.paths.beside(".bad"))
+        with atomic_write(self.paths.beside(".json"), synced=False) as file:
             file.write(json_text(known).encode())
 
     def records(self) -> Iterator[Records]:

@@ -285,7 +285,7 @@ def _note(work: Work, scored: ScoredShard, thresholds: Thresholds, examples: lis
         "output": identity(work.paths.shard),
         "examples": examples,
     }
-    with atomic_write(work.paths.beside(".done")) as file:
+    with atomic_write(work.paths.beside(".done"), synced=False) as file:
         file.write(json_text(done).encode())
 
 

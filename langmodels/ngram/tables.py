@@ -41,7 +41,7 @@ def longest(state: State) -> int:
 _PREFIX = "ngram."
 """Before the names of arrays in files."""
 
-_INDEXED = 3
+_INDEXED = 4
 """The highest order that may be found by an index: longer contexts have few words after them."""
 
 MAX_ORDER = 100
@@ -198,9 +198,9 @@ class NGramTables(NGramTrie, TextScorer):
     def _finders(self) -> list[ChildFinder]:
         """What finds the n-grams of orders 2 to N in texts."""
         return [
-            ChildFinder(starts, column, ChildFinder.MOST if k <= _INDEXED else 0)
-            for k, (starts, column) in enumerate(
-                zip(self.child_start, self.words[1:], strict=True), 2
+            ChildFinder(*columns, ChildFinder.MOST if k <= _INDEXED else 0)
+            for k, columns in enumerate(
+                zip(self.child_start, self.words[1:], self.log_prob[1:], strict=True), 2
             )
         ]
 
@@ -211,13 +211,13 @@ class NGramTables(NGramTrie, TextScorer):
         contexts = np.zeros(len(ids), np.int16)
         at, parents = np.arange(1, len(ids)), ids[:-1]
         for k in range(2, self.order + 1):
-            nodes = self._finders[k - 2].find(parents, ids.take(at))
+            hit, nodes, log_probs = self._finders[k - 2].find(parents, ids.take(at))
             if self.unseen_backoff:
                 contexts[at] = k - 1
-            missed, found = np.flatnonzero(nodes < 0), np.flatnonzero(nodes >= 0)
+            missed = np.flatnonzero(~hit)
             scores[at.take(missed)] += self.backoff[k - 2].take(parents.take(missed))
-            at, parents = at.take(found), nodes.take(found)
-            scores[at] = self.log_prob[k - 1].take(parents)
+            at, parents = at.take(np.flatnonzero(hit)), nodes
+            scores[at] = log_probs
             lengths[at] = k
             # What was found is the context of the next position.
             at += 1
