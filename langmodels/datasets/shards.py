@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
+from itertools import chain
 from typing import IO, Any, ClassVar
 
 import numpy as np
@@ -140,9 +141,9 @@ class LineShard(Shard):
         with compressing(file, name) as packed:
             yield LineWriter(packed, self)
 
-    def written(self, batch: Batch, rows: list[int], columns: Columns) -> Iterator[bytes]:
-        """Some documents of a batch, with new columns."""
-        return (batch.rows[i] for i in rows)
+    def written(self, batch: Batch, rows: list[int], columns: Columns) -> bytes:
+        """Some documents of a batch, a line each, with new columns."""
+        return b"".join(batch.rows[i] + b"\n" for i in rows)
 
     def _lines(self) -> Iterator[list[bytes]]:
         """The lines of the file, those of a block together."""
@@ -178,8 +179,7 @@ class LineWriter(Writer):
         self._file, self._shard = file, shard
 
     def write(self, batch: Batch, keep: BoolArray, columns: Columns) -> None:
-        lines = self._shard.written(batch, np.flatnonzero(keep).tolist(), columns)
-        self._file.write(b"".join(line + b"\n" for line in lines))
+        self._file.write(self._shard.written(batch, np.flatnonzero(keep).tolist(), columns))
 
 
 _DECODER = json.JSONDecoder()
@@ -239,20 +239,24 @@ class JSONShard(LineShard):
                 bad.append((number, f"has no text in the field {self._name!r}"))
         return batch
 
-    def written(self, batch: Batch, rows: list[int], columns: Columns) -> Iterator[bytes]:
+    def written(self, batch: Batch, rows: list[int], columns: Columns) -> bytes:
         """The objects as they were, with new fields; earlier ones of these names go."""
         if not columns or not isinstance(batch, _Objects):
-            yield from super().written(batch, rows, columns)
-            return
-        pattern = ", ".join(f"{json_text(name)}: %s" for name in columns).encode() + b"}"
-        values = zip(*map(_as_json, columns.values()), strict=True)
-        for i, new in zip(rows, values, strict=True):
-            row, record = batch.rows[i], batch.records[i]
-            if not columns.keys().isdisjoint(record):
-                rest = {name: value for name, value in record.items() if name not in columns}
-                row = json.dumps(rest, ensure_ascii=False).encode("utf-8", "surrogatepass")
-            inside = row.rstrip()[:-1].rstrip()
-            yield b"%s%s%s" % (inside, b"" if inside.endswith(b"{") else b", ", pattern % new)
+            return super().written(batch, rows, columns)
+        beginnings = [_open_object(batch.rows[i], batch.records[i], columns) for i in rows]
+        names = (json_text(name).replace("%", "%%") for name in columns)
+        line = b"%s" + ", ".join(f"{name}: %s" for name in names).encode() + b"}\n"
+        values = zip(beginnings, *map(_as_json, columns.values()), strict=True)
+        return line * len(rows) % tuple(chain.from_iterable(values))
+
+
+def _open_object(row: bytes, record: dict[str, Any], columns: Columns) -> bytes:
+    """An object as it was written, without its end and without fields of these names."""
+    if not columns.keys().isdisjoint(record):
+        rest = {name: value for name, value in record.items() if name not in columns}
+        row = json.dumps(rest, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    inside = row[: row.rindex(b"}")].rstrip()
+    return inside if inside.endswith(b"{") else inside + b", "
 
 
 def _as_json(values: Sequence[Any]) -> list[bytes]:

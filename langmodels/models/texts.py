@@ -159,8 +159,10 @@ def score_texts(
 
 
 def _unknown(sequences: Sequences) -> IndexArray:
-    unknown = (sequences.targets == Vocabulary.unk_id).astype(np.float64)
-    return sequences.sums(unknown).astype(np.int64)
+    """How many unknown tokens each sequence has, (S,)."""
+    where = np.flatnonzero(sequences.ids == Vocabulary.unk_id)
+    owner = np.searchsorted(sequences.offsets, where, side="right") - 1
+    return np.bincount(owner, minlength=sequences.n_sequences)
 
 
 def score_documents(

@@ -151,7 +151,7 @@ class WordIndex:
 
 
 def _differ(some: KeyArray, others: KeyArray) -> BoolArray:
-    """Which keys are not the same, as numbers of 64 bits: as floating-point ones they may be NaN."""
+    """Which keys are not the same; they are whole numbers, and as they are typed some are NaN."""
     same = some.view(np.uint64) == others.view(np.uint64)
     differ: BoolArray = same.view(np.uint16) != _BOTH
     return differ
