@@ -1,13 +1,14 @@
 """Budgets of time: what they become, and that the figures can be had again without them."""
 
 import heapq
+from dataclasses import replace
 
 import pytest
 
 from langmodels import presets
 from langmodels.cli.main import main
 from langmodels.errors import UsageError
-from langmodels.evaluation import budgets, compare, scale
+from langmodels.evaluation import budgets, compare, running, scale
 from langmodels.evaluation.budgets import (
     Speed,
     expected_seconds,
@@ -80,6 +81,22 @@ def test_networks_have_the_time_that_is_left_and_figures_come_again(
     assert once == {limited.label, "rnn hidden=4"}
     again = compare([f"{GRU}:tokens=610"], TEXT, plan=PLAN)
     assert again.results.models[0].perplexity == limited.perplexity
+
+
+def test_what_is_finished_stands_in_a_table_while_networks_are_trained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(running, "say", said.append)
+    names = [f"{GRU}:epochs=1", "unigram", "mkn:order=3"]
+    compare(names, TEXT, plan=replace(PLAN, growth=()), jobs=1)
+    assert not [line for line in said if "So far" in line], "no network is left"
+    said.clear()
+    compare([*names[1:], names[0]], TEXT, plan=replace(PLAN, growth=()), jobs=1)
+    begin = said.index("So far, 2 models, best first:")
+    ranked = [line.split()[0] for line in said[begin + 1 : begin + 3]]
+    assert ranked == ["modified-kneser-ney", "unigram"]
+    assert any(line.startswith("gru") for line in said[begin + 3 :])
 
 
 def test_a_large_text_leaves_growth_out_and_has_larger_batches(

@@ -16,7 +16,15 @@ from langmodels.evaluation.calibration import calibrate
 from langmodels.evaluation.candidates import Candidate
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import Plan
-from langmodels.evaluation.running import Failures, RunCache, Runs, Trial, run_trials, worth_having
+from langmodels.evaluation.running import (
+    Failures,
+    RunCache,
+    Runs,
+    Trial,
+    run_trials,
+    say_standings,
+    worth_having,
+)
 from langmodels.execution import Jobs, completed, executor, share
 from langmodels.formatting import duration
 from langmodels.models.base import LanguageModel
@@ -131,6 +139,7 @@ def run_within(
         plan = replace(plan, growth=())
     if (others and not run(others, plan)) or not networks:
         return trials, runs, failed
+    say_standings(trials, runs, material)
     speeds = measure_speeds([trials[i] for i in networks], material, plan, jobs)
     left = _SAFE * (seconds - (time.monotonic() - began))
     slots = time_slots(left, len(networks), workers_of(jobs))

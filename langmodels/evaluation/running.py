@@ -186,6 +186,9 @@ def run_trials(
                             f"{len(done)} of {len(trials)}"
                         )
                     advance(trials[i])
+                    left = [k for k in todo if k not in done and k not in failed]
+                    if left and not trials[i].candidate.random and _are_random(trials, left):
+                        say_standings(trials, done, material)
         except KeyboardInterrupt:
             if not done:
                 raise
@@ -232,19 +235,42 @@ def _work_of(trial: Trial) -> float:
     return 20.0 if trial.candidate.random else 1.0
 
 
+def _are_random(trials: Sequence[Trial], which: Sequence[int]) -> bool:
+    return all(trials[i].candidate.random for i in which)
+
+
+def say_standings(trials: Sequence[Trial], done: Runs, material: Material) -> None:
+    """A table of what is finished, best first, for those who wait for the networks."""
+    rows = []
+    for i, run in done.items():
+        if isinstance(run, Run):
+            loss, bits, per = _quality(trials[i], run, material)
+            rows.append((bits, trials[i].candidate.label, perplexity(loss), figure(bits, 3), per))
+    if len(rows) < 2:
+        return
+    rows.sort(key=lambda row: row[0])
+    width = max(len(label) for _, label, *_ in rows)
+    say(f"So far, {len(rows)} models, best first:")
+    for _, label, value, bits, per in rows:
+        say(f"  {label:{width}}  perplexity {value:>8}  {bits:>7} bits/{per}")
+
+
+def _quality(trial: Trial, run: Run, material: Material) -> tuple[float, float, str]:
+    """Perplexity, and bits for each unit of the text, which the third says."""
+    figures, costs = run.fits[-1], material.at(trial.candidate.level).costs
+    loss = figures.nats / len(run.scores)
+    bits = (figures.nats + float(costs.extra.sum())) / math.log(2) / costs.length
+    return math.exp(loss) if loss < 700 else math.inf, bits, costs.per
+
+
 def _in_short(trial: Trial, run: AnyRun, material: Material) -> str:
     """What can be said of a model before the others are finished."""
     label = trial.candidate.label
     if isinstance(run, ClozeRun):
         return f"{label}: blanks filled"
-    figures, costs = run.fits[-1], material.at(trial.candidate.level).costs
-    loss = figures.nats / len(run.scores)
-    bits = (figures.nats + float(costs.extra.sum())) / math.log(2) / costs.length
-    how = f"trained in {duration(figures.seconds)}"
-    return (
-        f"{label}: perplexity {perplexity(math.exp(loss) if loss < 700 else math.inf)}, "
-        f"{figure(bits, 3)} bits/{costs.per}, {how if figures.tokens else 'as it is'}"
-    )
+    figures, (value, bits, per) = run.fits[-1], _quality(trial, run, material)
+    how = f"trained in {duration(figures.seconds)}" if figures.tokens else "as it is"
+    return f"{label}: perplexity {perplexity(value)}, {figure(bits, 3)} bits/{per}, {how}"
 
 
 def _measure(trial: Trial, shared: tuple[Material, Plan]) -> AnyRun:
