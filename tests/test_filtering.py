@@ -12,8 +12,10 @@ import pytest
 
 import langmodels
 from langmodels.cli.main import main
+from langmodels.datasets.documents import Request
+from langmodels.datasets.shards import stretches
 from langmodels.errors import UsageError
-from langmodels.filtering import quantiles, tasks
+from langmodels.filtering import pieces, quantiles, tasks
 from langmodels.filtering.rules import Rule
 from langmodels.models.texts import FIGURES
 
@@ -116,6 +118,51 @@ def test_the_best_share_of_all_files_is_kept(run: Run, tmp_path: Path, jobs: int
     assert len(reasons) == report["bad"] == 85 - len(scores) + 6
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert f">{len(kept)}<" in page
+
+
+@pytest.mark.parametrize(
+    "options", [("--keep", "0.3"), ("--buckets", "3", "--by", "lang"), ("--max-bits", "2")]
+)
+def test_a_large_file_in_pieces_gives_what_it_gives_whole(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(pieces, "SMALLEST", 900)
+    lines = [json.dumps(d).encode() for d in make_documents(60, 3)]
+    lines[7:7] = BAD.splitlines()
+    lines[40:40] = [b"", *BAD.splitlines()]
+    source = tmp_path / "one.jsonl"
+    source.write_bytes(b"\xef\xbb\xbf" + b"\n".join(lines))  # the last line has no end
+    reports = []
+    for jobs in (1, 2):
+        reports.append(run(*options, "--jobs", jobs, inputs=[source]))
+        (tmp_path / "out").rename(tmp_path / str(jobs))
+    assert reports[0] == reports[1]
+    names = [
+        sorted(str(p.relative_to(tmp_path / jobs)) for p in (tmp_path / jobs).rglob("*"))
+        for jobs in "12"
+    ]
+    assert names[0] == names[1], "pieces are gone"
+    for name in ("one.jsonl", "bad.jsonl", "scores/one.jsonl.scores"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+    (tmp_path / "2").rename(tmp_path / "out")
+    again = run(*options, "--jobs", 2, inputs=[source])
+    assert again["skipped"] == 1
+
+
+def test_stretches_of_a_file_are_its_lines(tmp_path: Path) -> None:
+    path = tmp_path / "x.txt"
+    lines = [b"word " * (i % 7) + b"end\n" for i in range(300)]
+    path.write_bytes(b"".join(lines))
+    found = stretches(Request(str(path)), 5, 100)
+    assert len(found) == 5
+    for begin, end, first in found:
+        cut = path.read_bytes()[begin:end]
+        assert cut.splitlines(keepends=True) == lines[first - 1 : first - 1 + cut.count(b"\n")]
+    assert b"".join(path.read_bytes()[a:b] for a, b, _ in found) == b"".join(lines)
+    packed = tmp_path / "packed.txt"
+    packed.write_bytes(gzip.compress(path.read_bytes() * 50))
+    assert stretches(Request(str(packed)), 5, 100) == []
+    assert stretches(Request(str(path)), 5, 10_000) == []
 
 
 def test_groups_have_thresholds_of_their_own(run: Run, tmp_path: Path) -> None:

@@ -40,7 +40,8 @@ class Document:
 class Request:
     """What is read of a file: `text` and `id` name fields, None for what the format finds.
 
-    With `live` the text of a pipe is given as it comes.
+    With `live` the text of a pipe is given as it comes. `span`: of a plain file of lines, the bytes
+    where a stretch of whole lines begins and ends, and the number of the first one.
     """
 
     path: str
@@ -50,6 +51,7 @@ class Request:
     id: str | None = None
     delimiter: str | None = None
     live: bool = False
+    span: tuple[int, int, int] | None = None
 
     @property
     def name(self) -> str:

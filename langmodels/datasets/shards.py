@@ -6,16 +6,19 @@ alone. What is written of another is what was read, byte for byte, and the new c
 
 import codecs
 import importlib
+import io
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
+from itertools import chain, pairwise
+from pathlib import Path
 from typing import IO, Any, ClassVar
 
 import numpy as np
 
+from langmodels.addresses import is_address
 from langmodels.arrays import BoolArray
 from langmodels.datasets.documents import (
     DocumentFormat,
@@ -30,7 +33,7 @@ from langmodels.datasets.documents import (
 from langmodels.datasets.files import LIVE_CHUNK, explained
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.interchange import json_text
-from langmodels.packed import as_it_comes, compressing, open_bytes
+from langmodels.packed import as_it_comes, compressing, open_bytes, without_compression
 from langmodels.streaming import gathered
 from langmodels.text.lines import LONGEST_LINE
 
@@ -93,6 +96,10 @@ class Shard(ABC):
     def batches(self) -> Iterator[Batch]:
         """The documents. Raises LangmodelsError for a file that cannot be read."""
 
+    def settled(self) -> Request:
+        """The request, with the name of the field that holds the text where it is found."""
+        return self.request
+
     @abstractmethod
     def writing(
         self, file: IO[bytes], name: str, columns: Kinds
@@ -116,7 +123,7 @@ class LineShard(Shard):
     takes_columns = False
 
     def batches(self) -> Iterator[Batch]:
-        number = 1
+        number = 1 if self.request.span is None else self.request.span[2]
         for lines in self._lines():
             yield self.batch(lines, number)
             number += len(lines)
@@ -149,8 +156,9 @@ class LineShard(Shard):
         """The lines of the file, those of a block together."""
         rest, first = b"", True
         for block in self._blocks():
-            if first:
-                block, first = block.removeprefix(codecs.BOM_UTF8), False
+            if first and (self.request.span or (0,))[0] == 0:
+                block = block.removeprefix(codecs.BOM_UTF8)
+            first = False
             *lines, rest = (rest + block).split(b"\n")
             if len(rest) > LONGEST_LINE:
                 raise LangmodelsError(
@@ -164,6 +172,12 @@ class LineShard(Shard):
     def _blocks(self) -> Iterator[bytes]:
         request = self.request
         with explained(request.name), open_bytes(request.path) as file:
+            if request.span is not None:
+                begin, end, _ = request.span
+                file.seek(begin)
+                sizes = (min(_BLOCK, end - at) for at in range(begin, end, _BLOCK))
+                yield from map(file.read, sizes)
+                return
             size = LIVE_CHUNK if request.live else _BLOCK
             read = as_it_comes(file).read if request.live else file.read
             blocks = iter(lambda: read(size), b"")
@@ -183,12 +197,13 @@ class LineWriter(Writer):
 
 
 _DECODER = json.JSONDecoder()
+_SCAN: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignore[attr-defined]
 
 
 def _decoded_line(line: str) -> Any:
     """The JSON value of a line, as the decoder has it, which looks for blanks at either end."""
     try:
-        value, end = _DECODER.scan_once(line, 0)
+        value, end = _SCAN(line, 0)
     except StopIteration:
         return _DECODER.decode(line)
     return value if end == len(line) else _DECODER.decode(line)
@@ -205,6 +220,12 @@ class JSONShard(LineShard):
         self._name = request.text
         if codecs.lookup(request.encoding).name not in ("utf-8", "utf-8-sig", "ascii"):
             raise UsageError("JSON lines are UTF-8; leave out --encoding.")
+
+    def settled(self) -> Request:
+        """See `Shard`."""
+        if self._name is None:
+            next(self.batches(), None)
+        return replace(self.request, text=self._name)
 
     def batch(self, lines: list[bytes], first: int) -> Batch:
         """See `LineShard`."""
@@ -384,6 +405,39 @@ def holds_documents(request: Request) -> bool:
     """Whether a file is one of documents with fields that can be written again."""
     kind = _SHARDS.get(type(format_of(request)))
     return kind is not None and kind.takes_columns
+
+
+def stretches(request: Request, most: int, least: int) -> list[tuple[int, int, int]]:
+    """A file of lines cut into at most so many stretches of whole lines, see `Request.span`.
+
+    Each has at least so many bytes, about. There is none for a file that is packed, lives in a
+    store, or is no file of lines.
+    """
+    name = request.path
+    if is_address(name) or without_compression(name) != name.lower() or not Path(name).is_file():
+        return []
+    if not issubclass(_SHARDS.get(type(format_of(request)), Shard), LineShard):
+        return []
+    size = Path(name).stat().st_size
+    n = min(most, size // least)
+    if n < 2:
+        return []
+    with open_bytes(name) as file:
+        if not isinstance(file, io.BufferedReader):  # it is packed, whatever its name says
+            return []
+        bounds = [0]
+        for k in range(1, n):
+            file.seek(k * size // n)
+            file.readline(LONGEST_LINE)
+            bounds.append(max(file.tell(), bounds[-1]))
+        found, number = [], 1
+        for begin, end in pairwise([*bounds, size]):
+            if begin < end:
+                found.append((begin, end, number))
+            file.seek(begin)
+            blocks = (min(_BLOCK, end - at) for at in range(begin, end, _BLOCK))
+            number += sum(file.read(amount).count(b"\n") for amount in blocks)
+    return found
 
 
 def shard_of(request: Request) -> Shard:

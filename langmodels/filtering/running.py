@@ -15,6 +15,7 @@ from langmodels.datasets.documents import Request
 from langmodels.datasets.shards import shard_of
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.execution import Jobs, completed, executor
+from langmodels.filtering.pieces import joined, pieces_of
 from langmodels.filtering.quantiles import order_statistics
 from langmodels.filtering.report import FilterReport, report_of
 from langmodels.filtering.rules import Rule
@@ -157,18 +158,30 @@ def _run(
     sizes = {work.request.path: size(work.request.path) for work in works}
     outcomes: dict[str, Outcome] = {}
     with track(what, total=sum(sizes.values())) as progress:
+        pieces = {work.request.path: pieces_of(work, pool, thresholds) for work in works}
+        whole = {work.request.path: work for work in works}
+        parts: dict[str, dict[Work, Outcome]] = {path: {} for path in pieces}
+        order = sorted(works, key=lambda work: -sizes[work.request.path])
         tasks = {
-            pool.submit(filter_shard, work, thresholds): work.request.path
-            for work in sorted(works, key=lambda work: -sizes[work.request.path])
+            pool.submit(filter_shard, piece, thresholds): piece
+            for work in order
+            for piece in pieces[work.request.path]
         }
         for future in _until_interrupted(completed(pool, list(tasks)), outcomes, len(works)):
-            path = tasks[future]
+            piece = tasks[future]
+            path = piece.request.path
+            own = pieces[path]
             try:
-                outcomes[path] = future.result()
+                parts[path][piece] = future.result()
+                if len(parts[path]) == len(own):
+                    done = [parts[path][each] for each in own]
+                    outcomes[path] = (
+                        done[0] if len(own) == 1 else joined(whole[path], own, done, thresholds)
+                    )
             except LangmodelsError as error:
                 named = path in str(error)
                 failed[path] = str(error) if named else f"{path} is not finished: {error}"
-            progress.advance(sizes[path], f"{len(outcomes)} of {len(works)} files")
+            progress.advance(sizes[path] / len(own), f"{len(outcomes)} of {len(works)} files")
     return outcomes
 
 

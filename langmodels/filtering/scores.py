@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -34,19 +35,22 @@ Records = NDArray[np.void]
 
 @dataclass(frozen=True)
 class Paths:
-    """Where things are that belong to a file of documents: `name` is its name in the output."""
+    """Where things are that belong to a file of documents: `name` is its name in the output,
+    `piece` an ending for what belongs to a piece of it alone.
+    """
 
     output: str
     name: str
+    piece: str = ""
 
     @property
     def shard(self) -> str:
         """The documents that are kept."""
-        return join(self.output, self.name)
+        return self.beside(".part") if self.piece else join(self.output, self.name)
 
     def beside(self, ending: str) -> str:
         """A file of the work."""
-        return join(self.output, "scores", f"{self.name}{ending}")
+        return join(self.output, "scores", f"{self.name}{self.piece}{ending}")
 
 
 @dataclass
@@ -118,6 +122,12 @@ class ScoreWriter:
         """Keep some more."""
         self._scores.write(records.tobytes())
         self._shard.documents += len(records)
+
+    def refuse_like(self, shard: ScoredShard) -> None:
+        """Note those that were noted of a piece of the file."""
+        self._shard.bad += shard.bad
+        with open_to_read(shard.paths.beside(".bad")) as part:
+            shutil.copyfileobj(part, self._bad)
 
     def refuse(self, request: Request, documents: Sequence[tuple[int, str]]) -> None:
         """Note documents that have no text."""

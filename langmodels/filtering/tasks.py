@@ -45,7 +45,7 @@ class Scoring:
     def key(self, request: Request) -> list[Any]:
         """What decides the scores of a file."""
         models = [identity(m) for m in (self.model, self.against) if m is not None]
-        how = [self.per, self.by, request.text, request.encoding]
+        how = [self.per, self.by, request.text, request.encoding, *(request.span or ())]
         return [repr(RECORD), models, how, identity(request.path)]
 
 
@@ -125,7 +125,7 @@ def filter_shard(work: Work, thresholds: Thresholds | None) -> Outcome:
             meter.advance(len(records))
     if selection is None or thresholds is None:
         return Outcome(scored)
-    _note(work, scored, thresholds, selection.examples)
+    note(work, scored, thresholds, selection.examples)
     return Outcome(scored, selection.examples)
 
 
@@ -133,12 +133,12 @@ def _scored(work: Work, shard: Shard, scored: ScoredShard) -> Iterator[tuple[Bat
     """The documents of a file with their scores, which are kept on the way."""
     with scored.writing() as writer:
         for batch in shard.batches():
-            writer.refuse(work.request, batch.bad)
             records = _records(batch.texts, work.scoring)
             values = batch.column(work.scoring.by) if work.scoring.by else [None] * len(records)
             records["group"] = writer.groups(values)
             empty = np.flatnonzero(np.isnan(records["score"])).tolist()
-            writer.refuse(work.request, [(batch.numbers[i], "has no tokens") for i in empty])
+            bad = [*batch.bad, *((batch.numbers[i], "has no tokens") for i in empty)]
+            writer.refuse(work.request, sorted(bad))
             writer.write(records)
             yield batch, records
 
@@ -279,7 +279,16 @@ def _stamp(work: Work, scored: ScoredShard, thresholds: Thresholds) -> Any:
     return json.loads(json_text([scored.key, rule, chosen]))
 
 
-def _note(work: Work, scored: ScoredShard, thresholds: Thresholds, examples: list[Example]) -> None:
+def is_done(work: Work, thresholds: Thresholds | None) -> bool:
+    """Whether all that a file needs was done before: its scores, or with thresholds, its output."""
+    scored = ScoredShard.find(work.paths, work.scoring.key(work.request))
+    if scored is None or thresholds is None:
+        return scored is not None
+    return _written(work, scored, thresholds) is not None
+
+
+def note(work: Work, scored: ScoredShard, thresholds: Thresholds, examples: list[Example]) -> None:
+    """Keep what decided the output of a file, which is written."""
     done = {
         "stamp": _stamp(work, scored, thresholds),
         "output": identity(work.paths.shard),
