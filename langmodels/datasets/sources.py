@@ -157,7 +157,8 @@ def find_requests(
     options = parse_query(query, ("text", "id", "delimiter"), base)
     if "delimiter" in options:
         options["delimiter"] = tables.delimiter_of(options["delimiter"])
-    return [Request(path, encoding, errors, **options, live=live) for path in paths]
+    text, name_of, delimiter = (options.get(key) for key in ("text", "id", "delimiter"))
+    return [Request(path, encoding, errors, text, name_of, delimiter, live) for path in paths]
 
 
 def list_sources() -> list[Listing]:

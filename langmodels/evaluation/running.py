@@ -251,8 +251,8 @@ def say_standings(trials: Sequence[Trial], done: Runs, material: Material) -> No
     rows.sort(key=lambda row: row[0])
     width = max(len(label) for _, label, *_ in rows)
     say(f"So far, {len(rows)} models, best first:")
-    for _, label, value, bits, per in rows:
-        say(f"  {label:{width}}  perplexity {value:>8}  {bits:>7} bits/{per}")
+    for _, label, value, rate, per in rows:
+        say(f"  {label:{width}}  perplexity {value:>8}  {rate:>7} bits/{per}")
 
 
 def _quality(trial: Trial, run: Run, material: Material) -> tuple[float, float, str]:
