@@ -13,8 +13,8 @@ from langmodels.text.corpus import Corpus
 from langmodels.text.indexing import BlankWarning, MarkWarning, with_boundaries
 from langmodels.text.levels import make_tokenizer, restore_tokenizer
 from langmodels.text.splits import Splits, split_text
-from langmodels.text.tokenization import join_words
 from langmodels.text.vocabulary import Vocabulary
+from langmodels.text.words import join_words
 
 TEXTS = st.text(st.sampled_from("ab \n\té'<s>.-"), max_size=60)
 CHUNKS = st.lists(TEXTS, max_size=6)

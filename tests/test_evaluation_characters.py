@@ -20,12 +20,8 @@ from langmodels.text.corpus import Corpus
 from langmodels.text.levels import TOKENIZERS as LEVELS
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
-from langmodels.text.tokenization import (
-    SymbolTokenizer,
-    Tokenizer,
-    WhitespaceTokenizer,
-    WordTokenizer,
-)
+from langmodels.text.tokenization import SymbolTokenizer, Tokenizer, WhitespaceTokenizer
+from langmodels.text.words import WordTokenizer
 
 TRAIN = 'The cat sat.\n\n"Oh dear," said the cat. A dog sat on the cat\n' * 20
 TOKENIZERS = [

@@ -19,7 +19,7 @@ from langmodels.ngram import NGramModel, quantize
 from langmodels.tensors import open_arrays, save_arrays
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
-from langmodels.text.tokenization import WordTokenizer
+from langmodels.text.words import WordTokenizer
 
 pytestmark = pytest.mark.filterwarnings("ignore::langmodels.ngram.SmoothingWarning")
 

@@ -36,7 +36,8 @@ from langmodels.playground.panels.shannon import LETTERS, passage
 from langmodels.playground.room import Room, Slot
 from langmodels.playground.server import static_files
 from langmodels.storage import atomic_write
-from langmodels.text.tokenization import UNICODE_WORDS, Tokenizer, WordTokenizer
+from langmodels.text.tokenization import Tokenizer
+from langmodels.text.words import UNICODE_WORDS, WordTokenizer
 
 LEVELS = ("word", "char", "whitespace")
 """How a page can cut text."""

@@ -18,8 +18,8 @@ from langmodels.text.tokenization import (
     SymbolTokenizer,
     Tokenizer,
     WhitespaceTokenizer,
-    WordTokenizer,
 )
+from langmodels.text.words import WordTokenizer
 
 _OURS: tuple[type[Tokenizer], ...] = (
     CharacterTokenizer,

@@ -29,7 +29,7 @@ class Reading:
     `cleaning` is applied first (one of `CLEANINGS`), then `tokenizer` cuts what is left, and
     `vocabulary` numbers the tokens.
 
-    >>> from langmodels.text.tokenization import WordTokenizer
+    >>> from langmodels.text.words import WordTokenizer
     >>> reading = Reading(WordTokenizer(), Vocabulary(["the", "cat"]), "lower")
     >>> reading.tokens("The cat!")
     ['the', 'cat', '!']

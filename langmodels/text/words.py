@@ -1,0 +1,158 @@
+"""Words: cut at the word boundaries of Unicode, and put together again as running text."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import regex
+
+from langmodels.errors import LangmodelsError, UsageError
+from langmodels.text.tokenization import LineTokenizer
+from langmodels.text.vocabulary import BOS, EOS, UNK
+
+_SECONDS, _SLOWEST = 0.5, 200_000
+"""Time for matching somebody's pattern: seconds, and a second for each so many characters."""
+_LONGEST_PATTERN = 10_000
+
+
+def _unicode_words() -> str:
+    """The pattern of a token after Unicode's Word_Break property."""
+    extend = r"[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}]*+"  # WB4: they belong to what is before
+    letter = rf"[\p{{WB=ALetter}}\p{{WB=Hebrew_Letter}}]{extend}"
+    digit = rf"\p{{WB=Numeric}}{extend}"
+    between_letters = rf"[\p{{WB=MidLetter}}\p{{WB=MidNumLet}}\p{{WB=Single_Quote}}]{extend}"
+    between_digits = rf"[\p{{WB=MidNum}}\p{{WB=MidNumLet}}\p{{WB=Single_Quote}}]{extend}"
+    letters = rf"{letter}(?:(?:{between_letters})?{letter})*+"  # WB5 to WB7
+    digits = rf"{digit}(?:(?:{between_digits})?{digit})*+"  # WB8, WB11, WB12
+    picture = rf"\p{{Extended_Pictographic}}{extend}"
+    return "|".join(
+        (
+            # Most words of most texts, where nothing follows that could belong to them: faster.
+            r"[A-Za-z]++(?=[ \n,;!?\)\"-])",
+            *map(regex.escape, (UNK, BOS, EOS)),
+            rf"(?:{letters}|{digits})++",  # WB9, WB10: mp3, 3rd
+            rf"(?:\p{{WB=Katakana}}{extend})++",  # WB13
+            rf"\p{{RI}}{extend}\p{{RI}}{extend}",  # WB15, WB16: flags
+            rf"{picture}(?:(?<=\u200d){picture})*+",  # WB3c: sequences of emoji
+            r"--+",
+            r"\.\.\.+",
+            rf"\S{extend}",
+        )
+    )
+
+
+UNICODE_WORDS = _unicode_words()
+
+
+class WordTokenizer(LineTokenizer):
+    r"""Words, numbers and marks, cut at the word boundaries of Unicode (UAX 29, WB1 to WB999).
+
+    Apostrophes, joiners, soft hyphens, combining marks and variation selectors stay inside words,
+    emoji sequences and flags are one token each, and so are the marks `<unk>`, `<s>` and `</s>`,
+    which are unknown words. Unlike there, a
+    low line is a mark of its own, and dashes or full stops typed in a row are one token. Scripts
+    that put no blanks between words (Chinese, Japanese, Thai) come out in characters.
+
+    Not reversible: the spaces are lost.
+
+    Args:
+        lower: fold case first.
+        pattern: a pattern of the package `regex` for a token, without capturing groups, in place of
+            all that.
+        unicode: false for words, numbers and marks as version 0.1 cut them.
+
+    >>> WordTokenizer().tokenize("Don't eat 3.5 pies -- yet!")
+    ["Don't", 'eat', '3.5', 'pies', '--', 'yet', '!']
+    """
+
+    level = "word"
+    unit = "word"
+    min_count = 2
+    """Words seen once become `<unk>`, from which a model learns what unknown words are like; text
+    that is tokenized already is taken as it is."""
+
+    OLD_PATTERN = (
+        r"[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*"  # words: don't, l'été
+        r"|\p{N}+(?:[.,]\p{N}+)*"  # numbers: 3.5, 1,000
+        r"|--+|\.\.\.+"  # dashes and ellipses typed as several marks
+        r"|[^\s]"  # any other mark by itself
+    )
+
+    def __init__(
+        self, lower: bool = False, pattern: str | None = None, unicode: bool = True
+    ) -> None:
+        self.lower = lower
+        self.pattern = pattern
+        if pattern is not None and len(pattern) > _LONGEST_PATTERN:
+            raise UsageError(f"A token pattern has at most {_LONGEST_PATTERN:,} characters.")
+        self.unicode = unicode
+        used = pattern or (UNICODE_WORDS if unicode else self.OLD_PATTERN)
+        try:
+            self._word = regex.compile(used)
+            # What a token begins with is never the newline, so it can come last.
+            self._word_or_end = regex.compile(f"(?:{used})|\n")
+        except regex.error as error:
+            raise UsageError(f"The token pattern is not a regular expression: {error}.") from error
+        if self._word.groups:
+            raise UsageError("The token pattern has capturing groups; write them as (?:...).")
+        if self._word.fullmatch(""):
+            raise UsageError("The token pattern matches where there is nothing; write + for *.")
+        if self._word.fullmatch("\n"):
+            raise UsageError("The token pattern matches the end of a line, which is no token.")
+
+    def tokenize(self, text: str) -> Sequence[str]:
+        return self._timed(self._word.findall, text)
+
+    def tokenize_lines(self, text: str) -> Sequence[str]:
+        return self._timed(self._word_or_end.findall, text)
+
+    def gaps(self, text: str) -> Sequence[str]:
+        return self._timed(self._word_or_end.split, text)
+
+    def _timed(self, match: Callable[..., list[str]], text: str) -> list[str]:
+        """Matches, unless a pattern of somebody else's would go on for ever (see `regex`)."""
+        text = text.lower() if self.lower else text
+        if self.pattern is None:
+            return match(text)
+        try:
+            return match(text, timeout=_SECONDS + len(text) / _SLOWEST)
+        except TimeoutError as error:
+            raise LangmodelsError(
+                "The token pattern needs too much time for this text; write it without repeats "
+                f"inside repeats: {self.pattern[:60]!r}."
+            ) from error
+
+    def detokenize(self, tokens: Iterable[str]) -> str:
+        return join_words(tokens)
+
+    def config(self) -> dict[str, Any]:
+        return {"lower": self.lower, "pattern": self.pattern, "unicode": self.unicode}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> "WordTokenizer":
+        """Files of version 0.1 do not say how words are cut: as they were then."""
+        return cls(**{"unicode": False, **config})
+
+
+_NO_SPACE_BEFORE = frozenset(".,;:!?)]}%…’”»") | {"..."}
+_NO_SPACE_AFTER = frozenset("([{“«‘")
+
+
+def join_words(tokens: Iterable[str]) -> str:
+    """Words and marks as running text: marks close up to the word that they belong to.
+
+    >>> join_words(["Oh", "dear", "!", "(", "she", "said", ")"])
+    'Oh dear! (she said)'
+    """
+    parts: list[str] = []
+    glue = True
+    open_quote = False
+    for token in tokens:
+        closes = token in _NO_SPACE_BEFORE or (token == '"' and open_quote)
+        if not (glue or closes):
+            parts.append(" ")
+        parts.append(token)
+        glue = token in _NO_SPACE_AFTER
+        if token == '"':
+            glue = not open_quote
+            open_quote = not open_quote
+    return "".join(parts)
