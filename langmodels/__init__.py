@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from langmodels.filtering import filter_documents as filter_documents
     from langmodels.fullcontext import FullContextModel as FullContextModel
     from langmodels.models.base import LanguageModel as LanguageModel
-    from langmodels.models.base import Model as Model
     from langmodels.models.blanks import ClozeModel as ClozeModel
     from langmodels.models.blanks import FillingModel as FillingModel
     from langmodels.models.blanks import evaluate_blanks as evaluate_blanks
@@ -42,6 +41,7 @@ if TYPE_CHECKING:
     from langmodels.models.densities import sample_series as sample_series
     from langmodels.models.lines import score_lines as score_lines
     from langmodels.models.mixture import MixtureModel as MixtureModel
+    from langmodels.models.model import Model as Model
     from langmodels.models.nbest import Hypothesis as Hypothesis
     from langmodels.models.nbest import read_nbest as read_nbest
     from langmodels.models.nbest import rescore as rescore
@@ -112,12 +112,13 @@ _MODULES = {
     "execution": ("executor",),
     "filtering": ("FilterReport", "Rule", "filter_documents"),
     "fullcontext": ("FullContextModel",),
-    "models.base": ("LanguageModel", "Model"),
+    "models.base": ("LanguageModel",),
     "models.blanks": ("ClozeModel", "FillingModel", "evaluate_blanks"),
     "models.cache": ("CacheModel",),
     "models.densities": ("sample_series",),
     "models.lines": ("score_lines",),
     "models.mixture": ("MixtureModel",),
+    "models.model": ("Model",),
     "models.nbest": ("Hypothesis", "read_nbest", "rescore"),
     "models.texts": ("TextScore", "TextScores", "score_column", "score_documents", "score_texts"),
     "models.unigram": ("UnigramModel",),

@@ -15,12 +15,13 @@ from typing import Any, Generic, TypeVar
 from langmodels import presets
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext import AdaptiveModel, FullContextModel
-from langmodels.models.base import LanguageModel, Model
+from langmodels.models.base import LanguageModel
 from langmodels.models.blanks import ClozeModel
 from langmodels.models.cache import CacheModel
 from langmodels.models.description import describe
 from langmodels.models.files import read_model
 from langmodels.models.mixture import MixtureModel
+from langmodels.models.model import Model
 from langmodels.models.unigram import UnigramModel
 from langmodels.names import Registry, first_line, nearest
 from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, MinGRUModel, RNNModel

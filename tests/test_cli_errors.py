@@ -183,7 +183,7 @@ def test_where_nothing_can_be_written_no_work_is_done(
     def work(*_: object, **__: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr("langmodels.models.base.Model.adopt", work)
+    monkeypatch.setattr("langmodels.models.model.Model.adopt", work)
     for command in (
         ["train", "--corpus", "text.txt", "-o", "nowhere/x.lm"],
         ["train", "--corpus", "text.txt", "-o", "x.lm", "--checkpoint", "nowhere/x"],

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from langmodels import CacheModel, FeedForwardModel, GRUModel, LSTMModel, NGramModel, UsageError
-from langmodels.models.base import Model
+from langmodels.models.model import Model
 from langmodels.ngram import SMOOTHINGS, make_smoothing
 from langmodels.presets import Setting
 from langmodels.registry import CLOZE_MODELS, MODELS, PAIR_MODELS, ModelSpec

@@ -15,8 +15,9 @@ from langmodels.cli.output import (
     visible,
 )
 from langmodels.formatting import size
-from langmodels.models.base import LanguageModel, Model
+from langmodels.models.base import LanguageModel
 from langmodels.models.description import describe, join_settings, settings_line
+from langmodels.models.model import Model
 from langmodels.pretrained import is_pretrained_name
 from langmodels.registry import load_any
 

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 from langmodels.cli.options import DEFAULT_LEVEL
 from langmodels.datasets import Source, find_source, read_chunks
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.models.base import LanguageModel, Model
+from langmodels.models.base import LanguageModel
+from langmodels.models.model import Model
 from langmodels.settings import parameters, parse_name
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import TOKENIZERS, make_tokenizer

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from langmodels.errors import UsageError
-from langmodels.models.base import LanguageModel, Model
+from langmodels.models.base import LanguageModel
 from langmodels.models.blanks import ClozeModel
+from langmodels.models.model import Model
 from langmodels.names import is_added
 from langmodels.presets import Setting
 from langmodels.registry import (

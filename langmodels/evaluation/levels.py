@@ -11,7 +11,7 @@ from langmodels.arrays import FloatArray
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.breakdown import Grouping, groupings
 from langmodels.evaluation.characters import TextCosts, resampled, text_costs, token_costs
-from langmodels.models.base import Model
+from langmodels.models.model import Model
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits

@@ -11,7 +11,8 @@ import regex
 
 from langmodels.arrays import FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.models.base import LanguageModel, Model
+from langmodels.models.base import LanguageModel
+from langmodels.models.model import Model
 from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.reading import Reading, Text, WithReading
 from langmodels.text.sequences import Sequences

@@ -4,8 +4,9 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from langmodels.models.base import LanguageModel, Model
+from langmodels.models.base import LanguageModel
 from langmodels.models.files import pack
+from langmodels.models.model import Model
 
 
 def describe(model: Model) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from langmodels.tensors import Origin, open_arrays
 from langmodels.text.reading import Reading
 
 if TYPE_CHECKING:
-    from langmodels.models.base import Model
+    from langmodels.models.model import Model
 
 FORMAT_VERSION = "1"
 

@@ -11,7 +11,8 @@ import numpy as np
 from langmodels.arrays import Array
 from langmodels.checks import WEIGHT, Expected, check_arrays, check_values
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.models.base import LanguageModel, Model
+from langmodels.models.base import LanguageModel
+from langmodels.models.model import Model
 from langmodels.neural.network import Network
 from langmodels.neural.training.batches import Batches, Chunk
 from langmodels.neural.training.checkpoints import Checkpoint
