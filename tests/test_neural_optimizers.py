@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from langmodels.errors import UsageError
-from langmodels.neural.training.optimizers import OPTIMIZERS, make_optimizer, parts, squared_norm
+from langmodels.neural.training.optimizers import OPTIMIZERS, make_optimizer, parts, sum_gradients
 
 DATA = Path(__file__).parent / "data"
 SETTINGS = {
@@ -58,7 +58,9 @@ def test_unknown_names_are_usage_errors():
         make_optimizer("adam", 1, float, -1.0)
 
 
-def test_squared_norm_and_parts():
-    g = np.arange(50_000, dtype=np.float64)
-    total = sum(squared_norm(g, part) for part in parts(len(g), 3))
-    assert total == pytest.approx((g**2).sum())
+def test_gradients_are_summed_and_their_norm_found_in_parts():
+    g, *others = np.random.default_rng(0).standard_normal((3, 100_001))
+    expected = g + others[0] + others[1]
+    total = sum(sum_gradients(g, others, part) for part in parts(len(g), 3))
+    np.testing.assert_allclose(g, expected)
+    assert total == pytest.approx(expected @ expected)

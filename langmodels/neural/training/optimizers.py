@@ -1,6 +1,6 @@
 """Rules for changing weights by gradients, in place on flat vectors."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -9,7 +9,7 @@ from langmodels.arrays import Array, BoolArray
 from langmodels.errors import UsageError
 from langmodels.names import Registry
 
-_BLOCK = 16_384  # elements updated at once: all vectors of a block stay in the cache
+_BLOCK = 32_768  # elements updated at once: all vectors of a block stay in the cache
 
 
 class Optimizer:
@@ -215,12 +215,17 @@ def make_optimizer(
     return rule(size, dtype, l2=l2)
 
 
-def squared_norm(g: Array, part: slice) -> float:
-    """Sum of squares of a part of a vector; blocks are summed in double precision."""
+def sum_gradients(g: Array, others: Sequence[Array], part: slice) -> float:
+    """Add a part of the other vectors to g, and return the sum of its squares.
+
+    A block at a time, while it is in the cache; blocks are summed in double precision.
+    """
     total = 0.0
     for begin in range(part.start, part.stop, _BLOCK):
-        block = g[begin : min(begin + _BLOCK, part.stop)]
-        total += float(np.dot(block, block))
+        block = slice(begin, min(begin + _BLOCK, part.stop))
+        for other in others:
+            g[block] += other[block]
+        total += float(np.dot(g[block], g[block]))
     return total
 
 

@@ -19,7 +19,7 @@ from langmodels.neural.network import Network
 from langmodels.neural.training.batches import Batches
 from langmodels.neural.training.checkpoints import Checkpoint, TrainingState
 from langmodels.neural.training.history import Epoch, History, Running
-from langmodels.neural.training.optimizers import make_optimizer, parts, squared_norm
+from langmodels.neural.training.optimizers import make_optimizer, parts, sum_gradients
 from langmodels.neural.training.options import TrainingOptions
 from langmodels.neural.training.schedules import Schedule
 from langmodels.progress import Meter, say, shown, track
@@ -350,13 +350,6 @@ class Trainer(Generic[B]):
             f"loss {loss:.3f}, perplexity {math.exp(min(loss, 700)):.2f}, "
             f"{r.targets / max(1e-9, r.seconds):,.0f} tokens/s, gradient {r.norm / r.updates:.2f}"
         )
-
-
-def sum_gradients(g: Array, others: list[Array], part: slice) -> float:
-    """Add a part of the other replicas' gradients to g; return its squared norm."""
-    for other in others:
-        g[part] += other[part]
-    return squared_norm(g, part)
 
 
 @contextmanager
