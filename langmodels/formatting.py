@@ -98,6 +98,25 @@ def times(exponent: float) -> str:
     return DASH if math.isnan(exponent) else f"x {2**exponent:.2f}"
 
 
+SIGNS = {"␣": " ", "↵": "\n", "⇥": "\t"}
+"""What stands for characters that a table or a list cannot show."""
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_NO_TEXT = re.compile("[\ud800-\udfff]")
+
+
+def listed(token: str) -> str:
+    r"""A token in a list with one a line: as it is, unless it would not come back from there.
+
+    >>> print(listed("co-op"), listed("10\u00a0kg") == "10\u00a0kg", listed(" "), listed("\n"))
+    co-op True ␣ ↵
+    """
+    plain = token.strip() == token and len(token.splitlines()) == 1
+    plain = plain and not _CONTROLS.search(token) and not _NO_TEXT.search(token)
+    return token if plain else visible(token)
+
+
 def visible(token: str, space: str = "␣") -> str:
     r"""A token as it can be printed: white space and control characters by a sign.
 
@@ -107,16 +126,13 @@ def visible(token: str, space: str = "␣") -> str:
     >>> print(visible("\n"), visible("\x1b"), visible("\udce6"))
     ↵ \x1b \xe6
     """
-    named = {" ": space, "\n": "↵", "\t": "⇥"}
+    named = {character: sign for sign, character in SIGNS.items()} | {" ": space}
 
     def sign(c: str) -> str:
         code = ord(c) - 0xDC00 if "\udc80" <= c <= "\udcff" else ord(c)
         return c if c.isprintable() else f"\\x{code:02x}"
 
     return "".join(named.get(c) or sign(c) for c in token)
-
-
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def printable(text: str) -> str:

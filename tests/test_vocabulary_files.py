@@ -36,6 +36,20 @@ def test_a_model_of_given_words(capsys: pytest.CaptureFixture[str]) -> None:
     assert load("m.lm").vocabulary.tokens == printed.split()
 
 
+def test_a_printed_vocabulary_comes_back(capsys: pytest.CaptureFixture[str]) -> None:
+    """With joiners, soft hyphens and no-break spaces; of characters, blanks by their signs."""
+    family = "\U0001f469\u200d\U0001f469\u200d\U0001f467"
+    Path("text.txt").write_text(f"red {family} می\u200cروم co\u00adop {'long' * 40}\n" * 2, "utf-8")
+    for level in ("word", "char"):
+        assert train("--level", level) == 0
+        tokens = load("m.lm").vocabulary.tokens
+        assert main(["info", "m.lm", "--vocabulary"]) == 0
+        Path("words.txt").write_text(capsys.readouterr().out.partition("<unk>")[2], "utf-8")
+        assert train("--level", level, "--vocabulary", "words.txt") == 0
+        assert load("m.lm").vocabulary.tokens == tokens
+        capsys.readouterr()
+
+
 def test_what_cannot_be() -> None:
     Path("empty.txt").write_text("\n<s>\n")
     assert train("--vocabulary", "empty.txt") == 1

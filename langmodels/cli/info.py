@@ -14,7 +14,7 @@ from langmodels.cli.output import (
     print_json,
     visible,
 )
-from langmodels.formatting import size
+from langmodels.formatting import listed, size
 from langmodels.models.base import LanguageModel
 from langmodels.models.description import describe, join_settings, settings_line
 from langmodels.models.model import Model
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         if args.json:
             print_json(tokens)
         else:
-            streams.write("".join(f"{visible(token)}\n" for token in tokens))
+            streams.write("".join(f"{listed(token)}\n" for token in tokens))
         return None
     there = None if is_pretrained_name(args.model) else Path(args.model).stat().st_size
     report = {"file": args.model, "bytes": there, **describe(model)}

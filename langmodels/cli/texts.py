@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 from langmodels.cli.options import DEFAULT_LEVEL
 from langmodels.datasets import Source, find_source, read_chunks
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.formatting import SIGNS
 from langmodels.models.base import LanguageModel
 from langmodels.models.model import Model
 from langmodels.settings import parameters, parse_name
@@ -186,7 +187,10 @@ def given_vocabulary(args: argparse.Namespace, tokenizer: Tokenizer) -> Vocabula
         raise UsageError(f"Level {tokenizer.level} learns its tokens; leave out --vocabulary.")
     if args.min_count is not None or args.vocab_size is not None:
         raise UsageError("--vocabulary says which tokens to keep; give no --min-count beside it.")
-    return Vocabulary(read_words(path, args.encoding, args.errors), ends=tokenizer.ends)
+    tokens = read_words(path, args.encoding, args.errors)
+    if not tokenizer.rare_types:  # what is no word may be a blank, for which a sign stands
+        tokens = [SIGNS.get(token, token) for token in tokens]
+    return Vocabulary(tokens, ends=tokenizer.ends)
 
 
 def read_words(path: str, encoding: str = "utf-8", errors: str = "strict") -> list[str]:
