@@ -18,7 +18,9 @@ from langmodels.evaluation.characters import text_costs
 from langmodels.ngram import NGramModel
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
+from langmodels.text.pieces import PiecesTokenizer
 from langmodels.text.splits import Splits
+from langmodels.text.streams import TextStream
 from langmodels.text.subwords import BPETokenizer, UnigramTokenizer
 from langmodels.text.tokenization import Tokenizer
 
@@ -178,6 +180,34 @@ def test_a_tokenizer_that_does_not_keep_the_bytes(tmp_path: Path) -> None:
     costs = text_costs(splits)
     assert costs.ends.tolist() == [3, 7, 8, 12, 16]
     assert costs.extra[-1] > costs.extra[:4].sum()  # the ox is unknown, and spelled
+
+
+@pytest.mark.parametrize("kind", ["bytes", "words", "whole"])
+def test_the_text_of_any_tokenizer_comes_in_parts(kind: str) -> None:
+    """Where it can be cut, a text is; where a blank is put before every part, it is not."""
+    tokenizers = pytest.importorskip("tokenizers")
+    if kind == "words":
+        pieces = {piece: i for i, piece in enumerate(("[UNK]", "the", "hen", "##s", "heron"))}
+        cut = tokenizers.Tokenizer(tokenizers.models.WordPiece(pieces, unk_token="[UNK]"))
+        cut.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    else:
+        cut = tokenizers.Tokenizer(tokenizers.models.BPE())
+        if kind == "bytes":
+            cut.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
+        else:
+            cut.normalizer = tokenizers.normalizers.Prepend("_")
+        alphabet = tokenizers.pre_tokenizers.ByteLevel.alphabet()
+        trainer = tokenizers.trainers.BpeTrainer(vocab_size=400, initial_alphabet=alphabet)
+        cut.train_from_iterator([TALE], trainer)
+    tokenizer = PiecesTokenizer(model=cut.to_str())
+    text = TALE * 6
+    whole = tokenizer.tokenize(text)
+    assert (tokenizer.safe_cut(text) > 0) == (kind != "whole")
+    parts = TextStream([text[i : i + 1700] for i in range(0, len(text), 1700)])
+    corpus = Corpus.from_text(parts, tokenizer)
+    assert corpus.vocabulary.decode(corpus.ids[1:].tolist()) == [
+        token if token in corpus.vocabulary else "<unk>" for token in whole
+    ]
 
 
 def test_pieces_that_do_not_fit_together_are_refused() -> None:

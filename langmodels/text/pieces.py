@@ -1,9 +1,11 @@
 """Pieces by a tokenizer that is there, of whatever kind: that of a pretrained model."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,10 @@ from langmodels.text.subwords import (
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK
 
+_AROUND = 2000
+"""Characters around a cut that are looked at."""
+_TRIED = 3
+_BLANK = re.compile(r"(?<=\w)\s")
 _PROBES = ("a b", "a  b\n\nc\t d ", "\u00e9 e\u0301 \ufb01 \uff21 \u4e2d I'm . ,")
 
 
@@ -156,7 +162,19 @@ class PiecesTokenizer(Tokenizer):
         return found
 
     def safe_cut(self, text: str) -> int:
-        return 0  # a piece may run over anything
+        """As in `Tokenizer`, by trying: a piece of an unknown tokenizer may run over anything.
+
+        A blank after a word is where a text may be cut, if the text around is cut the same.
+        """
+        last = len(text) - _AROUND
+        if last <= 0:
+            return 0
+        for edge in islice(_BLANK.finditer(text, last), _TRIED):
+            cut = edge.start()
+            before, after = text[max(0, cut - _AROUND) : cut], text[cut : cut + _AROUND // 2]
+            if [*self.tokenize(before), *self.tokenize(after)] == [*self.tokenize(before + after)]:
+                return cut
+        return 0
 
     def _encoding(self, text: str) -> Any:
         text = text.encode("utf-8", "replace").decode()
