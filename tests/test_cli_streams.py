@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,16 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = folder / "m.lm"
     assert main(["train", "--corpus", str(folder / "text.txt"), "-o", str(path)]) == 0
     return path
+
+
+@pytest.fixture(scope="module")
+def hostile(model: Path) -> Path:
+    """A text that would steer a terminal; beside it `hostile.lm`, a model of it."""
+    text, path = model.parent / "hostile.txt", model.parent / "hostile.lm"
+    text.write_text(f"{HOSTILE}\n" * 9, encoding="utf-8")
+    train = ["train", "--corpus", str(text), "--level", "whitespace", "-o", str(path)]
+    assert main(train) == 0
+    return text
 
 
 def environment(**variables: str) -> dict[str, str]:
@@ -148,20 +159,12 @@ def is_harmless(printed: str) -> bool:
     ids=lambda a: " ".join(a)[:20].replace("\x1b", "^"),
 )
 def test_text_tokens_and_names_cannot_steer_a_terminal(
-    model: Path, tmp_path: Path, arguments: list[str]
+    model: Path, hostile: Path, tmp_path: Path, arguments: list[str]
 ) -> None:
     import pty
 
-    (tmp_path / "hostile.txt").write_text(f"{HOSTILE}\n" * 9, encoding="utf-8")
-    (tmp_path / "m.lm").write_bytes(model.read_bytes())
-    if "hostile.lm" in arguments:
-        ended = run(
-            "train",
-            *("--corpus", "hostile.txt", "--level", "whitespace", "-o", "hostile.lm"),
-            cwd=tmp_path,
-            capture_output=True,
-        )
-        assert ended.returncode == 0, ended.stderr
+    for file in (hostile, hostile.with_suffix(".lm"), model):
+        shutil.copy(file, tmp_path)
     master, slave = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "langmodels", *arguments],
