@@ -16,8 +16,8 @@ from langmodels.evaluation.candidates import Candidate, Models, make_candidates
 from langmodels.evaluation.levels import Material, least_count
 from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
 from langmodels.evaluation.report import write_report
+from langmodels.evaluation.report.figures import save_figures, save_plot
 from langmodels.evaluation.report.html import fragment
-from langmodels.evaluation.report.plots import save_figures, save_plot
 from langmodels.evaluation.report.terminal import render
 from langmodels.evaluation.results import Results, records
 from langmodels.evaluation.running import RunCache, Trial, run_trials, worthwhile_jobs

@@ -5,8 +5,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from langmodels.evaluation.report import tables
+from langmodels.evaluation.report.figures import draw
 from langmodels.evaluation.report.outline import Passage, Section, outline
-from langmodels.evaluation.report.plots import draw
 from langmodels.evaluation.report.style import STYLE
 from langmodels.evaluation.results import Results
 from langmodels.formatting import Table, visible

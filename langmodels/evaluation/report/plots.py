@@ -1,151 +1,28 @@
-"""The plots of a report, as inline SVG: one function a plot, and one registry of them.
+"""The plots of a report: one function a plot, and one registry of them.
 
-Drawn with matplotlib, which is optional. Text and axes take the colour of the page, so that a plot
-reads on light and on dark ground; models differ by colour, marker and dash.
+They are drawn with matplotlib; models differ by colour, marker and dash.
 """
 
-import io
 import math
-import os
 import re
-import warnings
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
-from importlib.util import find_spec
-from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from langmodels.errors import LangmodelsError
 from langmodels.evaluation.results import LevelResult, ModelResult, Results
-from langmodels.storage import atomic_write
-from langmodels.teaching.fonts import fit_fonts, quiet_about_glyphs
 from langmodels.teaching.pictures import COLOURS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
-MISSING = "The plots need matplotlib: pip install 'langmodels[report]'."
-_INK = "#010203"  # stands for the colour of the page's text
+INK = "#010203"  # stands for the colour of the page's text
 _MARKERS = "osD^vPX"
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 _SHOWN = len(COLOURS)
-_STYLE: dict[str, Any] = {
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.size": 9.5,
-    "axes.edgecolor": _INK,
-    "axes.labelcolor": _INK,
-    "text.color": _INK,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlesize": 10,
-    "legend.frameon": False,
-    "legend.fontsize": 8.5,
-    "lines.linewidth": 1.6,
-    "lines.markersize": 4.5,
-}
 
 Plot = Callable[["Axes", Results], str | None]
 """Draws on axes and returns a caption, or None where there is nothing to draw."""
-
-
-def draw(results: Results) -> tuple[dict[str, str], str]:
-    """Every plot that has something to show, as <figure> elements by name, and what is missing."""
-    if find_spec("matplotlib") is None:
-        return {}, MISSING
-    return {
-        name: f"<figure>{_svg(figure, name)}<figcaption>{escape(caption)}</figcaption></figure>"
-        for name, figure, caption in _figures(results)
-    }, ""
-
-
-def save_figures(results: Results, folder: str | os.PathLike[str]) -> list[Path]:
-    """Write every plot that has something to show as a PDF file of its own; return their paths.
-
-    The folder is made where it is missing. Raises LangmodelsError without matplotlib.
-    """
-    if find_spec("matplotlib") is None:
-        raise LangmodelsError(MISSING)
-    paths = []
-    for name, figure, _ in _figures(results):
-        path = Path(folder) / f"{name.replace(' ', '-')}.pdf"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fit_fonts(figure, "pdf")
-        with atomic_write(path) as file, warnings.catch_warnings():
-            quiet_about_glyphs()
-            figure.savefig(file, format="pdf", metadata={"CreationDate": None})
-        paths.append(path)
-    return paths
-
-
-def save_plot(
-    results: Results, path: str | os.PathLike[str], names: Sequence[str] = ("quality",)
-) -> None:
-    """Write plots, named as in `PLOTS`, side by side into one .png, .svg or .pdf.
-
-    What has nothing to show leaves its place empty. Raises LangmodelsError without matplotlib.
-    """
-    if find_spec("matplotlib") is None:
-        raise LangmodelsError(MISSING)
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    height = max(PLOTS[name][1](results) for name in names)
-    style: Any = {**_STYLE, "svg.hashsalt": "plot"}
-    with mpl.rc_context(style):
-        figure = Figure(figsize=(4.6 * len(names), height), layout="constrained")
-        panels = figure.subfigures(1, len(names), squeeze=False)[0]
-        for panel, name in zip(panels, names, strict=True):
-            axes = panel.add_subplot()
-            caption = PLOTS[name][0](axes, results)
-            if caption is None:
-                axes.set_axis_off()
-            else:
-                panel.suptitle("\n".join(wrap(caption, 80)), fontsize=6.5)
-        kind = Path(path).suffix.lstrip(".").lower() or "png"
-        fit_fonts(figure, kind)
-        with atomic_write(path) as file, warnings.catch_warnings():
-            quiet_about_glyphs()
-            figure.savefig(file, format=kind, dpi=150)
-
-
-def _figures(results: Results) -> Iterator[tuple[str, "Figure", str]]:
-    """Every plot that has something to show, by name, with its caption."""
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    if not results.models:
-        return
-    for name, (plot, height) in PLOTS.items():
-        style: Any = {**_STYLE, "svg.hashsalt": name}
-        with mpl.rc_context(style):
-            figure = Figure(figsize=(4.6, height(results)), layout="constrained")
-            caption = plot(figure.add_subplot(), results)
-            if caption is not None:
-                yield name, figure, caption
-
-
-def _svg(figure: "Figure", name: str) -> str:
-    out = io.StringIO()
-    with warnings.catch_warnings():
-        quiet_about_glyphs()  # the page's fonts draw it
-        figure.savefig(
-            out, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
-        )
-    svg = out.getvalue()
-    svg = svg[svg.index("<svg") :].replace(_INK, "currentColor")
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    # Matplotlib's own font list would beat the page's.
-    svg = re.sub(r"(font: [^;\"]*?[0-9.]+px) [^;\"]*", r"\1 system-ui, sans-serif", svg)
-    svg = re.sub(r'<svg ([^>]*?)width="[^"]*" ', r"<svg \1", svg, count=1)
-    svg = re.sub(r'<svg ([^>]*?)height="[^"]*" ', r"<svg \1", svg, count=1)
-    return svg.replace("<svg ", f'<svg role="img" aria-label="{name}" ', 1).strip()
 
 
 def _finite(results: Results) -> list[ModelResult]:
@@ -186,7 +63,7 @@ def _labelled(axes: "Axes", x: str, y: str) -> None:
     """Say what the axes are, and which line is whose."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.grid(color=_INK, alpha=0.15)
+    axes.grid(color=INK, alpha=0.15)
     _legend(axes)
 
 
@@ -222,7 +99,7 @@ def _short(value: float) -> str:
 def _limit(axes: "Axes", results: Results, *, vertical: bool = False) -> None:
     if results.limit is not None:
         line = axes.axvline if vertical else axes.axhline
-        line(results.limit.bits, color=_INK, linestyle=":", linewidth=1.2, label="the limit")
+        line(results.limit.bits, color=INK, linestyle=":", linewidth=1.2, label="the limit")
 
 
 def quality(axes: "Axes", results: Results) -> str | None:
@@ -235,7 +112,7 @@ def quality(axes: "Axes", results: Results) -> str | None:
     _limit(axes, results, vertical=True)
     axes.set_yticks(range(len(models)), [_drawn(results, m) for m in models])
     axes.set_xlabel(f"bits per {results.per} (fewer is better)")
-    axes.grid(axis="x", color=_INK, alpha=0.15)
+    axes.grid(axis="x", color=INK, alpha=0.15)
     infinite = len(results.models) - len(models)
     left_out = f" {infinite} with infinite loss left out." if infinite else ""
     dotted = " Dotted: the entropy of the source." if results.limit else ""
@@ -288,7 +165,7 @@ def _scatter(axes: "Axes", results: Results, values: list[float], label: str) ->
     _number(axes, drawn)
     axes.set_xlabel(label)
     axes.set_ylabel(f"bits per {results.per}")
-    axes.grid(color=_INK, alpha=0.15)
+    axes.grid(color=INK, alpha=0.15)
     names = (f"{rank} {_called(results, m)}" for rank, m in enumerate(models, 1))
     return f"{', '.join(names)}." if models else None
 
@@ -398,7 +275,7 @@ def _first_level(results: Results) -> LevelResult | None:
 def calibration(axes: "Axes", results: Results) -> str | None:
     """Observed over predicted frequency, by band of probability."""
     models = _finite(results)
-    axes.plot([1e-4, 1], [1e-4, 1], color=_INK, linewidth=0.8, linestyle=":")
+    axes.plot([1e-4, 1], [1e-4, 1], color=INK, linewidth=0.8, linestyle=":")
     for m, look in _styled(results, models):
         shown = [b for b in m.calibration.bands if b.n and b.observed > 0 and b.predicted > 1e-4]
         axes.plot([b.predicted for b in shown], [b.observed for b in shown],
