@@ -161,6 +161,32 @@ def test_blocks_of_a_text_are_scored_as_the_whole_is(
             assert max(len(targets) for targets, _ in blocks) <= 60
 
 
+def test_whole_distributions_equal_the_plain_loop(fitted: Any) -> None:
+    model, corpus, *_ = fitted
+    ids = Sequences(corpus.ids, corpus.offsets)
+    for sequences in (ids, ids.carried()):
+        wanted = np.arange(sequences.n_tokens) % 3 > 0
+        state_of = [state for state, _ in model.walk(sequences)]
+        fresh = sequences.begins_afresh[sequences.is_input]
+        places = [0]
+        for afresh in fresh[1:]:
+            places.append(0 if afresh else places[-1] + 1)
+        used = [model.used_in(s, n) for s, n in zip(state_of, places, strict=True)]
+        assert model.contexts_used(sequences).tolist() == used
+
+        def measure(log_p: Any, targets: Any) -> Any:
+            at_target = np.exp(log_p[np.arange(len(targets)), targets])
+            return np.stack([at_target, (np.exp(log_p) ** 2).sum(axis=1)], axis=1)
+
+        found = model.from_distributions(sequences, measure, 2, wanted)
+        expected = [
+            measure(model.log_distribution(state)[None], np.array([target]))[0]
+            for state, target in zip(state_of, sequences.targets, strict=True)
+        ]
+        assert found[~wanted].tolist() == [[0, 0]] * int((~wanted).sum())
+        assert np.allclose(found[wanted], np.array(expected)[wanted], rtol=1e-4, atol=1e-7)
+
+
 def test_states_are_values(fitted: Any) -> None:
     model, corpus, *_ = fitted
     first, second = (int(t) for t in next(corpus.sequences())[:2])

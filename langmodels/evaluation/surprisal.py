@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.arrays import BoolArray, FloatArray, IndexArray
+from langmodels.arrays import BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.text.corpus import Corpus
@@ -172,9 +172,10 @@ def _ending_bits(
     model: LanguageModel[Any], corpus: Corpus, wanted: BoolArray, opening: IndexArray
 ) -> FloatArray:
     """-log2 of the probability that any of `opening` comes, where `wanted` (n,); in order."""
-    found = [
-        -float(np.logaddexp.reduce(model.log_distribution(state)[opening]))
-        for wants, (state, _) in zip(wanted.tolist(), model.walk(corpus), strict=True)
-        if wants
-    ]
-    return np.array(found) / math.log(2)
+
+    def ending(log_p: FloatArray, _: IntArray) -> FloatArray:
+        found: FloatArray = np.logaddexp.reduce(log_p[:, opening], axis=1)[:, None]
+        return found
+
+    bits: FloatArray = model.from_distributions(corpus, ending, 1, wanted)[wanted, 0]
+    return bits / -math.log(2)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.arrays import BoolArray, FloatArray, IndexArray
+from langmodels.arrays import Array, BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.datasets.documents import Document
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.surprisal import WordSurprisals, word_surprisals
@@ -27,9 +27,6 @@ AnyModel = LanguageModel[Any]
 PLACE = ("document", "sentence", "position", "word", "start", "end")
 MEASURES = ("surprisal", "unknown", "tokens", "context", "entropy", "rank")
 """What is said of each word by each model."""
-
-_OF_STATES = frozenset({"context", "entropy", "rank"})
-"""For these the model is asked for the distribution before each word."""
 
 UNITS = ("word", "token")
 ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
@@ -246,8 +243,7 @@ class _Builder:
             "unknown": (np.bincount(row_of[kept], weights=unknown, minlength=n) > 0).tolist(),
             "tokens": tokens.tolist(),
         }
-        if not _OF_STATES.isdisjoint(self.measures):
-            values |= _before(model, words, row_of, n)
+        values |= _before(model, words, row_of, n, self.measures)
         if n > 0:
             missing = np.flatnonzero(tokens == 0).tolist()
             for name in ("surprisal", "unknown"):
@@ -328,30 +324,38 @@ def _token_spans(words: WordSurprisals, text: str) -> IndexArray:
 
 
 def _before(
-    model: AnyModel, words: WordSurprisals, row_of: IndexArray, n: int
+    model: AnyModel, words: WordSurprisals, row_of: IndexArray, n: int, measures: Sequence[str]
 ) -> dict[str, list[Any]]:
     """Context, entropy and rank before the first target of each row."""
-    found: dict[str, list[Any]] = {name: [None] * n for name in ("context", "entropy", "rank")}
-    fresh = words.corpus.begins_afresh[words.corpus.is_input].tolist()
-    last, length = -1, 0
-    walk = zip(model.walk(words.corpus), row_of.tolist(), fresh, strict=True)
-    for (state, target), row, afresh in walk:
-        length = 0 if afresh else length + 1
-        if row < 0 or row == last:
-            continue
-        last = row
-        log_p = model.log_distribution(state)
-        found["context"][row] = model.used_in(state, length)
-        found["rank"][row] = 1 + int(np.count_nonzero(log_p > log_p[target]))
+    first = row_of >= 0
+    first[1:] &= row_of[1:] != row_of[:-1]
+    at = row_of[first]
+    found: dict[str, list[Any]] = {}
+
+    def put(name: str, values: Array) -> None:
+        column = np.full(n, None, object)
+        column[at] = values[first].tolist()
+        found[name] = column.tolist()
+
+    if "context" in measures:
+        put("context", model.contexts_used(words.corpus))
+    if not {"entropy", "rank"}.isdisjoint(measures):
+        looked = model.from_distributions(words.corpus, _entropy_and_rank, 2, first)
+        put("rank", looked[:, 1].astype(np.int64))
         if model.is_distribution:
-            found["entropy"][row] = _entropy(log_p)
+            put("entropy", looked[:, 0])
+        else:
+            found["entropy"] = [None] * n
     return found
 
 
-def _entropy(log_p: FloatArray) -> float:
-    """Bits."""
-    known = log_p[log_p > -np.inf]
-    return -float((np.exp(known) * known).sum()) / math.log(2)
+def _entropy_and_rank(log_p: FloatArray, targets: IntArray) -> FloatArray:
+    """Of distributions, (k, V), in bits, and of the targets in them, (k, 2)."""
+    own = log_p[np.arange(len(targets)), targets]
+    rank = 1 + np.count_nonzero(log_p > own[:, None], axis=1)
+    p = np.exp(log_p)
+    bits = np.einsum("kv,kv->k", p, np.where(p > 0, log_p, 0.0)) / -math.log(2)
+    return np.stack([bits, rank], axis=1)
 
 
 def _without_marks(text: str, mark: str) -> tuple[str, IndexArray]:

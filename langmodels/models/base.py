@@ -3,12 +3,13 @@
 import math
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from langmodels.arrays import FloatArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.models.contexts import Contexts, S
 from langmodels.models.decoding import Decoding, beam_search, generate
 from langmodels.models.model import Model
 from langmodels.models.scores import check_scores
@@ -16,8 +17,6 @@ from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.reading import Text
 from langmodels.text.sequences import Sequences
 from langmodels.text.vocabulary import BOS, Vocabulary
-
-S = TypeVar("S")
 
 _SUM = 1e-3
 """How far from 1 rounding may leave a sum of probabilities."""
@@ -27,7 +26,7 @@ _TOGETHER = 1 << 20
 """Ids of a long text that are scored together."""
 
 
-class LanguageModel(Model, Generic[S]):
+class LanguageModel(Model, Contexts[S]):
     """A probability for every sequence, by the chain rule.
 
     A model is two functions. `advance` folds the next symbol into the context,
@@ -59,32 +58,7 @@ class LanguageModel(Model, Generic[S]):
         `validation` is for what needs held-out text.
         """
 
-    @abstractmethod
-    def start(self) -> S:
-        """h_0: the context at the beginning of a sequence."""
-
-    @abstractmethod
-    def advance(self, state: S, token: int) -> S:
-        """f: the context after one more token id."""
-
-    @abstractmethod
-    def log_distribution(self, state: S) -> FloatArray:
-        """g: log p(next | context) in nats for every token id, shape (V,)."""
-
-    def start_after(self, state: S, last: int) -> S:
-        """The context at the beginning of a sequence that goes on from another of its document.
-
-        `state` is the context in which the last token of that one, `last`, was predicted. Models
-        that remember nothing beyond a sequence start afresh.
-        """
-        return self.start()
-
     # What a table says about a model ---------------------------------------------------------
-
-    @property
-    def context_length(self) -> int | None:
-        """How many preceding tokens can matter; None where there is no limit."""
-        return None
 
     @property
     def slides(self) -> bool:
@@ -99,10 +73,6 @@ class LanguageModel(Model, Generic[S]):
     def context_used(self, context: Text = ()) -> int:
         """How many of the last tokens of this very context the model takes into account."""
         return self.used_in(self.state(context), len(self.encode(context)))
-
-    def used_in(self, state: S, length: int) -> int:
-        """`context_used` of a context of `length` tokens, from the state after it."""
-        return length if self.context_length is None else min(length, self.context_length)
 
     # Fast paths: override where a model can do better than the loop ---------------------------
 
@@ -125,23 +95,6 @@ class LanguageModel(Model, Generic[S]):
         for i, (state, token) in enumerate(self.walk(sequences)):
             scores[i] = self.log_prob_next(state, token)
         return scores
-
-    def walk(self, sequences: Sequences) -> Iterator[tuple[S, int]]:
-        """The context before each target, and the target, one sequence after the other.
-
-        Where the sequences have documents, state is carried over those.
-        """
-        fresh = sequences.begins_afresh[sequences.offsets[:-1]].tolist()
-        state: S | None = None
-        last = 0
-        for afresh, ids in zip(fresh, sequences.whole(), strict=True):
-            state = self.start() if afresh or state is None else self.start_after(state, last)
-            last = int(ids[-1])
-            tokens = ids[1:].tolist()
-            for k, token in enumerate(tokens, 1):
-                yield state, token
-                if k < len(tokens):
-                    state = self.advance(state, token)
 
     # Written once ---------------------------------------------------------------------------
 

@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.arrays import Array, FloatArray
+from langmodels.arrays import Array, BoolArray, FloatArray
 from langmodels.errors import UsageError, check_whole
+from langmodels.models.contexts import Measure
 from langmodels.models.orders import OfOrder
 from langmodels.neural.base import NeuralModel
 from langmodels.neural.layers.adaptive import check_cutoffs, make_output, usual_cutoffs
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear
-from langmodels.neural.layers.softmax import Softmax
+from langmodels.neural.layers.softmax import Scoring, Softmax, log_prob, measuring
 from langmodels.neural.network import Network
 from langmodels.neural.training.batches import Batches, Chunk, WindowBatches, Windows
 from langmodels.neural.training.options import whole_numbers
+from langmodels.neural.windows import score_windows
 from langmodels.text.corpus import Corpus
 from langmodels.text.sequences import Sequences
-
-_WINDOWS_AT_ONCE = 4096
 
 
 @dataclass(frozen=True)
@@ -165,11 +165,26 @@ class FeedForwardModel(OfOrder, NeuralModel[tuple[int, ...], FeedForwardNetwork]
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:
         """See `LanguageModel`; many contexts at a time."""
+        return self._scored(sequences, log_prob)
+
+    def from_distributions(
+        self,
+        sequences: Sequences,
+        measure: Measure,
+        numbers: int,
+        wanted: BoolArray | None = None,
+    ) -> FloatArray:
+        """See `LanguageModel`."""
+        scoring = measuring(measure, len(self.vocabulary))
+        return self._scored(sequences, scoring, (numbers,), wanted)
+
+    def _scored(
+        self,
+        sequences: Sequences,
+        scoring: Scoring,
+        numbers: tuple[int, ...] = (),
+        wanted: BoolArray | None = None,
+    ) -> FloatArray:
         windows = Windows(sequences, self.order - 1)
-        scores = np.empty(len(windows))
-        for begin in range(0, len(windows), _WINDOWS_AT_ONCE):
-            index = np.arange(begin, min(begin + _WINDOWS_AT_ONCE, len(windows)))
-            chunk = windows.chunk(index)
-            h = self._network.forward(chunk.inputs)
-            scores[index] = self._network.output.log_prob(h, chunk.targets[0])
-        return scores
+        network = self._network
+        return score_windows(windows, network.forward, network.output, scoring, numbers, wanted)

@@ -7,16 +7,17 @@ trained here: a finished model is measured as it is.
 import copy
 import inspect
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from langmodels.arrays import Array, FloatArray, IndexArray
+from langmodels.arrays import Array, BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
+from langmodels.models.contexts import Measure
 from langmodels.settings import parse_name
 from langmodels.text.corpus import AnyText
 from langmodels.text.pieces import PiecesTokenizer
@@ -196,11 +197,48 @@ class PretrainedModel(LanguageModel[State]):
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:
         """See `LanguageModel.score_sequences`: windows of like length together."""
-        scores = np.empty(sequences.n_tokens)
-        windows: list[tuple[IndexArray, IndexArray, FloatArray]] = []
+        torch = _torch()
+
+        def score(logits: Any, targets: IntArray) -> FloatArray:
+            known = torch.from_numpy(np.maximum(self._theirs[targets], 0)[:, None])
+            chosen = logits.gather(1, known)[:, 0] - torch.logsumexp(logits, 1)
+            found: FloatArray = np.where(self._theirs[targets] < 0, -np.inf, chosen.numpy())
+            return found
+
+        return self._scored(sequences, score)
+
+    def from_distributions(
+        self,
+        sequences: Sequences,
+        measure: Measure,
+        numbers: int,
+        wanted: BoolArray | None = None,
+    ) -> FloatArray:
+        """See `LanguageModel`."""
+        torch = _torch()
+
+        def score(logits: Any, targets: IntArray) -> FloatArray:
+            ours = np.full((len(targets), len(self.vocabulary)), -np.inf)
+            ours[:, self._ours] = torch.log_softmax(logits, 1).numpy()
+            return measure(ours, targets)
+
+        found = self._scored(sequences, score, (numbers,))
+        if wanted is not None:
+            found[~wanted] = 0.0
+        return found
+
+    def _scored(
+        self,
+        sequences: Sequences,
+        score: Callable[[Any, IntArray], FloatArray],
+        numbers: tuple[int, ...] = (),
+    ) -> FloatArray:
+        """What `score` makes of the logits (n, their V) before the targets (n,)."""
+        scores = np.empty((sequences.n_tokens, *numbers))
+        windows: list[tuple[IndexArray, IntArray, FloatArray]] = []
         done = 0
         for ids in sequences.whole():
-            read, targets = self._theirs[ids[:-1]], self._theirs[ids[1:]]
+            read, targets = self._theirs[ids[:-1]], ids[1:]
             read[:1] = self._beginning
             if (read < 0).any():
                 raise UsageError(f"{self.name} has no token {UNK}.")
@@ -216,12 +254,16 @@ class PretrainedModel(LanguageModel[State]):
         while windows:
             longest = len(windows[-1][0])
             together = max(1, _LOGITS // (longest * vocabulary))
-            self._score(windows[-together:])
+            self._score(windows[-together:], score)
             del windows[-together:]
         return scores
 
-    def _score(self, windows: list[tuple[IndexArray, IndexArray, FloatArray]]) -> None:
-        """Write log p of the last targets of each window where they belong."""
+    def _score(
+        self,
+        windows: list[tuple[IndexArray, IntArray, FloatArray]],
+        score: Callable[[Any, IntArray], FloatArray],
+    ) -> None:
+        """Write the scores of the last targets of each window where they belong."""
         torch = _torch()
         longest = max(len(inputs) for inputs, _, _ in windows)
         inputs = np.zeros((len(windows), longest), np.int64)
@@ -237,9 +279,7 @@ class PretrainedModel(LanguageModel[State]):
             )
             for logits, (ids, targets, where) in zip(out.logits, windows, strict=True):
                 kept = logits[len(ids) - len(targets) : len(ids)].double()
-                chosen = kept.gather(1, torch.from_numpy(np.maximum(targets, 0)[:, None]))[:, 0]
-                where[:] = (chosen - torch.logsumexp(kept, 1)).numpy()
-                where[targets < 0] = -np.inf
+                where[...] = score(kept, targets)
 
     # Files ----------------------------------------------------------------------------------
 

@@ -1,6 +1,7 @@
 """Output layers: hidden vector to distribution over the vocabulary, with its cross-entropy."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from langmodels.neural.layers.parameters import Shape
 
 _BLOCK = 131_072  # logits that are exponentiated at once: fits in L2
 _CHUNK = 2**24  # logits that are scored at once: a bound on memory
+_MEASURED = 2**18  # probabilities that are measured at once: there are several copies of them
 
 
 class OutputLayer(Layer):
@@ -31,6 +33,27 @@ class OutputLayer(Layer):
     @abstractmethod
     def log_distribution(self, h: Array) -> FloatArray:
         """Log p of everything in nats, (N, H) to (N, V)."""
+
+
+Scoring = Callable[[OutputLayer, Array, Array], FloatArray]
+"""Numbers for every hidden vector (N, H) and its target (N,): (N,), or (N, numbers)."""
+
+
+def log_prob(output: OutputLayer, h: Array, targets: Array) -> FloatArray:
+    """Log p of each target in nats, (N,); a `Scoring`."""
+    return output.log_prob(h, targets)
+
+
+def measuring(measure: Callable[[FloatArray, Array], FloatArray], vocabulary: int) -> Scoring:
+    """What a measure makes of whole distributions, (k, V) and (k,), as a `Scoring`."""
+    size = max(1, _MEASURED // vocabulary)
+
+    def scoring(output: OutputLayer, h: Array, targets: Array) -> FloatArray:
+        parts = (slice(k, k + size) for k in range(0, len(h), size))
+        found = [measure(output.log_distribution(h[part]), targets[part]) for part in parts]
+        return np.concatenate(found)
+
+    return scoring
 
 
 class Softmax(OutputLayer):

@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.arrays import FloatArray, IntArray
+from langmodels.arrays import IntArray
 from langmodels.errors import UsageError
 from langmodels.neural.layers.spelling import SpelledEmbedding, Spellings
 from langmodels.neural.recurrent.model import RecurrentModel, RecurrentState
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
-from langmodels.neural.recurrent.scoring import score_pieces
 from langmodels.neural.training.batches import Batches, Chunk, StreamBatches
 from langmodels.settings import forwards
 from langmodels.text.corpus import Corpus
@@ -140,10 +139,10 @@ class CharacterAwareModel(RecurrentModel):
         if not 0 <= token < known:
             raise UsageError(f"Ids of words must lie between 0 and {known - 1}.")
 
-    def score_sequences(self, sequences: Sequences) -> FloatArray:
-        """See `LanguageModel`; unknown words are read as written, where this was kept."""
+    def _streams(self, sequences: Sequences) -> list[tuple[IntArray, IntArray]]:
+        """Unknown words are read as written, where this was kept."""
         pairs = zip(self._spelled(sequences).streams(), sequences.streams(), strict=True)
-        return score_pieces(self._network, [(read, targets) for (read, _), (_, targets) in pairs])
+        return [(read, targets) for (read, _), (_, targets) in pairs]
 
 
 class _SpelledBatches(StreamBatches):

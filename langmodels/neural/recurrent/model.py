@@ -5,23 +5,24 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.arrays import FloatArray
+from langmodels.arrays import BoolArray, FloatArray, IntArray
 from langmodels.errors import UsageError, check_whole
+from langmodels.models.contexts import Measure
 from langmodels.neural.base import NeuralModel
 from langmodels.neural.layers.adaptive import usual_cutoffs
 from langmodels.neural.layers.cells import CELLS
+from langmodels.neural.layers.softmax import Scoring, log_prob, measuring
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape, States
 from langmodels.neural.recurrent.scoring import score_pieces
 from langmodels.neural.training.batches import Batches, Chunk, StreamBatches, WindowBatches, Windows
 from langmodels.neural.training.options import whole_numbers
+from langmodels.neural.windows import score_windows
 from langmodels.settings import forwards
 from langmodels.text.corpus import Corpus
 from langmodels.text.sequences import Sequences
 
 RecurrentState = States | tuple[int, ...]
 """The states of all layers; or, of a model of windows, the tokens in the window."""
-
-_WINDOWS_AT_ONCE = 1024
 
 
 class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
@@ -174,19 +175,39 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:
         """See `LanguageModel`; many sequences, or pieces of one, are run side by side."""
-        if self.window is not None:
-            return self._score_windows(sequences)
-        return score_pieces(self._network, list(sequences.streams()))
+        return self._scored(sequences, log_prob)
 
-    def _score_windows(self, sequences: Sequences) -> FloatArray:
-        windows = Windows(sequences, self.window or 1)
-        scores = np.empty(len(windows))
-        for begin in range(0, len(windows), _WINDOWS_AT_ONCE):
-            index = np.arange(begin, min(begin + _WINDOWS_AT_ONCE, len(windows)))
-            chunk = windows.chunk(index)
-            h = self._network.forward(chunk.inputs)[-1]
-            scores[index] = self._network.output.log_prob(h, chunk.targets[0])
-        return scores
+    def from_distributions(
+        self,
+        sequences: Sequences,
+        measure: Measure,
+        numbers: int,
+        wanted: BoolArray | None = None,
+    ) -> FloatArray:
+        """See `LanguageModel`."""
+        scoring = measuring(measure, len(self.vocabulary))
+        return self._scored(sequences, scoring, (numbers,), wanted)
+
+    def _scored(
+        self,
+        sequences: Sequences,
+        scoring: Scoring,
+        numbers: tuple[int, ...] = (),
+        wanted: BoolArray | None = None,
+    ) -> FloatArray:
+        if self.window is None:
+            return score_pieces(self._network, self._streams(sequences), scoring, numbers, wanted)
+
+        def top(inputs: IntArray) -> FloatArray:
+            h: FloatArray = self._network.forward(inputs)[-1]
+            return h
+
+        windows = Windows(sequences, self.window)
+        return score_windows(windows, top, self._network.output, scoring, numbers, wanted)
+
+    def _streams(self, sequences: Sequences) -> list[tuple[IntArray, IntArray]]:
+        """Inputs and targets of what is read in one go."""
+        return list(sequences.streams())
 
 
 class RNNModel(RecurrentModel):

@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from langmodels.arrays import FloatArray, IntArray
+from langmodels.arrays import BoolArray, FloatArray, IntArray
 from langmodels.neural.layers.base import rows
+from langmodels.neural.layers.softmax import Scoring, log_prob
 from langmodels.neural.recurrent.network import RecurrentNetwork, States
 from langmodels.threads import Workers, cpu_count
 
@@ -32,6 +33,7 @@ class _Piece:
 
     inputs: IntArray
     targets: IntArray
+    wanted: BoolArray
     scores: FloatArray
     previous: "_Piece | None"
     last: bool
@@ -40,15 +42,22 @@ class _Piece:
 
 
 def score_pieces(
-    network: RecurrentNetwork, sequences: Sequence[tuple[IntArray, IntArray]]
+    network: RecurrentNetwork,
+    sequences: Sequence[tuple[IntArray, IntArray]],
+    scoring: Scoring = log_prob,
+    numbers: tuple[int, ...] = (),
+    wanted: BoolArray | None = None,
 ) -> FloatArray:
     """Log p of every target in nats, one sequence after the other, each from a zero state.
 
-    `sequences`: inputs and targets, equally long.
+    `sequences`: inputs and targets, equally long. With another `scoring` what it gives instead, so
+    many `numbers` for each; zeros for what is not `wanted`.
     """
-    result = np.empty(sum(len(inputs) for inputs, _ in sequences))
+    n = sum(len(inputs) for inputs, _ in sequences)
+    result = np.empty((n, *numbers))
+    wanted = np.ones(n, np.bool_) if wanted is None else wanted
     threads = min(cpu_count(), max(1, len(result) // (8 * _STEPS)))
-    pieces = _cut(sequences, result, _COLUMNS * threads)
+    pieces = _cut(sequences, result, wanted, _COLUMNS * threads)
     replicas = [network, *(network.replica() for _ in range(threads - 1))]
     for replica in replicas[1:]:
         replica.refresh()
@@ -56,7 +65,7 @@ def score_pieces(
     with Workers(threads) as workers:
         for begin in range(0, len(pieces), size):
             block = pieces[begin : begin + size]
-            _settle(replicas, workers, block)
+            _settle(replicas, workers, block, scoring)
             for piece in block:
                 del piece.marks[:-1]
                 piece.previous = None
@@ -64,7 +73,10 @@ def score_pieces(
 
 
 def _cut(
-    sequences: Sequence[tuple[IntArray, IntArray]], result: FloatArray, columns: int
+    sequences: Sequence[tuple[IntArray, IntArray]],
+    result: FloatArray,
+    wanted: BoolArray,
+    columns: int,
 ) -> list[_Piece]:
     """Pieces of nearly equal length where a sequence is long, whole numbers of _STEPS."""
     length = min(32, max(2, -(-len(result) // (columns * _STEPS)))) * _STEPS
@@ -74,15 +86,19 @@ def _cut(
         previous = None
         for begin in range(0, len(inputs), length):
             part = slice(begin, min(begin + length, len(inputs)))
-            scores = result[offset + part.start : offset + part.stop]
+            here = slice(offset + part.start, offset + part.stop)
             last = part.stop == len(inputs)
-            previous = _Piece(inputs[part], targets[part], scores, previous, last)
+            previous = _Piece(
+                inputs[part], targets[part], wanted[here], result[here], previous, last
+            )
             pieces.append(previous)
         offset += len(inputs)
     return pieces
 
 
-def _settle(replicas: list[RecurrentNetwork], workers: Workers, block: list[_Piece]) -> None:
+def _settle(
+    replicas: list[RecurrentNetwork], workers: Workers, block: list[_Piece], scoring: Scoring
+) -> None:
     """Run pieces until every one has started from where the one before it ended."""
     inside = set(map(id, block))
     pending = block
@@ -102,7 +118,7 @@ def _settle(replicas: list[RecurrentNetwork], workers: Workers, block: list[_Pie
             starts: list[list[States | None]] = starts,
         ) -> None:
             for group, start in zip(groups[shares[k]], starts[shares[k]], strict=True):
-                _run(replicas[k], group, start)
+                _run(replicas[k], group, start, scoring)
 
         workers.map(run, range(len(shares)))
         moved = {id(p) for p in pending if not p.merged}
@@ -114,7 +130,12 @@ def _start(piece: _Piece) -> States | None:
     return previous.marks[-1] if previous is not None and previous.marks else None
 
 
-def _run(network: RecurrentNetwork, group: list[_Piece], starts: list[States | None]) -> None:
+def _run(
+    network: RecurrentNetwork,
+    group: list[_Piece],
+    starts: list[States | None],
+    scoring: Scoring,
+) -> None:
     """Score pieces side by side, longest first, each until it ends or merges with its last run."""
     states: States = [
         tuple(
@@ -125,14 +146,16 @@ def _run(network: RecurrentNetwork, group: list[_Piece], starts: list[States | N
     ]
     begin = 0
     while group:
-        states = _advance(network, group, states, begin)
+        states = _advance(network, group, states, begin, scoring)
         begin += _STEPS
         going = [k for k, p in enumerate(group) if not p.merged and len(p.inputs) > begin]
         group = [group[k] for k in going]
         states = [tuple(a[going] for a in state) for state in states]
 
 
-def _advance(network: RecurrentNetwork, group: list[_Piece], states: States, begin: int) -> States:
+def _advance(
+    network: RecurrentNetwork, group: list[_Piece], states: States, begin: int, scoring: Scoring
+) -> States:
     """Score up to _STEPS tokens of every piece from `begin` on; note marks and merging."""
     steps = min(_STEPS, len(group[0].inputs) - begin)
     inputs = np.zeros((steps, len(group)), np.int32)
@@ -142,11 +165,12 @@ def _advance(network: RecurrentNetwork, group: list[_Piece], states: States, beg
         part = piece.inputs[begin : begin + steps]
         inputs[: len(part), column] = part
         targets[: len(part), column] = piece.targets[begin : begin + steps]
-        valid[: len(part), column] = True
+        valid[: len(part), column] = piece.wanted[begin : begin + steps]
     h = network.forward(inputs, states)
     states = network.final_states
-    scores = np.zeros(valid.shape)
-    scores[valid] = network.output.log_prob(rows(h)[valid.ravel()], targets[valid])
+    scores = np.zeros((*valid.shape, *group[0].scores.shape[1:]))
+    if valid.any():
+        scores[valid] = scoring(network.output, rows(h)[valid.ravel()], targets[valid])
     for column, piece in enumerate(group):
         scored = piece.scores[begin : begin + steps]
         scored[...] = scores[: len(scored), column]

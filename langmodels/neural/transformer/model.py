@@ -6,9 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.arrays import FloatArray
+from langmodels.arrays import BoolArray, FloatArray
+from langmodels.models.contexts import Measure
 from langmodels.neural.base import NeuralModel
 from langmodels.neural.layers.adaptive import usual_cutoffs
+from langmodels.neural.layers.softmax import measuring
 from langmodels.neural.training.batches import Batches, Chunk, StreamBatches
 from langmodels.neural.training.options import whole_numbers
 from langmodels.neural.transformer.network import (
@@ -170,6 +172,17 @@ class TransformerModel(NeuralModel[WindowState, TransformerNetwork]):
     def score_sequences(self, sequences: Sequences) -> FloatArray:
         """See `LanguageModel`; many sequences, or pieces of one, are run side by side."""
         return score_pieces(self._network, sequences)
+
+    def from_distributions(
+        self,
+        sequences: Sequences,
+        measure: Measure,
+        numbers: int,
+        wanted: BoolArray | None = None,
+    ) -> FloatArray:
+        """See `LanguageModel`."""
+        scoring = measuring(measure, len(self.vocabulary))
+        return score_pieces(self._network, sequences, scoring, (numbers,), wanted)
 
     def attention(self, text: Text) -> FloatArray:
         """How much each token looks at each token, (layers, heads, T, T); rows sum to one.

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from langmodels.arrays import FloatArray, IntArray
+from langmodels.arrays import BoolArray, FloatArray, IntArray
 from langmodels.neural.layers.base import rows
+from langmodels.neural.layers.softmax import Scoring, log_prob
 from langmodels.neural.transformer.network import TransformerNetwork
 from langmodels.text.sequences import Sequences
 from langmodels.threads import Workers, cpu_count
@@ -28,6 +29,7 @@ class _Piece:
 
     inputs: IntArray
     targets: IntArray
+    wanted: BoolArray
     scores: FloatArray
 
 
@@ -36,11 +38,22 @@ def stride_of(window: int) -> int:
     return max(1, window // 2)
 
 
-def score_pieces(network: TransformerNetwork, sequences: Sequences) -> FloatArray:
-    """Log p of every target in nats, (sequences.n_tokens,), one sequence after the other."""
-    result = np.empty(sequences.n_tokens)
+def score_pieces(
+    network: TransformerNetwork,
+    sequences: Sequences,
+    scoring: Scoring = log_prob,
+    numbers: tuple[int, ...] = (),
+    wanted: BoolArray | None = None,
+) -> FloatArray:
+    """Log p of every target in nats, (sequences.n_tokens,), one sequence after the other.
+
+    With another `scoring` what it gives instead, so many `numbers` for each; zeros for what is not
+    `wanted`.
+    """
+    result = np.empty((sequences.n_tokens, *numbers))
+    wanted = np.ones(len(result), np.bool_) if wanted is None else wanted
     threads = min(cpu_count(), max(1, len(result) // _STEPS))
-    pieces = sorted(_cut(network, sequences, result, threads), key=lambda p: -len(p.inputs))
+    pieces = sorted(_cut(network, sequences, result, wanted, threads), key=lambda p: -len(p.inputs))
     groups = list(_groups(pieces, threads))
     replicas = [network, *(network.replica() for _ in range(threads - 1))]
     for replica in replicas[1:]:
@@ -49,14 +62,18 @@ def score_pieces(network: TransformerNetwork, sequences: Sequences) -> FloatArra
 
         def run(k: int) -> None:
             for group in groups[k::threads]:
-                _run(replicas[k], group)
+                _run(replicas[k], group, scoring)
 
         workers.map(run, range(threads))
     return result
 
 
 def _cut(
-    network: TransformerNetwork, sequences: Sequences, result: FloatArray, threads: int
+    network: TransformerNetwork,
+    sequences: Sequences,
+    result: FloatArray,
+    wanted: BoolArray,
+    threads: int,
 ) -> Iterator[_Piece]:
     shape = network.shape
     if shape.positions == "learned":
@@ -74,6 +91,7 @@ def _cut(
             yield _Piece(
                 inputs[max(0, begin - before) : end],
                 targets[begin:end],
+                wanted[offset + begin : offset + end],
                 result[offset + begin : offset + end],
             )
         offset += n
@@ -89,18 +107,18 @@ def _groups(pieces: Sequence[_Piece], threads: int) -> Iterator[Sequence[_Piece]
         begin += size
 
 
-def _run(network: TransformerNetwork, group: Sequence[_Piece]) -> None:
+def _run(network: TransformerNetwork, group: Sequence[_Piece], scoring: Scoring) -> None:
     """Read pieces side by side, the longest first, from their beginnings to their ends."""
     longest = len(group[0].inputs)
     inputs = np.zeros((longest, len(group)), np.int32)
     targets, scored = np.zeros_like(inputs), np.zeros(inputs.shape, np.bool_)
-    scores = np.empty(inputs.shape)
+    scores = np.zeros((*inputs.shape, *group[0].scores.shape[1:]))
     for column, piece in enumerate(group):
         end = len(piece.inputs)
         begin = end - len(piece.targets)
         inputs[:end, column] = piece.inputs
         targets[begin:end, column] = piece.targets
-        scored[begin:end, column] = True
+        scored[begin:end, column] = piece.wanted
     states = None
     steps = longest if network.shape.positions == "learned" else _STEPS
     for begin in range(0, longest, steps):
@@ -108,6 +126,9 @@ def _run(network: TransformerNetwork, group: Sequence[_Piece]) -> None:
         h = rows(network.forward(inputs[part], states))
         states = network.final_states
         chosen = scored[part]
-        scores[part][chosen] = network.output.log_prob(h[chosen.ravel()], targets[part][chosen])
+        if chosen.any():
+            found = scoring(network.output, h[chosen.ravel()], targets[part][chosen])
+            scores[part][chosen] = found
     for column, piece in enumerate(group):
-        piece.scores[...] = scores[scored[:, column], column]
+        end = len(piece.inputs)
+        piece.scores[...] = scores[end - len(piece.scores) : end, column]

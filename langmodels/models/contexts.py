@@ -1,0 +1,106 @@
+"""The two functions that make a model, and what follows from them context by context."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Generic, TypeVar
+
+import numpy as np
+
+from langmodels.arrays import BoolArray, FloatArray, IndexArray, IntArray
+from langmodels.text.sequences import Sequences
+
+S = TypeVar("S")
+
+Measure = Callable[[FloatArray, IntArray], FloatArray]
+"""Some numbers of each of several distributions and the token that came, (k, V) in nats and (k,)
+to (k, numbers)."""
+
+_TOGETHER = 64  # distributions that are measured at once
+
+
+class Contexts(ABC, Generic[S]):
+    """h = f(h, x) and p = g(h): where contexts begin, how they go on, and what they say.
+
+    `LanguageModel` tells what the states must be.
+    """
+
+    @abstractmethod
+    def start(self) -> S:
+        """h_0: the context at the beginning of a sequence."""
+
+    @abstractmethod
+    def advance(self, state: S, token: int) -> S:
+        """f: the context after one more token id."""
+
+    @abstractmethod
+    def log_distribution(self, state: S) -> FloatArray:
+        """g: log p(next | context) in nats for every token id, shape (V,)."""
+
+    def start_after(self, state: S, last: int) -> S:
+        """The context at the beginning of a sequence that goes on from another of its document.
+
+        `state` is the context in which the last token of that one, `last`, was predicted. Models
+        that remember nothing beyond a sequence start afresh.
+        """
+        return self.start()
+
+    @property
+    def context_length(self) -> int | None:
+        """How many preceding tokens can matter; None where there is no limit."""
+        return None
+
+    def used_in(self, state: S, length: int) -> int:
+        """How many of the last tokens of a context of `length` tokens are taken into account."""
+        return length if self.context_length is None else min(length, self.context_length)
+
+    def walk(self, sequences: Sequences) -> Iterator[tuple[S, int]]:
+        """The context before each target, and the target, one sequence after the other.
+
+        Where the sequences have documents, state is carried over those.
+        """
+        fresh = sequences.begins_afresh[sequences.offsets[:-1]].tolist()
+        state: S | None = None
+        last = 0
+        for afresh, ids in zip(fresh, sequences.whole(), strict=True):
+            state = self.start() if afresh or state is None else self.start_after(state, last)
+            last = int(ids[-1])
+            tokens = ids[1:].tolist()
+            for k, token in enumerate(tokens, 1):
+                yield state, token
+                if k < len(tokens):
+                    state = self.advance(state, token)
+
+    def from_distributions(
+        self,
+        sequences: Sequences,
+        measure: Measure,
+        numbers: int,
+        wanted: BoolArray | None = None,
+    ) -> FloatArray:
+        """What `measure` makes of the whole distribution before each target.
+
+        (sequences.n_tokens, numbers), in the order of `score_sequences`; zeros before targets that
+        are not `wanted`, (sequences.n_tokens,). Networks work out many distributions at a time.
+        """
+        chosen = np.ones(sequences.n_tokens, np.bool_) if wanted is None else wanted
+        index, targets = np.flatnonzero(chosen), sequences.targets
+        walk = zip(self.walk(sequences), chosen.tolist(), strict=True)
+        states = (state for (state, _), ask in walk if ask)
+        found = np.zeros((len(chosen), numbers))
+        for k in range(0, len(index), _TOGETHER):
+            part = index[k : k + _TOGETHER]
+            log_p = [self.log_distribution(state) for state in islice(states, len(part))]
+            found[part] = measure(np.stack(log_p), targets[part])
+        return found
+
+    def contexts_used(self, sequences: Sequences) -> IndexArray:
+        """How many tokens before each target the model takes into account, (n_tokens,)."""
+        fresh = sequences.begins_afresh[sequences.is_input]
+        place = np.arange(len(fresh))
+        lengths = place - np.maximum.accumulate(np.where(fresh, place, 0))
+        if type(self).used_in is Contexts.used_in:
+            limit = self.context_length
+            return lengths if limit is None else np.minimum(lengths, limit)
+        walk = zip(self.walk(sequences), lengths.tolist(), strict=True)
+        return np.fromiter((self.used_in(state, n) for (state, _), n in walk), np.int64)
