@@ -42,6 +42,19 @@ BZIP2 = {"alice29.txt": 2.27, "asyoulik.txt": 2.53, "lcet10.txt": 2.02, "plrabn1
 LIPT have them: a check that the files are the same."""
 
 
+PPMD = {"alice29.txt": 39_949, "asyoulik.txt": 36_615, "lcet10.txt": 101_168,
+        "plrabn12.txt": 134_795, "cp.html": 6_685, "fields.c": 2_736, "grammar.lsp": 1_073,
+        "xargs.1": 1_516}  # fmt: skip
+"""Bytes of Shkarin's PPMd: experiments/tables/benchmark.csv of github.com/AdamGleave/
+UnicodeCompressor, for Gleave and Steinruecken 2017, "Making Compression Algorithms for Unicode
+Text"."""
+
+PPMC = {"bib": 2.11, "book1": 2.48, "book2": 2.26, "news": 2.65, "paper1": 2.48, "paper2": 2.45,
+        "progc": 2.49, "progl": 1.90, "progp": 1.84, "trans": 1.77}  # fmt: skip
+"""Bits a byte of Cleary and Witten's PPMC, as the read-me of github.com/michaelobi99/
+PPM-C-Compression quotes them."""
+
+
 def treebank(folder: Path) -> list[str]:
     """Perplexities on the Penn Treebank, the ends of lines counted."""
     train = Corpus.from_text(folder / PTB[0], make_tokenizer("whitespace"))
@@ -71,8 +84,8 @@ def shakespeare(folder: Path) -> list[str]:
 def by_bytes(folder: Path) -> list[str]:
     """Bits a byte of what `langmodels compress` makes of every file from nothing."""
     lines = [
-        "| file | bytes | `compress` | zlib | bz2 | published of bzip2 | xz |",
-        "| :-- | --: | --: | --: | --: | --: | --: |",
+        "| file | bytes | `compress` | zlib | bz2 | published of bzip2 | xz | published of PPM |",
+        "| :-- | --: | --: | --: | --: | --: | --: | :-- |",
     ]
     for name in CORPORA:
         if not (folder / name).is_file():
@@ -83,10 +96,16 @@ def by_bytes(folder: Path) -> list[str]:
         published = BZIP2.get(name, math.nan)
         lines.append(
             f"| {name} | {len(data):,} | {bits['own']:.2f} | {bits['zlib']:.2f} | "
-            f"{bits['bz2']:.2f} | {published:.2f} | {bits['xz']:.2f} |"
+            f"{bits['bz2']:.2f} | {published:.2f} | {bits['xz']:.2f} | {_ppm(name, data)} |"
         )
         print(lines[-1], flush=True)
     return lines
+
+
+def _ppm(name: str, data: bytes) -> str:
+    if name in PPMD:
+        return f"{8 * PPMD[name] / len(data):.2f} (PPMd)"
+    return f"{PPMC[name]:.2f} (PPMC)" if name in PPMC else ""
 
 
 def main() -> None:

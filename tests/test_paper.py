@@ -42,6 +42,7 @@ def test_tables_have_rules_and_every_cell(results: Results) -> None:
     for model in results.models:
         assert model.label in first
     assert r"$\infty$" in first
+    assert len(re.findall(r"\\label\{tab:text-[a-z0-9-]+\}", text)) == 4
     low, high = results.models[0].interval or (0, 0)
     assert f"{low:.3f}--{high:.3f}" in first
     assert r"80 \% / 10 \% / 10 \%" in text

@@ -83,6 +83,12 @@ _WORKS = (
         journal="Cognitive Science", volume="14", number="2", pages="179--211",
     ),
     _work(
+        "feng-2024", "misc",
+        "Feng, Leo and Tung, Frederick and Ahmed, Mohamed Osama and Bengio, Yoshua and "
+        "Hajimirsadeghi, Hossein",
+        "Were RNNs All We Needed?", 2024, eprint="2410.01201", archiveprefix="arXiv",
+    ),
+    _work(
         "hesterberg-2015", "article", "Hesterberg, Tim C.",
         "What Teachers Should Know About the Bootstrap: Resampling in the Undergraduate Statistics "
         "Curriculum", 2015,
@@ -116,6 +122,7 @@ _WORKS = (
         "Kim, Yoon and Jernite, Yacine and Sontag, David and Rush, Alexander M.",
         "Character-Aware Neural Language Models", 2016,
         booktitle="Proceedings of the AAAI Conference on Artificial Intelligence",
+        pages="2741--2749",
     ),
     _work(
         "kneser-1995", "inproceedings", "Kneser, Reinhard and Ney, Hermann",
@@ -126,7 +133,7 @@ _WORKS = (
         "krause-2018", "inproceedings",
         "Krause, Ben and Kahembwe, Emmanuel and Murray, Iain and Renals, Steve",
         "Dynamic Evaluation of Neural Sequence Models", 2018,
-        booktitle="Proceedings of ICML",
+        booktitle="Proceedings of ICML", pages="2766--2775",
     ),
     _work(
         "kuhn-1990", "article", "Kuhn, Roland and De Mori, Renato",
@@ -151,7 +158,13 @@ _WORKS = (
         "Language Models are Unsupervised Multitask Learners", 2019, institution="OpenAI",
     ),
     _work(
-        "touvron-2023", "misc", "Touvron, Hugo and others",
+        "shkarin-2002", "inproceedings", "Shkarin, Dmitry", "PPM: One Step to Practicality", 2002,
+        booktitle="Proceedings of the Data Compression Conference", pages="202--211",
+    ),
+    _work(
+        "touvron-2023", "misc",
+        "Touvron, Hugo and Lavril, Thibaut and Izacard, Gautier and Martinet, Xavier and Lachaux, "
+        "Marie-Anne and Lacroix, Timothée and Rozière, Baptiste and others",
         "LLaMA: Open and Efficient Foundation Language Models", 2023, eprint="2302.13971",
         archiveprefix="arXiv",
     ),
@@ -181,7 +194,7 @@ WORKS = {work.key: work for work in (_OURS, *_WORKS)}
 
 METHODS: dict[str, tuple[str, ...]] = {
     "full-context": ("wood-2009",),
-    "adaptive": ("cleary-1995",),
+    "adaptive": ("cleary-1995", "shkarin-2002"),
     "stupid-backoff": ("brants-2007",),
     "jelinek-mercer": ("jelinek-1980",),
     "witten-bell": ("witten-1991",),
@@ -195,6 +208,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "rnn": ("elman-1990",),
     "gru": ("cho-2014",),
     "lstm": ("hochreiter-1997",),
+    "mingru": ("feng-2024",),
     "dynamic": ("krause-2018", "hochreiter-1997"),
     "char-cnn-lstm": ("kim-2016", "hochreiter-1997"),
     "transformer": ("vaswani-2017", "touvron-2023"),

@@ -1,5 +1,7 @@
 r"""A report in LaTeX: tables with rules of booktabs, to be read in by `\input`."""
 
+import re
+
 from langmodels.evaluation.report import tables, verdicts
 from langmodels.evaluation.results import Results
 from langmodels.formatting import Table
@@ -28,16 +30,21 @@ def render(results: Results) -> str:
     The best model is set in bold only where it is better than each other one, by tests of it
     against all of them. What begins with a per cent sign at the top says how it was made.
     """
-    shown = [tables.quality_table(results)] if results.models else []
-    more = (tables.compressors_table(results), verdicts.pairs_table(results))
-    shown += [table for table in more if table is not None]
-    shown += list(tables.sweep_tables(results))
+    shown = [("quality", tables.quality_table(results))] if results.models else []
+    more = {
+        "compressors": tables.compressors_table(results),
+        "pairs": verdicts.pairs_table(results),
+    }
+    shown += [(name, table) for name, table in more.items() if table is not None]
+    sweeps = enumerate(tables.sweep_tables(results), 1)
+    shown += [(f"settings-{i}", table) for i, table in sweeps]
+    text = re.sub(r"\W+", "-", results.text.name.rpartition("/")[2].partition(".")[0]) or "text"
     head = [
         r"% \usepackage{booktabs} in the preamble; read this file in by \input.",
         f"% {_comment(str(results.settings.get('command', 'langmodels compare')))}",
     ]
     parts = ["\n".join(head)]
-    for i, table in enumerate(shown):
+    for i, (name, table) in enumerate(shown):
         caption = _escape(tables.heading(results) if i == 0 else table.title)
         notes = list(table.notes)
         bold = None
@@ -51,19 +58,21 @@ def render(results: Results) -> str:
                 )
             elif len(results.models) > 1:
                 notes.append("The best model cannot be told apart from each other one.")
-        parts.append(_environment(table, caption, notes, f"tab:langmodels-{i + 1}", bold))
+        parts.append(_environment(table, caption, notes, f"tab:{text}-{name}", bold))
     return "\n\n".join(parts) + "\n"
 
 
 def _environment(table: Table, caption: str, notes: list[str], label: str, bold: int | None) -> str:
     """One table; `bold` is the row that is set apart."""
     align = "l" * table.left + "r" * (len(table.columns) - table.left)
+    notes = [note.replace("infinite: ", "∞: ") for note in notes]  # as the cells have it
     text = " ".join([f"{caption}.", *map(_escape, notes)])
     lines = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{text}}}",
         rf"\label{{{label}}}",
+        r"\medskip",
         rf"\begin{{tabular}}{{{align}}}",
         r"\toprule",
         _row([_escape(column) for column in table.columns]),
