@@ -80,6 +80,7 @@ def test_names_cannot_become_commands(results: Results) -> None:
     text = latex.render(replace(results, models=[wild], tests=[], sweeps=[]))
     assert r"\input{x}" not in text.split("\n", 1)[1]
     assert r"a\_b\textbackslash{}input\{x\} 50\% \& \{" in text
+    assert latex._escape("–, --seeds") == "--, -{}-seeds"
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no LaTeX")

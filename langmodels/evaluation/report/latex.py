@@ -66,11 +66,11 @@ def _environment(table: Table, caption: str, notes: list[str], label: str, bold:
     """One table; `bold` is the row that is set apart."""
     align = "l" * table.left + "r" * (len(table.columns) - table.left)
     notes = [note.replace("infinite: ", "∞: ") for note in notes]  # as the cells have it
-    text = " ".join([f"{caption}.", *map(_escape, notes)])
+    below = " ".join(map(_escape, notes))
     lines = [
         r"\begin{table}",
         r"\centering",
-        rf"\caption{{{text}}}",
+        rf"\caption{{{caption}.}}",
         rf"\label{{{label}}}",
         r"\medskip",
         rf"\begin{{tabular}}{{{align}}}",
@@ -85,7 +85,10 @@ def _environment(table: Table, caption: str, notes: list[str], label: str, bold:
         elif i in table.emphasis:
             cells = [rf"\emph{{{cell}}}" if cell else "" for cell in cells]
         lines.append(_row(cells))
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
+    lines += [r"\bottomrule", r"\end{tabular}"]
+    if below:
+        lines += ["", r"\medskip", rf"\parbox{{0.9\linewidth}}{{\footnotesize {below}}}"]
+    return "\n".join([*lines, r"\end{table}"])
 
 
 def _row(cells: list[str]) -> str:
@@ -101,7 +104,8 @@ def _cell(text: str, *, figure: bool) -> str:
 
 def _escape(text: str) -> str:
     """Text as LaTeX prints it; letters of other scripts stay, for engines that know them."""
-    return "".join(_MARKS.get(mark, mark) for mark in text if mark == "\n" or mark.isprintable())
+    found = "".join(_MARKS.get(mark, mark) for mark in text if mark == "\n" or mark.isprintable())
+    return re.sub("--(?=[a-z])", "-{}-", found)  # options of commands, which are no dashes
 
 
 def _comment(text: str) -> str:
