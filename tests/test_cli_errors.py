@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -585,3 +586,17 @@ def test_standard_output_on_a_full_disk(models: Path) -> None:
     assert line.startswith("langmodels: error: ")
     assert line.count("\n") == 1
     assert "No space left" in line
+
+
+def test_warnings_of_numpy_are_not_for_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(*_: Any) -> None:
+        np.array([1e308]) * 10
+        warnings.warn("this is for you", UserWarning, stacklevel=2)
+
+    monkeypatch.setattr("langmodels.cli.corpora.run", run)
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        assert main(["corpora"]) == 0
+    assert capsys.readouterr().err == "langmodels: warning: this is for you\n"

@@ -1,6 +1,7 @@
 """Readings and sequences: one value for how text is read, one for many sequences."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from langmodels.text.levels import make_tokenizer
 from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
 from langmodels.text.splits import Splits
+from langmodels.text.words import WordTokenizer
 from langmodels.text.vocabulary import Vocabulary
 
 TALE = "The Heron stood\nthe fox ran\n\nThe hen saw the fox\n"
@@ -181,3 +183,16 @@ def test_a_text_given_whole_is_read_piece_by_piece(
     counts = np.bincount(found.ids, minlength=len(found.vocabulary))
     monkeypatch.setattr("langmodels.text.corpus._COUNTED", 7)
     assert found.id_counts().tolist() == counts.tolist()
+
+
+def test_a_pattern_is_not_blamed_for_a_busy_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = WordTokenizer(pattern=r"\w+")
+    late = iter([True, True, False])
+
+    def findall(text: str, timeout: float) -> list[str]:
+        if next(late):
+            raise TimeoutError
+        return text.split()
+
+    monkeypatch.setattr(tokenizer, "_word", SimpleNamespace(findall=findall))
+    assert tokenizer.tokenize("red fox") == ["red", "fox"]

@@ -89,3 +89,9 @@ def test_a_smoothing_that_cannot_be(options: dict[str, object]) -> None:
 def test_wrong_alpha(alpha: float) -> None:
     with pytest.raises(UsageError, match="alpha"):
         UnigramModel(alpha)
+
+
+def test_counts_whose_sum_would_be_infinite_are_not_added() -> None:
+    with pytest.raises(UsageError, match="from 0 to 1e100"):
+        UnigramModel(alpha=1e308)
+    assert UnigramModel(alpha=1e100).fit("a rose is a rose").prob("rose") == pytest.approx(0.2)

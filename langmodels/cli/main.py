@@ -288,6 +288,9 @@ def _warnings_as_lines() -> Iterator[None]:
         streams.complain("warning", str(message))
 
     with warnings.catch_warnings():
+        # What NumPy says of an overflow means nothing to whoever typed the command; what comes of
+        # it is looked at.
+        warnings.simplefilter("ignore", RuntimeWarning, append=True)
         warnings.showwarning = show
         yield
 

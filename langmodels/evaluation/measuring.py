@@ -159,6 +159,7 @@ def _train(candidate: Candidate, seed: int, splits: Splits, plan: Plan) -> _Trai
             continue
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
+            warnings.simplefilter("ignore", RuntimeWarning)
             fitted, seconds, peak = _timed_fit(candidate, seed, part, splits.validation)
         model = cast(LanguageModel[Any], fitted)
         scores, fit = _scored(model, splits.test)

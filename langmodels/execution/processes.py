@@ -8,6 +8,7 @@ import pickle
 import queue
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -214,6 +215,7 @@ def _work(
     pipe: Connection, reported: bool, sharers: int, additions: Mapping[str, list[names.Handed]]
 ) -> None:
     """Do what comes through the pipe until it is closed."""
+    warnings.simplefilter("ignore", RuntimeWarning, append=True)  # as the command line does
     names.receive(additions)
     share_cores(sharers)
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -36,8 +36,8 @@ class UnigramModel(LanguageModel[None]):
     kind: ClassVar[str] = "unigram"
 
     def __init__(self, alpha: float | None = None, *, smoothing: str | None = None) -> None:
-        if alpha is not None and not 0 <= alpha < np.inf:
-            raise UsageError(f"The added count alpha must be at least 0, not {alpha}.")
+        if alpha is not None and not 0 <= alpha <= 1e100:  # sums of more would be infinite
+            raise UsageError(f"The added count alpha must be from 0 to 1e100, not {alpha}.")
         if smoothing is None:
             smoothing = "laplace" if alpha is None else _NAMES.get(alpha, "lidstone")
         if smoothing not in ADDED:
