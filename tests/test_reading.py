@@ -19,8 +19,8 @@ from langmodels.text.levels import make_tokenizer
 from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
 from langmodels.text.splits import Splits
-from langmodels.text.words import WordTokenizer
 from langmodels.text.vocabulary import Vocabulary
+from langmodels.text.words import WordTokenizer
 
 TALE = "The Heron stood\nthe fox ran\n\nThe hen saw the fox\n"
 

@@ -222,3 +222,18 @@ def test_pieces_that_do_not_fit_together_are_refused() -> None:
     model["model"]["unk_id"] = None
     with pytest.raises(LangmodelsError, match="cannot cut a text"):
         UnigramTokenizer(vocab=280, model=json.dumps(model)).tokenize("the cat")
+
+
+@pytest.mark.parametrize(("number", "size"), [(9, 10), (1 << 30, 0)])
+def test_pieces_whose_numbers_leave_gaps(number: int, size: int) -> None:
+    pytest.importorskip("tokenizers")
+    model = {"type": "WordLevel", "vocab": {"red": 0, "fox": number, "?": 1}, "unk_token": "?"}
+    tokenizer = PiecesTokenizer(
+        model=json.dumps({"model": model, "pre_tokenizer": {"type": "Whitespace"}})
+    )
+    if size:
+        assert len(tokenizer.types) == size
+        assert tokenizer.tokenize("red fox hen") == ["red", "fox", "hen"]
+    else:
+        with pytest.raises(LangmodelsError, match="fewer than 4,194,304 pieces"):
+            tokenizer.tokenize("red fox")

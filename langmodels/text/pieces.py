@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from langmodels.arrays import IndexArray
-from langmodels.errors import UsageError
+from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.subwords import (
     BLANK,
     BYTE_PIECE,
@@ -27,6 +27,7 @@ _AROUND = 2000
 """Characters around a cut that are looked at."""
 _TRIED = 3
 _BLANK = re.compile(r"(?<=\w)\s")
+_MOST_PIECES = 1 << 22
 _PROBES = ("a b", "a  b\n\nc\t d ", "\u00e9 e\u0301 \ufb01 \uff21 \u4e2d I'm . ,")
 
 
@@ -95,7 +96,13 @@ class PiecesTokenizer(Tokenizer):
         """Pieces by the library's ids, each once."""
         byte_of = {c: bytes([b]) for b, c in byte_characters().items()}
         known = self._cut.get_vocab()
-        pieces = [f"[{i}]" for i in range(max(self.size, len(known), *known.values(), 1))]
+        last = max([self._unknown or 0, *known.values()])
+        if max(last, self.size) >= _MOST_PIECES:
+            raise LangmodelsError(
+                f"A tokenizer has fewer than {_MOST_PIECES:,} pieces; this one has a piece "
+                f"{max(last, self.size):,}."
+            )
+        pieces = [f"[{i}]" for i in range(max(self.size, last + 1))]
         for piece, i in known.items():
             if self._bytewise and all(c in byte_of for c in piece):
                 data = b"".join(byte_of[c] for c in piece)

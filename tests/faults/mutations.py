@@ -35,8 +35,12 @@ def damage(data: bytes, name: str, rng: Generator) -> bytes:
         kinds += [sealed, sealed]
     elif name.endswith((".arpa", ".counts")):
         kinds += [lines, words, words]
-    elif name.endswith(".json"):
+    elif name.endswith((".json", ".pieces")):
         kinds += [document, document]
+    elif name.endswith((".jsonl", ".nbest")):
+        kinds += [lines, records, records]
+    elif name.endswith((".csv", ".words")):
+        kinds += [lines, words, words]
     for _ in range(int(rng.choice([1, 1, 1, 2, 3]))):
         try:
             data = kinds[int(rng.integers(len(kinds)))](data, rng)
@@ -223,3 +227,11 @@ def words(data: bytes, rng: Generator) -> bytes:
 def document(data: bytes, rng: Generator) -> bytes:
     """A value of a JSON document that is another."""
     return json.dumps(_replaced(json.loads(data), rng)).encode()
+
+
+def records(data: bytes, rng: Generator) -> bytes:
+    """A JSON document of one line in which something is another."""
+    found = data.splitlines()
+    at = int(rng.integers(len(found)))
+    found[at] = document(found[at], rng)
+    return b"\n".join(found) + b"\n"

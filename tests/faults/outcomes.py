@@ -1,13 +1,17 @@
 """What becomes of a damaged file."""
 
+import contextlib
+import io
 import shutil
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from langmodels.cli.main import main
 from langmodels.compression.codec import decompress
 from langmodels.errors import FileWarning, LangmodelsError
 from langmodels.evaluation.comparison import Comparison
@@ -21,7 +25,8 @@ from langmodels.ngram.kenlm import KenLMModel
 from langmodels.ngram.opening import open_ngrams
 from langmodels.registry import load_any
 
-from .wholes import checkpointed, corpus
+from .commands import fault
+from .wholes import TEXT, checkpointed, corpus
 
 try:
     import resource
@@ -45,6 +50,8 @@ def judge(path: Path) -> str:
         try:
             _JUDGES[path.suffix](path)
             outcome = "sound"
+        except Fault:
+            raise
         except LangmodelsError as error:
             if "\n" in str(error) or len(str(error)) < 10:
                 raise Fault(f"no sentence: {error!s:.200}") from error
@@ -149,7 +156,40 @@ def _comparison(path: Path) -> None:
     Comparison.load(path).records()
 
 
-_JUDGES = {
+def _read_by(*arguments: str) -> Callable[[Path], None]:
+    """A judge that gives a file to a command, in which it stands for PATH."""
+
+    def judge(path: Path) -> None:
+        model, text = path.with_name("judge.lm"), path.with_name("judge.txt")
+        if not model.exists():
+            text.write_text(TEXT)
+            NGramModel(2).fit(corpus()).save(model)
+        places = {"PATH": path, "MODEL": model, "TEXT": text, "OUTPUT": path.with_name("out.lm")}
+        line = list(arguments)
+        for word, place in places.items():
+            line = [argument.replace(word, str(place)) for argument in line]
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main(line)
+        # What a file says, and is printed again, may well be "nan".
+        wrong = fault([*line, "nan"], status, out.getvalue(), err.getvalue())
+        if wrong:
+            raise Fault(wrong)
+        if status:
+            raise LangmodelsError(err.getvalue().strip().splitlines()[-1])
+
+    return judge
+
+
+_JUDGES: dict[str, Callable[[Path], None]] = {
+    ".jsonl": _read_by("score", "MODEL", "--file", "PATH?text=sentence", "--json"),
+    ".parquet": _read_by("evaluate", "MODEL", "--corpus", "PATH?text=sentence", "--json"),
+    ".csv": _read_by("surprisal", "MODEL", "--corpus", "PATH?text=sentence,id=item"),
+    ".nbest": _read_by("rescore", "MODEL", "--nbest", "PATH"),
+    ".words": _read_by("train", "--corpus", "TEXT", "--vocabulary", "PATH", "-q", "-o", "OUTPUT"),
+    ".pieces": _read_by(
+        *("train", "--corpus", "TEXT", "--level", "pieces:file=PATH", "-q", "-o", "OUTPUT")
+    ),
     ".lm": _model,
     ".arpa": _model,
     ".gz": _model,

@@ -1,8 +1,11 @@
 """Small whole files, one or more of every format, from which damaged ones are made."""
 
 import gzip
+import io
+import json
 import lzma
 import warnings
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -68,6 +71,7 @@ def make_wholes(folder: Path) -> dict[str, bytes]:
     found = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     for path in sorted(BINARIES.glob("*.bin.xz")):
         found[path.stem.removeprefix("alice.")] = lzma.decompress(path.read_bytes())
+    found |= _inputs()
     words = found["words.arpa"]
     packed = {
         "words.arpa.gz": gzip.compress(words, mtime=0),
@@ -75,6 +79,31 @@ def make_wholes(folder: Path) -> dict[str, bytes]:
         "wide.arpa": words.decode().encode("utf-16"),
     }
     return {**found, **packed}
+
+
+def _inputs() -> dict[str, bytes]:
+    """What commands read beside models."""
+    some = TEXT.splitlines()[:12]
+    table = [{"item": i, "sentence": line, "region": "a/b"} for i, line in enumerate(some)]
+    csv = "item,sentence,region\n" + "".join(
+        f'{row["item"]},"{row["sentence"]}",a/b\n' for row in table
+    )
+    nbest = [{"id": i // 3, "hypothesis": line, "score": -i} for i, line in enumerate(some)]
+    found = {
+        "documents.jsonl": "".join(json.dumps(row) + "\n" for row in table).encode(),
+        "stimuli.csv": csv.encode(),
+        "lists.nbest": "".join(json.dumps(row) + "\n" for row in nbest).encode(),
+        "vocabulary.words": "\n".join(sorted(set(TEXT.split()))[:80]).encode() + b"\n",
+    }
+    if find_spec("pyarrow"):
+        arrow, parquet = import_module("pyarrow"), import_module("pyarrow.parquet")
+        out = io.BytesIO()
+        parquet.write_table(arrow.Table.from_pylist(table), out)
+        found["documents.parquet"] = out.getvalue()
+    if find_spec("tokenizers"):
+        tokenizer = corpus("bpe:vocab=300").tokenizer
+        found["tokenizer.pieces"] = str(tokenizer.config()["model"]).encode()
+    return found
 
 
 def _fitted(name: str) -> Any:
