@@ -127,6 +127,8 @@ def test_comparisons_are_valid(results: Results) -> None:
 def test_citations(results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert set(METHODS) <= set(MODELS)
     assert {key for keys in METHODS.values() for key in keys} <= set(WORKS)
+    kinds = {"article", "book", "inproceedings", "misc", "techreport"}  # of classic styles
+    assert {work.kind for work in WORKS.values()} == kinds
     found = [work.key for work in works_of(results)]
     assert "kneser-1995" in found
     assert "holm-1979" in found

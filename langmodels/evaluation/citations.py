@@ -30,12 +30,12 @@ def _work(key: str, kind: str, author: str, title: str, year: int, **rest: str) 
 
 _OURS = Citation(
     "langmodels",
-    "software",
+    "misc",  # classic styles know no software
     {
         "author": "{The langmodels developers}",
         "title": "{langmodels: statistical language models, from n-grams to neural networks, in "
         "NumPy}",
-        "version": __version__,
+        "note": f"Version {__version__}",
     },
 )
 
