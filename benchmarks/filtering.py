@@ -3,6 +3,7 @@
     python benchmarks/filtering.py                      # 80 MB of made-up documents
     python benchmarks/filtering.py --megabytes 400
     python benchmarks/filtering.py --memory 100 500 2000  # and the peak memory for so many MB
+    python benchmarks/filtering.py --folder DIR --rounds 0  # make the documents and the model first
 
 Both sides have the same 5-gram model, read the same files (JSON lines, plain, .gz and .zst, and
 Parquet), score every line of every document, and write those up to a perplexity with it. Models are
@@ -22,6 +23,7 @@ import json
 import math
 import multiprocessing
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -264,7 +266,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--megabytes", type=int, default=80, help="of plain JSON lines")
     parser.add_argument("--train", type=int, default=3_000_000, help="tokens of the model's text")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=3, help="0 makes documents and model alone")
+    parser.add_argument("--folder", type=Path, help="where these are kept, and found again")
     parser.add_argument("--quick", action="store_true", help="a tenth of the documents, one round")
     parser.add_argument("--memory", type=int, nargs="*", default=[100, 400], metavar="MB")
     parser.add_argument("--output", type=Path, default=HERE / "results" / "filtering.md")
@@ -273,14 +276,22 @@ def main() -> None:
         args.megabytes, args.rounds, args.memory = max(4, args.megabytes // 10), 1, []
     import langmodels
 
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        n_documents = write_collections(folder, args.megabytes)
-        size = sum(p.stat().st_size for p in (folder / "jsonl").iterdir()) / 1e6
-        trained = make_lines(args.train if not args.quick else 300_000, seed=2)
-        corpus = langmodels.Corpus.from_text(trained, "whitespace")
-        langmodels.make_model("mkn:order=5").fit(corpus).save(folder / "model.lm")
-        langmodels.load(folder / "model.lm").save_arpa(folder / "model.arpa")
+    with contextlib.ExitStack() as stack:
+        folder = args.folder or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        if not (folder / "model.arpa").exists():
+            folder.mkdir(exist_ok=True)
+            write_collections(folder, args.megabytes)
+            trained = make_lines(args.train if not args.quick else 300_000, seed=2)
+            corpus = langmodels.Corpus.from_text(trained, "whitespace")
+            langmodels.make_model("mkn:order=5").fit(corpus).save(folder / "model.lm")
+            langmodels.load(folder / "model.lm").save_arpa(folder / "model.arpa")
+        if not args.rounds:
+            return
+        for name in ("warm", "out"):  # of an earlier run
+            shutil.rmtree(folder / name, ignore_errors=True)
+        plain = [p.read_bytes() for p in (folder / "jsonl").iterdir()]
+        size, n_documents = sum(map(len, plain)) / 1e6, sum(p.count(b"\n") for p in plain)
+        del plain
         small = folder / "jsonl"
         model = langmodels.load(folder / "model.lm")
         rows = map(json.loads, (small / "0.jsonl").read_bytes().splitlines()[:200])
@@ -298,6 +309,7 @@ def main() -> None:
                         run(folder / ending.strip("."), target, limit)
                         wall = time.perf_counter() - began
                         processor = processor_time() - before
+                        print(f"{side}, {ending}: {wall:.2f} s, {processor:.2f} s", flush=True)
                         known = best.get((ending, side), (wall, processor))
                         best[ending, side] = min(known[0], wall), min(known[1], processor)
         worst = None

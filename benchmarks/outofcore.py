@@ -1,7 +1,7 @@
 """Estimation within an amount of memory: time, disk, peak memory, beside the same without a limit.
 
     python benchmarks/outofcore.py                                        # 4 million made-up tokens
-    python benchmarks/outofcore.py --tokens 1000000000 --memory 4G --work /scratch
+    python benchmarks/outofcore.py --tokens 1e9 --memory 4G --in-memory 0 --work /scratch
     python benchmarks/outofcore.py --corpus FILE --memory 1G              # a text of your own
 
 A 5-gram model of modified Kneser-Ney, of a tenth of the text and of the whole, each in a process of
@@ -106,16 +106,25 @@ def rows(args: argparse.Namespace, source: Path, folder: Path) -> list[str]:
     return found
 
 
+def _whole(text: str) -> int:
+    return int(float(text))
+
+
 def main() -> None:
     """Measure and write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--corpus", type=Path, help="a text, one sentence a line (default: made up)"
     )
-    parser.add_argument("--tokens", type=int, default=4_000_000, help="the larger of the two sizes")
+    parser.add_argument(
+        "--tokens", type=_whole, default=4_000_000, help="the larger of the two sizes (1e9 is one)"
+    )
     parser.add_argument("--memory", default="400M", help="what estimation may take")
     parser.add_argument(
-        "--in-memory", type=int, default=100_000_000, help="so many tokens are tried in memory too"
+        "--in-memory",
+        type=_whole,
+        default=100_000_000,
+        help="up to so many tokens are tried in memory too",
     )
     parser.add_argument("--work", type=Path, help="a folder with room for all of it")
     parser.add_argument("--quick", action="store_true", help="a tenth of the tokens")

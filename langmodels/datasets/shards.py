@@ -180,10 +180,19 @@ class LineShard(Shard):
                 return
             size = LIVE_CHUNK if request.live else _BLOCK
             read = as_it_comes(file).read if request.live else file.read
-            blocks = iter(lambda: read(size), b"")
+            blocks = iter(lambda: read(size) if request.live else _filled(read, size), b"")
             if request.live:
                 blocks = map(b"".join, gathered(blocks, len, _BLOCK))
             yield from blocks
+
+
+def _filled(read: Callable[[int], bytes], size: int) -> bytes:
+    """So many bytes, or what is left: those who unpack may give less at a time."""
+    parts: list[bytes] = []
+    while size and (some := read(size)):
+        parts.append(some)
+        size -= len(some)
+    return b"".join(parts)
 
 
 class LineWriter(Writer):
