@@ -134,6 +134,22 @@ def test_words_close_up_into_text() -> None:
     assert join_words(tokens) == 'He said, "Go (now)!" twice.'
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "„Nein“, sagte der Wind, „ich nicht.“",
+        "قال النهر: «لا، أنا أخذت ورقة فقط.»",
+        "हर शाम दादा बड़ी रोशनी जलाते थे।",
+        "爷爷问：“谁拿走了光？”小米说：“我不知道，ABC 也不知道。”",
+        "Le chat dit «miaou», puis “non”.",
+        "¿Quién? ¡Nadie!",
+    ],
+)
+def test_words_close_up_in_other_scripts(text: str) -> None:
+    tokenizer = make_tokenizer("word")
+    assert tokenizer.detokenize(tokenizer.tokenize(text)) == text
+
+
 # Corpora -----------------------------------------------------------------------------------
 
 

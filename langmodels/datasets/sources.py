@@ -31,10 +31,10 @@ Opener = Callable[[], Iterable[str]]
 # What is said of the corpora that ship with the package, by file name.
 _SHIPPED: dict[str, str] = {
     "wonderland.txt": "The Thirteenth Stair, an original tale written for this package (CC0)",
-    "lighthouse.de.txt": "The Light in the Bay, a short tale written for this package, in German",
-    "lighthouse.ar.txt": "the same tale in Arabic",
-    "lighthouse.hi.txt": "the same tale in Hindi",
-    "lighthouse.zh.txt": "the same tale in Chinese",
+    **{
+        f"lighthouse.{code}.txt": f"The Light in the Bay, a short tale written in {name} (CC0)"
+        for code, name in (("ar", "Arabic"), ("de", "German"), ("hi", "Hindi"), ("zh", "Chinese"))
+    },
 }
 _TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".csv.xz", ".tsv.xz")
 _FIRST_PARENT = Path(__file__).resolve().parents[1]

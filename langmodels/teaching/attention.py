@@ -10,7 +10,7 @@ from langmodels.arrays import FloatArray
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.neural.transformer.model import TransformerModel
-from langmodels.teaching.pictures import picture
+from langmodels.teaching.pictures import picture, written
 from langmodels.text.reading import Text
 
 _LABELLED = 40  # tokens at most that are written at a picture's axes
@@ -66,8 +66,10 @@ def plot_attention(attention: Attention, path: str | os.PathLike[str]) -> None:
     with picture(path, len(layers)) as axes:
         for k, (axis, weights) in enumerate(zip(axes, layers, strict=True)):
             axis.imshow(weights, cmap="Blues", vmin=0)
-            axis.set(title=f"layer {k + 1}", xlabel="looked at", ylabel="read")
+            axis.set(title=f"layer {k + 1}", xlabel="looked at", ylabel="read" if k == 0 else "")
+            axis.grid(False)
+            axis.spines[:].set_visible(False)
             if len(tokens) <= _LABELLED:
-                shown = [repr(t)[1:-1] if t.strip() == "" else t for t in tokens]
+                shown = [written(token) for token in tokens]
                 axis.set_xticks(range(len(tokens)), shown, rotation=90, fontsize="small")
                 axis.set_yticks(range(len(tokens)), shown, fontsize="small")

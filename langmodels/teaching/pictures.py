@@ -80,16 +80,25 @@ class Bars:
 
 
 def draw_bars(panels: Sequence[Bars], path: str | os.PathLike[str]) -> None:
-    """Draw panels of bars side by side into a file. Raises what `picture` raises."""
+    """Draw panels of bars side by side into a file, all to the same scale.
+
+    Raises what `picture` raises.
+    """
     rows = max(len(panel.shares) for panel in panels)
+    top = max((share for panel in panels for _, share in panel.shares), default=1) or 1
     with picture(path, len(panels), height=max(2.5, 0.3 * rows + 1.2)) as axes:
-        for axis, panel in zip(axes, panels, strict=True):
+        for k, (axis, panel) in enumerate(zip(axes, panels, strict=True)):
             places = range(len(panel.shares))
-            colours = ["C1" if i == panel.marked else "C0" for i in places]
-            axis.barh(places, [share for _, share in panel.shares], color=colours)
+            mine, others = f"C{k % len(COLOURS)}", "#50565e"
+            colours = [others if i == panel.marked else mine for i in places]
+            bars = axis.barh(places, [share for _, share in panel.shares], color=colours)
+            axis.bar_label(bars, [f"{share:.3g}" for _, share in panel.shares], padding=3)
             axis.set_yticks(places, [written(label) for label, _ in panel.shares])
             axis.invert_yaxis()
-            axis.set(title=written(panel.title), xlabel=written(panel.about))
+            axis.grid(False)
+            axis.grid(True, axis="x")
+            axis.tick_params(axis="y", length=0)
+            axis.set(title=written(panel.title), xlabel=written(panel.about), xlim=(0, 1.14 * top))
 
 
 def written(text: str) -> str:

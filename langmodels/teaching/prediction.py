@@ -141,11 +141,12 @@ def plot_predictions(predictions: Sequence[Prediction], path: str | os.PathLike[
     Raises what `pictures.picture` raises.
     """
     panels = []
+    warm = any(found.temperature != 1 for found in predictions)
     for found in predictions:
         shown = [*found.candidates, *([found.asked] if found.asked else [])]
-        at = "" if found.temperature == 1 else f", temperature {found.temperature:g}"
+        at = f", temperature {found.temperature:g}" if warm else ""
         given = found.separator.join(found.used[-_GIVEN:]) or "nothing"
         marked = len(found.candidates) if found.asked else None
         shares = [(token.token, token.prob) for token in shown]
-        panels.append(Bars(f"{found.model}{at}", f"p(x | {given})", shares, marked))
+        panels.append(Bars(f"{found.model}{at}", f"p(next | {given})", shares, marked))
     draw_bars(panels, path)

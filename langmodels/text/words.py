@@ -140,8 +140,15 @@ class WordTokenizer(LineTokenizer):
         return cls(**{"unicode": False, **config})
 
 
-_NO_SPACE_BEFORE = frozenset(".,;:!?)]}%…’”»") | {"..."}
-_NO_SPACE_AFTER = frozenset("([{“«‘")
+_NO_SPACE_BEFORE = frozenset(".,;:!?)]}%…’”»،؛؟।॥") | {"..."}
+_NO_SPACE_AFTER = frozenset("([{“«‘„‚¿¡")
+_LOW_QUOTES = {"„": "“", "‚": "‘"}  # closed by what opens quotations elsewhere
+# Writing without blanks between words, with its own marks of full width.
+_DENSE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}"
+_WIDE = r"\u3000-\u303f\uff00-\uffef"
+_NO_SPACE_BETWEEN = regex.compile(
+    rf"[{_DENSE}][{_DENSE}“”‘’]|[”’][{_DENSE}]|[{_WIDE}].|.[{_WIDE}]", regex.DOTALL
+)
 
 
 def join_words(tokens: Iterable[str]) -> str:
@@ -153,13 +160,19 @@ def join_words(tokens: Iterable[str]) -> str:
     parts: list[str] = []
     glue = True
     open_quote = False
+    low = ""  # what closes a quotation that began low
+    last = ""
     for token in tokens:
-        closes = token in _NO_SPACE_BEFORE or (token == '"' and open_quote)
-        if not (glue or closes):
+        closes = token in _NO_SPACE_BEFORE or (token == '"' and open_quote) or token == low
+        dense = last > "\u0dff" or token > "\u0dff"
+        if not (glue or closes or (dense and _NO_SPACE_BETWEEN.match(last[-1:] + token[:1]))):
             parts.append(" ")
         parts.append(token)
-        glue = token in _NO_SPACE_AFTER
+        glue = token in _NO_SPACE_AFTER and token != low
         if token == '"':
             glue = not open_quote
             open_quote = not open_quote
+        if token in _LOW_QUOTES or token == low:
+            low = _LOW_QUOTES.get(token, "")
+        last = token
     return "".join(parts)

@@ -2,7 +2,8 @@
 
 import html
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from unicodedata import bidirectional
 
 from langmodels.evaluation.report import tables
 from langmodels.evaluation.report.figures import draw
@@ -10,7 +11,7 @@ from langmodels.evaluation.report.outline import Passage, Section, outline
 from langmodels.evaluation.report.style import STYLE
 from langmodels.evaluation.results import Results
 from langmodels.formatting import Table, visible
-from langmodels.text.vocabulary import UNK
+from langmodels.text.vocabulary import BOS, EOS, UNK
 
 _SCALE = 12.0
 """Bits at which the colour of a token is darkest."""
@@ -119,8 +120,15 @@ def _passage(passage: Passage) -> Iterator[str]:
             told += " and its spelling" if token == UNK else ""
             text = " " if token == " " else html.escape(visible(token))
             spans.append(f'<span style="--c:{share:.2f}" title="{told}">{text}</span>')
-        yield f'<p class="heat" dir="auto">{joiner.join(spans)}</p>'
+        yield f'<p class="heat" dir="{_direction(tokens)}">{joiner.join(spans)}</p>'
     yield _legend()
+
+
+def _direction(tokens: Iterable[str]) -> str:
+    """Where lines of these tokens begin, whatever marks and unknown words stand first."""
+    strong = (bidirectional(c) for t in tokens if t not in (UNK, BOS, EOS) for c in t)
+    first = next((kind for kind in strong if kind in ("L", "R", "AL")), "L")
+    return "ltr" if first == "L" else "rtl"
 
 
 def _legend() -> str:

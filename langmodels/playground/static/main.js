@@ -9,7 +9,7 @@ import { PANELS } from "./panels.js";
 
 const RIGHT_TO_LEFT = new Set(["ar", "he", "fa", "ur"]);
 // Languages by their own names; texts of none are made by a formula, or of symbols.
-const languageName = (code) => (code ? new Intl.DisplayNames([code], { type: "language" }).of(code) : "none");
+const languageName = (code) => (code ? new Intl.DisplayNames([code], { type: "language" }).of(code) : "no language");
 
 // What panels share: the room (a text at a level), its models, and how to ask about them.
 const app = {
@@ -207,6 +207,7 @@ function open() {
   document.title = `${wanted.title}: langmodels`;
   panel?.close?.();
   const place = document.getElementById("panel");
+  place.setAttribute("aria-label", wanted.title);
   place.replaceChildren();
   panel = wanted.open(app, place);
   panel.update();

@@ -3,10 +3,16 @@
 import { h } from "./dom.js";
 import { number } from "./format.js";
 
-export function strip(values, { name = "the state", most = Math.max(1, ...values.map(Math.abs)) } = {}) {
+// `told` is called with what is under the pointer, as a sentence.
+export function strip(values, { name = "the state", told = null, most = Math.max(1, ...values.map(Math.abs)) } = {}) {
   const mean = values.reduce((a, b) => a + b, 0) / values.length;
   const canvas = h("canvas", {
-    class: "strip", width: values.length, height: 1, role: "img", "data-first": values[0], title: `${name}: mean ${number(mean)}`,
+    class: "strip", width: values.length, height: 1, role: "img", "data-first": values[0], title: told ? null : `${name}: mean ${number(mean)}`,
+    onpointermove: told && ((event) => {
+      const box = canvas.getBoundingClientRect();
+      const i = Math.max(0, Math.min(values.length - 1, Math.floor(((event.clientX - box.left) / box.width) * values.length)));
+      told(`${name}: unit ${i + 1} is at ${number(values[i])}`);
+    }),
     "aria-label": `${name}: mean ${number(mean)}, from ${number(Math.min(...values))} to ${number(Math.max(...values))}`,
   });
   const context = canvas.getContext("2d");

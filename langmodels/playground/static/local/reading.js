@@ -1,7 +1,11 @@
 // Text to tokens and back, as Python cuts it.
 
-const NO_SPACE_BEFORE = new Set([...".,;:!?)]}%…’”»", "..."]);
-const NO_SPACE_AFTER = new Set([..."([{“«‘"]);
+const NO_SPACE_BEFORE = new Set([...".,;:!?)]}%…’”»،؛؟।॥", "..."]);
+const NO_SPACE_AFTER = new Set([..."([{“«‘„‚¿¡"]);
+const LOW_QUOTES = new Map([["„", "“"], ["‚", "‘"]]);
+const DENSE = "\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Thai}\\p{Script=Lao}\\p{Script=Khmer}";
+const WIDE = "\\u3000-\\u303f\\uff00-\\uffef";
+const NO_SPACE_BETWEEN = new RegExp(`^(?:[${DENSE}][${DENSE}“”‘’]|[”’][${DENSE}]|[${WIDE}].|.[${WIDE}])`, "su");
 const SPACE = /[\s\x1c-\x1f\x85]+/u;
 
 export class Reading {
@@ -29,7 +33,8 @@ export class Reading {
   glue(last, token) {
     if (this.level === "char") return "";
     if (this.level !== "word") return " ";
-    const closes = NO_SPACE_BEFORE.has(token) || (token === '"' && last === '"');
+    const closes = NO_SPACE_BEFORE.has(token) || (token === '"' && last === '"') || LOW_QUOTES.get(last) === token;
+    if (NO_SPACE_BETWEEN.test(([...last].at(-1) ?? "") + ([...token][0] ?? ""))) return "";
     return closes || NO_SPACE_AFTER.has(last) || last === '"' ? "" : " ";
   }
 }

@@ -62,7 +62,7 @@ function open(app, place) {
     const steps = models[0].steps;
     return h("div", { class: "card scroll" }, h("table", { class: "grid", dir: app.direction, onkeydown: arrows },
       h("caption", { class: "visually-hidden" }, "The probability of each token by each model, and below it the product so far"),
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, ""),
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, h("span", { class: "visually-hidden" }, "model")),
         steps.map((step) => h("th", { scope: "col", lang: app.language || null, title: step.known ? null : "not in the vocabulary" }, visible(step.token) + (step.known ? "" : "*"))),
         ["product", "perplexity", "bits / token"].map((t) => h("th", { scope: "col" }, t)))),
       h("tbody", {}, models.map((m) => h("tr", { "data-model": m.model },
@@ -146,8 +146,8 @@ function open(app, place) {
     else put(detail, [answer.state ? [h("p", { class: "quiet" }, `What it has read is a state of ${answer.state.length} numbers, from which the output layer makes all probabilities at once:`), strip(answer.state)]
       : h("p", { class: "quiet" }, "Of this model there are no counts to show."),
     h("p", { class: "quiet" }, "It expected most:"),
-      h("ul", { class: "bars" }, answer.candidates.map((c) => h("li", {}, h("div", { class: "bar" },
-        h("span", { class: "word", dir: "auto" }, visible(c.token)),
+      h("ul", { class: "bars", dir: app.direction }, answer.candidates.map((c) => h("li", {}, h("div", { class: "bar" },
+        h("span", { class: "word" }, visible(c.token)),
         h("span", { class: "track" }, h("i", { style: { width: `${100 * c.prob}%` } })),
         h("span", { class: "value" }, probability(c.prob))))))]);
   }

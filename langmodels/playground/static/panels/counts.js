@@ -43,7 +43,7 @@ function open(app, place) {
   replace(place,
     h("p", { class: "lead" }, "Counting gives zeros. Every smoothing method takes something from what was seen and gives it to what was not; each row goes on summing to one."),
     h("section", { class: "card", "aria-label": "Which words" }, h("div", { class: "row end" }, field("Show", method), input("rows", "First words, v"), input("columns", "Second words, w")), knob),
-    h("div", { class: "split" }, h("div", { class: "stack" }, table, masses), rows));
+    h("div", { class: "split" }, table, rows, masses));
 
   async function update() {
     const mine = (asked += 1);
@@ -102,7 +102,7 @@ function open(app, place) {
   function share() {
     replace(masses, h("h2", {}, "What each method gives to words that never came next"),
       h("div", { class: "scroll" }, h("table", {},
-        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, ""), found.rows.map((t, i) => h("th", { scope: "col", title: `${count(found.types[i])} different words came next, ${count(found.singletons[i])} of them once` }, visible(t))))),
+        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, h("span", { class: "visually-hidden" }, "method")), found.rows.map((t, i) => h("th", { scope: "col", title: `${count(found.types[i])} different words came next, ${count(found.singletons[i])} of them once` }, visible(t))))),
         h("tbody", {}, found.methods.map((m) => h("tr", { class: m.name === method.value ? "used" : null },
           h("th", { scope: "row" }, h("button", { class: "plain", onclick: () => { method.value = m.name; state.set({ method: m.name }); draw(); } }, NAMES[m.name])),
           m.zeros.map((z) => h("td", { style: { background: `linear-gradient(to right, rgba(var(--cool), 0.35) ${100 * z}%, transparent ${100 * z}%)` } }, number(100 * z, 1), " %"))))),

@@ -55,14 +55,15 @@ function open(app, place) {
   function draw(model) {
     if (found.attention) { attention(model); return; }
     const { tokens, layers } = found.activations;
+    const under = h("b", { class: "number" });
     replace(heat, layers.map((layer, k) => [
       h("h2", {}, `${model.name}: ${layer.units} units${layers.length > 1 ? `, layer ${k + 1}` : ""}${layer.units > 64 ? ", the first 64" : ""}`),
       h("div", { class: "scroll" }, h("table", { class: "units" },
         h("caption", { class: "visually-hidden" }, "Rows are tokens as they are read, each cell a row of units"),
         h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "read"), Object.keys(layer.gates).map((name) => h("th", { scope: "col", class: "text" }, name, h("small", {}, SAYS[name] ?? ""))))),
         h("tbody", {}, tokens.map((t, i) => h("tr", {}, h("th", { scope: "row", lang: app.language || null }, visible(t)),
-          Object.entries(layer.gates).map(([name, rows]) => h("td", {}, strip(rows[i], { name: `${name} after ${visible(t)}`, ...(name.endsWith("gate") ? { most: 1 } : {}) })))))))) ]),
-    h("p", { class: "small quiet" }, "Blue is below zero, red above; gates lie between 0 (pale) and 1. A unit that stays red over many rows remembers something."));
+          Object.entries(layer.gates).map(([name, rows]) => h("td", {}, strip(rows[i], { name: `${name} after ${visible(t)}`, told: (text) => { under.textContent = text; }, ...(name.endsWith("gate") ? { most: 1 } : {}) })))))))) ]),
+    h("p", { class: "small quiet" }, "Point at a unit for its value. ", under), h("p", { class: "small quiet" }, "Blue is below zero, red above; gates lie between 0 (pale) and 1. A unit that stays red over many rows remembers something."));
   }
 
   function attention(model) {

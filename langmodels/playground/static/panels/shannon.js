@@ -18,12 +18,13 @@ function open(app, place) {
   let classes = null;
 
   const shown = h("p", { class: "tokens game", id: "passage", ...app.written });
-  const keys = h("div", { class: "keys", role: "group", "aria-label": "Guess the next letter" });
+  const keys = h("div", { class: "keys", role: "group", dir: app.direction, "aria-label": "Guess the next letter" });
   const typed = h("input", {
     type: "text", class: "typed", "aria-label": "Type the next letter", autocomplete: "off", autocapitalize: "off", spellcheck: false, placeholder: "type a letter",
     oninput: () => { const last = [...typed.value].at(-1); typed.value = ""; if (last) guess(folded(last)); },
   });
   const status = h("p", { role: "status", class: "quiet" });
+  const board = h("section", { class: "card", id: "board" });
   const results = h("section", { class: "card", id: "results", hidden: true });
   const file = h("input", { type: "file", multiple: true, accept: ".json", hidden: true, onchange: pool });
   replace(place,
@@ -32,7 +33,7 @@ function open(app, place) {
       h("div", { class: "row" }, h("button", { onclick: () => begin(true) }, "Another passage"),
         h("button", { onclick: () => finish() }, "Stop here"),
         h("button", { onclick: save }, "Save my games"), h("button", { onclick: () => file.click() }, "Pool files…"), file)),
-    results);
+    board, results);
 
   function load() {
     try { return JSON.parse(localStorage.getItem(`shannon ${app.room.text}`)) ?? []; } catch { return []; }
@@ -57,7 +58,7 @@ function open(app, place) {
     const done = at >= game.asked.length;
     const until = done ? letters.length : game.asked[at];
     const guessed = new Map(game.asked.map((p, i) => [p, i]));
-    replace(shown, h("span", { class: "quiet" }, game.before),
+    replace(shown, h("span", { class: "quiet" }, game.before.replace(/^\S{0,20}\s+/u, "… ")),
       letters.slice(0, until).map((c, i) => (guessed.has(i) && ranks[guessed.get(i)] !== undefined
         ? h("span", { class: "token", style: { "--heat": Math.min(1, Math.log2(ranks[guessed.get(i)]) / 5) }, title: `guess ${ranks[guessed.get(i)]}` }, c) : c)),
       done ? null : h("span", { class: "cursor", "aria-label": "the next letter" }, "?"));
@@ -68,6 +69,22 @@ function open(app, place) {
     }, letterOf(k))));
     if (focused !== undefined) keys.querySelector(`[data-key="${CSS.escape(focused)}"]`)?.focus();
     typed.disabled = done;
+    score();
+  }
+
+  // How everyone does on the letters that are known by now; the models had them before anybody saw them.
+  function score() {
+    const n = ranks.length;
+    const line = (name, list, colour) => {
+      const first = list.slice(0, n).filter((r) => r === 1).length / Math.max(1, n);
+      return h("li", { class: "bar", style: { "--colour": colour } }, h("span", { class: "word" }, name),
+        h("span", { class: "track" }, h("i", { style: { width: `${100 * first}%` } })), h("span", { class: "value" }, n ? `${number(100 * first, 0)} %` : "–"),
+        h("span", { class: "value" }, n ? (list[n - 1] === 1 ? "at once" : `${count(list[n - 1])} guesses`) : ""));
+    };
+    replace(board, h("h2", {}, "Right at the first guess, so far"),
+      h("ul", { class: "bars versus" }, line("you", ranks, "var(--ink)"), game.models.map((m) => line(m.model, m.ranks, app.colour(m.model)))),
+      h("p", { class: "small quiet" }, n ? "On the right: how many guesses the last letter took." : "Guess a letter: models of characters guess along, most probable letter first.",
+        game.training.length ? ` Still learning: ${game.training.join(", ")}.` : ""));
   }
 
   function guess(letter) {
@@ -109,7 +126,7 @@ function open(app, place) {
     results.hidden = false;
     replace(results, h("h2", {}, "Bits a letter"),
       h("div", { class: "scroll" }, h("table", {},
-        h("thead", {}, h("tr", {}, ["", "letters", "first guess right", "from the guesses: lower – upper", "95 % of the upper", "from the probabilities"].map((t) => h("th", { scope: "col" }, t)))),
+        h("thead", {}, h("tr", {}, ["who", "letters", "first guess right", "from the guesses: lower – upper", "95 % of the upper", "from the probabilities"].map((t) => h("th", { scope: "col" }, t)))),
         h("tbody", {}, line("you, this passage", now, ""), played.length > 1 ? line(`you, ${played.length} games`, all, "") : null,
           classes && classes.games > 1 ? line(`the class: ${classes.people} people, ${classes.games} games`, classes, "") : null,
           models.map(([m, e, bits]) => line(m.model, e, h("b", { "data-model": m.model }, number(bits))))))),
