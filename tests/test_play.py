@@ -1,5 +1,6 @@
 """The page's numbers, without a browser: what it answers is what the models say."""
 
+import gzip
 import json
 import math
 import threading
@@ -19,6 +20,7 @@ from langmodels.ngram import NGramModel
 from langmodels.playground import Classroom, Limits
 from langmodels.playground.actions import answer
 from langmodels.playground.fields import Fields
+from langmodels.playground.languages import guess_language
 from langmodels.playground.panels import training
 from langmodels.playground.panels.memory import recall
 from langmodels.playground.panels.shannon import estimate, folded, passage
@@ -465,3 +467,43 @@ def test_many_who_enter_a_new_room_at_once_find_it_furnished() -> None:
         found = list(pool.map(lambda _: ask(room, "room"), range(16)))
     assert all([m["name"] for m in each["models"]] == ["mkn:order=2"] for each in found)
     assert len({id(room.room()) for _ in range(3)}) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("The heron was not in the garden, and the boy had gone to look for it.", "en"),
+        ("Der Reiher ist nicht mit den Kindern auf dem Dach, und das ist gut.", "de"),
+        ("Le héron ne dort pas dans la maison, et il est le roi des poissons.", "fr"),
+        ("رأى مالك الحزين الضوء وطار", "ar"),
+        ("گنجشک پیر از پنجره می‌پرد و چشمه را می‌بیند", "fa"),
+        ("हवा ने रोशनी देखी और शांत हो गई।", "hi"),
+        ("苍鹭看见了光，就飞回家了。", "zh"),
+        ("アオサギは光を見て、家に帰りました。", "ja"),
+        ("abcabcabc 123 abcabc", ""),
+        ("", ""),
+    ],
+)
+def test_languages_are_guessed(text: str, language: str) -> None:
+    assert guess_language(text) == language
+
+
+def test_files_are_read_as_the_command_line_reads_them(classroom: Classroom) -> None:
+    lines = "".join(f'{{"id": {i}, "body": "one heron looked at heron {i}"}}\n' for i in range(50))
+    packed = gzip.compress(lines.encode("utf-16"))
+    text = classroom.upload("herons.jsonl.gz", packed, "utf-16", field="body")
+    assert text.read().startswith("one heron looked at heron 0\none heron")
+    for name, data, said in (
+        ("herons.jsonl", lines.encode(), ""),  # the only field that holds texts
+        ("herons.tsv", b"a b\tc\n", "Say which field of herons.tsv holds the text"),
+        ("herons.txt", lines.encode(), "read as plain text; to read a field of them, say herons"),
+        ("herons.txt.xz", b"no such thing", "herons.txt.xz is not a sound compressed file"),
+        ("herons.txt", b"caf\xe9 au lait", "herons.txt is not utf-8 text"),
+        ("herons.parquet", b"no such thing", "herons.parquet is not a sound Parquet file"),
+    ):
+        try:
+            found = classroom.upload(name, data).description
+        except LangmodelsError as error:
+            found = str(error)
+        assert said in found
+        assert "/tmp" not in found

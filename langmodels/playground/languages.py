@@ -25,6 +25,9 @@ _ENOUGH = {"fa": 0.01, "uk": 0.01, "ja": 0.05}
 """The share of letters that tells a language; a quarter for the others."""
 
 _COMMONEST = """
+en the of and to in that it was he his with is for as had you not be her
+de der die und das ist nicht ein zu den mit von er sich auf sie dem eine
+fr le la les de des et est un une que il dans pas qui en du pour elle au
 es el la los de que y en un una no se las con por su del para es lo
 it il la di che e un una non per in del si le con era gli da della
 pt o a de que e do da em um uma não os se com para as no na era

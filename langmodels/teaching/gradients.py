@@ -135,6 +135,9 @@ def _squeezed(array: Array) -> Array:
     return array[1:, 0]
 
 
+_BEYOND = 1e4
+"""Norms above are not drawn, but said."""
+
 Courses = Mapping[str, Mapping[str, NormCourse]]
 """By network, then with clipping or without."""
 
@@ -158,16 +161,26 @@ def plot_gradients(
         axes[0].legend(fontsize="small")
         if not courses:
             return
+        highest = 0.0
         for k, (name, ways) in enumerate(courses.items()):
             for way, course in ways.items():
                 steps = 1 + np.arange(len(course.norms))
                 stroke = "-" if way == "clipped" else ":"
+                highest = max(highest, float(course.norms.max(initial=0)))
                 for axis, drawn in ((axes[1], course.norms), (axes[2], course.applied)):
-                    axis.plot(steps, drawn, stroke, color=f"C{k}", label=f"{name}, {way}")
+                    axis.plot(steps, drawn, stroke, color=f"C{k}", linewidth=1.4)
                     if course.diverged:
                         axis.plot(steps[-1:], drawn[-1:], "x", color=f"C{k}", markersize=9)
+            axes[2].plot([], [], color=f"C{k}", label=name)
         axes[1].set(title="gradients as they come (x: went astray)", ylabel="norm")
-        axes[2].set(title="as the steps are taken, clipped or not", ylabel="norm after clipping")
+        axes[2].set(title="as the steps are taken", ylabel="norm after clipping")
         for axis in axes[1:]:
             axis.set(xlabel="step", yscale="log")
-        axes[2].legend(fontsize="small")
+        if highest > _BEYOND:  # one explosion would press all other lines to the floor
+            axes[1].set_ylim(top=_BEYOND)
+            note = f"up to {highest:.0e}, beyond the frame"
+            axes[1].text(0.98, 0.97, note, ha="right", va="top", transform=axes[1].transAxes)
+        for label, stroke in (("clipped", "-"), ("not clipped", ":")):
+            axes[1].plot([], [], stroke, color="#50565e", label=label)
+        axes[1].legend(fontsize="small", loc="upper right", bbox_to_anchor=(1, 0.93))
+        axes[2].legend(fontsize="small", loc="upper right")

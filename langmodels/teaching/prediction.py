@@ -148,5 +148,5 @@ def plot_predictions(predictions: Sequence[Prediction], path: str | os.PathLike[
         given = found.separator.join(found.used[-_GIVEN:]) or "nothing"
         marked = len(found.candidates) if found.asked else None
         shares = [(token.token, token.prob) for token in shown]
-        panels.append(Bars(f"{found.model}{at}", f"p(next | {given})", shares, marked))
+        panels.append(Bars(f"{found.model}{at}", f"p(x | {given})", shares, marked))
     draw_bars(panels, path)
