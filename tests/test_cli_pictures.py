@@ -1,6 +1,7 @@
 """Pictures on request: each is written whole, and what cannot be drawn is said before the work."""
 
 import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +10,10 @@ import pytest
 
 import langmodels
 from langmodels.cli.main import main
+from langmodels.teaching import fonts
 from langmodels.teaching.bigrams import bigram_table
 from langmodels.teaching.gradients import NormCourse
+from langmodels.teaching.pictures import Bars, draw_bars
 from langmodels.teaching.prediction import predict_next
 
 TEXT = "the cat sat on the mat .\nthe dog sat on the cat .\na $5 <b>dog</b> ran .\n" * 4
@@ -120,3 +123,17 @@ def test_norms_after_clipping() -> None:
     norms = np.array([0.5, 3.0, 1e14])
     assert NormCourse(norms, norms, clip_norm=1.0).applied.tolist() == [0.5, 1.0, 1.0]
     assert NormCourse(norms, norms).applied is norms
+
+
+def test_pictures_say_which_characters_no_font_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("matplotlib")
+    monkeypatch.setattr(fonts, "_candidates", lambda missing: iter(()))
+    bars = [Bars("model", "p", [("क", 0.5), ("a", 0.5)])]
+    with pytest.warns(UserWarning, match=r"No font .* 1 character.*\(क\)") as said:
+        draw_bars(bars, tmp_path / "bars.png")
+    assert len(said) == 1  # and not once more by matplotlib
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        draw_bars([Bars("model", "p", [("ä", 0.5)])], tmp_path / "other.png")

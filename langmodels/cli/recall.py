@@ -29,7 +29,7 @@ n-gram of order n knows the cue as long as fewer than n - 1 symbols came since.
 
 examples:
   langmodels recall
-  langmodels recall --lag 40 --plot recall.png
+  langmodels recall --lag 20 --plot recall.png
   langmodels recall --models witten-bell:order=8,gru:hidden=32
 """
 
@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="MODEL[,MODEL...]",
         help=f"what to train (default: {DEFAULT_MODELS})",
     )
-    parser.add_argument("--lag", type=int, default=20, help="the longest stretch (default: 20)")
+    parser.add_argument("--lag", type=int, default=40, help="the longest stretch (default: 40)")
     parser.add_argument("--cues", type=int, default=4, help="different cues (default: 4)")
     parser.add_argument(
         "--length", type=int, default=150_000, help="characters to train on (default: 150000)"

@@ -170,8 +170,14 @@ def plot_chain_rules(chains: Sequence[ChainRule], path: str | os.PathLike[str]) 
                 axis.plot(bits, line, color=f"C{k}", markersize=4, label=written(chain.model))
                 axis.plot(np.flatnonzero(endless), bits[endless], "x", color=f"C{k}", markersize=9)
             labels = [written(token) for token in tokens]
-            axis.set_xticks(range(len(tokens)), labels, rotation=90 if len(tokens) > 8 else 30)
+            if len(tokens) > 8:
+                axis.set_xticks(range(len(tokens)), labels, rotation=90)
+            else:
+                axis.set_xticks(
+                    range(len(tokens)), labels, rotation=30, ha="right", rotation_mode="anchor"
+                )
             axis.set(ylabel="surprisal, bits (x: infinite)")
+            axis.set_ylim(bottom=0)
             axis.legend(fontsize="small")
 
 

@@ -105,11 +105,9 @@ def _recall_scores(
 def plot_recall(curve: RecallCurve, path: str | os.PathLike[str]) -> None:
     """Draw the curve into a file: .png, .svg or .pdf. Raises what `pictures.picture` raises."""
     with picture(path) as (axes,):
-        from matplotlib.ticker import MaxNLocator
-
         for k, (name, accuracy) in enumerate(curve.accuracy.items()):
             axes.plot(curve.lags, accuracy, LINES[k % len(LINES)], label=name)
         axes.axhline(curve.chance, linestyle=":", color="gray", label="guessing")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_xticks(curve.lags)
         axes.set(xlabel="symbols between cue and recall", ylabel="cues recalled", ylim=(0, 1.03))
         axes.legend()
