@@ -128,10 +128,11 @@ class Room:
 
 
 def _examples(text: str, ends: bool) -> list[str]:
-    """Lines of the test part to try things on: none was seen in training."""
-    if not ends:
-        flat = " ".join(text.split())
-        return [flat[i : i + 24] for i in range(0, min(len(flat), 400), 100)][:4]
+    """Lines of the test part to try things on: none was seen in training. Of streams of small
+    units, the beginnings of lines.
+    """
     lines = [line.strip() for line in text.split("\n")]
+    lines = [line for line in lines if line]
     fit = [line for line in lines if 12 <= len(line) <= 70]
-    return (fit or [line[:60] for line in lines if line])[:: max(1, len(fit) // 8)][:8]
+    chosen = (fit or [line[:60] for line in lines])[:: max(1, len(fit) // 8)][:8]
+    return chosen if ends else [line[:24].rstrip() for line in chosen]
