@@ -391,7 +391,8 @@ def test_training_live_takes_the_steps_of_training(classroom: Classroom) -> None
     fields = Fields({"cell": "gru", "hidden": 8, "rate": 0.01, "clip": 0.5})
     options = training.options_of(fields, 128)
     course = training.Course(room, "me", options)
-    assert course.turn()
+    while course.step < 2:  # a turn may end after a step where the machine is busy
+        assert course.turn()
     record = course.record()
     expected = gradient_norm_course(
         RecurrentModel(**options), room.splits.train, steps=min(course.step, 30), clip_norm=0.5

@@ -67,7 +67,7 @@ def browser() -> Iterator[Any]:
 
 def until(page: Any, condition: str) -> None:
     """Wait for what a JavaScript expression says; the page's policy lets no page evaluate text."""
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while not page.evaluate(condition):
         assert time.monotonic() < end, condition
         page.wait_for_timeout(30)
@@ -80,6 +80,7 @@ class Visit:
         self.address = address
         self.context = browser.new_context(viewport=viewport, reduced_motion="reduce")
         self.page = self.context.new_page()
+        self.page.set_default_timeout(120_000)
         self.faults: list[str] = []
         self.page.on("console", lambda m: m.type == "error" and self.faults.append(m.text))
         self.page.on("pageerror", lambda e: self.faults.append(str(e)))
@@ -327,7 +328,7 @@ def test_a_link_reproduces_the_screen(visit: Visit, browser: Any, address: str) 
 def test_memory_and_gradients(visit: Visit, classroom: Classroom) -> None:
     room, name = classroom.room(), "gru:hidden=5:epochs=1"
     classroom.add(room, name, "test")
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while room.slots[name].status != "ready":
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -478,7 +479,7 @@ def test_networks_come_as_they_become_ready(visit: Visit, classroom: Classroom) 
     page.get_by_role("combobox", name="Model").fill("rnn:hidden=4:epochs=1")
     page.get_by_role("button", name="Train it").click()
     page.wait_for_selector('[data-model="rnn:hidden=4:epochs=1"]', timeout=60_000)
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while classroom.room().slots["rnn:hidden=4:epochs=1"].status != "ready":
         assert time.monotonic() < end
     del classroom.room().slots["rnn:hidden=4:epochs=1"]
