@@ -1,6 +1,7 @@
 """The page in a real browser: every panel, on a phone and on a projector, with Python's numbers."""
 
 import json
+import math
 import shutil
 import socket
 import threading
@@ -166,6 +167,10 @@ def test_next_word(visit: Visit, classroom: Classroom) -> None:
             in page.locator(f'[data-model="{name}"]').inner_text()
         )
     assert page.locator("#coloured .token").count() == 4
+    page.locator('[data-model="unigram"] .bar[data-token="the"]').hover()
+    alike = page.eval_on_selector_all(".bar.same", "all => all.map((e) => e.dataset.token)")
+    assert alike  # stands out in every model that lists it
+    assert set(alike) == {"the"}
     page.locator('[data-model="mkn:order=3"] .bar[data-token="end"]').click()
     assert page.input_value("#context") == "She looked at the end"
     page.get_by_role("button", name="Roll").last.click()
@@ -220,6 +225,9 @@ def test_counts_and_smoothing(visit: Visit) -> None:
     until(page, f"document.querySelector('#bigrams td[data-value]').dataset.value != {before[0]}")
     after = visit.numbers("#bigrams td[data-value]", "value")
     assert after[1] > before[1]  # never seen
+    zeros = page.locator("#ones .number").all_inner_texts()
+    column = page.locator("#masses tr.used td").all_inner_texts()
+    assert zeros == column
     assert after[3] < before[3]  # seen often
     assert visit.numbers("#bigrams [data-sum]", "sum") == pytest.approx([1, 1], abs=1e-5)
 
@@ -235,6 +243,11 @@ def test_shannons_game(visit: Visit, classroom: Classroom) -> None:
     for letter in expected["right"]:
         field.press_sequentially(letter)
     page.wait_for_selector("#results td b")
+    first = page.locator("#board .bar").all_inner_texts()
+    assert first[0].split("\n")[:2] == ["you", "98 %"]
+    for line, model in zip(first[1:], expected["models"], strict=True):
+        share = 100 * sum(rank == 1 for rank in model["ranks"]) / len(model["ranks"])
+        assert f"{math.floor(share + 0.5)} %" in line
     bits = [f"{m['mean']:.2f}" for m in expected["models"]]
     assert page.locator("#results td b").all_inner_texts() == bits
     assert "98 %" in page.locator("#results tbody tr").first.inner_text()
