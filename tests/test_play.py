@@ -227,7 +227,7 @@ def test_who_has_too_much_waiting_is_told() -> None:
     line.close()
 
 
-def until(done: Any, seconds: float = 60) -> None:
+def until(done: Any, seconds: float = 240) -> None:
     """Wait for work in the background."""
     end = time.monotonic() + seconds
     while not done():
