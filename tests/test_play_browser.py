@@ -195,7 +195,7 @@ def test_chain_rule(visit: Visit, classroom: Classroom) -> None:
             expected.perplexity
         ]
     page.locator('[data-cell="3 mkn:order=3"]').click()
-    page.wait_for_selector("#detail .equation")
+    page.wait_for_selector('#detail[data-of="3 mkn:order=3"] .equation')
     lines = visit.numbers("#detail td[data-value]", "value")
     assert len(lines) == 3
     prob = chain_rule(classroom.room().model("mkn:order=3"), "She looked at the").steps[3].prob
@@ -323,11 +323,11 @@ def test_a_link_reproduces_the_screen(visit: Visit, browser: Any, address: str) 
     page.get_by_role("columnheader", name="nothing").wait_for()
     page.locator('[data-cell="2 mkn:order=3"]').click()
     page.get_by_role("button", name="Dark").click()
-    page.wait_for_selector("#detail .equation")
+    page.wait_for_selector('#detail[data-of="2 mkn:order=3"] .equation')
     link = page.url
     other = Visit(browser, address)
     other.page.goto(link)
-    other.page.wait_for_selector("#detail .equation")
+    other.page.wait_for_selector('#detail[data-of="2 mkn:order=3"] .equation')
     end = time.monotonic() + 30
     while other.page.locator("main").inner_text() != page.locator("main").inner_text():
         assert time.monotonic() < end  # either may still be getting its answers

@@ -131,6 +131,7 @@ function open(app, place) {
       const answer = await answers.get(key);
       if (at !== (pointed ?? cell ?? example)) return;
       detail.classList.toggle("pinned", at === cell);
+      detail.dataset.of = key;
       show(m, m.steps[at.position], answer);
       if (scroll) detail.scrollIntoView({ block: "nearest", behavior: "smooth" });
     } catch (error) { answers.delete(key); trouble(error); }
