@@ -25,6 +25,7 @@ from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.report import html
 from langmodels.evaluation.report.detail_tables import band_tables, calibration_table
+from langmodels.evaluation.report.tables import rare_note
 from langmodels.evaluation.running import Trial, worthwhile_jobs
 from langmodels.evaluation.summary import as_recorded
 from langmodels.formatting import perplexity, visible
@@ -755,3 +756,11 @@ def test_figures_are_told_as_models_finish() -> None:
         assert lines[i].startswith(f"{model.label}: perplexity {perplexity(model.perplexity)}, ")
         assert f" {model.bits_per_character:.3f} bits/char, trained in " in lines[i]
         assert lines[i].endswith(f"; {i + 1} of 2")
+
+
+@pytest.mark.parametrize(
+    ("min_count", "said"), [(1, "itself has <unk>"), (2, "has once as"), (4, "less than 4 times")]
+)
+def test_what_is_said_of_unknown_tokens_in_training(min_count: int, said: str) -> None:
+    level: Any = SimpleNamespace(min_count=min_count, read_by="", oov=(0.1, 0, 0.1), unit="word")
+    assert said in rare_note(level)

@@ -40,19 +40,21 @@ def corpus_table(results: Results) -> Table:
     columns = ["part", *(["unit"] if several else []), "characters", "tokens", "types", "unknown"]
     units = ", ".join(level.reading for level in results.levels)
     notes = [f"Split {results.text.split}; unit of the models: {units}."]
-    notes += [note for level in results.levels if (note := _rare_note(level))]
+    notes += [note for level in results.levels if (note := rare_note(level))]
     if results.settings.get("cleaning", "none") != "none":
         notes.append(f"The text was cleaned before it was split: {results.settings['cleaning']}.")
     return Table("The text", columns, rows, 2 if several else 1, notes)
 
 
-def _rare_note(level: LevelResult) -> str:
+def rare_note(level: LevelResult) -> str:
     """What became of rare tokens: whether a model has met `<unk>` decides much of its figure."""
     if level.min_count is None or level.read_by:
         return ""
     if level.oov[0] == 0:
         return "" if level.oov[2] == 0 else f"All {level.unit}s of the training part are known."
     n = level.min_count
+    if n < 2:
+        return f"The training text itself has <unk> for some {level.unit}s."
     times = {2: "once", 3: "once or twice"}.get(n, f"less than {n} times")
     return f"Training reads {level.unit}s that it has {times} as <unk> (min-count {n})."
 
