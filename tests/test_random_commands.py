@@ -40,4 +40,5 @@ def test_faults_are_seen(status: int, out: str, err: str) -> None:
 
 def test_answers_are_no_faults() -> None:
     assert not commands.fault(["score", "--json"], 0, '{"a": null}', "langmodels: warning: x\n")
+    assert not commands.fault(["score", "--", "--json"], 0, "a table", "")
     assert not commands.fault(["score"], 2, "", "langmodels: error: give a model\n")

@@ -358,7 +358,8 @@ def fault(arguments: list[str], status: int, out: str, err: str) -> str:
         return f"a figure that is none: {out[:300]}"
     if re.search(r"[\x1b\x07\x9b]", err):
         return f"a raw control character: {err[:300]!r}"
-    if status == 0 and "--json" in arguments and "--help" not in arguments:
+    options = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if status == 0 and "--json" in options and "--help" not in options:
         try:
             lines = arguments[0] == "score" and "--summary" not in arguments
             for document in out.splitlines() if lines else [out]:
