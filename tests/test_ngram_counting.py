@@ -98,6 +98,7 @@ def test_stretches_add_up(ids: list[int], order: int, stretch: int) -> None:
         patch.setattr(counting, "_LONG", 0)
         patch.setattr(counting, "_STRETCH", stretch)
         patch.setattr(counting, "_OFTEN", 0.01)
+        patch.setattr(counting, "_NEW", 10.0)
         check(ids, 7, order)
 
 

@@ -29,7 +29,7 @@ from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
 from langmodels.threads import PerThread, Workers
 
-RATES = (0.0, 1e-4, 2e-4, 4e-4, 8e-4)
+RATES = (0.0, 5e-5, 1e-4, 2e-4, 4e-4, 8e-4)
 """What is tried on the validation text where no rate is given."""
 
 _TUNED_ON = 20_000  # validation tokens at most

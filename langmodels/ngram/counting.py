@@ -24,11 +24,12 @@ from langmodels.threads import parallel_map, slices
 _PIECE = 1 << 19
 """Positions sorted at a time: their keys, 4 MB, stay in the cache."""
 
-_LONG, _STRETCH = 1 << 24, 1 << 22
+_LONG, _STRETCH = 1 << 24, 1 << 21
 """Positions from which on a text is counted in stretches, and those of a stretch."""
 
-_OFTEN = 4
-"""How often the longest n-grams of a stretch's length must come for that to save memory."""
+_OFTEN, _NEW = 8, 1.0
+"""Memory is saved so where there are so many positions for each different n-gram of order 2 and up,
+and so few of these for each position of a stretch."""
 
 _MAX_TOKENS = 2**31 - 2**16
 
@@ -124,30 +125,41 @@ def _in_stretches(ids: Array, vocabulary_size: int, order: int) -> NGramCounts |
             # What begins in a stretch may end behind it.
             part = _counted(ids[begin : begin + length + order], length, vocabulary_size, order)
             total = part if total is None else _added(total, part)
-            if total.sizes[-1] > _STRETCH // _OFTEN:
+            if sum(part.sizes[1:]) > _NEW * length or sum(total.sizes[1:]) > len(ids) / _OFTEN:
                 return None
     return None if total is None else replace(total, suffixes=suffixes_of(total))
 
 
 def _added(one: NGramCounts, other: NGramCounts) -> NGramCounts:
-    """The n-grams of both with the sums of their counts, without suffixes."""
+    """The n-grams of both with the sums of their counts, without suffixes; `other` is smaller.
+
+    Both are in order, so those that only `other` has are looked up and inserted.
+    """
     size = one.vocabulary_size
     words, child_start = [one.words[0]], []
     counts = [one.counts[0] + other.counts[0]]
-    places = [np.arange(size), np.arange(size)]  # of the n-grams of either among those of both
+    # Where the n-grams of either stand among those of both, an order at a time.
+    place_one = place_other = np.arange(size)
     for k in range(2, one.order + 1):
-        keys = [
-            place[parents_of(part, k)].astype(np.int64) * size + part.words[k - 1]
-            for part, place in zip((one, other), places, strict=True)
-        ]
-        every = np.union1d(*keys)
-        parents = np.bincount(every // size, minlength=len(words[-1]))
-        places = [np.searchsorted(every, some) for some in keys]
-        summed = np.zeros(len(every), np.int32)
-        for part, place in zip((one, other), places, strict=True):
-            summed[place] += part.counts[k - 1]
-        child_start.append(starts_of(parents))
-        words.append((every % size).astype(np.int32))
+        parents_one = place_one[parents_of(one, k)]
+        parents_other = place_other[parents_of(other, k)]
+        keys = parents_one.astype(np.int64) * size + one.words[k - 1]
+        wanted = parents_other.astype(np.int64) * size + other.words[k - 1]
+        at = np.searchsorted(keys, wanted)
+        is_new = np.append(keys, -1)[at] != wanted
+        before = at[is_new]
+        n_parents = len(words[-1])
+        children = np.bincount(parents_one, minlength=n_parents)
+        children += np.bincount(parents_other[is_new], minlength=n_parents)
+        child_start.append(starts_of(children))
+        words.append(np.insert(one.words[k - 1], before, other.words[k - 1][is_new]))
+        place_one = np.arange(len(keys))
+        place_one += np.cumsum(np.bincount(before, minlength=len(keys) + 1)[:-1])
+        place_other = at + np.cumsum(is_new) - is_new
+        old = ~is_new
+        place_other[old] = place_one[at[old]]
+        summed = np.insert(one.counts[k - 1], before, np.int32(0))
+        summed[place_other] += other.counts[k - 1]
         counts.append(summed)
     return NGramCounts(words, child_start, counts, [])
 

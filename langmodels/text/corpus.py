@@ -64,7 +64,7 @@ class Corpus(WithReading, Sequences):
     @property
     def n_oov(self) -> int:
         """How many tokens are `<unk>`."""
-        return int(np.count_nonzero(self.ids == Vocabulary.unk_id))
+        return int(self.id_counts()[Vocabulary.unk_id])
 
     @property
     def n_types(self) -> int:
