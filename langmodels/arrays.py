@@ -19,3 +19,13 @@ IndexArray = NDArray[np.int64]
 
 BoolArray = NDArray[np.bool_]
 """Masks."""
+
+_COUNTED = 1 << 20  # numbers that are counted together, being widened for it
+
+
+def occurrences(numbers: IntArray, below: int) -> IndexArray:
+    """How often each number from 0 to `below` - 1 occurs, (below,), in little memory."""
+    counts = np.zeros(below, np.int64)
+    for begin in range(0, len(numbers), _COUNTED):
+        counts += np.bincount(numbers[begin : begin + _COUNTED], minlength=below)
+    return counts

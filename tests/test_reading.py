@@ -181,7 +181,7 @@ def test_a_text_given_whole_is_read_piece_by_piece(
     assert found.vocabulary == whole.vocabulary
     assert 0 < longest <= 128
     counts = np.bincount(found.ids, minlength=len(found.vocabulary))
-    monkeypatch.setattr("langmodels.text.corpus._COUNTED", 7)
+    monkeypatch.setattr("langmodels.arrays._COUNTED", 7)
     assert found.id_counts().tolist() == counts.tolist()
 
 

@@ -63,7 +63,7 @@ def _by_match(splits: Splits) -> Grouping:
 
 def _by_frequency(splits: Splits) -> Grouping:
     """By how often a token was seen; unknown ones apart, which <unk> stands for however rare."""
-    counts = np.bincount(splits.train.ids, minlength=len(splits.train.vocabulary))
+    counts = splits.train.id_counts()
     edges = [0, 1, 2, 10, 100, 1000, 10_000, 100_000]
     targets = splits.test.targets
     found = _banded("occurrences in training", counts[targets], edges)

@@ -330,7 +330,7 @@ def _least_count(train: Corpus) -> int:
     unknown = Counter(token for token in train.unknown or () if token != UNK)
     if unknown:
         return 1 + max(unknown.values())
-    counts = np.bincount(train.ids, minlength=len(train.vocabulary))
+    counts = train.id_counts()
     known = counts[train.vocabulary.n_special :]
     return int(known.min()) if len(known) else 0
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from langmodels.arrays import Array, BoolArray, FloatArray
+from langmodels.arrays import Array, BoolArray, FloatArray, occurrences
 from langmodels.checks import LOG_PROB, WEIGHT, Expected, check_arrays, check_values
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext.counts import ContextCounts
@@ -96,7 +96,7 @@ class FullContextModel(LanguageModel[Match]):
             if closed:
                 # No token is unknown where the vocabulary is that of the training text; what the
                 # rest has not seen stands for what the whole has not.
-                seen = np.bincount(rest.ids, minlength=len(self.vocabulary)) > 0
+                seen = occurrences(rest.ids, len(self.vocabulary)) > 0
                 held = replace(held, ids=np.where(seen[held.ids], held.ids, np.int32(unk)))
             paths.append(self._paths(self._count(rest), held))
         return paths

@@ -15,7 +15,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from langmodels.arrays import Array, IntArray
+from langmodels.arrays import Array, IntArray, occurrences
 from langmodels.errors import LangmodelsError
 from langmodels.ngram.trie import BOS_ID, NGramTrie, parents_of, starts_of, suffixes_of
 from langmodels.progress import Meter, track
@@ -24,7 +24,7 @@ from langmodels.threads import parallel_map, slices
 _PIECE = 1 << 19
 """Positions sorted at a time: their keys, 4 MB, stay in the cache."""
 
-_LONG, _STRETCH = 1 << 24, 1 << 21
+_LONG, _STRETCH = 1 << 24, 1 << 20
 """Positions from which on a text is counted in stretches, and those of a stretch."""
 
 _OFTEN, _NEW = 8, 1.0
@@ -93,15 +93,15 @@ def _counted(
     ids: Array, length: int, vocabulary_size: int, order: int, meter: Meter | None = None
 ) -> NGramCounts:
     """The n-grams that begin at the first `length` ids; suffixes, where these are all ids."""
-    # Reading `order` words from any position stays inside the array, and ends every n-gram.
-    text = np.full(len(ids) + order, BOS_ID, np.int32)
-    text[: len(ids)] = ids
     words = [np.arange(vocabulary_size, dtype=np.int32)]
-    counts = [np.bincount(ids[:length], minlength=vocabulary_size).astype(np.int32)]
+    counts = [occurrences(ids[:length], vocabulary_size).astype(np.int32)]
     child_start: list[IntArray] = []
     suffixes: list[IntArray] = [np.empty(0, np.int32)]
     if order == 1:
         return NGramCounts(words, child_start, counts, suffixes)
+    # Reading `order` words from any position stays inside the array, and ends every n-gram.
+    text = np.full(len(ids) + order, BOS_ID, np.int32)
+    text[: len(ids)] = ids
     sorter = _Sorter(text, length, counts[0])
     for k in range(2, order + 1):
         if meter is not None:

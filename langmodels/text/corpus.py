@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from langmodels.arrays import IndexArray, IntArray
+from langmodels.arrays import IndexArray, IntArray, occurrences
 from langmodels.errors import LangmodelsError
 from langmodels.text.indexing import (
     Pieces,
@@ -20,8 +20,6 @@ from langmodels.text.sequences import Sequences
 from langmodels.text.streams import RawText, TextStream, line_starts, text_stream
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
-
-_COUNTED = 1 << 22  # ids that are counted together, being widened for it
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +71,7 @@ class Corpus(WithReading, Sequences):
 
     def id_counts(self) -> IndexArray:
         """How often each id occurs, (V,)."""
-        counts = np.zeros(len(self.vocabulary), np.int64)
-        for begin in range(0, len(self.ids), _COUNTED):
-            counts += np.bincount(self.ids[begin : begin + _COUNTED], minlength=len(counts))
-        return counts
+        return occurrences(self.ids, len(self.vocabulary))
 
     def sequences(self) -> Iterator[IntArray]:
         """Each sequence's ids, boundaries left out."""
@@ -254,7 +249,7 @@ class Corpus(WithReading, Sequences):
         if reading.tokenizer.learns:
             return cls.read_by(reading, text, name=name)
         own = cls.from_text(text, reading.tokenizer, cleaning=reading.cleaning, name=name)
-        often = np.bincount(own.ids, minlength=len(own.vocabulary)) >= min_count
+        often = own.id_counts() >= min_count
         often[: own.vocabulary.n_special] = False
         new = own.vocabulary.decode(np.flatnonzero(often).tolist())
         return own.recoded(reading.vocabulary.extended(new))
