@@ -8,12 +8,11 @@ import numpy as np
 
 from langmodels.arrays import Array, BoolArray, FloatArray
 from langmodels.errors import UsageError, check_whole
-from langmodels.models.contexts import Measure
 from langmodels.models.orders import OfOrder
-from langmodels.neural.base import NeuralModel
+from langmodels.neural.batched import BatchedModel
 from langmodels.neural.layers.adaptive import check_cutoffs, make_output, usual_cutoffs
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear
-from langmodels.neural.layers.softmax import Scoring, Softmax, log_prob, measuring
+from langmodels.neural.layers.softmax import Scoring, Softmax
 from langmodels.neural.network import Network
 from langmodels.neural.training.batches import Batches, Chunk, WindowBatches, Windows
 from langmodels.neural.training.options import whole_numbers
@@ -90,7 +89,7 @@ class FeedForwardNetwork(Network[Chunk]):
         return total
 
 
-class FeedForwardModel(OfOrder, NeuralModel[tuple[int, ...], FeedForwardNetwork]):
+class FeedForwardModel(OfOrder, BatchedModel[tuple[int, ...], FeedForwardNetwork]):
     """p(w | last n-1 tokens) from their embeddings through one layer of tanh units.
 
     The context of n - 1 tokens is filled up with `<s>` at the beginning of a sequence. `steps` has
@@ -163,28 +162,14 @@ class FeedForwardModel(OfOrder, NeuralModel[tuple[int, ...], FeedForwardNetwork]
         log_p: FloatArray = self._network.output.log_distribution(h)[0]
         return log_p
 
-    def score_sequences(self, sequences: Sequences) -> FloatArray:
-        """See `LanguageModel`; many contexts at a time."""
-        return self._scored(sequences, log_prob)
-
-    def from_distributions(
-        self,
-        sequences: Sequences,
-        measure: Measure,
-        numbers: int,
-        wanted: BoolArray | None = None,
-    ) -> FloatArray:
-        """See `LanguageModel`."""
-        scoring = measuring(measure, len(self.vocabulary))
-        return self._scored(sequences, scoring, (numbers,), wanted)
-
-    def _scored(
+    def scored(
         self,
         sequences: Sequences,
         scoring: Scoring,
         numbers: tuple[int, ...] = (),
         wanted: BoolArray | None = None,
     ) -> FloatArray:
+        """See `BatchedModel`; many contexts at a time."""
         windows = Windows(sequences, self.order - 1)
         network = self._network
         return score_windows(windows, network.forward, network.output, scoring, numbers, wanted)

@@ -7,11 +7,10 @@ import numpy as np
 
 from langmodels.arrays import BoolArray, FloatArray, IntArray
 from langmodels.errors import UsageError, check_whole
-from langmodels.models.contexts import Measure
-from langmodels.neural.base import NeuralModel
+from langmodels.neural.batched import BatchedModel
 from langmodels.neural.layers.adaptive import usual_cutoffs
 from langmodels.neural.layers.cells import CELLS
-from langmodels.neural.layers.softmax import Scoring, log_prob, measuring
+from langmodels.neural.layers.softmax import Scoring
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape, States
 from langmodels.neural.recurrent.scoring import score_pieces
 from langmodels.neural.training.batches import Batches, Chunk, StreamBatches, WindowBatches, Windows
@@ -25,7 +24,7 @@ RecurrentState = States | tuple[int, ...]
 """The states of all layers; or, of a model of windows, the tokens in the window."""
 
 
-class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
+class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
     """h_t = cell(h_{t-1}, x_t), p(x_{t+1}) = softmax(W h_t + b).
 
     A sequence begins from a zero state with `<s>`. Training reads the corpus as a stream, `steps`
@@ -173,28 +172,14 @@ class RecurrentModel(NeuralModel[RecurrentState, RecurrentNetwork]):
         log_p: FloatArray = self._network.output.log_distribution(h)[0]
         return log_p
 
-    def score_sequences(self, sequences: Sequences) -> FloatArray:
-        """See `LanguageModel`; many sequences, or pieces of one, are run side by side."""
-        return self._scored(sequences, log_prob)
-
-    def from_distributions(
-        self,
-        sequences: Sequences,
-        measure: Measure,
-        numbers: int,
-        wanted: BoolArray | None = None,
-    ) -> FloatArray:
-        """See `LanguageModel`."""
-        scoring = measuring(measure, len(self.vocabulary))
-        return self._scored(sequences, scoring, (numbers,), wanted)
-
-    def _scored(
+    def scored(
         self,
         sequences: Sequences,
         scoring: Scoring,
         numbers: tuple[int, ...] = (),
         wanted: BoolArray | None = None,
     ) -> FloatArray:
+        """See `BatchedModel`; many sequences, or pieces of one, are run side by side."""
         if self.window is None:
             return score_pieces(self._network, self._streams(sequences), scoring, numbers, wanted)
 

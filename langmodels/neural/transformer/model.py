@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from langmodels.arrays import BoolArray, FloatArray
-from langmodels.models.contexts import Measure
-from langmodels.neural.base import NeuralModel
+from langmodels.neural.batched import BatchedModel
 from langmodels.neural.layers.adaptive import usual_cutoffs
-from langmodels.neural.layers.softmax import measuring
+from langmodels.neural.layers.softmax import Scoring
 from langmodels.neural.training.batches import Batches, Chunk, StreamBatches
 from langmodels.neural.training.options import whole_numbers
 from langmodels.neural.transformer.network import (
@@ -32,7 +31,7 @@ class WindowState:
     tokens: tuple[int, ...] = ()
 
 
-class TransformerModel(NeuralModel[WindowState, TransformerNetwork]):
+class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
     """A decoder-only Transformer (Vaswani et al. 2017; Radford et al. 2018), pre-normalised.
 
     A state is the keys and values of the last `window` tokens, layer by layer. With rotary
@@ -169,20 +168,15 @@ class TransformerModel(NeuralModel[WindowState, TransformerNetwork]):
         log_p: FloatArray = self._network.output.log_distribution(state.network.top)[0]
         return log_p
 
-    def score_sequences(self, sequences: Sequences) -> FloatArray:
-        """See `LanguageModel`; many sequences, or pieces of one, are run side by side."""
-        return score_pieces(self._network, sequences)
-
-    def from_distributions(
+    def scored(
         self,
         sequences: Sequences,
-        measure: Measure,
-        numbers: int,
+        scoring: Scoring,
+        numbers: tuple[int, ...] = (),
         wanted: BoolArray | None = None,
     ) -> FloatArray:
-        """See `LanguageModel`."""
-        scoring = measuring(measure, len(self.vocabulary))
-        return score_pieces(self._network, sequences, scoring, (numbers,), wanted)
+        """See `BatchedModel`; many sequences, or pieces of one, are run side by side."""
+        return score_pieces(self._network, sequences, scoring, numbers, wanted)
 
     def attention(self, text: Text) -> FloatArray:
         """How much each token looks at each token, (layers, heads, T, T); rows sum to one.

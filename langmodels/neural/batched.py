@@ -1,0 +1,42 @@
+"""Networks whose output layer is asked about many tokens of a text at a time."""
+
+from abc import abstractmethod
+from typing import Generic
+
+from langmodels.arrays import BoolArray, FloatArray
+from langmodels.models.contexts import Measure
+from langmodels.neural.base import N, NeuralModel, S
+from langmodels.neural.layers.softmax import Scoring, log_prob, measuring
+from langmodels.text.sequences import Sequences
+
+
+class BatchedModel(NeuralModel[S, N], Generic[S, N]):
+    """A network that says in `scored` how it reads sequences; scores and measures follow."""
+
+    @abstractmethod
+    def scored(
+        self,
+        sequences: Sequences,
+        scoring: Scoring,
+        numbers: tuple[int, ...] = (),
+        wanted: BoolArray | None = None,
+    ) -> FloatArray:
+        """What `scoring` gives for every target, (sequences.n_tokens, *numbers), in order.
+
+        Zeros for those that are not `wanted`, (sequences.n_tokens,).
+        """
+
+    def score_sequences(self, sequences: Sequences) -> FloatArray:
+        """See `LanguageModel`."""
+        return self.scored(sequences, log_prob)
+
+    def from_distributions(
+        self,
+        sequences: Sequences,
+        measure: Measure,
+        numbers: int,
+        wanted: BoolArray | None = None,
+    ) -> FloatArray:
+        """See `Contexts`."""
+        scoring = measuring(measure, len(self.vocabulary))
+        return self.scored(sequences, scoring, (numbers,), wanted)
