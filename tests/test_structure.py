@@ -27,6 +27,7 @@ FLOORS = (
     ("text",),
     (
         "errors",
+        "kinds",
         "formatting",
         "progress",
         "storage",
