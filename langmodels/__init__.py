@@ -9,8 +9,6 @@ What stands here is what most people need. It is imported when it is first used,
 langmodels` costs next to nothing, and the command can answer Ctrl-C before anything else.
 """
 
-from langmodels.kinds import FINDERS as _FINDERS
-
 TYPE_CHECKING = False  # type checkers take it for true; `typing` need not be imported for it
 
 if TYPE_CHECKING:
@@ -171,16 +169,6 @@ _MODULES = {
 _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = sorted(_WHERE)
-
-
-def _import_models() -> None:
-    """Import all models, so that files may hold them."""
-    from langmodels.registry import import_all
-
-    import_all()
-
-
-_FINDERS.append(_import_models)
 
 
 def __getattr__(name: str) -> "Any":

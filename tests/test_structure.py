@@ -27,7 +27,6 @@ FLOORS = (
     ("text",),
     (
         "errors",
-        "kinds",
         "formatting",
         "progress",
         "storage",
