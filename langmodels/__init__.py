@@ -171,11 +171,21 @@ _WHERE = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = sorted(_WHERE)
 
 
+def _import_models() -> None:
+    """Import all models, so that files may hold them."""
+    from langmodels.registry import import_all
+
+    import_all()
+
+
 def __getattr__(name: str) -> "Any":
     if name not in _WHERE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     import importlib
 
+    from langmodels.kinds import FINDERS
+
+    FINDERS.add(_import_models)
     value = getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
     globals()[name] = value
     return value

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from langmodels import presets
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.fullcontext import AdaptiveModel, FullContextModel
+from langmodels.kinds import FINDERS
 from langmodels.models.base import LanguageModel
 from langmodels.models.blanks import ClozeModel
 from langmodels.models.cache import CacheModel
@@ -313,6 +314,9 @@ def import_all() -> None:
     for registry in ALL_MODELS.values():
         for _ in registry.working():
             pass
+
+
+FINDERS.add(import_all)
 
 
 def any_model_spec(name: str) -> ModelSpec[Model]:

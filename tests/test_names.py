@@ -10,7 +10,7 @@ import pytest
 from langmodels import UnigramModel
 from langmodels.cli.main import main
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.models.files import KINDS
+from langmodels.kinds import KINDS
 from langmodels.names import Registry, nearest
 from langmodels.ngram import SMOOTHINGS
 from langmodels.registry import MODELS, load, make_model

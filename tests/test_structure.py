@@ -27,6 +27,7 @@ FLOORS = (
     ("text",),
     (
         "errors",
+        "kinds",
         "formatting",
         "progress",
         "storage",
@@ -86,7 +87,19 @@ def imported(path: Path) -> set[str]:
                     continue  # a word, not a room
                 inner = f"{statement.module}.{alias.name}"
                 found.add(inner if inner in MODULES else str(statement.module))
-    return found & MODULES.keys()
+    return (found | named(path)) & MODULES.keys()
+
+
+def named(path: Path) -> set[str]:
+    """What a file imports by a name in a string, which is an arrow as any other."""
+    return {
+        call.args[0].value
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call)
+        and ast.unparse(call.func).rpartition(".")[2] in ("import_module", "__import__")
+        and isinstance(call.args[0], ast.Constant)
+        and isinstance(call.args[0].value, str)
+    }
 
 
 @functools.cache

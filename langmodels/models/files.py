@@ -1,6 +1,5 @@
 """Models in files and in pickles: what is written of them, and how they come back."""
 
-import importlib
 import json
 import os
 from collections.abc import Mapping
@@ -11,6 +10,7 @@ import numpy as np
 
 from langmodels.arrays import Array
 from langmodels.errors import LangmodelsError
+from langmodels.kinds import find_kind
 from langmodels.storage import read_json
 from langmodels.tensors import Origin, open_arrays
 from langmodels.text.reading import Reading
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from langmodels.models.model import Model
 
 FORMAT_VERSION = "1"
-
-KINDS: dict[str, type["Model"]] = {}
-"""The classes of models by what files call them; each puts itself here as it is defined."""
 
 
 def pack(model: "Model") -> tuple[dict[str, str], dict[str, Array]]:
@@ -134,13 +131,12 @@ def revive(
     kind: str, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading
 ) -> "Model":
     """The fitted model of a kind. Raises LangmodelsError for an unknown kind."""
-    if kind not in KINDS:
-        # What knows all families, and the models of other packages, stands above this module.
-        importlib.import_module("langmodels.registry").import_all()
-    if kind not in KINDS:
+    found: type[Model] | None = find_kind(kind)
+    if found is None:
         raise LangmodelsError(
-            f"there is no model of the kind {kind!r}; the file is of another version."
+            f"there is no model of the kind {kind!r}: the file is of another version, or of a "
+            "package that is not here (langmodels.load asks all that are installed)."
         )
-    model = KINDS[kind].restore(config, arrays, reading)
+    model = found.restore(config, arrays, reading)
     model.reading = reading
     return model

@@ -8,7 +8,8 @@ from typing import Any, ClassVar, Self, SupportsIndex
 from langmodels import notebooks
 from langmodels.arrays import Array, IntArray
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.models.files import KINDS, ModelFile, pack, pickled, read_model
+from langmodels.kinds import KINDS
+from langmodels.models.files import ModelFile, pack, pickled, read_model
 from langmodels.settings import Configurable
 from langmodels.tensors import save_arrays
 from langmodels.text.corpus import AnyText, Corpus

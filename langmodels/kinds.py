@@ -1,0 +1,21 @@
+"""Classes of models by the kind that files name, and whoever can import those that are not there.
+
+A model may hold models of any family, none of which it knows: it asks here. What knows all
+families, and the models of other packages, says so here.
+"""
+
+from collections.abc import Callable
+
+KINDS: dict[str, type] = {}
+"""Each class puts itself here as it is defined."""
+
+FINDERS: set[Callable[[], None]] = set()
+"""What imports all classes that there are."""
+
+
+def find_kind(kind: str) -> type | None:
+    """The class of a kind, if there is one."""
+    if kind not in KINDS:
+        for find in list(FINDERS):
+            find()
+    return KINDS.get(kind)
