@@ -191,6 +191,46 @@ def test_stream_batches_hold_every_pair_of_the_text(level):
     np.testing.assert_array_equal(again[1][0].inputs, chunks[1][0].inputs)
 
 
+@pytest.mark.parametrize(("level", "batch", "steps"), [("char", 3, 12), ("word", 4, 7)])
+def test_shuffled_chunks_come_from_everywhere_each_once(level, batch, steps):
+    """Each is a stretch of the text, no place comes twice, and another epoch cuts elsewhere."""
+    rng = np.random.default_rng(0)
+    lines = [" ".join(rng.choice(list("abcdefghijklmnop"), 9)) for _ in range(30)]
+    text = corpus(level, "\n".join(lines))
+    batches = StreamBatches(text, batch, steps, n_shards=2, shuffled=True)
+    n = len(text.targets)
+    around = np.concatenate([np.flatnonzero(text.is_input)] * 2)  # the stream goes round
+    stretches = {tuple(text.ids[around[k : k + steps]]): k for k in range(n)}
+    assert len(stretches) == n  # so that a stretch says where it is from
+    cut = []
+    for number in (0, 1):
+        chunks = [chunk for parts in batches.epoch(number) for chunk in parts]
+        assert len(chunks) == 2 * batches.n_batches
+        begins = [stretches[tuple(column)] for chunk in chunks for column in chunk.inputs.T]
+        places = (np.array(begins)[:, None] + np.arange(steps)) % n
+        assert len(np.unique(places)) == places.size > n - steps * (batches.n_batches + 1)
+        assert begins != sorted(begins)
+        cut.append({begin % steps for begin in begins})
+        for chunk in chunks:
+            assert chunk.fresh
+            for inputs, targets in zip(chunk.inputs.T, chunk.targets.T, strict=True):
+                at = around[stretches[tuple(inputs)] :][:steps]
+                np.testing.assert_array_equal(targets, text.ids[at + 1])
+            begun = chunk.inputs == text.vocabulary.bos_id
+            np.testing.assert_array_equal(
+                begun, np.zeros_like(begun) if chunk.keep is None else ~chunk.keep
+            )
+    assert cut[0] != cut[1]
+    again = [chunk.inputs for parts in batches.epoch(1) for chunk in parts]
+    assert all(np.array_equal(a, c.inputs) for a, c in zip(again, chunks, strict=True))
+
+
+def test_a_text_shorter_than_its_chunks_can_be_shuffled():
+    text = corpus("char", "ab")
+    ((chunk,),) = StreamBatches(text, 8, 100, n_shards=2, shuffled=True).epoch(0)
+    assert chunk.inputs.shape == chunk.targets.shape == (len(text.targets), 1)
+
+
 def test_windows_are_the_tokens_before_each_target():
     text = corpus("word", "a b c\nd")
     windows = Windows(text, 2)
@@ -386,19 +426,26 @@ def test_averaged_weights_are_what_is_kept():
     assert np.isfinite(averaged.score_corpus(text)).all()
 
 
-@pytest.mark.parametrize("kind", [LSTMModel, FeedForwardModel])
-def test_resuming_a_killed_run_gives_the_same_weights(kind, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("kind", "own"),
+    [
+        (LSTMModel, {"hidden": 8, "steps": 10}),
+        (LSTMModel, {"hidden": 8, "steps": 10, "shuffled": True}),
+        (TransformerModel, {"width": 8, "heads": 2, "steps": 10, "shuffled": True}),
+        (FeedForwardModel, {"hidden": 8}),
+    ],
+)
+def test_resuming_a_killed_run_gives_the_same_weights(kind, own, tmp_path, monkeypatch):
     """Killed in the middle of the second epoch, after a checkpoint some steps before."""
     text = corpus("char", LINES * 3)
     options = {
-        "hidden": 8,
         "epochs": 3,
         "batch_size": 8,
         "dropout": 0.2,
         "average": 0.9,
         "threads": 2,
         "schedule": "plateau",
-        **({"steps": 10} if kind is LSTMModel else {}),
+        **own,
     }
     expected = kind(**options).fit(text, text)
     path = tmp_path / "run.ckpt"
@@ -421,7 +468,7 @@ def test_resuming_a_killed_run_gives_the_same_weights(kind, tmp_path, monkeypatc
     losses = [(e.train_loss, e.validation_loss) for e in resumed.history.epochs]
     assert losses == [(e.train_loss, e.validation_loss) for e in expected.history.epochs]
     with pytest.raises(LangmodelsError, match="other settings"):
-        kind(**{**options, "hidden": 9}).fit(text, checkpoint=str(path))
+        kind(**{**options, "dropout": 0.3}).fit(text, checkpoint=str(path))
 
 
 def test_training_by_tokens_ends_with_the_step_that_has_them(tmp_path):
@@ -530,6 +577,12 @@ def test_schedules():
     for loss in (3.0, 2.0, 2.0, 2.0):
         plateau.observe(loss)
     assert plateau.rate(50) == pytest.approx(0.1)
+    cooldown = Schedule("cooldown", 100, 10, warmup=4, final=0.2)
+    assert [cooldown.rate(s) for s in (0, 4, 70)] == [0.25, 1, 1]
+    assert cooldown.rate(85) == pytest.approx(0.2 + 0.8 * (1 - 0.5**0.5))
+    assert cooldown.rate(100) == pytest.approx(0.2)
+    longer = Schedule("cooldown", 400, 10, warmup=4, final=0.2)
+    assert [longer.rate(s) for s in range(70)] == [cooldown.rate(s) for s in range(70)]
 
 
 def test_lists_in_the_options_of_a_name() -> None:

@@ -92,7 +92,13 @@ class CharacterAwareModel(RecurrentModel):
     def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
         o = self.options
         return _SpelledBatches(
-            self._spelled(corpus), len(corpus.vocabulary), o.batch_size, o.steps, n_shards, o.seed
+            self._spelled(corpus),
+            len(corpus.vocabulary),
+            o.batch_size,
+            o.steps,
+            n_shards=n_shards,
+            seed=o.seed,
+            shuffled=o.shuffled,
         )
 
     def _check_extends(self, init: Any) -> None:
@@ -154,9 +160,8 @@ class _SpelledBatches(StreamBatches):
         vocabulary: int,
         batch_size: int,
         steps: int,
-        n_shards: int,
-        seed: int,
+        **options: Any,
     ) -> None:
-        super().__init__(sequences, batch_size, steps, n_shards=n_shards, seed=seed)
+        super().__init__(sequences, batch_size, steps, **options)
         unknown = self._targets >= vocabulary
         self._targets = np.where(unknown, np.int32(Vocabulary.unk_id), self._targets)

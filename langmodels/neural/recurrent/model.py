@@ -117,7 +117,12 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
                 corpus, options.batch_size, self.window, n_shards=n_shards, seed=options.seed
             )
         return StreamBatches(
-            corpus, options.batch_size, options.steps, n_shards=n_shards, seed=options.seed
+            corpus,
+            options.batch_size,
+            options.steps,
+            n_shards=n_shards,
+            seed=options.seed,
+            shuffled=options.shuffled,
         )
 
     # The two functions ----------------------------------------------------------------------

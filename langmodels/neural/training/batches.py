@@ -68,37 +68,67 @@ class StreamBatches:
     back-propagation through time with the state carried over). A new sequence begins from a zero
     state, unless it goes on from another of its document. Each epoch begins at another place, so
     that the cuts fall differently; up to `batch_size` - 1 tokens are left out of it.
+
+    `shuffled`: the chunks come in random order instead, each from a zero state, so that what is
+    read at one time is from everywhere in the text. Less than one chunk for each batch is left out.
     """
 
     def __init__(
-        self, corpus: Sequences, batch_size: int, steps: int, *, n_shards: int = 1, seed: int = 0
+        self,
+        corpus: Sequences,
+        batch_size: int,
+        steps: int,
+        *,
+        n_shards: int = 1,
+        seed: int = 0,
+        shuffled: bool = False,
     ) -> None:
         inputs = corpus.is_input
         self._inputs = corpus.ids[inputs]
         self._targets = corpus.targets
         self._keep = ~corpus.begins_afresh[inputs]
-        self._batch = max(1, min(batch_size, len(self._inputs)))
-        self._length = len(self._inputs) // self._batch
-        self._steps = min(steps, self._length)
+        n = len(self._inputs)
+        self._shuffled = shuffled
+        if shuffled:
+            self._steps = min(steps, n)
+            chunks = n // self._steps
+            self._n_batches = -(-chunks // batch_size)
+            self._batch = chunks // self._n_batches
+        else:
+            self._batch = max(1, min(batch_size, n))
+            self._length = n // self._batch
+            self._steps = min(steps, self._length)
+            self._n_batches = -(-self._length // self._steps)
         self._seed = seed
         self.n_shards = min(n_shards, self._batch)
 
     @property
     def n_batches(self) -> int:
         """Batches in an epoch."""
-        return -(-self._length // self._steps)
+        return self._n_batches
 
     def epoch(self, number: int) -> Iterator[Sequence[Chunk]]:
         """The chunks of an epoch, cut by columns into shards."""
-        offset = np.random.default_rng([self._seed, number]).integers(len(self._inputs))
-        inputs, targets, keep = (
-            self._pieces(a, int(offset)) for a in (self._inputs, self._targets, self._keep)
-        )
+        rng = np.random.default_rng([self._seed, number])
+        offset = int(rng.integers(len(self._inputs)))
         columns = list(cuts(self._batch, self.n_shards))
+        for chunk in self._drawn(offset, rng) if self._shuffled else self._streamed(offset):
+            yield [chunk.part(c) for c in columns]
+
+    def _streamed(self, offset: int) -> Iterator[Chunk]:
+        inputs, targets, keep = (
+            self._pieces(a, offset) for a in (self._inputs, self._targets, self._keep)
+        )
         for begin in range(0, self._length, self._steps):
             rows = slice(begin, min(begin + self._steps, self._length))
-            chunk = Chunk(inputs[rows], targets[rows], keep[rows], begin == 0)
-            yield [chunk.part(c) for c in columns]
+            yield Chunk(inputs[rows], targets[rows], keep[rows], begin == 0)
+
+    def _drawn(self, offset: int, rng: np.random.Generator) -> Iterator[Chunk]:
+        n, steps = len(self._inputs), np.arange(self._steps)[:, None]
+        order = rng.permutation(n // self._steps)[: self._n_batches * self._batch]
+        for numbers in order.reshape(self._n_batches, self._batch):
+            place = (offset + numbers * self._steps + steps) % n
+            yield Chunk(self._inputs[place], self._targets[place], self._keep[place], True)
 
     def _pieces(self, ids: Array, offset: int) -> Array:
         """(length, batch), time-major."""

@@ -21,9 +21,10 @@ class TrainingOptions:
         optimizer: rule by which gradients change weights: sgd, momentum, adagrad, rmsprop, adam or
             adamw.
         learning_rate: the first learning rate.
-        schedule: course of the learning rate: constant, step, cosine or plateau.
+        schedule: course of the learning rate: constant, step, cosine, plateau or cooldown, which is
+            constant and falls in the last three tenths of all steps.
         warmup: steps of linear rise before it, a quarter of all steps at most.
-        final_rate: where cosine ends, as a fraction of the first learning rate.
+        final_rate: where cosine and cooldown end, as a fraction of the first learning rate.
         decay_factor: what step and plateau multiply the rate by.
         decay_every: epochs of step between decays, or of plateau without a better validation loss.
         epochs: passes over the training text, at most.
@@ -31,6 +32,8 @@ class TrainingOptions:
             with them. none: as the epochs have.
         batch_size: sequences side by side.
         steps: tokens over which gradients are propagated back before the chain is cut.
+        shuffled: whether chunks of so many tokens come in random order, each from a zero state; else
+            one goes on from the other, with what the network remembers.
         beta2: decay of the averages of squared gradients in adam and adamw.
         clip_norm: the gradient is shortened to this Euclidean norm where it is longer.
         clip_value: every component of the gradient is held within plus or minus this.
@@ -54,6 +57,7 @@ class TrainingOptions:
     tokens: int | None = None
     batch_size: int = 16
     steps: int = 16
+    shuffled: bool = False
     beta2: float = 0.999
     clip_norm: float | None = 1.0
     clip_value: float | None = None

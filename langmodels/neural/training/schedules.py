@@ -5,7 +5,9 @@ from dataclasses import dataclass
 
 from langmodels.errors import UsageError
 
-SCHEDULES = ("constant", "step", "cosine", "plateau")
+SCHEDULES = ("constant", "step", "cosine", "plateau", "cooldown")
+
+_COOLING = 0.3  # of all steps
 
 
 @dataclass
@@ -15,8 +17,10 @@ class Schedule:
 
     "constant"; "step": times `factor` after every `every` epochs; "cosine": down to `final` along
     half a cosine over all steps (Loshchilov and Hutter 2017, equation 5, one period); "plateau":
-    times `factor` whenever the validation loss has not fallen for `every` epochs. Raises
-    UsageError.
+    times `factor` whenever the validation loss has not fallen for `every` epochs; "cooldown":
+    constant, and down to `final` over the last three tenths of all steps, as one minus the root of
+    what is done of them (Hagele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond
+    Fixed Training Durations", section 3). Raises UsageError.
     """
 
     kind: str
@@ -45,6 +49,10 @@ class Schedule:
             done = (step - self.warmup) / max(1, self.total_steps - self.warmup)
             down = 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
             return self.final + (1 - self.final) * down
+        if self.kind == "cooldown":
+            cooling = max(1, round(_COOLING * self.total_steps))
+            done = max(0.0, 1 - (self.total_steps - step) / cooling)
+            return self.final + (1 - self.final) * (1 - math.sqrt(min(1.0, done)))
         if self.kind == "step":
             return float(self.factor ** (step // self.steps_per_epoch // self.every))
         return self.scale

@@ -124,7 +124,9 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
     def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
         o = self.options
         steps = min(o.steps, self.window) if self.positions == "learned" else o.steps
-        return StreamBatches(corpus, o.batch_size, steps, n_shards=n_shards, seed=o.seed)
+        return StreamBatches(
+            corpus, o.batch_size, steps, n_shards=n_shards, seed=o.seed, shuffled=o.shuffled
+        )
 
     # The two functions ----------------------------------------------------------------------
 
