@@ -553,6 +553,29 @@ def test_control_c_while_a_network_learns(
 
 
 @posix
+@pytest.mark.parametrize("budget", ["quick", "60s"])
+def test_control_c_leaves_lines_of_what_is_finished(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], budget: str
+) -> None:
+    """With a budget of time it comes while speeds are measured."""
+
+    def press(*_: Any) -> str:
+        signal.raise_signal(signal.SIGINT)
+        return ""
+
+    Path("text.txt").write_text(TEXT * 20)
+    monkeypatch.setattr("langmodels.neural.training.trainer.Trainer._note", press)
+    line = ["compare", "--corpus", "text.txt", "--models", "unigram,mkn,lstm:hidden=8"]
+    assert main([*line, "--no-cache", "--jobs", "1", "--budget", budget, "--json-lines"]) == (
+        INTERRUPTED
+    )
+    *finished, whole = map(json.loads, capsys.readouterr().out.splitlines())
+    assert [model["label"] for model in finished] == ["unigram", "modified-kneser-ney"]
+    assert whole["unfinished"] == ["lstm hidden=8"]
+    assert sorted(whole["models"], key=str) == sorted(finished, key=str)
+
+
+@posix
 def test_a_reader_that_goes_away(models: Path) -> None:
     for options in ([], ["--json"]):
         with start(

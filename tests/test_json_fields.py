@@ -42,6 +42,18 @@ def fields(value: Any, path: str = "") -> set[str]:
     return found
 
 
+def printed_fields(command: str, out: str) -> set[str]:
+    """The fields of what a command printed; lines before the last are entries of its lists."""
+    if "--json-lines" not in command:
+        return fields(json.loads(out))
+    *entries, whole = map(json.loads, out.splitlines())
+    found = fields(whole)
+    for entry in entries:
+        of = "models[]" if "perplexity" in entry else "cloze[]"
+        found |= {f"{of}.{name}" for name in fields(entry)}
+    return found
+
+
 @pytest.fixture(scope="module")
 def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """The fields that the commands of each section print."""
@@ -59,7 +71,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
                 field
                 for block in blocks(section)
                 for line, _ in block.commands
-                for field in fields(json.loads(desk.run(line)))
+                for field in printed_fields(line, desk.run(line))
             }
             for name, section in sections().items()
         }

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console, RenderableType
 
+from langmodels.cli import streams
 from langmodels.cli.files import ModelNames, OutputFile, OutputFolder, PlotFolder
 from langmodels.cli.main import INTERRUPTED
 from langmodels.cli.options import (
@@ -27,6 +28,7 @@ from langmodels.evaluation.comparison import Comparison, compare
 from langmodels.evaluation.report import FORMATS, check_report_path
 from langmodels.evaluation.report.terminal import print_wide, render
 from langmodels.evaluation.running import default_cache_folder
+from langmodels.interchange import json_text
 from langmodels.presets import BUDGETS
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
@@ -126,7 +128,14 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
         "--figures", type=PlotFolder, metavar="DIR", help="write every plot there, as PDF"
     )
     add_plot_option(group, "the result")
-    add_json_option(parser)
+    printed = parser.add_mutually_exclusive_group()
+    add_json_option(printed)
+    printed.add_argument(
+        "--json-lines",
+        action="store_true",
+        help="print JSON on one line for each model as soon as it is finished, and what --json "
+        "prints on the last",
+    )
 
 
 def _budget(text: str) -> str:
@@ -166,12 +175,19 @@ def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict
         "min_count": args.min_count,
         "max_size": args.vocab_size,
         "source": source,
+        "on_finished": _print_line if args.json_lines else None,
         "settings": {
             "cleaning": cleaning_of(argparse.Namespace(**first), splits.train.tokenizer),
             "command": shlex.join(["langmodels", *sys.argv[1:]]),
         },
     }
     return splits, source, keywords
+
+
+def _print_line(result: Any) -> None:
+    """Print a result as JSON on one line, for those who read along."""
+    streams.write(f"{json_text(result)}\n")
+    streams.flush()
 
 
 def model_names(args: argparse.Namespace) -> list[str] | None:
@@ -213,19 +229,22 @@ def show(
 
     Returns the exit status.
     """
-    if args.json:
+    machine = args.json or args.json_lines
+    if args.json_lines:
+        _print_line(comparison.results)
+    elif args.json:
         print_json(comparison.to_json())
     else:
         print_wide(console, rendered)
     if args.report:
         comparison.report(args.report)
-        if not args.json:
+        if not machine:
             console.print(f"Report written to {args.report}.", soft_wrap=True)
     if args.plot:
         comparison.plot(args.plot, plots)
     if args.figures:
         paths = comparison.figures(args.figures)
-        if not args.json:
+        if not machine:
             console.print(f"{len(paths)} plots written to {args.figures}.", soft_wrap=True)
     if comparison.results.unfinished:
         return INTERRUPTED

@@ -154,7 +154,7 @@ def add_seed_option(parser: argparse.ArgumentParser, what: str = "all that is ra
     )
 
 
-def add_json_option(parser: argparse.ArgumentParser) -> None:
+def add_json_option(parser: argparse._ActionsContainer) -> None:
     """Every command has it."""
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 

@@ -20,6 +20,7 @@ from langmodels.evaluation.running import (
     Failures,
     RunCache,
     Runs,
+    Tell,
     Trial,
     run_trials,
     say_standings,
@@ -28,6 +29,7 @@ from langmodels.evaluation.running import (
 from langmodels.execution import Jobs, completed, executor, share
 from langmodels.formatting import duration
 from langmodels.models.base import LanguageModel
+from langmodels.neural.training.history import was_interrupted
 from langmodels.presets import BUDGETS
 from langmodels.progress import named, say, track
 
@@ -104,11 +106,13 @@ def run_within(
     *,
     jobs: Jobs = 1,
     cache: RunCache | None = None,
+    tell: Tell | None = None,
 ) -> tuple[list[Trial], Runs, Failures]:
     """Measure every trial in about so many seconds; as `run_trials`, with the trials as they were
     run: networks with the tokens that they were trained on.
 
-    Networks are trained once, on the whole text. One for which there is no time has failed.
+    Networks are trained once, on the whole text. One for which there is no time has failed. On
+    Ctrl-C what is finished is returned, as by `run_trials`.
     """
     began = time.monotonic()
     say(f"About {duration(seconds)}: models that count, then networks in the time that is left.")
@@ -128,6 +132,7 @@ def run_within(
             cache=cache,
             seconds=expected,
             in_order=expected is not None,
+            tell=tell,
         )
         runs.update({which[i]: result for i, result in found.items()})
         failed.update({which[i]: error for i, error in wrong.items()})
@@ -140,30 +145,35 @@ def run_within(
     if (others and not run(others, plan)) or not networks:
         return trials, runs, failed
     say_standings(trials, runs, material)
-    speeds = measure_speeds([trials[i] for i in networks], material, plan, jobs)
-    left = _SAFE * (seconds - (time.monotonic() - began))
-    slots = time_slots(left, len(networks), workers_of(jobs))
-    chosen = []
-    for i, speed, slot in zip(networks, speeds, slots, strict=True):
-        candidate = trials[i].candidate
-        splits = material.at(candidate.level).splits
-        sizes = (part.n_tokens for part in (splits.train, splits.validation, splits.test))
-        tokens = speed.tokens(slot, *sizes)
-        if not tokens:
-            why = f"left out, as {duration(slot)} of the budget are too little for it"
-            failed[i] = LangmodelsError(why)
-            say(f"{candidate.label}: {why}")
-            continue
-        say(f"{candidate.label}: {tokens:,} tokens of training, at {speed.training:,.0f} a second")
-        limited = replace(candidate, options={**candidate.options, "tokens": tokens})
-        trials[i] = replace(trials[i], candidate=limited)
-        chosen.append(i)
-    if plan.growth:
-        say(
-            "How figures grow with the text is left out for networks: each is trained once, on all."
-        )
-    if chosen:
-        run(chosen, replace(plan, growth=()), left)
+    try:
+        speeds = measure_speeds([trials[i] for i in networks], material, plan, jobs)
+        left = _SAFE * (seconds - (time.monotonic() - began))
+        slots = time_slots(left, len(networks), workers_of(jobs))
+        chosen = []
+        for i, speed, slot in zip(networks, speeds, slots, strict=True):
+            candidate = trials[i].candidate
+            splits = material.at(candidate.level).splits
+            sizes = (part.n_tokens for part in (splits.train, splits.validation, splits.test))
+            tokens = speed.tokens(slot, *sizes)
+            if not tokens:
+                why = f"left out, as {duration(slot)} of the budget are too little for it"
+                failed[i] = LangmodelsError(why)
+                say(f"{candidate.label}: {why}")
+                continue
+            say(f"{candidate.label}: {tokens:,} tokens of training, at {speed.training:,.0f} a second")
+            limited = replace(candidate, options={**candidate.options, "tokens": tokens})
+            trials[i] = replace(trials[i], candidate=limited)
+            chosen.append(i)
+        if plan.growth:
+            say(
+                "How figures grow with the text is left out for networks: each is trained once, on "
+                "all."
+            )
+        if chosen:
+            run(chosen, replace(plan, growth=()), left)
+    except KeyboardInterrupt:
+        if not runs:
+            raise
     return trials, runs, failed
 
 
@@ -242,6 +252,8 @@ def _speed(trial: Trial, shared: tuple[Material, Plan]) -> Speed:
         head = splits.train.head(max(_HEAD, tokens))
         before = time.perf_counter()
         model.fit(head, validation)
+        if was_interrupted(model):
+            raise KeyboardInterrupt
         return model, time.perf_counter() - before  # type: ignore[return-value]
 
     with named(candidate.label):

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ from langmodels.evaluation.report import write_report
 from langmodels.evaluation.report.figures import save_figures, save_plot
 from langmodels.evaluation.report.html import fragment
 from langmodels.evaluation.report.terminal import render
-from langmodels.evaluation.results import Results, records
+from langmodels.evaluation.results import ClozeResult, ModelResult, Results, records
 from langmodels.evaluation.running import RunCache, Trial, run_trials, worthwhile_jobs
 from langmodels.evaluation.significance import ALL
-from langmodels.evaluation.summary import summarise
+from langmodels.evaluation.summary import model_result, summarise
 from langmodels.execution import Jobs
 from langmodels.formatting import duration
 from langmodels.interchange import json_text, jsonable, structure
@@ -113,6 +113,7 @@ def compare(
     draws: int | None = None,
     compressors: bool = False,
     settings: Mapping[str, Any] | None = None,
+    on_finished: Callable[[ModelResult | ClozeResult], None] | None = None,
 ) -> Comparison:
     """Train models on the training part of a text and compare them on its test part.
 
@@ -148,6 +149,8 @@ def compare(
             in the comparison.
         compressors: whether those of Python's standard library are shown beside the models.
         settings: further settings to record.
+        on_finished: called with the figures of every model as soon as they are complete, one that
+            was tried in a sweep as well.
 
     Returns the comparison of all models that finished; those that failed are listed with the
     reason, and on Ctrl-C the others as unfinished. A model's figures do not depend on what it is
@@ -196,14 +199,27 @@ def compare(
     if jobs is None:
         jobs = worthwhile_jobs(trials)
     kept = RunCache(cache) if cache else None
+    seen: dict[tuple[str, str], dict[int, AnyRun]] = {}
+
+    def tell(trial: Trial, run: AnyRun) -> None:
+        candidate = trial.candidate
+        runs = seen.setdefault((candidate.label, candidate.level), {})
+        runs[trial.seed] = run
+        if on_finished is not None and len(runs) == len(candidate.seeds(seed, seeds)):
+            on_finished(model_result(material, candidate, runs, seed))
+
     if seconds is None:
         new = [t for t in trials if kept is None or not kept.has(t, material, plan)]
         expected = expected_seconds(new, material, plan, jobs) if shown() and new else None
         if expected is not None:
             say(f"About {duration(expected)}, if no network stops early.")
-        runs, failed = run_trials(trials, material, plan, jobs=jobs, cache=kept, seconds=expected)
+        runs, failed = run_trials(
+            trials, material, plan, jobs=jobs, cache=kept, seconds=expected, tell=tell
+        )
     else:
-        trials, runs, failed = run_within(seconds, trials, material, plan, jobs=jobs, cache=kept)
+        trials, runs, failed = run_within(
+            seconds, trials, material, plan, jobs=jobs, cache=kept, tell=tell
+        )
     failures = {trials[i].candidate.label: str(error) for i, error in sorted(failed.items())}
     if failed and not runs:
         raise LangmodelsError("; ".join(f"{label}: {why}" for label, why in failures.items()))

@@ -127,6 +127,8 @@ def worth_having(jobs: Jobs, n: int) -> Jobs:
 
 Runs = dict[int, AnyRun]
 Failures = dict[int, LangmodelsError]
+Tell = Callable[[Trial, AnyRun], None]
+"""Called with every trial that is finished, as soon as it is."""
 
 
 def run_trials(
@@ -138,6 +140,7 @@ def run_trials(
     cache: RunCache | None = None,
     seconds: float | None = None,
     in_order: bool = False,
+    tell: Tell | None = None,
 ) -> tuple[Runs, Failures]:
     """Measure every trial; runs and failures by index in `trials`.
 
@@ -161,6 +164,8 @@ def run_trials(
                     found = cache.load(keys[i], kind)
                     if found is not None:
                         done[i] = found
+                        if tell is not None:
+                            tell(trial, found)
                         advance(trial)
         todo = [i for i in range(len(trials)) if i not in done]
         if jobs != 1 and not in_order:
@@ -185,6 +190,8 @@ def run_trials(
                             f"{_in_short(trials[i], done[i], material)}; "
                             f"{len(done)} of {len(trials)}"
                         )
+                        if tell is not None:
+                            tell(trials[i], done[i])
                     advance(trials[i])
                     left = [k for k in todo if k not in done and k not in failed]
                     if left and not trials[i].candidate.random and _are_random(trials, left):

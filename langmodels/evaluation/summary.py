@@ -114,6 +114,16 @@ def summarise(
     )
 
 
+def model_result(
+    material: Material, candidate: Candidate, runs: Mapping[int, AnyRun], seed: int
+) -> ModelResult | ClozeResult:
+    """The figures of one candidate, by its runs with all their seeds, without those of others."""
+    fitted = {s: run for s, run in runs.items() if isinstance(run, Run)}
+    if fitted:
+        return _Summary(candidate, fitted, material.at(candidate.level), seed).result()
+    return _cloze_result(candidate, [run for run in runs.values() if isinstance(run, ClozeRun)])
+
+
 def _compressors(splits: Splits) -> list[Compressor]:
     """The compressors of the standard library on the test text.
 
