@@ -1,7 +1,7 @@
 """Layers: parameters, a forward pass, and the gradient of it by hand."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -217,6 +217,16 @@ def draw_mask(out: Array, rate: float, rng: Generator) -> Array:
 def rows(x: Array) -> Array:
     """All leading axes as one: (..., n) to (N, n)."""
     return x.reshape(-1, x.shape[-1])
+
+
+def stretches(n: int, size: int) -> Iterator[slice]:
+    """A range cut into nearly equal parts of about `size`, at most half as long again.
+
+    Short rests would be calls for little work, at which threads wait for each other.
+    """
+    count = max(1, min(n, -(-2 * n // (3 * max(1, size)))))
+    for k in range(count):
+        yield slice(n * k // count, n * (k + 1) // count)
 
 
 def affine_backward(x: Array, dy: Array, weight: Array, bias: Array) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from langmodels.arrays import Array
-from langmodels.neural.layers.base import Generator, Layer, rows
+from langmodels.neural.layers.base import Generator, Layer, rows, stretches
 from langmodels.neural.layers.parameters import Shape
 
 # Elements that all passes are made over before the next ones: they stay in the cache, and the calls
@@ -34,15 +34,15 @@ class RMSNorm(Layer):
         self._x = self.space.array("x", flat.shape, x.dtype)
         self._scale = self.space.array("scale", (len(flat), 1), x.dtype)
         y = self.space.array("y", x.shape, x.dtype)
-        mean = np.full(n, 1 / n, x.dtype)
         for part in self._blocks(len(flat)):
             z, scale, out = self._x[part], self._scale[part], rows(y)[part]
             if self.centred:
+                mean = np.full(n, 1 / n, x.dtype)
                 np.subtract(flat[part], (flat[part] @ mean)[:, None], out=z)
             else:
                 z[...] = flat[part]
-            np.multiply(z, z, out=out)
-            np.matmul(out, mean, out=scale[:, 0])
+            np.einsum("ij,ij->i", z, z, out=scale[:, 0])
+            scale *= 1 / n
             scale += self.epsilon
             np.sqrt(scale, out=scale)
             np.divide(1, scale, out=scale)
@@ -77,9 +77,7 @@ class RMSNorm(Layer):
         return dx
 
     def _blocks(self, n: int) -> Iterator[slice]:
-        size = max(1, _BLOCK // self.width)
-        for begin in range(0, n, size):
-            yield slice(begin, min(begin + size, n))
+        return stretches(n, _BLOCK // self.width)
 
 
 class LayerNorm(RMSNorm):

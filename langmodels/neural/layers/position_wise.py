@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from langmodels.arrays import Array
-from langmodels.neural.layers.base import Generator, Layer, rows, sum_rows
+from langmodels.neural.layers.base import Generator, Layer, rows, stretches, sum_rows
 from langmodels.neural.layers.parameters import Shape
 
 # Elements that all passes are made over before the next ones: they stay in the cache, and the calls
@@ -95,9 +95,7 @@ class PositionWise(Layer):
         return self.up.backward(du)
 
     def _blocks(self, n: int) -> Iterator[slice]:
-        size = max(1, _BLOCK // self.inner)
-        for begin in range(0, n, size):
-            yield slice(begin, min(begin + size, n))
+        return stretches(n, _BLOCK // self.inner)
 
     @abstractmethod
     def _apply(self, u: Array, s: Array, y: Array) -> None:

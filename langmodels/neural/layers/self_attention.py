@@ -13,12 +13,13 @@ score taken off first.
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
 from langmodels.arrays import Array, IntArray
-from langmodels.neural.layers.base import Layer
+from langmodels.neural.layers.base import Layer, stretches
 from langmodels.neural.layers.memory import Memory
 from langmodels.neural.layers.position_wise import Projection
 
@@ -99,7 +100,6 @@ class SelfAttention(Layer):
         inner = inner.reshape(batch, steps, self.heads).transpose(0, 2, 1)[:, :, None]
         turned = self._transposed("d out", d_o)
         d_qkv = self.space.array("d qkv", self._qkv.shape, dy.dtype)
-        d_qkv[:, :, width:] = 0
         query, old = _by_head(self._qkv[:, :, :width], self.heads), self._before
         key, value = self._remembered()
         d_query, d_key, d_value = (
@@ -119,9 +119,15 @@ class SelfAttention(Layer):
             # Of the keys, only those of this chunk have a gradient.
             skipped = max(0, old - k.start)
             own = slice(k.start + skipped - old, k.stop - old)
-            part = self.space.array("part", (*p.shape[:2], own.stop - own.start, size), p.dtype)
-            d_key[b, :, own] += np.matmul(dp[:, :, skipped:], query[b, :, q], out=part)
-            d_value[b, :, own] += np.matmul(p[:, :, skipped:], d_out[b, :, q], out=part)
+            for d, weights, of in ((d_key, dp, query), (d_value, p, d_out)):
+                # Blocks come in order: one is the first to look at the keys of its own queries.
+                shape = (*p.shape[:2], own.stop - own.start, size)
+                part = d[b, :, q] if own == q else self.space.array("part", shape, p.dtype)
+                np.matmul(weights[:, :, skipped:], of[b, :, q], out=part)
+                if own != q:
+                    seen = q.start - own.start
+                    d[b, :, own.start : q.start] += part[:, :, :seen]
+                    d[b, :, q] = part[:, :, seen:]
         self._rotate(d_qkv, self._turn.conj())
         return self.qkv.backward(d_qkv)
 
@@ -160,9 +166,8 @@ class SelfAttention(Layer):
             q = slice(begin, min(begin + _QUERIES, steps))
             k = slice(max(0, old + begin - self.window + 1), old + q.stop)
             each = self.heads * (q.stop - q.start) * (k.stop - k.start)
-            size = max(1, _BLOCK // each)
-            for one in range(0, batch, size):
-                yield _Block(slice(one, min(one + size, batch)), q, k)
+            for b in stretches(batch, _BLOCK // each):
+                yield _Block(b, q, k)
 
     def _exponentials(self, key: Array, block: _Block) -> tuple[Array, Array, Array | None]:
         """Exponentials of a block's scores, their sums for each query (B, heads, 1, Q), and what
@@ -185,17 +190,12 @@ class SelfAttention(Layer):
         shape = (b.stop - b.start, self.heads, k.stop - k.start, q.stop - q.start)
         scores = self.space.array("scores", shape, key.dtype)
         np.matmul(key[b, :, k], self._query[b, :, :, q], out=scores)
-        queries = np.arange(q.start, q.stop) + self._before
-        keys = np.arange(k.start, k.stop)[:, None]
-        # Of the keys only the last, which come after some queries, and the first, which are out of
-        # sight for some, are not for all.
-        late, early = queries[0] + 1 - k.start, queries[-1] + 1 - self.window - k.start
-        for part in (slice(0, max(0, early)), slice(max(0, late), len(keys))):
-            if part.start < part.stop:
-                hidden = (keys[part] > queries) | (keys[part] <= queries - self.window)
-                scores[:, :, part] += np.where(hidden, key.dtype.type(-np.inf), key.dtype.type(0))
+        offset = q.start + self._before - k.start
+        for part, mask in _masks(offset, *shape[2:], self.window, key.dtype):
+            scores[:, :, part] += mask
         first = self._first[b, q] - (self._position - self._before)
         if (first > k.start).any():
+            keys = np.arange(k.start, k.stop)[:, None]
             np.copyto(scores, -np.inf, where=(keys < first[:, None])[:, None])
         return scores
 
@@ -220,6 +220,26 @@ class SelfAttention(Layer):
             return
         pairs = qkv.view(turn.dtype).reshape(*qkv.shape[:2], 3, self.heads, -1)[:, :, :2]
         pairs *= turn
+
+
+@lru_cache(maxsize=32)
+def _masks(
+    offset: int, n_keys: int, n_queries: int, window: int, dtype: np.dtype[np.generic]
+) -> list[tuple[slice, Array]]:
+    """What to add to the scores of keys that are not for all queries, (keys, queries) each.
+
+    `offset`: how many of the keys come before the first query.
+    """
+    queries, keys = np.arange(offset, offset + n_queries), np.arange(n_keys)[:, None]
+    # They are the first ones, which are out of sight for some, and the last ones, which come after
+    # some.
+    early, late = slice(0, queries[-1] + 1 - window), slice(queries[0] + 1, n_keys)
+    masks = []
+    for part in (early, late):
+        if part.start < part.stop:
+            hidden = (keys[part] > queries) | (keys[part] <= queries - window)
+            masks.append((part, np.where(hidden, dtype.type(-np.inf), dtype.type(0))))
+    return masks
 
 
 def _by_head(x: Array, heads: int) -> Array:
