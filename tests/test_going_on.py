@@ -12,6 +12,7 @@ from langmodels.cli.main import main
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.neural.base import NetworkModel
+from langmodels.neural.dynamic import RATES, DynamicModel
 from langmodels.ngram import NGramModel
 from langmodels.ngram.text_counts import TextCounts
 from langmodels.registry import load, make_model
@@ -190,8 +191,27 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: An
     assert main([*train, "c.txt", "--level", "whitespace", *dynamic, "-o", "d.lm"]) == 0
     assert main([*train, "c.txt", "--init", "d.lm", "--validation", "c.txt", "-o", "e.lm"]) == 0
     assert load("e.lm").get_params()["rate"] == 0.001
+    small = ["--model", "transformer:width=8:layers=1:heads=2:window=4:epochs=1"]
+    assert main([*train, "c.txt", "--level", "whitespace", *small, "-o", "t.lm"]) == 0
+    as_it_is = ["--init", "t.lm", "--validation", "c.txt"]
+    # New words stay unknown: there is no training to learn them in.
+    assert main([*train, "b.txt", *as_it_is, "--model", "dynamic:every=4", "-o", "l.lm"]) == 0
+    learning, network = load("l.lm"), load("t.lm")
+    assert isinstance(learning, DynamicModel)
+    assert (learning.every, learning.vocabulary) == (4, network.vocabulary)
+    assert learning.rate in RATES
+    np.testing.assert_array_equal(
+        learning.base.network.parameters.flat, network.network.parameters.flat
+    )
+    expected = DynamicModel(network, every=4, rate=learning.rate)
+    expected.fit(Corpus.read_by(network.reading, SECOND))
+    np.testing.assert_array_equal(scores(learning), scores(expected))
     capsys.readouterr()
     for wrong, message in (
+        ([*as_it_is, "--model", "dynamic:epochs=2"], "leave out option epochs"),
+        ([*as_it_is, "--model", "dynamic", "--sample", "9"], "leave out --sample"),
+        ([*as_it_is, "--model", "dynamic", "--min-count", "1"], "leave out --min-count"),
+        (["--init", "a.lm", "--model", "dynamic"], "does not become a DynamicModel"),
         (["--init", "all.lm"], "did not keep its counts"),
         (["--init", "a.lm", "--level", "word"], "leave out --level"),
         (["--init", "a.lm", "--min-count", "1"], "leave out --min-count"),

@@ -7,7 +7,7 @@ from langmodels.cli.texts import carried, min_count_of, open_text, text_of
 from langmodels.datasets.sources import Source
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
-from langmodels.neural.base import NetworkModel
+from langmodels.neural.base import NetworkModel, NeuralModel
 from langmodels.neural.dynamic import DynamicModel
 from langmodels.ngram import NGramModel
 from langmodels.presets import Setting
@@ -58,6 +58,8 @@ def continued(
     given = {**parse_name(name)[1], **options}
     named = args.model is not None or args.smoothing is not None
     made = make_model(name, Setting(seed=args.seed), **options) if named else init
+    if isinstance(made, DynamicModel) and isinstance(init, NeuralModel):
+        return _dynamic(init, given, args)
     if isinstance(init, NGramModel) and isinstance(made, NGramModel):
         if named:
             return make_model(name, Setting(order=init.order, seed=args.seed), **options)
@@ -76,15 +78,30 @@ def continued(
     return model
 
 
-def load_more(
-    init: LanguageModel[Any], args: argparse.Namespace
-) -> tuple[Corpus, Corpus | None, Source]:
-    """The text of --corpus and --validation, read as that of a model was, with new tokens.
+def _dynamic(
+    network: NeuralModel[Any, Any], given: dict[str, Any], args: argparse.Namespace
+) -> DynamicModel:
+    """A network as it is, to go on learning from what it reads. Raises UsageError."""
+    others = [*(f"option {key}" for key in given if key not in _OF_DYNAMIC)]
+    others += [f"--{key}" for key in ("checkpoint", "sample") if getattr(args, key) is not None]
+    if others:
+        raise UsageError(
+            f"The network in {args.init} is taken as it is and not trained: dynamic has the "
+            f"options {', '.join(_OF_DYNAMIC)} here; leave out {', '.join(others)}."
+        )
+    return DynamicModel(network, **given)
 
-    Raises UsageError for options that say how a text is read.
+
+def load_more(
+    init: LanguageModel[Any], args: argparse.Namespace, *, extending: bool
+) -> tuple[Corpus, Corpus | None, Source]:
+    """The text of --corpus and --validation, read as that of a model was.
+
+    New tokens are added where it is `extending`. Raises UsageError for options that say how a text
+    is read.
     """
     counts = init.counts if isinstance(init, NGramModel) else None
-    refused = [*_READING, *(["min_count"] if counts else [])]
+    refused = [*_READING, *(["min_count"] if counts or not extending else [])]
     for option in refused:
         if getattr(args, option) is not None:
             raise UsageError(
@@ -96,7 +113,10 @@ def load_more(
     reading = init.reading if counts is None else counts.reading
     least = 1 if counts else min_count_of(args, reading.tokenizer)
     source = text_of(args)
-    train = Corpus.extending(reading, open_text(source), min_count=least, name=source.name)
+    if extending:
+        train = Corpus.extending(reading, open_text(source), min_count=least, name=source.name)
+    else:
+        train = Corpus.read_by(reading, open_text(source), name=source.name)
     validation = None
     if args.validation:
         text = open_text(text_of(args, args.validation))

@@ -63,13 +63,16 @@ examples:
   langmodels train --corpus - --model jelinek-mercer:order=3 --output model.lm < text.txt
 
   langmodels train --corpus more.txt --init book.lm --model lstm:epochs=3 --output longer.lm
+  langmodels train --corpus book.txt --init book.lm --model dynamic --output learning.lm
   langmodels train --corpus monday.txt --keep-counts --output news.lm
   langmodels train --corpus tuesday.txt --init news.lm --output both.lm
 
 --init goes on: a network is trained further, from the weights in the file and with its settings
 unless --model gives others, on this text or the same once more; the counts of an n-gram model that
 kept them are added to, and the result is that of both texts at once. The text is read as the first
-was; words that are new are added.
+was; words that are new are added. With --model dynamic the network in the file stays as it is, and
+becomes one that goes on learning from what it reads; the text is that which it was trained on, and
+--validation one to choose the rate on.
 
 A network is trained with a line on standard error after every epoch. Ctrl-C ends training early:
 the best weights so far are written, unless there is a file of that name already; with --checkpoint
@@ -170,7 +173,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         return None
     if init is not None:
         model = continued(init, name, options, args)
-        train, validation, source = load_more(init, args)
+        extending = network_of(model) is not init  # else the network stays as it is
+        train, validation, source = load_more(init, args, extending=extending)
     else:
         make_model(name, Setting(seed=args.seed), **options)  # a bad option is better said at once
         train, validation, source = load_training(_all_tokens(args) if args.keep_counts else args)
@@ -276,12 +280,12 @@ def _fit(
     args: argparse.Namespace,
 ) -> None:
     """Train a model, from what another one has learnt where there is one."""
-    network = network_of(model)
-    if isinstance(network, NetworkModel):
-        _fit_network(network, train, validation, network_of(init), args)
+    network, before = network_of(model), network_of(init)
+    if isinstance(network, NetworkModel) and network is not before:
+        _fit_network(network, train, validation, before, args)
     if isinstance(model, NGramModel) and isinstance(init, NGramModel):
         model.fit(train, validation, init=init)
-    elif not model.is_fitted:
+    elif network is before or not model.is_fitted:
         model.fit(train, validation)
 
 
