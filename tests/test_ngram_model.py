@@ -11,7 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_ngram_smoothing import joined, random_text
 
-from langmodels.arrays import IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.blanks import FillingModel
@@ -20,12 +19,12 @@ from langmodels.ngram import (
     NGramModel,
     NGramTables,
     SmoothingWarning,
+    child_index,
     count_ngrams,
     make_smoothing,
     scoring,
 )
-from langmodels.ngram.child_index import ChildFinder, ChildIndex
-from langmodels.ngram.lookup import find_children
+from langmodels.ngram.child_index import ChildIndex, Halving, Level
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.vocabulary import Vocabulary
@@ -330,28 +329,67 @@ def test_short_and_long_sequences_are_scored_alike(
         assert looped == pytest.approx(expected, abs=1e-6)
 
 
-def test_children_are_found_by_a_hash_table_as_by_halving() -> None:
-    rng = np.random.default_rng(4)
-    sizes = rng.integers(0, 9, 200) ** 3 // 9
+def random_level(rng: np.random.Generator, parents: int, n_words: int, last: bool) -> Level:
+    sizes = np.minimum(rng.integers(0, 9, parents) ** 3 // 9, n_words)
     starts = np.append(0, np.cumsum(sizes)).astype(np.int32)
-    column = np.concatenate([np.sort(rng.choice(500, n, replace=False)) for n in sizes])
-    column = column.astype(np.int32)
-    log_prob = -rng.random(len(column)).astype(np.float32)
-    index = ChildIndex(starts, column, log_prob)
-    parents, words = rng.integers(0, 200, 20_000), rng.integers(0, 500, 20_000)
-    expected = find_children(starts, column, parents, words)
-    assert 0 < (expected >= 0).sum() < len(expected)
-    every = np.repeat(np.arange(200), sizes)
+    words = np.concatenate([np.sort(rng.choice(n_words, n, replace=False)) for n in sizes])
+    log_prob, backoff = -rng.random((2, len(words))).astype(np.float32)
+    return Level(starts, words.astype(np.int32), log_prob, None if last else backoff)
 
-    def nodes(finder: ChildIndex | ChildFinder, parents: IntArray, words: IntArray) -> IntArray:
-        hit, found, log_probs = finder.find(parents, words)
-        assert (log_probs == log_prob[found]).all()
-        result = np.full(len(parents), -1)
-        result[hit] = found
-        return result
 
-    assert (nodes(index, parents, words) == expected).all()
-    assert (nodes(index, every, column) == np.arange(len(column))).all()
-    finder = ChildFinder(starts, column, log_prob)
-    for _ in range(5):  # before it pays and after
-        assert (nodes(finder, parents.astype(np.int32), words) == expected).all()
+@pytest.mark.parametrize("n_words", [500, 300_000])
+def test_children_are_found_by_hash_tables_as_by_halving(n_words: int) -> None:
+    rng = np.random.default_rng(4)
+    first = random_level(rng, 200, n_words, last=False)
+    second = random_level(rng, len(first.words), n_words, last=True)
+    names = rng.permutation(300)[:200]
+    index = ChildIndex(first, names, 300, n_words)
+    below = ChildIndex(second, index.slots, index.n_slots, n_words)
+    assert index.tells_apart
+    assert below.tells_apart
+    for level, known, table, own in (
+        (first, names, index, np.arange(200)),
+        (second, index.slots, below, np.arange(len(first.words))),
+    ):
+        there = rng.integers(0, len(level.words), 5_000)
+        owner = np.repeat(own, np.diff(level.child_start))[there]
+        parents = np.concatenate([owner, rng.integers(0, len(own), 20_000)])
+        words = np.concatenate([level.words[there], rng.integers(0, n_words, 20_000)])
+        expected = Halving(level).find(parents, words.astype(np.int32))
+        assert 5_000 <= len(expected.hits) < len(parents)
+        found = table.find(known[parents], words.astype(np.int32))
+        assert (found.hits == expected.hits).all()
+        assert (found.missed == expected.missed).all()
+        assert (found.nodes == table.slots[expected.nodes]).all()
+        assert (found.log_prob == expected.log_prob).all()
+        if level.backoff is None:
+            assert found.backoff is None
+        else:
+            assert found.backoff is not None
+            assert expected.backoff is not None
+            assert (found.backoff == expected.backoff).all()
+
+
+@pytest.mark.parametrize("tables", [0, 1, 2, 4])
+def test_scores_are_the_same_with_and_without_hash_tables(
+    tables: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(5)
+    text = " ".join(f"w{i}" for i in np.minimum(rng.geometric(0.2, 5_000), 20))
+    corpus = words(text.replace("w9 ", ".\n"))
+    model = NGramModel(5, "witten_bell").fit(corpus)
+    monkeypatch.setattr(NGramTables, "short", 0)
+
+    def scored(indexed: int) -> tuple[NGramTables, Any]:
+        sizes = iter([0] * indexed + [1 << 60] * 4)
+        monkeypatch.setattr(child_index, "_bytes", lambda *_: next(sizes))
+        own = replace(model.tables)
+        return own, own.score(corpus.ids)
+
+    _, (expected, lengths) = scored(0)
+    own, (found, same) = scored(tables)
+    kinds = [type(finder) for finder in own._finders.after(0)]
+    assert kinds == [ChildIndex] * tables + [Halving] * (4 - tables)
+    assert (found == expected).all()
+    assert (same == lengths).all()
+    assert set(lengths.tolist()) == {1, 2, 3, 4, 5}

@@ -1,147 +1,281 @@
-"""Finding children of trie nodes by a hash table, where very many are looked for.
+"""Finding children of trie nodes, where very many are looked for: by hash tables once that pays.
 
-Halving takes a dozen dependent steps for a frequent word. A slot of the table holds a child whole,
-so that a query reads one place in memory, whatever the number of children. The table pays for being
-made once there are more queries than n-grams.
+Halving takes a dozen dependent steps for a frequent word, where a hash table is read once. The
+tables pay for being made when a text is about as long as a third of the n-grams.
 """
 
 import threading
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.arrays import Array, BoolArray, IndexArray, IntArray
+from langmodels.arrays import Array, IndexArray, IntArray
 from langmodels.ngram.lookup import find_children
 
-_MIX = np.uint64(0x9E3779B97F4A7C15)
-_WORD_BITS = np.uint64(32)
-_SLOT = np.dtype([("key", np.uint64), ("node", np.int32), ("log_prob", np.float32)])
-_GATHERED = np.complex128
-"""NumPy gathers plain numbers of the size of a slot faster than records."""
-_FREE = np.uint64(2**64 - 1)
-_PROBES = 8
-"""Slots that a child may be in; those for which all were taken are found by halving."""
-_LOAD = 0.5
+_MIX = 0x9E3779B97F4A7C15
+_HASH_BITS = 64
+_TAG_BITS = 31
+_SPARE_BITS = 8
+"""Bits of a tag that tell how far from its bucket a child is."""
+_TWICE = np.uint64(1 << 32 | 1)
+_LOW = np.uint64((1 << 32) - 1)
+_LOAD = 0.67
 """At most so much of the slots is taken."""
-
-Found = tuple[BoolArray, IntArray, NDArray[np.float32]]
-"""Of M queries, (M,): which have found a child. Of those, (n,): its id, and its log p."""
+_AT_ONCE = 1 << 18  # children that get their slots together
 
 
-class ChildIndex:
-    """The children of all nodes of an order, by node and last word.
+@dataclass(frozen=True)
+class Level:
+    """The n-grams of an order above 1, (m,) each.
 
-    Args:
-        child_start: (n + 1,) where the children of each node begin in `column`.
-        column: (m,) last words, each once among the children of a node, and rising.
-        log_prob: (m,) of the children.
-
-    Beside these arrays it takes between 32 and 64 bytes a child.
+    The children of node i are child_start[i] to child_start[i + 1] - 1, with rising last `words`.
+    `log_prob` and `backoff`, which the highest order has not, are nats.
     """
 
-    def __init__(
-        self, child_start: IntArray, column: IntArray, log_prob: NDArray[np.float32]
-    ) -> None:
-        self._child_start, self._column, self._log_prob = child_start, column, log_prob
-        bits = max(int(len(column) / _LOAD - 1).bit_length(), 1)
-        self._shift, self._mask = np.uint64(64 - bits), (1 << bits) - 1
-        key = _keys(np.repeat(np.arange(len(child_start) - 1), np.diff(child_start)), column)
-        slot = self._first_slot(key)
-        owner = np.full(1 << bits, -1, np.int32)
-        todo = np.arange(len(column))
-        for probe in range(1, _PROBES + 1):
-            free = todo[owner[slot] < 0]
-            owner[slot[owner[slot] < 0]] = free  # of several children for one slot, one has it
-            left = owner[slot] != todo
-            todo, slot = todo[left], (slot[left] + probe) & self._mask
-        taken = np.flatnonzero(owner >= 0)
-        slots = np.zeros(1 << bits, _SLOT)
-        slots["key"] = _FREE
-        slots["key"][taken] = key[owner[taken]]
-        slots["node"][taken] = owner[taken]
-        slots["log_prob"][taken] = log_prob[owner[taken]]
-        self._slots = slots.view(_GATHERED)
+    child_start: IntArray
+    words: IntArray
+    log_prob: NDArray[np.float32]
+    backoff: NDArray[np.float32] | None
 
-    def find(self, parents: Array, words: Array) -> Found:
+
+@dataclass(frozen=True)
+class Children:
+    """Of M queries `hits` (n,), which found a child, and `missed` (M - n,), which did not, rising.
+
+    Of those that were found, (n,): what they are called where their own children are looked for,
+    their log p, and their back-off weights, if they have any.
+    """
+
+    hits: IndexArray
+    missed: IndexArray
+    nodes: Array
+    log_prob: NDArray[np.float32]
+    backoff: NDArray[np.float32] | None
+
+
+class Finder(ABC):
+    """Finds the children of an order."""
+
+    @abstractmethod
+    def find(self, parents: Array, words: IntArray) -> Children:
         """The children of nodes, (M,), by their last words, (M,)."""
-        key = _keys(parents, words)
-        slot = self._first_slot(key)
-        gathered = self._slots.take(slot)
-        there = gathered.view(_SLOT)["key"]
-        hit = there == key
-        todo = np.flatnonzero(~hit & (there != _FREE))
-        slot, key = slot.take(todo), key.take(todo)
-        for probe in range(1, _PROBES):
+
+
+@dataclass(frozen=True)
+class Halving(Finder):
+    """Finds children where they stand. `ids`: of nodes, by what a table calls them."""
+
+    level: Level
+    ids: IntArray | None = None
+
+    def find(self, parents: Array, words: IntArray) -> Children:
+        """See `Finder`."""
+        level = self.level
+        if self.ids is not None:
+            parents = self.ids.take(parents)
+        nodes = find_children(level.child_start, level.words, parents, words)
+        hit = nodes >= 0
+        hits = np.flatnonzero(hit)
+        nodes = nodes.take(hits)
+        backoff = None if level.backoff is None else level.backoff.take(nodes)
+        return Children(hits, np.flatnonzero(~hit), nodes, level.log_prob.take(nodes), backoff)
+
+
+class ChildIndex(Finder):
+    """A hash table of the children of all nodes of an order.
+
+    A bucket has two slots of four bytes, which are read together. A child is in its own bucket, or
+    where that is full, in one of the next. Node and word are mixed so that nothing of them is
+    lost: bucket and tag of a child tell which it is, so that nothing else is taken for it.
+
+    Args:
+        level: the children.
+        parents: (nodes,) what nodes are called, numbers below `n_parents`. Children are called by
+            their slots, `slots` (m,).
+        n_words: words are numbers below that.
+    """
+
+    def __init__(self, level: Level, parents: Array, n_parents: int, n_words: int) -> None:
+        bits, bucket_bits = _bits(len(level.words), n_parents, n_words)
+        mix = _MIX << (_HASH_BITS - bits)
+        whole = (1 << _HASH_BITS) - 1
+        self._of_word = np.uint64(mix & whole)
+        self._of_parent = np.uint64((mix << (n_words - 1).bit_length()) & whole)
+        self._tag_shift = np.uint64(_HASH_BITS - 1 - bits)
+        self._bucket_shift = np.uint64(_HASH_BITS - bucket_bits)
+        key = self._keys(np.repeat(parents, np.diff(level.child_start)), level.words)
+        self.slots, last = _slots(key >> self._bucket_shift)
+        self.n_slots = 2 * max((1 << bucket_bits) + 1, last // 2 + 2)  # the last bucket is empty
+        tags = np.zeros(self.n_slots, np.uint32)
+        tags[self.slots] = self._tags(key)
+        self._buckets = tags.view(np.uint64)
+        key >>= self._bucket_shift
+        self._farthest = int(((self.slots >> 1) - key.view(np.int64)).max(initial=0))
+        if level.backoff is None:
+            self._values: Array = np.zeros(self.n_slots, np.float32)
+            self._values[self.slots] = level.log_prob
+        else:
+            values = np.zeros((self.n_slots, 2), np.float32)
+            values[self.slots, 0], values[self.slots, 1] = level.log_prob, level.backoff
+            self._values = values.view(np.int64).ravel()  # a pair is read at once
+
+    @property
+    def tells_apart(self) -> bool:
+        """Whether tags tell all children apart; else it cannot be used."""
+        return self._farthest < 1 << _SPARE_BITS
+
+    def find(self, parents: Array, words: IntArray) -> Children:
+        """See `Finder`."""
+        key = self._keys(parents, words)
+        tags = self._tags(key).astype(np.uint64)
+        tags *= _TWICE
+        key >>= self._bucket_shift
+        bucket = key.view(np.int64)
+        there = self._buckets.take(bucket)
+        lane = _lanes(there, tags)
+        goes_on = there > _LOW  # the bucket is full
+        goes_on &= lane == 0
+        todo = np.flatnonzero(goes_on)
+        at, wanted = bucket.take(todo), tags.take(todo)
+        for _ in range(self._farthest):
             if not len(todo):
                 break
-            slot += probe
-            slot &= self._mask
-            again = self._slots.take(slot)
-            there = again.view(_SLOT)["key"]
-            same = there == key
-            gathered[todo[same]], hit[todo[same]] = again[same], True
-            others = np.flatnonzero(~same & (there != _FREE))
-            todo, slot, key = todo.take(others), slot.take(others), key.take(others)
-        if len(todo):
-            nodes = find_children(
-                self._child_start, self._column, parents.take(todo), words.take(todo)
-            )
-            todo, nodes = todo[nodes >= 0], nodes[nodes >= 0]
-            records = gathered.view(_SLOT)
-            records["node"][todo], records["log_prob"][todo] = nodes, self._log_prob.take(nodes)
-            hit[todo] = True
-        found = gathered.take(np.flatnonzero(hit)).view(_SLOT)
-        return hit, found["node"], found["log_prob"]
+            at += 1
+            there = self._buckets.take(at)
+            found = _lanes(there, wanted)
+            here = np.flatnonzero(found != 0)
+            places = todo.take(here)
+            lane[places], bucket[places] = found.take(here), at.take(here)
+            goes_on = there > _LOW
+            goes_on &= found == 0
+            left = np.flatnonzero(goes_on)
+            todo, at, wanted = todo.take(left), at.take(left), wanted.take(left)
+        hits = np.flatnonzero(lane != 0)
+        nodes = bucket.take(hits)
+        nodes += nodes
+        nodes += lane.take(hits) > 1
+        values = self._values.take(nodes)
+        missed = np.flatnonzero(lane == 0)
+        if values.dtype == np.float32:
+            return Children(hits, missed, nodes, values, None)
+        pairs = values.view(np.float32)
+        return Children(hits, missed, nodes, pairs[::2], pairs[1::2])
 
-    def _first_slot(self, key: NDArray[np.uint64]) -> IndexArray:
-        slot = key * _MIX
-        slot >>= self._shift
-        return slot.view(np.int64)
+    def _keys(self, parents: Array, words: IntArray) -> NDArray[np.uint64]:
+        """Node and word mixed: in the highest bits, and others for others."""
+        key = parents.astype(np.uint64)
+        key *= self._of_parent
+        rest = words.astype(np.uint64)
+        rest *= self._of_word
+        key += rest
+        return key
+
+    def _tags(self, key: NDArray[np.uint64]) -> NDArray[np.uint32]:
+        """The lowest 31 bits of what was mixed, and one that says that a slot is taken."""
+        tags = (key >> self._tag_shift).astype(np.uint32)
+        tags |= np.uint32(1)
+        return tags
 
 
-def _keys(parents: Array, words: Array) -> NDArray[np.uint64]:
-    """One number for a node and a word."""
-    keys: NDArray[np.uint64] = parents.astype(np.uint64)
-    keys <<= _WORD_BITS
-    keys |= words.astype(np.uint64)
-    return keys
+def _bits(n: int, n_parents: int, n_words: int) -> tuple[int, int]:
+    """Of what is mixed, and of the number of a bucket."""
+    bits = (n_parents - 1).bit_length() + (n_words - 1).bit_length()
+    least = (int(n / (2 * _LOAD)) + 1).bit_length()
+    return bits, min(max(least, bits - _TAG_BITS + _SPARE_BITS, 1), bits)
 
 
-class ChildFinder:
-    """Finds children by halving, and by an index once that pays, where there are at most `most`.
+def _bytes(level: Level, n_parents: int, n_words: int) -> int:
+    """What a table takes, about."""
+    bits, bucket_bits = _bits(len(level.words), n_parents, n_words)
+    if bits > _HASH_BITS - 1 or bucket_bits > _TAG_BITS - 2:
+        return 1 << _HASH_BITS
+    return (8 if level.backoff is None else 12) << (bucket_bits + 1)
+
+
+def _slots(bucket: NDArray[np.uint64]) -> tuple[IntArray, int]:
+    """A slot for each child, (m,), whose buckets are given, and the last one that is taken.
+
+    Children of earlier buckets come first, and each has the first slot after the one before it
+    that does not come before its bucket.
+    """
+    bucket <<= np.uint64(32)
+    bucket |= np.arange(len(bucket), dtype=np.uint64)
+    bucket.sort()
+    slots = np.empty(len(bucket), np.int32)
+    last = -1
+    for begin in range(0, len(bucket), _AT_ONCE):
+        some = bucket[begin : begin + _AT_ONCE]
+        place = np.arange(len(some))
+        at = (some >> np.uint64(32)).view(np.int64)
+        at += at
+        at[0] = max(int(at[0]), last + 1)
+        at -= place
+        np.maximum.accumulate(at, out=at)
+        at += place
+        slots[(some & _LOW).view(np.int64)] = at
+        last = int(at[-1])
+    return slots, last
+
+
+def _lanes(there: NDArray[np.uint64], tags: NDArray[np.uint64]) -> NDArray[np.uint16]:
+    """Where a tag, given twice, is in a bucket: 0 for nowhere, 1 for the first slot, or 256."""
+    different = there ^ tags
+    return (different.view(np.uint32) == 0).view(np.uint16)
+
+
+class Finders:
+    """What finds the n-grams of each order above 1: by halving, and by tables once they pay.
+
+    Args:
+        levels: the n-grams of orders 2 to N.
+        n_words: the size of the vocabulary.
 
     It may be used by many threads.
     """
 
-    MOST = 1 << 22
-    """Children in an index: of more, the table would take more memory than it is worth."""
-    OFTEN = 4
-    """Queries for each child after which an index is made."""
+    MOST = 192 << 20
+    """Bytes that tables may take, lower orders first. N-grams of others are found by halving."""
+    OFTEN = 3
+    """Tables are made after one position of text for so many n-grams."""
 
-    def __init__(
-        self,
-        child_start: IntArray,
-        column: IntArray,
-        log_prob: NDArray[np.float32],
-        most: int = MOST,
-    ) -> None:
-        self._columns = child_start, column, log_prob
-        self._most = most
-        self._left = self.OFTEN * len(column)
+    def __init__(self, levels: Sequence[Level], n_words: int) -> None:
+        self._levels, self._n_words = levels, n_words
+        self._finders: list[Finder] = [Halving(level) for level in levels]
+        self._left = sum(len(level.words) for level in levels) // self.OFTEN
         self._lock = threading.Lock()
-        self._index: ChildIndex | None = None
 
-    def find(self, parents: Array, words: Array) -> Found:
-        """See `ChildIndex.find`."""
-        if self._index is not None:
-            return self._index.find(parents, words)
-        child_start, column, log_prob = self._columns
-        if 0 < len(column) <= self._most:
-            with self._lock:
-                self._left -= len(parents)
-                if self._left <= 0 and self._index is None:
-                    self._index = ChildIndex(*self._columns)
-        nodes = find_children(child_start, column, parents, words)
-        hit = nodes >= 0
-        nodes = nodes[hit]
-        return hit, nodes, log_prob.take(nodes)
+    def after(self, positions: int) -> list[Finder]:
+        """One for each order, where so many more positions of a text are looked at."""
+        if self._left >= 0 and self._lock.acquire(blocking=False):
+            # Other threads go on with what there is.
+            try:
+                self._left -= positions
+                if self._left < 0:
+                    self._finders = self._indexed()
+            finally:
+                self._lock.release()
+        return self._finders
+
+    def _indexed(self) -> list[Finder]:
+        found: list[Finder] = []
+        parents: Array = np.arange(self._n_words)
+        n_parents, room = self._n_words, self.MOST
+        for level in self._levels:
+            room -= _bytes(level, n_parents, self._n_words)
+            if room < 0:
+                break
+            index = ChildIndex(level, parents, n_parents, self._n_words)
+            if not index.tells_apart:
+                break
+            found.append(index)
+            parents, n_parents = index.slots, index.n_slots
+            del index.slots  # a node is called by its slot from now on
+        rest = self._levels[len(found) :]
+        if found and rest:
+            ids = np.zeros(n_parents, np.int32)
+            ids[parents] = np.arange(len(parents), dtype=np.int32)
+            return [*found, Halving(rest[0], ids), *map(Halving, rest[1:])]
+        return [*found, *map(Halving, rest)]

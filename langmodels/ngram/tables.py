@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from langmodels.arrays import Array, BoolArray, FloatArray, IntArray
 from langmodels.checks import LOG_PROB, Expected, check_arrays
 from langmodels.errors import LangmodelsError
-from langmodels.ngram.child_index import ChildFinder
+from langmodels.ngram.child_index import Finders, Level
 from langmodels.ngram.lookup import LengthArray
 from langmodels.ngram.scoring import TextScorer
 from langmodels.ngram.trie import NGramTrie, expected_structure, structure_from
@@ -40,9 +40,6 @@ def longest(state: State) -> int:
 
 _PREFIX = "ngram."
 """Before the names of arrays in files."""
-
-_INDEXED = 4
-"""The highest order that may be found by an index: longer contexts have few words after them."""
 
 MAX_ORDER = 100
 """The longest n-grams that there may be."""
@@ -195,14 +192,11 @@ class NGramTables(NGramTrie, TextScorer):
     # Whole texts ----------------------------------------------------------------------------
 
     @cached_property
-    def _finders(self) -> list[ChildFinder]:
+    def _finders(self) -> Finders:
         """What finds the n-grams of orders 2 to N in texts."""
-        return [
-            ChildFinder(*columns, ChildFinder.MOST if k <= _INDEXED else 0)
-            for k, columns in enumerate(
-                zip(self.child_start, self.words[1:], self.log_prob[1:], strict=True), 2
-            )
-        ]
+        weights = (*self.backoff[1:], None)
+        columns = zip(self.child_start, self.words[1:], self.log_prob[1:], weights, strict=True)
+        return Finders([Level(*column) for column in columns], self.vocabulary_size)
 
     def score_block(self, ids: IntArray, bos: int) -> tuple[FloatArray, LengthArray]:
         """See `TextScorer`."""
@@ -210,14 +204,15 @@ class NGramTables(NGramTrie, TextScorer):
         lengths = np.ones(len(ids), np.int16)
         contexts = np.zeros(len(ids), np.int16)
         at, parents = np.arange(1, len(ids)), ids[:-1]
-        for k in range(2, self.order + 1):
-            hit, nodes, log_probs = self._finders[k - 2].find(parents, ids.take(at))
+        backoff = self.backoff[0].take(parents) if self.order > 1 else None
+        for k, finder in enumerate(self._finders.after(len(ids)), start=2):
+            found = finder.find(parents, ids.take(at))
             if self.unseen_backoff:
                 contexts[at] = k - 1
-            missed = np.flatnonzero(~hit)
-            scores[at.take(missed)] += self.backoff[k - 2].take(parents.take(missed))
-            at, parents = at.take(np.flatnonzero(hit)), nodes
-            scores[at] = log_probs
+            if backoff is not None:
+                scores[at.take(found.missed)] += backoff.take(found.missed)
+            at, parents, backoff = at.take(found.hits), found.nodes, found.backoff
+            scores[at] = found.log_prob
             lengths[at] = k
             # What was found is the context of the next position.
             at += 1
