@@ -59,11 +59,12 @@ class SelfAttention(Layer):
         self.width, self.heads, self.window, self.rotary = width, heads, window, rotary
         self._scale = (width // heads) ** -0.5
 
-    def forward(self, x: Array, memory: Memory, first: IntArray) -> Array:
-        """(B, T, C) to (B, T, C), after what `memory` holds.
+    def forward(self, x: Array, memory: Memory, first: IntArray, since: int = 0) -> Array:
+        """(B, T, C) to (B, T - since, C), after what `memory` holds.
 
         `first` (B, T): the position where the sequence began that a step belongs to, counted as
-        `Memory` does. `memory` is afterwards what the next chunk may look at.
+        `Memory` does. `memory` is afterwards what the next chunk may look at. What the steps before
+        `since` look at is left out; there is no `backward` then.
         """
         steps, width = x.shape[1], self.width
         qkv = self.qkv.forward(x)
@@ -80,14 +81,14 @@ class SelfAttention(Layer):
         self._shifts: list[Array | None] = []
         key, value = self._remembered()
         out = _by_head(self._o, self.heads)
-        for block in self._blocks(len(x), steps):
+        for block in self._blocks(len(x), steps, since):
             b, q, k = block
             p, sums, shift = self._exponentials(key, block)
             self._shifts.append(shift)
             self._sums[b, :, :, q] = sums
             np.matmul(p.swapaxes(2, 3), value[b, :, k], out=out[b, :, q])
             out[b, :, q] /= sums.swapaxes(2, 3)
-        return self.out.forward(self._o)
+        return self.out.forward(self._o[:, since:])
 
     def backward(self, dy: Array) -> Array:
         """(B, T, C) to (B, T, C)."""
@@ -160,9 +161,9 @@ class SelfAttention(Layer):
         y[...] = x.swapaxes(1, 2)
         return y.reshape(batch, self.heads, -1, steps)
 
-    def _blocks(self, batch: int, steps: int) -> Iterator[_Block]:
+    def _blocks(self, batch: int, steps: int, since: int = 0) -> Iterator[_Block]:
         old = self._before
-        for begin in range(0, steps, _QUERIES):
+        for begin in range(since, steps, _QUERIES):
             q = slice(begin, min(begin + _QUERIES, steps))
             k = slice(max(0, old + begin - self.window + 1), old + q.stop)
             each = self.heads * (q.stop - q.start) * (k.stop - k.start)

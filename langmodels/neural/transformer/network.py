@@ -94,12 +94,19 @@ class Block(Layer):
             }
         )
 
-    def forward(self, x: Array, memory: Memory, first: IntArray, rng: Generator | None) -> None:
-        """In place on x (B, T, C); see `SelfAttention.forward`."""
-        y = self.attention.forward(self.norms[0].forward(x), memory, first)
+    def forward(
+        self, x: Array, memory: Memory, first: IntArray, rng: Generator | None, since: int = 0
+    ) -> Array:
+        """In place on x[:, since:] (B, T - since, C), which is returned; x (B, T, C).
+
+        See `SelfAttention.forward`.
+        """
+        y = self.attention.forward(self.norms[0].forward(x), memory, first, since)
+        x = x[:, since:]
         x += self.dropouts[0].forward(y, rng)
         y = self.units.forward(self.norms[1].forward(x))
         x += self.dropouts[1].forward(y, rng)
+        return x
 
     def backward(self, dx: Array) -> None:
         """In place on dx (B, T, C)."""
@@ -150,8 +157,9 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
         *,
         keep: Array | None = None,
         rng: Generator | None = None,
+        since: int = 0,
     ) -> Array:
-        """See `SequenceNetwork`."""
+        """See `SequenceNetwork`; with `since` the outputs of steps before it are left out."""
         steps, batch = inputs.shape
         memories = (states or self.zero_states(batch)).memories
         first = _beginnings(memories[0], keep, steps, batch)
@@ -160,7 +168,7 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
             x += self.positions.forward(self._places(memories[0].position, first))
         x = self.dropout.forward(x, rng)
         for block, memory in zip(self.blocks, memories, strict=True):
-            block.forward(x, memory, first, rng)
+            x = block.forward(x, memory, first, rng, since if block is self.blocks[-1] else 0)
         self._h = np.ascontiguousarray(self.norm.forward(x).swapaxes(0, 1))
         return self._h
 

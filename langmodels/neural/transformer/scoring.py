@@ -122,10 +122,13 @@ def _run(network: TransformerNetwork, group: Sequence[_Piece], scoring: Scoring)
     states = None
     steps = longest if network.shape.positions == "learned" else _STEPS
     for begin in range(0, longest, steps):
-        part = slice(begin, begin + steps)
-        h = rows(network.forward(inputs[part], states))
+        chosen = scored[begin : begin + steps]
+        # What is only read shows in the last layer through its keys and values alone.
+        needed = np.flatnonzero(chosen.any(axis=1))
+        since = int(needed[0]) if len(needed) else len(chosen) - 1
+        h = rows(network.forward(inputs[begin : begin + steps], states, since=since))
         states = network.final_states
-        chosen = scored[part]
+        chosen, part = chosen[since:], slice(begin + since, begin + steps)
         if chosen.any():
             found = scoring(network.output, h[chosen.ravel()], targets[part][chosen])
             scores[part][chosen] = found
