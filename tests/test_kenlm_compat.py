@@ -11,11 +11,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ngram_data import KENLM3, held_out, scored, trained
 
 from langmodels.compat import kenlm
 from langmodels.ngram import NGramModel, prune, wordwise
 from langmodels.ngram.automaton import ROOT
+from langmodels.ngram.tables import NGramTables
 from langmodels.ngram.wordwise import WordTable
 from langmodels.text.vocabulary import Vocabulary
 
@@ -337,19 +340,72 @@ def test_many_sentences_at_once(
     assert tested.score_many([]).shape == (0,)
 
 
-def test_few_letters_in_long_ngrams_find_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
-    """N-grams that are permutations of one another, and a table that does not come out at first."""
+@pytest.mark.parametrize("tried", [1, 64])
+def test_few_letters_in_long_ngrams_find_their_places(
+    monkeypatch: pytest.MonkeyPatch, tried: int
+) -> None:
+    """N-grams that are permutations of one another; with one try, rows have to be divided."""
     rng = np.random.default_rng(3)
     text = "\n".join(" ".join(rng.choice(["a", "b"], 40)) for _ in range(60))
-    tables = NGramModel(9, "witten_bell").fit(text).tables
-    monkeypatch.setattr(wordwise, "_TRIED", 8)
+    monkeypatch.setattr(wordwise, "_TRIED", tried)
+    agree(NGramModel(9, "witten_bell").fit(text).tables, rng.integers(2, 5, 500))
+    tables = trained(5).tables
+    agree(tables, rng.integers(0, tables.vocabulary_size, 500))
+
+
+def agree(tables: NGramTables, ids: Any) -> None:
+    """A word table says the same as the tables, of words one after another."""
     table = WordTable(tables)
     step = table.step()
     state, context = tables.start(), table.start
-    for word in rng.integers(2, 5, 500).tolist():
+    for word in ids.tolist():
+        if word == Vocabulary.bos_id:
+            state, context = tables.start(), table.start
+            continue
         log_p, length, state = tables.step(state, word)
         found, context, found_length = step(context, table.codes[word])
         assert (found, found_length) == (pytest.approx(log_p, abs=1e-6), length)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    lines=st.lists(st.text("abcdef ", max_size=20), min_size=1, max_size=20),
+    order=st.integers(1, 6),
+    tried=st.sampled_from([1, 64]),
+    most=st.sampled_from([None, 8, 30]),
+)
+def test_word_tables_of_any_text(
+    lines: list[str], order: int, tried: int, most: int | None
+) -> None:
+    model = NGramModel(order, "witten_bell").fit(
+        "\n".join([" ".join(line) for line in lines] + ["a"])
+    )
+    if most is not None and order > 1:
+        model = prune(model, max_ngrams=most + model.tables.vocabulary_size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wordwise, "_TRIED", tried)
+        rng = np.random.default_rng(0)
+        agree(model.tables, rng.integers(0, model.tables.vocabulary_size, 200))
+
+
+def test_states_need_not_be_written_first(model: kenlm.Model) -> None:
+    """A new one is the empty context, whatever is asked of it first."""
+    null, out = kenlm.State(), kenlm.State()
+    model.NullContextWrite(null)
+    assert model.BaseScore(kenlm.State(), "alice", out) == model.BaseScore(null, "alice", out)
+    full = model.BaseFullScore(null, "alice", out)
+    assert model.BaseFullScore(kenlm.State(), "alice", out) == full
+    assert isinstance(full, kenlm.FullScoreReturn)
+    assert (
+        kenlm.State()
+        == null
+        == copy.copy(kenlm.State())
+        == pickle.loads(pickle.dumps(kenlm.State()))
+    )
+    assert hash(kenlm.State()) == hash(null)
+    assert kenlm.State() < out
+    with pytest.raises(TypeError, match="a State is needed"):
+        model.BaseScore(kenlm.State(), "alice", 3)  # type: ignore[arg-type]
 
 
 def test_a_call_of_a_subclass_is_its_own(model: kenlm.Model) -> None:

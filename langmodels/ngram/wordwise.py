@@ -1,4 +1,4 @@
-"""Asking n-gram tables word by word: a hash table whose place for a word is one addition away.
+"""Asking n-gram tables word by word: a double array, whose place for a word is one addition away.
 
 A compiled tool spends most of a query waiting for memory; Python spends it on its own steps. So a
 look-up here is made of as few of them as can be: an addition, reading a number, comparing it.
@@ -9,32 +9,32 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.arrays import IntArray
+from langmodels.arrays import Array, BoolArray, IndexArray, IntArray
 from langmodels.ngram.automaton import ROOT, Automaton
 from langmodels.ngram.tables import NGramTables
 from langmodels.text.vocabulary import Vocabulary
 
-_PLACES = 3
-"""Places for each n-gram: the fewer are taken, the fewer are tried."""
-_TRIED = 40
-"""Places tried for an n-gram at most. Codes of 32 bits are enough for so many."""
-_FREE = 0
+_PLACES = 2
+"""Places for each n-gram: the fewer are taken, the sooner rows are laid."""
+_SPARE = 64
+"""Places beyond these, so that the smallest tables have room too."""
+_TRIED = 64
+"""How many labels are tried for a row before it is divided."""
+_FREE = -1
 _NGRAM = np.dtype([("code", np.int32), ("log_prob", np.float32), ("following", np.int32)])
 _CONTEXT = np.dtype([("backoff", np.float32), ("link", np.int32)])
 
 MOST = 1 << 24
-"""N-grams that are put into such a table at most, 60 bytes each."""
+"""N-grams that are put into such a table at most, 42 bytes each."""
 
 
 class WordTable:
-    """The n-grams of tables as an automaton, whose nodes are found by hashing.
+    """The n-grams of tables as an automaton, whose transitions lie in a double array.
 
-    Contexts have labels, the empty one 0, and words have codes, which are negative. Both are drawn
-    at random, so that their sums spread over the places of the table. The n-gram of a word after a
-    context lies at the place `label + code`, counted from the end where that is negative, or at
-    the first one below that was free. There stands the word's code, less the number of `places`
-    for each step down: where another number stands, there is another n-gram, and where 0 stands,
-    there is none. See `step` for how it is asked.
+    Contexts have labels, the empty one 0, and words have codes. The n-gram of a word after a
+    context lies at the place `label + code` (Aoe 1989, "An efficient digital search algorithm by
+    using a double-array structure"). There stands the word's code; where another one stands, or
+    none, the word was not seen after this context. See `step` for how it is asked.
 
     As in ARPA files, `<s>` as a word has log p = 0. The tables must not charge for contexts that
     are not stored (`unseen_backoff`), and have `MOST` n-grams at most.
@@ -42,28 +42,24 @@ class WordTable:
 
     def __init__(self, tables: NGramTables) -> None:
         automaton = Automaton(tables)
-        words, contexts = automaton.words, automaton.contexts
-        self.places = _PLACES * len(words) + 2 * _TRIED
-        """How many places there are."""
-        parents = np.repeat(np.arange(len(contexts) - 1), np.diff(contexts["start"]))
-        placed, seed = None, 0
-        while placed is None:
-            rng = np.random.default_rng(seed)
-            # Going down from the lowest sum must not leave the table.
-            codes = -1 - _distinct(rng, self.places - _TRIED, tables.vocabulary_size)
-            labels = 1 + _distinct(rng, self.places - 1, len(contexts) - 1)
-            labels[ROOT] = 0
-            placed = self._place(codes[words[1:]], labels[parents])
-            seed += 1
-        column, at = placed
-        ngrams = np.empty(self.places, _NGRAM)
-        ngrams["code"] = column
+        words, contexts = automaton.words[1:], automaton.contexts
+        rng = np.random.default_rng(0)
+        codes = rng.permutation(np.arange(tables.vocabulary_size, dtype=np.int32))
+        rows = _Rows(codes[words], contexts["start"] - 1, contexts["backoff"][:-1] != 0, rng)
+        at, labels = rows.places, rows.labels
+        ngrams = np.zeros(len(rows.taken), _NGRAM)
+        ngrams["code"] = _FREE
+        ngrams["code"][at] = codes[words]
         ngrams["log_prob"][at] = automaton.ngrams["log_prob"][1:]
         ngrams["following"][at] = labels[automaton.ngrams["following"][1:]]
-        by_label = np.zeros(self.places, _CONTEXT)
-        by_label["backoff"][labels] = contexts["backoff"][:-1]
-        by_label["link"][labels] = labels[contexts["link"][:-1]]
-        lengths = np.zeros(self.places, np.int8)
+        by_label = np.zeros(len(rows.used), _CONTEXT)
+        # The last part of a divided row goes on where the row would, at the same cost.
+        last = rows.last[rows.labelled]
+        by_label["backoff"][last] = contexts["backoff"][:-1][rows.labelled]
+        by_label["link"][last] = labels[contexts["link"][:-1][rows.labelled]]
+        for part, rest in rows.rests:
+            by_label["link"][part] = rest
+        lengths = np.zeros(len(ngrams), np.int8)
         lengths[at] = np.repeat(np.arange(1, tables.order + 1), tables.sizes)
         # Python reads plain numbers from memory views, several times faster than from arrays.
         columns: dict[str, Any] = {name: ngrams[name].data for name in _NGRAM.names or ()}
@@ -85,26 +81,6 @@ class WordTable:
         self.start = self.step()(ROOT, self.codes[Vocabulary.bos_id])[1]
         """The label of the context at the beginning of a sequence."""
 
-    def _place(self, codes: IntArray, labels: IntArray) -> tuple[IntArray, IntArray] | None:
-        """Put n-grams, given by the codes of words and the labels of contexts, into the table.
-
-        Returns the column of codes, (places,), and the place of each n-gram; None where one needs
-        too many steps.
-        """
-        column = np.full(self.places, _FREE, np.int32)
-        codes, at = codes.copy(), (codes + labels) % self.places
-        todo = np.arange(len(codes))
-        for _ in range(_TRIED):
-            free = todo[column[at[todo]] == _FREE]
-            column[at[free]] = codes[free]
-            # Of several for one place, one has it: their codes differ.
-            todo = todo[column[at[todo]] != codes[todo]]
-            if not len(todo):
-                return column, at
-            at[todo] = (at[todo] - 1) % self.places
-            codes[todo] -= self.places
-        return None
-
     def step(self) -> Callable[[int, int], tuple[float, int, int]]:
         """A function of a context's label and a word's code.
 
@@ -112,26 +88,140 @@ class WordTable:
         n-gram found. Who asks for millions writes its loop out: a call takes as long as a look-up.
         """
         codes, log_prob, following = self.code, self.log_prob, self.following
-        backoff, link = self.backoff, self.link
-        lengths, places = self.lengths, self.places
+        backoff, link, lengths = self.backoff, self.link, self.lengths
 
         def step(context: int, word: int) -> tuple[float, int, int]:
-            log_p, code, at = 0.0, word, context + word
-            while (there := codes[at]) != code:
-                if there:
-                    at, code = at - 1, code - places
-                else:
-                    log_p += backoff[context]
-                    context = link[context]
-                    at, code = context + word, word
+            log_p = 0.0
+            while codes[at := context + word] != word:
+                log_p += backoff[context]
+                context = link[context]
             return log_p + log_prob[at], following[at], lengths[at]
 
         return step
 
 
-def _distinct(rng: np.random.Generator, below: int, n: int) -> IntArray:
-    """Different numbers from 0 on, in no order, (n,): one of each of n intervals."""
-    width = below // n
-    numbers = rng.permutation(np.arange(0, n * width, width, dtype=np.int32))
-    numbers += rng.integers(0, width, n, np.int32)
-    return numbers
+class _Rows:
+    """The rows of a sparse matrix, laid over one another so that no two entries meet.
+
+    A row is a context, its columns are the codes of the words after it. The longest rows are laid
+    first, at labels drawn at random until one is found where all entries meet free places. A row
+    for which none was found is divided: what meets free places is laid, the rest gets a label of
+    its own, and so on.
+    """
+
+    def __init__(
+        self, codes: IntArray, starts: IntArray, needed: BoolArray, rng: np.random.Generator
+    ) -> None:
+        """Lay the entries `codes`, of which those of row i begin at `starts[i]`.
+
+        Rows that are `needed` get labels without entries, too. The first row, which has all
+        columns, is laid at 0.
+        """
+        self._codes, self._starts, self._rng = codes, starts, rng
+        sizes = np.diff(starts)
+        size, n_labels = len(codes), _PLACES * len(codes) + _SPARE
+        self.taken = np.zeros(n_labels + sizes[0], np.bool_)
+        """Which places have entries."""
+        self.used = np.zeros(n_labels, np.bool_)
+        """Which labels are given."""
+        self.places = np.zeros(size, np.int32)
+        """Of all entries."""
+        self.labels = np.zeros(len(sizes), np.int32)
+        """Of all rows that are `labelled`."""
+        self.labelled = np.flatnonzero((sizes > 0) | needed)
+        self.last = self.labels
+        """The labels of their last parts."""
+        self.rests: list[tuple[int, int]] = []
+        """The labels of a part and of what comes next."""
+        self._claims = np.zeros(len(self.taken), np.int32)
+        self.used[0] = True
+        self._enter(np.arange(sizes[0]), codes[: sizes[0]])
+        divided: dict[int, int] = {}
+        powers = np.frexp(sizes[self.labelled])[1]
+        powers[0] = -1
+        for power in range(int(powers.max()), 0, -1):
+            rows = self.labelled[powers == power]
+            for row in (self._try(rows) if power > 1 else self._fill(rows)).tolist():
+                divided[row] = self._divide(row)
+        rest = self.labelled[powers == 0]
+        self.labels[rest] = rng.permutation(np.flatnonzero(~self.used))[: len(rest)]
+        if divided:
+            self.last = self.labels.copy()
+            self.last[list(divided)] = list(divided.values())
+
+    def _try(self, rows: IndexArray) -> IndexArray:
+        """Lay rows at random; returns those for which no label was found."""
+        for _ in range(_TRIED):
+            if not len(rows):
+                break
+            first = self._starts[rows]
+            sizes = self._starts[rows + 1] - first
+            owners = np.repeat(np.arange(len(rows)), sizes)
+            entries = np.arange(len(owners)) + (first - np.cumsum(sizes) + sizes)[owners]
+            labels = self._draw(len(rows))
+            at = self._codes[entries] + labels[owners]
+            # Of several for one place, one has it.
+            self._claims[at] = owners
+            bad = self.taken[at]
+            bad |= self._claims[at] != owners
+            fails = np.zeros(len(rows), np.bool_)
+            fails[owners[bad]] = True
+            laid = self._give(rows, labels, fails)
+            chosen = laid[owners]
+            self._enter(entries[chosen], at[chosen])
+            rows = rows[~laid]
+        return rows
+
+    def _fill(self, rows: IndexArray) -> IndexArray:
+        """Lay rows of one entry at free places; returns those for which none was found."""
+        free = self._rng.permutation(np.flatnonzero(~self.taken))
+        while len(rows) and len(free):
+            at, free, rest = free[: len(rows)], free[len(rows) :], rows[len(free) :]
+            rows = rows[: len(at)]
+            entries = self._starts[rows]
+            labels = at - self._codes[entries]
+            fails = (labels < 0) | (labels >= len(self.used))
+            labels[fails] = 0
+            laid = self._give(rows, labels, fails)
+            self._enter(entries[laid], at[laid])
+            rows = np.concatenate([rows[~laid], rest])
+        return rows
+
+    def _give(self, rows: IndexArray, labels: Array, fails: BoolArray) -> BoolArray:
+        """Give rows their labels, but for those that fail; returns which ones have theirs."""
+        numbers = np.arange(len(rows))
+        self._claims[labels] = numbers
+        laid: BoolArray = ~(fails | self.used[labels] | (self._claims[labels] != numbers))
+        self.labels[rows[laid]] = labels[laid]
+        self.used[labels[laid]] = True
+        return laid
+
+    def _enter(self, entries: Array, at: Array) -> None:
+        self.taken[at] = True
+        self.places[entries] = at
+
+    def _draw(self, n: int) -> IntArray:
+        return self._rng.integers(0, len(self.used), n, np.int32)
+
+    def _divide(self, row: int) -> int:
+        """Lay a row in parts; returns the label of the last one."""
+        entries = np.arange(self._starts[row], self._starts[row + 1])
+        part = -1
+        while len(entries):
+            labels = self._draw(_TRIED)
+            labels = labels[~self.used[labels]]
+            meets = self.taken[self._codes[entries, None] + labels]
+            best = int(meets.sum(0).argmin()) if len(labels) else 0
+            if not len(labels) or meets[:, best].all():
+                continue
+            label = int(labels[best])
+            free = ~meets[:, best]
+            self.used[label] = True
+            self._enter(entries[free], self._codes[entries[free]] + label)
+            entries = entries[~free]
+            if part < 0:
+                self.labels[row] = label
+            else:
+                self.rests.append((part, label))
+            part = label
+        return part
