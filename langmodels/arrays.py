@@ -23,7 +23,7 @@ BoolArray = NDArray[np.bool_]
 _COUNTED = 1 << 20  # numbers that are counted together, being widened for it
 
 
-def occurrences(numbers: IntArray, below: int) -> IndexArray:
+def occurrences(numbers: Array, below: int) -> IndexArray:
     """How often each number from 0 to `below` - 1 occurs, (below,), in little memory."""
     counts = np.zeros(below, np.int64)
     for begin in range(0, len(numbers), _COUNTED):

@@ -103,6 +103,11 @@ SIGNS = {"␣": " ", "↵": "\n", "⇥": "\t"}
 
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+# Those that open and close embeddings, overrides and isolates make what stands there read as
+# something else. The marks of Arabic and Hebrew text, U+200E, U+200F and U+061C, cannot.
+_STEERING = re.compile(f"{_CONTROLS.pattern}|[\u202a-\u202e\u2066-\u2069]")
+_JOINERS = "\u200c\u200d"
+"""What stands inside the words of Persian and Hindi, and in emoji."""
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
@@ -121,24 +126,37 @@ def visible(token: str, space: str = "␣") -> str:
     r"""A token as it can be printed: white space and control characters by a sign.
 
     A byte that is no whole character, which stands in a piece as a lone surrogate, is shown as it
-    is.
+    is; so are the joiners between letters.
 
-    >>> print(visible("\n"), visible("\x1b"), visible("\udce6"))
-    ↵ \x1b \xe6
+    >>> print(visible("\n"), visible("\x1b"), visible("\udce6"), visible("\u202e"))
+    ↵ \x1b \xe6 \u202e
     """
     named = {character: sign for sign, character in SIGNS.items()} | {" ": space}
 
     def sign(c: str) -> str:
-        code = ord(c) - 0xDC00 if "\udc80" <= c <= "\udcff" else ord(c)
-        return c if c.isprintable() else f"\\x{code:02x}"
+        if c.isprintable() or (c in _JOINERS and len(token) > 1):
+            return c
+        return _escaped(chr(ord(c) - 0xDC00) if "\udc80" <= c <= "\udcff" else c)
 
     return "".join(named.get(c) or sign(c) for c in token)
 
 
 def printable(text: str) -> str:
-    r"""A text that cannot steer a terminal: control characters but line ends and tabs as \xNN.
+    r"""A text that cannot steer a terminal: control characters but line ends and tabs as \xNN, and
+    those that turn the direction of what follows as \uNNNN.
 
-    >>> print(printable(chr(27) + "[31mred"))
-    \x1b[31mred
+    >>> print(printable(chr(27) + "[31mred"), printable("a\u202eb"))
+    \x1b[31mred a\u202eb
     """
-    return _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", text)
+    return _STEERING.sub(lambda found: _escaped(found[0]), text)
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    return (
+        f"\\x{code:02x}"
+        if code < 1 << 8
+        else f"\\u{code:04x}"
+        if code < 1 << 16
+        else f"\\U{code:08x}"
+    )

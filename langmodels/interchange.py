@@ -39,14 +39,14 @@ def jsonable(value: Any) -> Any:
 def json_text(value: Any, indent: int | None = None) -> str:
     """`value` as JSON, on one line where there is no `indent`.
 
-    It can be shown and written anywhere: control characters and halves of surrogate pairs, which
-    JSON would let through, are escaped.
+    It can be shown and written anywhere: control characters, what turns the direction of text, and
+    halves of surrogate pairs, all of which JSON would let through, are escaped.
     """
     text = json.dumps(jsonable(value), indent=indent, ensure_ascii=False, allow_nan=False)
     return _RAW.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-_RAW = re.compile("[\\x7f-\\x9f\\ud800-\\udfff]")
+_RAW = re.compile("[\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
 
 
 def cell(value: float, digits: int) -> str:

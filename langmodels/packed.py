@@ -8,6 +8,7 @@ import lzma
 import os
 import stat
 import sys
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from langmodels.addresses import is_address, open_to_read
 from langmodels.errors import LangmodelsError
 
 STANDARD_INPUT = "-"
-_LITTLE = 1 << 11  # packed bytes unpacked at a time: they may be 64 MB
+_LITTLE = 1 << 10  # packed bytes unpacked at a time: they may be 32 MB
+_BLOCK = 1 << 18  # bytes unpacked at a time
 MOST_UNPACKED, MOST_TIMES = 1 << 25, 250
 """Bytes that anything may be unpacked to, and how many times its size what is longer may be.
 
@@ -35,7 +37,7 @@ class _ZstandardReader(io.RawIOBase):
         self._package = _zstandard()
         self._file = file
         self._frame: Any = None
-        self._packed = self._ready = b""
+        self._packed, self._ready = b"", memoryview(b"")
 
     def readable(self) -> bool:
         return True
@@ -44,14 +46,15 @@ class _ZstandardReader(io.RawIOBase):
         raise io.UnsupportedOperation("readinto")
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, at most so many and as many as a little of the file gives; all of them
-        without a `size`; none at the end.
-        """
-        if size < 0:
-            return b"".join(iter(lambda: self.read(_LITTLE), b""))
-        self._ready = self._ready or self._next()
+        """The next bytes, so many of them; all without a `size`; fewer at the end."""
+        return gathered(self.read1, size)
+
+    def read1(self, size: int = -1) -> bytes:
+        """The next bytes, at most so many and as many as a little of the file gives."""
+        self._ready = self._ready or memoryview(self._next())
+        size = len(self._ready) if size < 0 else size
         found, self._ready = self._ready[:size], self._ready[size:]
-        return found
+        return bytes(found)
 
     def _next(self) -> bytes:
         while True:
@@ -91,6 +94,16 @@ _NOT_READ = {
     b"\xff\x06\x00\x00sNaPpY": "snappy",
 }
 _OTHER = {b"PAR1": ("a Parquet file", ".parquet"), b"%PDF": ("a PDF file", "")}
+
+
+def gathered(read: Callable[[int], bytes | memoryview], size: int) -> bytes:
+    """The next bytes, at most so many, or all where that is below zero, of what gives a few."""
+    parts: list[bytes | memoryview] = []
+    left = size
+    while left and (part := read(left)):
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
 
 
 def without_compression(name: str) -> str:
@@ -188,7 +201,7 @@ def _unpacked(file: Any, name: str) -> AbstractContextManager[IO[bytes]]:
     start = file.peek(16)[:16] if hasattr(file, "peek") else b""
     for suffix, (magic, opener) in COMPRESSIONS.items():
         if name.lower().endswith(suffix) or (start.startswith(magic)):
-            return _Unpacking(file, opener(file), name)
+            return _Unpacking(file, opener, name)
     for magic, kind in _NOT_READ.items():
         if start.startswith(magic):
             raise LangmodelsError(
@@ -202,34 +215,72 @@ def _unpacked(file: Any, name: str) -> AbstractContextManager[IO[bytes]]:
     return cast(AbstractContextManager[IO[bytes]], file)
 
 
+class _Counted:
+    """A file of which is known how much was read."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.taken = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        """The next bytes."""
+        data = self._file.read(size)
+        self.taken += len(data)
+        return data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
 class _Unpacking(AbstractContextManager[IO[bytes]]):
     """A stream that unpacks, and the file that it reads from: both are closed.
 
-    A small file that unpacks without an end is refused.
+    A small file that unpacks without an end is refused. Whatever looks like one is unpacked so far
+    ahead that it is, before anybody works on what it holds.
     """
 
-    def __init__(self, file: IO[bytes], stream: IO[bytes], name: str) -> None:
-        self._file, self._stream, self._name = file, stream, name
+    def __init__(self, file: IO[bytes], opener: Callable[[IO[bytes]], Any], name: str) -> None:
+        self._file, self._name = file, name
+        self._packed = _Counted(file)
+        self._stream = opener(cast(IO[bytes], self._packed))
         self._size = 0
+        self._blocks: deque[memoryview] = deque()
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes, at most so many; all of them without a `size`."""
-        if size < 0:
-            return b"".join(iter(lambda: self.read(1 << 22), b""))
-        return self._looked_at(self._stream.read(size))
+        return gathered(lambda left: self._some(left, self._stream.read), size)
 
     def read1(self, size: int = -1) -> bytes:
         """The next bytes as soon as there are some, at most so many."""
-        return self._looked_at(getattr(self._stream, "read1", self._stream.read)(size))
+        return bytes(self._some(size, getattr(self._stream, "read1", self._stream.read)))
 
-    def _looked_at(self, data: bytes) -> bytes:
-        self._size += len(data)
-        if self._size > MOST_UNPACKED and self._size > MOST_TIMES * self._file.tell():
-            raise LangmodelsError(
-                f"{self._name} unpacks to more than {MOST_TIMES} times its size and "
-                f"{MOST_UNPACKED >> 20} MB, as no text does; if it is meant, unpack it first."
-            )
-        return data
+    def _some(self, size: int, read: Callable[[int], bytes]) -> memoryview:
+        """Some of the next bytes; none at the end."""
+        if not self._blocks:
+            self._look_ahead(read)
+        if not self._blocks:
+            return memoryview(b"")
+        block = self._blocks.popleft()
+        if 0 <= size < len(block):
+            self._blocks.appendleft(block[size:])
+            return block[:size]
+        return block
+
+    def _look_ahead(self, read: Callable[[int], bytes]) -> None:
+        """Unpack a block, and as much more as is packed more tightly than any text."""
+        before, unpacked = self._packed.taken, 0
+        while data := read(_BLOCK):
+            self._blocks.append(memoryview(data))
+            unpacked += len(data)
+            self._size += len(data)
+            if self._size > MOST_UNPACKED and self._size > MOST_TIMES * self._packed.taken:
+                raise LangmodelsError(
+                    f"{self._name} unpacks to more than {MOST_TIMES} times its size and "
+                    f"{MOST_UNPACKED >> 20} MB, as no text does; if it is meant, unpack it first."
+                )
+            usual = unpacked <= MOST_TIMES * (self._packed.taken - before)
+            if usual or unpacked > MOST_UNPACKED:
+                return
 
     def __enter__(self) -> IO[bytes]:
         return cast(IO[bytes], self)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from langmodels.cli import main as command_line
@@ -222,3 +223,34 @@ def test_a_small_file_that_unpacks_without_end(
                 sum(map(len, read_chunks(path)))
         else:
             assert sum(map(len, read_chunks(path))) == 8 * times
+
+
+@pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz", ".zst"])
+def test_such_a_file_is_refused_before_its_content_is_worked_on(
+    ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if ending == ".zst":
+        pytest.importorskip("zstandard")
+    monkeypatch.setattr("langmodels.packed.MOST_UNPACKED", 1 << 24)
+    path = tmp_path / f"text.txt{ending}"
+    head = np.random.default_rng(0).integers(97, 123, 1 << 15, np.uint8).tobytes()
+    for begins in (b"", head):
+        with path.open("wb") as file:
+            for content in (begins, b"\n" * (1 << 25)):
+                with compressing(file, path.name) as stream:
+                    stream.write(content)
+        handed_on: list[int] = []
+        with pytest.raises(LangmodelsError, match="unpacks to more than"):
+            handed_on.extend(map(len, read_chunks(path, chunk=1 << 12)))
+        assert sum(handed_on) < 1 << 22
+
+
+def test_what_is_packed_tightly_in_one_place_comes_whole(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt.gz"
+    head = np.random.default_rng(0).integers(97, 123, 1 << 19, np.uint8).tobytes()
+    text = (head + b"\n" * (1 << 22)) * 2 + head
+    with path.open("wb") as file, compressing(file, path.name) as stream:
+        stream.write(text)
+    for chunk in (1 << 10, 1 << 23):
+        assert "".join(read_chunks(path, chunk=chunk)).encode() == text
+        assert "".join(read_chunks(path, chunk=chunk, live=True)).encode() == text

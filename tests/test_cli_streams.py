@@ -19,9 +19,10 @@ import pytest
 import langmodels
 from langmodels.cli.main import COMMANDS, INTERRUPTED, main
 from langmodels.cli.streams import BROKEN_PIPE, SafeConsole
+from langmodels.formatting import printable, visible
 
 TEXT = "der Hund bellt\ndie Katze schläft\nder Hund schläft\n" * 4
-HOSTILE = "der \x1b[31m \x9b2J \x1b]0;title\x07 Hund"
+HOSTILE = "der \x1b[31m \x9b2J \x1b]0;title\x07 \u202eexe\u2066 Hund"
 
 posix = pytest.mark.skipif(os.name != "posix", reason="descriptors and devices of POSIX")
 
@@ -137,7 +138,8 @@ def test_files_and_pipes_are_utf_8_whatever_the_locale(model: Path, variable: st
 def is_harmless(printed: str) -> bool:
     """Whether only Rich's own colours and cursor movements steer the terminal."""
     rest = re.sub(r"\x1b\[[0-9;]*m|\x1b\[\?25[hl]|\x1b\[[0-9]*[AK]", "", printed)
-    return not re.search(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]", rest.replace("\r", ""))
+    steering = "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
+    return not re.search(steering, rest.replace("\r", ""))
 
 
 @posix
@@ -153,6 +155,7 @@ def is_harmless(printed: str) -> bool:
         ["sample", "hostile.lm"],
         ["info", "hostile.lm"],
         ["info", "no\x1b[31m.lm"],
+        ["info", "no\u202eml.txt"],
         ["train", "--corpus", "hostile.txt", "--level", "whitespace", "-o", "x\x1b]0;.lm"],
         ["\x1b[31m"],
     ],
@@ -195,7 +198,16 @@ def test_a_console_shows_control_characters() -> None:
     SafeConsole(file=screen, force_terminal=True, width=100).print(HOSTILE)
     assert is_harmless(screen.getvalue())
     assert "\\x1b]0;title" in screen.getvalue()
+    assert "\\u202eexe\\u2066" in screen.getvalue()
     assert not is_harmless(HOSTILE)
+
+
+def test_marks_and_joiners_of_real_text_stay_as_they_are() -> None:
+    for text in ("\u200fשלום\u200e abc", "\u061cسلام", "می\u200cخواهم", "क्\u200dष"):
+        assert printable(text) == text
+    assert visible("می\u200cخواهم") == "می\u200cخواهم"
+    assert visible("\u200c") == "\\u200c"  # a token of its own, of which nothing would be seen
+    assert visible("a\u202eb\U000e0041") == "a\\u202eb\\U000e0041"
 
 
 def test_only_one_module_writes() -> None:

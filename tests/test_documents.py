@@ -152,7 +152,8 @@ def test_parquet(write: Any) -> None:
     with pytest.raises(LangmodelsError, match="no field 'body'; its fields are content, url, sta"):
         find_source("docs.parquet?text=body").read()
     whole = Path("docs.parquet").read_bytes()
-    for broken in (whole[:100], b"PAR1" + whole[20:], b"", whole[:-40] + b"x" * 36 + b"PAR1"):
+    name = whole.replace(b"content", b"cont\xe5nt")
+    for broken in (whole[:100], b"PAR1" + whole[20:], b"", whole[:-40] + b"x" * 36 + b"PAR1", name):
         with pytest.raises(LangmodelsError, match="not a sound Parquet file"):
             find_source(write("broken.parquet", broken)).read()
 

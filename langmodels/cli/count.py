@@ -75,7 +75,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
             f"In a file of counts words stand between blanks, which {blank!r} cannot; use levels "
             "of words."
         )
-    counts = count_ngrams(corpus.ids, len(corpus.vocabulary), args.order)
+    counts = count_ngrams(corpus.held, len(corpus.vocabulary), args.order)
     write_counts(args.output, counts, corpus.vocabulary)
     distinct = [int((c > 0).sum()) for c in counts.counts]
     if args.json:

@@ -328,8 +328,8 @@ def open_parquet(request: Request) -> Iterator[Any]:
                 parquet.ParquetFile(opened if is_address(request.path) else request.path) as file,
             ):
                 yield file
-        except (arrow.ArrowException, OSError) as error:
-            if getattr(error, "errno", None):
+        except (arrow.ArrowException, OSError, ValueError, OverflowError) as error:
+            if getattr(error, "errno", None) or isinstance(error, LangmodelsError):
                 raise
             raise LangmodelsError(
                 f"{request.name} is not a sound Parquet file: {str(error).splitlines()[0]}"

@@ -97,7 +97,7 @@ class FullContextModel(LanguageModel[Match]):
                 # No token is unknown where the vocabulary is that of the training text; what the
                 # rest has not seen stands for what the whole has not.
                 seen = occurrences(rest.ids, len(self.vocabulary)) > 0
-                held = replace(held, ids=np.where(seen[held.ids], held.ids, np.int32(unk)))
+                held = replace(held, held=np.where(seen[held.ids], held.ids, np.int32(unk)))
             paths.append(self._paths(self._count(rest), held))
         return paths
 

@@ -117,7 +117,7 @@ def _after(corpus: Corpus, head: Corpus) -> Corpus | None:
     if not corpus.vocabulary.ends and ids[0] != Vocabulary.bos_id:
         ids = np.insert(ids, 0, Vocabulary.bos_id)
         offsets = np.append(0, offsets + 1)
-    return replace(corpus, ids=ids, offsets=offsets, text=None)
+    return replace(corpus, held=ids, offsets=offsets, text=None)
 
 
 # Vocabularies --------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ def in_vocabulary(corpus: Corpus, vocabulary: Vocabulary) -> Corpus:
     if corpus.vocabulary.ends != vocabulary.ends:
         raise UsageError("The text has line ends and the model has not, or the other way round.")
     ids = vocabulary_map(corpus.vocabulary, vocabulary)[corpus.ids]
-    return replace(corpus, ids=ids, reading=replace(corpus.reading, vocabulary=vocabulary))
+    return replace(corpus, held=ids, reading=replace(corpus.reading, vocabulary=vocabulary))
 
 
 def score_in(model: NGramModel, corpus: Corpus) -> FloatArray:

@@ -122,14 +122,14 @@ class NGramModel(OfOrder, LanguageModel[State]):
         counts = None
         if self.smoothing.uses_held_out:
             if validation is not None:
-                counts = count_ngrams(corpus.ids, size, self.order)
+                counts = count_ngrams(corpus.held, size, self.order)
                 self.smoothing.tune(counts, validation.ids)
             else:
-                cut = len(corpus.ids) * 9 // 10
-                part = count_ngrams(corpus.ids[: max(cut, 1)], size, self.order)
-                self.smoothing.tune(part, corpus.ids[cut:])
+                cut = len(corpus.held) * 9 // 10
+                part = count_ngrams(corpus.held[: max(cut, 1)], size, self.order)
+                self.smoothing.tune(part, corpus.held[cut:].astype(np.int32))
         if counts is None:
-            counts = count_ngrams(corpus.ids, size, self.order)
+            counts = count_ngrams(corpus.held, size, self.order)
         self.tables = self.smoothing.estimate(counts)
         self.fitted, self._counts = self.smoothing.fitted(), None
         return self

@@ -42,7 +42,7 @@ class TextCounts:
     @classmethod
     def of(cls, corpus: Corpus, order: int, min_count: int = 1) -> "TextCounts":
         """Of a corpus that has all its tokens. Raises what `count_ngrams` raises."""
-        counts = count_ngrams(corpus.ids, len(corpus.vocabulary), order)
+        counts = count_ngrams(corpus.held, len(corpus.vocabulary), order)
         return cls(corpus.reading, counts, min_count)
 
     @property

@@ -71,7 +71,7 @@ class Corpus(WithReading, Sequences):
 
     def id_counts(self) -> IndexArray:
         """How often each id occurs, (V,)."""
-        return occurrences(self.ids, len(self.vocabulary))
+        return occurrences(self.held, len(self.vocabulary))
 
     def sequences(self) -> Iterator[IntArray]:
         """Each sequence's ids, boundaries left out."""
@@ -95,13 +95,13 @@ class Corpus(WithReading, Sequences):
             first = int(np.searchsorted(self.offsets, n_tokens + 1))
             offsets = np.append(self.offsets[: max(1, first)], n_tokens + max(1, first))
         share = (int(offsets[-1]) - len(offsets) + 1) / self.n_tokens
-        ids = self.ids[: int(offsets[-1])]
+        ids = self.held[: int(offsets[-1])]
         unknown = self.unknown
         if unknown is not None:
             unknown = unknown[: int(np.count_nonzero(ids == Vocabulary.unk_id))]
         return replace(
             self,
-            ids=ids,
+            held=ids,
             offsets=offsets,
             characters=round(self.characters * share),
             text=None,
@@ -210,7 +210,7 @@ class Corpus(WithReading, Sequences):
     def of(cls, sequences: Sequences, reading: Reading, name: str = "") -> "Corpus":
         """Sequences of ids with what they mean."""
         return cls(
-            sequences.ids,
+            sequences.held,
             sequences.offsets,
             reading,
             name=name,
@@ -256,15 +256,15 @@ class Corpus(WithReading, Sequences):
 
     def recoded(self, vocabulary: Vocabulary) -> "Corpus":
         """The same text in another vocabulary; tokens that it lacks become `<unk>`."""
-        ids = vocabulary.ids_of(self.vocabulary)[self.ids]
+        ids = vocabulary.ids_of(self.vocabulary)[self.held]
         unknown = None
         if self.unknown is not None:
             were = iter(self.unknown)
             tokens, unk = self.vocabulary.tokens, Vocabulary.unk_id
-            lost = self.ids[ids == unk].tolist()
+            lost = self.held[ids == unk].tolist()
             unknown = [next(were) if i == unk else tokens[i] for i in lost]
         reading = replace(self.reading, vocabulary=vocabulary)
-        return replace(self, ids=ids, reading=reading, unknown=unknown)
+        return replace(self, held=ids, reading=reading, unknown=unknown)
 
     @classmethod
     def from_sequences(

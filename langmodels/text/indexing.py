@@ -4,7 +4,7 @@ import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import regex
@@ -117,11 +117,14 @@ def _slices(chunks: Iterable[str]) -> Iterator[str]:
             yield chunk[begin : begin + _AT_ONCE]
 
 
-_AT_ONCE = 1 << 22
+_AT_ONCE = 1 << 20
 """Characters that are read together."""
 
 _MANY = 1 << 17
 """Characters for which it pays to index a vocabulary."""
+
+_LONG = 1 << 22
+"""Tokens of a text whose ids are kept in as few bytes as hold them."""
 
 # What str.split takes for white space.
 _SPACES = space_table(b"\t\n\v\f\r\x1c\x1d\x1e\x1f ")
@@ -134,7 +137,8 @@ _UNK = 1
 class Bounded(NamedTuple):
     """A text in ids: `<s>` before every line and `</s>` after it, or `<s>` before a stream."""
 
-    ids: IntArray
+    ids: Array
+    """Of type int32, those of a long text in as few bytes as hold them."""
     offsets: IndexArray
     """Where each sequence begins, and the length of `ids`."""
     kept: BoolArray
@@ -218,7 +222,12 @@ class Numbering:
 
 def _narrow(ids: IntArray) -> Array:
     """The same in as few bytes as hold them: all parts of a text are kept till the end."""
-    return ids.astype(np.min_scalar_type(int(ids.max(initial=0))))
+    return ids.astype(_narrowest(int(ids.max(initial=0))))
+
+
+def _narrowest(largest: int) -> np.dtype[Any]:
+    """What holds ids up to this one in the fewest bytes."""
+    return np.min_scalar_type(largest) if largest < 1 << 16 else np.dtype(np.int32)
 
 
 def _unseen(tokenizer: Tokenizer, seen: Mapping[str, int]) -> list[str]:
@@ -321,13 +330,14 @@ def with_boundaries(
     """
     eos, bos = vocabulary.eos_id, vocabulary.bos_id
     size = sum(map(len, parts))
+    dtype = np.dtype(np.int32) if size < _LONG else _narrowest(len(vocabulary))
     if eos is None:
-        ids = np.empty(size + 1, np.int32)
+        ids = np.empty(size + 1, dtype)
         ids[0] = bos
     else:
         end = eos if final is None else Numbering.LINE_END
         # Pages of memory that blank lines leave unused are never touched.
-        ids = np.empty(size + sum(int(np.count_nonzero(p == end)) for p in parts) + 2, np.int32)
+        ids = np.empty(size + sum(int(np.count_nonzero(p == end)) for p in parts) + 2, dtype)
     at = int(eos is None)
     starts: list[IndexArray] = []
     kept: list[BoolArray] = []

@@ -61,7 +61,7 @@ class ParallelCorpus(Corpus):
         """As `Corpus.head`, with the sources of the pairs that are left."""
         targets = cast(ParallelCorpus, super().head(n_tokens))
         offsets = self.source.offsets[: targets.n_sequences + 1]
-        source = replace(self.source, ids=self.source.ids[: int(offsets[-1])], offsets=offsets)
+        source = replace(self.source, held=self.source.held[: int(offsets[-1])], offsets=offsets)
         return replace(targets, source=source)
 
 

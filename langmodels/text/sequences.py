@@ -15,14 +15,15 @@ from langmodels.text.vocabulary import Vocabulary
 class Sequences:
     """Sequences one after the other, each with its boundaries.
 
-    `ids` (N,) int32: every sequence is `<s> w1 .. wn </s>` where its vocabulary has ends, and
-    `<s> w1 .. wn` otherwise. `offsets` (S+1,) int64: where each sequence begins in `ids`, and N.
+    `held` (N,): the `ids`, in whatever type of integers; every sequence is `<s> w1 .. wn </s>`
+    where its vocabulary has ends, and `<s> w1 .. wn` otherwise. `offsets` (S+1,) int64: where each
+    sequence begins in `ids`, and N.
     `unknown`: the tokens that stand behind the ids of `<unk>`, in order, where they were kept.
     `documents` (D+1,) int64: with which sequence each document begins, and S; None where all are
     one. `carry`: whether a model's state is to go from each sequence of a document to the next.
     """
 
-    ids: IntArray
+    held: Array
     offsets: IndexArray
     unknown: list[str] | None = field(default=None, kw_only=True)
     documents: IndexArray | None = field(default=None, kw_only=True)
@@ -51,6 +52,13 @@ class Sequences:
         )
 
     @property
+    def ids(self) -> IntArray:
+        """The ids of all sequences, (N,) int32; from the first time on they are `held` so."""
+        if self.held.dtype != np.int32:
+            object.__setattr__(self, "held", self.held.astype(np.int32))
+        return self.held
+
+    @property
     def n_sequences(self) -> int:
         """Number of sequences."""
         return len(self.offsets) - 1
@@ -58,7 +66,7 @@ class Sequences:
     @property
     def n_tokens(self) -> int:
         """Number of predicted tokens: what a perplexity is an average over."""
-        return len(self.ids) - self.n_sequences
+        return len(self.held) - self.n_sequences
 
     @property
     def lengths(self) -> IndexArray:
@@ -68,15 +76,14 @@ class Sequences:
     @property
     def is_target(self) -> BoolArray:
         """Which of the ids a model predicts, (N,): all but the beginnings."""
-        targets = np.ones(len(self.ids), np.bool_)
+        targets = np.ones(len(self.held), np.bool_)
         targets[self.offsets[:-1]] = False
         return targets
 
     @property
     def targets(self) -> IntArray:
         """What a model predicts, (n_tokens,): every id but `<s>`, `</s>` included."""
-        targets: IntArray = self.ids[self.is_target]
-        return targets
+        return self.held[self.is_target].astype(np.int32, copy=False)
 
     def whole(self) -> Iterator[IntArray]:
         """The ids of each sequence, boundaries included."""
@@ -96,7 +103,7 @@ class Sequences:
     @property
     def begins_afresh(self) -> BoolArray:
         """Which of the ids are read by a model that remembers nothing, (N,)."""
-        fresh = np.zeros(len(self.ids), np.bool_)
+        fresh = np.zeros(len(self.held), np.bool_)
         carried = self._carried
         starts = self.offsets if carried is None else self.offsets[carried]
         fresh[starts[:-1][np.diff(starts) > 0]] = True
@@ -105,7 +112,7 @@ class Sequences:
     @property
     def is_input(self) -> BoolArray:
         """Which of the ids a model reads before it predicts, (N,): all but the last of each."""
-        inputs = np.ones(len(self.ids), np.bool_)
+        inputs = np.ones(len(self.held), np.bool_)
         inputs[self.offsets[1:][np.diff(self.offsets) > 0] - 1] = False
         return inputs
 
@@ -134,7 +141,7 @@ class Sequences:
             end = max(end, begin + 1)
             part = self._between(int(first[begin]), int(first[end]), unknown)
             unknown += len(part.unknown or ())
-            if reach is None or len(part.ids) <= size:
+            if reach is None or len(part.held) <= size:
                 yield part, 0
             else:
                 yield from part._stretches(size, max(reach, 1))
@@ -144,7 +151,7 @@ class Sequences:
         """Sequences `first` to `last`, before which there are so many that are `<unk>`."""
         if last - first == self.n_sequences:
             return self
-        ids = self.ids[self.offsets[first] : self.offsets[last]]
+        ids = self.held[self.offsets[first] : self.offsets[last]]
         known = self.unknown
         if known is not None:
             known = known[unknown : unknown + int(np.count_nonzero(ids == Vocabulary.unk_id))]
@@ -161,9 +168,9 @@ class Sequences:
 
     def _stretches(self, size: int, reach: int) -> Iterator[tuple["Sequences", int]]:
         """One sequence in parts that begin `reach` ids early; what is unknown is not kept."""
-        for begin in range(0, len(self.ids), size):
+        for begin in range(0, len(self.held), size):
             early = max(0, begin - reach)
-            ids = self.ids[early : begin + size]
+            ids = self.held[early : begin + size]
             yield Sequences(ids, np.array([0, len(ids)], np.int64)), max(begin - early - 1, 0)
 
     def without_empty(self) -> tuple["Sequences", BoolArray]:
@@ -174,16 +181,16 @@ class Sequences:
         sizes = np.diff(self.offsets)
         kept = self.lengths > 1
         if kept.all():
-            return Sequences(self.ids, self.offsets, unknown=self.unknown), kept
+            return Sequences(self.held, self.offsets, unknown=self.unknown), kept
         offsets = np.append(0, np.cumsum(sizes[kept]))
-        return Sequences(self.ids[np.repeat(kept, sizes)], offsets, unknown=self.unknown), kept
+        return Sequences(self.held[np.repeat(kept, sizes)], offsets, unknown=self.unknown), kept
 
     def without_ends(self, eos: int) -> "Sequences":
         """The same sequences without the ends `</s>`, whose id is given: nothing follows them."""
-        kept = self.ids != eos
+        kept = self.held != eos
         kept[self.offsets[:-1]] = True
         before = np.concatenate([[0], np.cumsum(kept)])
-        return replace(self, ids=self.ids[kept], offsets=before[self.offsets])
+        return replace(self, held=self.held[kept], offsets=before[self.offsets])
 
     def sums(self, values: FloatArray) -> FloatArray:
         """For each sequence, (S,), the sum of what belongs to its targets; `values` (n_tokens,)."""

@@ -86,7 +86,16 @@ TRAINED = (
 WORDS = (
     *("the cat", "the dog sat on the", "", " ", "xylophone", "the ___ sat", "___", "two\nlines"),
     *("<unk>", "<s>", "</s> the", "\x1b[31mred", "caf\u00e9", "\udcff", "a" * 3000, "--", "-x"),
-    *("[bold]x[/bold]", "%s %d {0}", "\u202e", "\0", "two thousand and six", "1,2", "\t"),
+    *(
+        "[bold]x[/bold]",
+        "%s %d {0}",
+        "\u202e",
+        "\u2066x",
+        "\0",
+        "two thousand and six",
+        "1,2",
+        "\t",
+    ),
 )
 
 NUMBERS = (
@@ -104,7 +113,17 @@ TEXT_NAMES = (
         "log.csv?events=2",
     ),
     *("prices.csv?series=close,bins=4", "log.csv?events=activity,case=case", "log.csv?events=none"),
-    *("text.txt?x", "?", "wonderland", "gutenberg:x", "a" * 300, "*.txt", "\x1b[2J", "nu\0l"),
+    *(
+        "text.txt?x",
+        "?",
+        "wonderland",
+        "gutenberg:x",
+        "a" * 300,
+        "*.txt",
+        "\x1b[2J",
+        "nu\0l",
+        "a\u202etxt",
+    ),
 )
 
 OUTPUTS = (
@@ -356,7 +375,7 @@ def fault(arguments: list[str], status: int, out: str, err: str) -> str:
         return f"{len(complaints)} complaints with exit status {status}: {err[-300:]}"
     if re.search(r"(?<![\w.\"])nan(?![\w\"])", out, re.IGNORECASE) and "nan" not in str(arguments):
         return f"a figure that is none: {out[:300]}"
-    if re.search(r"[\x1b\x07\x9b]", err):
+    if re.search("[\x1b\x07\x9b\u202a-\u202e\u2066-\u2069]", err):
         return f"a raw control character: {err[:300]!r}"
     options = arguments[: arguments.index("--")] if "--" in arguments else arguments
     if status == 0 and "--json" in options and "--help" not in options:
