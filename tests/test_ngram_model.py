@@ -393,3 +393,11 @@ def test_scores_are_the_same_with_and_without_hash_tables(
     assert (found == expected).all()
     assert (same == lengths).all()
     assert set(lengths.tolist()) == {1, 2, 3, 4, 5}
+
+
+def test_a_long_text_is_scored_by_unigrams_alone() -> None:
+    corpus = Corpus.from_text("the cat sat on the mat\n" * 60)
+    model = NGramModel(1, "mle").fit(corpus)
+    assert model.score_corpus(corpus)[:7].tolist() == pytest.approx(
+        model.token_scores("the cat sat on the mat").tolist()
+    )

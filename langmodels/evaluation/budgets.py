@@ -160,7 +160,9 @@ def run_within(
                 failed[i] = LangmodelsError(why)
                 say(f"{candidate.label}: {why}")
                 continue
-            say(f"{candidate.label}: {tokens:,} tokens of training, at {speed.training:,.0f} a second")
+            say(
+                f"{candidate.label}: {tokens:,} tokens of training, at {speed.training:,.0f} a second"
+            )
             limited = replace(candidate, options={**candidate.options, "tokens": tokens})
             trials[i] = replace(trials[i], candidate=limited)
             chosen.append(i)

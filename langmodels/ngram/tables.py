@@ -194,7 +194,7 @@ class NGramTables(NGramTrie, TextScorer):
     @cached_property
     def _finders(self) -> Finders:
         """What finds the n-grams of orders 2 to N in texts."""
-        weights = (*self.backoff[1:], None)
+        weights = (*self.backoff[1:], None)[: self.order - 1]
         columns = zip(self.child_start, self.words[1:], self.log_prob[1:], weights, strict=True)
         return Finders([Level(*column) for column in columns], self.vocabulary_size)
 
