@@ -75,10 +75,22 @@ class Bars:
         self._draw()
         return number
 
-    def update(self, number: "TaskID", *, completed: float, note: str) -> None:
-        """As Rich's Progress."""
-        description, total, *_ = self._tasks[number]
-        self._tasks[number] = (description, total, completed, note)
+    def update(
+        self,
+        number: "TaskID",
+        *,
+        total: float | None = None,
+        completed: float | None = None,
+        note: str | None = None,
+    ) -> None:
+        """As Rich's Progress: what is not given stays."""
+        description, all_, done, said = self._tasks[number]
+        self._tasks[number] = (
+            description,
+            all_ if total is None else total,
+            done if completed is None else completed,
+            said if note is None else note,
+        )
         if time.monotonic() - self._drawn > _EVERY:
             self._draw()
 

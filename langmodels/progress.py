@@ -10,8 +10,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypeAlias, cast
+
+from langmodels.formatting import duration
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,12 +35,16 @@ class Report:
     note: str = ""
 
 
+Listener: TypeAlias = Callable[[Report], None]
+"""Is told of all work on which a report is given, that of other processes too."""
+
 _EVERY = 0.1  # seconds between two reports of one piece of work
 
 _console: ContextVar["Console | None"] = ContextVar("progress_console", default=None)
 _verbose: ContextVar[bool] = ContextVar("progress_verbose", default=False)
 _display: ContextVar["Display | None"] = ContextVar("progress_display", default=None)
 _send: ContextVar[Callable[[Report], None] | None] = ContextVar("progress_send", default=None)
+_listener: ContextVar["Listener | None"] = ContextVar("progress_listener", default=None)
 _prefix: ContextVar[str] = ContextVar("progress_prefix", default="")
 _numbers = itertools.count()
 
@@ -49,12 +55,19 @@ class Meter:
 
     _show: Callable[[float, str], None] | None = None
     completed: float = 0
+    _expect: Callable[[float], None] | None = None
 
     def advance(self, amount: float = 1, note: str = "") -> None:
         """Say that `amount` more is done; `note` is shown beside the bar (a loss, a size)."""
         self.completed += amount
         if self._show is not None:
             self._show(self.completed, note)
+
+    def wait(self, passed: float, left: float, note: str = "") -> None:
+        """Say that `passed` seconds are behind and `left` are to come: the units are seconds."""
+        if self._expect is not None:
+            self._expect(passed + left)
+        self.advance(passed - self.completed, note)
 
 
 def enable(console: "Console | None", *, verbose: bool = False) -> None:
@@ -163,6 +176,7 @@ class Lines:
         self._console = console
         self._numbers = itertools.count()
         self._tasks: dict[TaskID, tuple[str, float | None, float, str]] = {}
+        self._timed: set[TaskID] = set()
         self._began = self._said = time.monotonic()
         self._silence = self.SILENCE[0]
         self._stopped = threading.Event()
@@ -177,6 +191,12 @@ class Lines:
         """As Rich's Progress."""
         description, total, *_ = self._tasks[number]
         self._tasks[number] = (description, total, completed, note)
+
+    def expect(self, number: "TaskID", seconds: float) -> None:
+        """The total of a task is so many seconds."""
+        self._timed.add(number)
+        description, _, completed, note = self._tasks[number]
+        self._tasks[number] = (description, seconds, completed, note)
 
     def remove_task(self, number: "TaskID") -> None:
         """As Rich's Progress."""
@@ -198,8 +218,10 @@ class Lines:
     def tell(self) -> None:
         """Print what is under way."""
         parts = []
-        for description, total, completed, note in list(self._tasks.values()):
+        for number, (description, total, completed, note) in list(self._tasks.items()):
             share = f" {100 * min(completed / total, 1):.0f} %" if total else ""
+            if total and number in self._timed:
+                share += f", about {duration(total - completed)} left"
             parts.append(f"{description}{share}" + (f" ({note})" if note else ""))
         elapsed = f"{time.monotonic() - self._began:.0f} s"
         self.say(f"{'; '.join(parts) or 'still at work'}; {elapsed} so far")
@@ -215,12 +237,21 @@ class Lines:
 def _bar(progress: "Display", description: str, total: float | None) -> Iterator[Meter]:
     number = progress.add_task(description, total=total, note="")
     began = time.monotonic()
+    key, listener = str(next(_numbers)), _listener.get()
 
     def show(completed: float, note: str) -> None:
         progress.update(number, completed=completed, note=note)
+        if listener is not None:
+            listener(Report(key, f"{_prefix.get()}{description}", total, completed, note))
+
+    def expect(total: float) -> None:
+        if isinstance(progress, Lines):
+            progress.expect(number, total)
+        else:
+            progress.update(number, total=total)
 
     try:
-        yield Meter(show)
+        yield Meter(show, _expect=expect)
     finally:
         progress.remove_task(number)
         if _verbose.get():
@@ -243,6 +274,16 @@ def named(name: str) -> Iterator[None]:
         yield
     finally:
         _prefix.reset(token)
+
+
+@contextmanager
+def listening(listener: Listener) -> Iterator[None]:
+    """Call `listener` in this block with every report that is shown."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
 
 
 @contextmanager
@@ -273,6 +314,9 @@ class Replay:
     def show(self, source: str, report: Report) -> None:
         """Show a report; the same key of another source is another piece of work."""
         progress, key = _display.get(), f"{source} {report.key}"
+        listener = _listener.get()
+        if listener is not None:
+            listener(replace(report, key=key))
         if progress is None:
             return
         if report.completed is None:

@@ -1,25 +1,30 @@
 """Budgets of time: what they become, and that the figures can be had again without them."""
 
 import heapq
+import io
+import re
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from rich.console import Console
 
-from langmodels import presets
+from langmodels import presets, progress
 from langmodels.cli.main import main
 from langmodels.errors import UsageError
 from langmodels.evaluation import budgets, compare, running, scale
 from langmodels.evaluation.budgets import (
     Speed,
-    expected_seconds,
+    expected_times,
     measure_speeds,
     parse_budget,
     time_slots,
 )
 from langmodels.evaluation.candidates import make_candidates
+from langmodels.evaluation.forecast import Forecast
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import Plan
-from langmodels.evaluation.running import Trial
+from langmodels.evaluation.running import Trial, forecast_of
 from langmodels.presets import Setting
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
@@ -103,7 +108,7 @@ def test_a_large_text_leaves_growth_out_and_has_larger_batches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(budgets, "measure_speeds", lambda *_: [Speed(20.0, 1e6, 0.0)])
-    monkeypatch.setattr(budgets, "_A_TOKEN", 1.0)
+    monkeypatch.setattr(budgets, "_WORTH_IT", 10)
     monkeypatch.setattr(presets, "LONG", 10)
     found = compare(["mkn", "rnn:hidden=4"], TEXT, budget="30s", plan=PLAN)
     assert [len(model.growth) for model in found.results.models] == [1, 1]
@@ -126,18 +131,53 @@ def test_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
     material = Material(Splits.from_text(TEXT, make_tokenizer("word")))
     names = ["mkn", f"{GRU}:epochs=3", f"{GRU}:epochs=1"]
     trials = [Trial(candidate, 0) for candidate in make_candidates(names, ["word"], Setting())]
-    speeds = [Speed(100.0, 1000.0, 2.0), Speed(100.0, 1000.0, 2.0)]
+    speeds = [Speed(400.0, 1000.0, 1.0), *[Speed(100.0, 1000.0, 2.0)] * 2]
     monkeypatch.setattr(budgets, "measure_speeds", lambda *_: speeds)
-    assert expected_seconds(trials, material, PLAN, 1) is None, "the text is small"
-    monkeypatch.setattr(budgets, "_LARGE", 10)
+    assert expected_times(trials, material, PLAN, 1) is None, "the text is small"
+    monkeypatch.setattr(budgets, "_WORTH_IT", 10)
+    found = expected_times(trials, material, PLAN, 1)
+    assert found is not None
     parts = material.splits.train, material.splits.validation, material.splits.test
     train, validation, test = (part.n_tokens for part in parts)
+    scored = (2 * test + validation) / 1000  # for both sizes of the training text
+    counted = 1.5 * train / 400 + scored + 1
     longer, shorter = (
-        1.5 * epochs * train / 100 + 2 * (epochs * validation + test) / 1000 + 2
+        1.5 * epochs * train / 100 + 2 * epochs * validation / 1000 + scored + 2
         for epochs in (3, 1)
     )
-    assert expected_seconds(trials, material, PLAN, 1) == pytest.approx(longer + shorter, rel=1e-3)
-    assert expected_seconds(trials, material, PLAN, 2) == pytest.approx(longer, rel=1e-3)
+    assert [work.seconds for work in found] == pytest.approx([counted, longer, shorter])
+    half, whole = (longer - scored - 2 - 6 * validation / 1000) / 3 * np.array([1, 2])
+    assert found[1].told == pytest.approx([t + 3 * validation / 1000 for t in (half, whole)])
+    assert not found[0].told
+    one, two = (forecast_of(found, trials, jobs).left() for jobs in (1, 2))
+    assert one == pytest.approx(counted + longer + shorter, rel=1e-3)
+    assert two == pytest.approx(max(counted + longer, shorter), rel=1e-3)
+
+
+def test_time_left_is_said_by_what_is_heard_of_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bar is in seconds: those behind, and those that the forecast gives."""
+    out = io.StringIO()
+    monkeypatch.setattr(progress.Lines, "SILENCE", (0.05, 0.05))
+    monkeypatch.setattr(budgets, "_WORTH_IT", 10)
+    speeds = [Speed(1e5, 1e5, 0.0), Speed(1e3, 1e5, 0.0)]
+    monkeypatch.setattr(budgets, "measure_speeds", lambda *_: speeds)
+    heard: list[tuple[int, str, float]] = []
+    reach = Forecast.reach
+
+    def noted(self: Forecast, i: int, stage: str, share: float) -> None:
+        heard.append((i, stage, share))
+        reach(self, i, stage, share)
+
+    monkeypatch.setattr(Forecast, "reach", noted)
+    progress.enable(Console(file=out, width=100))
+    try:
+        compare(["mkn", f"{GRU}:epochs=2"], TEXT * 3, plan=PLAN)
+    finally:
+        progress.enable(None)
+    assert re.search(r"^About [\d.]+ s, if no network stops early\.$", out.getvalue(), re.MULTILINE)
+    assert {i for i, *_ in heard} == {1}, "the second of the trials trains"
+    assert len({stage for _, stage, _ in heard}) == 2, "on half of the text, and on all"
+    assert heard[-1][2] == 1.0
 
 
 def test_what_makes_no_sense_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

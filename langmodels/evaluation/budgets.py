@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.calibration import calibrate
-from langmodels.evaluation.candidates import Candidate
+from langmodels.evaluation.candidates import AnyModel, Candidate
+from langmodels.evaluation.forecast import Work
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.running import (
@@ -22,8 +23,11 @@ from langmodels.evaluation.running import (
     Runs,
     Tell,
     Trial,
+    forecast_of,
+    plan_of,
     run_trials,
     say_standings,
+    workers_of,
     worth_having,
 )
 from langmodels.execution import Jobs, completed, executor, share
@@ -32,6 +36,7 @@ from langmodels.models.base import LanguageModel
 from langmodels.neural.training.history import was_interrupted
 from langmodels.presets import BUDGETS
 from langmodels.progress import named, say, track
+from langmodels.text.splits import Splits
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _HEAD = 20_000
@@ -46,10 +51,10 @@ _PROBED = 2000
 _DISTRIBUTIONS = 20
 _STEPS = 750
 """Single steps that a model is asked for beside calibration: timing them, and a sample."""
-_LARGE = 200_000
-"""Tokens of training text from which it is worth measuring how long all will take."""
-_A_TOKEN = 1.5e-6
-"""Seconds that a model which counts takes for a token, about."""
+_WORTH_IT = 4_000_000
+"""Tokens that all training together reads from which it is worth measuring how long it takes."""
+_COUNTED_HEADS = (20_000, 80_000)
+"""Tokens of text on which what counts is timed; a constant part of the time is thus left out."""
 _COUNTED = 0.2
 """What part of the time models that count may take, trained on parts of the text too."""
 _SAFE = 0.92
@@ -122,7 +127,7 @@ def run_within(
     runs: Runs = {}
     failed: Failures = {}
 
-    def run(which: list[int], plan: Plan, expected: float | None = None) -> bool:
+    def run(which: list[int], plan: Plan, expected: Sequence[Work] | None = None) -> bool:
         """Run some; whether all came to an end."""
         found, wrong = run_trials(
             [trials[i] for i in which],
@@ -130,7 +135,8 @@ def run_within(
             plan,
             jobs=jobs,
             cache=cache,
-            seconds=expected,
+            expected=expected,
+            until=began + seconds,
             in_order=expected is not None,
             tell=tell,
         )
@@ -138,8 +144,10 @@ def run_within(
         failed.update({which[i]: error for i, error in wrong.items()})
         return len(found) + len(wrong) == len(which)
 
-    counted = sum(material.at(trials[i].candidate.level).splits.train.n_tokens for i in others)
-    if _A_TOKEN * counted * (1 + sum(plan.growth)) > _COUNTED * seconds * workers_of(jobs):
+    which = [trials[i] for i in others]
+    counting = expected_times(which, material, plan, jobs) if which else None
+    too_long = counting and forecast_of(counting, which, jobs).left() > _COUNTED * seconds
+    if plan.growth and too_long:
         say("How figures grow with the text is left out: it would take too much of the time.")
         plan = replace(plan, growth=())
     if (others and not run(others, plan)) or not networks:
@@ -149,7 +157,7 @@ def run_within(
         speeds = measure_speeds([trials[i] for i in networks], material, plan, jobs)
         left = _SAFE * (seconds - (time.monotonic() - began))
         slots = time_slots(left, len(networks), workers_of(jobs))
-        chosen = []
+        chosen, taking = [], []
         for i, speed, slot in zip(networks, speeds, slots, strict=True):
             candidate = trials[i].candidate
             splits = material.at(candidate.level).splits
@@ -160,45 +168,64 @@ def run_within(
                 failed[i] = LangmodelsError(why)
                 say(f"{candidate.label}: {why}")
                 continue
-            say(
-                f"{candidate.label}: {tokens:,} tokens of training, at {speed.training:,.0f} a second"
-            )
+            pace = f"{speed.training:,.0f} a second"
+            say(f"{candidate.label}: {tokens:,} tokens of training, at {pace}")
             limited = replace(candidate, options={**candidate.options, "tokens": tokens})
             trials[i] = replace(trials[i], candidate=limited)
             chosen.append(i)
+            learning = tokens / speed.training
+            taking.append(Work(slot, (min(learning, slot),), "network"))
         if plan.growth:
             say(
                 "How figures grow with the text is left out for networks: each is trained once, on "
                 "all."
             )
         if chosen:
-            run(chosen, replace(plan, growth=()), left)
+            run(chosen, replace(plan, growth=()), taking)
     except KeyboardInterrupt:
         if not runs:
             raise
     return trials, runs, failed
 
 
-def expected_seconds(
+def expected_times(
     trials: Sequence[Trial], material: Material, plan: Plan, jobs: Jobs = 1
-) -> float | None:
-    """About how long `run_trials` will take, networks to their last epoch, by a short measurement.
+) -> list[Work] | None:
+    """What each trial of `run_trials` is expected to take, networks to their last epoch, by a short
+    measurement.
 
-    None for texts that are so small that measuring would take as long.
+    None where all together are so little that measuring would take as long.
     """
-    networks = [i for i, trial in enumerate(trials) if _is_limited(trial.candidate)]
+    plans = [plan_of(trial, plan) for trial in trials]
     splits = [material.at(trial.candidate.level).splits for trial in trials]
-    if not networks or max(s.train.n_tokens for s in splits) < _LARGE:
+    parts = [(*p.growth, 1.0) for p in plans]
+    read = [
+        sum(part) * _passes(trial.candidate) * s.train.n_tokens
+        for trial, part, s in zip(trials, parts, splits, strict=True)
+    ]
+    if sum(read) < _WORTH_IT:
         return None
-    share, fits = sum(plan.growth) + 1.0, len(plan.growth) + 1
-    each = [_A_TOKEN * share * s.train.n_tokens for s in splits]
-    speeds = measure_speeds([trials[i] for i in networks], material, plan, jobs)
-    for i, speed in zip(networks, speeds, strict=True):
-        epochs, s = trials[i].candidate.options.get("epochs", 1), splits[i]
-        learnt = share * epochs * s.train.n_tokens
-        scored = fits * (epochs * s.validation.n_tokens + s.test.n_tokens)
-        each[i] = learnt / speed.training + scored / speed.scoring + speed.rest
-    return max(sum(each) / workers_of(jobs), max(each))
+    found = []
+    speeds = measure_speeds(trials, material, plan, jobs)
+    for trial, part, speed, n, s in zip(trials, parts, speeds, read, splits, strict=True):
+        validations = _passes(trial.candidate) if trial.candidate.random else 0.0
+        stages = tuple(
+            n * share / sum(part) / speed.training
+            + validations * s.validation.n_tokens / speed.scoring
+            for share in part
+        )
+        scored = len(part) * s.test.n_tokens + s.validation.n_tokens
+        seconds = sum(stages) + scored / speed.scoring + speed.rest
+        told = stages if trial.candidate.random else ()
+        found.append(Work(seconds, told, trial.candidate.random))
+    return found
+
+
+def _passes(candidate: Candidate) -> float:
+    """How often training reads the text; 0 for what is finished."""
+    if candidate.given:
+        return 0.0 if candidate.finished is not None else 1.0
+    return float(candidate.options.get("epochs", 1)) if candidate.random else 1.0
 
 
 def _is_limited(candidate: Candidate) -> bool:
@@ -210,11 +237,6 @@ def _is_limited(candidate: Candidate) -> bool:
     except UsageError:
         return False
     return True
-
-
-def workers_of(jobs: Jobs) -> int:
-    """How many trials are run at a time."""
-    return jobs if isinstance(jobs, int) else int(getattr(jobs, "workers", 1))
 
 
 def time_slots(seconds: float, n: int, jobs: int) -> list[float]:
@@ -244,33 +266,15 @@ def measure_speeds(
 
 def _speed(trial: Trial, shared: tuple[Material, Plan]) -> Speed:
     material, plan = shared
-    candidate, splits = trial.candidate, material.at(trial.candidate.level).splits
-    validation = splits.validation.head(_PROBED // 2)
-    began = time.perf_counter()
-
-    def fit(tokens: int) -> tuple[LanguageModel[object], float]:
-        limited = replace(candidate, options={**candidate.options, "tokens": tokens})
-        model = limited.make(trial.seed)
-        head = splits.train.head(max(_HEAD, tokens))
-        before = time.perf_counter()
-        model.fit(head, validation)
-        if was_interrupted(model):
-            raise KeyboardInterrupt
-        return model, time.perf_counter() - before  # type: ignore[return-value]
-
-    with named(candidate.label):
-        fit(_FIRST)
-        tokens = _FIRST
-        model, least = fit(tokens)
-        enough, patient = False, True
-        while not enough and patient:
-            tokens *= 4
-            model, seconds = fit(tokens)
-            # What does not depend on the tokens, and the noise in it, must not count for much.
-            enough = seconds - least >= max(_LONG_ENOUGH, 2 * least)
-            patient = time.perf_counter() - began < _PATIENCE and tokens < 1 << 24
-        training = (tokens - _FIRST) / (seconds - least) if enough else tokens / seconds
-        if candidate.fills_blanks:
+    with named(trial.candidate.label):
+        splits = material.at(trial.candidate.level).splits
+        if trial.candidate.finished is not None:
+            model, training = trial.candidate.finished, math.inf
+        elif trial.candidate.random:
+            model, training = _network_speed(trial, splits)
+        else:
+            model, training = _counting_speed(trial, splits)
+        if not isinstance(model, LanguageModel):
             return Speed(training, training, 0.0)
         test = splits.test.head(_PROBED)
         before = time.perf_counter()
@@ -280,3 +284,47 @@ def _speed(trial: Trial, shared: tuple[Material, Plan]) -> Speed:
         calibrate(model.normalized(), test, _DISTRIBUTIONS)
         step = (time.perf_counter() - before) / _DISTRIBUTIONS
     return Speed(training, scoring, step * (plan.calibration + _STEPS))
+
+
+def _counting_speed(trial: Trial, splits: Splits) -> tuple[AnyModel, float]:
+    """A model that counts some text, and how many more tokens a second it would count."""
+    counted, took = [], []
+    for n in _COUNTED_HEADS:
+        model, head = trial.candidate.make(trial.seed), splits.train.head(n)
+        before = time.perf_counter()
+        model.fit(head, splits.validation.head(_PROBED // 2))
+        took.append(time.perf_counter() - before)
+        counted.append(head.n_tokens)
+    return model, max(1, counted[1] - counted[0]) / max(1e-3, took[1] - took[0])
+
+
+def _network_speed(trial: Trial, splits: Splits) -> tuple[AnyModel, float]:
+    """A network that was trained a little, and how many tokens a second it learns from."""
+    validation = splits.validation.head(_PROBED // 2)
+    began = time.perf_counter()
+
+    def fit(tokens: int) -> tuple[AnyModel, float]:
+        options = trial.candidate.options
+        try:
+            limited = replace(trial.candidate, options={**options, "tokens": tokens})
+            model = limited.make(trial.seed)
+        except UsageError:  # it cannot be told
+            model = trial.candidate.make(trial.seed)
+        head = splits.train.head(max(_HEAD, tokens))
+        before = time.perf_counter()
+        model.fit(head, validation)
+        if was_interrupted(model):
+            raise KeyboardInterrupt
+        return model, time.perf_counter() - before
+
+    fit(_FIRST)
+    tokens = _FIRST
+    model, least = fit(tokens)
+    enough, patient = False, True
+    while not enough and patient:
+        tokens *= 4
+        model, seconds = fit(tokens)
+        # What does not depend on the tokens, and the noise in it, must not count for much.
+        enough = seconds - least >= max(_LONG_ENOUGH, 2 * least)
+        patient = time.perf_counter() - began < _PATIENCE and tokens < 1 << 24
+    return model, (tokens - _FIRST) / (seconds - least) if enough else tokens / seconds

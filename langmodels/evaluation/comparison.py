@@ -11,8 +11,9 @@ from rich.console import RenderableType
 
 from langmodels.datasets import Source
 from langmodels.errors import LangmodelsError, UsageError, unreadable
-from langmodels.evaluation.budgets import expected_seconds, parse_budget, run_within
+from langmodels.evaluation.budgets import expected_times, parse_budget, run_within
 from langmodels.evaluation.candidates import Candidate, Models, make_candidates
+from langmodels.evaluation.forecast import Work
 from langmodels.evaluation.levels import Material, least_count
 from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
 from langmodels.evaluation.report import write_report
@@ -20,7 +21,13 @@ from langmodels.evaluation.report.figures import save_figures, save_plot
 from langmodels.evaluation.report.html import fragment
 from langmodels.evaluation.report.terminal import render
 from langmodels.evaluation.results import ClozeResult, ModelResult, Results, records
-from langmodels.evaluation.running import RunCache, Trial, run_trials, worthwhile_jobs
+from langmodels.evaluation.running import (
+    RunCache,
+    Trial,
+    forecast_of,
+    run_trials,
+    worthwhile_jobs,
+)
 from langmodels.evaluation.significance import ALL
 from langmodels.evaluation.summary import model_result, summarise
 from langmodels.execution import Jobs
@@ -209,12 +216,17 @@ def compare(
             on_finished(model_result(material, candidate, runs, seed))
 
     if seconds is None:
-        new = [t for t in trials if kept is None or not kept.has(t, material, plan)]
-        expected = expected_seconds(new, material, plan, jobs) if shown() and new else None
-        if expected is not None:
-            say(f"About {duration(expected)}, if no network stops early.")
+        new = [i for i, t in enumerate(trials) if kept is None or not kept.has(t, material, plan)]
+        expected = None
+        if shown() and new:
+            times = expected_times([trials[i] for i in new], material, plan, jobs)
+            if times is not None:
+                found_times = dict(zip(new, times, strict=True))
+                expected = [found_times.get(i, Work(0.0)) for i in range(len(trials))]
+                left = forecast_of(expected, trials, jobs).left()
+                say(f"About {duration(left)}, if no network stops early.")
         runs, failed = run_trials(
-            trials, material, plan, jobs=jobs, cache=kept, seconds=expected, tell=tell
+            trials, material, plan, jobs=jobs, cache=kept, expected=expected, tell=tell
         )
     else:
         trials, runs, failed = run_within(

@@ -16,12 +16,14 @@ from typing import Any
 from langmodels.checks import LOG_PROB, Expected, check_arrays
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Candidate
+from langmodels.evaluation.forecast import Forecast, Work
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import AnyRun, ClozeRun, Plan, Run, measure
 from langmodels.execution import Jobs, completed, executor, share
 from langmodels.formatting import duration, figure, perplexity
 from langmodels.interchange import json_text, structure
-from langmodels.progress import named, say, track
+from langmodels.neural.training.trainer import TRAINING
+from langmodels.progress import Report, listening, named, say, track
 from langmodels.storage import cache_folder
 from langmodels.tensors import open_arrays, save_arrays
 from langmodels.threads import cpu_count
@@ -63,7 +65,7 @@ class RunCache:
         """Whether a trial was run before, as far as one can see without reading the run."""
         if not trial.candidate.repeatable:
             return False
-        return (self.folder / f"{self.key(trial, material, _plan_of(trial, plan))}.run").is_file()
+        return (self.folder / f"{self.key(trial, material, plan_of(trial, plan))}.run").is_file()
 
     def load(self, key: str, kind: type[AnyRun]) -> AnyRun | None:
         """A finished run of this kind, or None."""
@@ -138,13 +140,15 @@ def run_trials(
     *,
     jobs: Jobs = 1,
     cache: RunCache | None = None,
-    seconds: float | None = None,
+    expected: Sequence[Work] | None = None,
+    until: float | None = None,
     in_order: bool = False,
     tell: Tell | None = None,
 ) -> tuple[Runs, Failures]:
     """Measure every trial; runs and failures by index in `trials`.
 
-    `seconds`: how long that is expected to take, by which the time that is left is shown.
+    `expected`: what each is expected to take, by which the time that is left is shown; or it is
+    that `until` a time by `time.monotonic`.
     `in_order`: trials begin in their order, not the long ones first. `jobs` processes share the
     work. A trial that fails, or whose process dies, does not keep the others from being finished.
     On Ctrl-C what is finished is returned; KeyboardInterrupt goes on only where nothing is. Raises
@@ -152,25 +156,23 @@ def run_trials(
     """
     done: Runs = {}
     failed: Failures = {}
-    with _overall(trials, seconds) as advance:
+    order = _order(trials, in_order or jobs == 1)
+    with _overall(trials, order, expected, until, workers_of(jobs)) as advance:
         for trial in trials:
             material.at(trial.candidate.level)  # once, before it is sent to other processes
         keys: dict[int, str] = {}
         if cache is not None:
             for i, trial in enumerate(trials):
                 if trial.candidate.repeatable:
-                    keys[i] = cache.key(trial, material, _plan_of(trial, plan))
+                    keys[i] = cache.key(trial, material, plan_of(trial, plan))
                     kind = ClozeRun if trial.candidate.fills_blanks else Run
                     found = cache.load(keys[i], kind)
                     if found is not None:
                         done[i] = found
                         if tell is not None:
                             tell(trial, found)
-                        advance(trial)
-        todo = [i for i in range(len(trials)) if i not in done]
-        if jobs != 1 and not in_order:
-            # Of the networks, the long ones first: the larger ones are named later.
-            todo.sort(key=lambda i: (trials[i].candidate.random, -i))
+                        advance(i)
+        todo = [i for i in order if i not in done]
         try:
             with executor(worth_having(jobs, len(todo))) as pool:
                 shared = share(pool, (material, plan))
@@ -192,7 +194,7 @@ def run_trials(
                         )
                         if tell is not None:
                             tell(trials[i], done[i])
-                    advance(trials[i])
+                    advance(i)
                     left = [k for k in todo if k not in done and k not in failed]
                     if left and not trials[i].candidate.random and _are_random(trials, left):
                         say_standings(trials, done, material)
@@ -202,27 +204,72 @@ def run_trials(
     return done, failed
 
 
+def _order(trials: Sequence[Trial], as_given: bool) -> list[int]:
+    """The order in which trials begin, by index."""
+    order = list(range(len(trials)))
+    if not as_given:
+        # Of the networks, the long ones first: the larger ones are named later.
+        order.sort(key=lambda i: (trials[i].candidate.random, -i))
+    return order
+
+
+def forecast_of(
+    expected: Sequence[Work], trials: Sequence[Trial], jobs: Jobs, *, in_order: bool = False
+) -> Forecast:
+    """When trials are done that are run in the order of `run_trials`."""
+    order = _order(trials, in_order or jobs == 1)
+    return Forecast([expected[i] for i in order], workers_of(jobs))
+
+
+def workers_of(jobs: Jobs) -> int:
+    """How many trials are run at a time."""
+    return jobs if isinstance(jobs, int) else int(getattr(jobs, "workers", 1))
+
+
 @contextmanager
-def _overall(trials: Sequence[Trial], seconds: float | None) -> Iterator[Callable[[Trial], None]]:
-    """Show how far all trials are; call what this gives with each that is done.
+def _overall(
+    trials: Sequence[Trial],
+    order: Sequence[int],
+    expected: Sequence[Work] | None,
+    until: float | None,
+    workers: int,
+) -> Iterator[Callable[[int], None]]:
+    """Show how far all trials are; call what this gives with the index of each that is done.
 
     Where it is known how long they take, that is how far the time is.
     """
-    if seconds is None:
+    if expected is None and until is None:
         with track("Comparing models", total=sum(map(_work_of, trials))) as work:
-            yield lambda trial: work.advance(_work_of(trial), trial.candidate.label)
+            yield lambda i: work.advance(_work_of(trials[i]), trials[i].candidate.label)
         return
-    with track("Comparing models", total=seconds) as work:
-        ended, began, note = threading.Event(), time.monotonic(), ""
+    began, note = time.monotonic(), ""
+    forecast = None if expected is None else Forecast([expected[i] for i in order], workers)
+    labels = [trials[i].candidate.label for i in order]
+    listener = None if forecast is None else _Listener(labels, forecast)
+    lock, ended = threading.Lock(), threading.Event()
+
+    def left() -> float:
+        with lock:
+            now = time.monotonic()
+            return forecast.left() if forecast is not None else max(0.0, (until or now) - now)
+
+    def hear(report: Report) -> None:
+        if listener is not None:
+            with lock:
+                listener(report)
+
+    def advance(i: int) -> None:
+        nonlocal note
+        note = trials[i].candidate.label
+        if forecast is not None:
+            with lock:
+                forecast.finish(order.index(i))
+
+    with track("Comparing models", total=left()) as work, listening(hear):
 
         def tick() -> None:
             while not ended.wait(1.0):
-                passed = min(time.monotonic() - began, _NEARLY * seconds)
-                work.advance(passed - work.completed, note)
-
-        def advance(trial: Trial) -> None:
-            nonlocal note
-            note = trial.candidate.label
+                work.wait(time.monotonic() - began, left(), note)
 
         thread = threading.Thread(target=tick, daemon=True)
         thread.start()
@@ -233,8 +280,26 @@ def _overall(trials: Sequence[Trial], seconds: float | None) -> Iterator[Callabl
             thread.join()
 
 
-_NEARLY = 0.99
-"""What part of the expected time can have passed before all is done."""
+class _Listener:
+    """Hears how far the training of networks is, and says it to a forecast."""
+
+    def __init__(self, labels: Sequence[str], forecast: Forecast) -> None:
+        self._labels, self._forecast = labels, forecast
+        self._owners: dict[str, int | None] = {}
+
+    def __call__(self, report: Report) -> None:
+        if report.completed is None or not report.total:
+            return
+        if report.key not in self._owners:
+            found = (
+                i
+                for i in self._forecast.running
+                if report.description.startswith(f"{self._labels[i]}: {TRAINING}")
+            )
+            self._owners[report.key] = next(found, None)
+        owner = self._owners[report.key]
+        if owner is not None:
+            self._forecast.reach(owner, report.key, report.completed / report.total)
 
 
 def _work_of(trial: Trial) -> float:
@@ -284,9 +349,9 @@ def _measure(trial: Trial, shared: tuple[Material, Plan]) -> AnyRun:
     material, plan = shared
     with named(trial.candidate.label):
         level = material.at(trial.candidate.level)
-        return measure(trial.candidate, trial.seed, level, _plan_of(trial, plan))
+        return measure(trial.candidate, trial.seed, level, plan_of(trial, plan))
 
 
-def _plan_of(trial: Trial, plan: Plan) -> Plan:
+def plan_of(trial: Trial, plan: Plan) -> Plan:
     """What is measured of one candidate: of a setting of many, nothing on less of the text."""
     return replace(plan, growth=()) if trial.candidate.sweep else plan

@@ -18,7 +18,7 @@ from langmodels.neural.training.batches import Batches, Chunk
 from langmodels.neural.training.checkpoints import Checkpoint
 from langmodels.neural.training.history import Epoch, History
 from langmodels.neural.training.options import TrainingOptions
-from langmodels.neural.training.trainer import Trainer
+from langmodels.neural.training.trainer import TRAINING, Trainer
 from langmodels.neural.training.unknown import RareAsUnknown, seen_once
 from langmodels.settings import forwards, parameters
 from langmodels.text.corpus import AnyText, Corpus
@@ -136,7 +136,7 @@ class NetworkModel(Model, Generic[N]):
                 checkpoint_seconds,
             ),
             after_epoch=after_epoch,
-            description=f"Training {self.kind}",
+            description=f"{TRAINING} {self.kind}",
         )
         try:
             self.history = trainer.run()

@@ -32,6 +32,9 @@ _FIGURES = {
     "schedule": list[Any],
 }
 
+TRAINING = "Training"
+"""What the work of training is called where progress is shown."""
+
 
 class HasTargets(Protocol):
     """What the loop asks of a batch."""
