@@ -1,10 +1,11 @@
-"""Settings by budget: the hyper-parameters that depend on the text and on how much time there is.
+"""Settings by text and budget: the hyper-parameters that depend on how much text there is, in which
+units, and on how much time.
 
-All others are what the constructors of the models have. At `Setting()`, words and the standard
-budget, these are, too.
+All others are what the constructors of the models have. At `Setting()`, words of a short text and
+the standard budget, these are, too.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langmodels.settings import parse_name
@@ -15,12 +16,44 @@ BUDGETS = ("quick", "standard", "thorough")
 
 
 @dataclass(frozen=True)
+class Size:
+    """What texts of so many words and more have by default.
+
+    `order` is added to the level's usual order of n-grams; `passes` multiplies the epochs of
+    networks; `batch_size`: sequences side by side; `steps`: tokens over which gradients go back,
+    None: as many as the level has; `dropout`, `weight_dropout`: of thorough training. The width is
+    that of the budget: in the same time narrow networks learn more from long texts.
+    """
+
+    words: int
+    order: int = 0
+    passes: float = 1.0
+    batch_size: int = 16
+    steps: int | None = None
+    dropout: float = 0.6
+    weight_dropout: float = 0.3
+
+
+SIZES = (
+    Size(0),
+    Size(250_000, batch_size=32, steps=32),
+    Size(500_000, 1, 0.6, 32, 32, 0.4, 0.2),
+    Size(1_500_000, 1, 0.4, 64, 32, 0.4, 0.2),
+    Size(5_000_000, 1, 0.2, 64, 32, 0.4, 0.2),
+)
+"""By words of the training text; the runs that they were fitted on are in docs/models.md."""
+
+SMALLER = 4
+"""How many tokens of units smaller than words count as one word."""
+
+
+@dataclass(frozen=True)
 class Setting:
     """What decides a model's default hyper-parameters.
 
-    `level`: one of `TOKENIZERS`; `order` of n-gram models, None for the level's default; `budget`
-    is how much time may be spent, one of `BUDGETS`; `tokens`: of the training text, where training
-    lasts as long as time allows, and not for some epochs; else 0.
+    `level`: one of `TOKENIZERS`; `order` of n-gram models, None for the default of level and size;
+    `budget` is how much time may be spent, one of `BUDGETS`; `tokens`: of the training text, 0
+    where there is none yet: then what short texts have.
     """
 
     level: str = "word"
@@ -31,22 +64,52 @@ class Setting:
 
     @property
     def ngram_order(self) -> int:
-        """The order of n-gram models: longer for small units than for words and numbers."""
-        return self.tokenizer.usual_order if self.order is None else self.order
+        """The order of n-gram models: longer for small units than for words and numbers, and for
+        long texts.
+        """
+        if self.order is not None:
+            return self.order
+        return self.tokenizer.usual_order + self.size.order
 
     @property
     def tokenizer(self) -> type[Tokenizer]:
         """What the level is."""
         return TOKENIZERS.find(parse_name(self.level)[0])
 
+    @property
+    def size(self) -> Size:
+        """What texts of this size have."""
+        words = self.tokens // (1 if self.tokenizer.rare_types else SMALLER)
+        return next(size for size in reversed(SIZES) if size.words <= words)
 
-LONG = 200_000
-"""Tokens of words from which larger batches are better in the same time.
+    def epochs(self, usual: int) -> int:
+        """Passes over this text, of so many over a short one."""
+        return max(1, round(usual * self.size.passes))
 
-An LSTM of 128 units on 414,000 tokens of dictionaries (16,103 words, adaptive softmax), 30 seconds
-of processor time each: 16 sequences of 16 tokens, 300,000 tokens of training, validation perplexity
-27.8; 32 of 32, 500,000 tokens, 23.3; and in 36 seconds 64 of 32, 700,000 tokens, 23.0.
-"""
+    @classmethod
+    def of_size(cls, size: Size, level: str, budget: str = "standard") -> "Setting":
+        """That of the shortest text of a size."""
+        setting = cls(level, budget=budget)
+        words = 1 if setting.tokenizer.rare_types else SMALLER
+        return replace(setting, tokens=words * size.words)
+
+    @property
+    def chosen(self) -> str:
+        """What long texts have by default and short ones do not, and why, in a sentence; empty for
+        short texts.
+        """
+        size = self.size
+        if not size.words:
+            return ""
+        network = recurrent(self)
+        return (
+            f"Defaults of texts of {size.words:,} words and more"
+            + ("" if self.tokenizer.rare_types else f" ({SMALLER} tokens counted as one)")
+            + f": n-grams of order {self.ngram_order}; networks of {network['hidden']} units, "
+            f"{language(self, 1.0, 1.0)['epochs']} epochs, batches of {network['batch_size']} by "
+            f"{network['steps']} tokens."
+        )
+
 
 Options = dict[str, Any]
 
@@ -60,14 +123,17 @@ def order(setting: Setting) -> Options:
 
 
 def recurrent(setting: Setting) -> Options:
-    """A network as large as the budget allows, trained until it stops getting better."""
+    """A network as large as text and budget allow, trained until it stops getting better."""
     hidden, epochs = {"quick": (64, 3), "standard": (128, 6), "thorough": (256, 20)}[setting.budget]
     # A text has fewer words than characters: shorter chunks give training more steps.
     steps = 16 if setting.tokenizer.rare_types else 32
-    options = {"hidden": hidden, "epochs": epochs, "steps": steps, "seed": setting.seed}
-    if setting.tokenizer.rare_types and setting.tokens >= LONG:
-        options |= {"batch_size": 32, "steps": 32}
-    return options
+    return {
+        "hidden": hidden,
+        "epochs": setting.epochs(epochs),
+        "batch_size": setting.size.batch_size,
+        "steps": setting.size.steps or steps,
+        "seed": setting.seed,
+    }
 
 
 def language(setting: Setting, words: float, characters: float) -> Options:
@@ -78,11 +144,13 @@ def language(setting: Setting, words: float, characters: float) -> Options:
     options = recurrent(setting)
     if not setting.tokenizer.rare_types:
         return {**options, "tied": False, "learning_rate": characters}
+    size = setting.size
     options |= {"tied": None, "learning_rate": words}
     if setting.budget == "standard":
-        options["epochs"] = 5  # tied weights learn faster
+        options["epochs"] = setting.epochs(5)  # tied weights learn faster
     elif setting.budget == "thorough":  # twice the units overfit unless they are held back
-        options |= {"epochs": 10, "dropout": 0.6, "weight_dropout": 0.3, "learning_rate": words / 2}
+        options |= {"epochs": setting.epochs(10), "learning_rate": words / 2}
+        options |= {"dropout": size.dropout, "weight_dropout": size.weight_dropout}
     return options
 
 
@@ -117,7 +185,8 @@ def transformer(setting: Setting) -> Options:
         "width": width,
         "layers": layers,
         "window": 32 if words else 64,
-        "epochs": epochs,
+        "epochs": setting.epochs(epochs),
+        "batch_size": setting.size.batch_size,
         "steps": 16 if words else 32,
         "seed": setting.seed,
     }

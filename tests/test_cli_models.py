@@ -5,7 +5,7 @@ import json
 import pytest
 
 from langmodels.cli.main import main
-from langmodels.presets import BUDGETS, Setting
+from langmodels.presets import BUDGETS, SIZES, Setting
 from langmodels.registry import ALL_MODELS, CLOZE_MODELS, MODELS, PAIR_MODELS
 from langmodels.text.levels import TOKENIZERS
 
@@ -52,6 +52,11 @@ def test_all_options_of_a_model_are_listed(run, name: str) -> None:
             for budget in BUDGETS:
                 used = spec.options(Setting(level, budget=budget))[option["name"]]
                 assert by_budget[budget] == (list(used) if isinstance(used, tuple) else used)
+        assert list(option["long"]) == [str(size.words) for size in SIZES[1:]]
+        for size in SIZES[1:]:
+            used = spec.options(Setting("word", tokens=size.words))[option["name"]]
+            found = option["long"][str(size.words)]["word"]["standard"]
+            assert found == (list(used) if isinstance(used, tuple) else used)
         standard = option["values"]["word"]["standard"]
         assert standard == option["default"]
 
@@ -60,6 +65,8 @@ def test_defaults_that_depend_on_the_setting_are_said(run) -> None:
     lines = [line.split() for line in run("models", "lstm").splitlines()]
     assert ["hidden", "all", "64", "128", "256"] in lines
     assert ["word,", "whitespace", "0.02", "0.02", "0.01"] in lines
+    assert ["option", "budget", *(f"{size.words:,}" for size in SIZES)] in lines
+    assert ["batch_size", "all", *(str(size.batch_size) for size in SIZES)] in lines
     assert ["hidden", "128", "whole", "number", "units", "in", "each", "layer"] in lines
 
 

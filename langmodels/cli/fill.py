@@ -164,7 +164,7 @@ def _load(name: str) -> LanguageModel[Any] | ClozeModel:
 def _train(
     name: str, args: argparse.Namespace, train: Corpus, validation: Corpus | None
 ) -> LanguageModel[Any] | ClozeModel:
-    setting = Setting(level=train.tokenizer.level, seed=args.seed)
+    setting = Setting(train.tokenizer.level, seed=args.seed, tokens=train.n_tokens)
     model: LanguageModel[Any] | ClozeModel
     if parse_name(name)[0] in CLOZE_MODELS:
         model = make_cloze_model(name, setting)

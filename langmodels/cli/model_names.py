@@ -43,7 +43,7 @@ def load_models(text: str, args: argparse.Namespace) -> list[tuple[str, Language
         if corpora is None:
             corpora = load_training(args)
         train, validation, _ = corpora
-        setting = Setting(level=train.tokenizer.level, seed=args.seed)
+        setting = Setting(train.tokenizer.level, seed=args.seed, tokens=train.n_tokens)
         models.append((name, completed(make_model(name, setting).fit(train, validation))))
     return models
 

@@ -11,7 +11,7 @@ from langmodels.cli.options import add_json_option
 from langmodels.cli.output import facts_table, make_table, print_json
 from langmodels.errors import LangmodelsError
 from langmodels.formatting import DASH
-from langmodels.presets import BUDGETS, Setting
+from langmodels.presets import BUDGETS, SIZES, SMALLER, Setting, Size
 from langmodels.registry import ALL_MODELS, ModelSpec, any_model_spec
 from langmodels.settings import Parameter
 from langmodels.text.levels import TOKENIZERS
@@ -74,10 +74,7 @@ def _entry(what: str, name: str, registry: Any) -> dict[str, Any]:
 
 
 def _one(spec: ModelSpec[Any], as_json: bool, console: Console) -> None:
-    values = {
-        level: {budget: spec.options(Setting(level, budget=budget)) for budget in BUDGETS}
-        for level, _ in TOKENIZERS.working()
-    }
+    values = _values(spec, SIZES[0])
     if as_json:
         options = [
             {
@@ -85,10 +82,8 @@ def _one(spec: ModelSpec[Any], as_json: bool, console: Console) -> None:
                 "type": p.type,
                 "meaning": p.meaning,
                 "default": None if p.default is Parameter.REQUIRED else p.default,
-                "values": {
-                    level: {budget: found.get(p.name) for budget, found in by_budget.items()}
-                    for level, by_budget in values.items()
-                },
+                "values": _of_option(p.name, values),
+                "long": {size.words: _of_option(p.name, _values(spec, size)) for size in SIZES[1:]},
             }
             for p in spec.parameters.values()
         ]
@@ -110,6 +105,25 @@ def _one(spec: ModelSpec[Any], as_json: bool, console: Console) -> None:
     _by_setting(spec, values, console)
 
 
+Values = dict[str, dict[str, dict[str, Any]]]
+"""Options by level and budget."""
+
+
+def _values(spec: ModelSpec[Any], size: Size) -> Values:
+    """The defaults for texts of a size."""
+    return {
+        level: {b: spec.options(Setting.of_size(size, level, b)) for b in BUDGETS}
+        for level, _ in TOKENIZERS.working()
+    }
+
+
+def _of_option(name: str, values: Values) -> dict[str, dict[str, Any]]:
+    return {
+        level: {budget: found.get(name) for budget, found in by_budget.items()}
+        for level, by_budget in values.items()
+    }
+
+
 def _caveat(spec: ModelSpec[Any]) -> str:
     """What has to be said wherever the model's figures stand."""
     if any(p.default is Parameter.REQUIRED for p in spec.parameters.values()):
@@ -117,9 +131,7 @@ def _caveat(spec: ModelSpec[Any]) -> str:
     return str(getattr(spec.make(Setting(), {}), "caveat", ""))
 
 
-def _by_setting(
-    spec: ModelSpec[Any], values: dict[str, dict[str, dict[str, Any]]], console: Console
-) -> None:
+def _by_setting(spec: ModelSpec[Any], values: Values, console: Console) -> None:
     """The defaults that depend on the level and on the budget."""
     table = make_table("option", "level", *BUDGETS, left=("option", "level"))
     table.title = "defaults that depend on the level and on --budget"
@@ -133,6 +145,28 @@ def _by_setting(
         for k, (found, levels) in enumerate(rows.items()):
             shown = "all" if len(rows) == 1 else ", ".join(levels)
             table.add_row("" if k else name, shown, *found)
+    if table.row_count:
+        console.print(table)
+    _by_size(spec, console)
+
+
+def _by_size(spec: ModelSpec[Any], console: Console) -> None:
+    """The defaults that depend on how long the text is, at the level of words."""
+    columns = [_values(spec, size)["word"] for size in SIZES]
+    heads = [f"{size.words:,}" for size in SIZES]
+    table = make_table("option", "budget", *heads, left=("option", "budget"))
+    table.columns[0].no_wrap = True
+    table.title = f"defaults by words of text ({SMALLER} tokens of other units count as one)"
+    for name in spec.parameters:
+        shown: dict[tuple[str, ...], list[str]] = {}
+        for budget in BUDGETS:
+            found = tuple(typed(column[budget].get(name)) for column in columns)
+            shown.setdefault(found, []).append(budget)
+        if all(len(set(found)) == 1 for found in shown):
+            continue
+        for k, (found, budgets) in enumerate(shown.items()):
+            of = "all" if len(shown) == 1 else ", ".join(budgets)
+            table.add_row("" if k else name, of, *found)
     if table.row_count:
         console.print(table)
 

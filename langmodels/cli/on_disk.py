@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from langmodels.cli.workers import add_workers_options, workers_of
 from langmodels.datasets.paths import find_files
 from langmodels.errors import UsageError
 from langmodels.memory import parse_memory
+from langmodels.models.base import LanguageModel
 from langmodels.ngram.model import NGramModel
 from langmodels.ngram.openfst import is_fst_name
 from langmodels.ngram.partitions.fitting import check_in_parts
@@ -80,8 +82,11 @@ def fitted_on_disk(
     source = text_of(args)
     tokenizer = tokenizer_of(args, source)
     cleaning = cleaning_of(args, tokenizer)
-    setting = Setting(level=tokenizer.level, seed=args.seed)
-    model = check_in_parts(make_model(name, setting, **options))
+    setting = Setting(tokenizer.level, seed=args.seed)
+    model = check_in_parts(make_model(name, setting, **options))  # before the text is read
+
+    def make(tokens: int) -> LanguageModel[Any]:
+        return make_model(name, replace(setting, tokens=tokens), **options)
 
     def read(folder: Path) -> StoredText:
         return StoredText.read(
@@ -99,7 +104,7 @@ def fitted_on_disk(
     key = _key(args, model, memory)
     with (
         workers_of(args) as jobs,
-        fitted_within(model, read, memory=memory, folder=folder, key=key, jobs=jobs or 1) as fitted,
+        fitted_within(make, read, memory=memory, folder=folder, key=key, jobs=jobs or 1) as fitted,
     ):
         yield fitted
 

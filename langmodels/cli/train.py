@@ -178,7 +178,11 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     else:
         make_model(name, Setting(seed=args.seed), **options)  # a bad option is better said at once
         train, validation, source = load_training(_all_tokens(args) if args.keep_counts else args)
-        model = make_model(name, Setting(level=train.tokenizer.level, seed=args.seed), **options)
+        level, tokens = train.tokenizer.level, train.n_tokens
+        setting = Setting(level, seed=args.seed, tokens=tokens)
+        if setting.chosen:
+            progress.say(setting.chosen)
+        model = make_model(name, setting, **options)
     least = min_count_of(args, train.tokenizer)
     began = time.perf_counter()
     if isinstance(model, NGramModel) and init is None and args.keep_counts:

@@ -51,8 +51,10 @@ _PROBED = 2000
 _DISTRIBUTIONS = 20
 _STEPS = 750
 """Single steps that a model is asked for beside calibration: timing them, and a sample."""
-_WORTH_IT = 4_000_000
-"""Tokens that all training together reads from which it is worth measuring how long it takes."""
+_WORTH_IT = 1_800_000
+"""Tokens that all networks together learn from, from which it is worth measuring how long it takes;
+`_FASTER` times as many of models that count."""
+_FASTER = 20
 _COUNTED_HEADS = (20_000, 80_000)
 """Tokens of text on which what counts is timed; a constant part of the time is thus left out."""
 _COUNTED = 0.2
@@ -103,6 +105,10 @@ class Speed:
         return int(found // unit * unit)
 
 
+_NETWORK, _COUNTS = Speed(10_000, 50_000, 0.5), Speed(200_000, 100_000, 0.2)
+"""What is usual."""
+
+
 def run_within(
     seconds: float,
     trials: Sequence[Trial],
@@ -145,9 +151,8 @@ def run_within(
         return len(found) + len(wrong) == len(which)
 
     which = [trials[i] for i in others]
-    counting = expected_times(which, material, plan, jobs) if which else None
-    too_long = counting and forecast_of(counting, which, jobs).left() > _COUNTED * seconds
-    if plan.growth and too_long:
+    counting, _ = expected_times(which, material, plan, jobs)
+    if plan.growth and forecast_of(counting, which, jobs).left() > _COUNTED * seconds:
         say("How figures grow with the text is left out: it would take too much of the time.")
         plan = replace(plan, growth=())
     if (others and not run(others, plan)) or not networks:
@@ -190,11 +195,11 @@ def run_within(
 
 def expected_times(
     trials: Sequence[Trial], material: Material, plan: Plan, jobs: Jobs = 1
-) -> list[Work] | None:
-    """What each trial of `run_trials` is expected to take, networks to their last epoch, by a short
-    measurement.
+) -> tuple[list[Work], bool]:
+    """What each trial of `run_trials` is expected to take, networks to their last epoch.
 
-    None where all together are so little that measuring would take as long.
+    It is by a short measurement, but where all together are so little that measuring would take as
+    long: then by what is usual. Whether it was measured is the second value.
     """
     plans = [plan_of(trial, plan) for trial in trials]
     splits = [material.at(trial.candidate.level).splits for trial in trials]
@@ -203,10 +208,14 @@ def expected_times(
         sum(part) * _passes(trial.candidate) * s.train.n_tokens
         for trial, part, s in zip(trials, parts, splits, strict=True)
     ]
-    if sum(read) < _WORTH_IT:
-        return None
+    networks = [trial.candidate.random for trial in trials]
+    weighed = sum(n if net else n / _FASTER for n, net in zip(read, networks, strict=True))
+    measured = weighed >= _WORTH_IT
+    if measured:
+        speeds = measure_speeds(trials, material, plan, jobs)
+    else:
+        speeds = [_NETWORK if net else _COUNTS for net in networks]
     found = []
-    speeds = measure_speeds(trials, material, plan, jobs)
     for trial, part, speed, n, s in zip(trials, parts, speeds, read, splits, strict=True):
         validations = _passes(trial.candidate) if trial.candidate.random else 0.0
         stages = tuple(
@@ -218,7 +227,7 @@ def expected_times(
         seconds = sum(stages) + scored / speed.scoring + speed.rest
         told = stages if trial.candidate.random else ()
         found.append(Work(seconds, told, trial.candidate.random))
-    return found
+    return found, measured
 
 
 def _passes(candidate: Candidate) -> float:

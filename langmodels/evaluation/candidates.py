@@ -3,7 +3,7 @@
 import copy
 import math
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -130,14 +130,19 @@ class Candidate:
 
 
 def make_candidates(
-    models: Models | None, levels: Sequence[str], setting: Setting, draws: int | None = None
+    models: Models | None,
+    levels: Sequence[str],
+    setting: Setting,
+    draws: int | None = None,
+    tokens_at: Callable[[str], int] | None = None,
 ) -> list[Candidate]:
     """The candidates that names and models stand for, at every one of the levels.
 
     None stands for the registered models that are compared by default. The option `level` of a name
     (`mkn:level=char`) sets the level of that model. Each is there once, however often it is named.
     A name with several values of options (`lstm:hidden=64|128`) is a sweep, and stands for all its
-    settings, or for so many `draws` of them, by the seed of `setting`.
+    settings, or for so many `draws` of them, by the seed of `setting`. `tokens_at` tells how many
+    tokens the training text has at a level, by which models have their defaults.
 
     Raises UsageError for unknown names, options and levels.
     """
@@ -163,7 +168,7 @@ def make_candidates(
             found = [
                 replace(candidate, sweep=sweep)
                 for name in names
-                for candidate in _of_name(name, label, levels, setting)
+                for candidate in _of_name(name, label, levels, setting, tokens_at)
             ]
         for candidate in found:
             key = (candidate.label, candidate.level)
@@ -228,7 +233,11 @@ def _of_model(model: Model, label: str, level: str) -> Candidate:
 
 
 def _of_name(
-    text: str, label: str | None, levels: Sequence[str], setting: Setting
+    text: str,
+    label: str | None,
+    levels: Sequence[str],
+    setting: Setting,
+    tokens_at: Callable[[str], int] | None,
 ) -> list[Candidate]:
     name, given = parse_name(text)
     spec = _find(name)
@@ -240,12 +249,14 @@ def _of_name(
         _check_level(str(own))
     found = []
     for level in [str(own)] if own is not None else levels:
-        options = {**spec.options(replace(setting, level=level)), **given}
+        here = replace(setting, level=level)
+        # A bad option is an error before any work is done, and reading the text is some.
+        spec.make_exactly({**spec.options(here), **given})
+        if tokens_at is not None:
+            here = replace(here, tokens=tokens_at(level))
+        options = {**spec.options(here), **given}
         shown = " ".join([spec.name, *(f"{k}={v}" for k, v in given.items())])
-        own_seed = "seed" in given
-        candidate = Candidate(label or shown, spec.name, level, options, own_seed=own_seed)
-        candidate.make()  # so that a bad option is an error before any work is done
-        found.append(candidate)
+        found.append(Candidate(label or shown, spec.name, level, options, own_seed="seed" in given))
     return found
 
 

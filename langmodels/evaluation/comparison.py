@@ -177,11 +177,14 @@ def compare(
     material = Material(corpus, min_count=min_count, max_size=max_size)
     levels = tuple(dict.fromkeys(levels)) or (material.level,)
     preset = budget if seconds is None else "standard"
-    timed = 0 if seconds is None else material.splits.train.n_tokens
-    setting = Setting(level=levels[0], order=order, seed=seed, budget=preset, tokens=timed)
+    setting = Setting(level=levels[0], order=order, seed=seed, budget=preset)
     if draws is not None and draws < 1:
         raise UsageError(f"At least one setting of a sweep must be drawn, not {draws}.")
-    found = make_candidates(models, levels, setting, draws)
+
+    def tokens_at(level: str) -> int:
+        return material.at(level).splits.train.n_tokens
+
+    found = make_candidates(models, levels, setting, draws, tokens_at)
     if draws is not None and not any(candidate.sweep for candidate in found):
         raise UsageError("There is no sweep to draw from; give an option several values, a=1|2.")
     if (
@@ -191,6 +194,9 @@ def compare(
     ):
         labels = ", ".join(candidate.label for candidate in found)
         raise UsageError(f"There is no model {against!r} to test against; there are {labels}.")
+    for level in dict.fromkeys(c.level for c in found if not c.given):
+        if chosen := replace(setting, level=level, tokens=tokens_at(level)).chosen:
+            say(chosen)
     candidates = [
         candidate
         if candidate.finished is None
@@ -219,10 +225,10 @@ def compare(
         new = [i for i, t in enumerate(trials) if kept is None or not kept.has(t, material, plan)]
         expected = None
         if shown() and new:
-            times = expected_times([trials[i] for i in new], material, plan, jobs)
-            if times is not None:
-                found_times = dict(zip(new, times, strict=True))
-                expected = [found_times.get(i, Work(0.0)) for i in range(len(trials))]
+            times, measured = expected_times([trials[i] for i in new], material, plan, jobs)
+            by_trial = dict(zip(new, times, strict=True))
+            expected = [by_trial.get(i, Work(0.0)) for i in range(len(trials))]
+            if measured:
                 left = forecast_of(expected, trials, jobs).left()
                 say(f"About {duration(left)}, if no network stops early.")
         runs, failed = run_trials(

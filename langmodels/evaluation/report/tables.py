@@ -15,6 +15,7 @@ from langmodels.formatting import (
     size,
     times,
 )
+from langmodels.presets import BUDGETS, Setting
 
 _PARTS = ("training", "validation", "test")
 _UNLIKE = "Perplexities and bits per token of different units do not compare; bits/char do."
@@ -130,6 +131,15 @@ def _quality_notes(results: Results) -> Iterator[str]:
         )
     if orders := _orders(results):
         yield orders
+    if any(not m.finished for m in results.models):
+        named = str(results.settings.get("budget"))
+        budget = named if named in BUDGETS else "standard"
+        yield from dict.fromkeys(
+            chosen
+            for level in results.levels
+            if not level.read_by
+            and (chosen := Setting(level.level, budget=budget, tokens=level.tokens[0]).chosen)
+        )
     for level in results.levels:
         paid = [f"{name} {figure(bits, 3)}" for name, bits in level.extras.items() if bits > 0]
         if paid:

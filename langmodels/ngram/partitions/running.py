@@ -27,7 +27,7 @@ _LEAST = 1 << 16
 
 @contextmanager
 def fitted_within(
-    model: LanguageModel[Any],
+    model: LanguageModel[Any] | Callable[[int], LanguageModel[Any]],
     read: Callable[[Path], StoredText],
     *,
     memory: int,
@@ -38,7 +38,8 @@ def fitted_within(
     """A model fitted to a text in about `memory` bytes, to be saved inside the `with` block.
 
     Args:
-        model: an n-gram model; see `check_in_parts`.
+        model: an n-gram model; see `check_in_parts`. Or what makes one for a text of so many
+            tokens.
         read: reads the text into files of a folder, by `StoredText.read`.
         memory: bytes that each process may take, its own and those of the vocabulary among them.
         folder: where a work folder is made, which is removed in the end, after Ctrl-C too.
@@ -49,7 +50,8 @@ def fitted_within(
 
     Raises LangmodelsError where memory or disk are too small, UsageError for other models.
     """
-    ngrams = check_in_parts(model)
+    if isinstance(model, LanguageModel):
+        check_in_parts(model)
     with work_folder(folder, key) as work:
         try:
             text = StoredText.open(work)
@@ -57,6 +59,8 @@ def fitted_within(
                 text = read(work)
             else:
                 say(f"Going on with what is finished in {work}.")
+            made = model if isinstance(model, LanguageModel) else model(text.n_tokens)
+            ngrams = check_in_parts(made)
             capacity = _capacity(memory, ngrams.order, len(text.counts))
             _check_space(work, len(text.ids), ngrams.order)
             fit_on_disk(ngrams, text, work, capacity, jobs)
