@@ -180,6 +180,19 @@ def budgets_table() -> str:
     return _table(("option of `lstm`", *presets.BUDGETS), rows)
 
 
+def sizes_table() -> str:
+    """What the length of a text means for models of words."""
+    rows = []
+    for size in presets.SIZES:
+        settings = [presets.Setting.of_size(size, "word", b) for b in presets.BUDGETS]
+        found = [presets.lstm(setting) for setting in settings]
+        epochs = ", ".join(str(options["epochs"]) for options in found)
+        batch = f"{found[0]['batch_size']} by {found[0]['steps']}"
+        rows.append((f"{size.words:,}", str(settings[0].ngram_order), epochs, batch))
+    heads = "words of training text", "order of n-grams", f"epochs: {', '.join(presets.BUDGETS)}"
+    return _table((*heads, "batch: sequences by tokens"), rows)
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "models": models_table,
     "smoothings": smoothings_table,
@@ -187,6 +200,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "generators": generators_table,
     "reports": reports_table,
     "budgets": budgets_table,
+    "sizes": sizes_table,
 }
 
 
