@@ -223,7 +223,8 @@ def _slots(bucket: NDArray[np.uint64]) -> tuple[IntArray, int]:
 def _lanes(there: NDArray[np.uint64], tags: NDArray[np.uint64]) -> NDArray[np.uint16]:
     """Where a tag, given twice, is in a bucket: 0 for nowhere, 1 for the first slot, or 256."""
     different = there ^ tags
-    return (different.view(np.uint32) == 0).view(np.uint16)
+    lanes: NDArray[np.uint16] = (different.view(np.uint32) == 0).view(np.uint16)
+    return lanes
 
 
 class Finders:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from langmodels.arrays import Array, BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.threads import parallel_map, slices
 
-_MAX_WORD = 15
+_MAX_WORD = 16
 """Bytes in the longest words that two numbers can stand for; others are kept in a dictionary."""
 _MAX_NUMBER = 18
 """Bytes in the longest numbers that `decimals` reads: their digits fit in 64 bits."""
@@ -24,14 +24,16 @@ _BLOCK = 1 << 15
 """Fields worked on at a time: the arrays of a block stay in the cache."""
 _LOW_BYTES = np.array([(1 << 8 * n) - 1 for n in range(_WORD + 1)], np.uint64)
 _MIX, _SPREAD = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
-_KEY = np.complex128
+_SIZE, _HALF, _BELOW_SIZE = np.uint64(56), np.uint64(32), np.uint64((1 << 56) - 1)
+"""Where in a mark the size of a field is."""
+_WHOLE = np.complex128
 """Two numbers of 64 bits in one item, which NumPy gathers faster than a pair."""
 _BOTH = np.uint16(0x0101)
 _TENS = 10.0 ** np.arange(_MAX_NUMBER + 1)
 _ZERO, _POINT, _PLUS, _MINUS = b"0.+-"
 
 
-KeyArray = NDArray[np.complex128]
+WholeArray = NDArray[np.complex128]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,10 +73,20 @@ def space_table(characters: bytes) -> BoolArray:
 
 def split_fields(text: bytes, is_space: BoolArray) -> Fields:
     """What stands between white space."""
-    space = np.ones(len(text) + 2, np.bool_)  # one before the text, and one after it
-    np.take(is_space, np.frombuffer(text, np.uint8), out=space[1:-1])
-    edges = np.flatnonzero(space[1:] != space[:-1])
-    return Fields(text + _PADDING, edges[::2], edges[1::2])
+    data = np.frombuffer(text, np.uint8)
+    spaces = np.flatnonzero(data <= np.flatnonzero(is_space)[-1].astype(np.uint8))
+    blank = is_space.take(data.take(spaces))
+    if not blank.all():
+        spaces = spaces[blank]
+    starts = np.empty(len(spaces) + 1, np.int64)
+    starts[0] = 0
+    np.add(spaces, 1, out=starts[1:])
+    ends = np.append(spaces, len(text))
+    there = starts != ends
+    if not there.all():
+        some = np.flatnonzero(there)
+        starts, ends = starts.take(some), ends.take(some)
+    return Fields(text + _PADDING, starts, ends)
 
 
 def encode_text(text: str) -> bytes:
@@ -94,80 +106,106 @@ class WordIndex:
     def __init__(self, ids: Mapping[bytes, int]) -> None:
         ends = np.cumsum(np.fromiter(map(len, ids), np.int64, len(ids)))
         words = Fields(b"".join(ids) + _PADDING, np.append(0, ends)[:-1], ends)
-        self._long = {word: i for word, i in ids.items() if len(word) > _MAX_WORD}
-        keys = _keys(words)
-        numbers = np.fromiter(ids.values(), np.int32, len(ids))
+        marks, longer, whole = _marks(words)
+        alone = np.zeros(len(ids), np.bool_)
+        alone[np.unique(marks, return_index=True)[1]] = True
+        alone &= words.sizes <= _MAX_WORD
+        pairs = zip(ids.items(), alone.tolist(), strict=True)
+        self._others = {word: i for (word, i), is_alone in pairs if not is_alone}
+        """Words that are too long for the table, and the second of two with the same mark."""
         bits = (2 * len(ids) + 1).bit_length()  # at least half of the slots stay free
         self._shift, self._mask = np.uint64(64 - bits), (1 << bits) - 1
         owner = np.full(1 << bits, -1, np.int32)
-        slot = self._first_slot(keys)
-        todo = np.flatnonzero(words.sizes <= _MAX_WORD)
+        slot = self._first_slot(marks)
+        todo = np.flatnonzero(alone)
         while len(todo):
             free = todo[owner[slot[todo]] < 0][::-1]
             owner[slot[free]] = free  # of several words for one slot, the first has it
             todo = todo[owner[slot[todo]] != todo]
             slot[todo] = (slot[todo] + 1) & self._mask
         taken = np.flatnonzero(owner >= 0)
-        self._slots = np.zeros(1 << bits, _KEY)  # no word has a key of zeros
-        self._slots[taken] = keys[owner[taken]]
+        self._marks = np.zeros(1 << bits, np.uint64)  # no word has the mark zero
+        self._marks[taken] = marks[owner[taken]]
         self._ids = np.full(1 << bits, -1, np.int32)
-        self._ids[taken] = numbers[owner[taken]]
+        self._ids[taken] = np.fromiter(ids.values(), np.int32, len(ids))[owner[taken]]
+        self._whole = np.zeros(1 << bits, _WHOLE)
+        some = longer[alone[longer]]
+        self._whole[slot[some]] = whole[alone[longer]]
 
     def find(self, fields: Fields) -> IntArray:
         """The id of each field, -1 where it is none of the words."""
         found = np.empty(len(fields), np.int32)
 
         def run(block: slice) -> None:
-            found[block] = self._find(_keys(fields.select(block)))
+            found[block] = self._find(fields.select(block))
 
         parallel_map(run, slices(len(fields), _BLOCK))
-        if self._long:
-            for i in np.flatnonzero(fields.sizes > _MAX_WORD).tolist():
-                found[i] = self._long.get(fields[i], -1)
         return found
 
-    def _find(self, keys: KeyArray) -> IntArray:
-        """The ids of the words with these keys, or -1."""
-        slot = self._first_slot(keys)
-        there = self._slots.take(slot)
-        todo = np.flatnonzero(_differ(there, keys))
+    def _find(self, fields: Fields) -> IntArray:
+        """The same for a block."""
+        marks, longer, whole = _marks(fields)
+        slot = self._first_slot(marks)
+        there = self._marks.take(slot)
+        todo = np.flatnonzero(there != marks)
+        there, wanted, at = there.take(todo), marks.take(todo), slot.take(todo)
         while len(todo):
-            sizes = there[todo].view(np.uint64)[1::2]
-            todo = todo[sizes > 0]  # a free slot ends the search
-            after = (slot[todo] + 1) & self._mask
-            slot[todo], there[todo] = after, self._slots.take(after)
-            todo = todo[_differ(there[todo], keys[todo])]
-        return self._ids.take(slot)
+            goes_on = np.flatnonzero((there != wanted) & (there > 0))  # a free slot ends the search
+            todo, wanted, at = todo.take(goes_on), wanted.take(goes_on), at.take(goes_on)
+            at += 1
+            at &= self._mask
+            there = self._marks.take(at)
+            slot[todo] = at
+        ids = self._ids.take(slot)
+        others = longer.take(np.flatnonzero(_differ(self._whole.take(slot.take(longer)), whole)))
+        if self._others:
+            may_be = (ids.take(others) >= 0) | (fields.sizes.take(others) > _MAX_WORD)
+            ids[others] = -1
+            for i in others[may_be].tolist():
+                ids[i] = self._others.get(fields[i], -1)
+        else:
+            ids[others] = -1
+        return ids
 
-    def _first_slot(self, keys: KeyArray) -> IndexArray:
-        """Where the search for a key begins."""
-        first, second = keys.view(np.uint64).reshape(-1, 2).T
-        key = first * _MIX
-        key ^= key >> np.uint64(29)
-        key += second
-        key *= _SPREAD
-        key >>= self._shift
-        return key.view(np.int64)
+    def _first_slot(self, marks: NDArray[np.uint64]) -> IndexArray:
+        """Where the search for a mark begins."""
+        slot = marks * _MIX
+        slot >>= self._shift
+        return slot.view(np.int64)
 
 
-def _differ(some: KeyArray, others: KeyArray) -> BoolArray:
-    """Which keys are not the same; they are whole numbers, and as they are typed some are NaN."""
+def _differ(some: WholeArray, others: WholeArray) -> BoolArray:
+    """Which are not the same; they are whole numbers, and as they are typed some are NaN."""
     same = some.view(np.uint64) == others.view(np.uint64)
     differ: BoolArray = same.view(np.uint16) != _BOTH
     return differ
 
 
-def _keys(fields: Fields) -> KeyArray:
-    """A key for each field, (n,), the same for the same field: up to 15 bytes, and its length."""
+def _marks(fields: Fields) -> tuple[NDArray[np.uint64], IndexArray, WholeArray]:
+    """A number for each field, (n,), never zero and the same for the same field.
+
+    That of up to seven bytes has no other field. Longer ones are given, too, and their first
+    sixteen bytes: up to these, they are the same where number and bytes are.
+    """
     data, size = fields.data, fields.sizes
     words = np.ndarray(len(data) - _WORD + 1, "<u8", data, strides=(1,))  # from every byte on
-    keys = np.empty((len(fields), 2), np.uint64)
-    np.bitwise_and(words[fields.starts], _LOW_BYTES.take(size, mode="clip"), out=keys[:, 0])
-    np.left_shift(np.minimum(size, 255).view(np.uint64), np.uint64(56), out=keys[:, 1])
-    longer = np.flatnonzero(size > _WORD)
-    rest = _LOW_BYTES.take(np.clip(size[longer] - _WORD, 0, _WORD - 1))
-    keys[longer, 1] |= words[fields.starts[longer] + _WORD] & rest
-    return keys.view(_KEY).ravel()
+    first = words[fields.starts]
+    marks = _LOW_BYTES.take(size, mode="clip")
+    marks &= first
+    marks |= size.view(np.uint64) << _SIZE
+    longer = np.flatnonzero(size >= _WORD)
+    whole = np.empty((len(longer), 2), np.uint64)
+    sizes = size.take(longer)
+    whole[:, 0] = first.take(longer)
+    whole[:, 1] = words[fields.starts.take(longer) + _WORD]
+    whole[:, 1] &= _LOW_BYTES.take(sizes - _WORD, mode="clip")
+    mixed = whole[:, 0] * _MIX
+    mixed ^= whole[:, 1] * _SPREAD
+    mixed ^= mixed >> _HALF
+    mixed &= _BELOW_SIZE
+    mixed |= np.minimum(sizes, 255).view(np.uint64) << _SIZE
+    marks[longer] = mixed
+    return marks, longer, whole.view(_WHOLE).ravel()
 
 
 # Numbers -------------------------------------------------------------------------------------
