@@ -151,12 +151,13 @@ def open_raw(name: str) -> IO[bytes]:
 def compressing(file: IO[bytes], name: str) -> Iterator[IO[bytes]]:
     """A stream that packs what is written to it into `file`, as the ending of `name` says.
 
-    The same content gives the same bytes. Raises LangmodelsError where a package is missing.
+    The same content gives the same bytes, but for gzip, which the package zlib-ng packs in less
+    than half the time where it is installed. Raises LangmodelsError where a package is missing.
     """
     ending = next((suffix for suffix in COMPRESSIONS if name.lower().endswith(suffix)), "")
     stream: Any
     if ending == ".gz":
-        stream = gzip.GzipFile("", "wb", 6, file, mtime=0)
+        stream = _gzip_writer()("", "wb", 6, file, mtime=0)
     elif ending == ".xz":
         # A little larger than by default, in a fraction of the time.
         stream = lzma.LZMAFile(file, "wb", preset=3)  # noqa: SIM115 - closed below
@@ -169,6 +170,13 @@ def compressing(file: IO[bytes], name: str) -> Iterator[IO[bytes]]:
         return
     with stream:
         yield stream
+
+
+def _gzip_writer() -> Any:
+    try:
+        return importlib.import_module("zlib_ng.gzip_ng").GzipNGFile
+    except ImportError:
+        return gzip.GzipFile
 
 
 def _zstandard() -> Any:

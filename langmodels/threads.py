@@ -36,13 +36,18 @@ def share_cores(n: int) -> None:
     _sharers = n
 
 
+def cores() -> int:
+    """How many cores this process has for itself."""
+    return max(1, cpu_count() // _sharers)
+
+
 def parallel_map(function: Callable[[A], R], tasks: Iterable[A]) -> list[R]:
     """`[function(t) for t in tasks]`, with as many tasks at a time as there are cores for us.
 
     An exception in a task is raised here, after the tasks already running have ended.
     """
     todo: Sequence[A] = list(tasks)
-    workers = min(len(todo), max(1, cpu_count() // _sharers))
+    workers = min(len(todo), cores())
     if workers <= 1:
         return [function(task) for task in todo]
     with ThreadPoolExecutor(workers) as pool:

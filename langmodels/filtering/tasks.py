@@ -5,6 +5,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,8 @@ from langmodels.models.base import LanguageModel
 from langmodels.models.texts import FIGURES, TextScores, score_texts, without_nan
 from langmodels.registry import load
 from langmodels.storage import atomic_write
+from langmodels.streaming import Ahead
+from langmodels.threads import cores
 
 SHOWN = 3
 """Documents of each part that are shown as examples."""
@@ -119,10 +122,19 @@ def filter_shard(work: Work, thresholds: Thresholds | None) -> Outcome:
         selection = None
         if thresholds is not None:
             selection = stack.enter_context(_Selection.writing(work, shard, scored, thresholds))
+        # Documents are read ahead and written behind, in threads of their own.
+        writing = stack.enter_context(ThreadPoolExecutor(1)) if cores() > 1 else None
+        last: Future[None] | None = None
         for batch, records in batches:
-            if selection is not None:
+            if last is not None:
+                last.result()
+            if selection is not None and writing is not None:
+                last = writing.submit(selection.take, batch, records)
+            elif selection is not None:
                 selection.take(batch, records)
             meter.advance(len(records))
+        if last is not None:
+            last.result()
     if selection is None or thresholds is None:
         return Outcome(scored)
     note(work, scored, thresholds, selection.examples)
@@ -132,7 +144,7 @@ def filter_shard(work: Work, thresholds: Thresholds | None) -> Outcome:
 def _scored(work: Work, shard: Shard, scored: ScoredShard) -> Iterator[tuple[Batch, Records]]:
     """The documents of a file with their scores, which are kept on the way."""
     with scored.writing() as writer:
-        for batch in shard.batches():
+        for batch in _read(shard):
             records = _records(batch.texts, work.scoring)
             values = batch.column(work.scoring.by) if work.scoring.by else [None] * len(records)
             records["group"] = writer.groups(values)
@@ -143,10 +155,18 @@ def _scored(work: Work, shard: Shard, scored: ScoredShard) -> Iterator[tuple[Bat
             yield batch, records
 
 
+def _read(shard: Shard) -> Iterator[Batch]:
+    if cores() == 1:
+        yield from shard.batches()
+        return
+    with Ahead(shard.batches(), 1) as stream:
+        yield from stream
+
+
 def _stored(shard: Shard, scored: ScoredShard) -> Iterator[tuple[Batch, Records]]:
     """The same from an earlier run."""
     rest, pieces = np.empty(0, RECORD), scored.records()
-    for batch in shard.batches():
+    for batch in _read(shard):
         n = len(batch.texts)
         while len(rest) < n:
             rest = np.concatenate([rest, next(pieces)])
