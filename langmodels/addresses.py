@@ -95,6 +95,18 @@ def find(name: str) -> list[str]:
     return [str(store.unstrip_protocol(p)) for p in sorted(found)]
 
 
+def beginning_like(name: str) -> list[str]:
+    """The files of a folder whose names begin like this one; none where there is no folder."""
+    try:
+        if is_address(name):
+            store, path = _store(name)
+            there = [str(p) for p in store.ls(path.rpartition("/")[0], detail=False)]
+            return [str(store.unstrip_protocol(p)) for p in there if p.startswith(path)]
+        return [str(p) for p in Path(name).parent.iterdir() if p.name.startswith(Path(name).name)]
+    except FileNotFoundError:
+        return []
+
+
 @contextmanager
 def writing(name: str) -> Iterator[IO[bytes]]:
     """Open a binary file of a store; it appears under its name when the block has ended.

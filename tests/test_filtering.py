@@ -149,6 +149,35 @@ def test_a_large_file_in_pieces_gives_what_it_gives_whole(
     assert again["skipped"] == 1
 
 
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_what_was_scored_in_pieces_is_taken_up_by_any_number_of_workers(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jobs: str
+) -> None:
+    monkeypatch.setattr(pieces, "SMALLEST", 900)
+    source = tmp_path / "one.jsonl"
+    source.write_text("".join(json.dumps(d) + "\n" for d in make_documents(60, 3)))
+    expected = run("--keep", "0.3", inputs=[source])
+    kept = (tmp_path / "out" / "one.jsonl").read_bytes()
+    (tmp_path / "out").rename(tmp_path / "whole")
+
+    def interrupted(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("langmodels.filtering.running._thresholds", interrupted)
+        run("--keep", "0.3", "--jobs", "2", inputs=[source], status=130)
+    left = sorted((tmp_path / "out" / "scores").iterdir())
+    assert any(".2-of-" in path.name for path in left)
+    (tmp_path / "out" / "scores" / "one.jsonl.1-of-99.part").write_text("of an earlier version")
+    assert run("--keep", "0.3", "--jobs", jobs, inputs=[source]) == expected
+    assert (tmp_path / "out" / "one.jsonl").read_bytes() == kept
+    names = [
+        {str(path.relative_to(tmp_path / folder)) for path in (tmp_path / folder).rglob("*")}
+        for folder in ("out", "whole")
+    ]
+    assert names[0] == names[1]
+
+
 def test_stretches_of_a_file_are_its_lines(tmp_path: Path) -> None:
     path = tmp_path / "x.txt"
     lines = [b"word " * (i % 7) + b"end\n" for i in range(300)]

@@ -416,21 +416,27 @@ def holds_documents(request: Request) -> bool:
     return kind is not None and kind.takes_columns
 
 
+def may_be_cut(request: Request, least: int) -> bool:
+    """Whether a file looks as if it could be cut into stretches of so many bytes."""
+    name = request.path
+    if is_address(name) or without_compression(name) != name.lower() or not Path(name).is_file():
+        return False
+    if Path(name).stat().st_size < 2 * least:
+        return False
+    return issubclass(_SHARDS.get(type(format_of(request)), Shard), LineShard)
+
+
 def stretches(request: Request, most: int, least: int) -> list[tuple[int, int, int]]:
     """A file of lines cut into at most so many stretches of whole lines, see `Request.span`.
 
     Each has at least so many bytes, about. There is none for a file that is packed, lives in a
     store, or is no file of lines.
     """
+    if not may_be_cut(request, least):
+        return []
     name = request.path
-    if is_address(name) or without_compression(name) != name.lower() or not Path(name).is_file():
-        return []
-    if not issubclass(_SHARDS.get(type(format_of(request)), Shard), LineShard):
-        return []
     size = Path(name).stat().st_size
     n = min(most, size // least)
-    if n < 2:
-        return []
     with open_bytes(name) as file:
         if not isinstance(file, io.BufferedReader):  # it is packed, whatever its name says
             return []

@@ -3,6 +3,7 @@
 A piece is a stretch of whole lines. What comes of all pieces together is what comes of the file.
 """
 
+import re
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -11,25 +12,29 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.addresses import make_folder_of, open_to_read, remove
-from langmodels.datasets.shards import shard_of, stretches
+from langmodels.addresses import beginning_like, make_folder_of, open_to_read, remove
+from langmodels.datasets.shards import may_be_cut, shard_of, stretches
 from langmodels.filtering.scores import ScoredShard
 from langmodels.filtering.tasks import Outcome, Thresholds, Work, drawn, is_done, note
 from langmodels.storage import atomic_write
 
-SMALLEST = 1 << 25
-"""Bytes of a piece, at least: so many are scored in a few seconds."""
-_MOST = 4
-"""Pieces for each worker, at most: the last one to end does not keep the others waiting for long.
-"""
+SMALLEST = 1 << 24
+"""Bytes of a piece, at least: so many are scored in a second or two."""
+_MOST = 1 << 8
+"""Pieces of a file, at most: each has its own files while the work lasts."""
+_NAME = re.compile(r"\d+-of-\d+\.[a-z]+")
 
 
 def pieces_of(work: Work, pool: Executor, thresholds: Thresholds | None) -> list[Work]:
-    """The pieces in which a file is filtered; itself where it is small, packed, or done before."""
-    workers = getattr(pool, "workers", 1)
-    if workers < 2 or is_done(work, thresholds):
+    """The pieces in which a file is filtered; itself where it is small, packed, or done before.
+
+    They are the same for any number of workers, so that one run goes on with those of another. A
+    single worker takes the file as a whole unless there are some.
+    """
+    alone = getattr(pool, "workers", 1) < 2
+    if is_done(work, thresholds) or (alone and not _left(work)):
         return [work]
-    spans = stretches(work.request, _MOST * workers, SMALLEST)
+    spans = stretches(work.request, _MOST, SMALLEST)
     if len(spans) < 2:
         return [work]
     request = shard_of(work.request).settled()
@@ -45,10 +50,24 @@ def pieces_of(work: Work, pool: Executor, thresholds: Thresholds | None) -> list
     return [work] if scored_before else pieces
 
 
+def leave_none(work: Work) -> None:
+    """Remove what is left of pieces of a file, which is written."""
+    for name in _left(work):
+        remove(name)
+
+
+def _left(work: Work) -> list[str]:
+    """The files of the work that belong to pieces."""
+    if not may_be_cut(work.request, SMALLEST):
+        return []
+    whole = replace(work.paths, piece="").beside(".")
+    return [name for name in beginning_like(whole) if _NAME.fullmatch(name, len(whole))]
+
+
 def joined(
     work: Work, pieces: Sequence[Work], outcomes: Sequence[Outcome], thresholds: Thresholds | None
 ) -> Outcome:
-    """The outcome of a file from those of its pieces, which are removed once it is written."""
+    """The outcome of a file from those of its pieces."""
     scored = _joined_scores(work, outcomes)
     if thresholds is None:
         return Outcome(scored, skipped=all(outcome.skipped for outcome in outcomes))
@@ -60,10 +79,6 @@ def joined(
                 shutil.copyfileobj(part, whole)
     examples = drawn([e for outcome in outcomes for e in outcome.examples])
     note(work, scored, thresholds, examples)
-    for piece in pieces:
-        remove(piece.paths.shard)
-        for ending in (".scores", ".bad", ".json", ".done"):
-            remove(piece.paths.beside(ending))
     return Outcome(scored, examples)
 
 

@@ -15,7 +15,7 @@ from langmodels.datasets.documents import Request
 from langmodels.datasets.shards import shard_of
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.execution import Jobs, completed, executor
-from langmodels.filtering.pieces import joined, pieces_of
+from langmodels.filtering.pieces import joined, leave_none, pieces_of
 from langmodels.filtering.quantiles import order_statistics
 from langmodels.filtering.report import FilterReport, report_of
 from langmodels.filtering.rules import Rule
@@ -178,6 +178,8 @@ def _run(
                     outcomes[path] = (
                         done[0] if len(own) == 1 else joined(whole[path], own, done, thresholds)
                     )
+                    if thresholds is not None:
+                        leave_none(whole[path])
             except LangmodelsError as error:
                 named = path in str(error)
                 failed[path] = str(error) if named else f"{path} is not finished: {error}"
