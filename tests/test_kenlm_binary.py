@@ -250,6 +250,21 @@ def test_hostile_headers_get_a_sentence(kind: str, tmp_path: Path) -> None:
             refused(bytes(data), tmp_path)
 
 
+def test_hash_tables_without_free_places_get_a_sentence(tmp_path: Path) -> None:
+    """A walk through them would never end."""
+    model = load(write(tmp_path, "probing"))
+    assert isinstance(model, KenLMModel)
+    (table, *_) = model._store._tables  # type: ignore[union-attr]
+    data = bytearray(content("probing"))
+    begin = table.__array_interface__["data"][0] - model._data.__array_interface__["data"][0]
+    keys = np.ndarray(len(table), "<u8", data, begin, (table.itemsize,))
+    keys[keys == 0] = 1
+    (tmp_path / "full.bin").write_bytes(data)
+    stand_in = kenlm.Model(tmp_path / "full.bin")
+    with pytest.raises(LangmodelsError, match="no free places"):
+        stand_in.score("alice was")
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_changed_bytes_give_a_sentence_or_a_model(kind: str) -> None:
     rng = np.random.default_rng(8)

@@ -321,9 +321,9 @@ def test_steps_are_forgotten_when_there_are_many(
     monkeypatch.setattr(kenlm, "MOST", 0)
     again = kenlm.Model(str(KENLM3))
     assert [again.score(s) for s in sentences] == pytest.approx(scores)
-    steps = again._walk
-    assert isinstance(steps, kenlm._StepsWalk)
-    assert len(steps) <= 7
+    walk = again._walk
+    assert isinstance(walk, kenlm._StepsWalk)
+    assert len(walk) <= 7
 
 
 @pytest.mark.parametrize("most", [0, 1 << 24])

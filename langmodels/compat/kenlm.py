@@ -15,7 +15,7 @@ import itertools
 import math
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, total_ordering
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -216,21 +216,17 @@ class _TableWalk:
 
 
 class _StepsWalk(dict[tuple[Context, int], Step]):
-    """For every kind of tables: what was asked is kept, by context and word id."""
+    """For every other kind of tables: what was asked is kept, by context and number."""
 
-    def __init__(self, tables: NGramLookup, ids: dict[str, int]) -> None:
-        self._tables = tables
+    def __init__(self, step: Callable[[Context, int], Step], ids: dict[str, int]) -> None:
+        self._step = step
         self.numbers = _Numbers(ids)
         self.start = self[_NONE, _BOS][1]
 
     def __missing__(self, asked: tuple[Context, int]) -> Step:
         if len(self) >= _KNOWN:
             self.clear()
-        context, token = asked
-        log_p, length, following = self._tables.step(context or (), token)
-        if token == _BOS:  # ARPA files give it log10 p = 0; it costs what backing off to it costs
-            log_p = self._tables.backing_off(context or ())
-        step = self[asked] = log_p / _LOG10, following or _NONE, length
+        step = self[asked] = self._step(*asked)
         return step
 
     def total(self, context: Context, words: list[str]) -> float:
@@ -250,13 +246,12 @@ class _StepsWalk(dict[tuple[Context, int], Step]):
     def base_score(self, in_state: State, word: str | bytes, out_state: State) -> float:
         """See `_Walk`."""
         try:
-            step = self[in_state._context, self.numbers[word]]
-            out_state._context = step[1]
+            log_p, out_state._context, _ = self[in_state._context, self.numbers[word]]
         except AttributeError:
             if _were_written(in_state, out_state):
                 raise
             return self.base_score(in_state, word, out_state)
-        return step[0]
+        return log_p
 
     def base_full_score(
         self, in_state: State, word: str | bytes, out_state: State
@@ -270,6 +265,18 @@ class _StepsWalk(dict[tuple[Context, int], Step]):
                 raise
             return self.base_full_score(in_state, word, out_state)
         return _FULL(FullScoreReturn, (log_p, length, number == self.numbers.unknown))
+
+
+def _step_of(tables: NGramLookup) -> Callable[[Context, int], Step]:
+    """A step of any tables."""
+
+    def step(context: Context, token: int) -> Step:
+        log_p, length, following = tables.step(context or (), token)
+        if token == _BOS:  # ARPA files give it log10 p = 0; it costs what backing off to it costs
+            log_p = tables.backing_off(context or ())
+        return log_p / _LOG10, following or _NONE, length
+
+    return step
 
 
 class Model:
@@ -297,10 +304,12 @@ class Model:
     def _walk(self) -> _Walk:
         """Made when something is asked for the first time."""
         model, ids = self._model, self._word_ids
-        can_be_listed = not isinstance(model, KenLMModel) or model.header.is_trie
-        if can_be_listed and sum(model.ngram_counts) <= MOST and not model.tables.unseen_backoff:
-            return _TableWalk(model.tables, ids)
-        return _StepsWalk(self._tables, ids)
+        if sum(model.ngram_counts) <= MOST:
+            if isinstance(model, KenLMModel) and not model.header.is_trie:
+                return _StepsWalk(model.step_by_hash(), ids)
+            if not model.tables.unseen_backoff:
+                return _TableWalk(model.tables, ids)
+        return _StepsWalk(_step_of(self._tables), ids)
 
     @property
     def order(self) -> int:

@@ -2,7 +2,7 @@
 
 import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self, SupportsIndex
@@ -15,7 +15,7 @@ from langmodels.models.decoding import Decoding
 from langmodels.ngram.building import tables_from_ngrams
 from langmodels.ngram.kenlm.binary import MAGIC, Bytes, Parts, read_header, read_words, tokenizer_of
 from langmodels.ngram.kenlm.lookup import KenLMLookup
-from langmodels.ngram.kenlm.probing import ProbingStore
+from langmodels.ngram.kenlm.probing import Context, ProbingStore
 from langmodels.ngram.kenlm.trie import TrieStore
 from langmodels.ngram.model import NGramModel
 from langmodels.ngram.tables import NGramTables
@@ -115,6 +115,11 @@ class KenLMModel(NGramModel):
                 b = (b * _LOG10).astype(np.float32)
                 backoff.append(b[self._file_ids] if k == 1 else b[keep])
         return tables_from_ngrams(rows, log_prob, backoff, len(self.vocabulary))
+
+    def step_by_hash(self) -> Callable[[Context, int], tuple[float, Context, int]]:
+        """See `ProbingStore.step`; the words are ids of the vocabulary."""
+        assert isinstance(self._store, ProbingStore)
+        return self._store.step(self._file_ids, Vocabulary.bos_id)
 
     def listed(self) -> NGramModel:
         """The same n-grams in a model of this package's own."""

@@ -1,6 +1,9 @@
 """The layout of hash tables: an n-gram is a 64-bit number, found by linear probing."""
 
 import struct
+from collections.abc import Callable
+from math import copysign
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +15,11 @@ _TIMES, _WORD = 8978948897894561157, 17894857484156487943
 _MASK = (1 << 64) - 1
 _LONGEST = 1 << 16
 """Places tried for an n-gram; a sound table has a free one long before."""
+_FULL = "its hash tables have no free places"
+
+Context = Any
+"""The file's id of the last word, the log10 back-off weight of it, the id of the word before, the
+weight of the last two, and so on; 0 is the empty context."""
 
 
 class ProbingStore:
@@ -68,7 +76,7 @@ class ProbingStore:
             there[todo] = column[place[todo]]
             todo = todo[(there[todo] != keys[todo]) & (there[todo] != 0)]
         else:
-            raise damaged("its hash tables have no free places")
+            raise damaged(_FULL)
         found = np.flatnonzero(there == keys)
         entries = table[place.take(found)]
         weights = entries["weight"] if order < len(self.sizes) else np.zeros(len(found), np.float32)
@@ -90,7 +98,53 @@ class ProbingStore:
             if entry[0] == 0:
                 return None
             place = (place + 1) % n
-        raise damaged("its hash tables have no free places")
+        raise damaged(_FULL)
+
+    def step(self, ids: IntArray, bos: int) -> Callable[[Context, int], tuple[float, Context, int]]:
+        """A function of a context and a word, for callers that ask for many, one at a time.
+
+        `ids` (V,) are the file's ids of the words. The function gives log10 p, which is 0 of `bos`
+        after the empty context, the context after the word, and the length of the n-gram found.
+        Copies the longest n-grams' numbers, 8 bytes for each place.
+        """
+        nodes = ids.tolist()
+        factors = [(1 + id) * _WORD & _MASK for id in range(self.sizes[0])]
+        log_ps = (-np.abs(self._unigrams["log_p"][ids])).tolist()
+        log_ps[bos] = 0.0
+        weights = self._unigrams["weight"][ids].tolist()
+        # Numbers that lie askew cannot be read from memory views.
+        keys = [np.require(table["key"], requirements="A").data for table in self._tables]
+        if not all((np.asarray(column) == 0).any() for column in keys):
+            raise damaged(_FULL)
+        values = [table["log_p"].data for table in self._tables]
+        charges = [table["weight"].data for table in self._tables[:-1]]
+        levels = list(zip(keys, values, [*charges, None], map(len, keys), strict=True))
+
+        def step(context: Context, word: int) -> tuple[float, Context, int]:
+            log_p, node, length = log_ps[word], nodes[word], 1
+            following = [node, weights[word]]
+            if context:
+                for before, (keys, values, charges, places) in zip(
+                    context[::2], levels, strict=False
+                ):
+                    node = (node * _TIMES ^ factors[before]) & _MASK
+                    at = node % places
+                    while (there := keys[at]) != node and there:
+                        at = at + 1 if at + 1 < places else 0
+                    if not there:
+                        break
+                    length += 1
+                    log_p = -abs(values[at])
+                    if charges:
+                        following += before, charges[at]
+                if 2 * length <= len(context):
+                    log_p += sum(context[2 * length - 1 :: 2])
+            # A weight of -0 says that no n-gram continues this context: it changes nothing to come.
+            while following and not following[-1] and copysign(1.0, following[-1]) < 0.0:
+                del following[-2:]
+            return log_p, tuple(following) or 0, length
+
+        return step
 
 
 def _places(n: int, multiplier: float) -> int:
