@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 
 import langmodels
+from langmodels.cli import documents
 from langmodels.cli.main import main
+from langmodels.datasets.documents import Request
+from langmodels.datasets.shards import stretches
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.texts import FIGURES, score_texts
 
@@ -53,6 +56,23 @@ def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[str, str]]:
         return printed.out, printed.err
 
     return call
+
+
+@pytest.mark.parametrize("form", [(), ("--json", "--fields", "n"), ("--summary", "--json")])
+def test_a_large_file_is_read_by_those_who_score_it(
+    run: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, form: tuple[str, ...]
+) -> None:
+    source = tmp_path / "large.jsonl"
+    source.write_bytes(b"\n".join(LINES * 30))
+    assert stretches(Request(str(source)), 10**9, 1_000)
+    monkeypatch.setattr(documents, "SMALLEST", 1_000)
+    one, others = (run("score", "m.lm", "--file", source, "--jobs", jobs, *form) for jobs in (1, 3))
+    assert one == others
+    assert "line 3 is no JSON value" in " ".join(one[1].split())
+    if "--summary" in form:
+        assert json.loads(one[0])["documents"] == 30 * len(GOOD)
+    else:
+        assert len(one[0].splitlines()) == 30 * len(GOOD)
 
 
 @pytest.mark.parametrize("jobs", ["1", "2"])

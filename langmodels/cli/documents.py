@@ -1,10 +1,13 @@
 """`langmodels score` of documents: the same format comes out, with columns of figures."""
 
 import argparse
+import sys
 import warnings
 from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from typing import IO, Any, cast
 
 import numpy as np
@@ -20,16 +23,29 @@ from langmodels.cli.output import (
     print_json,
 )
 from langmodels.cli.workers import workers_of
-from langmodels.datasets.documents import format_by_name
-from langmodels.datasets.shards import Batch, ParquetShard, Shard, holds_documents, shard_of
+from langmodels.datasets.documents import Request, format_by_name
+from langmodels.datasets.shards import (
+    Batch,
+    LineShard,
+    LineWriter,
+    ParquetShard,
+    Shard,
+    Writer,
+    holds_documents,
+    shard_of,
+    stretches,
+)
 from langmodels.datasets.sources import find_requests
 from langmodels.errors import UsageError
 from langmodels.execution import executor, mapped
 from langmodels.interchange import json_text
 from langmodels.models.base import LanguageModel
 from langmodels.models.texts import FIGURES, TextScore, TextScores, score_texts
+from langmodels.packed import STANDARD_INPUT
 from langmodels.storage import atomic_write
 
+SMALLEST = 1 << 22
+"""Bytes of a stretch of a file that is read by the worker that scores it, at least."""
 _SHOWN = 3  # documents that cannot be read, of which something is said
 
 
@@ -46,7 +62,7 @@ def score(
 ) -> None:
     """Score the documents of files, write them, print the totals."""
     _check(shards, args)
-    nats = UNITS[args.unit]
+    form = _Form(args.json, args.summary, args.fields, UNITS[args.unit], args.carry)
     total = TextScore(0.0, 0, 0, 0)
     n_documents = n_bad = 0
     with ExitStack() as stack:
@@ -58,18 +74,18 @@ def score(
             writer = stack.enter_context(shards[0].writing(file, name, FIGURES))
         for shard in shards:
             bad: list[tuple[int, str]] = []
-            for batch, scores in _scored(pool, shard, model, args.carry):
-                bad += batch.bad[: max(0, _SHOWN - len(bad))]
-                n_bad += len(batch.bad)
-                n_documents += len(scores)
-                total = total.plus(scores)
-                if writer is not None:
-                    keep = np.ones(len(scores), np.bool_)
-                    writer.write(batch, keep, scores.columns(nats))
-                elif args.json and not args.summary:
-                    streams.write(_objects(shard, batch, scores, args))
+            for part in _parts(pool, shard, model, form, writer):
+                bad += part.bad[: max(0, _SHOWN - len(bad))]
+                n_bad += len(part.bad)
+                n_documents += len(part.scores)
+                total = total.plus(part.scores)
+                if isinstance(writer, LineWriter):
+                    writer.append(part.written)
+                elif part.written:
+                    streams.write(part.written.decode())
                 streams.flush()
             _warn(shard, bad)
+    nats = form.nats
     report = {"documents": n_documents, "unreadable": n_bad, **total.figures(nats)}
     if args.summary and args.json:
         print_json({"unit": args.unit, **report, "is_distribution": model.is_distribution})
@@ -108,10 +124,63 @@ def _check(shards: list[Shard], args: argparse.Namespace) -> None:
         raise UsageError(f"{args.output} must have the format of {shards[0].request.name}.")
 
 
-def _scored(
-    pool: Any, shard: Shard, model: LanguageModel[Any], carry: bool
+@dataclass(frozen=True)
+class _Form:
+    """How documents are scored and what is written of them, as the options of the command say."""
+
+    json: bool
+    summary: bool
+    fields: list[str]
+    nats: float
+    carry: bool
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some documents that were scored; `written`: what goes out for them."""
+
+    scores: TextScores
+    bad: list[tuple[int, str]]
+    written: bytes
+
+
+def _parts(
+    pool: Executor, shard: Shard, model: LanguageModel[Any], form: _Form, writer: Writer | None
+) -> Iterator[_Part]:
+    """What comes of a shard, in order: of its stretches where workers can share it."""
+    spans = []
+    if getattr(pool, "workers", 1) > 1 and shard.request.path != STANDARD_INPUT:
+        spans = stretches(shard.request, sys.maxsize, SMALLEST)
+    if len(spans) > 1:
+        request = shard.settled()
+        yield from mapped(pool, _scored, (replace(request, span=s) for s in spans), model, form)
+        return
+    for batch, scores in _batches(pool, shard, model, form.carry):
+        written = b""
+        if isinstance(writer, LineWriter) or writer is None:
+            written = _written(shard, batch, scores, form)
+        else:
+            writer.write(batch, np.ones(len(scores), np.bool_), scores.columns(form.nats))
+        yield _Part(scores, batch.bad, written)
+
+
+def _scored(request: Request, model: LanguageModel[Any], form: _Form) -> _Part:
+    """What comes of a stretch of a file, read where it is scored."""
+    shard = shard_of(request)
+    parts = [TextScores.none()]
+    bad: list[tuple[int, str]] = []
+    written: list[bytes] = []
+    for batch in shard.batches():
+        parts.append(score_texts(model, batch.texts, carry=form.carry))
+        bad += batch.bad
+        written.append(_written(shard, batch, parts[-1], form))
+    return _Part(TextScores.joined(parts), bad, b"".join(written))
+
+
+def _batches(
+    pool: Executor, shard: Shard, model: LanguageModel[Any], carry: bool
 ) -> Iterator[tuple[Batch, TextScores]]:
-    """The batches of a shard with their scores."""
+    """The batches of a shard, which is read here, with their scores."""
     waiting: deque[Batch] = deque()
 
     def texts() -> Iterator[list[str]]:
@@ -127,15 +196,26 @@ def _scores(texts: list[str], model: LanguageModel[Any], carry: bool) -> TextSco
     return score_texts(model, texts, carry=carry)
 
 
-def _objects(shard: Shard, batch: Batch, scores: TextScores, args: argparse.Namespace) -> str:
+def _written(shard: Shard, batch: Batch, scores: TextScores, form: _Form) -> bytes:
+    """What goes out for some documents: themselves with columns, or a JSON object each."""
+    if form.summary:
+        return b""
+    if form.json:
+        return _objects(shard, batch, scores, form).encode()
+    if not isinstance(shard, LineShard):
+        return b""
+    return shard.written(batch, list(range(len(scores))), scores.columns(form.nats))
+
+
+def _objects(shard: Shard, batch: Batch, scores: TextScores, form: _Form) -> str:
     """A JSON object a document."""
     request = shard.request
     ids = batch.column(request.id) if request.id else [f"{request.path}:{n}" for n in batch.numbers]
-    asked = [batch.column(name) for name in args.fields]
+    asked = [batch.column(name) for name in form.fields]
     out = []
     for name, score, *values in zip(ids, scores, *asked, strict=True):
-        beside = dict(zip(args.fields, values, strict=True))
-        out.append(json_text({"id": name, **beside, **score.figures(UNITS[args.unit])}) + "\n")
+        beside = dict(zip(form.fields, values, strict=True))
+        out.append(json_text({"id": name, **beside, **score.figures(form.nats)}) + "\n")
     return "".join(out)
 
 

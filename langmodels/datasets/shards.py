@@ -202,7 +202,11 @@ class LineWriter(Writer):
         self._file, self._shard = file, shard
 
     def write(self, batch: Batch, keep: BoolArray, columns: Columns) -> None:
-        self._file.write(self._shard.written(batch, np.flatnonzero(keep).tolist(), columns))
+        self.append(self._shard.written(batch, np.flatnonzero(keep).tolist(), columns))
+
+    def append(self, written: bytes) -> None:
+        """Write what `LineShard.written` gave."""
+        self._file.write(written)
 
 
 _DECODER = json.JSONDecoder()

@@ -1,6 +1,8 @@
 """Scoring texts of several lines, such as documents, many at a time."""
 
+import functools
 import math
+import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -50,10 +52,11 @@ class TextScore:
         return {**found, "log_prob": self.log_prob / nats}
 
     def plus(self, scores: "TextScores") -> "TextScore":
-        """The score of this and more texts together."""
-        return TextScore(
-            *(getattr(self, f.name) + getattr(scores, f.name).sum().item() for f in fields(self))
-        )
+        """The score of this and more texts together, one added after the other, so that it does
+        not depend on how many come at a time.
+        """
+        every = ([getattr(self, f.name), *getattr(scores, f.name).tolist()] for f in fields(self))
+        return TextScore(*(functools.reduce(operator.add, values) for values in every))
 
 
 def perplexity_of(log_prob: float, tokens: int) -> float:
@@ -82,6 +85,17 @@ class TextScores:
     tokens: IndexArray
     oov: IndexArray
     characters: IndexArray
+
+    @classmethod
+    def none(cls) -> "TextScores":
+        """Those of no texts."""
+        return cls(np.empty(0), *(np.empty(0, np.int64) for _ in range(3)))
+
+    @classmethod
+    def joined(cls, parts: Sequence["TextScores"]) -> "TextScores":
+        """Those of several lists of texts, one after the other."""
+        columns = ([getattr(part, field.name) for part in parts] for field in fields(cls))
+        return cls(*map(np.concatenate, columns))
 
     def __len__(self) -> int:
         return len(self.tokens)
@@ -134,7 +148,7 @@ def score_texts(
     """
     characters = np.fromiter(map(len, texts), np.int64, len(texts))
     if len(texts) == 0:
-        return TextScores(np.empty(0), characters, characters, characters)
+        return TextScores.none()
     if not model.vocabulary.ends:
         sequences = model.sequences_of(texts)
         log_probs = model.scores(sequences)
