@@ -220,7 +220,7 @@ class Lines:
         parts = []
         for number, (description, total, completed, note) in list(self._tasks.items()):
             share = f" {100 * min(completed / total, 1):.0f} %" if total else ""
-            if total and number in self._timed:
+            if total and number in self._timed and total - completed >= 1:
                 share += f", about {duration(total - completed)} left"
             parts.append(f"{description}{share}" + (f" ({note})" if note else ""))
         elapsed = f"{time.monotonic() - self._began:.0f} s"

@@ -147,8 +147,8 @@ def run_trials(
 ) -> tuple[Runs, Failures]:
     """Measure every trial; runs and failures by index in `trials`.
 
-    `expected`: what each is expected to take, by which the time that is left is shown; or it is
-    that `until` a time by `time.monotonic`.
+    `expected`: what each is expected to take, by which the time that is left is shown; more is to
+    be done after it `until` a time by `time.monotonic`.
     `in_order`: trials begin in their order, not the long ones first. `jobs` processes share the
     work. A trial that fails, or whose process dies, does not keep the others from being finished.
     On Ctrl-C what is finished is returned; KeyboardInterrupt goes on only where nothing is. Raises
@@ -238,32 +238,29 @@ def _overall(
 
     Where it is known how long they take, that is how far the time is.
     """
-    if expected is None and until is None:
+    if expected is None:
         with track("Comparing models", total=sum(map(_work_of, trials))) as work:
             yield lambda i: work.advance(_work_of(trials[i]), trials[i].candidate.label)
         return
     began, note = time.monotonic(), ""
-    forecast = None if expected is None else Forecast([expected[i] for i in order], workers)
-    labels = [trials[i].candidate.label for i in order]
-    listener = None if forecast is None else _Listener(labels, forecast)
+    forecast = Forecast([expected[i] for i in order], workers)
+    listener = _Listener([trials[i].candidate.label for i in order], forecast)
     lock, ended = threading.Lock(), threading.Event()
 
     def left() -> float:
         with lock:
-            now = time.monotonic()
-            return forecast.left() if forecast is not None else max(0.0, (until or now) - now)
+            at_least = 0.0 if until is None else until - time.monotonic()
+            return max(at_least, forecast.left())
 
     def hear(report: Report) -> None:
-        if listener is not None:
-            with lock:
-                listener(report)
+        with lock:
+            listener(report)
 
     def advance(i: int) -> None:
         nonlocal note
         note = trials[i].candidate.label
-        if forecast is not None:
-            with lock:
-                forecast.finish(order.index(i))
+        with lock:
+            forecast.finish(order.index(i))
 
     with track("Comparing models", total=left()) as work, listening(hear):
 
