@@ -59,6 +59,16 @@ class Column:
             raise LangmodelsError(f"{self.path} was cut short while it was in use.")
         return items
 
+    def is_whole(self) -> bool:
+        """Whether the file has the items that were written to it, by their checksum."""
+        checksum = 0
+        try:
+            for piece in self.pieces():
+                checksum = zlib.crc32(piece.view(np.uint8).data, checksum)
+        except (OSError, LangmodelsError):
+            return False
+        return checksum == self.checksum
+
     def pieces(self) -> Iterator[Array]:
         """All items, a million at a time."""
         for start in range(0, self.size, _PIECE):

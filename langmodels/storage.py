@@ -169,6 +169,10 @@ def _remove_abandoned(target: Path) -> None:
                 path.unlink()  # refused while it is open
 
 
+LOCK = "lock"
+"""The file of a work folder that whoever works there has locked."""
+
+
 @contextmanager
 def work_folder(parent: str | os.PathLike[str], key: str | None = None) -> Iterator[Path]:
     """A folder in `parent` for what work needs on its way, removed when the block ends, be it in an
@@ -184,7 +188,7 @@ def work_folder(parent: str | os.PathLike[str], key: str | None = None) -> Itera
     try:
         folder.mkdir(exist_ok=True)
         if os.name == "posix":
-            lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT)
+            lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT)
             with suppress(PermissionError):  # a file system without locks
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

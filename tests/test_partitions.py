@@ -1,5 +1,6 @@
 """N-gram models estimated in partitions on disk are those of memory, bit for bit."""
 
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from langmodels.ngram.partitions.counting import count_windows
 from langmodels.ngram.partitions.fitting import check_in_parts, fit_on_disk
 from langmodels.ngram.partitions.plan import make_plan
 from langmodels.ngram.partitions.workplace import Workplace
+from langmodels.storage import work_folder
 from langmodels.tensors import open_columns, save_arrays
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
@@ -172,6 +174,49 @@ def test_a_run_that_was_killed_goes_on(
     assert (tmp_path / "disk.lm").read_bytes() == (tmp_path / "memory.lm").read_bytes()
     n = len(make_plan(text, 3, 400).partitions)
     assert (before, len(counted) - before) == ((0, n) if failing == "_shuffle" else (n, 0))
+
+
+@pytest.mark.parametrize("stage", ["count", "estimate"])
+@pytest.mark.parametrize("harm", ["flipped", "cut", "gone"])
+def test_what_a_killed_run_left_damaged_is_made_again(
+    stage: str, harm: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    NGramModel(3).fit(Corpus.from_text(TEXT, "whitespace")).save(tmp_path / "memory.lm")
+    monkeypatch.setattr(running, "_capacity", lambda *_: 500)
+    original, done = getattr(fitting, stage), []
+
+    def fails(*arguments: Any) -> Any:
+        done.append(1)
+        if len(done) > 2:
+            raise KeyboardInterrupt
+        return original(*arguments)
+
+    left = tmp_path / "left"
+    left.mkdir()
+    text = stored(TEXT, "whitespace", left)
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, stage, fails)
+        with pytest.raises(KeyboardInterrupt):
+            fit_on_disk(NGramModel(3), text, left, 500)
+    assert len(list(left.iterdir())) > 5
+    for path in left.iterdir():
+        with work_folder(tmp_path, "key") as work:
+            pass
+        shutil.copytree(left, work)
+        data = bytearray(path.read_bytes())
+        if harm == "gone":
+            (work / path.name).unlink()
+        elif data:
+            data[len(data) * 3 // 4] ^= 16
+            (work / path.name).write_bytes(data if harm == "flipped" else data[:-9])
+
+        def read(folder: Path) -> StoredText:
+            return stored(TEXT, "whitespace", folder)
+
+        given: Any = {"memory": 1 << 30, "folder": tmp_path, "key": "key"}
+        with running.fitted_within(NGramModel(3), read, **given) as (model, _):
+            model.save(tmp_path / "disk.lm")
+        assert (tmp_path / "disk.lm").read_bytes() == (tmp_path / "memory.lm").read_bytes()
 
 
 @pytest.mark.slow

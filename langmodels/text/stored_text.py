@@ -124,18 +124,29 @@ class StoredText(WithReading):
             raise LangmodelsError(f"There is no text{where}: it is empty or only white space.")
         reading = text.reading
         arrays = {**reading.arrays(), "counts": counts}
-        save_arrays(folder / _ABOUT, arrays, {**reading.metadata(), "name": name})
+        about = {**reading.metadata(), "name": name, "checksum": str(column.checksum)}
+        save_arrays(folder / _ABOUT, arrays, about)
         return text
 
     @classmethod
     def open(cls, folder: Path) -> "StoredText | None":
-        """What `read` left in a folder; None where it did not come to its end."""
+        """What `read` left in a folder; None where it did not come to its end.
+
+        Raises LangmodelsError where it is not what was left there.
+        """
         if not (folder / _ABOUT).exists():
             return None
         metadata, arrays = open_arrays(folder / _ABOUT, mmap=False)
-        counts = arrays["counts"]
-        column = Column(folder / _IDS, np.dtype("<i4"), int(counts.sum()))
-        return cls(column, counts, Reading.restore(metadata, arrays), metadata["name"])
+        try:
+            counts, checksum = arrays["counts"], int(metadata["checksum"])
+            reading, name = Reading.restore(metadata, arrays), metadata["name"]
+        except (KeyError, TypeError, ValueError) as error:
+            raise LangmodelsError(f"What is known of the text in {folder} is damaged.") from error
+        column = Column(folder / _IDS, np.dtype("<i4"), int(counts.sum()), checksum=checksum)
+        known = arrays.verify() and len(counts) == len(reading.vocabulary)
+        if not known or not column.is_whole():
+            raise LangmodelsError(f"The text in {folder} is damaged.")
+        return cls(column, counts, reading, name)
 
 
 def _numbered(

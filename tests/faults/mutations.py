@@ -4,11 +4,14 @@ import json
 import re
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from langmodels.tensors import _DTYPES
+
+from .wholes import apart, together
 
 Generator = np.random.Generator
 
@@ -39,6 +42,8 @@ def damage(data: bytes, name: str, rng: Generator) -> bytes:
         kinds += [document, document]
     elif name.endswith((".jsonl", ".nbest")):
         kinds += [lines, records, records]
+    elif name.endswith(".work"):
+        kinds = [member]
     elif name.endswith((".csv", ".words")):
         kinds += [lines, words, words]
     for _ in range(int(rng.choice([1, 1, 1, 2, 3]))):
@@ -90,6 +95,21 @@ def sealed(data: bytes, rng: Generator) -> bytes:
 
 
 _NUMBERS, _AFTER = 21, 25  # where lengths stand in a compressed text
+
+
+def member(data: bytes, rng: Generator) -> bytes:
+    """A file of several that is changed, or gone."""
+    files = apart(data)
+    name = list(files)[int(rng.integers(len(files)))]
+    if rng.random() < 0.1:
+        del files[name]
+        return together(files)
+    kinds = [bits, stretches]
+    if files[name][8:9] == b"{":
+        kinds += [header, values]
+    with suppress(IndexError):  # of one without arrays
+        files[name] = kinds[int(rng.integers(len(kinds)))](files[name], rng)
+    return together(files)
 
 
 # KenLM's binary files -------------------------------------------------------------------------

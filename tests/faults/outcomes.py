@@ -23,10 +23,13 @@ from langmodels.ngram import NGramModel
 from langmodels.ngram.counts_file import read_counts
 from langmodels.ngram.kenlm import KenLMModel
 from langmodels.ngram.opening import open_ngrams
+from langmodels.ngram.partitions.running import fitted_within
+from langmodels.ngram.tables import NGramTables
 from langmodels.registry import load_any
+from langmodels.storage import work_folder
 
 from .commands import fault
-from .wholes import TEXT, checkpointed, corpus
+from .wholes import TEXT, apart, checkpointed, corpus, read_stored
 
 try:
     import resource
@@ -152,6 +155,29 @@ def _run(path: Path) -> None:
         raise _Unsound("scores that are none")
 
 
+def _work(path: Path) -> None:
+    """A work folder in which a run goes on: the model is that of a run which was never ended."""
+    folder, key = path.parent / "work", "damaged"
+    folder.mkdir(exist_ok=True)
+    with work_folder(folder, key) as work:
+        pass
+    work.mkdir()
+    for name, data in apart(path.read_bytes()).items():
+        (work / name).write_bytes(data)
+    saved = path.with_name("work.lm")
+    options: dict[str, Any] = {"memory": 4 << 30, "folder": folder, "key": key}
+    with fitted_within(NGramModel(3), read_stored, **options) as (model, _):
+        model.save(saved)
+    wanted = NGramModel(3).fit(corpus()).tables
+    for one, other in zip(*map(_columns, (load_any(saved).tables, wanted)), strict=True):
+        if not np.array_equal(one, other):
+            raise _Unsound("another model")
+
+
+def _columns(tables: NGramTables) -> list[Any]:
+    return [*tables.words, *tables.child_start, *tables.log_prob, *tables.backoff]
+
+
 def _comparison(path: Path) -> None:
     Comparison.load(path).records()
 
@@ -200,6 +226,7 @@ _JUDGES: dict[str, Callable[[Path], None]] = {
     ".counts": _counts,
     ".run": _run,
     ".json": _comparison,
+    ".work": _work,
 }
 
 

@@ -4,11 +4,14 @@ import gzip
 import io
 import json
 import lzma
+import tempfile
 import warnings
+from contextlib import suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from langmodels.compression.codec import compress
 from langmodels.evaluation.comparison import compare
@@ -17,12 +20,14 @@ from langmodels.neural.bidirectional.model import BidirectionalModel
 from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
 from langmodels.ngram import NGramModel, quantize
 from langmodels.ngram.counts_file import write_counts
+from langmodels.ngram.partitions import fitting
 from langmodels.ngram.text_counts import TextCounts
 from langmodels.presets import Setting
 from langmodels.registry import MODELS, make_model
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.parallel_corpus import ParallelCorpus
+from langmodels.text.stored_text import StoredText
 
 TEXT = "the cat sat on the mat\nthe dog sat on the log\na dog and a cat ran to the mat\n" * 2
 
@@ -66,6 +71,8 @@ def make_wholes(folder: Path) -> dict[str, bytes]:
         text = "the cat sat on the mat and the dog ran to the log " * 20
         found = compare(["mkn:order=2"], text, levels=["char"], budget="quick", cache=folder)
         found.save(folder / "comparison.json")
+    for stage in ("count", "estimate"):
+        (folder / f"before-{stage}.work").write_bytes(_killed(stage))
     for path in folder.glob("*.run"):
         path.rename(folder / "kept.run")
     found = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
@@ -79,6 +86,44 @@ def make_wholes(folder: Path) -> dict[str, bytes]:
         "wide.arpa": words.decode().encode("utf-16"),
     }
     return {**found, **packed}
+
+
+def read_stored(folder: Path) -> StoredText:
+    """The text, read into files of a work folder."""
+    return StoredText.read([TEXT], make_tokenizer("word"), "none", folder)
+
+
+def _killed(stage: str) -> bytes:
+    """The files that a run of `train --memory` leaves that is killed in a stage, together."""
+    done: list[int] = []
+    original = getattr(fitting, stage)
+
+    def fails(*arguments: Any) -> Any:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(1)
+        return original(*arguments)
+
+    with tempfile.TemporaryDirectory() as folder, mock.patch.object(fitting, stage, fails):
+        with suppress(KeyboardInterrupt):
+            fitting.fit_on_disk(NGramModel(3), read_stored(Path(folder)), Path(folder), 40)
+        files = {path.name: path.read_bytes() for path in sorted(Path(folder).iterdir())}
+    return together(files)
+
+
+def together(files: dict[str, bytes]) -> bytes:
+    """Files by their names as one, from which `apart` gets them."""
+    sizes = json.dumps({name: len(data) for name, data in files.items()})
+    return b"".join([sizes.encode(), b"\n", *files.values()])
+
+
+def apart(data: bytes) -> dict[str, bytes]:
+    """Inverse of `together`."""
+    sizes, _, rest = data.partition(b"\n")
+    files = {}
+    for name, size in json.loads(sizes).items():
+        files[name], rest = rest[:size], rest[size:]
+    return files
 
 
 def _inputs() -> dict[str, bytes]:

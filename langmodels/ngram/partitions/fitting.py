@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from langmodels.arrays import Array, IndexArray
-from langmodels.columns import ColumnWriter
-from langmodels.errors import UsageError
+from langmodels.columns import Column, ColumnWriter
+from langmodels.errors import LangmodelsError, UsageError
 from langmodels.execution import Jobs, executor, mapped
 from langmodels.ngram.model import NGramModel
 from langmodels.ngram.partitions.counting import PartCounts
@@ -31,6 +31,34 @@ from langmodels.ngram.tables import NGramTables
 from langmodels.progress import track
 from langmodels.tensors import open_arrays, open_columns, save_arrays
 from langmodels.text.stored_text import StoredText
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether the stages of an earlier run left in a work folder what they wrote.
+
+    A disk may have lost the end of it when the power failed.
+    """
+    try:
+        for path in folder.iterdir():
+            if path.name in (PLAN, SURVEY, SHUFFLED) or path.match("counts.*"):
+                if not open_arrays(path, mmap=False)[1].verify():
+                    return False
+            elif path.match("tables.*") and not all(
+                column.is_whole() for column in open_columns(path).values()
+            ):
+                return False
+        if not (folder / SHUFFLED).exists():
+            return True
+        for name, (size, checksum) in open_arrays(folder / SHUFFLED, mmap=False)[1].items():
+            windows = Column(folder / name, np.dtype("<i4"), int(size), checksum=int(checksum))
+            if windows.path.exists() and not windows.is_whole():
+                return False
+    except (LangmodelsError, ValueError):
+        return False
+    return True
+
+
+PLAN, SURVEY, SHUFFLED = "plan", "survey", "shuffled"
 
 
 def check_in_parts(model: object) -> NGramModel:
@@ -126,14 +154,14 @@ class _Fit:
         return len(self.text.counts)
 
     def _plan(self) -> Plan:
-        path = self.folder / "plan"
+        path = self.folder / PLAN
         if not path.exists():
             save_arrays(path, make_plan(self.text, self.order, self.capacity).to_arrays(), {})
         return Plan.from_arrays(open_arrays(path, mmap=False)[1])
 
     def _shuffle(self, plan: Plan) -> None:
         """The windows of every partition, in a file each."""
-        done = self.folder / "shuffled"
+        done = self.folder / SHUFFLED
         if done.exists() or not plan.partitions:
             return
         columns = {p.number: columns_of(p, self.order) for p in plan.partitions}
@@ -151,16 +179,18 @@ class _Fit:
                         number = int(ordered[begin])
                         writers[number].append(rows[begin:end, columns[number]].ravel())
                     meter.advance(len(rows))
+            written = [writer.column for writer in writers.values()]
         finally:
             for writer in writers.values():
                 writer.close()
-        done.touch()
+        sums = {column.path.name: np.array([column.size, column.checksum]) for column in written}
+        save_arrays(done, sums, {})
 
     def _survey(self, plan: Plan) -> tuple[list[IndexArray], dict[Stem, PartCounts]]:
         """What is spread over partitions: for each order how many n-grams have which count, and the
         n-grams that branches have.
         """
-        path = self.folder / "survey"
+        path = self.folder / SURVEY
         if not path.exists():
             self._add_up(plan, path)
         arrays = open_arrays(path, mmap=False)[1]

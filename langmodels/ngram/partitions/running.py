@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +12,9 @@ from langmodels.formatting import size
 from langmodels.memory import memory_used
 from langmodels.models.base import LanguageModel
 from langmodels.ngram.model import NGramModel
-from langmodels.ngram.partitions.fitting import check_in_parts, fit_on_disk
+from langmodels.ngram.partitions.fitting import check_in_parts, fit_on_disk, is_whole
 from langmodels.progress import say
-from langmodels.storage import work_folder
+from langmodels.storage import LOCK, work_folder
 from langmodels.text.stored_text import StoredText
 
 _RESERVE = 64 << 20
@@ -54,21 +54,56 @@ def fitted_within(
         check_in_parts(model)
     with work_folder(folder, key) as work:
         try:
-            text = StoredText.open(work)
+            text = _left_over(work)
+            if text is not None:
+                say(f"Going on with what is finished in {work}.")
+                try:
+                    ngrams = _fit(model, text, work, memory, jobs)
+                except (FileNotFoundError, ArithmeticError, LookupError, TypeError, ValueError):
+                    # A file is not there, or its header is not that of its arrays.
+                    _empty(work)
+                    text = None
             if text is None:
                 text = read(work)
-            else:
-                say(f"Going on with what is finished in {work}.")
-            made = model if isinstance(model, LanguageModel) else model(text.n_tokens)
-            ngrams = check_in_parts(made)
-            capacity = _capacity(memory, ngrams.order, len(text.counts))
-            _check_space(work, len(text.ids), ngrams.order)
-            fit_on_disk(ngrams, text, work, capacity, jobs)
+                ngrams = _fit(model, text, work, memory, jobs)
         except OSError as error:
             raise LangmodelsError(
                 f"Cannot work in {work}: {error.strerror or error}; name another folder by --work."
             ) from error
         yield ngrams, text
+
+
+def _fit(
+    model: LanguageModel[Any] | Callable[[int], LanguageModel[Any]],
+    text: StoredText,
+    work: Path,
+    memory: int,
+    jobs: Jobs,
+) -> NGramModel:
+    ngrams = check_in_parts(model if isinstance(model, LanguageModel) else model(text.n_tokens))
+    capacity = _capacity(memory, ngrams.order, len(text.counts))
+    _check_space(work, len(text.ids), ngrams.order)
+    return fit_on_disk(ngrams, text, work, capacity, jobs)
+
+
+def _left_over(work: Path) -> StoredText | None:
+    """The text that an earlier run has read, whose further stages stand beside it if they are
+    whole; without one the folder is empty.
+    """
+    with suppress(LangmodelsError):
+        text = StoredText.open(work)
+        if text is not None and is_whole(work):
+            return text
+    _empty(work)
+    return None
+
+
+def _empty(work: Path) -> None:
+    kept = [path for path in work.iterdir() if path.name != LOCK]
+    if kept:
+        say(f"What an earlier run left in {work} is not whole; beginning again.")
+    for path in kept:
+        path.unlink()
 
 
 def window_bytes(order: int) -> int:
