@@ -173,7 +173,8 @@ def lstm(setting: Setting) -> Options:
 def feed_forward(setting: Setting) -> Options:
     # A row of its batches is one window, not a stretch of text: as many tokens take more rows.
     options = recurrent(setting)
-    return {**options, "batch_size": 16 * options.pop("steps"), "order": setting.ngram_order}
+    order = setting.tokenizer.usual_order if setting.order is None else setting.order
+    return {**options, "batch_size": 16 * options.pop("steps"), "order": order}
 
 
 def transformer(setting: Setting) -> Options:

@@ -1,11 +1,13 @@
 """`langmodels models`: all models, and all options of one."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from langmodels import load, presets
 from langmodels.cli.main import main
-from langmodels.presets import BUDGETS, SIZES, Setting
+from langmodels.presets import BUDGETS, SIZES, Setting, Size
 from langmodels.registry import ALL_MODELS, CLOZE_MODELS, MODELS, PAIR_MODELS
 from langmodels.text.levels import TOKENIZERS
 
@@ -68,6 +70,36 @@ def test_defaults_that_depend_on_the_setting_are_said(run) -> None:
     assert ["option", "budget", *(f"{size.words:,}" for size in SIZES)] in lines
     assert ["batch_size", "all", *(str(size.batch_size) for size in SIZES)] in lines
     assert ["hidden", "128", "whole", "number", "units", "in", "each", "layer"] in lines
+
+
+def test_defaults_follow_the_length_of_the_text(
+    run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """In every command alike, and what a name says stays."""
+    monkeypatch.setattr(presets, "SIZES", (Size(0), Size(100, 1, 0.6, 8, 4)))
+    monkeypatch.chdir(tmp_path)
+    Path("short.txt").write_text("the cat sat on the mat .\n" * 12)
+    Path("long.txt").write_text("the cat sat on the mat .\nthe dog sat on a log .\n" * 60)
+    orders = {}
+    for text in ("short", "long"):
+        run("train", "--corpus", f"{text}.txt", "--output", f"{text}.lm")
+        orders[text] = load(f"{text}.lm").context_length
+    assert orders == {"short": 3, "long": 4}
+    run("train", "--corpus", "long.txt", "--output", "disk.lm", "--memory", "1G")
+    assert Path("disk.lm").read_bytes() == Path("long.lm").read_bytes()
+    names = "mkn,mkn:order=2,rnn:hidden=4,rnn:hidden=4:epochs=2"
+    line = ("compare", "--corpus", "long.txt", "--models", names, "--no-cache", "--jobs", "1")
+    found = json.loads(run(*line, "--json"))
+    options = {model["label"]: model["options"] for model in found["models"]}
+    assert options["modified-kneser-ney"]["order"] == 5
+    assert options["modified-kneser-ney order=2"]["order"] == 2
+    rnn, own = options["rnn hidden=4"], options["rnn hidden=4 epochs=2"]
+    assert (rnn["epochs"], rnn["batch_size"], rnn["steps"]) == (3, 8, 4)
+    assert (own["epochs"], own["batch_size"], own["steps"]) == (2, 8, 4)
+    said = "Defaults of texts of 100 words and more: n-grams of order 5; networks of 128 units, 3"
+    assert said in " ".join(run(*line).split())
+    by_character = run("compare", "--corpus", "short.txt", "--models", "mkn", "--level", "char")
+    assert "Defaults of" not in by_character, "243 characters count as 60 words"
 
 
 def test_what_was_meant_is_said(capsys: pytest.CaptureFixture[str]) -> None:
