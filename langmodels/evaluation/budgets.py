@@ -46,6 +46,8 @@ _LONG_ENOUGH = 1.0
 """Seconds of training from which its speed is believed."""
 _PATIENCE = 15.0
 """Seconds after which the measurement of one network is not drawn out."""
+_MEASURED = 0.1
+"""What part of a budget the measurement of all networks may take, about."""
 _PROBED = 2000
 """Test tokens that are scored to see how fast that is."""
 _DISTRIBUTIONS = 20
@@ -105,7 +107,7 @@ class Speed:
         return int(found // unit * unit)
 
 
-_NETWORK, _COUNTS = Speed(10_000, 50_000, 0.5), Speed(200_000, 100_000, 0.2)
+_NETWORK, _COUNTS = Speed(10_000, 50_000, 0.5), Speed(1_000_000, 200_000, 0.2)
 """What is usual."""
 
 
@@ -161,7 +163,9 @@ def run_within(
         return trials, runs, failed
     say_standings(trials, runs, material)
     try:
-        speeds = measure_speeds([trials[i] for i in networks], material, plan, jobs)
+        patience = _MEASURED * seconds * workers_of(jobs) / len(networks)
+        which = [trials[i] for i in networks]
+        speeds = measure_speeds(which, material, plan, jobs, min(patience, _PATIENCE))
         left = _SAFE * (seconds - (time.monotonic() - began))
         slots = time_slots(left, len(networks), workers_of(jobs))
         chosen, taking = [], []
@@ -263,26 +267,32 @@ def time_slots(seconds: float, n: int, jobs: int) -> list[float]:
 
 
 def measure_speeds(
-    trials: Sequence[Trial], material: Material, plan: Plan, jobs: Jobs
+    trials: Sequence[Trial],
+    material: Material,
+    plan: Plan,
+    jobs: Jobs,
+    patience: float = _PATIENCE,
 ) -> list[Speed]:
-    """How fast networks are, as many at a time as are to be trained at a time."""
+    """How fast trials are, as many at a time as are to be run at a time; networks by training that
+    is not drawn out after so many seconds of `patience`.
+    """
     with track("Measuring speed", total=len(trials)) as task:
         with executor(worth_having(jobs, len(trials))) as pool:
-            shared = share(pool, (material, plan))
+            shared = share(pool, (material, plan, patience))
             futures = [pool.submit(_speed, trial, shared) for trial in trials]
             for _ in completed(pool, futures):
                 task.advance()
         return [future.result() for future in futures]
 
 
-def _speed(trial: Trial, shared: tuple[Material, Plan]) -> Speed:
-    material, plan = shared
+def _speed(trial: Trial, shared: tuple[Material, Plan, float]) -> Speed:
+    material, plan, patience = shared
     with named(trial.candidate.label):
         splits = material.at(trial.candidate.level).splits
         if trial.candidate.finished is not None:
             model, training = trial.candidate.finished, math.inf
         elif trial.candidate.random:
-            model, training = _network_speed(trial, splits)
+            model, training = _network_speed(trial, splits, patience)
         else:
             model, training = _counting_speed(trial, splits)
         if not isinstance(model, LanguageModel):
@@ -309,7 +319,7 @@ def _counting_speed(trial: Trial, splits: Splits) -> tuple[AnyModel, float]:
     return model, head.n_tokens / max(1e-6, took)
 
 
-def _network_speed(trial: Trial, splits: Splits) -> tuple[AnyModel, float]:
+def _network_speed(trial: Trial, splits: Splits, patience: float) -> tuple[AnyModel, float]:
     """A network that was trained a little, and how many tokens a second it learns from."""
     validation = splits.validation.head(_PROBED // 2)
     began = time.perf_counter()
@@ -337,5 +347,5 @@ def _network_speed(trial: Trial, splits: Splits) -> tuple[AnyModel, float]:
         model, seconds = fit(tokens)
         # What does not depend on the tokens, and the noise in it, must not count for much.
         enough = seconds - least >= max(_LONG_ENOUGH, 2 * least)
-        patient = time.perf_counter() - began < _PATIENCE and tokens < 1 << 24
+        patient = time.perf_counter() - began < patience and tokens < 1 << 24
     return model, (tokens - _FIRST) / (seconds - least) if enough else tokens / seconds
