@@ -81,6 +81,10 @@ def test_models_of_pieces(learnt: Tokenizer, tmp_path: Path) -> None:
     loaded = langmodels.load(tmp_path / "pieces.lm")
     assert loaded.score("the heron 漢") == model.score("the heron 漢")
     assert loaded.sample_text("the", seed=3) == model.sample_text("the", seed=3)
+    with pytest.raises(UsageError, match=r"--level pieces:file=my/tokenizer\.json"):
+        make_tokenizer("bpe:file=my/tokenizer.json")
+    with pytest.raises(UsageError, match=r"--level sentencepiece:file=my\.model"):
+        make_tokenizer("unigram:file=my.model")
     with pytest.raises(UsageError, match="more than"):
         make_tokenizer("bpe:vocab=10")
     with pytest.raises(UsageError, match="fit"):

@@ -11,7 +11,12 @@ from langmodels.names import Registry
 from langmodels.settings import check_options, parse_name
 from langmodels.text.pieces import PiecesTokenizer
 from langmodels.text.series import SeriesTokenizer
-from langmodels.text.subwords import BPETokenizer, SentencePieceTokenizer, UnigramTokenizer
+from langmodels.text.subwords import (
+    BPETokenizer,
+    SentencePieceTokenizer,
+    SubwordTokenizer,
+    UnigramTokenizer,
+)
 from langmodels.text.tokenization import (
     ByteTokenizer,
     CharacterTokenizer,
@@ -55,6 +60,13 @@ def make_tokenizer(level: str, **options: Any) -> Tokenizer:
     name, given = parse_name(level)
     tokenizer = TOKENIZERS.find(name)
     options = {**given, **options}
+    if issubclass(tokenizer, SubwordTokenizer) and "file" in options:
+        file = options["file"]
+        other = SentencePieceTokenizer if str(file).endswith(".model") else PiecesTokenizer
+        raise UsageError(
+            f"The level {tokenizer.level} learns its pieces on the training text; pieces of a file "
+            f"are --level {other.level}:file={file}."
+        )
     check_options(tokenizer, options, f"The level {tokenizer.level}")
     try:
         return tokenizer(**options)
