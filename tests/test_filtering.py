@@ -245,6 +245,27 @@ def test_what_is_finished_is_not_done_again(
     assert run("--max-perplexity", "4")["parts"][0]["documents"] > 0
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9])
+def test_scores_that_were_damaged_since_are_made_again(
+    share: float, run: Run, tmp_path: Path
+) -> None:
+    first = run("--keep", "0.3", "--by", "lang")
+    texts = {p: p.read_bytes() for p in (tmp_path / "out").rglob("?.jsonl*") if p.is_file()}
+    texts = {p: data for p, data in texts.items() if "scores" not in p.parts}
+    assert len(texts) == 2
+    kept = [p for p in (tmp_path / "out" / "scores").rglob("*") if p.is_file()]
+    assert {p.suffix for p in kept} == {".scores", ".bad", ".json", ".done"}
+    for path in kept:
+        data = bytearray(path.read_bytes())
+        if path.suffix == ".bad" or not data:  # a list for people, of which nothing else is made
+            continue
+        data[int(share * len(data))] ^= 4
+        path.write_bytes(data)
+        again = run("--keep", "0.3", "--by", "lang")
+        assert {**again, "skipped": 0} == {**first, "skipped": 0}
+        assert {p: p.read_bytes() for p in texts} == texts
+
+
 def test_a_broken_file_is_named_and_the_others_are_finished(
     run: Run, folder: Path, tmp_path: Path
 ) -> None:

@@ -1,8 +1,10 @@
 """The scores of the documents of a file: kept beside the output, read in pieces."""
 
+import functools
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 
 from langmodels.addresses import join, make_folder_of, open_to_read, remove, size
 from langmodels.datasets.documents import Request
-from langmodels.interchange import json_text
+from langmodels.interchange import json_text, structure
 from langmodels.storage import atomic_write
 
 RECORD = np.dtype(
@@ -58,6 +60,7 @@ class ScoredShard:
     """What is known of a file whose documents were scored.
 
     `key`: what decides the scores. `groups`: the values of the field that groups are made by.
+    `checksum`: CRC-32 of the records.
     """
 
     paths: Paths
@@ -65,20 +68,24 @@ class ScoredShard:
     documents: int = 0
     bad: int = 0
     groups: list[str] = field(default_factory=list)
+    checksum: int = 0
 
     @classmethod
     def find(cls, paths: Paths, key: list[Any]) -> "ScoredShard | None":
-        """That of an earlier run; None where there is none, or of other scores."""
+        """That of an earlier run; None where there is none, of other scores, or a damaged one."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             with open_to_read(paths.beside(".json")) as file:
                 data = json.load(file)
-            found = cls(paths, data["key"], data["documents"], data["bad"], data["groups"])
+            kinds = (list[Any], int, int, list[str], int)
+            values = [structure(kind, data[name]) for kind, name in zip(kinds, _KNOWN, strict=True)]
+            known = cls(paths, *values)
             if (
-                found.key == key
-                and size(paths.beside(".scores")) == found.documents * RECORD.itemsize
+                known.key == key
+                and size(paths.beside(".scores")) == known.documents * RECORD.itemsize
                 and size(paths.beside(".bad")) == data["bad_bytes"]
+                and functools.reduce(_checksum, known.records(), 0) == known.checksum
             ):
-                return found
+                return known
         return None
 
     @contextmanager
@@ -91,7 +98,7 @@ class ScoredShard:
             atomic_write(self.paths.beside(".bad"), synced=False) as bad,
         ):
             yield ScoreWriter(self, scores, bad)
-        known = {name: getattr(self, name) for name in ("key", "documents", "bad", "groups")}
+        known = {name: getattr(self, name) for name in _KNOWN}
         known["bad_bytes"] = size(self.paths.beside(".bad"))
         with atomic_write(self.paths.beside(".json"), synced=False) as file:
             file.write(json_text(known).encode())
@@ -101,6 +108,14 @@ class ScoredShard:
         with open_to_read(self.paths.beside(".scores")) as file:
             while data := file.read(_AT_ONCE * RECORD.itemsize):
                 yield np.frombuffer(data, RECORD)
+
+
+_KNOWN = ("key", "documents", "bad", "groups", "checksum")
+"""What is kept of a file beside its scores."""
+
+
+def _checksum(before: int, records: Records) -> int:
+    return zlib.crc32(records.view(np.uint8).data, before)
 
 
 class ScoreWriter:
@@ -122,6 +137,7 @@ class ScoreWriter:
         """Keep some more."""
         self._scores.write(records.tobytes())
         self._shard.documents += len(records)
+        self._shard.checksum = _checksum(self._shard.checksum, records)
 
     def refuse_like(self, shard: ScoredShard) -> None:
         """Note those that were noted of a piece of the file."""

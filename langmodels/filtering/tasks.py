@@ -313,9 +313,14 @@ def note(work: Work, scored: ScoredShard, thresholds: Thresholds, examples: list
         "stamp": _stamp(work, scored, thresholds),
         "output": identity(work.paths.shard),
         "examples": examples,
+        "checksum": _checksum(examples),
     }
     with atomic_write(work.paths.beside(".done"), synced=False) as file:
         file.write(json_text(done).encode())
+
+
+def _checksum(examples: Any) -> int:
+    return zlib.crc32(json_text(examples).encode())
 
 
 def _written(work: Work, scored: ScoredShard, thresholds: Thresholds) -> list[Example] | None:
@@ -324,6 +329,7 @@ def _written(work: Work, scored: ScoredShard, thresholds: Thresholds) -> list[Ex
         with open_to_read(work.paths.beside(".done")) as file:
             data = json.load(file)
         same = data["stamp"] == _stamp(work, scored, thresholds)
+        same = same and data["checksum"] == _checksum(data["examples"])
         if same and data["output"] == identity(work.paths.shard):
             examples: list[Example] = structure(list[Example], data["examples"])
             return examples

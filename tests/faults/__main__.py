@@ -21,7 +21,7 @@ from .cases import run
 from .wholes import make_wholes
 
 _BATCH = 50
-_EVERY = 3.0  # seconds between two reports
+_EVERY = 20.0  # seconds between two reports
 
 
 def main() -> int:
