@@ -22,7 +22,7 @@ class Size:
     `order` is added to the level's usual order of n-grams; `passes` multiplies the epochs of
     networks; `batch_size`: sequences side by side; `steps`: tokens over which gradients go back,
     None: as many as the level has; `dropout`, `weight_dropout`: of thorough training. The width is
-    that of the budget: in the same time narrow networks learn more from long texts.
+    that of the budget: in a minute of training narrow networks learn more from long texts, too.
     """
 
     words: int
