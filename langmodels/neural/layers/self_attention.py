@@ -3,8 +3,9 @@
 Everything is laid out (B, T, C): one sequence's steps lie together. Queries, keys and values are
 one product, side by side. Scores are never all there at once: they are computed for a few sequences
 and queries at a time, in blocks that stay in the cache while all passes are made over them, and
-only over the keys that a block may look at. The backward pass computes them again instead of
-fetching them from memory (Dao et al. 2022, section 3.1, who do it for GPUs).
+only over the keys that a block may look at. Where there is more than one block, the backward pass
+computes them again instead of fetching them from memory (Dao et al. 2022, section 3.1, who do it
+for GPUs).
 
 A block has a row for each key and a column for each query, as products run faster with the
 transposes of queries, made once, than with those of keys. Its exponentials are taken as they are,
@@ -79,15 +80,19 @@ class SelfAttention(Layer):
         self._sums = self.space.array("sums", (len(x), self.heads, 1, steps), x.dtype)
         self._query = self._transposed("query", qkv[:, :, :width])
         self._shifts: list[Array | None] = []
+        self._kept: Array | None = None
         key, value = self._remembered()
         out = _by_head(self._o, self.heads)
-        for block in self._blocks(len(x), steps, since):
+        blocks = list(self._blocks(len(x), steps, since))
+        for block in blocks:
             b, q, k = block
             p, sums, shift = self._exponentials(key, block)
             self._shifts.append(shift)
             self._sums[b, :, :, q] = sums
             np.matmul(p.swapaxes(2, 3), value[b, :, k], out=out[b, :, q])
             out[b, :, q] /= sums.swapaxes(2, 3)
+            if len(blocks) == 1:
+                self._kept = p
         return self.out.forward(self._o[:, since:])
 
     def backward(self, dy: Array) -> Array:
@@ -108,10 +113,13 @@ class SelfAttention(Layer):
         )
         for block, shift in zip(self._blocks(batch, steps), self._shifts, strict=True):
             b, q, k = block
-            p = self._scores(key, block)
-            if shift is not None:
-                p -= shift
-            np.exp(p, out=p)
+            if self._kept is None:
+                p = self._scores(key, block)
+                if shift is not None:
+                    p -= shift
+                np.exp(p, out=p)
+            else:
+                p = self._kept
             dp = self.space.array("d scores", p.shape, p.dtype)
             np.matmul(value[b, :, k], turned[b, :, :, q], out=dp)
             dp -= inner[b, :, :, q]
