@@ -1,6 +1,6 @@
 """Quality against the length of the source: an encoder-decoder with and without attention.
 
-    python benchmarks/bottleneck.py [--quick] [--output FILE]
+    python benchmarks/source_length.py [--quick] [--output FILE]
 
 Without attention, all that the decoder gets of a source is one vector, and long sources suffer;
 read backwards, their beginnings come through better. The task is numbers in words to digits.
