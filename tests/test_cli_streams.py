@@ -330,6 +330,29 @@ def test_an_error_that_ctrl_c_became_counts_as_ctrl_c(
     assert capsys.readouterr().err == "langmodels: error: interrupted.\n"
 
 
+def test_control_c_in_a_callback_is_not_passed_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Thing:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    def press(*_: Any) -> None:
+        Thing()
+        for _ in range(6000):
+            time.sleep(0.01)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hook = sys.unraisablehook
+    monkeypatch.setattr("langmodels.cli.corpora.run", press)
+    try:
+        assert main(["corpora"]) == INTERRUPTED
+        assert sys.unraisablehook is hook
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert capsys.readouterr().err == "langmodels: error: interrupted.\n"
+
+
 def test_commands_run_outside_the_main_thread(capsys: pytest.CaptureFixture[str]) -> None:
     statuses: list[int] = []
     thread = threading.Thread(target=lambda: statuses.append(main(["corpora", "--json"])))

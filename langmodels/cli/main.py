@@ -1,5 +1,6 @@
 """The `langmodels` command: finds the command module, runs it, turns errors into sentences."""
 
+import _thread
 import argparse
 import difflib
 import importlib
@@ -303,13 +304,28 @@ def _counted(pressed: list[int], early: Handler | None) -> Iterator[None]:
         pressed.append(number)
         signal.default_int_handler(number, frame)
 
+    # What comes in a callback, of a weak reference for one, is passed over there: once more.
+    again = threading.Timer(0.01, _thread.interrupt_main)
+    again.daemon = True
+
+    def passed_over(what: "sys.UnraisableHookArgs") -> None:
+        if not issubclass(what.exc_type, KeyboardInterrupt):
+            hook(what)
+        elif again.ident is None:
+            again.start()
+
+    hook = sys.unraisablehook
     before = signal.getsignal(signal.SIGINT)
     # It may be ignored, or somebody else's; and only the main thread hears of it.
     ours = before in (signal.default_int_handler, early)
     if ours and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, press)
+        sys.unraisablehook = passed_over
     try:
         yield
     finally:
+        again.cancel()
+        if sys.unraisablehook is passed_over:
+            sys.unraisablehook = hook
         if signal.getsignal(signal.SIGINT) is press:
             signal.signal(signal.SIGINT, before)

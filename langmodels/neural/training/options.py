@@ -21,8 +21,8 @@ class TrainingOptions:
         optimizer: rule by which gradients change weights: sgd, momentum, adagrad, rmsprop, adam or
             adamw.
         learning_rate: the first learning rate.
-        schedule: course of the learning rate: constant, step, cosine, plateau or cooldown, which is
-            constant and falls in the last three tenths of all steps.
+        schedule: of the learning rate: constant, step, cosine, plateau or cooldown (falls in the
+            last three tenths).
         warmup: steps of linear rise before it, a quarter of all steps at most.
         final_rate: where cosine and cooldown end, as a fraction of the first learning rate.
         decay_factor: what step and plateau multiply the rate by.
