@@ -32,8 +32,8 @@ class TrainingOptions:
             with them. none: as the epochs have.
         batch_size: sequences side by side.
         steps: tokens over which gradients are propagated back before the chain is cut.
-        shuffled: whether chunks of so many tokens come in random order, each from a zero state; or
-            else one goes on from the other, with what the network remembers.
+        shuffled: whether chunks of `steps` come in random order, each from a zero state, and not as
+            one stream.
         beta2: decay of the averages of squared gradients in adam and adamw.
         clip_norm: the gradient is shortened to this Euclidean norm where it is longer.
         clip_value: every component of the gradient is held within plus or minus this.
