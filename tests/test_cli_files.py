@@ -208,14 +208,18 @@ def test_counts_are_not_replaced(tmp_path: Path) -> None:
     assert (tmp_path / "c").read_text().startswith("a\t3")
 
 
+def _pack_tightly(ending: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip a kind that is not there, and leave zlib-ng aside, which packs less tightly."""
+    if ending == ".zst":
+        pytest.importorskip("zstandard")
+    monkeypatch.setattr("langmodels.packed._gzip_writer", lambda: gzip.GzipFile)
+
+
 @pytest.mark.parametrize("ending", [".gz", ".bz2", ".xz", ".zst"])
 def test_a_small_file_that_unpacks_without_end(
     ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if ending == ".zst":
-        pytest.importorskip("zstandard")
-    # zlib-ng packs less tightly.
-    monkeypatch.setattr("langmodels.packed._gzip_writer", lambda: gzip.GzipFile)
+    _pack_tightly(ending, monkeypatch)
     monkeypatch.setattr("langmodels.packed.MOST_UNPACKED", 1 << 20)
     for times, is_refused in ((1 << 19, True), (1 << 16, False)):
         path = tmp_path / f"text.txt{ending}"
@@ -232,10 +236,7 @@ def test_a_small_file_that_unpacks_without_end(
 def test_such_a_file_is_refused_before_its_content_is_worked_on(
     ending: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if ending == ".zst":
-        pytest.importorskip("zstandard")
-    # zlib-ng packs less tightly.
-    monkeypatch.setattr("langmodels.packed._gzip_writer", lambda: gzip.GzipFile)
+    _pack_tightly(ending, monkeypatch)
     monkeypatch.setattr("langmodels.packed.MOST_UNPACKED", 1 << 24)
     path = tmp_path / f"text.txt{ending}"
     head = np.random.default_rng(0).integers(97, 123, 1 << 15, np.uint8).tobytes()
