@@ -9,6 +9,8 @@ What stands here is what most people need. It is imported when it is first used,
 langmodels` costs next to nothing, and the command can answer Ctrl-C before anything else.
 """
 
+from langmodels.faces import importing
+
 TYPE_CHECKING = False  # type checkers take it for true; `typing` need not be imported for it
 
 if TYPE_CHECKING:
@@ -166,28 +168,22 @@ _MODULES = {
 }
 """Which module has which names: what the imports above are to type checkers (PEP 562)."""
 
-_WHERE = {name: module for module, names in _MODULES.items() for name in names}
+__all__ = sorted(name for names in _MODULES.values() for name in names)
 
-__all__ = sorted(_WHERE)
+_find = importing(__name__, _MODULES, globals())
 
 
-def _import_models() -> None:
-    """Import all models, so that files may hold them."""
-    from langmodels.registry import import_all
-
-    import_all()
+def _import_registry() -> None:
+    """Import what knows all models, so that files may hold them."""
+    import langmodels.registry  # noqa: F401
 
 
 def __getattr__(name: str) -> "Any":
-    if name not in _WHERE:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
+    value = _find(name)
     from langmodels.kinds import FINDERS
 
-    FINDERS.add(_import_models)
-    value = getattr(importlib.import_module(f"{__name__}.{_WHERE[name]}"), name)
-    globals()[name] = value
+    if not FINDERS:
+        FINDERS.append(_import_registry)
     return value
 
 

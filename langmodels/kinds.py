@@ -9,13 +9,14 @@ from collections.abc import Callable
 KINDS: dict[str, type] = {}
 """Each class puts itself here as it is defined."""
 
-FINDERS: set[Callable[[], None]] = set()
-"""What imports all classes that there are."""
+FINDERS: list[Callable[[], None]] = []
+"""What imports classes, until one of the kind is there: those that cost least first."""
 
 
 def find_kind(kind: str) -> type | None:
     """The class of a kind, if there is one."""
-    if kind not in KINDS:
-        for find in list(FINDERS):
-            find()
+    for find in FINDERS:  # which may add others
+        if kind in KINDS:
+            break
+        find()
     return KINDS.get(kind)

@@ -8,6 +8,7 @@ What a program registers itself is handed on to the processes that it starts: `a
 
 import difflib
 import functools
+import importlib
 import inspect
 import pickle
 import sys
@@ -37,6 +38,28 @@ def nearest(name: str, names: Iterable[str], n: int = 3) -> str:
     keys = {_key(known): known for known in names}
     close = [keys[key] for key in difflib.get_close_matches(_key(name), keys, n)]
     return f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(names)}."
+
+
+class Late:
+    """A class or function of the package by its address, imported when it is called or looked at.
+
+    Args:
+        module: where it stands.
+        name: what it is called there.
+        options: what it is always given.
+    """
+
+    def __init__(self, module: str, name: str, **options: Any) -> None:
+        self._module, self._name, self._options = module, name, options
+
+    @functools.cached_property
+    def target(self) -> Callable[..., Any]:
+        """What is called."""
+        found: Callable[..., Any] = getattr(importlib.import_module(self._module), self._name)
+        return functools.partial(found, **self._options) if self._options else found
+
+    def __call__(self, **options: Any) -> Any:
+        return self.target(**options)
 
 
 def first_line(thing: Any) -> str:

@@ -5,44 +5,33 @@ its own registry is enough for there to be a model of it. Models of other packag
 entry points of the group `langmodels.models`, each of which names a class or a `ModelSpec`.
 """
 
-import functools
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from langmodels import presets
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.fullcontext import AdaptiveModel, FullContextModel
 from langmodels.kinds import FINDERS
 from langmodels.models.base import LanguageModel
 from langmodels.models.blanks import ClozeModel
-from langmodels.models.cache import CacheModel
 from langmodels.models.description import describe
 from langmodels.models.files import read_model
-from langmodels.models.mixture import MixtureModel
 from langmodels.models.model import Model
-from langmodels.models.unigram import UnigramModel
-from langmodels.names import Registry, first_line, nearest
-from langmodels.neural import FeedForwardModel, GRUModel, LSTMModel, MinGRUModel, RNNModel
-from langmodels.neural.bidirectional.model import BidirectionalModel
-from langmodels.neural.dynamic import DynamicModel
-from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
+from langmodels.names import Late, Registry, first_line, nearest
 from langmodels.neural.layers.cells import CELLS, Recurrent
-from langmodels.neural.recurrent.character_aware import CharacterAwareModel
-from langmodels.neural.recurrent.convolutional import ConvolutionalRecurrentModel
-from langmodels.neural.recurrent.model import RecurrentModel
-from langmodels.neural.transformer.model import TransformerModel
 from langmodels.ngram import SMOOTHINGS, NGramModel, Smoothing
 from langmodels.ngram.arpa import is_arpa_name, is_arpa_text
-from langmodels.ngram.classes import ClassModel
 from langmodels.ngram.kenlm import KenLMModel
 from langmodels.ngram.kenlm.model import is_kenlm_binary
 from langmodels.ngram.model import with_smoothing
 from langmodels.presets import Options, Setting
 from langmodels.pretrained import PretrainedModel, is_pretrained_name
-from langmodels.settings import Parameter, check_options, forwards, parameters, parse_name
+from langmodels.settings import Parameter, check_options, parameters, parse_name
+
+if TYPE_CHECKING:
+    from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
 
 M_co = TypeVar("M_co", bound=Model, covariant=True)
 M = TypeVar("M", bound=Model)
@@ -93,7 +82,9 @@ class ModelSpec(Generic[M_co]):
 class _ModelRegistry(Registry[ModelSpec[M]]):
     """Models of one base class; a class may stand for a `ModelSpec` of it."""
 
-    def __init__(self, what: str, base: type[Any], *specs: ModelSpec[M], **options: Any) -> None:
+    def __init__(
+        self, what: str, base: type[Any] | Late, *specs: ModelSpec[M], **options: Any
+    ) -> None:
         self._base = base
         super().__init__(what, {spec.name: spec for spec in specs}, **options)
 
@@ -101,9 +92,21 @@ class _ModelRegistry(Registry[ModelSpec[M]]):
         """See `Registry`."""
         if isinstance(found, ModelSpec):
             return found
-        if not (isinstance(found, type) and issubclass(found, self._base)):
-            raise TypeError(f"{found!r} is no class of {self._base.__name__} and no ModelSpec")
+        base: Any = self._base.target if isinstance(self._base, Late) else self._base
+        if not (isinstance(found, type) and issubclass(found, base)):
+            raise TypeError(f"{found!r} is no class of {base.__name__} and no ModelSpec")
         return ModelSpec(name, "other packages", first_line(found), found, compared=False)
+
+
+def _recurrent(name: str, **options: Any) -> Late:
+    return Late("langmodels.neural.recurrent.model", name, **options)
+
+
+def _transformer(**options: Any) -> Late:
+    return Late("langmodels.neural.transformer.model", "TransformerModel", **options)
+
+
+_PAIRS = Late("langmodels.neural.encoder_decoder.model", "EncoderDecoderModel")
 
 
 def _ngram(name: str, method: type[Smoothing]) -> ModelSpec[LanguageModel[Any]]:
@@ -118,7 +121,7 @@ def _ngram(name: str, method: type[Smoothing]) -> ModelSpec[LanguageModel[Any]]:
 
 
 def _of_cell(name: str, cell: type[Recurrent]) -> ModelSpec[LanguageModel[Any]]:
-    build = functools.partial(RecurrentModel, cell=name)
+    build = _recurrent("RecurrentModel", cell=name)
     return ModelSpec(name, "neural", first_line(cell), build, presets.recurrent, compared=False)
 
 
@@ -127,67 +130,38 @@ def _of_two_cells(cell: str, _: type[Recurrent]) -> ModelSpec[ClozeModel]:
         f"bidirectional-{cell}",
         "neural",
         f"fills blanks: two recurrent networks ({cell}), one from each side",
-        functools.partial(BidirectionalModel, cell=cell),
+        Late("langmodels.neural.bidirectional.model", "BidirectionalModel", cell=cell),
         presets.recurrent,
         compared=False,
     )
 
 
-@forwards(LSTMModel)
-def _mixture(*, order: int = 4, **recurrent: Any) -> MixtureModel:
-    """The counting model and the network that complement each other best.
-
-    Args:
-        order: of the n-gram model; all other options are those of the LSTM.
-    """
-    return MixtureModel([NGramModel(order=order), LSTMModel(**recurrent)])
-
-
-@forwards(CacheModel, without=("base",))
-def _cache(*, order: int = 4, **options: Any) -> CacheModel:
-    """The best model of counts, and a cache.
-
-    Args:
-        order: of the n-gram model.
-    """
-    return CacheModel(NGramModel(order=order), **options)
-
-
-@forwards(LSTMModel)
-def _dynamic(
-    *, rate: float | None = None, decay: float = 0.003, every: int = 20, **recurrent: Any
-) -> DynamicModel:
-    """An LSTM that goes on learning.
-
-    Args:
-        rate: of learning while reading, 0 or more; none: chosen on the validation text.
-        decay: what part of its way back every weight goes at each of these steps, 0 to below 1.
-        every: tokens between two of these steps.
-    """
-    return DynamicModel(LSTMModel(**recurrent), rate=rate, decay=decay, every=every)
-
-
 MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
     "model",
     LanguageModel,
-    ModelSpec("unigram", "unigram", "independent tokens, one added to each count", UnigramModel),
+    ModelSpec(
+        "unigram",
+        "unigram",
+        "independent tokens, one added to each count",
+        Late("langmodels.models.unigram", "UnigramModel"),
+    ),
     ModelSpec(
         "full-context-mle",
         "full context",
         "relative frequency after the whole history",
-        functools.partial(FullContextModel, smoothing="none"),
+        Late("langmodels.fullcontext.model", "FullContextModel", smoothing="none"),
     ),
     ModelSpec(
         "full-context",
         "full context",
         "the whole history, smoothed through every shorter one",
-        functools.partial(FullContextModel, smoothing="kneser_ney"),
+        Late("langmodels.fullcontext.model", "FullContextModel", smoothing="kneser_ney"),
     ),
     ModelSpec(
         "adaptive",
         "full context",
         "the whole history, learnt from while it is read",
-        AdaptiveModel,
+        Late("langmodels.fullcontext.adaptive", "AdaptiveModel"),
         compared=False,
     ),
     *(_ngram(name.replace("_", "-"), method) for name, method in SMOOTHINGS.built_in().items()),
@@ -195,7 +169,7 @@ MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
         "class",
         "class n-gram",
         "classes of words that occur alike (Brown et al.), found by exchange",
-        ClassModel,
+        Late("langmodels.ngram.classes", "ClassModel"),
         presets.order,
         compared=False,
     ),
@@ -203,7 +177,7 @@ MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
         "cache",
         "mixture",
         "modified Kneser-Ney with a memory of what was said lately",
-        _cache,
+        Late("langmodels.combined", "cache"),
         presets.order,
         compared=False,
     ),
@@ -211,17 +185,17 @@ MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
         "feed-forward",
         "neural",
         "the last words, embedded, through one hidden layer",
-        FeedForwardModel,
+        Late("langmodels.neural.feedforward", "FeedForwardModel"),
         presets.feed_forward,
     ),
-    ModelSpec("rnn", "neural", "a recurrent network", RNNModel, presets.rnn),
-    ModelSpec("gru", "neural", "a gated recurrent unit", GRUModel, presets.gru),
-    ModelSpec("lstm", "neural", "a long short-term memory", LSTMModel, presets.lstm),
+    ModelSpec("rnn", "neural", "a recurrent network", _recurrent("RNNModel"), presets.rnn),
+    ModelSpec("gru", "neural", "a gated recurrent unit", _recurrent("GRUModel"), presets.gru),
+    ModelSpec("lstm", "neural", "a long short-term memory", _recurrent("LSTMModel"), presets.lstm),
     ModelSpec(
         "mingru",
         "neural",
         "minimal gated recurrent units, whose gates see no state, in two layers",
-        MinGRUModel,
+        _recurrent("MinGRUModel"),
         presets.mingru,
         compared=False,
     ),
@@ -229,7 +203,7 @@ MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
         "dynamic",
         "neural",
         "an LSTM that goes on learning from what it reads",
-        _dynamic,
+        Late("langmodels.combined", "dynamic"),
         presets.lstm,
         compared=False,
     ),
@@ -237,7 +211,7 @@ MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
         "crnn",
         "neural",
         "a causal convolution before a recurrent layer",
-        ConvolutionalRecurrentModel,
+        Late("langmodels.neural.recurrent.convolutional", "ConvolutionalRecurrentModel"),
         presets.recurrent,
         compared=False,
     ),
@@ -245,7 +219,7 @@ MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
         "char-cnn-lstm",
         "neural",
         "words read letter by letter, a recurrent layer over them",
-        CharacterAwareModel,
+        Late("langmodels.neural.recurrent.character_aware", "CharacterAwareModel"),
         presets.recurrent,
         compared=False,
     ),
@@ -253,16 +227,14 @@ MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
         "transformer",
         "neural",
         "attention to the last positions in every layer, rotary positions, SwiGLU (Llama's)",
-        TransformerModel,
+        _transformer(),
         presets.transformer,
     ),
     ModelSpec(
         "transformer-gpt2",
         "neural",
         "the same with learned positions, LayerNorm, GELU and biases (GPT-2's)",
-        functools.partial(
-            TransformerModel, positions="learned", norm="layer", activation="gelu", bias=True
-        ),
+        _transformer(positions="learned", norm="layer", activation="gelu", bias=True),
         presets.transformer,
         compared=False,
     ),
@@ -270,7 +242,7 @@ MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
         "mixture",
         "mixture",
         "modified Kneser-Ney and an LSTM, weighted by EM",
-        _mixture,
+        Late("langmodels.combined", "mixture"),
         lambda setting: {**presets.order(setting), **presets.lstm(setting)},
     ),
     aliases={"ngram": "modified-kneser-ney"},
@@ -287,14 +259,14 @@ CLOZE_MODELS: Registry[ModelSpec[ClozeModel]] = _ModelRegistry(
 )
 """Models made for filling blanks; they give sequences no probability."""
 
-PAIR_MODELS: Registry[ModelSpec[EncoderDecoderModel]] = _ModelRegistry(
+PAIR_MODELS: "Registry[ModelSpec[EncoderDecoderModel]]" = _ModelRegistry(
     "model of pairs",
-    EncoderDecoderModel,
+    _PAIRS,
     ModelSpec(
         "encoder-decoder",
         "neural",
         "turns one sequence into another, with attention to the source",
-        EncoderDecoderModel,
+        _PAIRS,
         compared=False,
     ),
 )
@@ -309,14 +281,22 @@ ALL_MODELS: dict[str, Registry[Any]] = {
 """All registries of models, by what these are."""
 
 
-def import_all() -> None:
-    """Import the models of other packages, so that files may hold them; warns of broken ones."""
+def _import_own() -> None:
+    """Import all models of this package, so that files may hold them."""
+    bidirectional = (_of_two_cells(*item) for item in CELLS.built_in().items())
+    for spec in (*MODELS.built_in().values(), *PAIR_MODELS.built_in().values(), *bidirectional):
+        if isinstance(spec.build, Late):
+            _ = spec.build.target
+
+
+def _import_others() -> None:
+    """Import the models of other packages; warns of broken ones."""
     for registry in ALL_MODELS.values():
         for _ in registry.working():
             pass
 
 
-FINDERS.add(import_all)
+FINDERS += [_import_own, _import_others]
 
 
 def any_model_spec(name: str) -> ModelSpec[Model]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from langmodels.errors import UsageError
-from langmodels.names import nearest
+from langmodels.names import Late, nearest
 
 F = TypeVar("F", bound=Callable[..., Any])
 Target = Callable[..., Any]
@@ -70,7 +70,7 @@ def parameters(target: Target) -> Mapping[str, Parameter]:
 
     Where a class and its base have one of the same name, that of the class counts.
     """
-    return _parameters(target)
+    return _parameters(_there(target))
 
 
 @functools.cache
@@ -90,7 +90,7 @@ def signature(target: Target) -> inspect.Signature:
 
     `**keywords` remain where it is not known what becomes of them.
     """
-    return _signature(target)
+    return _signature(_there(target))
 
 
 @functools.cache
@@ -214,6 +214,11 @@ class Configurable:
             if value != known[name].default
         ]
         return f"{type(self).__name__}({', '.join(shown)})"
+
+
+def _there(target: Target) -> Target:
+    """The class or function itself."""
+    return target.target if isinstance(target, Late) else target
 
 
 def _sources(

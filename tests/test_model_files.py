@@ -1,7 +1,10 @@
 """Model files that are damaged or hostile: whole settings, first use, time, memory."""
 
 import json
+import os
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +217,35 @@ def test_orders_without_ngrams(tmp_path: Path) -> None:
         for name in ("model.lm", "model.arpa"):
             loaded = langmodels.load(tmp_path / name)
             assert loaded.score("a b") == pytest.approx(model.score("a b"), abs=1e-5)
+
+
+def test_every_kind_of_file_is_found_by_whoever_opens_one() -> None:
+    """Families are imported when they are needed, and no sooner."""
+    every = (
+        "import pkgutil, importlib, langmodels\n"
+        "for m in pkgutil.walk_packages(langmodels.__path__, 'langmodels.'):\n"
+        "    if not m.name.endswith('__main__'): importlib.import_module(m.name)\n"
+        "from langmodels.kinds import KINDS\n"
+        "print(*sorted(k for k, c in KINDS.items() if c.__module__.startswith('langmodels.')))"
+    )
+    found = (
+        "import sys, langmodels\nlangmodels.MixtureModel\n"
+        "from langmodels.kinds import find_kind\n"
+        "families = {'langmodels.fullcontext.model', 'langmodels.neural.base'}\n"
+        "assert find_kind('ngram') and not families & sys.modules.keys()\n"
+        "print(*(kind for kind in sys.argv[1:] if find_kind(kind) is not None))"
+    )
+    kinds = _printed(every)
+    assert {"ngram", "transformer"} < set(kinds)
+    assert _printed(found, *kinds) == kinds
+
+
+def _printed(script: str, *arguments: str) -> list[str]:
+    ran = subprocess.run(
+        [sys.executable, "-c", script, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(Path(langmodels.__file__).parents[1])},
+    )
+    return ran.stdout.split()

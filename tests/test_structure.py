@@ -21,7 +21,7 @@ FLOORS = (
     ("teaching",),
     ("datasets",),
     ("compat",),
-    ("registry", "presets"),
+    ("registry", "combined", "presets"),
     ("ngram", "fullcontext", "neural", "pretrained"),
     ("models",),
     ("text",),
@@ -96,7 +96,7 @@ def named(path: Path) -> set[str]:
         call.args[0].value
         for call in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(call, ast.Call)
-        and ast.unparse(call.func).rpartition(".")[2] in ("import_module", "__import__")
+        and ast.unparse(call.func).rpartition(".")[2] in ("import_module", "__import__", "Late")
         and isinstance(call.args[0], ast.Constant)
         and isinstance(call.args[0].value, str)
     }
