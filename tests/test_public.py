@@ -5,10 +5,12 @@ import importlib
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import langmodels
+import langmodels.neural
 
 SLOW = ("numpy", "scipy", "rich", "regex", "matplotlib")
 
@@ -37,8 +39,9 @@ def test_dir_shows_names_and_no_modules() -> None:
     assert not modules
 
 
-def test_type_checkers_see_the_same_names() -> None:
-    tree = ast.parse(Path(langmodels.__file__).read_text(encoding="utf-8"))
+@pytest.mark.parametrize("package", [langmodels, langmodels.neural])
+def test_type_checkers_see_the_same_names(package: Any) -> None:
+    tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
     seen = {
         alias.asname: node.module
@@ -46,7 +49,10 @@ def test_type_checkers_see_the_same_names() -> None:
         if isinstance(node, ast.ImportFrom) and node.module != "typing"
         for alias in node.names
     }
-    assert seen == {name: f"langmodels.{module}" for name, module in langmodels._WHERE.items()}
+    modules = package._MODULES.items()
+    assert seen == {name: f"{package.__name__}.{module}" for module, some in modules for name in some}
+    assert seen.keys() == set(package.__all__) <= set(dir(package))
+    assert all(hasattr(package, name) for name in seen)
 
 
 def test_what_is_not_there_is_an_attribute_error() -> None:

@@ -38,3 +38,7 @@ _MODULES = {
 __all__ = sorted(name for names in _MODULES.values() for name in names)
 
 __getattr__ = importing(__name__, _MODULES, globals())
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__doc__"]
