@@ -49,8 +49,8 @@ def test_type_checkers_see_the_same_names(package: Any) -> None:
         if isinstance(node, ast.ImportFrom) and node.module != "typing"
         for alias in node.names
     }
-    modules = package._MODULES.items()
-    assert seen == {name: f"{package.__name__}.{module}" for module, some in modules for name in some}
+    modules, above = package._MODULES.items(), package.__name__
+    assert seen == {name: f"{above}.{module}" for module, some in modules for name in some}
     assert seen.keys() == set(package.__all__) <= set(dir(package))
     assert all(hasattr(package, name) for name in seen)
 
