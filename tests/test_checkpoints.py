@@ -143,3 +143,29 @@ def test_a_disk_that_fills_up_later_costs_no_training(
         warnings.simplefilter("error", FileWarning)
         resumed = model().fit(corpus(), checkpoint=str(path))
     assert np.array_equal(resumed.network.parameters.flat, expected.network.parameters.flat)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_run_that_ended_after_its_last_step_takes_no_more(name: str, tmp_path: Path) -> None:
+    """Killed while it was validating, in the midst of an epoch: `tokens` end training there."""
+
+    class KilledError(Exception):
+        pass
+
+    def kill(epoch: Any) -> None:
+        if epoch.number == 1:
+            raise KilledError
+
+    def limited() -> Any:
+        made = model(name)
+        return type(made)(**{**made.get_params(), "tokens": 3 * len(TEXT) // 2})
+
+    path = str(tmp_path / "run.ckpt")
+    with pytest.raises(KilledError):
+        limited().fit(corpus(), corpus(), checkpoint=path, checkpoint_seconds=0, after_epoch=kill)
+    resumed = limited().fit(corpus(), corpus(), checkpoint=path)
+    whole = limited().fit(corpus(), corpus())
+    assert [e.train_loss for e in resumed.history.epochs] == [
+        e.train_loss for e in whole.history.epochs
+    ]
+    assert np.array_equal(resumed.network.parameters.flat, whole.network.parameters.flat)

@@ -220,6 +220,8 @@ class Trainer(Generic[B]):
     ) -> bool:
         """One epoch, or what is left of it; False where training is to end."""
         for index, shards in enumerate(self.batches.epoch(number)):
+            if self.step == self.total_steps:
+                break  # the checkpoint was written after the last step
             if number * self.batches.n_batches + index < self.step:
                 continue  # done before the checkpoint
             self._step(shards, workers)
@@ -229,7 +231,6 @@ class Trainer(Generic[B]):
                 self.checkpoint.keep(self.state())
             if stop:
                 self.history.stopped = "interrupted"
-            if stop or self.step == self.total_steps:
                 break
         self._close_epoch(number)
         if self.checkpoint is not None and self.history.stopped != "interrupted":
