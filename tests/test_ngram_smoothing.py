@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from ngram_direct import BOS, Direct, modified_discounts
 
 from langmodels.errors import UsageError
-from langmodels.ngram import SMOOTHINGS, NGramTables, SmoothingWarning, count_ngrams, make_smoothing
+from langmodels.ngram import (
+    SMOOTHINGS,
+    NGramModel,
+    NGramTables,
+    SmoothingWarning,
+    count_ngrams,
+    make_smoothing,
+)
 from langmodels.ngram.discounts import counts_of_counts, good_turing_factors, single_discount
 from langmodels.ngram.normalization import normalized
 
@@ -236,6 +243,15 @@ def test_jelinek_mercer_weights_are_those_of_expectation_maximisation() -> None:
         lambda h, w: direct.jelinek_mercer(h, w, lambda k, n: table[k - 1][n.bit_length()]),
         histories(train, order, size)[::5],
     )
+
+
+def test_jelinek_mercer_where_the_whole_text_counts_further_than_its_part() -> None:
+    """Weights are fitted on counts of nine tenths: 123 tokens of 137 are a binary digit fewer."""
+    text = " ".join("abcdefgh"[i * i % 7] for i in range(136))
+    weights = NGramModel(1, "jelinek_mercer").fit(text).fitted["weights"][0]
+    assert weights[7] > 0.6
+    assert weights[8] == weights[7]
+    assert weights[1] == 0.5  # nothing is known of contexts that are so rare
 
 
 def test_options_reach_the_methods() -> None:

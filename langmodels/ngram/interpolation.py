@@ -195,8 +195,8 @@ class JelinekMercer(Interpolated):
 
     Contexts of an order share a weight when n(h) has the same number of binary digits. Weights are
     fitted to held-out text by expectation maximisation; each bucket's estimate counts one token
-    more for and one against its order, which keeps empty buckets at 1/2 and all weights inside
-    (0, 1).
+    more for and one against its order, which keeps all weights inside (0, 1). A bucket that the
+    held-out text does not come to has the weight of the next lower one that it does, or 1/2.
 
     Args:
         weight: of every order beside the lower ones, between 0 and 1; none: fitted.
@@ -253,7 +253,9 @@ class JelinekMercer(Interpolated):
                 reached = reached - taken
             if np.abs(weights - old).max() < 1e-4:
                 break
-        self.weights = weights
+        reached_at = np.stack([np.bincount(row, minlength=self._BUCKETS) > 0 for row in bucket])
+        nearest = np.maximum.accumulate(np.where(reached_at, np.arange(self._BUCKETS), 0), axis=1)
+        self.weights = np.where(nearest > 0, np.take_along_axis(weights, nearest, axis=1), weights)
 
     def _evidence(self, counts: NGramCounts, held_out: IntArray) -> tuple[FloatArray, IntArray]:
         """c(hw) / n(h) and the bucket of h for each order and each predicted token: (N, M) each."""
