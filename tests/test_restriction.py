@@ -73,9 +73,15 @@ def test_what_cannot_be_restricted() -> None:
     stupid = NGramModel(2, "stupid_backoff").fit(alice().head(500))
     with pytest.raises(UsageError, match="do not sum to one"):
         restrict(stupid, WORDS)
-    assert restrict(stupid, WORDS, unnormalized=True).score("the rabbit") == pytest.approx(
-        stupid.score("the rabbit"), abs=1e-5
-    )
+
+
+def test_contexts_never_seen_cost_as_much_as_before() -> None:
+    stupid = NGramModel(3, "stupid_backoff").fit(alice().head(5000))
+    small = restrict(stupid, WORDS, unnormalized=True)
+    for sentence in ("the rabbit", "hatter said and alice was the rabbit"):
+        want = stupid.token_scores(sentence)
+        np.testing.assert_allclose(small.token_scores(sentence), want, atol=1e-5)
+    assert small.normalized().distribution("hatter said").sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

@@ -174,4 +174,5 @@ def _restricted(tables: NGramTables, kept: BoolArray, gains: Gains | None) -> NG
             weights = np.zeros(len(new), np.float32)  # nothing follows what is new
             backoff.append(np.concatenate([tables.backoff[k - 1][stays], weights]))
         contexts = ngrams
-    return tables_from_ngrams(rows, log_prob, backoff, int(kept.sum()))
+    smaller = tables_from_ngrams(rows, log_prob, backoff, int(kept.sum()))
+    return replace(smaller, unseen_backoff=tables.unseen_backoff)
