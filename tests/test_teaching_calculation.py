@@ -1,5 +1,7 @@
 """The calculation of an n-gram model, line by line, is what the model says."""
 
+import pickle
+
 import numpy as np
 import pytest
 
@@ -7,7 +9,7 @@ from langmodels import make_model
 from langmodels.datasets import find_source
 from langmodels.errors import UsageError
 from langmodels.models.unigram import UnigramModel
-from langmodels.ngram import NGramModel
+from langmodels.ngram import NGramModel, prune
 from langmodels.ngram.counting import count_ngrams
 from langmodels.teaching.calculation import FORMULAS, calculation
 from langmodels.text.corpus import Corpus
@@ -65,3 +67,12 @@ def test_models_of_other_counts_are_refused(corpus: Corpus) -> None:
         calculation(NGramModel(3).fit(corpus), counts, [], "the")
     with pytest.raises(UsageError, match="all n-grams"):
         calculation(NGramModel(2, min_counts=(1, 2)).fit(corpus), counts, [], "the")
+    for smoothing in ("modified_kneser_ney", "jelinek_mercer", "katz"):
+        model = NGramModel(2, smoothing).fit(corpus)
+        rare = calculation(model, counts, ["looked"], "at")
+        assert rare.prob == pytest.approx(model.prob("at", "looked"), rel=1e-5)
+        with pytest.raises(UsageError, match="as they were fitted"):
+            calculation(pickle.loads(pickle.dumps(model)), counts, ["looked"], "at")
+        pruned = prune(model, max_ngrams=len(corpus.vocabulary))
+        with pytest.raises(UsageError, match="as they were fitted"):
+            calculation(pruned, counts, ["looked"], "at")

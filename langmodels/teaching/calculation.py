@@ -1,5 +1,6 @@
 """How an n-gram model comes to one probability: counts, discounts, back-off, an order a line."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +39,7 @@ FORMULAS = {
 }
 """What every order's probability is, by smoothing method."""
 GENERAL = "share + γ p(w | h′)"
+_OTHERS = "The calculation is shown for models of all n-grams of their text, as they were fitted."
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,11 @@ def calculation(
     """
     vocabulary = model.vocabulary
     method, order, name, tables = _parts(model)
-    if max(method.min_counts, default=1) > 1 or counts.order < order:
-        raise UsageError("The calculation is shown for models of all n-grams of their text.")
+    whole = max(method.min_counts, default=1) <= 1 and counts.order >= order
+    if isinstance(model, NGramModel):
+        whole &= method.fitted() == model.fitted and model.ngram_counts == counts.sizes[:order]
+    if not whole:
+        raise UsageError(_OTHERS)
     ids = [Vocabulary.bos_id, *vocabulary.encode(list(context)).tolist()]
     tokens = [BOS, *(vocabulary.token(i) for i in ids[1:])]
     word = vocabulary.id(token)
@@ -155,6 +160,9 @@ def calculation(
     ids, tokens = ids[len(ids) - n :], tokens[len(ids) - n :]
     trail = _Trail(_of_order(counts, order), tables, method, ids, tokens, word)
     orders, note = trail.follow()
+    log_p = model.log_prob(word, vocabulary.encode(list(context)))
+    if not math.isclose(orders[-1].prob, math.exp(log_p), rel_tol=1e-3, abs_tol=1e-30):
+        raise UsageError(_OTHERS)
     return Calculation(
         token=token,
         method=name,
