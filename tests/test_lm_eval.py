@@ -50,6 +50,41 @@ def test_requests(level: str) -> None:
     assert all_of_it == pytest.approx(text)
 
 
+@pytest.mark.parametrize(
+    ("level", "context", "continuation", "n"),
+    [
+        ("word", "the ca", "t sat on", 3),  # a word begun in the context
+        ("word", "the cat ", "sat", 1),
+        ("word", "the cat", "\n\nthe dog", 3),  # the end of the line, and the next one
+        ("word", "it rains\n", "the cat", 2),
+        ("word", "the cat", "", 0),
+        ("char", "the cat ", "sat", 3),
+        ("bpe:vocab=280", "the cat ", "sat on", 2),  # pieces hold the blanks before words
+    ],
+)
+def test_what_belongs_to_a_continuation(
+    level: str, context: str, continuation: str, n: int
+) -> None:
+    fitted = model(level)
+    sequences = fitted.sequences_of(
+        [line for line in (context + continuation).split("\n") if line]
+        if fitted.vocabulary.ends
+        else [context + continuation]
+    )
+    scores = fitted.score_sequences(sequences)
+    scores = scores[: len(scores) - fitted.vocabulary.ends]
+    [(found, _)] = harnessed(fitted).loglikelihood(ask(context, continuation))
+    assert found == pytest.approx(scores[len(scores) - n :].sum())
+
+
+def test_blank_lines_are_none() -> None:
+    harness = harnessed(model("word"))
+    [want, found] = harness.loglikelihood_rolling(
+        ask("the cat sat\nthe dog\n") + ask("the cat sat\n\n \nthe dog\n")
+    )
+    assert found == want
+
+
 def test_generation_ends_where_it_should() -> None:
     harness = harnessed(model("char"))
     [text] = harness.generate_until(ask("the c", {"until": ["\n"], "max_gen_toks": 40}))

@@ -18,8 +18,10 @@ from lm_eval.api.model import LM
 from lm_eval.api.registry import register_model
 
 from langmodels.arrays import FloatArray, IntArray
+from langmodels.errors import LangmodelsError
 from langmodels.models.base import LanguageModel
 from langmodels.registry import load
+from langmodels.text.cleaning import clean
 
 _MOST = 256
 """Tokens that are generated where a task does not say how many."""
@@ -29,8 +31,9 @@ _MOST = 256
 class HarnessModel(LM):  # type: ignore[misc]
     """A model of any kind: what the harness calls requests, answered by scores and samples.
 
-    Where every line is a sequence of its own, as words are, so are the lines of a request: what
-    comes before the line that a continuation begins in does not matter to it.
+    Where every line is a sequence of its own, as words are, so are the lines of a request, blank
+    ones left out: what comes before the line that a continuation begins in does not matter to it. A
+    token that begins in the context and ends in the continuation belongs to the latter.
 
     Args:
         model: a fitted model, or what `load` opens.
@@ -63,13 +66,26 @@ class HarnessModel(LM):  # type: ignore[misc]
     def _continuation(self, context: str, continuation: str) -> tuple[float, bool]:
         if self.model.vocabulary.ends:
             context = context.rpartition("\n")[2]
+            context = context if context.strip() else ""
         ids, scores = self._scores(context + continuation)
-        new = len(ids) - len(self._scores(context)[0]) if context else len(ids)
-        first = len(ids) - max(new, 1)
+        first = self._tokens_within(context, continuation)
         return float(scores[first:].sum()), self._is_greedy(ids, first)
 
+    def _tokens_within(self, context: str, continuation: str) -> int:
+        """How many tokens of the whole end in the context, which is of one line."""
+        cleaning, tokenizer = self.model.cleaning, self.model.tokenizer
+        line = self._lines(context + continuation)[0]
+        line, context = ("".join(clean([text], cleaning)) for text in (line, context))
+        try:
+            return int(np.count_nonzero(tokenizer.token_ends(line) <= len(context)))
+        except LangmodelsError:  # tokens that are nowhere in the text
+            return len(tokenizer.tokenize(context))
+
     def _lines(self, text: str) -> list[str]:
-        return text.split("\n") if self.model.vocabulary.ends else [text]
+        if not self.model.vocabulary.ends:
+            return [text]
+        *lines, last = text.split("\n")
+        return [*(line for line in lines if line.strip()), last]
 
     def _scores(self, text: str) -> tuple[IntArray, FloatArray]:
         """Ids of a text, which may go on, and log p of each in nats."""
@@ -97,7 +113,8 @@ class HarnessModel(LM):  # type: ignore[misc]
             max_tokens=int(options.get("max_gen_toks", _MOST)),
             greedy=greedy,
             temperature=1.0 if greedy else float(options.get("temperature", 1.0)),
-            top_p=options.get("top_p"),
+            top_k=options.get("top_k") or None,  # 0 is none in the harness
+            top_p=options.get("top_p") or None,
             seed=self.rng,
         )
         return min((text.partition(end)[0] for end in ends if end), key=len, default=text)
