@@ -187,6 +187,16 @@ def test_whole_distributions_equal_the_plain_loop(fitted: Any) -> None:
         assert np.allclose(found[wanted], np.array(expected)[wanted], rtol=1e-4, atol=1e-7)
 
 
+def test_states_may_go_to_another_process(fitted: Any) -> None:
+    model, corpus, *_ = fitted
+    *_, state = states(model, corpus)
+    ahead = model.advance(state, 0)
+    for copied in (pickle.loads(pickle.dumps(state)), copy.deepcopy(state)):
+        assert np.array_equal(model.log_distribution(copied), model.log_distribution(state))
+        going_on = model.log_distribution(model.advance(copied, 0))
+        assert np.allclose(going_on, model.log_distribution(ahead), rtol=0, atol=1e-5)
+
+
 def test_states_are_values(fitted: Any) -> None:
     model, corpus, *_ = fitted
     first, second = (int(t) for t in next(corpus.sequences())[:2])

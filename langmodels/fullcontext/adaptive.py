@@ -34,6 +34,22 @@ class AdaptiveState:
     token: int
     length: int
 
+    def __reduce__(self) -> Any:
+        """Pickle and copy the tokens in a row: texts are longer than Python goes down a chain."""
+        tokens, state = [], self
+        while state.before is not None:
+            tokens.append(state.token)
+            state = state.before
+        return _after, (tokens[::-1],)
+
+
+def _after(tokens: list[int]) -> AdaptiveState:
+    """The state after so many tokens and beginnings."""
+    state = AdaptiveState(None, _BEGIN, 0)
+    for token in tokens:
+        state = AdaptiveState(state, token, state.length + 1)
+    return state
+
 
 @dataclass
 class _Live:

@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +51,17 @@ class Memory:
     def empty(cls, batch: int) -> "Memory":
         """Of sequences that have not begun."""
         return cls(None, 0, 0, 0, np.zeros(batch, np.int32))
+
+    @classmethod
+    def of(cls, pairs: Array, position: int, first: IntArray) -> "Memory":
+        """Of given keys and values, (B, M, 2, C), the last of them before `position`."""
+        return cls(None, 0, 0, position - pairs.shape[1], first).extended(pairs, first)
+
+    def __reduce__(self) -> Any:
+        """Pickle and copy what is looked back at, without the tape that others share."""
+        if self.tape is None:
+            return Memory, (None, 0, 0, self.position, self.first)
+        return Memory.of, (self.pairs.copy(), self.position, self.first)
 
     @property
     def pairs(self) -> Array:

@@ -230,11 +230,8 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
 
     def _from_arrays(self, arrays: Mapping[str, Array]) -> TransformerState:
         first, position = np.array(arrays["first"]), int(arrays["position"][0])
-        memories = []
-        for k in range(self.shape.layers):
-            pairs = arrays[f"pairs.{k}"]
-            before = Memory(None, 0, 0, position - pairs.shape[1], first)
-            memories.append(before.extended(pairs, first))
+        pairs = (arrays[f"pairs.{k}"] for k in range(self.shape.layers))
+        memories = [Memory.of(some, position, first) for some in pairs]
         return TransformerState(memories, np.array(arrays["top"]))
 
     # Training -------------------------------------------------------------------------------
