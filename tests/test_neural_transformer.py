@@ -320,6 +320,10 @@ def test_past_the_window_learned_positions_begin_anew_with_its_last_half() -> No
         h = fitted.network.forward(np.array(tokens[k - lengths[-1] : k])[:, None])[-1]
         np.testing.assert_allclose(state.network.top, h, rtol=0, atol=1e-12)
     assert lengths == [2, 3, 4, 5, 6, 4, 5, 6, 4, 5, 6]
+    used = [fitted.context_used(ids[:k]) for k in range(1, len(ids) + 1)]
+    assert used == [1, 2, 3, 4, 5, 4, 5, 6, 4, 5, 6]  # without `<s>`
+    sequences = fitted.sequences_of([ids])
+    assert fitted.contexts_used(sequences).tolist() == [0, *used[:-1]]
 
 
 @styles

@@ -113,6 +113,11 @@ def test_texts_beyond_the_window_are_scored_as_the_loop_does(folder: str, stride
     assert sequences.lengths[0] > 34
     slow = LanguageModel.score_sequences(model, sequences)
     np.testing.assert_allclose(model.score_sequences(sequences), slow, atol=1e-5)
+    ids = sequences.ids[1:40].tolist()
+    seen = [len(model.state(ids[:n]).inputs) for n in range(1, len(ids))]
+    assert max(seen) == model.context_length
+    used = [model.context_used(ids[:n]) for n in range(1, len(ids))]
+    assert used == np.minimum(seen, np.arange(1, len(ids))).tolist()
 
 
 def test_states_are_values_and_distributions_sum_to_one(folder: str) -> None:
@@ -175,6 +180,26 @@ def test_bad_names(folders: dict[str, str], tmp_path: Path) -> None:
         langmodels.load(f"hf:{folders['gpt2']}:hidden=3")
     with pytest.raises(UsageError, match="finished"):
         langmodels.load(f"hf:{folders['gpt2']}").fit("a rose")
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import huggingface_hub.utils._http
+
+    asked: list[str] = []
+
+    class NoNetwork:
+        def head(self, url: str, **_: object) -> None:
+            asked.append(url)
+            raise OSError("Network is unreachable")
+
+        def request(self, method: str, url: str, **_: object) -> None:
+            self.head(url)
+
+    for module in (huggingface_hub, huggingface_hub.utils._http):
+        monkeypatch.setattr(module, "get_session", NoNetwork)
+    with pytest.raises(LangmodelsError, match="no-such/model is neither a folder"):
+        langmodels.load("hf:no-such/model")
+    assert len(asked) == 1
 
 
 def test_a_tokenizer_file_of_another_kind(folders: dict[str, str]) -> None:

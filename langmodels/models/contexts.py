@@ -52,7 +52,12 @@ class Contexts(ABC, Generic[S]):
 
     def used_in(self, state: S, length: int) -> int:
         """How many of the last tokens of a context of `length` tokens are taken into account."""
-        return length if self.context_length is None else min(length, self.context_length)
+        return int(self.lengths_used(np.array([length]))[0])
+
+    def lengths_used(self, lengths: IndexArray) -> IndexArray:
+        """`used_in` of contexts of so many tokens, (n,), where it depends on nothing else."""
+        limit = self.context_length
+        return lengths if limit is None else np.minimum(lengths, limit)
 
     def walk(self, sequences: Sequences) -> Iterator[tuple[S, int]]:
         """The context before each target, and the target, one sequence after the other.
@@ -100,7 +105,18 @@ class Contexts(ABC, Generic[S]):
         place = np.arange(len(fresh))
         lengths = place - np.maximum.accumulate(np.where(fresh, place, 0))
         if type(self).used_in is Contexts.used_in:
-            limit = self.context_length
-            return lengths if limit is None else np.minimum(lengths, limit)
+            return self.lengths_used(lengths)
         walk = zip(self.walk(sequences), lengths.tolist(), strict=True)
         return np.fromiter((self.used_in(state, n) for (state, _), n in walk), np.int64)
+
+
+def in_windows(lengths: IndexArray, window: int, stride: int) -> IndexArray:
+    """How many tokens of contexts of so many, (n,), are in view through windows that overlap.
+
+    A window has so many tokens, `<s>` before the context being one, and the next begins `stride`
+    tokens later.
+    """
+    read = lengths + 1
+    dropped = -(-np.maximum(read - window, 0) // stride) * stride
+    used: IndexArray = np.minimum(lengths, read - dropped)
+    return used

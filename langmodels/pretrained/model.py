@@ -17,7 +17,7 @@ import numpy as np
 from langmodels.arrays import Array, BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
-from langmodels.models.contexts import Measure
+from langmodels.models.contexts import Measure, in_windows
 from langmodels.settings import parse_name
 from langmodels.text.corpus import AnyText
 from langmodels.text.pieces import PiecesTokenizer
@@ -30,6 +30,8 @@ _LONGEST = 2048
 """Tokens of the window of a model that could see more, or says nothing of it."""
 _LOGITS = 1 << 26
 """Numbers that one call of the library may give back."""
+_PATIENCE = 5.0
+"""Seconds in which the hub is to answer."""
 _CACHES = ("cache", "past_key_values", "cache_params")
 """What versions and architectures call what they keep of the tokens before."""
 
@@ -131,6 +133,10 @@ class PretrainedModel(LanguageModel[State]):
     def context_length(self) -> int:
         """The window."""
         return self._window
+
+    def lengths_used(self, lengths: IndexArray) -> IndexArray:
+        """See `Contexts`; windows begin `stride` tokens apart."""
+        return in_windows(lengths, self._window, self._stride)
 
     # The two functions ----------------------------------------------------------------------
 
@@ -328,8 +334,12 @@ def _opened(name: str) -> tuple[Any, PiecesTokenizer]:
     quiet.set_verbosity_error()
     quiet.disable_progress_bar()
     try:
-        network = transformers.AutoModelForCausalLM.from_pretrained(name, dtype=torch.float32)
-        fast = transformers.AutoTokenizer.from_pretrained(name, use_fast=True)
+        # Without a network the library would ask again and again, for a minute.
+        kept = {"local_files_only": Path(name).is_dir() or not _hub_answers()}
+        network = transformers.AutoModelForCausalLM.from_pretrained(
+            name, dtype=torch.float32, **kept
+        )
+        fast = transformers.AutoTokenizer.from_pretrained(name, use_fast=True, **kept)
     except MemoryError as error:
         raise LangmodelsError(f"{name} needs more memory than there is.") from error
     except Exception as error:  # of every kind, and often of many lines
@@ -345,6 +355,17 @@ def _opened(name: str) -> tuple[Any, PiecesTokenizer]:
     network.eval()
     size = network.get_output_embeddings().weight.shape[0]
     return network, PiecesTokenizer(model=fast.backend_tokenizer.to_str(), size=size)
+
+
+def _hub_answers() -> bool:
+    """Whether the hub is there, asked once."""
+    from huggingface_hub import constants, get_session
+
+    try:
+        get_session().head(constants.ENDPOINT, timeout=_PATIENCE)
+    except Exception:  # of every kind: no network, no name server, not allowed to ask
+        return False
+    return True
 
 
 def _torch() -> Any:

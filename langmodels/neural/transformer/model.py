@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.arrays import BoolArray, FloatArray
+from langmodels.arrays import BoolArray, FloatArray, IndexArray
+from langmodels.models.contexts import in_windows
 from langmodels.neural.batched import BatchedModel
 from langmodels.neural.layers.adaptive import usual_cutoffs
 from langmodels.neural.layers.softmax import Scoring
@@ -136,6 +137,12 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
         if self.positions == "learned":
             return self.window
         return self.layers * (self.window - 1) + 1
+
+    def lengths_used(self, lengths: IndexArray) -> IndexArray:
+        """See `Contexts`; a new window of learned positions begins with half of the old one."""
+        if self.positions == "learned":
+            return in_windows(lengths, self.window, stride_of(self.window))
+        return super().lengths_used(lengths)
 
     @property
     def reads_streams(self) -> bool:
