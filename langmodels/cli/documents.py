@@ -37,7 +37,7 @@ from langmodels.datasets.shards import (
 )
 from langmodels.datasets.sources import find_requests
 from langmodels.errors import UsageError
-from langmodels.execution import executor, mapped
+from langmodels.execution import executor, mapped, n_workers
 from langmodels.interchange import json_text
 from langmodels.models.base import LanguageModel
 from langmodels.models.texts import FIGURES, TextScore, TextScores, score_texts
@@ -149,7 +149,7 @@ def _parts(
 ) -> Iterator[_Part]:
     """What comes of a shard, in order: of its stretches where workers can share it."""
     spans = []
-    if getattr(pool, "workers", 1) > 1 and shard.request.path != STANDARD_INPUT:
+    if n_workers(pool) > 1 and shard.request.path != STANDARD_INPUT:
         spans = stretches(shard.request, sys.maxsize, SMALLEST)
     if len(spans) > 1:
         request = shard.settled()

@@ -27,10 +27,9 @@ from langmodels.evaluation.running import (
     plan_of,
     run_trials,
     say_standings,
-    workers_of,
     worth_having,
 )
-from langmodels.execution import Jobs, completed, executor, share
+from langmodels.execution import Jobs, completed, executor, n_workers, share
 from langmodels.formatting import duration
 from langmodels.models.base import LanguageModel
 from langmodels.neural.training.history import was_interrupted
@@ -163,11 +162,11 @@ def run_within(
         return trials, runs, failed
     say_standings(trials, runs, material)
     try:
-        patience = _MEASURED * seconds * workers_of(jobs) / len(networks)
+        patience = _MEASURED * seconds * n_workers(jobs) / len(networks)
         which = [trials[i] for i in networks]
         speeds = measure_speeds(which, material, plan, jobs, min(patience, _PATIENCE))
         left = _SAFE * (seconds - (time.monotonic() - began))
-        slots = time_slots(left, len(networks), workers_of(jobs))
+        slots = time_slots(left, len(networks), n_workers(jobs))
         chosen, taking = [], []
         for i, speed, slot in zip(networks, speeds, slots, strict=True):
             candidate = trials[i].candidate

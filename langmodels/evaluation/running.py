@@ -19,7 +19,7 @@ from langmodels.evaluation.candidates import Candidate
 from langmodels.evaluation.forecast import Forecast, Work
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import AnyRun, ClozeRun, Plan, Run, measure
-from langmodels.execution import Jobs, completed, executor, share
+from langmodels.execution import Jobs, completed, executor, n_workers, share
 from langmodels.formatting import duration, figure, perplexity
 from langmodels.interchange import json_text, structure
 from langmodels.neural.training.trainer import TRAINING
@@ -157,7 +157,7 @@ def run_trials(
     done: Runs = {}
     failed: Failures = {}
     order = _order(trials, in_order or jobs == 1)
-    with _overall(trials, order, expected, until, workers_of(jobs)) as advance:
+    with _overall(trials, order, expected, until, n_workers(jobs)) as advance:
         for trial in trials:
             material.at(trial.candidate.level)  # once, before it is sent to other processes
         keys: dict[int, str] = {}
@@ -218,12 +218,7 @@ def forecast_of(
 ) -> Forecast:
     """When trials are done that are run in the order of `run_trials`."""
     order = _order(trials, in_order or jobs == 1)
-    return Forecast([expected[i] for i in order], workers_of(jobs))
-
-
-def workers_of(jobs: Jobs) -> int:
-    """How many trials are run at a time."""
-    return jobs if isinstance(jobs, int) else int(getattr(jobs, "workers", 1))
+    return Forecast([expected[i] for i in order], n_workers(jobs))
 
 
 @contextmanager

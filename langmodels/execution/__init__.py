@@ -29,6 +29,7 @@ __all__ = [
     "completed",
     "executor",
     "mapped",
+    "n_workers",
     "share",
 ]
 
@@ -78,6 +79,11 @@ class _Lent(AbstractContextManager[Executor]):
             self._executor.shutdown(cancel_futures=True)
 
 
+def n_workers(jobs: Jobs) -> int:
+    """How many tasks run at a time; one, where an executor does not say."""
+    return jobs if isinstance(jobs, int) else int(getattr(jobs, "workers", 1))
+
+
 def share(executor: Executor, value: Any) -> Any:
     """What to submit for a large value that many tasks take: each process is sent it once."""
     return executor.share(value) if isinstance(executor, TaskExecutor) else value
@@ -112,7 +118,7 @@ def mapped(
         return
     shared = [share(executor, value) for value in values]
     tasks = (executor.submit(function, item, *shared) for item in items)
-    with Ahead(tasks, 2 * getattr(executor, "workers", 1)) as futures:
+    with Ahead(tasks, 2 * n_workers(executor)) as futures:
         for future in futures:
             for done in completed(executor, [future]):
                 yield done.result()

@@ -14,6 +14,7 @@ import numpy as np
 
 from langmodels.addresses import beginning_like, make_folder_of, open_to_read, remove
 from langmodels.datasets.shards import may_be_cut, shard_of, stretches
+from langmodels.execution import n_workers
 from langmodels.filtering.scores import ScoredShard
 from langmodels.filtering.tasks import Outcome, Thresholds, Work, drawn, is_done, note
 from langmodels.storage import atomic_write
@@ -31,7 +32,7 @@ def pieces_of(work: Work, pool: Executor, thresholds: Thresholds | None) -> list
     They are the same for any number of workers, so that one run goes on with those of another. A
     single worker takes the file as a whole unless there are some.
     """
-    alone = getattr(pool, "workers", 1) < 2
+    alone = n_workers(pool) < 2
     if is_done(work, thresholds) or (alone and not _left(work)):
         return [work]
     spans = stretches(work.request, _MOST, SMALLEST)
