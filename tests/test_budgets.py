@@ -4,6 +4,7 @@ import heapq
 import io
 import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -86,6 +87,25 @@ def test_networks_have_the_time_that_is_left_and_figures_come_again(
     assert once == {limited.label, "rnn hidden=4"}
     again = compare([f"{GRU}:tokens=610"], TEXT, plan=PLAN)
     assert again.results.models[0].perplexity == limited.perplexity
+
+
+@pytest.mark.parametrize(
+    ("names", "ends"), [(["mkn", GRU], [100.0, None]), (["mkn"], [None]), ([GRU], [None])]
+)
+def test_time_left_is_that_of_the_budget_only_while_networks_are_to_come(
+    monkeypatch: pytest.MonkeyPatch, names: list[str], ends: list[float | None]
+) -> None:
+    monkeypatch.setattr(budgets, "measure_speeds", lambda *_: [Speed(20.0, 1e6, 0.0)])
+    monkeypatch.setattr(budgets.time, "monotonic", lambda: 0.0)
+    given: list[float | None] = []
+
+    def run(*trials: Any, until: float | None, **options: Any) -> Any:
+        given.append(until)
+        return running.run_trials(*trials, until=until, **options)
+
+    monkeypatch.setattr(budgets, "run_trials", run)
+    compare(names, TEXT, budget="100s", plan=PLAN)
+    assert given == ends
 
 
 def test_what_is_finished_stands_in_a_table_while_networks_are_trained(

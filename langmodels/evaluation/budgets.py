@@ -134,7 +134,14 @@ def run_within(
     runs: Runs = {}
     failed: Failures = {}
 
-    def run(which: list[int], plan: Plan, expected: Sequence[Work], *, in_order: bool) -> bool:
+    def run(
+        which: list[int],
+        plan: Plan,
+        expected: Sequence[Work],
+        until: float | None = None,
+        *,
+        in_order: bool = False,
+    ) -> bool:
         """Run some; whether all came to an end."""
         found, wrong = run_trials(
             [trials[i] for i in which],
@@ -143,7 +150,7 @@ def run_within(
             jobs=jobs,
             cache=cache,
             expected=expected,
-            until=began + seconds,
+            until=until,
             in_order=in_order,
             tell=tell,
         )
@@ -158,7 +165,8 @@ def run_within(
         share = 1 / (1 + sum(plan.growth))
         counting = [replace(work, seconds=share * work.seconds) for work in counting]
         plan = replace(plan, growth=())
-    if (others and not run(others, plan, counting, in_order=False)) or not networks:
+    until = began + seconds if networks else None
+    if (others and not run(others, plan, counting, until)) or not networks:
         return trials, runs, failed
     say_standings(trials, runs, material)
     try:
