@@ -326,6 +326,16 @@ def test_past_the_window_learned_positions_begin_anew_with_its_last_half() -> No
     assert fitted.contexts_used(sequences).tolist() == [0, *used[:-1]]
 
 
+def test_every_learned_position_learns_something() -> None:
+    """However short the chunks of other networks are; without decay nothing else moves a weight."""
+    fitted, fresh = (model("gpt2", steps=2, l2=0.0) for _ in range(2))
+    text = corpus()
+    trained = fitted.fit(text).network.parameters["positions.weight"]
+    first = fresh.untrained(text).network.parameters["positions.weight"]
+    assert len(first) == fitted.window
+    assert (trained != first).any(axis=1).all()
+
+
 @styles
 def test_a_run_resumes_bit_for_bit(style: str, tmp_path) -> None:
     text = corpus()

@@ -39,8 +39,9 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
     positions every layer looks at the last `window` positions, and the text may go on for ever;
     training reads it as a stream, `steps` tokens at a time, and looks back into the chunk before.
     With learned positions there are only `window` of them: when they are used up, the model begins
-    a new window with the last half of the tokens in the old one; training reads chunks of at most
-    `window` tokens, each by itself. Scoring does exactly as stepping does.
+    a new window with the last half of the tokens in the old one; training reads chunks of `window`
+    tokens, each by itself, whatever `steps` says: a position that no chunk came to would have
+    learnt nothing. Scoring does exactly as stepping does.
 
     With `positions="learned", norm="layer", activation="gelu", bias=True` it is GPT-2's network,
     with the defaults, but for the tied output, Llama's.
@@ -124,7 +125,7 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
 
     def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
         o = self.options
-        steps = min(o.steps, self.window) if self.positions == "learned" else o.steps
+        steps = self.window if self.positions == "learned" else o.steps
         return StreamBatches(
             corpus, o.batch_size, steps, n_shards=n_shards, seed=o.seed, shuffled=o.shuffled
         )
