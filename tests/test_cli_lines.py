@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from langmodels.cli.main import main
+from langmodels.cli.main import command_parser, main
+from langmodels.cli.texts import load_splits
 from langmodels.datasets import read_chunks, read_text
 from langmodels.errors import LangmodelsError
 
@@ -53,6 +54,37 @@ def test_blank_lines_count_the_same_everywhere(run: Run) -> None:
     assert (totals["sentences"], totals["blank"], totals["tokens"]) == (3, 3, 12)
     assert "3 blank lines" in run("score", "m.lm", "--file", "blank.txt", "--summary")
     assert len(run("score", "m.lm", "--file", "blank.txt").splitlines()) == 6
+
+
+def test_lines_of_marks_alone_are_blank(run: Run) -> None:
+    Path("marks.txt").write_text("<s> red fox ran </s>\n<s> </s>\na fox sat\n")
+    evaluated = json.loads(run("evaluate", "m.lm", "--corpus", "marks.txt", "--json"))
+    totals = json.loads(run("score", "m.lm", "--file", "marks.txt", "--summary", "--json"))
+    assert (totals["sentences"], totals["blank"]) == (evaluated["sequences"], 1) == (2, 1)
+    assert totals["perplexity"] == pytest.approx(evaluated["perplexity"])
+
+
+@pytest.mark.parametrize("model", ["cache:order=2:decay=0.9:weight=0.3", "rnn:hidden=4:epochs=1"])
+def test_state_goes_past_blank_lines_and_not_over_documents(run: Run, model: str) -> None:
+    """The same figures from every command: a blank line is none, and a file is a document."""
+    level = ["--level", "whitespace", "-q"]
+    run("train", "--corpus", "plain.txt", "--model", model, *level, "-o", "c.lm")
+    Path("blank.txt").write_text("\nred fox ran\n\n\nred hen ran\n\n")
+    Path("other.txt").write_text("red fox\n\nfox fox red")
+    names = "blank.txt,other.txt"
+    evaluated = json.loads(run("evaluate", "c.lm", "--corpus", names, "--carry", "--json"))
+    totals = json.loads(run("score", "c.lm", "--file", names, "--carry", "--summary", "--json"))
+    assert totals["perplexity"] == pytest.approx(evaluated["perplexity"], rel=1e-6)
+    assert (totals["sentences"], totals["blank"]) == (4, 5)
+    scored = run("score", "c.lm", "--file", names, "--carry", "--unit", "nats").splitlines()
+    alone = run("score", "c.lm", "", "--unit", "nats", "--json")
+    ends = {line.split("\t")[0] for i, line in enumerate(scored) if i in (0, 2, 3, 5, 7)}
+    assert ends == {f"{json.loads(alone)['log_prob']:.4f}"}
+    documents = [Path(name).read_text() for name in names.split(",")]
+    Path("d.jsonl").write_text("".join(json.dumps({"text": d}) + "\n" for d in documents))
+    found = json.loads(run("score", "c.lm", "--file", "d.jsonl", "--carry", "--summary", "--json"))
+    assert found["log_prob"] == pytest.approx(totals["log_prob"], rel=1e-6)
+    run("score", "c.lm", "--file", "other.txt", "--carry", "--no-eos")
 
 
 def test_a_line_out_for_every_line_in(run: Run) -> None:
@@ -183,6 +215,9 @@ def test_lists_in_json(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     records = [{"id": 7, "hypothesis": "fox red", "score": 0}, {"id": 7, "text": "red fox"}]
     Path("nbest.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
     assert run("rescore", "m.lm", "--nbest", "nbest.jsonl", "--best") == "7 ||| red fox\n"
+    Path("nbest.jsonl").write_text('{"hypothesis": "red fox", "score": -1234567.25}')
+    fields = run("rescore", "m.lm", "--nbest", "nbest.jsonl", "--weight", "0").split(" ||| ")
+    assert (fields[2], float(fields[-1])) == ("-1234567.25", -1234567.25)
     for line in (
         '["red fox", "fox red"]',
         '{"words": ["red", "fox"]}',
@@ -244,3 +279,21 @@ def test_gates_are_not_drawn(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["gradients", "--gates", "red", "--plot", "x.png"]) == 2
     assert "--plot" in capsys.readouterr().err
     assert not Path("x.png").exists()
+
+
+def test_validation_text_that_is_cut_from_the_rest_is_the_rest() -> None:
+    """In the middle of a line, which does not become two."""
+    Path("long.txt").write_text("ab" * 60)
+    arguments = ["--corpus", "long.txt", "--test", "plain.txt", "--level", "char"]
+    parser = command_parser("compare")
+    splits, _ = load_splits(parser.parse_args(arguments))
+    assert splits.validation.text is not None
+    assert (splits.train.text or "") + splits.validation.text == "ab" * 60
+    for name in ("one.txt", "two.txt", "three.txt"):
+        Path(name).write_text("red fox ran\n" * 9 + "a hen " * 9)
+    arguments[1] = "one.txt,two.txt,three.txt"
+    splits, _ = load_splits(parser.parse_args(arguments))
+    whole = (splits.train.text or "") + (splits.validation.text or "")
+    assert whole == "\n".join(Path(name).read_text() for name in arguments[1].split(","))
+    starts = splits.validation.document_starts
+    assert starts is None or starts[-1] == len(splits.validation.text or "")

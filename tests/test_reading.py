@@ -196,3 +196,13 @@ def test_a_pattern_is_not_blamed_for_a_busy_machine(monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setattr(tokenizer, "_word", SimpleNamespace(findall=findall))
     assert tokenizer.tokenize("red fox") == ["red", "fox"]
+
+
+def test_cleaning_comes_before_marks_are_looked_for() -> None:
+    """In many lines together, one by one, and in a corpus: capitals may hide a mark."""
+    text = "<S> a hen </S>\na fox\n"
+    corpus = Corpus.from_text(text, "word", cleaning="lower")
+    assert corpus.ids.tolist() == corpus.reading.lines(text.rstrip("\n")).ids.tolist()
+    one_by_one = [corpus.reading.encode(line).tolist() for line in text.splitlines()]
+    assert [ids.tolist() for ids in corpus.sequences()] == one_by_one
+    assert corpus.n_oov == 0

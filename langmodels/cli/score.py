@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.text import Text
 
+from langmodels.arrays import IndexArray
 from langmodels.cli import documents, streams
 from langmodels.cli.files import InputFile, OutputFile, TextName
 from langmodels.cli.options import add_carry_option, add_errors_option, add_json_option
@@ -102,6 +102,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json_option(parser)
 
 
+Batch = tuple[list[str], IndexArray | None]
+"""Sentences, and where documents begin among them."""
+
+
 @dataclass
 class Totals:
     """Sums over all sentences. Blank lines, where a line is a sentence, are none."""
@@ -116,7 +120,7 @@ class Totals:
 
     def add(self, scores: LineScores, *, ends: bool, predicted: bool) -> None:
         """Add a batch; `ends`: whether its sentences have ends, and whether these are predicted."""
-        blank = np.array([ends and not line.strip() for line in scores.lines])
+        blank = ends & (scores.n_tokens <= int(predicted))  # no tokens, as a corpus has it
         self.sentences += int((~blank).sum())
         self.blank += int(blank.sum())
         self.tokens += int(scores.n_tokens[~blank].sum())
@@ -187,19 +191,24 @@ def _batches(
             yield scores
 
 
-def _lines(args: argparse.Namespace) -> Iterator[list[str]]:
+def _lines(args: argparse.Namespace) -> Iterator[Batch]:
     """The sentences, those together that are scored together."""
     if args.sentences:
-        yield args.sentences
+        yield args.sentences, None
         return
     source = find_source(args.file or "-", args.encoding, args.errors, live=True)
-    pieces = gathered(source.open(), len, AT_ONCE)
-    batches = split_lines(map("".join, pieces))
-    yield from [[line for lines in batches for line in lines]] if args.carry else batches
+    stream = source.open()
+    batches = split_lines(map("".join, gathered(stream, len, AT_ONCE)))
+    if not args.carry:
+        yield from ((lines, None) for lines in batches)
+        return
+    lines = [line for some in batches for line in some]
+    yield lines, stream.starts()
 
 
-def _scored(lines: list[str], model: LanguageModel[Any], options: dict[str, bool]) -> LineScores:
-    return score_batch(model, lines, **options)
+def _scored(batch: Batch, model: LanguageModel[Any], options: dict[str, bool]) -> LineScores:
+    lines, documents = batch
+    return score_batch(model, lines, documents=documents, **options)
 
 
 def _print_table(

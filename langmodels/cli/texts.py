@@ -137,7 +137,18 @@ def _divided(
         needs_blanks=tokenizer.needs_blanks,
         seed=args.seed,
     )
-    return train, TextStream.joined(rest)
+    return train, _put_together(*rest)
+
+
+def _put_together(first: TextStream, second: TextStream) -> TextStream:
+    """Two parts of a text that stand one after the other, cut in the middle of a line perhaps."""
+    text = "".join(first)
+    lines = [*first.lines]
+    if first.lines and second.lines and not text.endswith("\n"):
+        lines[-1:] = [first.lines[-1] - 1 + second.lines[0], *second.lines[1:]]
+    else:
+        lines += second.lines
+    return TextStream([text, *second], lines)
 
 
 def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Source]:

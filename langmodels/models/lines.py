@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,17 +85,40 @@ def score_batch(
     carry: bool = False,
     bos: bool = True,
     eos: bool = True,
+    documents: IndexArray | None = None,
 ) -> LineScores:
     """Score lines together, each as a sequence of its own, or with `carry` as one document.
 
     Without `bos` a line has no context at its beginning, not even `<s>`; without `eos` its end is
-    not predicted. Raises UsageError for a model that cannot do without `<s>`, and for `carry` then.
+    not predicted. `documents` (D+1,): with which line each of several documents begins over which
+    state is carried, and how many lines there are. As in a corpus, lines without tokens are no part
+    of a document: state goes past them, and they have none. Raises UsageError for a model that
+    cannot do without `<s>`, and for `carry` then.
     """
     sequences = model.sequences_of(lines)
     if not eos and model.vocabulary.eos_id is not None:
         sequences = sequences.without_ends(model.vocabulary.eos_id)
     if carry and not bos:
         raise UsageError("State that is carried over lines is a context: leave out --no-bos.")
-    sequences = sequences.carried() if carry else sequences
+    if carry:
+        ends = eos and model.vocabulary.ends
+        return LineScores(lines, sequences, _carried_scores(model, sequences, ends, documents))
     score = model.scores if bos else model.scores_from_nothing
     return LineScores(lines, sequences, score(sequences))
+
+
+def _carried_scores(
+    model: LanguageModel[Any], sequences: Sequences, ends: bool, documents: IndexArray | None
+) -> FloatArray:
+    """Log p of every target, (N,), in nats; see `score_batch`. `ends`: whether these are some."""
+    inside, kept = sequences.without_empty(ends=ends)
+    if documents is not None:
+        documents = np.unique(np.searchsorted(np.flatnonzero(kept), documents))
+    scores = np.empty(sequences.n_tokens)
+    is_inside = np.repeat(kept, sequences.lengths)
+    if kept.any():
+        scores[is_inside] = model.scores(replace(inside, documents=documents, carry=True))
+    if not is_inside.all():
+        nothing = [np.empty(0, np.int32)] * int(np.count_nonzero(~kept))
+        scores[~is_inside] = model.scores(Sequences.bounded(nothing, model.vocabulary))
+    return scores

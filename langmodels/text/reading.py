@@ -116,10 +116,9 @@ class Reading:
 
     def _together(self, text: str, n_lines: int, unknown: bool) -> Sequences | None:
         """The lines of a text by array code; None where that finds another number of them."""
-        text, _ = self.tokenizer.without_marks(text)
-        chunks = clean([text, "\n"], self.cleaning)
+        text, _ = self.tokenizer.without_marks("".join(clean([text, "\n"], self.cleaning)))
         (ids, offsets, _), words = encode_chunks(
-            chunks, self.tokenizer, self.vocabulary, unknown=unknown, blank_lines=True
+            [text], self.tokenizer, self.vocabulary, unknown=unknown, blank_lines=True
         )
         if len(offsets) != n_lines + 1:
             return None

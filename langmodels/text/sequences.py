@@ -173,13 +173,13 @@ class Sequences:
             ids = self.held[early : begin + size]
             yield Sequences(ids, np.array([0, len(ids)], np.int64)), max(begin - early - 1, 0)
 
-    def without_empty(self) -> tuple["Sequences", BoolArray]:
-        """Those sequences that end later than at once, and which they are, (S,).
+    def without_empty(self, *, ends: bool = True) -> tuple["Sequences", BoolArray]:
+        """Those sequences that have tokens, and which they are, (S,).
 
-        Documents are not handed on.
+        `ends`: whether sequences have ends, which are no tokens here. Documents are not handed on.
         """
         sizes = np.diff(self.offsets)
-        kept = self.lengths > 1
+        kept = self.lengths > int(ends)
         if kept.all():
             return Sequences(self.held, self.offsets, unknown=self.unknown), kept
         offsets = np.append(0, np.cumsum(sizes[kept]))
