@@ -14,7 +14,9 @@ import pytest
 
 from langmodels.cli.main import main
 from langmodels.datasets import find_source, read_text
+from langmodels.datasets.documents import Request
 from langmodels.datasets.paths import find_files
+from langmodels.datasets.shards import shard_of
 from langmodels.errors import LangmodelsError, UsageError
 
 PLAIN = "red fox ran\nred hen ran\na fox sat\n"
@@ -179,6 +181,31 @@ def test_a_field_is_asked_for_where_several_could_be_the_text(write: Any) -> Non
     assert find_source(write("t.jsonl", lines.replace("body", "text"))).read() == "c d\n"
     with pytest.raises(UsageError, match="its fields are n"):
         find_source(write("none.jsonl", '{"n": 1}\n')).read()
+
+
+def test_a_field_called_text_is_the_text(write: Any) -> None:
+    """Whatever it holds, and for all commands alike."""
+    lines = (
+        '{"text": "yes", "comment": "far longer than that"}\n{"text": "no", "comment": "so so"}\n'
+    )
+    assert find_source(write("t.jsonl", lines)).read() == "yes\nno\n"
+    (batch,) = shard_of(Request("t.jsonl")).batches()
+    assert batch.texts == ["yes", "no"]
+
+
+def test_the_first_record_may_lack_the_field(write: Any) -> None:
+    write("x.jsonl", '{"n": 1}\n{"body": "a b"}\n{"body": "c"}\n')
+    with pytest.warns(UserWarning, match=r"1 records of x\.jsonl have no text in the field 'body'"):
+        assert find_source("x.jsonl?text=body").read() == "a b\nc\n"
+    write("y.jsonl", '{"n": 1}\n' * 60 + '{"body": "a b"}\n')
+    with pytest.raises(LangmodelsError, match="no field 'body'; its fields are n"):
+        find_source("y.jsonl?text=body").read()
+
+
+def test_rows_that_are_too_long_are_noticed(write: Any) -> None:
+    write("t.csv", 'id,body\n1,red fox\n2,"a hen, sat"\n3,a hen, ran\n')
+    with pytest.warns(UserWarning, match=r"1 rows of t\.csv have more fields than the first row"):
+        assert find_source("t.csv?text=body").read() == "red fox\na hen, sat\na hen\n"
 
 
 @pytest.mark.parametrize(

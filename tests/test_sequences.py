@@ -121,6 +121,12 @@ def test_events(log: str, query: str, text: str, level: str | None) -> None:
     assert level in (None, source.level)
 
 
+def test_a_cell_may_go_on_over_the_end_of_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text('case,activity\n1,"Check\nagain"\n1,Pay\n', newline="")
+    assert find_source(f"{path}?events=activity").read() == "Check_again\nPay\n"
+
+
 def test_a_series_leaves_out_what_is_missing(log: str) -> None:
     for query in ("series=cost", "series=3"):
         source = find_source(f"{log}?{query},bins=4,binning=uniform,differences=no")

@@ -167,12 +167,27 @@ class Records(DocumentFormat):
     ) -> Iterator[tuple[int, Mapping[str, Any], str]]:
         """Number, record and text of those that have some."""
         missing = 0
+        first: Mapping[str, Any] | None = None
+        known = False  # whether a record has that field at all
         for i, record in enumerate(records, start=1):
+            first = record if first is None else first
+            known = known or name in record
             text = record.get(name)
             if isinstance(text, str):
                 yield i, record, text
-            else:
-                missing += self._missing(record, name, i, request)
+                continue
+            if text is not None:
+                kind = type(text).__name__
+                raise LangmodelsError(
+                    f"Record {i} of {request.name} has a {kind} in the field {name!r}, not text."
+                )
+            missing += 1
+            if i == _SAMPLE and not known:
+                break
+        if first is not None and not known:
+            raise LangmodelsError(
+                f"{request.name} has no field {name!r}; its fields are {', '.join(first)[:500]}."
+            )
         if missing:
             warnings.warn(
                 f"{missing:,} records of {request.name} have no text in the field {name!r}; they "
@@ -180,29 +195,15 @@ class Records(DocumentFormat):
                 stacklevel=2,
             )
 
-    def _missing(self, record: Mapping[str, Any], name: str, i: int, request: Request) -> int:
-        """One, for a record without text; LangmodelsError for one with something else there."""
-        value = record.get(name)
-        if value is not None:
-            kind = type(value).__name__
-            raise LangmodelsError(
-                f"Record {i} of {request.name} has a {kind} in the field {name!r}, not text."
-            )
-        if name not in record and i == 1:
-            raise LangmodelsError(
-                f"{request.name} has no field {name!r}; its fields are {', '.join(record)[:500]}."
-            )
-        return 1
-
 
 def text_field(sample: Sequence[Mapping[str, Any]], request: Request) -> str:
     """The field that holds the text of some records: "text", or the only one that can.
 
     Raises UsageError where there is no such field.
     """
+    if any(isinstance(record.get("text"), str) for record in sample):
+        return "text"
     kept = [key for key in _fields(sample) if _is_prose([r.get(key) for r in sample])]
-    if "text" in kept:
-        kept = ["text"]
     if len(kept) != 1:
         shown = ", ".join(_fields(sample)[:20]) or "none"
         raise UsageError(
@@ -267,14 +268,22 @@ class Delimited(Records):
         head = list(islice(lines, _SAMPLE))
         delimiter = request.delimiter or _sniffed(request.path, head)
         limit = csv.field_size_limit(1 << 30)
+        longer = 0
         try:
             for row in csv.DictReader(chain(head, lines), delimiter=delimiter, restval=None):
-                row.pop(None, None)
+                longer += row.pop(None, None) is not None
                 yield row
         except csv.Error as error:
             raise LangmodelsError(f"{request.name} is not a delimited file: {error}.") from error
         finally:
             csv.field_size_limit(limit)
+        if longer:
+            warnings.warn(
+                f"{longer:,} rows of {request.name} have more fields than the first row has names; "
+                f"the rest of them is left out. Is the delimiter {delimiter!r}, and are texts with "
+                "one in them in quotes?",
+                stacklevel=2,
+            )
 
 
 def _sniffed(path: str, lines: list[str]) -> str:

@@ -135,7 +135,7 @@ class LineShard(Shard):
             if not line.strip():
                 continue
             try:
-                batch.texts.append(line.decode(self.request.encoding))
+                batch.texts.append(line.decode(self.request.encoding).removesuffix("\r"))
             except UnicodeDecodeError:
                 batch.bad.append((number, f"is not {self.request.encoding} text"))
             else:
@@ -258,9 +258,7 @@ class JSONShard(LineShard):
                 else:
                     bad.append((number, "is no JSON object"))
         if self._name is None and found:
-            records = [record for *_, record in found]
-            named = any(isinstance(record.get("text"), str) for record in records)
-            self._name = "text" if named else text_field(records, self.request)
+            self._name = text_field([record for *_, record in found], self.request)
         batch = _Objects([], [], [], bad, [])
         for number, line, record in found:
             text = record.get(self._name or "")

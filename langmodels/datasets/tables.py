@@ -109,7 +109,8 @@ class Table:
 
     def _rows(self, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
         """Number of each row and its cells in these columns, the header left out."""
-        lines = lines_of(files.read_chunks(self.path, self.encoding, errors=self.errors))
+        pieces = files.read_chunks(self.path, self.encoding, errors=self.errors)
+        lines = (f"{line}\n" for line in lines_of(pieces))  # a cell may go on over line ends
         head = list(islice(lines, _SNIFFED_LINES))
         rows = csv.reader(chain(head, lines), delimiter=self.delimiter or self._sniff(head))
         named = not all(map(_is_position, columns))
@@ -145,7 +146,7 @@ class Table:
         if ".tsv" in PurePath(self.path).suffixes:
             return "\t"
         try:
-            return csv.Sniffer().sniff("\n".join(lines), delimiters=",;\t|").delimiter
+            return csv.Sniffer().sniff("".join(lines), delimiters=",;\t|").delimiter
         except csv.Error:  # a single column has no delimiter
             return ","
 
