@@ -333,7 +333,68 @@ def test_nothing_is_replaced_that_was_not_made_here(run: Run, folder: Path) -> N
             Rule(**rule)
 
 
-def test_quantiles_are_exact() -> None:
+def test_windows_line_ends_are_no_text(run: Run, folder: Path, tmp_path: Path) -> None:
+    """They are written as they were, and scored as `score` does it."""
+    train = ["train", "-q", "--corpus", "m.txt", "--level", "char", "--model", "unigram"]
+    assert main([*train, "-o", str(tmp_path / "c.lm")]) == 0
+    for name, end in (("unix.txt", b"\n"), ("windows.txt", b"\r\n")):
+        (tmp_path / name).write_bytes(b"red fox" + end + b"a hen" + end)
+    for name, end in (("unix.txt", b"\n"), ("windows.txt", b"\r\n")):
+        out = tmp_path / name.removesuffix(".txt")
+        arguments = [tmp_path / "c.lm", tmp_path / name, "-o", out, "--max-bits", "99", "-q"]
+        assert main(["filter", *map(str, arguments)]) == 0
+        assert (out / name).read_bytes() == b"red fox" + end + b"a hen" + end
+        report = json.loads((out / "report.json").read_text())
+        assert report["parts"][0]["characters"] == report["parts"][0]["tokens"] == 12
+    edges = [
+        json.loads((tmp_path / n / "report.json").read_text())["edges"] for n in ("unix", "windows")
+    ]
+    assert edges[0] == edges[1]
+
+
+def test_what_no_model_gives_any_probability_has_no_score(run: Run, tmp_path: Path) -> None:
+    train = ["train", "-q", "--level", "whitespace", "--model", "mle:order=2", "--corpus", "m.txt"]
+    assert main([*train, "-o", str(tmp_path / "mle.lm")]) == 0
+    (tmp_path / "d.jsonl").write_text(
+        '{"text": "hen hen"}\n{"text": "red fox ran"}\n{"text": ""}\n'
+    )
+    model = str(tmp_path / "mle.lm")
+    arguments = ["filter", model, str(tmp_path / "d.jsonl"), "--against", model, "--max-bits", "9"]
+    assert main([*arguments, "-o", str(tmp_path / "out"), "-q"]) == 0
+    bad = [json.loads(line) for line in (tmp_path / "out" / "bad.jsonl").read_text().splitlines()]
+    assert [(b["document"], b["reason"]) for b in bad] == [
+        (1, "is impossible under both models"),
+        (3, "has no tokens"),
+    ]
+
+
+def test_many_groups(run: Run, folder: Path, tmp_path: Path) -> None:
+    """As many as there are sites on the web: neither time nor memory is a table for each."""
+    documents = [
+        {"text": " ".join(WORDS[: 1 + (7 * i + i // 3000) % 8]), "site": f"{i % 3000}"}
+        for i in range(6000)
+    ]
+    lines = "".join(json.dumps(d) + "\n" for d in documents)
+    (tmp_path / "sites.jsonl").write_text(lines)
+    report = run("--keep", "0.5", "--by", "site", inputs=(tmp_path / "sites.jsonl",))
+    assert (report["documents"], len(report["groups"])) == (6000, 3000)
+    model = langmodels.load("m.lm")
+    scores = {text: bits(model, text) for text in {str(d["text"]) for d in documents}}
+    kept = [
+        d
+        for i, d in enumerate(documents)
+        if scores[str(d["text"])] <= scores[str(documents[(i + 3000) % 6000]["text"])]
+    ]
+    out = (tmp_path / "out" / "sites.jsonl").read_text().splitlines()
+    assert [(d["text"], d["site"]) for d in map(json.loads, out)] == [
+        (d["text"], d["site"]) for d in kept
+    ]
+
+
+@pytest.mark.parametrize("held", [1, 300, 10_000])
+def test_quantiles_are_exact(held: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quantiles, "_HELD", held)
+    monkeypatch.setattr(quantiles, "_COUNTED", 3)
     rng = np.random.default_rng(5)
     numbers = np.concatenate(
         [
@@ -342,7 +403,7 @@ def test_quantiles_are_exact() -> None:
             [np.inf, -np.inf, 0.0, -0.0, 1e-300],
         ]
     )
-    groups = rng.integers(0, 3, len(numbers))
+    groups = rng.choice(5, len(numbers), p=[0.5, 0.2, 0.2, 0.07, 0.03])
 
     def parts() -> Iterator[tuple[Any, Any]]:
         for piece in np.array_split(np.arange(len(numbers)), 7):

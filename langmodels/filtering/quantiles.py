@@ -1,6 +1,8 @@
-"""Exact quantiles of more numbers than memory holds: by counting, sixteen bits at a time."""
+"""Exact quantiles of more numbers than memory holds: by sorting those of small groups, and of large
+ones by counting, sixteen bits at a time.
+"""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +11,10 @@ from langmodels.arrays import FloatArray, IndexArray
 
 _BITS = 16
 _LEVELS = 64 // _BITS
+_HELD = 1 << 21
+"""Numbers that are sorted in memory; a group that has more is large."""
+_COUNTED = 1 << 6
+"""Ranks that are looked for together in large groups: each has a table of counts."""
 
 Parts = Callable[[], Iterable[tuple[FloatArray, IndexArray]]]
 """What gives all numbers in pieces, (n,), with the group of each, (n,), as often as it is asked."""
@@ -17,11 +23,62 @@ Parts = Callable[[], Iterable[tuple[FloatArray, IndexArray]]]
 def order_statistics(parts: Parts, ranks: Sequence[Sequence[int]]) -> list[list[float]]:
     """Of each group the numbers with these ranks, counted from 1 for the smallest.
 
-    The numbers are read four times and none is NaN. As in a radix sort, each pass finds the next
-    sixteen bits of the numbers that are looked for. Memory holds a piece, and a count for each of
-    2**16 digits and each number that is looked for.
+    None of the numbers is NaN. They are read once to see how many each group has, once more for
+    each `_HELD` numbers of small groups, and four times for each `_COUNTED` ranks in large ones.
     """
-    wanted = [(group, rank) for group, some in enumerate(ranks) for rank in some]
+    sizes = np.zeros(len(ranks), np.int64)
+    for _, groups in parts():
+        sizes += np.bincount(groups, minlength=len(ranks))
+    asked = np.fromiter(map(len, ranks), np.int64, len(ranks)) > 0
+    found: dict[tuple[int, int], float] = {}
+    for some in _together(np.flatnonzero(asked & (sizes <= _HELD)), sizes):
+        found |= _by_sorting(parts, ranks, some)
+    large = np.flatnonzero(asked & (sizes > _HELD)).tolist()
+    wanted = [(group, rank) for group in large for rank in ranks[group]]
+    for begin in range(0, len(wanted), _COUNTED):
+        found |= _by_counting(parts, wanted[begin : begin + _COUNTED])
+    return [[found[group, rank] for rank in some] for group, some in enumerate(ranks)]
+
+
+def _together(groups: IndexArray, sizes: IndexArray) -> Iterator[IndexArray]:
+    """Groups in turn, as many at a time as have `_HELD` numbers."""
+    totals = np.cumsum(sizes[groups])
+    begin = 0
+    while begin < len(groups):
+        before = int(totals[begin - 1]) if begin else 0
+        end = int(np.searchsorted(totals, before + _HELD, side="right"))
+        yield groups[begin:end]
+        begin = end
+
+
+def _by_sorting(
+    parts: Parts, ranks: Sequence[Sequence[int]], some: IndexArray
+) -> dict[tuple[int, int], float]:
+    """The numbers of some groups by group and rank."""
+    place = np.full(len(ranks), -1, np.int64)
+    place[some] = np.arange(len(some))
+    kept: list[FloatArray] = []
+    owners: list[IndexArray] = []
+    for numbers, groups in parts():
+        own = place[groups]
+        kept.append(numbers[own >= 0])
+        owners.append(own[own >= 0])
+    together, owner = np.concatenate(kept), np.concatenate(owners)
+    ordered = together[np.lexsort((together, owner))] + 0.0  # there is one zero
+    ends = np.cumsum(np.bincount(owner, minlength=len(some)))
+    return {
+        (group, rank): float(ordered[begin + rank - 1])
+        for group, begin in zip(some.tolist(), [0, *ends[:-1].tolist()], strict=True)
+        for rank in ranks[group]
+    }
+
+
+def _by_counting(parts: Parts, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], float]:
+    """The numbers of these groups and ranks.
+
+    As in a radix sort, each of four passes finds the next sixteen bits of the numbers that are
+    looked for.
+    """
     prefixes = np.zeros(len(wanted), np.uint64)
     left = [rank for _, rank in wanted]
     for level in range(_LEVELS):
@@ -38,8 +95,7 @@ def order_statistics(parts: Parts, ranks: Sequence[Sequence[int]]) -> list[list[
             digit = int(np.searchsorted(row, left[i]))
             left[i] -= int(row[digit - 1]) if digit else 0
             prefixes[i] = (prefixes[i] << np.uint64(_BITS)) | np.uint64(digit)
-    found = iter(_numbers(prefixes).tolist())
-    return [[next(found) for _ in some] for some in ranks]
+    return dict(zip(wanted, _numbers(prefixes).tolist(), strict=True))
 
 
 _SIGN = np.uint64(1 << 63)

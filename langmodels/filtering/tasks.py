@@ -148,8 +148,9 @@ def _scored(work: Work, shard: Shard, scored: ScoredShard) -> Iterator[tuple[Bat
             records = _records(batch.texts, work.scoring)
             values = batch.column(work.scoring.by) if work.scoring.by else [None] * len(records)
             records["group"] = writer.groups(values)
-            empty = np.flatnonzero(np.isnan(records["score"])).tolist()
-            bad = [*batch.bad, *((batch.numbers[i], "has no tokens") for i in empty)]
+            none = np.flatnonzero(np.isnan(records["score"])).tolist()
+            tokens = records["tokens"].tolist()
+            bad = [*batch.bad, *((batch.numbers[i], _without_score(tokens[i])) for i in none)]
             writer.refuse(work.request, sorted(bad))
             writer.write(records)
             yield batch, records
@@ -189,6 +190,11 @@ def _records(texts: Sequence[str], scoring: Scoring) -> Records:
     return records
 
 
+def _without_score(tokens: int) -> str:
+    """Why a document with so many tokens has no score."""
+    return "is impossible under both models" if tokens else "has no tokens"
+
+
 def _bits(scores: TextScores, per: str) -> FloatArray:
     if per == "character":
         return scores.bits_per_character
@@ -216,6 +222,8 @@ class _Selection:
     ) -> None:
         self._work, self._writer, self._kinds = work, writer, columns
         self._scored, self._thresholds = scored, thresholds
+        self._table: FloatArray = np.empty((0, 0))
+        """The thresholds of the groups, (groups, parts - 1)."""
         self.examples: list[Example] = []
 
     @classmethod
@@ -245,9 +253,12 @@ class _Selection:
         rule = self._work.rule
         if rule.thresholds is not None:
             return np.tile(rule.thresholds, (len(groups), 1))
-        none = [math.nan] * (len(rule.names) - 1)  # of a group of which nothing has a score
-        table = np.array([self._thresholds.get(name, none) for name in self._scored.groups])
-        limits: FloatArray = table.reshape(-1, len(none))[groups]
+        names = self._scored.groups
+        if len(self._table) < len(names):
+            none = [math.nan] * (len(rule.names) - 1)  # of a group of which nothing has a score
+            table = [self._thresholds.get(name, none) for name in names]
+            self._table = np.array(table, np.float64).reshape(len(names), len(none))
+        limits: FloatArray = self._table[groups]
         return limits
 
     def _columns(self, records: Records, parts: IndexArray) -> dict[str, list[Any]]:
