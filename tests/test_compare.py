@@ -22,6 +22,7 @@ from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import Comparison, compare, scale
 from langmodels.evaluation.candidates import make_candidates
+from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.report import html
 from langmodels.evaluation.report.detail_tables import band_tables, calibration_table
@@ -742,6 +743,37 @@ def test_one_model_against_all_others() -> None:
     assert neighbours.results.tests[1].p == comparison.results.tests[1].p
     with pytest.raises(UsageError, match="to test against; there are unigram, witten-bell"):
         compare(names, parts("char"), plan=PLAN, against="lstm")
+
+
+def test_one_model_against_all_others_of_several_levels() -> None:
+    names = ["unigram", "witten-bell:order=2:level=char", "mle:order=2"]
+    several = ["unigram", "unigram:level=char"]
+    with pytest.raises(UsageError, match=r"one of unigram \(word\), unigram \(char\)"):
+        compare(several, parts(), plan=PLAN, against="unigram")
+    for against in ("unigram", "unigram (word)"):
+        found = compare(names, parts(), plan=PLAN, against=against).results
+        (test,) = found.tests
+        assert {test.better, test.worse} == {"unigram (word)", "witten-bell order=2 (char)"}
+
+
+def test_figures_are_not_given_up_for_a_test() -> None:
+    """A model turns out to have infinite losses when all of them have been trained."""
+    with pytest.warns(UserWarning, match="mle order=2 has no finite figures"):
+        found = compare(["unigram", "mle:order=2"], parts(), plan=PLAN, against="mle order=2")
+    assert [m.label for m in found.results.models] == ["unigram", "mle order=2"]
+    assert found.results.tests == []
+
+
+def test_kept_runs_are_told_apart_by_what_unknown_words_look_like() -> None:
+    """Some models read them letter by letter."""
+    splits = [
+        Splits.from_parts(("a hen\na hen\n", "a hen\n", f"a {word}\n"), "word", min_count=2)
+        for word in ("fox", "vixen")
+    ]
+    ids = [part.test.ids.tolist() for part in splits]
+    digests = [Material(part).at("word").digest for part in splits]
+    assert ids[0] == ids[1]
+    assert digests[0] != digests[1]
 
 
 def test_figures_are_told_as_models_finish() -> None:

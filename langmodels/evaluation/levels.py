@@ -53,11 +53,14 @@ class LevelMaterial:
 
     @cached_property
     def digest(self) -> str:
-        """A hash of all that a figure can depend on: the ids of all parts and the vocabulary."""
+        """A hash of all that a figure can depend on: the ids of all parts, the vocabulary, and what
+        unknown tokens look like, which some models read.
+        """
         text = hashlib.sha256()
         for corpus in (self.splits.train, self.splits.validation, self.splits.test):
             text.update(np.ascontiguousarray(corpus.ids).data)
             text.update(np.ascontiguousarray(corpus.offsets).data)
+            text.update("\0".join(corpus.unknown or ()).encode("utf-8", "surrogatepass"))
             text.update(bytes([corpus.carry]))
             if corpus.carry and corpus.documents is not None:
                 text.update(corpus.documents.tobytes())

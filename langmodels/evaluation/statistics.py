@@ -75,7 +75,9 @@ class Places:
 
     def differences(self, totals: FloatArray) -> FloatArray:
         """For each block, (B,), by how much a total grows in it, known after the targets `at`."""
-        found: FloatArray = np.diff(np.interp(self._edges, self._position, totals))
+        at_edges = np.interp(self._edges, self._position, totals)
+        at_edges[0] = 0.0  # targets that take up no characters may come first
+        found: FloatArray = np.diff(at_edges)
         return found
 
 

@@ -3,6 +3,7 @@
 import math
 import os
 import platform
+import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
@@ -37,7 +38,7 @@ from langmodels.evaluation.results import (
     Try,
     Validation,
 )
-from langmodels.evaluation.significance import Ranked, one_against_all, paired_tests
+from langmodels.evaluation.significance import ALL, Ranked, one_against_all, paired_tests
 from langmodels.evaluation.statistics import (
     block_sums,
     bootstrap_interval,
@@ -65,8 +66,7 @@ def summarise(
 ) -> Results:
     """Turn runs, by candidate and seed, into results.
 
-    Of the settings of a sweep, only that with the least validation loss is compared. Raises
-    UsageError where no finite figures are those of the model to test `against`.
+    Of the settings of a sweep, only that with the least validation loss is compared.
     """
     measured = [
         _Summary(candidate, found, material.at(candidate.level), seed)
@@ -346,8 +346,31 @@ def _least_count(train: Corpus) -> int:
 
 
 def _tests(summaries: Sequence["_Summary"], seed: int, against: str | None) -> list[PairedTest]:
-    """Each neighbour in the ranking against the next, one against all others, or all pairs."""
-    return paired_tests(*_ranked(summaries), against, seed)
+    """Each neighbour in the ranking against the next, one against all others, or all pairs.
+
+    None against a model whose losses are infinite, or that failed: figures of hours are not given
+    up for it.
+    """
+    ranked, sizes = _ranked(summaries)
+    if against is None or against == ALL:
+        return paired_tests(ranked, sizes, against, seed)
+    named = find_name(against, [name for name, _ in ranked])
+    if named is None:
+        warnings.warn(
+            f"{against} has no finite figures: nothing is tested against it.", stacklevel=2
+        )
+        return []
+    return paired_tests(ranked, sizes, named, seed)
+
+
+def find_name(asked: str, names: Sequence[str]) -> str | None:
+    """The name of a model in tests, which has its level where there are several, by name or label;
+    None where no or more than one name is meant.
+    """
+    if asked in names:
+        return asked
+    found = [n for n in names if n.startswith(f"{asked} (") or asked.startswith(f"{n} (")]
+    return found[0] if len(found) == 1 else None
 
 
 def _is_clear(summaries: Sequence["_Summary"], seed: int) -> bool:
@@ -361,11 +384,15 @@ def _is_clear(summaries: Sequence["_Summary"], seed: int) -> bool:
 def _ranked(summaries: Sequence["_Summary"]) -> tuple[Ranked, FloatArray]:
     """Models with finite figures, best first, what they pay for the blocks, and these' sizes."""
     finite = [s for s in summaries if s.finite]
-    several = len({s.candidate.level for s in finite}) > 1
-    ranked = [
-        (f"{s.label} ({s.candidate.level})" if several else s.label, s.blocks) for s in finite
-    ]
+    names = test_names([s.candidate for s in summaries])
+    ranked = [(name, s.blocks) for name, s in zip(names, summaries, strict=True) if s.finite]
     return ranked, np.diff(finite[0].material.edges) if finite else np.empty(0)
+
+
+def test_names(candidates: Sequence[Candidate]) -> list[str]:
+    """What models are called in tests: their labels, with the level where there are several."""
+    several = len({candidate.level for candidate in candidates}) > 1
+    return [f"{c.label} ({c.level})" if several else c.label for c in candidates]
 
 
 def _differences(summaries: Sequence[_Summary]) -> list[Differences]:
