@@ -126,6 +126,11 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert scores[0] == pytest.approx(scores[1])
     assert load("words.lm").encode("ALICE").tolist() == load("words.lm").encode("alice").tolist()
     assert main([*counted_words[:3], "--level", "char", "-o", "x.lm"]) == 1
+    for option in (["--vocab-size", "9"], ["--memory", "1G"], ["--pattern", "a"], ["--carry"]):
+        assert main([*counted_words[:3], *option, "-o", "x.lm"]) == 2
+    letters = ["--level", "word", "--pattern", "[a-z]+"]
+    assert main([*counted_words[:3], *letters, "-o", "letters.lm"]) == 0
+    assert list(load("letters.lm").tokenize("alice, was")) == ["alice", "was"]
     assert main(["train", "-o", "x.lm"]) == 2
     assert main(["train", "--counts", "a.counts", "--corpus", "a.txt", "-o", "x.lm"]) == 2
     assert main(["train", "--counts", "a.counts", "--model", "lstm", "-o", "x.lm"]) == 2

@@ -83,6 +83,11 @@ def test_words(text: str, tokens: list[str]) -> None:
 def test_word_options() -> None:
     assert make_tokenizer("word", lower=True).tokenize("Ab C") == ["ab", "c"]
     assert make_tokenizer("word", pattern=r"\d").tokenize("a1b23") == ["1", "2", "3"]
+    for over in (r"\w+(?:\s\w+)*", r"\w+\s*"):
+        with pytest.raises(LangmodelsError, match="goes on over the end of a line"):
+            Corpus.from_text("a b\nc d\n", make_tokenizer("word", pattern=over))
+    whole = Corpus.from_text("a b\nc d\n", make_tokenizer("word", pattern=r"[^ \n]+"))
+    assert (whole.n_sequences, whole.n_tokens) == (2, 6)
     for bad in ("(", "(a)(b)"):
         with pytest.raises(UsageError, match="pattern"):
             make_tokenizer("word", pattern=bad)

@@ -271,6 +271,8 @@ def test_only_the_same_text_and_settings_go_on(
     found = {first, *(key("--corpus", "text.txt", *other) for other in others)}
     Path("text.txt").write_text(TEXT + "more\n")
     assert len(found | {key("--corpus", "text.txt")}) == 6
+    by_lines = [key("--corpus", "text.txt", "--level", "char", *o) for o in ([], ["--lines"])]
+    assert by_lines[0] != by_lines[1]
     assert key("--corpus", "-") is None
 
 

@@ -91,7 +91,7 @@ def test_kaldis_lists_are_recognised_or_asked_about() -> None:
     lists = read_nbest(lines)
     assert [[h.text for h in some] for some in lists] == [["red fox", "bed fox"], ["a hen"], [""]]
     assert [some[0].list_id for some in lists] == ["utt-a", "utt-b", "utt-c"]
-    scored = with_costs(lists, ["utt-a-1 3.5", "utt-a-2 1", "", "utt-b-1 2", "utt-c-1 0"])
+    scored = with_costs(lists, ["utt-a-1 3.5", "utt-a-2\t1", "", "utt-b-1  2", "utt-c-1 0"])
     assert [[h.score for h in some] for some in scored] == [[-3.5, -1.0], [-2.0], [0.0]]
     with pytest.raises(LangmodelsError, match="no cost of utt-c-1"):
         with_costs(lists, ["utt-a-1 3.5", "utt-a-2 1", "utt-b-1 2"])

@@ -32,6 +32,7 @@ from langmodels.presets import Setting
 from langmodels.registry import make_model
 from langmodels.text.cleaning import clean
 from langmodels.text.stored_text import StoredText
+from langmodels.text.tokenization import Tokenizer
 
 _WHOLE = (
     "validation", "test", "split", "fractions", "quantize", "closed", "keep_counts", "init",
@@ -101,7 +102,7 @@ def fitted_on_disk(
         )
 
     folder = Path(args.work or Path(args.output).parent)
-    key = _key(args, model, memory)
+    key = _key(args, model, memory, tokenizer)
     with (
         workers_of(args) as jobs,
         fitted_within(make, read, memory=memory, folder=folder, key=key, jobs=jobs or 1) as fitted,
@@ -109,7 +110,9 @@ def fitted_on_disk(
         yield fitted
 
 
-def _key(args: argparse.Namespace, model: NGramModel, memory: int) -> str | None:
+def _key(
+    args: argparse.Namespace, model: NGramModel, memory: int, tokenizer: Tokenizer
+) -> str | None:
     """What a result depends on: files as they are now, and options. None for standard input."""
     names = [args.corpus.partition("?")[0], *([args.vocabulary] if args.vocabulary else [])]
     paths = [path for name in names for path in find_files(name) or ()]
@@ -118,17 +121,9 @@ def _key(args: argparse.Namespace, model: NGramModel, memory: int) -> str | None
     states = [(os.path.realpath(path), *_state(path)) for path in paths]
     asked = {
         option: str(getattr(args, option, None))
-        for option in (
-            "corpus",
-            "encoding",
-            "errors",
-            "lower",
-            "clean",
-            "level",
-            "pattern",
-            "width",
-        )
+        for option in ("corpus", "encoding", "errors", "lower", "clean")
     }
+    asked |= {"level": tokenizer.level, "tokenizer": str(tokenizer.config())}
     asked |= {"min_count": str(args.min_count), "vocab_size": str(args.vocab_size)}
     settings = [model.kind, repr(model), list(model.smoothing.min_counts), memory]
     return json.dumps([__version__, states, asked, settings])

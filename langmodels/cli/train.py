@@ -27,7 +27,7 @@ from langmodels.cli.output import (
     format_perplexity,
     print_json,
 )
-from langmodels.cli.texts import load_training, min_count_of
+from langmodels.cli.texts import LEVEL_OPTIONS, load_training, min_count_of
 from langmodels.errors import UsageError
 from langmodels.formatting import duration, size
 from langmodels.models.base import LanguageModel
@@ -313,10 +313,16 @@ def _train_on_counts(
         raise UsageError("--init goes on with a text, not with --counts; add their files instead.")
     if any((args.corpus, args.vocabulary, args.validation, args.test, args.split, args.fractions)):
         raise UsageError("Give a text or --counts, not both.")
+    for option in ("vocab_size", "carry", "memory", "work", "jobs", "scheduler"):
+        if getattr(args, option):
+            raise UsageError(f"--{option.replace('_', '-')} is for a text, not for --counts.")
     model = make_model(name, Setting(seed=args.seed), **options)
     if not isinstance(model, NGramModel):
         raise UsageError(f"--counts is for n-gram models, not {name}.")
-    tokenizer = None if args.level is None else make_tokenizer(args.level)
+    cut = {o: value for o in LEVEL_OPTIONS if (value := getattr(args, o)) is not None}
+    if cut and args.level is None:
+        raise UsageError(f"--{next(iter(cut))} belongs to a level; say which, by --level.")
+    tokenizer = None if args.level is None else make_tokenizer(args.level, **cut)
     cleaning = "lower" if args.lower and args.clean == "none" else args.clean
     counts = read_counts(args.counts.split(","), args.min_count or 1, tokenizer, cleaning)
     if "order" not in options and "order" not in parse_name(name)[1]:

@@ -146,8 +146,8 @@ def with_costs(
     costs: dict[str, float] = {}
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            name, _, cost = line.strip().partition(" ")
-            costs[name] = -_score(cost.strip(), number)
+            name, *cost = line.split(None, 1)
+            costs[name] = -_score(cost[0].strip() if cost else "", number)
     missing = [h.fields[0] for some in lists for h in some if h.fields[0] not in costs]
     if missing:
         raise LangmodelsError(f"There is no cost of {missing[0]} among the scores.")
@@ -200,4 +200,4 @@ def _from_record(record: Any, number: int, list_number: int) -> Hypothesis:
     list_id = str(record.get("id", list_number))
     score = _score(record.get("score", 0.0), number)
     text = " ".join(text.split("\n"))
-    return Hypothesis(text, score, list_id, (list_id, text, f"{score:g}"))
+    return Hypothesis(text, score, list_id, (list_id, text, repr(score).removesuffix(".0")))

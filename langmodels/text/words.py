@@ -105,7 +105,13 @@ class WordTokenizer(LineTokenizer):
         return self._timed(self._word.findall, text)
 
     def tokenize_lines(self, text: str) -> Sequence[str]:
-        return self._timed(self._word_or_end.findall, text)
+        tokens = self._timed(self._word_or_end.findall, text)
+        if self.pattern is not None and any("\n" in token for token in tokens if token != "\n"):
+            raise LangmodelsError(
+                "A token of this pattern goes on over the end of a line, where sequences end; "
+                r"write [^\S\n] for \s, and [^...\n] for [^...]."
+            )
+        return tokens
 
     def gaps(self, text: str) -> Sequence[str]:
         return self._timed(self._word_or_end.split, text)
