@@ -32,10 +32,16 @@ def test_a_row_for_every_token(path: str, capsys) -> None:
 def test_json_has_every_weight(path: str, capsys) -> None:
     assert main(["attention", path, "the cat sat on the mat", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["tokens"] == ["cat", "sat", "on", "the", "mat"]  # the last window
+    assert found["tokens"] == ["<s>", "the", "cat", "sat", "on", "the", "mat"]
     assert len(found["weights"]) == len(found["weights"][0]) == 2
     for rows in found["weights"][1]:
-        assert [sum(row) for row in rows] == pytest.approx([1] * 5, abs=1e-5)
+        assert [sum(row) for row in rows] == pytest.approx([1] * 7, abs=1e-5)
+        assert rows[6][:2] == [0, 0]  # beyond the window
+
+
+def test_texts_are_not_too_long(path: str, capsys) -> None:
+    assert main(["attention", path, "the cat " * 501]) == 2
+    assert "1,000 at most" in capsys.readouterr().err
 
 
 def test_a_picture(path: str, tmp_path) -> None:

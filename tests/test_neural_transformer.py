@@ -334,6 +334,8 @@ def test_every_learned_position_learns_something() -> None:
     first = fresh.untrained(text).network.parameters["positions.weight"]
     assert len(first) == fitted.window
     assert (trained != first).any(axis=1).all()
+    many = model("gpt2", batch_size=500, l2=0.0).fit(text).network.parameters["positions.weight"]
+    assert (many != first).any(axis=1).all()
 
 
 @styles
@@ -397,7 +399,25 @@ def test_attention_maps() -> None:
     assert maps.shape == (2, 2, 4, 4)
     np.testing.assert_allclose(maps.sum(axis=3), 1, rtol=1e-5)
     assert (np.triu(maps, 1) == 0).all()
-    assert fitted.attention("a longer text").shape == (2, 2, 6, 6)
+
+
+def test_attention_beyond_the_window_is_what_stepping_looks_at() -> None:
+    text = "the cat sat on"
+    fitted = model("llama").fit(corpus())
+    maps = fitted.attention(text)
+    assert maps.shape == (2, 2, 15, 15)
+    np.testing.assert_allclose(maps.sum(axis=3), 1, rtol=1e-5)
+    for at in (3, 8, 14):
+        state = fitted.state(text[: at - 1]).network
+        fitted.network.forward(np.array([[fitted.vocabulary.id(text[at - 1])]]), state)
+        for k, block in enumerate(fitted.network.blocks):
+            (step,) = block.attention.weights()[0].swapaxes(0, 1)
+            seen = maps[k, :, at, at + 1 - step.shape[1] : at + 1]
+            np.testing.assert_allclose(seen, step, atol=1e-5)
+            assert maps[k, :, at, : at + 1 - step.shape[1]].max(initial=0) == 0
+    learned = model("gpt2").fit(corpus())
+    assert learned.attention(text).shape == (2, 2, 6, 6)
+    assert learned.attention(text[:-1]).shape == (2, 2, 5, 5)  # a window begins anew
 
 
 @pytest.mark.parametrize(

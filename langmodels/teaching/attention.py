@@ -14,14 +14,16 @@ from langmodels.teaching.pictures import picture, written
 from langmodels.text.reading import Text
 
 _LABELLED = 40  # tokens at most that are written at a picture's axes
+_SIZES = {12: "small", 24: "x-small", _LABELLED: "xx-small"}  # of letters, for so many tokens
+_LONGEST = 1000  # tokens: there is a number for each pair of them
 
 
 @dataclass(frozen=True)
 class Attention:
     """How much each of T tokens looked at each when it was read: `weights` (layers, heads, T, T).
 
-    `tokens` begin with `<s>`, unless the text is longer than the model's window: then they are its
-    last ones. Rows of weights sum to one; nothing looks ahead.
+    `tokens` begin with `<s>`, unless the text is longer than the learned positions of the model:
+    then they are those of its last window. Rows of weights sum to one; nothing looks ahead.
     """
 
     model: str
@@ -49,27 +51,41 @@ class Attention:
 
 
 def attention_of(model: LanguageModel[Any], text: Text, name: str) -> Attention:
-    """What a model looks at in a text. Raises UsageError where it is no Transformer."""
+    """What a model looks at in a text.
+
+    Raises UsageError where it is no Transformer, and for texts of more than 1,000 tokens.
+    """
     if not isinstance(model, TransformerModel):
         raise UsageError(f"{name} has no attention to show; a transformer has.")
-    weights = model.attention(text)
     tokens = ["<s>", *model.vocabulary.decode(model.encode(text))]
+    if len(tokens) > _LONGEST + 1:
+        raise UsageError(
+            f"The text has {len(tokens) - 1:,} tokens; attention is shown for {_LONGEST:,} at most."
+        )
+    weights = model.attention(text)
     return Attention(name, tuple(tokens[-weights.shape[-1] :]), weights)
 
 
 def plot_attention(attention: Attention, path: str | os.PathLike[str]) -> None:
-    """Draw one map a layer, the mean over its heads, into a file.
+    """Draw one map a layer, the mean over its heads, into a file; all have the same colours.
 
     Raises what `pictures.picture` raises.
     """
     layers, tokens = attention.by_layer, attention.tokens
+    size = next((s for most, s in _SIZES.items() if len(tokens) <= most), "")
     with picture(path, len(layers)) as axes:
+        from matplotlib.colors import PowerNorm  # `picture` has said it where there is none
+
+        scale = PowerNorm(0.5, vmin=0, vmax=1)  # of many tokens each has little
         for k, (axis, weights) in enumerate(zip(axes, layers, strict=True)):
-            axis.imshow(weights, cmap="Blues", vmin=0)
+            image = axis.imshow(weights, cmap="Blues", norm=scale)
             axis.set(title=f"layer {k + 1}", xlabel="looked at", ylabel="read" if k == 0 else "")
             axis.grid(False)
             axis.spines[:].set_visible(False)
-            if len(tokens) <= _LABELLED:
+            if size:
                 shown = [written(token) for token in tokens]
-                axis.set_xticks(range(len(tokens)), shown, rotation=90, fontsize="small")
-                axis.set_yticks(range(len(tokens)), shown, fontsize="small")
+                axis.set_xticks(range(len(tokens)), shown, rotation=90, fontsize=size)
+                axis.set_yticks(range(len(tokens)), shown, fontsize=size)
+        figure = axes[0].figure
+        figure.suptitle(written(attention.model))
+        figure.colorbar(image, ax=axes, label="share, mean over the heads", shrink=0.8)

@@ -40,8 +40,8 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
     training reads it as a stream, `steps` tokens at a time, and looks back into the chunk before.
     With learned positions there are only `window` of them: when they are used up, the model begins
     a new window with the last half of the tokens in the old one; training reads chunks of `window`
-    tokens, each by itself, whatever `steps` says: a position that no chunk came to would have
-    learnt nothing. Scoring does exactly as stepping does.
+    tokens, each by itself, whatever `steps` says, and of a short text fewer side by side: a
+    position that no chunk came to would have learnt nothing. Scoring does exactly as stepping does.
 
     With `positions="learned", norm="layer", activation="gelu", bias=True` it is GPT-2's network,
     with the defaults, but for the tied output, Llama's.
@@ -125,9 +125,11 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
 
     def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
         o = self.options
-        steps = self.window if self.positions == "learned" else o.steps
+        batch, steps = o.batch_size, o.steps
+        if self.positions == "learned":
+            batch, steps = min(batch, max(1, corpus.n_tokens // self.window)), self.window
         return StreamBatches(
-            corpus, o.batch_size, steps, n_shards=n_shards, seed=o.seed, shuffled=o.shuffled
+            corpus, batch, steps, n_shards=n_shards, seed=o.seed, shuffled=o.shuffled
         )
 
     # The two functions ----------------------------------------------------------------------
@@ -191,9 +193,10 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
     def attention(self, text: Text) -> FloatArray:
         """How much each token looks at each token, (layers, heads, T, T); rows sum to one.
 
-        Row and column 0 are `<s>`, after which the text is read; T is at most the window, and
-        where the text is longer its last part is shown. Row t is what was looked at when token t
-        was read and t + 1 predicted.
+        Row and column 0 are `<s>`, after which the text is read, unless learned positions were
+        used up on the way: then the T tokens are those of the window under way. Row t is what was
+        looked at when token t was read and t + 1 predicted.
         """
         ids = [self.vocabulary.bos_id, *self.encode(text).tolist()]
-        return self._network.attention(np.array(ids[-self.window :]))
+        seen = self.state(text).tokens if self.positions == "learned" else ids
+        return self._network.attention(np.array(seen))
