@@ -12,6 +12,7 @@ import langmodels
 from langmodels.errors import UsageError
 from langmodels.ngram import NGramModel, QuantizedNGramModel, quantize
 from langmodels.ngram.quantization import LEVELS, _levels
+from langmodels.ngram.restriction import close
 
 
 @pytest.mark.parametrize("smoothing", ["modified_kneser_ney", "katz", "witten_bell", "mle"])
@@ -48,6 +49,20 @@ def test_quantizing_twice_changes_nothing() -> None:
     twice = quantize(once)
     for k in range(3):
         assert np.array_equal(once.tables.log_prob[k], twice.tables.log_prob[k])
+
+
+def test_a_closed_vocabulary_stays_closed(tmp_path: Path) -> None:
+    closed = close(NGramModel(3).fit(alice()))
+    model = quantize(closed)
+    model.save(tmp_path / "closed.lm")
+    want = closed.score_corpus(held_out())
+    assert np.isneginf(want).sum() == 55
+    assert sum_error(model, held_out()) < 1e-5
+    for found in (model, quantize(model), langmodels.load(tmp_path / "closed.lm")):
+        scores = found.score_corpus(held_out())
+        assert np.array_equal(np.isneginf(scores), np.isneginf(want))
+    possible = np.isfinite(want)
+    assert scores[possible].mean() == pytest.approx(want[possible].mean(), rel=0.002)
 
 
 def test_scores_that_are_no_probabilities_are_refused() -> None:

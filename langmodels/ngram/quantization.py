@@ -75,24 +75,32 @@ def quantize(model: NGramModel) -> QuantizedNGramModel:
 
 def _round(tables: NGramTables, order: int) -> Float32Array:
     """The probabilities of an order on 256 levels, no context's children using up everything."""
-    exact = tables.log_prob[order - 1]
-    levels = _levels(exact)
+    every = tables.log_prob[order - 1]
+    # What is impossible, as <unk> is in a closed vocabulary, stays so: zero is a level of its own.
+    possible = every > -np.inf
+    if not possible.any():
+        return every
+    levels = _levels(every[possible], LEVELS - int(not possible.all()))
+    exact = np.maximum(every, levels[0])
     above = np.minimum(np.searchsorted(levels, exact), len(levels) - 1)
     below = np.maximum(np.searchsorted(levels, exact, side="right") - 1, 0)
     nearest = np.where(exact - levels[below] <= levels[above] - exact, below, above)
-    left = 1 - child_sums(tables, order, np.exp(exact.astype(np.float64)))
-    used = child_sums(tables, order, np.exp(levels.astype(np.float64))[nearest])
+    left = 1 - child_sums(tables, order, np.exp(every.astype(np.float64)))
+    p = np.where(possible, np.exp(levels.astype(np.float64))[nearest], 0.0)
+    used = child_sums(tables, order, p)
     crowded = used > 1 - left / 2
     chosen = np.where(np.repeat(crowded, np.diff(tables.child_start[order - 2])), below, nearest)
-    rounded: Float32Array = levels[chosen]
+    rounded: Float32Array = np.where(possible, levels[chosen], -np.float32(np.inf))
     return rounded
 
 
-def _levels(values: Float32Array) -> Float32Array:
-    """At most 256 different values that stand for all, rising; the first is the smallest of all."""
+def _levels(values: Float32Array, most: int = LEVELS) -> Float32Array:
+    """So many different values at most that stand for all, rising; the first is the smallest of
+    all.
+    """
     ordered = np.sort(np.maximum(values, _LOWEST))
     different = np.unique(ordered)
-    if len(different) <= LEVELS:
+    if len(different) <= most:
         return different
     # The error is least where levels lie as densely as the cube root of the values' density (Panter
     # and Dite 1951): so begin, with wide gaps counted as narrow ones, and let all settle in the
@@ -100,7 +108,7 @@ def _levels(values: Float32Array) -> Float32Array:
     probes = ordered[np.linspace(0, len(ordered) - 1, min(len(ordered), _PROBES)).astype(np.int64)]
     share = np.minimum(np.diff(probes.astype(np.float64)), _WIDEST_GAP) ** (2 / 3)
     position = np.append(0.0, np.cumsum(share))
-    levels = np.interp(np.linspace(0, position[-1], LEVELS), position, probes.astype(np.float64))
+    levels = np.interp(np.linspace(0, position[-1], most), position, probes.astype(np.float64))
     sums = np.append(0.0, np.cumsum(ordered, dtype=np.float64))
     for _ in range(_ROUNDS):
         inner = np.searchsorted(ordered, (levels[1:] + levels[:-1]) / 2)
