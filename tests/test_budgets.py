@@ -171,6 +171,12 @@ def test_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
     half, whole = (longer - scored - 2 - 6 * validation / 1000) / 3 * np.array([1, 2])
     assert found[1].told == pytest.approx([t + 3 * validation / 1000 for t in (half, whole)])
     assert not found[0].told
+    limited = make_candidates([f"{GRU}:tokens=1000"], ["word"], Setting())
+    network = Trial(limited[0], 0)
+    monkeypatch.setattr(budgets, "measure_speeds", lambda *_: speeds[1:2])
+    ((work,), _) = expected_times([network], material, PLAN, 1)
+    epochs = [-(-1000 // n) for n in (train / 2, train)]  # of as many tokens, whatever the text
+    assert work.told == pytest.approx([10 + n * validation / 1000 for n in epochs])
     one, two = (forecast_of(found, trials, jobs).left() for jobs in (1, 2))
     assert one == pytest.approx(counted + longer + shorter, rel=1e-3)
     assert two == pytest.approx(max(counted + longer, shorter), rel=1e-3)

@@ -166,6 +166,7 @@ def test_options_that_make_no_sense(fail: Fail, models: Path) -> None:
         ["attention", f"{model},{model}", "the"],
         ["sample", model, "--seed=--"],
         ["sample", model, "--beam", "3", "--greedy"],
+        ["sample", model, "--greedy", "--temperature", "0.5"],
         ["sample", model, "--max-tokens", "-5"],
         ["explain", model, ""],
         ["fill", model, "the ___", "--output", "x.lm"],

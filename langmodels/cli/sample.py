@@ -82,6 +82,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         raise UsageError("--number and --max-tokens must be at least 1.")
     draws = [Decoding(t, args.top_k, args.top_p, args.unk) for t in args.temperature]
     if args.greedy:
+        if args.temperature != (1.0,) or args.top_k or args.top_p:
+            raise UsageError("--greedy draws nothing: leave out the options of drawing.")
         draws = [Decoding(0.0, unk=args.unk)]
     named = load_models(args.models, args)
     samples = []

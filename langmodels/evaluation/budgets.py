@@ -218,23 +218,26 @@ def expected_times(
     splits = [material.at(trial.candidate.level).splits for trial in trials]
     parts = [(*p.growth, 1.0) for p in plans]
     read = [
-        sum(part) * _passes(trial.candidate) * s.train.n_tokens
+        [_read(trial.candidate, share * s.train.n_tokens) for share in part]
         for trial, part, s in zip(trials, parts, splits, strict=True)
     ]
     networks = [trial.candidate.random for trial in trials]
-    weighed = sum(n if net else n / _FASTER for n, net in zip(read, networks, strict=True))
+    weighed = sum(
+        sum(tokens) / (1 if net else _FASTER) for tokens, net in zip(read, networks, strict=True)
+    )
     measured = weighed >= _WORTH_IT
     if measured:
         speeds = measure_speeds(trials, material, plan, jobs)
     else:
         speeds = [_NETWORK if net else _COUNTS for net in networks]
     found = []
-    for trial, part, speed, n, s in zip(trials, parts, speeds, read, splits, strict=True):
-        validations = _passes(trial.candidate) if trial.candidate.random else 0.0
+    for trial, part, speed, tokens, s in zip(trials, parts, speeds, read, splits, strict=True):
         stages = tuple(
-            n * share / sum(part) / speed.training
-            + validations * s.validation.n_tokens / speed.scoring
-            for share in part
+            n / speed.training
+            + _validations(trial.candidate, n / (share * s.train.n_tokens))
+            * s.validation.n_tokens
+            / speed.scoring
+            for n, share in zip(tokens, part, strict=True)
         )
         scored = len(part) * s.test.n_tokens + s.validation.n_tokens
         seconds = sum(stages) + scored / speed.scoring + speed.rest
@@ -248,6 +251,17 @@ def _passes(candidate: Candidate) -> float:
     if candidate.given:
         return 0.0 if candidate.finished is not None else 1.0
     return float(candidate.options.get("epochs", 1)) if candidate.random else 1.0
+
+
+def _read(candidate: Candidate, n: float) -> float:
+    """How many tokens training reads of a text of n."""
+    tokens = candidate.options.get("tokens") if candidate.random and not candidate.given else None
+    return _passes(candidate) * n if tokens is None else float(tokens)
+
+
+def _validations(candidate: Candidate, passes: float) -> int:
+    """How often a validation text is scored: once an epoch, the last one being whole or not."""
+    return math.ceil(passes - 1e-6) if candidate.random else 0
 
 
 def _is_limited(candidate: Candidate) -> bool:
