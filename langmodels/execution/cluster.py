@@ -26,6 +26,16 @@ _TIMEOUT = 30  # seconds in which a scheduler answers
 _LOST = 10  # seconds in which a worker that died comes back by itself
 _REFILL = 2  # seconds between two looks at whether workers are missing
 
+_SETTINGS = {
+    "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
+    "distributed.deploy.lost-worker-timeout": f"{_LOST}s",
+    "distributed.admin.large-graph-warning-threshold": "1GB",
+    # Dask has workers give memory back at once. Fetched anew for each array, with its pages, it
+    # doubles the time of what works through a text in blocks.
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+}
+"""Of Dask, for clusters that are started here."""
+
 
 class Cluster(TaskExecutor):
     """The workers of a Dask scheduler; a context manager.
@@ -40,7 +50,7 @@ class Cluster(TaskExecutor):
 
     def __init__(self, address: str, jobs: int) -> None:
         try:
-            dask: Any = importlib.import_module("dask")
+            self._dask: Any = importlib.import_module("dask")
             self._distributed: Any = importlib.import_module("distributed")
         except ImportError:
             raise LangmodelsError(
@@ -56,12 +66,7 @@ class Cluster(TaskExecutor):
         self._settled = threading.Condition(self._lock)
         self._numbers = itertools.count()
         self._name = f"langmodels-{uuid.uuid4().hex[:12]}"
-        settings = {
-            "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
-            "distributed.deploy.lost-worker-timeout": f"{_LOST}s",
-            "distributed.admin.large-graph-warning-threshold": "1GB",
-        }
-        with dask.config.set(settings), _without_interrupts():
+        with self._dask.config.set(_SETTINGS), _without_interrupts():
             if address == LOCAL:
                 self._cluster = self._distributed.LocalCluster(
                     n_workers=jobs,
@@ -114,9 +119,10 @@ class Cluster(TaskExecutor):
 
     def _refill(self) -> None:
         """Start workers in the place of those that died so early that Dask does not."""
-        while not self._closing.wait(_REFILL):
-            with suppress(Exception):  # it is being closed
-                self._cluster.scale(self.workers)
+        with self._dask.config.set(_SETTINGS):
+            while not self._closing.wait(_REFILL):
+                with suppress(Exception):  # it is being closed
+                    self._cluster.scale(self.workers)
 
     def _key(self, what: str) -> str:
         return f"{self._name}-{what}-{next(self._numbers)}"
