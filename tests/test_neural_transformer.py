@@ -338,6 +338,24 @@ def test_every_learned_position_learns_something() -> None:
     assert (many != first).any(axis=1).all()
 
 
+@pytest.mark.parametrize(
+    ("options", "shape"),
+    [
+        ({"positions": "learned", "steps": 3}, (6, 2)),
+        ({"positions": "learned", "steps": 12}, (6, 4)),
+        ({"shuffled": True, "steps": 3}, (6, 2)),
+        ({"shuffled": True, "steps": 12}, (12, 3)),  # as many as make equal batches
+        ({"shuffled": True, "steps": 1, "batch_size": 2}, (6, 1)),
+        ({"steps": 3}, (3, 4)),  # which looks back into the chunk before
+    ],
+)
+def test_chunks_read_by_themselves_are_no_shorter_than_the_window(
+    options: dict[str, object], shape: tuple[int, int]
+) -> None:
+    (first,) = next(iter(model("llama", **options).make_batches(corpus(), 1).epoch(0)))
+    assert first.inputs.shape == shape
+
+
 @styles
 def test_a_run_resumes_bit_for_bit(style: str, tmp_path) -> None:
     text = corpus()

@@ -40,8 +40,11 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
     training reads it as a stream, `steps` tokens at a time, and looks back into the chunk before.
     With learned positions there are only `window` of them: when they are used up, the model begins
     a new window with the last half of the tokens in the old one; training reads chunks of `window`
-    tokens, each by itself, whatever `steps` says, and of a short text fewer side by side: a
-    position that no chunk came to would have learnt nothing. Scoring does exactly as stepping does.
+    tokens, each by itself. Scoring does exactly as stepping does.
+
+    Chunks that are read each by itself (those, and `shuffled` ones) have `window` tokens at least,
+    and so many fewer stand side by side, whatever `steps` says: of a position, or a distance, that
+    no chunk came to nothing would be learnt.
 
     With `positions="learned", norm="layer", activation="gelu", bias=True` it is GPT-2's network,
     with the defaults, but for the tied output, Llama's.
@@ -125,9 +128,12 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
 
     def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
         o = self.options
-        batch, steps = o.batch_size, o.steps
-        if self.positions == "learned":
-            batch, steps = min(batch, max(1, corpus.n_tokens // self.window)), self.window
+        batch, steps, learned = o.batch_size, o.steps, self.positions == "learned"
+        if learned or o.shuffled:
+            longer = max(steps, self.window)
+            most = corpus.n_tokens // self.window
+            batch = max(1, min(batch * steps // longer, most))
+            steps = self.window if learned else longer
         return StreamBatches(
             corpus, batch, steps, n_shards=n_shards, seed=o.seed, shuffled=o.shuffled
         )
