@@ -101,6 +101,18 @@ def test_what_cannot_be_estimated(tmp_path: Path) -> None:
         read_counts([tmp_path / "missing"])
 
 
+def test_halves_of_surrogate_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JSON may have them, and so then do the words of a text."""
+    monkeypatch.chdir(tmp_path)
+    Path("a.jsonl").write_text('{"text": "a \\ud800 b"}\n' * 3)
+    cut = ["--corpus", "a.jsonl", "--level", "whitespace", "-q"]
+    assert main(["count", *cut, "-o", "a.counts"]) == 0
+    assert main(["train", "--counts", "a.counts", "--model", "witten-bell", "-o", "a.lm"]) == 0
+    assert main(["convert", "a.lm", "a.fst"]) == 0
+    assert main(["corpora", "--get", "a.jsonl", "--output", "a.txt"]) == 0
+    assert Path("a.txt").read_text(encoding="utf-8") == "a \ufffd b\n" * 3
+
+
 def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     text = unpacked("alice.train.txt.xz")

@@ -202,6 +202,17 @@ def test_the_first_record_may_lack_the_field(write: Any) -> None:
         find_source("y.jsonl?text=body").read()
 
 
+def test_a_quotation_that_is_never_closed_swallows_nothing(write: Any) -> None:
+    write("t.tsv", 'id\tbody\n1\ta hen\n2\t"red\n3\tfox ran\n')
+    with pytest.raises(LangmodelsError, match=r"opens a field in line 3 of t\.tsv is never closed"):
+        find_source("t.tsv?text=body").read()
+    with pytest.raises(LangmodelsError, match=r"line 3 of t\.tsv"):
+        find_source("t.tsv?events=body").read()
+    write("whole.tsv", 'id\tbody\n\n1\t"red\n""fox"""\n2\n3\ta"b\n4\t"a" hen')
+    with pytest.warns(UserWarning, match="1 records of whole"):
+        assert find_source("whole.tsv?text=body").read() == 'red\n"fox"\na"b\na hen\n'
+
+
 def test_rows_that_are_too_long_are_noticed(write: Any) -> None:
     write("t.csv", 'id,body\n1,red fox\n2,"a hen, sat"\n3,a hen, ran\n')
     with pytest.warns(UserWarning, match=r"1 rows of t\.csv have more fields than the first row"):

@@ -76,7 +76,9 @@ def _get(args: argparse.Namespace, console: Console) -> None:
     else:
         with atomic_write(args.output) as file:
             for chunk in counted():
-                file.write(chunk.encode())
+                # Halves of surrogate pairs, which JSON may have, are no text.
+                whole = chunk.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+                file.write(whole.encode())
     report = {
         "name": source.name,
         "description": source.description,

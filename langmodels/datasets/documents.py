@@ -12,12 +12,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, islice, zip_longest
 from typing import Any, ClassVar
 
 from langmodels.addresses import is_address, open_to_read
 from langmodels.datasets.fasta import FASTA_ENDINGS, fasta_lines
 from langmodels.datasets.files import CHUNK, LIVE_CHUNK, explained, read_chunks, shown_name
+from langmodels.datasets.rows import csv_rows
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.names import Registry
 from langmodels.packed import STANDARD_INPUT, without_compression
@@ -267,16 +268,13 @@ class Delimited(Records):
         lines = (f"{line}\n" for line in lines_of(request.chunks()))
         head = list(islice(lines, _SAMPLE))
         delimiter = request.delimiter or _sniffed(request.path, head)
-        limit = csv.field_size_limit(1 << 30)
+        rows = csv_rows(chain(head, lines), delimiter, request.name)
+        names = next(rows, [])
         longer = 0
-        try:
-            for row in csv.DictReader(chain(head, lines), delimiter=delimiter, restval=None):
-                longer += row.pop(None, None) is not None
-                yield row
-        except csv.Error as error:
-            raise LangmodelsError(f"{request.name} is not a delimited file: {error}.") from error
-        finally:
-            csv.field_size_limit(limit)
+        for row in rows:
+            if row:
+                longer += len(row) > len(names)
+                yield dict(zip_longest(names, row[: len(names)]))
         if longer:
             warnings.warn(
                 f"{longer:,} rows of {request.name} have more fields than the first row has names; "

@@ -11,6 +11,7 @@ from typing import Any
 
 from langmodels.datasets import files
 from langmodels.datasets.queries import parse_query
+from langmodels.datasets.rows import csv_rows
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.lines import lines_of
 
@@ -112,24 +113,21 @@ class Table:
         pieces = files.read_chunks(self.path, self.encoding, errors=self.errors)
         lines = (f"{line}\n" for line in lines_of(pieces))  # a cell may go on over line ends
         head = list(islice(lines, _SNIFFED_LINES))
-        rows = csv.reader(chain(head, lines), delimiter=self.delimiter or self._sniff(head))
+        delimiter = self.delimiter or self._sniff(head)
         named = not all(map(_is_position, columns))
         wanted = [] if named else [int(column) - 1 for column in columns]
-        try:
-            for number, row in enumerate(rows, start=1):
-                if number == 1 and (named or self.header):
-                    wanted = [self._find(column, row) for column in columns]
-                    continue
-                if not any(row):
-                    continue
-                if len(row) <= max(wanted):
-                    raise LangmodelsError(
-                        f"Row {number} of {self.path} has {len(row)} columns; there is no column "
-                        f"{max(wanted) + 1} in it."
-                    )
-                yield number, [row[i].strip() for i in wanted]
-        except csv.Error as error:
-            raise LangmodelsError(f"{self.path} is not a delimited file: {error}.") from error
+        for number, row in enumerate(csv_rows(chain(head, lines), delimiter, self.path), start=1):
+            if number == 1 and (named or self.header):
+                wanted = [self._find(column, row) for column in columns]
+                continue
+            if not any(row):
+                continue
+            if len(row) <= max(wanted):
+                raise LangmodelsError(
+                    f"Row {number} of {self.path} has {len(row)} columns; there is no column "
+                    f"{max(wanted) + 1} in it."
+                )
+            yield number, [row[i].strip() for i in wanted]
 
     def _find(self, column: str, header: Sequence[str]) -> int:
         names = [name.strip() for name in header]

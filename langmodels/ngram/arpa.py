@@ -30,6 +30,7 @@ from langmodels.ngram.trie import ngram_words
 from langmodels.packed import compressing
 from langmodels.progress import track
 from langmodels.storage import atomic_write
+from langmodels.text.byte_fields import encode_tokens
 from langmodels.text.reading import Reading
 from langmodels.text.tokenization import Tokenizer, WhitespaceTokenizer
 from langmodels.text.vocabulary import EOS, Vocabulary
@@ -145,10 +146,7 @@ def _lines(tables: NGramTables, order: int, nodes: slice, tokens: Array) -> byte
         columns.append(_log10(tables.backoff[order - 1][nodes][own]))
         form += "\t%.7g"
     text = "".join(map(f"{form}\n".__mod__, zip(*columns, strict=True)))
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
+    return encode_tokens(text)
 
 
 def _log10(nats: Array) -> list[float]:

@@ -18,7 +18,14 @@ from langmodels.ngram.trie import ngram_words
 from langmodels.packed import compressing, open_bytes
 from langmodels.progress import track
 from langmodels.storage import atomic_write
-from langmodels.text.byte_fields import Fields, WordIndex, decimals, space_table, split_fields
+from langmodels.text.byte_fields import (
+    Fields,
+    WordIndex,
+    decimals,
+    encode_tokens,
+    space_table,
+    split_fields,
+)
 from langmodels.text.reading import Reading
 from langmodels.text.tokenization import SymbolTokenizer, Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary, frequency_order
@@ -40,7 +47,7 @@ def count_lines(counts: NGramCounts, vocabulary: Vocabulary, least: int = 1) -> 
             words = tokens[ngram_words(counts, k, nodes)[kept]]
             columns = [words[:, i].tolist() for i in range(k)]
             rows = zip(*columns, seen[kept].tolist(), strict=True)
-            yield "".join(map(form.__mod__, rows)).encode("utf-8", "surrogateescape")
+            yield encode_tokens("".join(map(form.__mod__, rows)))
 
 
 def write_counts(

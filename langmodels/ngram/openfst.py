@@ -17,6 +17,7 @@ from langmodels.ngram.automaton import ROOT, Automaton
 from langmodels.ngram.tables import NGramTables
 from langmodels.progress import track
 from langmodels.storage import atomic_write
+from langmodels.text.byte_fields import encode_tokens
 from langmodels.text.vocabulary import Vocabulary
 
 EPSILON = "<eps>"
@@ -110,4 +111,4 @@ def write_fst(
 def _lines(form: str, columns: tuple[object, ...]) -> bytes:
     rows = zip(*columns, strict=True)
     text = "".join(f"{line}\n" for line in map(form.__mod__, rows))
-    return text.encode("utf-8", "surrogateescape")
+    return encode_tokens(text)

@@ -94,6 +94,16 @@ def encode_text(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
+def encode_tokens(text: str) -> bytes:
+    """UTF-8, in which lone surrogates are the bytes that pieces of characters have there; where
+    there are others, as texts may have them, all are as `encode_text` writes them.
+    """
+    try:
+        return text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return encode_text(text)
+
+
 # Words ---------------------------------------------------------------------------------------
 
 
