@@ -103,6 +103,18 @@ def test_work_that_takes_longer_than_it_should_is_never_over() -> None:
     assert said[-1] < 3
 
 
+def test_what_is_late_does_not_make_all_else_look_slow() -> None:
+    """A minute of scoring that becomes six, alone and while others learn as they should."""
+    late = Work(200.0, (140.0,), "network")
+    said, truth = simulated([late], 1, lambda *_: 1.0, ends={0: 500.0})
+    assert truth == 500
+    assert 0 < min(said[201:]) <= max(said[201:]) < 60
+    said, truth = simulated([late, *[network(300, 10)] * 3], 2, lambda *_: 1.0, ends={0: 500.0})
+    assert truth == 810
+    assert max(left / (truth - t) for t, left in enumerate(said[:765])) < 1.3
+    assert worst(said, truth, 0) < 2
+
+
 def test_what_is_finished_beforehand_takes_no_time() -> None:
     forecast = Forecast([network(50, 0), Work(0.0), network(70, 0)], 2, lambda: 0.0)
     forecast.finish(1)

@@ -33,13 +33,15 @@ class Work:
 
 @dataclass
 class _Running:
-    """A piece of work under way: since when, how far it said that it was, and since when that; its
-    stages by their names.
+    """A piece of work under way: since when, how far it said that it was, and since when that; how
+    far it is taken to be, and since when it should be done; its stages by their names.
     """
 
     began: float
     told: float
     since: float
+    reached: float = 0.0
+    due: float | None = None
     stages: dict[str, int] = field(default_factory=dict)
 
 
@@ -77,7 +79,9 @@ class Forecast:
             missing = sum(piece.told) - running.told if running.told else 0.0
             spent, done = self._ended.get(piece.kind, (0.0, 0.0))
             done += piece.seconds - missing
-            self._ended[piece.kind] = spent + now - running.began, done
+            # What took too long after all that it told of says nothing of what others tell of.
+            until = now if running.due is None or not running.told else running.due
+            self._ended[piece.kind] = spent + until - running.began, done
         elif i in self._waiting:
             self._waiting.remove(i)
         self._begin()
@@ -104,7 +108,7 @@ class Forecast:
         free = [0.0] * self._workers
         for k, (i, running) in enumerate(self._running.items()):
             piece = self._pieces[i]
-            rest = paces[piece.kind] * (piece.seconds - self._reached(i, now))
+            rest = paces[piece.kind] * (piece.seconds - running.reached)
             free[k] = max(rest, _OVERRUN * (now - running.since))
         heapq.heapify(free)
         for i in self._waiting:
@@ -118,21 +122,27 @@ class Forecast:
         while self._waiting and len(self._running) < self._workers:
             self._running[self._waiting.popleft()] = _Running(now, 0.0, now)
 
-    def _reached(self, i: int, now: float) -> float:
-        """Seconds of the expected ones that are behind a piece; what it does not tell of is taken
-        to go as fast as its kind did lately.
+    def _move(self, i: int, now: float) -> None:
+        """Note how much is behind a piece; what it does not tell of is taken to go as fast as its
+        kind did lately.
         """
         piece, running = self._pieces[i], self._running[i]
-        if running.told < 0.999 * sum(piece.told):
-            return running.told
-        return min(piece.seconds, running.told + (now - running.since) / self._pace[piece.kind])
+        reached = running.told
+        if reached >= 0.999 * sum(piece.told):
+            reached += (now - running.since) / self._pace[piece.kind]
+        running.reached = min(piece.seconds, max(running.reached, reached))
+        if running.due is None and running.reached >= piece.seconds:
+            running.due = now
 
     def _paces(self, now: float) -> dict[Hashable, float]:
         """Seconds that an expected second takes, by the kind of work, lately."""
         totals = {piece.kind: self._ended.get(piece.kind, (0.0, 0.0)) for piece in self._pieces}
         for i, running in self._running.items():
-            spent, done = totals[self._pieces[i].kind]
-            totals[self._pieces[i].kind] = spent + now - running.began, done + self._reached(i, now)
+            self._move(i, now)
+            kind, (spent, done) = self._pieces[i].kind, totals[self._pieces[i].kind]
+            # By how much it is late is known when it ends.
+            until = now if running.due is None else running.due
+            totals[kind] = spent + until - running.began, done + running.reached
         while len(self._past) > 1 and self._past[1][0] <= now - _WINDOW:
             self._past.popleft()
         first = self._past[0][1] if self._past else {}
