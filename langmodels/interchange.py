@@ -39,14 +39,15 @@ def jsonable(value: Any) -> Any:
 def json_text(value: Any, indent: int | None = None) -> str:
     """`value` as JSON, on one line where there is no `indent`.
 
-    It can be shown and written anywhere: control characters, what turns the direction of text, and
-    halves of surrogate pairs, all of which JSON would let through, are escaped.
+    It can be shown and written anywhere: control characters, what some readers take for the end of
+    a line (U+2028, U+2029), what turns the direction of text, and halves of surrogate pairs, all of
+    which JSON would let through, are escaped.
     """
     text = json.dumps(jsonable(value), indent=indent, ensure_ascii=False, allow_nan=False)
     return _RAW.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
-_RAW = re.compile("[\\x7f-\\x9f\\u202a-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
+_RAW = re.compile("[\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
 
 
 def cell(value: float, digits: int) -> str:

@@ -62,6 +62,12 @@ def test_lines_of_marks_alone_are_blank(run: Run) -> None:
     totals = json.loads(run("score", "m.lm", "--file", "marks.txt", "--summary", "--json"))
     assert (totals["sentences"], totals["blank"]) == (evaluated["sequences"], 1) == (2, 1)
     assert totals["perplexity"] == pytest.approx(evaluated["perplexity"])
+    Path("marks.jsonl").write_text(json.dumps({"text": Path("marks.txt").read_text()}) + "\n")
+    found = json.loads(run("score", "m.lm", "--file", "marks.jsonl", "--summary", "--json"))
+    assert found["bits_per_character"] == pytest.approx(evaluated["bits_per_character"])
+    line = json.loads(run("score", "m.lm", "<s> red fox ran </s>", "--json"))
+    same = json.loads(run("score", "m.lm", "red fox ran ", "--json"))
+    assert line["bits_per_character"] == same["bits_per_character"]
 
 
 @pytest.mark.parametrize("model", ["cache:order=2:decay=0.9:weight=0.3", "rnn:hidden=4:epochs=1"])

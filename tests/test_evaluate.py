@@ -83,6 +83,8 @@ def test_any_pair_is_tested(tmp_path: Path, run: Callable[..., str]) -> None:
     assert "All pairs" not in shown
     assert shown.count("unigram.lm") == 3  # in the table, and in two sentences
     assert "no model nosuch" in run(*command, "--against", "nosuch", status=2)
+    alone = ("evaluate", files[0], *command[1 + len(files) :], "--against", files[0])
+    assert "name several" in run(*alone, status=2)
 
 
 def test_blocks_of_characters_are_those_of_the_text() -> None:

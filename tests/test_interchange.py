@@ -37,6 +37,8 @@ def test_infinities_are_words_and_nan_is_null() -> None:
     assert rows == [{"a": "Infinity", "b": "", "c": "1.5"}]
     arrays = {"x": np.array([1.0, -np.inf, np.nan], np.float32), "n": np.int32(3)}
     assert jsonable(arrays) == {"x": [1.0, "-Infinity", None], "n": 3}
+    text = json_text("a\u2028b\u2029c\u0085d")  # a record is a line for every reader
+    assert (text.splitlines(), json.loads(text)) == ([text], "a\u2028b\u2029c\u0085d")
 
 
 def test_what_an_earlier_version_did_not_write_has_its_default() -> None:

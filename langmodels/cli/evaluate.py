@@ -94,6 +94,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
             f"There is no model {args.against} to test against; name one of the files, or all."
         )
     if len(args.models) == 1:
+        if args.against is not None:
+            raise UsageError("--against tests one model against others; name several.")
         name, model = next(iter(models.items()))
         corpus = Corpus.from_text(
             _parts(args, model)[1], model.tokenizer, vocabulary=model.vocabulary, name=args.corpus

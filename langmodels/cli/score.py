@@ -293,7 +293,8 @@ def _print_json(
     first = totals.sentences + totals.blank - len(scores.lines)
     out = []
     for i, (line, log_p, n, oov) in enumerate(_rows(scores)):
-        score = TextScore(log_p, n, oov, len(line) + model.vocabulary.ends)
+        characters = model.reading.characters(line) + model.vocabulary.ends
+        score = TextScore(log_p, n, oov, characters)
         entry = {"id": first + i + 1, "text": line, **score.figures(nats)}
         if args.tokens:
             targets, log_probs = scores.line(i)

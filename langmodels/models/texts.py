@@ -146,7 +146,7 @@ def score_texts(
     `carry` state goes over the lines of a text; for a model of a stream (characters, bytes) a text
     is one sequence.
     """
-    characters = np.fromiter(map(len, texts), np.int64, len(texts))
+    characters = np.fromiter(map(model.reading.characters, texts), np.int64, len(texts))
     if len(texts) == 0:
         return TextScores.none()
     if not model.vocabulary.ends:

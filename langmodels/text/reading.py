@@ -61,6 +61,10 @@ class Reading:
             tokens = [UNK if token in (BOS, EOS) else token for token in tokens]
         return tokens
 
+    def characters(self, text: str) -> int:
+        """How many characters a text has, without `<s>` and `</s>` typed around its lines."""
+        return len(self.tokenizer.without_marks(text)[0])
+
     def encode(self, text: Text) -> IntArray:
         """Token ids of a sequence given as a string, tokens or ids; no boundaries are added.
 
