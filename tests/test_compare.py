@@ -22,6 +22,7 @@ from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import Comparison, compare, scale
 from langmodels.evaluation.candidates import make_candidates
+from langmodels.evaluation.finished import evaluate
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.report import html
@@ -754,6 +755,30 @@ def test_one_model_against_all_others_of_several_levels() -> None:
         found = compare(names, parts(), plan=PLAN, against=against).results
         (test,) = found.tests
         assert {test.better, test.worse} == {"unigram (word)", "witten-bell order=2 (char)"}
+
+
+def test_levels_pay_for_the_same_text() -> None:
+    """Marks typed around lines are boundaries for words, and characters for characters."""
+    text = "".join(f"<s> {line} </s>\n" for line in TEXT.splitlines() if line.strip())
+    with pytest.warns(UserWarning, match="boundary marks"):
+        words = Splits.from_text(text, "word", min_count=2)
+    found = compare(["unigram"], words, levels=("word", "char"), plan=PLAN).results
+    assert {m.level for m in found.models} == {"word", "char"}
+    letters = Splits.from_text(text, "char")
+    with (
+        pytest.warns(UserWarning, match="boundary marks"),
+        pytest.raises(LangmodelsError, match="name a level of words first"),
+    ):
+        compare(["unigram"], letters, levels=("char", "word"), plan=PLAN)
+    models = {
+        "word": make_model("unigram").fit(words.train),
+        "char": make_model("unigram").fit(letters.train),
+    }
+    with (
+        pytest.warns(UserWarning, match="boundary marks"),
+        pytest.raises(LangmodelsError, match="take them out"),
+    ):
+        evaluate(models, text, training_text=text)
 
 
 def test_figures_are_not_given_up_for_a_test() -> None:

@@ -28,7 +28,7 @@ from langmodels.text.series import SeriesTokenizer
 from langmodels.text.splits import Splits
 from langmodels.text.subwords import BYTE_PIECE
 from langmodels.text.tokenization import CharacterTokenizer, WhitespaceTokenizer
-from langmodels.text.vocabulary import EOS, Vocabulary
+from langmodels.text.vocabulary import BOS, EOS, Vocabulary
 
 CODE_POINTS = 0x110000
 """What an unseen character is chosen from, uniformly; unseen bytes are chosen from 256."""
@@ -97,6 +97,16 @@ def text_costs(splits: Splits) -> TextCosts:
         len(splits.test.text),
         {name: float(costs.sum()) for name, costs in parts.items()},
     )
+
+
+def check_same_text(lengths: Iterable[int]) -> None:
+    """Raise LangmodelsError where readings of a text have other characters of it to pay for."""
+    if len(set(lengths)) > 1:
+        raise LangmodelsError(
+            f"Boundary marks ({BOS} or {EOS}) are typed in the text. Levels of words take them for "
+            "boundaries, others for text, so that figures do not compare: take them out of it, or "
+            "in `compare` name a level of words first."
+        )
 
 
 def _stream_costs(test: Corpus, train_text: str, text: str) -> TextCosts:

@@ -16,7 +16,7 @@ import numpy as np
 from langmodels.arrays import FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.alignment import align
-from langmodels.evaluation.characters import TextCosts, resampled, text_costs
+from langmodels.evaluation.characters import TextCosts, check_same_text, resampled, text_costs
 from langmodels.evaluation.results import PairedTest
 from langmodels.evaluation.significance import paired_tests
 from langmodels.evaluation.statistics import BlockSums, Places, bootstrap_interval
@@ -177,6 +177,7 @@ def evaluate(
     sizes, units = np.empty(0), "blocks"
     corpus: Corpus | None = None
     places: Places | None = None
+    lengths: set[int] = set()
     for name, model in models.items():
         if corpus is None or corpus.reading != model.reading:
             corpus = None  # given up before the next is made
@@ -187,6 +188,8 @@ def evaluate(
         extra, per = None, corpus.n_tokens
         if not alike or places is None:
             costs = _paid(name, corpus, training_text)
+            lengths.add(costs.length)
+            check_same_text(lengths)
             edges, units = resampled(costs.length, costs.per, corpus)
             places, sizes = Places(edges, [costs.ends]), np.diff(edges)
             extra, per = costs.extra, costs.length

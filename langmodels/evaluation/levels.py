@@ -10,7 +10,13 @@ import numpy as np
 from langmodels.arrays import FloatArray
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.breakdown import Grouping, groupings
-from langmodels.evaluation.characters import TextCosts, resampled, text_costs, token_costs
+from langmodels.evaluation.characters import (
+    TextCosts,
+    check_same_text,
+    resampled,
+    text_costs,
+    token_costs,
+)
 from langmodels.models.model import Model
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
@@ -111,6 +117,7 @@ class Material:
                 f"The tokens of level {self.level} cannot be found in the text, so that its models "
                 "cannot be compared with those of other levels; compare them alone."
             )
+        check_same_text(m.costs.length for m in self._levels.values() if m.costs.per == "char")
         return self._levels[level]
 
     def read_by(self, model: Model, label: str, levels: Sequence[str]) -> str:
@@ -146,6 +153,7 @@ class Material:
         )
         splits = self._carried(Splits(train, validation, test, self.splits.how))
         self._levels[name] = LevelMaterial(name, splits, text_costs(splits), label)
+        self.at(name)
         return name
 
     def _carried(self, splits: Splits) -> Splits:
