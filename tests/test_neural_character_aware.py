@@ -7,8 +7,12 @@ import pytest
 from neural_checks import bind, check_layer, check_network
 
 from langmodels.errors import UsageError
+from langmodels.evaluation.calibration import calibrate
 from langmodels.models.base import LanguageModel
+from langmodels.models.cache import CacheModel
 from langmodels.models.lines import score_batch
+from langmodels.models.mixture import MixtureModel
+from langmodels.models.unigram import UnigramModel
 from langmodels.neural.layers.spelling import Highway, SpelledEmbedding, Spellings
 from langmodels.neural.recurrent.character_aware import CharacterAwareModel
 from langmodels.neural.training.batches import StreamBatches
@@ -132,6 +136,27 @@ def test_all_ways_of_scoring_agree(fitted):
     np.testing.assert_allclose(plain, LanguageModel.score_sequences(model, without), atol=1e-4)
     assert plain[0] == pytest.approx(scores[0], abs=1e-4)
     assert abs(plain[2] - scores[2]) > 1e-4  # after the unseen word, which is <unk> here
+
+
+@pytest.mark.parametrize("whole", ["alone", "mixture", "cache"])
+def test_models_made_of_it_read_unknown_words_as_spelled(fitted, whole):
+    part, corpus = fitted
+    unigram = UnigramModel().fit(corpus)
+    model = {
+        "alone": part,
+        "mixture": MixtureModel([unigram, CacheModel(part, 0.9, 0.0)], [1e-9, 1]),
+        "cache": CacheModel(MixtureModel([part]), 0.9, 0.0),
+    }[whole]
+    text = "she peeked and he walks"
+    held_out = Corpus.read_by(corpus.reading, text)
+    scores = part.score_corpus(held_out)
+    np.testing.assert_allclose(model.score_corpus(held_out), scores, atol=1e-4)
+    np.testing.assert_allclose(model.token_scores(text), scores, atol=1e-4)
+    assert model.log_prob("he", "she peeked and") == pytest.approx(scores[3], abs=1e-4)
+    walked = [model.log_prob_next(*pair) for pair in model.walk(held_out)]
+    np.testing.assert_allclose(walked, scores, atol=1e-4)
+    paid = calibrate(model, held_out, held_out.n_tokens).paid_bits
+    assert paid == pytest.approx(-scores.mean() / np.log(2), abs=1e-4)
 
 
 def test_trains_on_the_letters_of_rare_words():

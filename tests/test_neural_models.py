@@ -388,6 +388,25 @@ def test_large_vocabularies_have_an_adaptive_softmax(kind, monkeypatch):
         assert kind(**size, tied=True).untrained(text).network.shape.tied
 
 
+@pytest.mark.parametrize("cutoffs", [(), (4,)])
+def test_new_words_begin_alike_whatever_the_output_layer(cutoffs):
+    text = corpus("word")
+    sizes = {**SMALL, "embedding": 3, "cutoffs": cutoffs}
+    init = GRUModel(**sizes).fit(text)
+    more = Corpus.extending(text.reading, "the zebra saw a gnu\n")
+    model = GRUModel(**sizes | {"epochs": 1, "learning_rate": 1e-20}).fit(more, init=init)
+    p = model.distribution("the")
+    known = len(text.vocabulary)
+    assert len(p) > known + 1
+    assert p[known:] == pytest.approx(p[known], rel=1e-6)
+    before = init.distribution("the")
+    if cutoffs:  # between the words of the rarest class
+        assert before[4:].min() / 2 < p[known] < before[4:].max()
+    else:
+        assert p[known] == pytest.approx(p[text.vocabulary.unk_id], rel=1e-6)
+    np.testing.assert_allclose(p[:known].argsort()[-3:], before.argsort()[-3:])
+
+
 def test_a_sequence_begins_from_a_zero_state():
     text = corpus("word")
     model = LSTMModel(**SMALL).fit(text)

@@ -46,9 +46,6 @@ class LanguageModel(Model, Contexts[S]):
     is_distribution: ClassVar[bool] = True
     """False for a model whose scores do not sum to one (stupid backoff)."""
 
-    reads_spelling: ClassVar[bool] = False
-    """Whether what unknown tokens look like makes a difference (`Sequences.unknown`)."""
-
     # The two functions, and where they begin ------------------------------------------------
 
     @abstractmethod
@@ -59,6 +56,11 @@ class LanguageModel(Model, Contexts[S]):
         """
 
     # What a table says about a model ---------------------------------------------------------
+
+    @property
+    def reads_spelling(self) -> bool:
+        """Whether what unknown tokens look like makes a difference (`Sequences.unknown`)."""
+        return False
 
     @property
     def slides(self) -> bool:

@@ -1,7 +1,7 @@
 """A cache: words seen a moment ago are likely to come again."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -20,7 +20,7 @@ from langmodels.models.parts import (
     restore_part,
 )
 from langmodels.text.corpus import AnyText, Corpus
-from langmodels.text.reading import Reading
+from langmodels.text.reading import Reading, Text
 from langmodels.text.sequences import Sequences
 from langmodels.text.vocabulary import Vocabulary
 
@@ -117,6 +117,19 @@ class CacheModel(LanguageModel[CacheState]):
         """The cache goes on."""
         return self._remember(state, last, self.base.start_after(state.base, last))
 
+    def state(self, context: Text = ()) -> CacheState:
+        """The base's state, which may read unknown words as they are spelled, and the cache."""
+        state = super().state(context)
+        return replace(state, base=self.base.state(context)) if self.reads_spelling else state
+
+    def walk(self, sequences: Sequences) -> Iterator[tuple[CacheState, int]]:
+        """The base's walk, and the cache beside it."""
+        walk = super().walk(sequences)
+        if not self.reads_spelling:
+            return walk
+        both = zip(walk, self.base.walk(sequences), strict=True)
+        return ((replace(state, base=base), token) for (state, token), (base, _) in both)
+
     def _remember(self, state: CacheState, token: int, base: Any) -> CacheState:
         counts = {t: c * self.decay for t, c in state.counts.items()}
         counts[token] = counts.get(token, 0.0) + 1
@@ -154,6 +167,11 @@ class CacheModel(LanguageModel[CacheState]):
     def score_document(self, corpus: Corpus) -> FloatArray:
         """`score_corpus` with the state carried over from each sequence to the next."""
         return self.score_corpus(corpus.carried())
+
+    @property
+    def reads_spelling(self) -> bool:
+        """Whether the base does."""
+        return self.base.reads_spelling
 
     @property
     def n_parameters(self) -> int:

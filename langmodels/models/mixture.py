@@ -1,6 +1,6 @@
 """Linear interpolation: a model whose distribution is a weighted mean of others'."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -19,7 +19,7 @@ from langmodels.models.parts import (
     restore_part,
 )
 from langmodels.text.corpus import AnyText, Corpus
-from langmodels.text.reading import Reading
+from langmodels.text.reading import Reading, Text
 from langmodels.text.sequences import Sequences
 
 States = tuple[Any, ...]
@@ -81,6 +81,17 @@ class MixtureModel(LanguageModel[States]):
         """That of each part."""
         return tuple(m.start_after(s, last) for m, s in zip(self.models, state, strict=True))
 
+    def state(self, context: Text = ()) -> States:
+        """That of each part, which may read unknown words as they are spelled."""
+        return tuple(model.state(context) for model in self.models)
+
+    def walk(self, sequences: Sequences) -> Iterator[tuple[States, int]]:
+        """That of each part."""
+        targets = sequences.targets.tolist()
+        walks = (model.walk(sequences) for model in self.models)
+        for token, pairs in zip(targets, zip(*walks, strict=True), strict=True):
+            yield tuple(state for state, _ in pairs), token
+
     def log_distribution(self, state: States) -> FloatArray:
         """Log of the weighted mean of the parts' distributions, nats, (V,)."""
         parts = zip(self.models, state, strict=True)
@@ -96,6 +107,11 @@ class MixtureModel(LanguageModel[States]):
     def score_sequences(self, sequences: Sequences) -> FloatArray:
         """See `LanguageModel`; as fast as the parts are."""
         return log_mean([model.score_sequences(sequences) for model in self.models], self.weights)
+
+    @property
+    def reads_spelling(self) -> bool:
+        """Whether any part does."""
+        return any(model.reads_spelling for model in self.models)
 
     @property
     def n_parameters(self) -> int:

@@ -95,7 +95,8 @@ class NetworkModel(Model, Generic[N]):
         `init`: a trained model of this kind and these sizes, from whose weights training begins,
         instead of random ones; its optimizer's memory is not kept. The corpus must be read as its
         text was, as `Corpus.extending` does and as a plain text is: what is new stands behind the
-        tokens that it knows, and begins with what it learnt of `<unk>`.
+        tokens that it knows, and begins with what it learnt of `<unk>`; in the output of an
+        adaptive softmax, with the mean of what it learnt of the words of the rarest class.
 
         `checkpoint`: a file to write the state of training to, every so many seconds and after
         every epoch; where it exists already, training goes on from it and arrives at the same
@@ -288,8 +289,9 @@ class NetworkModel(Model, Generic[N]):
 def _grow(name: str, before: Array, after: Array, n_new: int, size: int) -> None:
     """Copy weights to an array of their shape, or of one that is longer by the new tokens.
 
-    A row or column for each token of the vocabulary (`size`) is, for new ones, that of `<unk>`;
-    what is new in other arrays keeps its values. Raises UsageError for other shapes.
+    A row or column for each token of the vocabulary (`size`) is, for new ones, that of `<unk>`.
+    Where there is one for each token of the rarest class alone, as in an adaptive softmax, it is
+    the mean of those that were there. Raises UsageError for other shapes.
     """
     longer = [k for k, (a, b) in enumerate(zip(before.shape, after.shape, strict=True)) if a != b]
     if not longer:
@@ -300,8 +302,7 @@ def _grow(name: str, before: Array, after: Array, n_new: int, size: int) -> None
     if len(longer) > 1 or len(new) - len(old) != n_new:
         raise UsageError(f"its array {name} has the shape {before.shape}, not {after.shape}")
     new[: len(old)] = old
-    if len(new) == size:
-        new[len(old) :] = old[Vocabulary.unk_id]
+    new[len(old) :] = old[Vocabulary.unk_id] if len(new) == size else old.mean(axis=0)
 
 
 def _check_sizes(arguments: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:

@@ -1,5 +1,6 @@
 """The character-aware language model: words in, words out, but read letter by letter."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -55,7 +56,6 @@ class CharacterAwareModel(RecurrentModel):
     """
 
     kind = "char-cnn-lstm"
-    reads_spelling = True
 
     @forwards(without=("embedding", "one_hot", "tied", "window"))
     def __init__(
@@ -112,6 +112,10 @@ class CharacterAwareModel(RecurrentModel):
         return set("".join(vocabulary.tokens[vocabulary.n_special :]))
 
     @property
+    def reads_spelling(self) -> bool:
+        return True
+
+    @property
     def reads_streams(self) -> bool:
         """It reads words that it does not predict."""
         return False
@@ -139,6 +143,11 @@ class CharacterAwareModel(RecurrentModel):
         for token in self.read(context).tolist():
             state = self.advance(state, token)
         return state
+
+    def walk(self, sequences: Sequences) -> Iterator[tuple[RecurrentState, int]]:
+        """See `Contexts`; unknown words are read as written, where this was kept."""
+        walk = super().walk(self._spelled(sequences))
+        return ((s, t) for (s, _), t in zip(walk, sequences.targets.tolist(), strict=True))
 
     def _check_input(self, token: int) -> None:
         known = len(self.spellings.codes)
