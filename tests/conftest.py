@@ -12,6 +12,8 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import pytest
 from hypothesis import HealthCheck, settings
 
+from langmodels import progress
+
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
@@ -21,6 +23,14 @@ def no_waiting_for_disks() -> Iterator[None]:
     """What tests write to files need not outlast a power failure."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_lines_about_progress() -> Iterator[None]:
+    """On a busy machine commands would say how far they are, among what tests look for."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(progress.Lines, "SILENCE", (3600.0, 3600.0))
         yield
 
 
