@@ -33,6 +33,23 @@ def halves() -> tuple[NGramModel, NGramModel]:
     return NGramModel(3).fit(parts[0]), NGramModel(4, "witten_bell").fit(parts[1])
 
 
+@pytest.mark.parametrize("order", [2, 3])
+def test_what_is_impossible_stays_impossible(order: int) -> None:
+    """Relative frequencies give nothing to what was not seen, and rounding is not to either."""
+    text = lines("a b c a b d\nb c a\nc c d a\nd a a b\n")
+    model = NGramModel(order, "mle").fit(text)
+    ids = np.random.default_rng(0).integers(3, 7, 200)
+    held = Corpus.from_text(" ".join(text.vocabulary.decode(ids.tolist())), text.tokenizer)
+    expected = model.score_corpus(in_vocabulary(held, text.vocabulary))
+    assert np.isneginf(expected).any()
+    for merged in (merge([model]), merge([model, model]), merge([model, trained(2)], [1, 0])):
+        found = merged.score_corpus(in_vocabulary(held, merged.vocabulary))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    with_smoothed = merge([model, NGramModel(2, "witten_bell").fit(text)])
+    assert sum_error(with_smoothed, text) < 1e-5
+    assert np.isfinite(with_smoothed.score_corpus(in_vocabulary(held, text.vocabulary))).all()
+
+
 def test_stored_ngrams_have_the_interpolated_probability() -> None:
     one, two = trained(3), NGramModel(2, "witten_bell").fit(alice())
     merged = merge([one, two], [0.3, 0.7])

@@ -10,6 +10,7 @@ from ngram_data import alice, held_out, sum_error, trained
 from langmodels.cli.main import main
 from langmodels.errors import UsageError
 from langmodels.ngram import NGramModel, prune, restrict
+from langmodels.ngram.restriction import close
 from langmodels.ngram.trie import ngram_words
 from langmodels.registry import load
 
@@ -65,6 +66,16 @@ def test_as_kenlms_filter_does() -> None:
     sentence = "the white rabbit said alice"
     assert small.score(sentence) == pytest.approx(model.score(sentence), abs=1e-5)
     assert small.log_prob("zyx", "the") == pytest.approx(model.log_prob("zyx", "the"), abs=1e-5)
+
+
+def test_a_closed_model_of_all_its_words_stays_closed() -> None:
+    model = close(NGramModel(3, "witten_bell").fit(alice()))
+    words = model.vocabulary.tokens[model.vocabulary.n_special :]
+    same = restrict(model, words)
+    assert same.log_prob("<unk>", "the") == -np.inf
+    assert same.log_prob("<unk>", "off with her") == -np.inf
+    np.testing.assert_allclose(same.score_corpus(alice()), model.score_corpus(alice()), atol=1e-5)
+    assert np.isfinite(restrict(model, words[5:]).log_prob("<unk>", "the"))
 
 
 def test_what_cannot_be_restricted() -> None:

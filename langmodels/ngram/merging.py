@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.arrays import Array, FloatArray, IndexArray, IntArray
+from langmodels.arrays import Array, BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.mixture_weights import check_weights, em_weights, log_mean
 from langmodels.ngram.model import NGramModel
@@ -202,10 +202,14 @@ def merge_tables(
         merged.words.append((keys % vocabulary_size).astype(np.int32))
         merged.child_start.append(starts_of(np.bincount(parents, minlength=merged.sizes[k - 2])))
         suffix = next_suffixes(merged, k, suffix)
-        for part in parts:
+        # Where no part backs off at all, rounding is not to leave anything to back off with.
+        shut = np.ones(merged.sizes[k - 2], np.bool_)
+        for part, weight in zip(parts, weights.tolist(), strict=True):
+            shut &= (weight == 0) | _is_shut(part, k)
             _extend(part, k, parents, suffix, len(keys))
         merged.log_prob.append(_mixed(parts, weights))
-        merged.backoff.append(normalizing_backoff(merged, k, suffix).astype(np.float32))
+        backoff = np.where(shut, -np.inf, normalizing_backoff(merged, k, suffix))
+        merged.backoff.append(backoff.astype(np.float32))
     return merged
 
 
@@ -228,6 +232,15 @@ def _union_keys(
     for part, own in zip(parts, keys, strict=True):
         part.new_ids = np.searchsorted(union, own)
     return union
+
+
+def _is_shut(part: _Part, order: int) -> BoolArray:
+    """(merged n_{order-1},) the contexts after which a part gives nothing to what it never saw."""
+    if order > part.tables.order:
+        return np.zeros(len(part.nodes), np.bool_)
+    weights = np.append(part.tables.backoff[order - 2], np.float32(0))
+    shut: BoolArray = np.isneginf(weights)[part.nodes]  # the last weight is that of -1
+    return shut
 
 
 def _extend(part: _Part, order: int, parents: Array, suffix: IntArray, size: int) -> None:

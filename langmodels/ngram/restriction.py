@@ -132,8 +132,10 @@ def _unknown(tables: NGramTables, kept: BoolArray) -> Gains:
     out[Vocabulary.unk_id] = True
     suffixes = suffixes_of(tables)
     p = np.exp(tables.log_prob[0].astype(np.float64))
+    # What is zero is not to become what rounding may leave at least.
+    positive = np.array([(p[out] > 0).any()])
     mass = np.array([p[out].sum()])
-    gains: Gains = [(np.zeros(1, np.int32), mass)]
+    gains: Gains = [(np.zeros(1, np.int32), _at_least(mass, positive))]
     for k in range(2, tables.order + 1):
         lower, p = p, np.exp(tables.log_prob[k - 1].astype(np.float64))
         weight = np.exp(tables.backoff[k - 2].astype(np.float64))
@@ -142,9 +144,15 @@ def _unknown(tables: NGramTables, kept: BoolArray) -> Gains:
         gain = np.where(here, p - weight[parents] * lower[suffixes[k - 1]], 0.0)
         shorter = np.zeros(len(weight), np.int32) if k == 2 else suffixes[k - 2]
         mass = child_sums(tables, k, gain) + weight * mass[shorter]
+        stored = child_sums(tables, k, (here & (p > 0)).astype(np.float64)) > 0
+        positive = stored | ((weight > 0) & positive[shorter])
         some = np.flatnonzero(child_sums(tables, k, here.astype(np.float64)) > 0)
-        gains.append((some.astype(np.int32), mass[some]))
+        gains.append((some.astype(np.int32), _at_least(mass, positive)[some]))
     return gains
+
+
+def _at_least(mass: FloatArray, positive: BoolArray) -> FloatArray:
+    return np.where(positive, np.clip(mass, _LEAST, 1.0), 0.0)
 
 
 def _restricted(tables: NGramTables, kept: BoolArray, gains: Gains | None) -> NGramTables:
@@ -162,7 +170,8 @@ def _restricted(tables: NGramTables, kept: BoolArray, gains: Gains | None) -> NG
             where, p = gains[k - 1]
             unk = np.full(len(where), Vocabulary.unk_id, np.int32)
             there = unk if k == 1 else tables.find(k, where, unk)
-            gained = np.log(np.clip(p, _LEAST, 1.0))
+            with np.errstate(divide="ignore"):
+                gained = np.log(p)
             log_p[there[there >= 0]] = gained[there >= 0]
             new = np.column_stack([contexts[where], unk])[there < 0]
             sound = kept[new].all(axis=1)
