@@ -20,17 +20,17 @@ from langmodels.arrays import Array, FloatArray
 from langmodels.cli.main import main
 from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.evaluation import Comparison, compare, scale
+from langmodels.evaluation import Comparison, compare, evaluate, scale
 from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.finished import evaluate
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import Plan
-from langmodels.evaluation.report import html
+from langmodels.evaluation.report import html, markdown
 from langmodels.evaluation.report.detail_tables import band_tables, calibration_table
 from langmodels.evaluation.report.tables import rare_note
 from langmodels.evaluation.running import Trial, worthwhile_jobs
 from langmodels.evaluation.summary import as_recorded
-from langmodels.formatting import perplexity, visible
+from langmodels.formatting import Table, perplexity, visible
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.presets import Setting
@@ -407,6 +407,28 @@ def test_labels_are_shown_as_they_are(tmp_path: Path) -> None:
     assert "A text</h1>" in page
     shown = rendered(comparison)
     assert all(label in shown for label in labels)
+    table = Table("a_b and c|d", ["after", "a_b", "c|d"], [["x|y", "1", "2"]])
+    title, _, head, align, row = markdown.table_text(table).splitlines()
+    assert title == r"### a\_b and c\|d"
+    assert [len(re.findall(r"(?<!\\)\|", line)) for line in (head, align, row)] == [4, 4, 4]
+
+
+def test_one_model_and_any_text(tmp_path: Path) -> None:
+    """A single model needs no list, a path no string, and a text is what is fitted to."""
+    path = tmp_path / "tale.txt"
+    path.write_text(TEXT, encoding="utf-8")
+    make_model("unigram").fit(TEXT).save(tmp_path / "one.lm")
+    (expected,) = compare(["unigram"], TEXT, plan=PLAN).results.models
+    for text in (path, TEXT.splitlines()):
+        (found,) = compare("unigram", text, plan=PLAN).results.models
+        assert found.perplexity == expected.perplexity
+    with pytest.raises(UsageError, match="name of a file"):
+        compare("unigram", str(path), plan=PLAN)
+    model = load(tmp_path / "one.lm")
+    whole = model.perplexity(Corpus.read_by(model.reading, TEXT))
+    for given in (model, tmp_path / "one.lm", str(tmp_path / "one.lm")):
+        assert evaluate(given, path).models[0].perplexity == pytest.approx(whole)
+        assert len(compare(given, TEXT, plan=PLAN).results.models) == 1
 
 
 def test_a_report_without_matplotlib_says_so(

@@ -14,7 +14,7 @@ import langmodels
 from langmodels.cli.main import main
 from langmodels.datasets.documents import Request
 from langmodels.datasets.shards import stretches
-from langmodels.errors import UsageError
+from langmodels.errors import LangmodelsError, UsageError
 from langmodels.filtering import pieces, quantiles, tasks
 from langmodels.filtering.rules import Rule
 from langmodels.models.texts import FIGURES
@@ -301,6 +301,23 @@ def test_lines_of_plain_text_are_documents(run: Run, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "lines.txt").read_bytes() == b"red fox ran\na fox ran\n"
     assert report["bad"] == 1
     run("--buckets", "3", inputs=(tmp_path / "lines.txt",), status=2)
+    (tmp_path / "table.csv").write_text("id,text\n1,red fox ran\n2,a fox ran\n")
+    with pytest.warns(UserWarning, match="each line is a document"):
+        langmodels.filter_documents(
+            tmp_path / "table.csv", tmp_path / "rows", "m.lm", Rule(keep=0.5)
+        )
+
+
+def test_names_mean_in_python_what_they_do_on_the_command_line(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    for name in "ab":
+        line = f'{{"body": "red fox {name}", "text": ""}}\n'
+        (tmp_path / "in" / f"{name}.jsonl").write_text(line)
+    for i, names in enumerate((f"{tmp_path}/in?text=body", [f"{tmp_path}/in/*.jsonl?text=body"])):
+        report = langmodels.filter_documents(names, tmp_path / f"out{i}", "m.lm", Rule(keep=1.0))
+        assert (report.files, report.documents, report.bad) == (2, 2, 0)
+    with pytest.raises(LangmodelsError, match="There is no file"):
+        langmodels.filter_documents([tmp_path / "c.jsonl"], tmp_path / "x", "m.lm", Rule(keep=1.0))
 
 
 def test_parquet(run: Run, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Readings and sequences: one value for how text is read, one for many sequences."""
 
+from collections import deque
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -78,6 +79,25 @@ def test_texts_come_in_many_ways(tmp_path: Path) -> None:
         Corpus.from_text(3)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="strings"):
         Corpus.from_text([1, 2])  # type: ignore[list-item]
+
+
+def test_columns_are_lines_and_what_names_a_text_is_none(tmp_path: Path) -> None:
+    """A string that is a path says nothing of what is in the file; a frame yields its columns."""
+    whole = Corpus.from_text(TALE)
+    column = np.array(TALE.splitlines(), dtype=object)
+    for text in (column, deque(column)):
+        assert Corpus.from_text(text).ids.tolist() == whole.ids.tolist()
+    path = tmp_path / "tale.txt"
+    path.write_text(TALE, encoding="utf-8")
+    for model in (UnigramModel(), NGramModel(order=2, smoothing="witten_bell")):
+        with pytest.raises(UsageError, match=r"pathlib\.Path"):
+            model.fit(str(path))
+    assert Corpus.from_text([str(path)], "whitespace").n_tokens == 2
+    assert Corpus.from_text("x" * 300).n_tokens == 2
+    with pytest.raises(UsageError, match="not a dict"):
+        Corpus.from_text({"the fox": "ran"})
+    with pytest.raises(UsageError, match="not a SimpleNamespace"):
+        Corpus.from_text(SimpleNamespace(columns=["text"]))  # type: ignore[arg-type]
 
 
 def test_models_are_fitted_to_plain_text() -> None:

@@ -152,6 +152,11 @@ def test_scores_of_documents_in_python(level: str) -> None:
         list(langmodels.score_documents(["a", {"txt": "b"}], model))
     with pytest.raises(UsageError, match="no figure"):
         langmodels.score_column(texts, model, "entropy")
+    for one in ("red fox ran", {"text": texts}):  # which would be its characters, or its keys
+        with pytest.raises(UsageError, match="column"):
+            langmodels.score_column(one, model)
+        with pytest.raises(UsageError, match="list or a stream"):
+            list(langmodels.score_documents(one, model))
 
 
 def test_documents_are_taken_as_they_are_asked_for() -> None:

@@ -11,8 +11,6 @@ from langmodels.cli.files import InputFile, OutputFolder, TextName
 from langmodels.cli.options import add_json_option
 from langmodels.cli.output import bar, facts_table, make_table, print_json
 from langmodels.cli.workers import add_workers_options, workers_of
-from langmodels.datasets.documents import Request
-from langmodels.datasets.sources import find_requests
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.filtering import FilterReport, Rule, filter_documents, write_page
 from langmodels.filtering.report import (
@@ -99,10 +97,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Filter, report."""
-    requests, rule = _requests(args.inputs), _rule(args)
+    rule = _rule(args)
     with workers_of(args) as jobs:
         report = filter_documents(
-            requests,
+            args.inputs,
             args.output,
             args.model,
             rule,
@@ -125,18 +123,6 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
             f"filtered: {' '.join(report.failed.values())}"
         )
     return None
-
-
-def _requests(inputs: list[TextName]) -> list[Request]:
-    found: list[Request] = []
-    for name in inputs:
-        requests = find_requests(name)
-        if requests is None:
-            raise LangmodelsError(f"There is no file {name}; check the path.")
-        found += requests
-    if any(request.path == "-" for request in found):
-        raise UsageError("Files are filtered, not standard input; `langmodels score` reads that.")
-    return found
 
 
 def _rule(args: argparse.Namespace) -> Rule:

@@ -398,17 +398,34 @@ def _warn_of_json(start: str, request: Request) -> None:
 
 def _warn_of_columns(start: str, request: Request) -> None:
     """So are the commas and the names of columns of a table that has several."""
-    if not isinstance(format_by_name(request.path), Delimited):
-        return
-    head, _, rest = start.partition("\n")
-    columns = next(csv.reader([head], delimiter=_sniffed(request.path, [head])), [])
-    words = [column for column in columns if column.strip() and not _is_number(column)]
-    if len(columns) > 1 and words == columns and rest:
+    if columns := _columns(start, request):
         warnings.warn(
             f"{request.name} is a table and is read as plain text; to read a column of it, say "
             f"{request.path}?text=COLUMN (columns: {', '.join(columns)[:200]}).",
             stacklevel=2,
         )
+
+
+def warn_of_rows(request: Request) -> None:
+    """Warn where each line of a table would be a document, its first one too."""
+    if isinstance(format_by_name(request.path), Delimited) and _columns(
+        next(request.chunks(), ""), request
+    ):
+        warnings.warn(
+            f"{request.name} is a table and is read as plain text, in which each line is a "
+            "document, that with the names of columns too; make JSON lines or Parquet of it.",
+            stacklevel=2,
+        )
+
+
+def _columns(start: str, request: Request) -> list[str]:
+    """The names of the columns of a table that has several; none of what is no table."""
+    if not isinstance(format_by_name(request.path), Delimited):
+        return []
+    head, _, rest = start.partition("\n")
+    columns = next(csv.reader([head], delimiter=_sniffed(request.path, [head])), [])
+    words = [column for column in columns if column.strip() and not _is_number(column)]
+    return columns if len(columns) > 1 and words == columns and rest else []
 
 
 def _is_number(text: str) -> bool:

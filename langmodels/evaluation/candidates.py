@@ -2,6 +2,7 @@
 
 import copy
 import math
+import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,10 +28,11 @@ from langmodels.settings import parse_name
 from langmodels.text.levels import TOKENIZERS
 
 AnyModel = LanguageModel[Any] | ClozeModel
+Named = str | os.PathLike[str] | AnyModel
 MOST_SETTINGS = 1000
 """Of one sweep, unless some are drawn."""
 
-Models = Sequence[str | AnyModel] | Mapping[str, str | AnyModel]
+Models = Named | Sequence[Named] | Mapping[str, Named]
 """Names with options or files, as after `--models`, or models; a mapping gives them labels."""
 
 
@@ -151,8 +153,12 @@ def make_candidates(
     if models is None:
         models = [name for name, spec in MODELS.working() if spec.compared]
     opened: dict[str, Model] = {}
+    if isinstance(models, str | os.PathLike | LanguageModel | ClozeModel):
+        models = [models]
+    named: list[tuple[str | None, Named]]
+    named = list(models.items()) if isinstance(models, Mapping) else [(None, m) for m in models]
     labelled: list[tuple[str | None, str | AnyModel]]
-    labelled = list(models.items()) if isinstance(models, Mapping) else [(None, m) for m in models]
+    labelled = [(label, os.fspath(m) if isinstance(m, os.PathLike) else m) for label, m in named]
     candidates: dict[tuple[str, str], Candidate] = {}
     for label, model in labelled:
         if not isinstance(model, str):

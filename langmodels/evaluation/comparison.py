@@ -38,6 +38,7 @@ from langmodels.progress import say, shown
 from langmodels.storage import atomic_write
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
+from langmodels.text.streams import RawText
 
 
 class Comparison:
@@ -103,7 +104,7 @@ class Comparison:
 
 def compare(
     models: Models | None,
-    corpus: Splits | str,
+    corpus: Splits | RawText,
     *,
     levels: Sequence[str] = (),
     order: int | None = None,
@@ -132,7 +133,8 @@ def compare(
             default. Unfitted models are fitted at the level of `corpus`; fitted ones and files are
             measured as they are, in their own tokens and vocabulary. Where one fills blanks, as
             `"bidirectional-gru"` does, all are put to that task, too.
-        corpus: splits that kept their text, or a text, which is divided 80/10/10.
+        corpus: splits that kept their text, or a text (a string, the `pathlib.Path` of a file, a
+            list of lines), which is divided 80/10/10.
         levels: units at which named models are trained; by default that of the splits, or words.
         order: of n-gram models, by default the level's.
         seed: of everything random.
@@ -169,7 +171,7 @@ def compare(
     seconds = parse_budget(budget)
     if seeds < 1:
         raise UsageError(f"The number of seeds must be at least 1, not {seeds}.")
-    if isinstance(corpus, str):
+    if not isinstance(corpus, Splits):
         level = levels[0] if levels else "word"
         tokenizer = make_tokenizer(level)
         least = least_count(tokenizer, min_count)

@@ -141,7 +141,7 @@ def measure(
 
 
 def evaluate(
-    models: Mapping[str, AnyModel] | Sequence[AnyModel],
+    models: AnyModel | Mapping[str, AnyModel] | Sequence[AnyModel],
     text: RawText,
     *,
     training_text: RawText | None = None,
@@ -152,8 +152,8 @@ def evaluate(
     """Measure finished models on a text, which was cleaned as theirs were.
 
     Args:
-        models: models or paths of their files; a mapping gives them labels.
-        text: what they are to predict.
+        models: a model or the path of its file, or several; a mapping gives them labels.
+        text: what they are to predict: a string, the `pathlib.Path` of a file, a list of lines.
         training_text: where models read differently, what unknown words and spaces cost is learnt
             from it.
         carry: state is carried over the lines of a document, which is the whole text where it
@@ -211,8 +211,10 @@ def evaluate(
 
 
 def _labelled(
-    models: Mapping[str, AnyModel] | Sequence[AnyModel],
+    models: AnyModel | Mapping[str, AnyModel] | Sequence[AnyModel],
 ) -> dict[str, LanguageModel[Any]]:
+    if isinstance(models, str | os.PathLike | LanguageModel):
+        models = [models]
     if not isinstance(models, Mapping):
         labels = [
             type(m).__name__ if isinstance(m, LanguageModel) else os.fspath(m) for m in models

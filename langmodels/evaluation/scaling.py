@@ -10,6 +10,7 @@ from langmodels.evaluation.comparison import Comparison, compare
 from langmodels.evaluation.measuring import PLANS
 from langmodels.presets import BUDGETS, Setting
 from langmodels.text.splits import Splits
+from langmodels.text.streams import RawText
 
 CONTEXTS = (1, 4, 16, 64, 256, 1024)
 """Lengths of the context after which a step is timed."""
@@ -19,7 +20,7 @@ MAX_DOUBLINGS = 20
 
 def scale(
     models: Models | None,
-    corpus: Splits | str,
+    corpus: Splits | RawText,
     *,
     doublings: int = 4,
     budget: str = "standard",

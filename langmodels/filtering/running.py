@@ -11,8 +11,9 @@ import numpy as np
 
 from langmodels.addresses import absolute, is_address, join, make_folder_of, open_to_read, size
 from langmodels.arrays import FloatArray, IndexArray
-from langmodels.datasets.documents import Request
+from langmodels.datasets.documents import Request, warn_of_rows
 from langmodels.datasets.shards import shard_of
+from langmodels.datasets.sources import find_requests
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.execution import Jobs, completed, executor
 from langmodels.filtering.pieces import joined, leave_none, pieces_of
@@ -26,7 +27,7 @@ from langmodels.storage import atomic_write
 
 
 def filter_documents(
-    inputs: Sequence[str | Request],
+    inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str] | Request],
     output: str | os.PathLike[str],
     model: str | os.PathLike[str],
     rule: Rule,
@@ -40,7 +41,9 @@ def filter_documents(
     r"""Write those documents of files that a rule keeps, a file for a file, into a folder.
 
     Args:
-        inputs: the files: JSON lines, Parquet, or plain text, in which a line is a document.
+        inputs: the files: JSON lines, Parquet, or plain text, in which a line is a document. As
+            after `langmodels filter`, folders and patterns stand for what is in them, and
+            `?text=FIELD` names the field of the text.
         output: the folder, in which `scores` holds what a later run need not do again, and
             `bad.jsonl` lists the documents that have no score.
         model: the file of the model.
@@ -69,8 +72,7 @@ def filter_documents(
     """
     if per not in ("token", "character"):
         raise UsageError(f"Scores are per token or per character, not per {per}.")
-    given = [r if isinstance(r, Request) else Request(str(r)) for r in inputs]
-    requests = [replace(r, path=absolute(r.path)) for r in given]
+    requests = [replace(r, path=absolute(r.path)) for r in _requests(inputs)]
     other = None if against is None else absolute(against)
     scoring = Scoring(absolute(model), other, per, by)
     output = absolute(output)  # workers may stand elsewhere
@@ -95,6 +97,24 @@ def filter_documents(
     return report_of(done, scoring, rule, thresholds, output, failed)
 
 
+def _requests(
+    inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str] | Request],
+) -> list[Request]:
+    """What is to be read of which files. Raises LangmodelsError for files that are not there."""
+    names = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
+    requests: list[Request] = []
+    for name in names:
+        if isinstance(name, Request):
+            requests.append(name)
+        elif (found := find_requests(os.fspath(name))) is not None:
+            requests += found
+        else:
+            raise LangmodelsError(f"There is no file {os.fspath(name)}; check the path.")
+    if any(request.path == "-" for request in requests):
+        raise UsageError("Files are filtered, not standard input; `langmodels score` reads that.")
+    return requests
+
+
 def _paths(requests: Sequence[Request], output: str) -> list[Paths]:
     """Where each file goes: under its name, below the folder that all of them are in."""
     parts = [r.path.replace(os.sep, "/").split("/") for r in requests]
@@ -116,6 +136,8 @@ def _check(works: Sequence[Work]) -> None:
             raise UsageError(f"{name} would be replaced; write to another folder.")
         if name in RESERVED or name.startswith("scores/"):
             raise UsageError(f"{name} is a name of what is written beside documents; rename it.")
+        if not shard.takes_columns:
+            warn_of_rows(work.request)
         if not shard.takes_columns and work.rule.buckets is not None:
             raise UsageError(
                 f"A bucket is a field, and {work.request.path} is plain text, which has none; use "

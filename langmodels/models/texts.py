@@ -217,7 +217,7 @@ def score_column(
     """One figure of each text of a column, (n,); not a number where there is no text.
 
     The column may be that of a data frame; `figure` is one of `FIGURES`. Raises UsageError for
-    another.
+    another, and for a single text or a whole frame in the place of a column.
 
     >>> import langmodels
     >>> model = langmodels.NGramModel(order=2, smoothing="witten_bell").fit("a rose is a rose")
@@ -226,6 +226,10 @@ def score_column(
     """
     if figure not in FIGURES:
         raise UsageError(f"There is no figure {figure!r} of a text, only {', '.join(FIGURES)}.")
+    if isinstance(texts, str | Mapping) or hasattr(texts, "columns"):
+        raise UsageError(
+            "A column is a list of texts or a column of a data frame; put a single text in a list."
+        )
     parts = [np.empty(0)]
     for batch in in_batches(text if isinstance(text, str) else "" for text in texts):
         scores = score_texts(model, batch)
@@ -253,8 +257,12 @@ def _scores(texts: Sequence[str], model: LanguageModel[Any]) -> TextScores:
 
 
 def _texts_of(documents: Iterable[Any], name: str) -> Iterator[str]:
-    if isinstance(documents, str):
+    if isinstance(documents, str | Mapping):
         raise UsageError("Documents are a list or a stream of texts; put the one in a list.")
+    if hasattr(documents, "columns"):
+        raise UsageError(
+            "Documents are a list or a stream of texts, not a data frame; give its column of texts."
+        )
     for i, document in enumerate(documents, start=1):
         text = document
         if isinstance(document, Mapping):

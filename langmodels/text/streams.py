@@ -1,6 +1,7 @@
 """A text as it comes: in one piece or in many, and perhaps made of documents."""
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from langmodels.errors import UsageError, unreadable
 from langmodels.text.cleaning import clean, is_linewise
 
 _PIECE = 1 << 22  # characters of a string that are looked at together
+_LONGEST_NAME = 4096  # characters of a path
 _TOGETHER = 1 << 20  # characters of documents that are put together
 
 
@@ -101,32 +103,50 @@ RawText = str | Path | Iterable[str] | TextStream
 
 
 def text_stream(text: RawText) -> TextStream:
-    """The pieces of a text; of a list or tuple, whose items are lines, each with its line end.
+    """The pieces of a text; of a list or a column, whose items are lines, each with its line end.
 
-    Raises LangmodelsError for a file that cannot be read, UsageError for what is no text.
+    Raises LangmodelsError for a file that cannot be read, UsageError for what is no text and for
+    a string that is the name of a file.
     """
     return text if isinstance(text, TextStream) else TextStream(_pieces(text))
 
 
 def _pieces(text: str | Path | Iterable[str]) -> Iterable[str]:
     if isinstance(text, str):
+        if _names_file(text):
+            raise UsageError(
+                f"{text!r} is the name of a file; give pathlib.Path({text!r}) for the text in it, "
+                f"or [{text!r}] if that is the text."
+            )
         return (text[i : i + _PIECE] for i in range(0, len(text), _PIECE))
     if isinstance(text, Path):
         try:
             return [text.read_text(encoding="utf-8")]
         except (OSError, UnicodeDecodeError) as error:
             raise unreadable(text, error) from error
-    if isinstance(text, list | tuple):
-        for line in text:
-            if not isinstance(line, str):
-                raise UsageError(f"The lines of a text are strings, not {type(line).__name__}.")
-        return [f"{line.removesuffix(chr(10))}\n" for line in text]
-    if not isinstance(text, Iterable) or isinstance(text, bytes):
+    # What iterates over its keys or the names of its columns is no text.
+    if not isinstance(text, Iterable) or isinstance(text, bytes | Mapping) or _is_frame(text):
         raise UsageError(
             f"A text is a string, a path, a list of lines or a stream of strings, not a "
             f"{type(text).__name__}."
         )
+    if isinstance(text, Sized):  # a list, or the column of a data frame
+        for line in text:
+            if not isinstance(line, str):
+                raise UsageError(f"The lines of a text are strings, not {type(line).__name__}.")
+        return [f"{line.removesuffix(chr(10))}\n" for line in text]
     return text
+
+
+def _names_file(text: str) -> bool:
+    """Whether it is a path that was meant, as far as one can tell."""
+    # A Path raises for names that are too long.
+    return len(text) < _LONGEST_NAME and "\n" not in text and os.path.isfile(text)  # noqa: PTH113
+
+
+def _is_frame(value: object) -> bool:
+    """Whether it is a table of pandas or Polars, rather than a column of one."""
+    return hasattr(value, "columns")
 
 
 def line_starts(text: str, lines: IndexArray) -> IndexArray:

@@ -32,9 +32,11 @@ def _section(section: Section) -> list[str]:
 def table_text(table: Table) -> str:
     """One table with its title and notes."""
     align = [":--" if i < table.left else "--:" for i in range(len(table.columns))]
-    rows = [table.columns, align, *(map(_escape, row) for row in table.rows)]
+    rows = [map(_escape, table.columns), align, *(map(_escape, row) for row in table.rows)]
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n\n".join([f"### {table.title}", "\n".join(lines), *map(_escape, table.notes)])
+    return "\n\n".join(
+        [f"### {_escape(table.title)}", "\n".join(lines), *map(_escape, table.notes)]
+    )
 
 
 def _escape(text: str) -> str:
