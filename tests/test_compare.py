@@ -20,7 +20,7 @@ from langmodels.arrays import Array, FloatArray
 from langmodels.cli.main import main
 from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.evaluation import Comparison, compare, evaluate, scale
+from langmodels.evaluation import Comparison, compare, scale
 from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.finished import evaluate
 from langmodels.evaluation.levels import Material

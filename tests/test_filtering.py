@@ -308,16 +308,21 @@ def test_lines_of_plain_text_are_documents(run: Run, tmp_path: Path) -> None:
         )
 
 
-def test_names_mean_in_python_what_they_do_on_the_command_line(tmp_path: Path) -> None:
+def test_names_mean_in_python_what_they_do_on_the_command_line(
+    folder: Path, tmp_path: Path
+) -> None:
+    model = folder / "m.lm"
     (tmp_path / "in").mkdir()
     for name in "ab":
         line = f'{{"body": "red fox {name}", "text": ""}}\n'
         (tmp_path / "in" / f"{name}.jsonl").write_text(line)
     for i, names in enumerate((f"{tmp_path}/in?text=body", [f"{tmp_path}/in/*.jsonl?text=body"])):
-        report = langmodels.filter_documents(names, tmp_path / f"out{i}", "m.lm", Rule(keep=1.0))
+        report = langmodels.filter_documents(names, tmp_path / f"out{i}", model, Rule(at_most=99.0))
         assert (report.files, report.documents, report.bad) == (2, 2, 0)
     with pytest.raises(LangmodelsError, match="There is no file"):
-        langmodels.filter_documents([tmp_path / "c.jsonl"], tmp_path / "x", "m.lm", Rule(keep=1.0))
+        langmodels.filter_documents(
+            [tmp_path / "c.jsonl"], tmp_path / "x", model, Rule(at_most=99.0)
+        )
 
 
 def test_parquet(run: Run, tmp_path: Path) -> None:
