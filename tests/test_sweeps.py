@@ -143,7 +143,21 @@ def test_effects_and_power() -> None:
     found = resample([differences[None]])
     assert found is not None
     assert found.detectable() == pytest.approx((1.96 + 0.84) / 20, rel=0.1)
-    assert math.isnan(effect_size(np.ones(5))[0])
+    assert math.isnan(effect_size(np.full(7, 0.1))[0])
+    assert math.isnan(effect_size(np.zeros(3))[0])
+
+
+def test_the_effect_has_the_sign_of_the_difference() -> None:
+    """Nine short documents against one long one; by hand, weighted by their sizes."""
+    sums, sizes = np.array([*[1.0] * 9, -90.0]), np.array([*[10.0] * 9, 210.0])
+    mean = -81 / 300
+    variance = (90 * (0.1 - mean) ** 2 + 210 * (-90 / 210 - mean) ** 2) / 300 * 10 / 9
+    effect, (low, high) = effect_size(sums, sizes)
+    assert effect == pytest.approx(mean / math.sqrt(variance))
+    assert -10 < low < effect < high < 10
+    even, bounds = effect_size(sums, np.full(10, 7.0))
+    plain, plain_bounds = effect_size(sums / 7)
+    assert (even, *bounds) == pytest.approx((plain, *plain_bounds))
 
 
 def test_pairs_are_tested_together_as_they_are_one_by_one() -> None:

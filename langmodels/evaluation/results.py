@@ -266,9 +266,9 @@ class PairedTest:
     two-sided, by approximate randomization over `Text.resampled`, or where there are several seeds
     by the hierarchical bootstrap over these and seeds; `corrected`: after Holm's correction for the
     number of tests. `effect`: Cohen's d, the mean difference of the blocks over its standard
-    deviation, with its 95 % interval. `detectable`: the smallest true difference, in bits per
-    character, that a test on as much text would find four times in five (at p < 0.05, before
-    corrections).
+    deviation, weighted by their sizes, with its 95 % interval. `detectable`: the smallest true
+    difference, in bits per character, that a test on as much text would find four times in five
+    (at p < 0.05, before corrections).
     """
 
     better: str

@@ -86,7 +86,7 @@ def _tests(
     tests = []
     for i, ((better, _), (worse, _)) in enumerate(pairs):
         found = resampled[i]
-        effect, bounds = effect_size(differences[i] / sizes, seed=seed)
+        effect, bounds = effect_size(differences[i], sizes, seed=seed)
         tests.append(
             PairedTest(
                 better,

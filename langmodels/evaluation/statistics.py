@@ -222,22 +222,39 @@ def bootstrap_interval(
 
 
 def effect_size(
-    differences: FloatArray, *, seed: int = 0, confidence: float = CONFIDENCE
+    sums: FloatArray,
+    sizes: FloatArray | None = None,
+    *,
+    seed: int = 0,
+    confidence: float = CONFIDENCE,
 ) -> tuple[float, tuple[float, float]]:
-    """Cohen's d of paired differences of blocks (B,), mean over standard deviation; its interval.
+    """Cohen's d of paired differences of blocks, mean over standard deviation; its interval.
 
-    By the bootstrap over blocks, as `bootstrap_interval`. Not a number where nothing differs.
+    `sums`: by how much all in a block differs, (B,). Of blocks with `sizes` (B,) the difference is
+    that over the size, and the larger count for more, in the mean and in the deviation. By the
+    bootstrap over blocks, as `bootstrap_interval`, without resamples in which nothing differs. Not
+    a number where nothing does.
     """
-    n = len(differences)
-    spread = float(differences.std(ddof=1)) if n > 1 else 0.0
-    if spread == 0:
+    n = len(sums)
+    sizes = np.ones(n) if sizes is None else sizes
+
+    def moments(counts: FloatArray | IndexArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance where blocks are drawn so often, (R, B)."""
+        total = counts @ sizes
+        means = counts @ sums / total
+        return means, counts @ (np.square(sums) / sizes) / total - np.square(means)
+
+    (mean,), _ = moments(np.ones((1, n)))
+    spread = float(np.average(np.square(sums / sizes - mean), weights=sizes))
+    if n < 2 or spread <= 1e-24 * float(mean) ** 2:  # rounding
         return math.nan, (math.nan, math.nan)
     counts = np.random.default_rng([seed, n]).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
-    means = counts @ differences / n
+    means, variances = moments(counts)
+    differ = variances > 1e-12 * spread  # but for rounding
     # The variances of resamples are too small by as much as that of a sample.
-    variances = (counts @ np.square(differences) / n - np.square(means)) * (n / (n - 1)) ** 2
-    effects = means / np.sqrt(np.maximum(variances, 1e-300))
-    return float(differences.mean()) / spread, Resampled(effects, n - 1.0, n).interval(confidence)
+    effects = means[differ] / np.sqrt(variances[differ] * (n / (n - 1)) ** 2)
+    effect = float(mean) / math.sqrt(spread * n / (n - 1))
+    return effect, Resampled(effects, n - 1.0, n).interval(confidence)
 
 
 def paired_p_values(differences: FloatArray, *, seed: int = 0) -> FloatArray:
