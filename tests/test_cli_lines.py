@@ -56,6 +56,16 @@ def test_blank_lines_count_the_same_everywhere(run: Run) -> None:
     assert len(run("score", "m.lm", "--file", "blank.txt").splitlines()) == 6
 
 
+def test_rows_of_several_lines_are_noticed(run: Run) -> None:
+    """A score a line is not a score a row."""
+    Path("rows.csv").write_text('id,body\n1,red fox\n2,"red hen\nran"\n3,\n')
+    assert len(run("score", "m.lm", "--file", "rows.csv?text=body").splitlines()) == 4
+    assert "1 rows of rows.csv?text=body go on over line ends" in run_errors[-1]
+    run("score", "m.lm", "--file", "rows.csv?text=body", "--summary")
+    run("score", "m.lm", "--file", "plain.txt")
+    assert not any("go on" in errors for errors in run_errors[-2:])
+
+
 def test_lines_of_marks_alone_are_blank(run: Run) -> None:
     Path("marks.txt").write_text("<s> red fox ran </s>\n<s> </s>\na fox sat\n")
     evaluated = json.loads(run("evaluate", "m.lm", "--corpus", "marks.txt", "--json"))

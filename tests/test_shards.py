@@ -2,8 +2,10 @@
 
 import gzip
 import json
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -152,6 +154,13 @@ def test_scores_of_documents_in_python(level: str) -> None:
         list(langmodels.score_documents(["a", {"txt": "b"}], model))
     with pytest.raises(UsageError, match="no figure"):
         langmodels.score_column(texts, model, "entropy")
+    arrow = [SimpleNamespace(as_py=lambda value=value: value) for value in (texts[0], None)]
+    column = langmodels.score_column([*arrow, math.nan], model)
+    assert column[0] == pytest.approx(scores[0].perplexity)
+    assert np.isnan(column[1:]).all()
+    for foreign in (3, b"red fox", 2.5):  # which are texts that were not read, and not missing
+        with pytest.raises(UsageError, match="holds strings"):
+            langmodels.score_column([texts[0], foreign], model)
     for one in ("red fox ran", {"text": texts}):  # which would be its characters, or its keys
         with pytest.raises(UsageError, match="column"):
             langmodels.score_column(one, model)

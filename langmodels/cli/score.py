@@ -1,6 +1,7 @@
 """`langmodels score`: log probabilities of sentences, from arguments, a file or standard input."""
 
 import argparse
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -25,6 +26,7 @@ from langmodels.cli.output import (
 )
 from langmodels.cli.workers import add_workers_options, workers_of
 from langmodels.datasets import find_source
+from langmodels.datasets.sources import find_requests
 from langmodels.errors import UsageError
 from langmodels.execution import executor, mapped
 from langmodels.interchange import cell, json_text
@@ -201,9 +203,18 @@ def _lines(args: argparse.Namespace) -> Iterator[Batch]:
     batches = split_lines(map("".join, gathered(stream, len, AT_ONCE)))
     if not args.carry:
         yield from ((lines, None) for lines in batches)
-        return
-    lines = [line for some in batches for line in some]
-    yield lines, stream.starts()
+    else:
+        lines = [line for some in batches for line in some]
+        yield lines, stream.starts()
+    requests = find_requests(args.file) if args.file else None
+    several = sum(n > 1 for n in stream.lines)
+    if several and not args.summary and any(request.text for request in requests or []):
+        warnings.warn(
+            f"{several:,} rows of {args.file} go on over line ends, and each of their lines has a "
+            "score of its own, so that rows and scores are not side by side; JSON lines and "
+            "Parquet have a score a document.",
+            stacklevel=2,
+        )
 
 
 def _scored(batch: Batch, model: LanguageModel[Any], options: dict[str, bool]) -> LineScores:

@@ -217,7 +217,8 @@ def score_column(
     """One figure of each text of a column, (n,); not a number where there is no text.
 
     The column may be that of a data frame; `figure` is one of `FIGURES`. Raises UsageError for
-    another, and for a single text or a whole frame in the place of a column.
+    another, for a single text or a whole frame in the place of a column, and for what is neither
+    text nor missing.
 
     >>> import langmodels
     >>> model = langmodels.NGramModel(order=2, smoothing="witten_bell").fit("a rose is a rose")
@@ -231,11 +232,23 @@ def score_column(
             "A column is a list of texts or a column of a data frame; put a single text in a list."
         )
     parts = [np.empty(0)]
-    for batch in in_batches(text if isinstance(text, str) else "" for text in texts):
+    for batch in in_batches(map(_cell, texts)):
         scores = score_texts(model, batch)
         values = np.asarray(getattr(scores, figure), np.float64)
         parts.append(np.where(scores.tokens > 0, values, np.nan))
     return np.concatenate(parts)
+
+
+def _cell(value: Any) -> str:
+    """The text in a cell of a data frame, empty where it is missing."""
+    if isinstance(value, str):
+        return value
+    if hasattr(value, "as_py"):  # a scalar of Arrow
+        return _cell(value.as_py())
+    missing = value is None or type(value).__name__ in ("NAType", "NaTType")
+    if missing or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    raise UsageError(f"A column of texts holds strings, not {type(value).__name__}.")
 
 
 def in_batches(texts: Iterable[str], size: int = AT_ONCE) -> Iterator[list[str]]:
