@@ -245,6 +245,19 @@ def test_what_is_finished_is_not_done_again(
     assert run("--max-perplexity", "4")["parts"][0]["documents"] > 0
 
 
+def test_a_model_that_was_trained_anew_scores_anew(tmp_path: Path) -> None:
+    """A process that opened the file before, as workers of a cluster have, opens it again."""
+    path, texts = tmp_path / "m.lm", ["red fox", "a hen sat on a hen"]
+    (tmp_path / "in.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+    for number, training in enumerate(("red fox ran\n", "the hen sat on a hen\na a a\n")):
+        model = langmodels.NGramModel(order=2, smoothing="witten_bell").fit(training)
+        model.save(path)
+        out = tmp_path / str(number)
+        langmodels.filter_documents([str(tmp_path / "in.jsonl")], out, path, Rule(at_most=100))
+        found = [row["perplexity"] for row in written(out / "in.jsonl")]
+        assert found == pytest.approx(langmodels.score_column(texts, model).tolist())
+
+
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9])
 def test_scores_that_were_damaged_since_are_made_again(
     share: float, run: Run, tmp_path: Path

@@ -203,9 +203,19 @@ def _bits(scores: TextScores, per: str) -> FloatArray:
     return bits
 
 
-@functools.lru_cache(maxsize=4)
 def opened(path: str) -> LanguageModel[Any]:
-    """The model of a file, opened once in each process; all map the same memory."""
+    """The model of a file, opened once in each process while it stays the same; all map the same
+    memory.
+    """
+    try:
+        same = identity(path)
+    except OSError:
+        return load(path)  # which says what is wrong
+    return _opened(path, *same)
+
+
+@functools.lru_cache(maxsize=4)
+def _opened(path: str, *_: Any) -> LanguageModel[Any]:
     return load(path)
 
 
