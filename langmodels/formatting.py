@@ -30,7 +30,7 @@ def figure(value: float | None, digits: int = 2) -> str:
         return DASH
     if math.isinf(value):
         return "infinite"
-    return f"{value:,.{digits}f}"
+    return f"{round(value, digits) + 0.0:,.{digits}f}"  # no "-0.00"
 
 
 def perplexity(value: float) -> str:
@@ -44,7 +44,7 @@ def interval(bounds: tuple[float, float] | None, digits: int = 3) -> str:
     """Two numbers."""
     if bounds is None or any(map(math.isnan, bounds)):
         return DASH
-    return f"{bounds[0]:.{digits}f}-{bounds[1]:.{digits}f}"
+    return f"{figure(bounds[0], digits)}-{figure(bounds[1], digits)}"
 
 
 def count(value: float) -> str:

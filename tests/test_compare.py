@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import re
 import signal
+import warnings
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,7 +31,7 @@ from langmodels.evaluation.report.detail_tables import band_tables, calibration_
 from langmodels.evaluation.report.tables import rare_note
 from langmodels.evaluation.running import Trial, worthwhile_jobs
 from langmodels.evaluation.summary import as_recorded
-from langmodels.formatting import Table, perplexity, visible
+from langmodels.formatting import Table, figure, interval, perplexity, visible
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.presets import Setting
@@ -429,6 +430,18 @@ def test_one_model_and_any_text(tmp_path: Path) -> None:
     for given in (model, tmp_path / "one.lm", str(tmp_path / "one.lm")):
         assert evaluate(given, path).models[0].perplexity == pytest.approx(whole)
         assert len(compare(given, TEXT, plan=PLAN).results.models) == 1
+
+
+def test_what_costs_nothing(tmp_path: Path) -> None:
+    """Zero bits have no sign, and no place on a logarithmic axis."""
+    assert (figure(-1e-9), figure(-0.004), figure(-0.006)) == ("0.00", "0.00", "-0.01")
+    assert interval((-1e-9, 1234.5), 1) == "0.0-1,234.5"
+    plan = Plan(growth=(0.5,), contexts=(1, 4), calibration=10, sample=10)
+    found = compare(["mle:order=2", "unigram"], "ab" * 600, levels=["char"], plan=plan)
+    assert found.results.models[0].bits_per_character == 0
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found.plot(tmp_path / "plots.png", ("quality and time", "quality and size"))
 
 
 def test_a_report_without_matplotlib_says_so(

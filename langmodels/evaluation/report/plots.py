@@ -154,12 +154,13 @@ def _scatter(axes: "Axes", results: Results, values: list[float], label: str) ->
     models = _finite(results)
     drawn: list[tuple[int, float, float]] = []
     for rank, (m, x) in enumerate(zip(models, values, strict=True), 1):
-        if x > 0:
+        if x > 0 and m.bits_per_character > 0:  # what is nothing has no place on a log axis
             colour = COLOURS[(rank - 1) % _SHOWN]
             axes.plot(x, m.bits_per_character, "o", color=colour, markersize=3)
             drawn.append((rank, x, m.bits_per_character))
-    _limit(axes, results)
-    if models:
+    if drawn:
+        if results.limit is not None and results.limit.bits > 0:
+            _limit(axes, results)
         _log(axes, "x")
         _log(axes, "y")
     _number(axes, drawn)
@@ -167,7 +168,7 @@ def _scatter(axes: "Axes", results: Results, values: list[float], label: str) ->
     axes.set_ylabel(f"bits per {results.per}")
     axes.grid(color=INK, alpha=0.15)
     names = (f"{rank} {_called(results, m)}" for rank, m in enumerate(models, 1))
-    return f"{', '.join(names)}." if models else None
+    return f"{', '.join(names)}." if drawn else None
 
 
 def quality_and_time(axes: "Axes", results: Results) -> str | None:
