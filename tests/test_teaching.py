@@ -73,6 +73,11 @@ def test_predictions() -> None:
     model = NGramModel(order=2, smoothing="mle").fit(corpus())
     found = predict_next(model, "a", k=2)
     assert [(c.rank, c.token) for c in found.candidates] == [(1, "rose"), (2, "flower")]
+    even = NGramModel(order=2, smoothing="mle").fit(["a b", "a c", "a d", "a d"])
+    tied = predict_next(even, "a", 4, "c")  # b and c are as probable as each other
+    assert [(c.rank, c.token) for c in tied.candidates[:3]] == [(1, "d"), (2, "b"), (2, "c")]
+    assert tied.candidates[3].rank == 4
+    assert tied.asked == tied.candidates[2]
     assert [c.prob for c in found.candidates] == pytest.approx([3 / 4, 1 / 4])
     entropy = -(0.75 * math.log2(0.75) + 0.25 * math.log2(0.25))
     assert found.entropy == pytest.approx(entropy)

@@ -23,6 +23,7 @@ _GIVEN = 6  # tokens of a context that are written below a picture
 class RankedToken:
     """A possible next token: its rank among all of them (from 1) and its probability.
 
+    Tokens that are equally probable have the same rank: one more than there are more probable ones.
     One that is not `known`, not in the vocabulary, has those of `<unk>`.
     """
 
@@ -110,9 +111,11 @@ def predict_next(
         p = Decoding(temperature, unk=True).probabilities(log_p)
     ranked = p.copy()
     ranked[Vocabulary.bos_id] = -1.0  # behind everything else of probability zero
-    best = np.argsort(-ranked, kind="stable")[: min(k, model.vocabulary.n_predictable)].tolist()
+    best = np.argsort(-ranked, kind="stable")[: min(k, model.vocabulary.n_predictable)]
+    ranks = 1 + np.searchsorted(-ranked[best], -ranked[best])
     candidates = tuple(
-        RankedToken(rank, model.vocabulary.token(i), float(p[i])) for rank, i in enumerate(best, 1)
+        RankedToken(rank, model.vocabulary.token(i), float(p[i]))
+        for rank, i in zip(ranks.tolist(), best.tolist(), strict=True)
     )
     asked = None
     if token is not None:

@@ -84,18 +84,19 @@ const ANSWERS = {
       const order = best(p, k);
       const seen = used(model, reading, tokens);
       const entry = (id, rank, shown) => ({ rank, token: shown, prob: p[id], known: true, chosen: drawn[id], glue: tokens.length ? reading.glue(tokens.at(-1), shown) : "" });
+      const rank = (id) => p.filter((v) => v > p[id]).length + 1;
       let asked = null;
       const pieces = token ? thought(reading, token) : [];
       if (pieces.length === 1) {
         const [id] = pieces;
-        asked = { ...entry(id, p.filter((v) => v > p[id]).length + 1, token), known: reading.known(token), log_prob: logP[id] };
+        asked = { ...entry(id, rank(id), token), known: reading.known(token), log_prob: logP[id] };
         delete asked.glue;
       }
       let bits = 0;
       for (const v of p) if (v > 0) bits -= v * Math.log2(v);
       return {
         model: name, context: tokens, unknown: [...new Set(tokens.filter((t) => !reading.known(t)))], used: seen.tokens,
-        candidates: order.map((id, i) => entry(id, i + 1, reading.tokens[id])), asked, entropy: bits,
+        candidates: order.map((id) => entry(id, rank(id), reading.tokens[id])), asked, entropy: bits,
         is_distribution: distribution(room, name), note: seen.note,
         surprisals: scores(model, ids).map((s) => -s / Math.LN2), separator: room.separator, types: p.length - 1,
         kept: drawn.filter((v) => v > 0).length,
