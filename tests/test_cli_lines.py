@@ -66,6 +66,18 @@ def test_rows_of_several_lines_are_noticed(run: Run) -> None:
     assert not any("go on" in errors for errors in run_errors[-2:])
 
 
+def test_sentences_of_several_lines_are_noticed(run: Run) -> None:
+    """As an argument a text is one sequence; its lines are several."""
+    one, lines = (
+        json.loads(run("score", "m.lm", "--json", *given).splitlines()[0])
+        for given in (["red fox ran\nred hen ran"], ["--file", "plain.txt"])
+    )
+    assert (one["tokens"], lines["tokens"]) == (7, 4)
+    assert ["line ends" in errors for errors in run_errors[-2:]] == [True, False]
+    run("score", "m.lm", "red fox ran\n")
+    assert "line ends" not in run_errors[-1]
+
+
 def test_lines_of_marks_alone_are_blank(run: Run) -> None:
     Path("marks.txt").write_text("<s> red fox ran </s>\n<s> </s>\na fox sat\n")
     evaluated = json.loads(run("evaluate", "m.lm", "--corpus", "marks.txt", "--json"))

@@ -26,7 +26,7 @@ from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.finished import evaluate
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import Plan
-from langmodels.evaluation.report import html, markdown
+from langmodels.evaluation.report import html, markdown, plots
 from langmodels.evaluation.report.detail_tables import band_tables, calibration_table
 from langmodels.evaluation.report.tables import rare_note
 from langmodels.evaluation.running import Trial, worthwhile_jobs
@@ -400,6 +400,8 @@ def test_reports(words: Comparison, tmp_path: Path, ending: str) -> None:
 
 
 def test_labels_are_shown_as_they_are(tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
     labels = ["<b>[/b] $\\frac$", "[bold]"]
     comparison = compare(dict(zip(labels, ("unigram", "mle"), strict=True)), TEXT, plan=PLAN)
     comparison.report(tmp_path / "report.html")
@@ -408,6 +410,11 @@ def test_labels_are_shown_as_they_are(tmp_path: Path) -> None:
     assert "A text</h1>" in page
     shown = rendered(comparison)
     assert all(label in shown for label in labels)
+    comparison = compare({"_a$": "unigram", "b": "mle"}, TEXT, plan=PLAN)
+    figure_of = Figure()
+    plots.growth_of_quality(figure_of.subplots(), comparison.results)
+    (legend,) = figure_of.legends
+    assert [text.get_text() for text in legend.get_texts()] == [r" _a\$"]
     table = Table("a_b and c|d", ["after", "a_b", "c|d"], [["x|y", "1", "2"]])
     title, _, head, align, row = markdown.table_text(table).splitlines()
     assert title == r"### a\_b and c\|d"

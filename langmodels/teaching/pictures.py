@@ -103,4 +103,5 @@ def draw_bars(panels: Sequence[Bars], path: str | os.PathLike[str]) -> None:
 
 def written(text: str) -> str:
     """A text as a label: white space and control characters by a sign, and no formulas."""
-    return visible(text, space=" ").replace("$", r"\$")
+    shown = visible(text, space=" ").replace("$", r"\$")
+    return f" {shown}" if shown.startswith("_") else shown  # which legends leave out

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from langmodels.evaluation.results import LevelResult, ModelResult, Results
-from langmodels.teaching.pictures import COLOURS
+from langmodels.teaching.pictures import COLOURS, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,8 +34,8 @@ def _called(results: Results, model: ModelResult) -> str:
 
 
 def _drawn(results: Results, model: ModelResult) -> str:
-    """The same for matplotlib, which takes what stands between dollars for a formula."""
-    return _called(results, model).replace("$", r"\$")
+    """The same for matplotlib."""
+    return written(_called(results, model))
 
 
 def _styled(
