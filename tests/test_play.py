@@ -17,15 +17,17 @@ from langmodels.datasets import find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.decoding import Decoding
 from langmodels.neural.recurrent.model import RecurrentModel
-from langmodels.ngram import NGramModel
+from langmodels.ngram import NGramModel, prune
 from langmodels.playground import Classroom, Limits
 from langmodels.playground.actions import answer
 from langmodels.playground.fields import Fields
 from langmodels.playground.languages import guess_language
 from langmodels.playground.panels import training
+from langmodels.playground.panels.chain import cell
 from langmodels.playground.panels.memory import recall
 from langmodels.playground.panels.shannon import estimate, folded, passage
 from langmodels.playground.work import Line
+from langmodels.registry import make_model
 from langmodels.teaching import chain_rule, predict_next
 from langmodels.teaching.gradients import gate_activations, gradient_norm_course
 from langmodels.text.corpus import Corpus
@@ -112,6 +114,17 @@ def test_a_cell_shows_the_calculation_of_its_factor(classroom: Classroom) -> Non
             assert product == pytest.approx(step["prob"], rel=1e-6, abs=1e-12)
     with pytest.raises(UsageError, match="no such token"):
         ask(classroom, "cell", sentence=SENTENCE, model=name, position=7)
+
+
+def test_the_lookup_of_a_pruned_model_without_smoothing(classroom: Classroom) -> None:
+    """A shorter context leaves nothing to words that never came, the longer one does."""
+    corpus = Corpus.from_text(find_source("lighthouse.de.txt").read(), min_count=2)
+    pruned = prune(make_model("mle:order=3:backoff=true").fit(corpus), max_ngrams=300)
+    for sentence in ("Jeden Abend stieg", "sagte Mina leise"):
+        found = cell(pruned, classroom.room(), sentence, 2)
+        product = math.prod(s.get("prob", s.get("weight")) for s in found["path"])
+        assert product == pytest.approx(found["prob"], rel=1e-6)
+        assert product > 0.03
 
 
 @pytest.mark.parametrize(

@@ -76,14 +76,18 @@ def _path(model: NGramModel, context: list[str], token: str) -> list[dict[str, A
     vocabulary, tables = model.vocabulary, model.lookup
     seen = ["<s>", *(vocabulary.token(i) for i in vocabulary.encode(context).tolist())]
     state = model.state(context)
-    _, found = model.score_next(state, vocabulary.id(token))
+    asked = vocabulary.id(token)
+    _, found = model.score_next(state, asked)
     steps = []
     for length in range(len(state), found - 1, -1):
         rest = tables.backing_off(state[: length - 1])
-        step = tables.backing_off(state[:length]) - rest if rest > -math.inf else -math.inf
+        if rest > -math.inf:
+            step = tables.backing_off(state[:length]) - rest
+        else:  # a shorter context leaves nothing to others, which says nothing of this one
+            long, short = (model.score_next(state[:n], asked)[0] for n in (length, length - 1))
+            step = long - short if short > -math.inf else -math.inf
         steps.append({"context": seen[len(seen) - length :], "weight": math.exp(step)})
-    short = state[: found - 1]
-    p = model.score_next(short, vocabulary.id(token))[0]
+    p = model.score_next(state[: found - 1], asked)[0]
     steps.append({"context": seen[len(seen) - found + 1 :], "prob": math.exp(p)})
     return steps
 
