@@ -147,6 +147,14 @@ def test_speed_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cloze.training == cloze.scoring > 0
 
 
+@pytest.mark.filterwarnings("error")
+def test_the_beginning_of_a_text_is_not_warned_of() -> None:
+    """It is measured before anything is said, and the whole text may have what it lacks."""
+    material = Material(Splits.from_text(TEXT, make_tokenizer("word")))
+    trials = [Trial(each, 0) for each in make_candidates(["absolute", "mkn"], ["word"], Setting())]
+    assert all(speed.training > 0 for speed in measure_speeds(trials, material, PLAN, 1))
+
+
 def test_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
     material = Material(Splits.from_text(TEXT, make_tokenizer("word")))
     names = ["mkn", f"{GRU}:epochs=3", f"{GRU}:epochs=1"]

@@ -8,6 +8,7 @@ in the table: with them, and not with the time, the figures can be had again any
 import math
 import re
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -308,7 +309,8 @@ def measure_speeds(
 
 def _speed(trial: Trial, shared: tuple[Material, Plan, float]) -> Speed:
     material, plan, patience = shared
-    with named(trial.candidate.label):
+    with named(trial.candidate.label), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the beginning of the text; the whole is warned of
         splits = material.at(trial.candidate.level).splits
         if trial.candidate.finished is not None:
             model, training = trial.candidate.finished, math.inf
