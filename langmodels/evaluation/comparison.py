@@ -29,7 +29,7 @@ from langmodels.evaluation.running import (
     worthwhile_jobs,
 )
 from langmodels.evaluation.significance import ALL
-from langmodels.evaluation.summary import find_name, model_result, summarise, test_names
+from langmodels.evaluation.summary import find_name, model_result, names_in_tests, summarise
 from langmodels.execution import Jobs
 from langmodels.formatting import duration
 from langmodels.interchange import json_text, jsonable, structure
@@ -206,7 +206,7 @@ def compare(
         for candidate in found
     ]
     if against is not None and against != ALL:
-        names = test_names(candidates)
+        names = names_in_tests(candidates)
         if find_name(against, names) is None:
             meant = [name for name in names if name.startswith(f"{against} (")] or names
             raise UsageError(f"Say which model is to be tested against: one of {', '.join(meant)}.")

@@ -384,12 +384,12 @@ def _is_clear(summaries: Sequence["_Summary"], seed: int) -> bool:
 def _ranked(summaries: Sequence["_Summary"]) -> tuple[Ranked, FloatArray]:
     """Models with finite figures, best first, what they pay for the blocks, and these' sizes."""
     finite = [s for s in summaries if s.finite]
-    names = test_names([s.candidate for s in summaries])
+    names = names_in_tests([s.candidate for s in summaries])
     ranked = [(name, s.blocks) for name, s in zip(names, summaries, strict=True) if s.finite]
     return ranked, np.diff(finite[0].material.edges) if finite else np.empty(0)
 
 
-def test_names(candidates: Sequence[Candidate]) -> list[str]:
+def names_in_tests(candidates: Sequence[Candidate]) -> list[str]:
     """What models are called in tests: their labels, with the level where there are several."""
     several = len({candidate.level for candidate in candidates}) > 1
     return [f"{c.label} ({c.level})" if several else c.label for c in candidates]
