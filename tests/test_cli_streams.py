@@ -231,19 +231,29 @@ def test_json_is_harmless_and_the_same(model: Path, capsys: pytest.CaptureFixtur
 # As it comes -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("jobs", ["1", "2"])
-def test_a_line_is_scored_before_the_next_one_is_written(model: Path, jobs: str) -> None:
+@pytest.mark.parametrize("options", [["--jobs", "1"], ["--jobs", "2"], ["--carry"]])
+def test_a_line_is_scored_before_the_next_one_is_written(
+    model: Path, tmp_path: Path, options: list[str]
+) -> None:
     """Whoever writes a line can wait for its score."""
-    command = [sys.executable, "-m", "langmodels", "score", str(model), "-q", "--jobs", jobs]
+    if "--carry" in options:
+        model = shutil.copy(model, tmp_path / "cache.lm")
+        cache = langmodels.CacheModel(langmodels.load(model, mmap=False), weight=0.3)
+        cache.save(model)
+    command = [sys.executable, "-m", "langmodels", "score", str(model), "-q", *options]
+    before: list[str] = []
     with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, env=environment()) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        for line in ("der Hund", "die Katze"):
+        for line in ("der Hund", "die Katze", "der Hund"):
             process.stdin.write(f"{line}\n".encode())
             process.stdin.flush()
             log_p = float(process.stdout.readline().split(b"\t")[0])  # hangs, if it does not come
-            expected = langmodels.load(model).score(line)
-            assert log_p == pytest.approx(expected / math.log(10), abs=1e-3)
+            before = [*before, line] if "--carry" in options else [line]
+            *_, expected = langmodels.score_lines(
+                langmodels.load(model), ["\n".join(before)], carry=True
+            )
+            assert log_p == pytest.approx(expected.totals[-1] / math.log(10), abs=1e-3)
         process.stdin.close()
         assert process.stdout.read() == b""
         assert process.wait() == 0

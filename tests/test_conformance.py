@@ -442,3 +442,20 @@ def test_carried_state(fitted: Any) -> None:
     np.testing.assert_allclose(carried[:first], alone[:first], rtol=1e-4, atol=1e-5)
     apart = replace(corpus, documents=np.arange(corpus.n_sequences + 1), carry=True)
     np.testing.assert_allclose(model.score_sequences(apart), alone, rtol=1e-4, atol=1e-5)
+
+
+def test_documents_that_come_in_parts(fitted: Any) -> None:
+    """What a model remembers of some sequences is all that it needs for the next ones."""
+    model, *_ = fitted
+    sequences = model.sequences_of((TEXT + HELD_OUT).splitlines() * 3).carried()
+    whole = model.score_sequences(sequences)
+    memory, parts, begin = None, [], 0
+    for end in (1, 2, 20, 21, sequences.n_sequences):
+        scores, memory = model.score_on(sequences.between(begin, end), memory)
+        parts.append(scores)
+        begin = end
+    np.testing.assert_allclose(np.concatenate(parts), whole, rtol=1e-4, atol=1e-5)
+    if not model.remembers:
+        assert memory is None
+        alone = model.score_sequences(replace(sequences, carry=False))
+        np.testing.assert_allclose(alone, whole, rtol=1e-4, atol=1e-5)

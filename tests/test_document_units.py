@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Callable
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.statistics import bootstrap_interval, document_edges, paired_p_value
 from langmodels.registry import make_model
 from langmodels.text.corpus import Corpus
+from langmodels.text.lines import split_lines
 from langmodels.text.splits import Splits, divide
 from langmodels.text.streams import TextStream
 
@@ -70,6 +71,22 @@ def test_whole_documents_are_drawn(jsonl: str) -> None:
         divide("one\ntext\n", by="documents")
     with pytest.raises(LangmodelsError, match="too small"):
         divide(TextStream.of_documents(DOCUMENTS[:2]), by="documents")
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 100])
+def test_where_documents_begin_is_known_while_they_are_read(size: int) -> None:
+    texts = ["a\nb", "c\n", "", "d\n\ne\n", "f"]
+    parts = TextStream.joined(TextStream.of_one(list(text)) for text in texts)
+    whole = TextStream.joined([TextStream.of_documents(texts[:3]), TextStream.of_one(texts[3:])])
+    lines = TextStream.joined([parts, whole])
+    read = chain.from_iterable(split_lines(lines))
+    found, n = [], 0
+    for batch, begins in lines.batches(iter(lambda: list(islice(read, size)), [])):
+        found += (n + begins).tolist()
+        n += len(batch)
+    # In `whole` the empty text is a document of one line, and the last one has what follows it.
+    assert found == [0, 2, 3, 6, 7, 9, 10, 11]
+    assert n == 15
 
 
 def test_corpora_know_their_documents() -> None:

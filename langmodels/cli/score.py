@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.text import Text
 
@@ -31,7 +32,7 @@ from langmodels.errors import UsageError
 from langmodels.execution import executor, mapped
 from langmodels.interchange import cell, json_text
 from langmodels.models.base import LanguageModel
-from langmodels.models.lines import LineScores, score_batch
+from langmodels.models.lines import CarriedLines, LineScores, score_batch
 from langmodels.models.texts import AT_ONCE, TextScore, perplexity_of
 from langmodels.registry import load
 from langmodels.streaming import gathered
@@ -57,7 +58,8 @@ Text is scored while it comes: a line goes out when a million characters have co
 a second later. A line ends at a line feed, or a carriage return and a line feed, and nowhere else;
 every line in is one line out, blank ones too (the end alone), but blank lines have no part in the
 totals. Bytes that are no text cost their own line alone: they are read as the replacement
-character, and counted.
+character, and counted. With --carry lines go out as they do without, and of models that remember
+lines one process scores all.
 
 JSON lines and Parquet hold documents: what is written has the same format, and each document has
 its log p, tokens, unknown tokens, perplexity and bits a character in columns of its own. The log p
@@ -104,10 +106,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_json_option(parser)
 
 
-Batch = tuple[list[str], IndexArray | None]
-"""Sentences, and where documents begin among them."""
-
-
 @dataclass
 class Totals:
     """Sums over all sentences. Blank lines, where a line is a sentence, are none."""
@@ -151,6 +149,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     """Score, print each sentence and the totals."""
     if args.sentences and args.file:
         raise UsageError("Give sentences or --file, not both.")
+    if args.carry and args.no_bos:
+        raise UsageError("State that is carried over lines is a context: leave out --no-bos.")
     model = load(args.model)
     if model.vocabulary.ends and any("\n" in sentence.strip() for sentence in args.sentences):
         warnings.warn(
@@ -192,26 +192,31 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
 def _batches(
     args: argparse.Namespace, model: LanguageModel[Any], totals: Totals
 ) -> Iterator[LineScores]:
+    for scores in _scores(args, model):
+        totals.add(scores, ends=model.vocabulary.ends, predicted=not args.no_eos)
+        yield scores
+
+
+def _scores(args: argparse.Namespace, model: LanguageModel[Any]) -> Iterator[LineScores]:
+    batches = _lines(args)
+    if args.carry and model.remembers:  # no batch without what was remembered of that before it
+        carried = CarriedLines(model, eos=not args.no_eos)
+        yield from (carried.score(lines, begins) for lines, begins in batches)
+        return
     with workers_of(args) as jobs, executor(jobs) as pool:
-        options = {"carry": args.carry, "bos": not args.no_bos, "eos": not args.no_eos}
-        for scores in mapped(pool, _scored, _lines(args), model, options):
-            totals.add(scores, ends=model.vocabulary.ends, predicted=not args.no_eos)
-            yield scores
+        options = {"bos": not args.no_bos, "eos": not args.no_eos}
+        yield from mapped(pool, _scored, (lines for lines, _ in batches), model, options)
 
 
-def _lines(args: argparse.Namespace) -> Iterator[Batch]:
-    """The sentences, those together that are scored together."""
+def _lines(args: argparse.Namespace) -> Iterator[tuple[list[str], IndexArray]]:
+    """The sentences, those together that are scored together, and which of them begin documents."""
     if args.sentences:
-        yield args.sentences, None
+        yield args.sentences, np.zeros(1, np.int64)
         return
     source = find_source(args.file or "-", args.encoding, args.errors, live=True)
     stream = source.open()
     batches = split_lines(map("".join, gathered(stream, len, AT_ONCE)))
-    if not args.carry:
-        yield from ((lines, None) for lines in batches)
-    else:
-        lines = [line for some in batches for line in some]
-        yield lines, stream.starts()
+    yield from stream.batches(batches)
     requests = find_requests(args.file) if args.file else None
     several = sum(n > 1 for n in stream.lines)
     if several and not args.summary and any(request.text for request in requests or []):
@@ -223,9 +228,8 @@ def _lines(args: argparse.Namespace) -> Iterator[Batch]:
         )
 
 
-def _scored(batch: Batch, model: LanguageModel[Any], options: dict[str, bool]) -> LineScores:
-    lines, documents = batch
-    return score_batch(model, lines, documents=documents, **options)
+def _scored(lines: list[str], model: LanguageModel[Any], options: dict[str, bool]) -> LineScores:
+    return score_batch(model, lines, **options)
 
 
 def _print_table(

@@ -98,6 +98,29 @@ class LanguageModel(Model, Contexts[S]):
             scores[i] = self.log_prob_next(state, token)
         return scores
 
+    def score_on(self, sequences: Sequences, memory: Any = None) -> tuple[FloatArray, Any]:
+        """`score_sequences` of a document that comes some sequences at a time.
+
+        Args:
+            sequences: the next ones of the document, over which state is carried.
+            memory: what the call before this one gave beside the scores; none: it begins here.
+
+        Scores are those of the whole document, but for the rounding of networks.
+        """
+        if not self.remembers:
+            return self.score_sequences(sequences), None
+        scores, i = np.empty(sequences.n_tokens), 0
+        for ids in sequences.whole():
+            state = self.start() if memory is None else self.start_after(*memory)
+            tokens = ids[1:].tolist()
+            for k, token in enumerate(tokens, 1):
+                scores[i] = self.log_prob_next(state, token)
+                i += 1
+                if k < len(tokens):
+                    state = self.advance(state, token)
+            memory = state, int(ids[-1])
+        return scores, memory
+
     # Written once ---------------------------------------------------------------------------
 
     def state(self, context: Text = ()) -> S:
@@ -149,6 +172,13 @@ class LanguageModel(Model, Contexts[S]):
         scores = self._raw_scores(sequences)
         check_scores(scores, sequences.targets, self.vocabulary)
         return scores
+
+    def scores_on(self, sequences: Sequences, memory: Any = None) -> tuple[FloatArray, Any]:
+        """`score_on`, looked at as `scores` does."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            scores, memory = self.score_on(sequences, memory)
+        check_scores(scores, sequences.targets, self.vocabulary)
+        return scores, memory
 
     def _raw_scores(self, sequences: Sequences) -> FloatArray:
         with np.errstate(over="ignore", invalid="ignore"):

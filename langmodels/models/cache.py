@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from langmodels.arrays import Array, FloatArray
+from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.checks import check_values
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
@@ -158,7 +158,18 @@ class CacheModel(LanguageModel[CacheState]):
     def score_sequences(self, sequences: Sequences) -> FloatArray:
         """See `LanguageModel`; the cache is emptied where no state is carried over."""
         base = self.base.score_sequences(sequences)
-        cache = cache_scores(sequences, self.decay)
+        return self._mixed(base, cache_scores(sequences, self.decay))
+
+    def score_on(self, sequences: Sequences, memory: Any = None) -> tuple[FloatArray, Any]:
+        """See `LanguageModel`; what the base remembers, and the cache."""
+        base, cache = (None, None) if memory is None else memory
+        scores, base = self.base.score_on(sequences, base)
+        if cache is None:
+            cache = Cached(np.zeros(len(self.vocabulary)), 0)
+        found = cache_scores(sequences, self.decay, cache)
+        return self._mixed(scores, found), (base, cache.after(sequences.targets, self.decay))
+
+    def _mixed(self, base: FloatArray, cache: FloatArray) -> FloatArray:
         known = ~np.isnan(cache)
         scores = np.array(base, np.float64)
         scores[known] = self._mix(base[known], cache[known], self.weight)
@@ -210,10 +221,27 @@ class CacheModel(LanguageModel[CacheState]):
         return model
 
 
-def cache_scores(sequences: Sequences, decay: float) -> FloatArray:
+@dataclass(frozen=True, eq=False)
+class Cached:
+    """What a cache holds after so many tokens, its `age`: decayed `counts` by token id, (V,)."""
+
+    counts: FloatArray
+    age: int
+
+    def after(self, tokens: IntArray, decay: float) -> "Cached":
+        """The same after more tokens, (n,)."""
+        n = len(tokens)
+        weights = decay ** np.arange(n - 1, -1, -1, dtype=np.float64)
+        counts = self.counts * decay**n
+        counts += np.bincount(tokens, weights, len(counts))
+        return Cached(counts, self.age + n)
+
+
+def cache_scores(sequences: Sequences, decay: float, before: Cached | None = None) -> FloatArray:
     """Log p of every target under the cache alone, nats, (sequences.n_tokens,).
 
-    -inf for a token that is not in the cache, NaN where the cache is empty.
+    -inf for a token that is not in the cache, NaN where the cache is empty. `before`: what it holds
+    at the beginning, where the sequences are one document.
     """
     targets = sequences.targets.astype(np.int64)
     n = len(targets)
@@ -230,6 +258,12 @@ def cache_scores(sequences: Sequences, decay: float) -> FloatArray:
     # after[j] = 1 + decay^gap[j] after[j-1] within a run: an inclusive scan, doubling the reach.
     factor = np.where(again, decay ** np.where(again, gap, 0).astype(np.float64), 0.0)
     after = np.ones(n)
+    first = np.zeros(n)  # what is there where a token comes for the first time
+    if before is not None:
+        here = order[~again]
+        first[~again] = before.counts[targets[here]] * decay ** here.astype(np.float64)
+        after += decay * first
+        age = age + before.age
     reach, span = factor.copy(), 1
     while span < n and reach.max() > 1e-17:
         after[span:] += reach[span:] * after[:-span]
@@ -237,7 +271,8 @@ def cache_scores(sequences: Sequences, decay: float) -> FloatArray:
         reach[:span] = 0.0
         span *= 2
     count = np.zeros(n)
-    count[order[1:]] = np.where(again[1:], factor[1:] * after[:-1], 0.0) / decay
+    count[order] = first
+    count[order[1:]] += np.where(again[1:], factor[1:] * after[:-1], 0.0) / decay
     total = age if decay == 1 else (1 - decay**age) / (1 - decay)
     with np.errstate(divide="ignore", invalid="ignore"):
         scores: FloatArray = np.log(count) - np.log(total)

@@ -46,6 +46,11 @@ class Contexts(ABC, Generic[S]):
         return self.start()
 
     @property
+    def remembers(self) -> bool:
+        """Whether anything of a sequence matters in the next one of its document."""
+        return type(self).start_after is not Contexts.start_after
+
+    @property
     def context_length(self) -> int | None:
         """How many preceding tokens can matter; None where there is no limit."""
         return None

@@ -1,14 +1,13 @@
 """Scoring text line by line, many lines at a time."""
 
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from langmodels.arrays import BoolArray, FloatArray, IndexArray, IntArray
-from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.text.lines import split_lines
 from langmodels.text.sequences import Sequences
@@ -69,56 +68,77 @@ def score_lines(
     """Score every line of a text that comes in pieces, blank lines as empty sequences.
 
     Lines are scored as many together as a piece holds, so larger pieces are faster. With `carry`
-    the whole text is read first and scored as one document, over which state is carried.
+    they are one document, over which state is carried.
     """
-    batches = split_lines(chunks)
-    if carry:
-        batches = iter([list(itertools.chain.from_iterable(batches))])
-    for lines in batches:
-        yield score_batch(model, lines, carry=carry)
+    score = CarriedLines(model).score if carry else partial(score_batch, model)
+    yield from map(score, split_lines(chunks))
 
 
 def score_batch(
-    model: LanguageModel[Any],
-    lines: list[str],
-    *,
-    carry: bool = False,
-    bos: bool = True,
-    eos: bool = True,
-    documents: IndexArray | None = None,
+    model: LanguageModel[Any], lines: list[str], *, bos: bool = True, eos: bool = True
 ) -> LineScores:
-    """Score lines together, each as a sequence of its own, or with `carry` as one document.
+    """Score lines together, each as a sequence of its own.
 
     Without `bos` a line has no context at its beginning, not even `<s>`; without `eos` its end is
-    not predicted. `documents` (D+1,): with which line each of several documents begins over which
-    state is carried, and how many lines there are. As in a corpus, lines without tokens are no part
-    of a document: state goes past them, and they have none. Raises UsageError for a model that
-    cannot do without `<s>`, and for `carry` then.
+    not predicted. Raises UsageError for a model that cannot do without `<s>`.
     """
-    sequences = model.sequences_of(lines)
-    if not eos and model.vocabulary.eos_id is not None:
-        sequences = sequences.without_ends(model.vocabulary.eos_id)
-    if carry and not bos:
-        raise UsageError("State that is carried over lines is a context: leave out --no-bos.")
-    if carry:
-        ends = eos and model.vocabulary.ends
-        return LineScores(lines, sequences, _carried_scores(model, sequences, ends, documents))
+    sequences = _sequences(model, lines, eos)
     score = model.scores if bos else model.scores_from_nothing
     return LineScores(lines, sequences, score(sequences))
 
 
-def _carried_scores(
-    model: LanguageModel[Any], sequences: Sequences, ends: bool, documents: IndexArray | None
-) -> FloatArray:
-    """Log p of every target, (N,), in nats; see `score_batch`. `ends`: whether these are some."""
-    inside, kept = sequences.without_empty(ends=ends)
-    if documents is not None:
-        documents = np.unique(np.searchsorted(np.flatnonzero(kept), documents))
-    scores = np.empty(sequences.n_tokens)
-    is_inside = np.repeat(kept, sequences.lengths)
-    if kept.any():
-        scores[is_inside] = model.scores(replace(inside, documents=documents, carry=True))
-    if not is_inside.all():
-        nothing = [np.empty(0, np.int32)] * int(np.count_nonzero(~kept))
-        scores[~is_inside] = model.scores(Sequences.bounded(nothing, model.vocabulary))
-    return scores
+def _sequences(model: LanguageModel[Any], lines: list[str], eos: bool) -> Sequences:
+    sequences = model.sequences_of(lines)
+    if not eos and model.vocabulary.eos_id is not None:
+        sequences = sequences.without_ends(model.vocabulary.eos_id)
+    return sequences
+
+
+class CarriedLines:
+    """Scores lines as they come, and carries state over those of a document.
+
+    Without `eos` the ends of lines are not predicted.
+    """
+
+    def __init__(self, model: LanguageModel[Any], *, eos: bool = True) -> None:
+        self._model, self._eos = model, eos
+        self._memory: Any = None
+
+    def score(self, lines: list[str], begins: Sequence[int] | IndexArray = ()) -> LineScores:
+        """Score the next lines. `begins`: with which of them documents begin, in order.
+
+        As in a corpus, lines without tokens are no part of a document: state goes past them, and
+        they have none.
+        """
+        model = self._model
+        sequences = _sequences(model, lines, self._eos)
+        if not model.remembers:
+            return LineScores(lines, sequences, model.scores(sequences))
+        inside, kept = sequences.without_empty(ends=self._eos and model.vocabulary.ends)
+        first = np.unique(np.searchsorted(np.flatnonzero(kept), np.asarray(begins, np.int64)))
+        scores = np.empty(sequences.n_tokens)
+        is_inside = np.repeat(kept, sequences.lengths)
+        scores[is_inside] = np.concatenate(list(self._parts(inside, first)))
+        if not is_inside.all():
+            nothing = [np.empty(0, np.int32)] * int(np.count_nonzero(~kept))
+            scores[~is_inside] = model.scores(Sequences.bounded(nothing, model.vocabulary))
+        return LineScores(lines, sequences, scores)
+
+    def _parts(self, sequences: Sequences, first: IndexArray) -> Iterator[FloatArray]:
+        """What ends the document before, whole documents, and the beginning of another."""
+        n = sequences.n_sequences
+        before, last = (int(first[0]), int(first[-1])) if len(first) else (n, n)
+        yield self._go_on(sequences.between(0, before))
+        if not len(first):
+            return
+        if before < last:
+            part = sequences.between(before, last)
+            yield self._model.scores(replace(part, documents=first - before, carry=True))
+        self._memory = None
+        yield self._go_on(sequences.between(last, n))
+
+    def _go_on(self, sequences: Sequences) -> FloatArray:
+        if sequences.n_sequences == 0:
+            return np.empty(0)
+        scores, self._memory = self._model.scores_on(sequences.carried(), self._memory)
+        return scores

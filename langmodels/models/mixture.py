@@ -108,6 +108,17 @@ class MixtureModel(LanguageModel[States]):
         """See `LanguageModel`; as fast as the parts are."""
         return log_mean([model.score_sequences(sequences) for model in self.models], self.weights)
 
+    def score_on(self, sequences: Sequences, memory: Any = None) -> tuple[FloatArray, Any]:
+        """See `LanguageModel`; what each part remembers."""
+        memories = [None] * len(self.models) if memory is None else memory
+        found = [m.score_on(sequences, own) for m, own in zip(self.models, memories, strict=True)]
+        return log_mean([scores for scores, _ in found], self.weights), [own for _, own in found]
+
+    @property
+    def remembers(self) -> bool:
+        """Whether any part does."""
+        return any(model.remembers for model in self.models)
+
     @property
     def reads_spelling(self) -> bool:
         """Whether any part does."""

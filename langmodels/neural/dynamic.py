@@ -23,7 +23,7 @@ from langmodels.neural.layers.base import rows
 from langmodels.neural.network import SequenceNetwork
 from langmodels.neural.training.batches import StreamBatches
 from langmodels.neural.training.history import was_interrupted
-from langmodels.progress import track
+from langmodels.progress import Meter, track
 from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
@@ -51,6 +51,18 @@ class DynamicState:
     inputs: tuple[int, ...]
     targets: tuple[int, ...]
     after: Any
+
+
+@dataclass(frozen=True, eq=False)
+class _Memory:
+    """What is left of a text that was read: weights and states before a chunk that is not whole
+    yet, and its inputs and targets.
+    """
+
+    weights: Array
+    states: Any
+    inputs: IntArray
+    targets: IntArray
 
 
 @dataclass
@@ -181,20 +193,42 @@ class DynamicModel(LanguageModel[DynamicState]):
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:
         """See `LanguageModel`; every sequence from the trained weights."""
-        scores: list[FloatArray] = []
-        zero = self._ready().zero_states(1)
         # One sequence is too little for a second thread of BLAS.
         with Workers(1), track("Learning while scoring", total=sequences.n_tokens) as meter:
-            for inputs, targets in sequences.streams():
-                weights, states = self.base.network.parameters.flat, zero
-                for k in range(0, len(inputs), self.every):
-                    part = slice(k, k + self.every)
-                    found, weights, states = self._learn(
-                        weights, states, inputs[part], targets[part]
-                    )
-                    scores.append(found)
-                    meter.advance(len(found))
+            scores = [self._read(*stream, None, meter)[0] for stream in sequences.streams()]
         return np.concatenate(scores) if scores else np.empty(0)
+
+    def score_on(self, sequences: Sequences, memory: Any = None) -> tuple[FloatArray, Any]:
+        """See `LanguageModel`; the state before the chunk that is under way, and what it has."""
+        ((inputs, targets),) = sequences.streams()
+        with Workers(1), track("Learning while scoring", total=len(targets)) as meter:
+            return self._read(inputs, targets, memory, meter)
+
+    def _read(
+        self, inputs: IntArray, targets: IntArray, memory: "_Memory | None", meter: Meter
+    ) -> tuple[FloatArray, "_Memory"]:
+        """Log p of targets, (n,), after inputs, (n,), learning on; and what to go on from."""
+        if memory is None:
+            nothing = np.empty(0, np.int32)
+            trained = self.base.network.parameters.flat
+            memory = _Memory(trained, self._ready().zero_states(1), nothing, nothing)
+        weights, states, known = memory.weights, memory.states, len(memory.targets)
+        inputs = np.concatenate([memory.inputs, inputs])
+        targets = np.concatenate([memory.targets, targets])
+        whole = len(inputs) - len(inputs) % self.every
+        scores = [np.empty(0)]
+        before = weights, states
+        for k in range(0, len(inputs), self.every):
+            part = slice(k, k + self.every)
+            before = weights, states
+            found, weights, states = self._learn(weights, states, inputs[part], targets[part])
+            scores.append(found)
+            meter.advance(len(found))
+        if whole < len(inputs):
+            weights, states = before
+        return np.concatenate(scores)[known:], _Memory(
+            weights, states, inputs[whole:], targets[whole:]
+        )
 
     def _step(self, weights: Array, states: Any, token: int) -> Any:
         network = self._ready(weights)

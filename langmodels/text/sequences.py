@@ -173,6 +173,12 @@ class Sequences:
             ids = self.held[early : begin + size]
             yield Sequences(ids, np.array([0, len(ids)], np.int64)), max(begin - early - 1, 0)
 
+    def between(self, first: int, last: int) -> "Sequences":
+        """The sequences from `first` to before `last`, with what documents there are in them."""
+        known = self.held[: self.offsets[first]] if self.unknown else self.held[:0]
+        unknown = int(np.count_nonzero(known == Vocabulary.unk_id))
+        return self._between(first, last, unknown)
+
     def without_empty(self, *, ends: bool = True) -> tuple["Sequences", BoolArray]:
         """Those sequences that have tokens, and which they are, (S,).
 

@@ -20,7 +20,8 @@ class TextStream:
 
     `lines`: how many lines each document has. It is complete once all pieces were taken, and the
     same list for whatever takes the pieces, changes them and hands them on; whoever makes the
-    pieces fills it. It stays empty where nothing is known of documents.
+    pieces fills it, with whatever ended before a piece before that piece is given. It stays empty
+    where nothing is known of documents.
     """
 
     def __init__(self, pieces: Iterable[str], lines: list[int] | None = None) -> None:
@@ -75,12 +76,15 @@ class TextStream:
         def pieces() -> Iterator[str]:
             end = "\n"
             for stream in streams:
+                known = 0
                 if not end.endswith("\n"):
                     yield "\n"
                 for piece in stream:
+                    lines.extend(stream.lines[known:])
+                    known = len(stream.lines)
                     yield piece
                     end = piece or end
-                lines.extend(stream.lines)
+                lines.extend(stream.lines[known:])
 
         return cls(pieces(), lines)
 
@@ -96,6 +100,26 @@ class TextStream:
         if len(self.lines) < 2:
             return None
         return np.concatenate([[0], np.cumsum(self.lines, dtype=np.int64)])
+
+    def batches(self, batches: Iterable[list[str]]) -> Iterator[tuple[list[str], IndexArray]]:
+        """The lines of this text in batches, each with those of its lines that begin documents.
+
+        These, (n,), are counted from the beginning of the batch. The batches may be made of pieces
+        that another thread takes ahead.
+        """
+        done = known = begin = 0
+        told = -1
+        for batch in batches:
+            end, begins = done + len(batch), []
+            while begin < end:
+                if begin > told:
+                    told = begin
+                    begins.append(begin - done)
+                if known == len(self.lines):
+                    break
+                begin, known = begin + self.lines[known], known + 1
+            done = end
+            yield batch, np.array(begins, np.int64)
 
 
 RawText = str | Path | Iterable[str] | TextStream

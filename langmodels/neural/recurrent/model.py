@@ -12,7 +12,7 @@ from langmodels.neural.layers.adaptive import usual_cutoffs
 from langmodels.neural.layers.cells import CELLS
 from langmodels.neural.layers.softmax import Scoring
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape, States
-from langmodels.neural.recurrent.scoring import score_pieces
+from langmodels.neural.recurrent.scoring import score_pieces, score_stretch
 from langmodels.neural.training.batches import Batches, Chunk, StreamBatches, WindowBatches, Windows
 from langmodels.neural.training.options import whole_numbers
 from langmodels.neural.windows import score_windows
@@ -194,6 +194,18 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
 
         windows = Windows(sequences, self.window)
         return score_windows(windows, top, self._network.output, scoring, numbers, wanted)
+
+    @property
+    def remembers(self) -> bool:
+        """Unless it reads windows."""
+        return self.window is None
+
+    def score_on(self, sequences: Sequences, memory: Any = None) -> tuple[FloatArray, Any]:
+        """See `LanguageModel`; the states of the layers."""
+        if self.window is not None:
+            return super().score_on(sequences)
+        ((inputs, targets),) = self._streams(sequences)
+        return score_stretch(self._network, inputs, targets, memory)
 
     def _streams(self, sequences: Sequences) -> list[tuple[IntArray, IntArray]]:
         """Inputs and targets of what is read in one go."""

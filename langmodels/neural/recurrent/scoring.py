@@ -29,7 +29,11 @@ _SAME = 1e-6  # largest difference of two states that count as the same; relativ
 
 @dataclass(eq=False)
 class _Piece:
-    """A stretch of a sequence, and its `marks`: the states after every _STEPS tokens."""
+    """A stretch of a sequence, and its `marks`: the states after every _STEPS tokens.
+
+    `states`: those before a first piece, where they are not zero. `kept`: whether all marks are
+    asked for in the end.
+    """
 
     inputs: IntArray
     targets: IntArray
@@ -37,6 +41,8 @@ class _Piece:
     scores: FloatArray
     previous: "_Piece | None"
     last: bool
+    states: States | None = None
+    kept: bool = False
     marks: list[States] = field(default_factory=list)
     merged: bool = False
 
@@ -56,8 +62,42 @@ def score_pieces(
     n = sum(len(inputs) for inputs, _ in sequences)
     result = np.empty((n, *numbers))
     wanted = np.ones(n, np.bool_) if wanted is None else wanted
-    threads = min(cpu_count(), max(1, len(result) // (8 * _STEPS)))
-    pieces = _cut(sequences, result, wanted, _COLUMNS * threads)
+    threads = _threads(n)
+    _run_all(network, _cut(sequences, result, wanted, _COLUMNS * threads), threads, scoring)
+    return result
+
+
+def score_stretch(
+    network: RecurrentNetwork, inputs: IntArray, targets: IntArray, states: States | None
+) -> tuple[FloatArray, States]:
+    """Log p of targets in nats, (n,), n at least 1, after inputs, (n,), that are read from these
+    states on, from zero ones where there are none; and the states after all of them.
+    """
+    result = np.empty(len(inputs))
+    threads = _threads(len(inputs))
+    pieces = _cut([(inputs, targets)], result, np.ones(len(inputs), np.bool_), _COLUMNS * threads)
+    pieces[0].states = states
+    end = pieces[-1]
+    end.kept = True
+    _run_all(network, pieces, threads, log_prob)
+    # The mark of a piece that ends before its last steps were whole is none of its own.
+    whole = len(end.inputs) // _STEPS
+    states = end.marks[whole - 1] if whole else _start(end)
+    if len(end.inputs) % _STEPS:
+        network.forward(end.inputs[whole * _STEPS :, None], states)
+        states = network.final_states
+    assert states is not None
+    return result, states
+
+
+def _threads(n: int) -> int:
+    """For so many tokens."""
+    return min(cpu_count(), max(1, n // (8 * _STEPS)))
+
+
+def _run_all(
+    network: RecurrentNetwork, pieces: list[_Piece], threads: int, scoring: Scoring
+) -> None:
     replicas = [network, *(network.replica() for _ in range(threads - 1))]
     for replica in replicas[1:]:
         replica.refresh()
@@ -67,9 +107,9 @@ def score_pieces(
             block = pieces[begin : begin + size]
             _settle(replicas, workers, block, scoring)
             for piece in block:
-                del piece.marks[:-1]
-                piece.previous = None
-    return result
+                if not piece.kept:
+                    del piece.marks[:-1]
+                    piece.previous = None
 
 
 def _cut(
@@ -127,7 +167,7 @@ def _settle(
 
 def _start(piece: _Piece) -> States | None:
     previous = piece.previous
-    return previous.marks[-1] if previous is not None and previous.marks else None
+    return previous.marks[-1] if previous is not None and previous.marks else piece.states
 
 
 def _run(
@@ -174,7 +214,7 @@ def _advance(
     for column, piece in enumerate(group):
         scored = piece.scores[begin : begin + steps]
         scored[...] = scores[: len(scored), column]
-        if piece.last and piece.previous is None:
+        if piece.last and piece.previous is None and not piece.kept:
             continue
         now = [tuple(a[column : column + 1] for a in state) for state in states]
         mark = begin // _STEPS

@@ -18,7 +18,7 @@ from langmodels.neural.transformer.network import (
     TransformerShape,
     TransformerState,
 )
-from langmodels.neural.transformer.scoring import score_pieces, stride_of
+from langmodels.neural.transformer.scoring import score_pieces, score_stretch, stride_of
 from langmodels.text.corpus import Corpus
 from langmodels.text.reading import Text
 from langmodels.text.sequences import Sequences
@@ -194,7 +194,12 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
         wanted: BoolArray | None = None,
     ) -> FloatArray:
         """See `BatchedModel`; many sequences, or pieces of one, are run side by side."""
-        return score_pieces(self._network, sequences, scoring, numbers, wanted)
+        return score_pieces(self._network, list(sequences.streams()), scoring, numbers, wanted)
+
+    def score_on(self, sequences: Sequences, memory: Any = None) -> tuple[FloatArray, Any]:
+        """See `LanguageModel`; the tokens that windows still reach."""
+        ((inputs, targets),) = sequences.streams()
+        return score_stretch(self._network, inputs, targets, memory)
 
     def attention(self, text: Text) -> FloatArray:
         """How much each token looks at each token, (layers, heads, T, T); rows sum to one.

@@ -15,7 +15,6 @@ from langmodels.arrays import BoolArray, FloatArray, IntArray
 from langmodels.neural.layers.base import rows
 from langmodels.neural.layers.softmax import Scoring, log_prob
 from langmodels.neural.transformer.network import TransformerNetwork
-from langmodels.text.sequences import Sequences
 from langmodels.threads import Workers, cpu_count
 
 _STEPS = 256  # tokens of each piece read at once
@@ -40,17 +39,17 @@ def stride_of(window: int) -> int:
 
 def score_pieces(
     network: TransformerNetwork,
-    sequences: Sequences,
+    sequences: Sequence[tuple[IntArray, IntArray]],
     scoring: Scoring = log_prob,
     numbers: tuple[int, ...] = (),
     wanted: BoolArray | None = None,
 ) -> FloatArray:
-    """Log p of every target in nats, (sequences.n_tokens,), one sequence after the other.
+    """Log p of every target in nats, one sequence after the other.
 
-    With another `scoring` what it gives instead, so many `numbers` for each; zeros for what is not
-    `wanted`.
+    `sequences`: inputs and targets, equally long. With another `scoring` what it gives instead, so
+    many `numbers` for each; zeros for what is not `wanted`.
     """
-    result = np.empty((sequences.n_tokens, *numbers))
+    result = np.empty((sum(len(inputs) for inputs, _ in sequences), *numbers))
     wanted = np.ones(len(result), np.bool_) if wanted is None else wanted
     threads = min(cpu_count(), max(1, len(result) // _STEPS))
     pieces = sorted(_cut(network, sequences, result, wanted, threads), key=lambda p: -len(p.inputs))
@@ -68,22 +67,46 @@ def score_pieces(
     return result
 
 
+def score_stretch(
+    network: TransformerNetwork, inputs: IntArray, targets: IntArray, before: IntArray | None
+) -> tuple[FloatArray, IntArray]:
+    """Log p of targets in nats, (n,), after inputs, (n,), that go on from others: those `before`
+    that still matter. And those that matter after all of them.
+    """
+    seen = np.empty(0, np.int32) if before is None else before
+    inputs = np.concatenate([seen, inputs])
+    targets = np.concatenate([np.zeros_like(seen), targets])
+    wanted = np.arange(len(inputs)) >= len(seen)
+    scores = score_pieces(network, [(inputs, targets)], wanted=wanted)[len(seen) :]
+    reach, stride = _reach(network)
+    begin = max(0, len(inputs) - reach)
+    if network.shape.positions == "learned":  # where the next window begins
+        begin = begin // stride * stride if len(inputs) >= network.shape.window else 0
+    return scores, inputs[begin:]
+
+
+def _reach(network: TransformerNetwork) -> tuple[int, int]:
+    """How many tokens before a piece are read again, and how many it has where windows are cut."""
+    shape = network.shape
+    if shape.positions == "learned":
+        stride = stride_of(shape.window)
+        return shape.window - stride, stride  # those of a new window that are there already
+    before = shape.layers * (shape.window - 1)
+    return before, max(_PIECE * before, _STEPS)
+
+
 def _cut(
     network: TransformerNetwork,
-    sequences: Sequences,
+    sequences: Sequence[tuple[IntArray, IntArray]],
     result: FloatArray,
     wanted: BoolArray,
     threads: int,
 ) -> Iterator[_Piece]:
-    shape = network.shape
-    if shape.positions == "learned":
-        stride = stride_of(shape.window)
-        before = shape.window - stride  # tokens of a new window that are there already
-    else:
-        before = shape.layers * (shape.window - 1)
-        stride = max(_PIECE * before, _STEPS, -(-len(result) // (4 * threads)))
+    before, stride = _reach(network)
+    if network.shape.positions != "learned":
+        stride = max(stride, -(-len(result) // (4 * threads)))
     offset = 0
-    for inputs, targets in sequences.streams():
+    for inputs, targets in sequences:
         n = len(inputs)
         # The first piece has nothing to read before it, and all of it is scored.
         for begin in [0, *range(before + stride, n, stride)] if n else []:
