@@ -75,12 +75,16 @@ def remove(name: str) -> None:
 
 
 def make_folder_of(name: str) -> None:
-    """See that the folder of a file is there."""
+    """See that the folder of a file is there. Raises LangmodelsError where a file is."""
     if is_address(name):
         store, path = _store(name)
         store.makedirs(path.rpartition("/")[0], exist_ok=True)
     else:
-        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        folder = Path(name).parent
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileExistsError as error:
+            raise LangmodelsError(f"{folder} is a file; give the name of a folder.") from error
 
 
 def find(name: str) -> list[str]:

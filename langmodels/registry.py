@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from langmodels import presets
+from langmodels.arguments import checked
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.kinds import FINDERS
 from langmodels.models.base import LanguageModel
@@ -72,6 +73,8 @@ class ModelSpec(Generic[M_co]):
         check_options(self.build, options, f"The model {self.name}")
         try:
             return self.build(**options)
+        except UsageError:
+            raise
         except TypeError as error:
             given = ", ".join(f"{key}={value}" for key, value in options.items())
             raise UsageError(
@@ -343,6 +346,7 @@ def parse_model(text: str) -> tuple[ModelSpec[LanguageModel[Any]], Options]:
     return model_spec(name), options
 
 
+@checked
 def make_model(text: str, setting: Setting | None = None, **options: Any) -> LanguageModel[Any]:
     """An unfitted model from what `parse_model` reads, defaults of the setting filled in.
 
@@ -352,6 +356,7 @@ def make_model(text: str, setting: Setting | None = None, **options: Any) -> Lan
     return spec.make(setting or Setting(), {**given, **options})
 
 
+@checked
 def make_cloze_model(text: str, setting: Setting | None = None, **options: Any) -> ClozeModel:
     """An unfitted model of `CLOZE_MODELS`, with options as in `parse_model`.
 
@@ -366,6 +371,7 @@ def is_finished(name: str) -> bool:
     return is_pretrained_name(name) or os.path.exists(name)  # noqa: PTH110 - never raises
 
 
+@checked
 def load(path: str | os.PathLike[str], *, mmap: bool = True) -> LanguageModel[Any]:
     """Open a saved language model, an ARPA file, a binary file of KenLM's or a pretrained model.
 
@@ -385,6 +391,7 @@ def load(path: str | os.PathLike[str], *, mmap: bool = True) -> LanguageModel[An
     return model
 
 
+@checked
 def load_any(path: str | os.PathLike[str], *, mmap: bool = True) -> Model:
     """Open a saved model of any kind; see `load`. Raises LangmodelsError where the file is none."""
     try:
@@ -399,6 +406,7 @@ def load_any(path: str | os.PathLike[str], *, mmap: bool = True) -> Model:
         raise LangmodelsError(f"{path} needs more memory than there is.") from error
 
 
+@checked
 def info(model: Model | str | os.PathLike[str]) -> dict[str, Any]:
     """What a model or a model file is, as plain data: what `langmodels info --json` prints.
 

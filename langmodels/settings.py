@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from langmodels.arguments import check_arguments
 from langmodels.errors import UsageError
 from langmodels.names import Late, nearest
 
@@ -186,14 +187,15 @@ class Configurable:
     """What is made of hyper-parameters: arguments of the constructor, kept under the same names.
 
     Subclasses state them in the signature of `__init__`, and what they mean in the `Args:` section
-    of their docstring; keywords that they do not know go on to `super().__init__`. An unknown one
-    is refused by name before the constructor runs.
+    of their docstring; keywords that they do not know go on to `super().__init__`. An unknown one,
+    and one of the wrong kind, is refused by name before the constructor runs.
     """
 
     __signature__ = _Signature()
 
     def __new__(cls, *args: Any, **kwargs: Any) -> typing.Self:
         check_options(cls, kwargs, cls.__name__)
+        check_arguments(signature(cls), args, kwargs)
         return super().__new__(cls)
 
     def get_params(self) -> dict[str, Any]:

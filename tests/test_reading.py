@@ -75,7 +75,7 @@ def test_texts_come_in_many_ways(tmp_path: Path) -> None:
     assert Splits.from_text(["a b c"] * 30, "word").train.n_sequences == 24
     with pytest.raises(LangmodelsError, match=r"nowhere\.txt"):
         Corpus.from_text(tmp_path / "nowhere.txt")
-    with pytest.raises(UsageError, match="int"):
+    with pytest.raises(UsageError, match="not 3"):
         Corpus.from_text(3)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="strings"):
         Corpus.from_text([1, 2])  # type: ignore[list-item]
@@ -116,7 +116,7 @@ def test_sentences_are_no_tokens() -> None:
     with pytest.raises(UsageError, match="score_many"):
         letters.score(["fox", "hen"])
     assert words.score(["the", "don't", "mr.", "fox"]) < 0  # words that another tokenizer cut
-    with pytest.raises(UsageError, match="score takes one"):
+    with pytest.raises(UsageError, match="put it in a list"):
         words.score_many("the fox")
 
 

@@ -27,6 +27,7 @@ FLOORS = (
     ("text",),
     (
         "errors",
+        "arguments",
         "kinds",
         "formatting",
         "progress",

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from langmodels.arguments import checked
 from langmodels.datasets.encodings import (
     ERRORS,
     make_decoder,
@@ -154,6 +155,7 @@ def _unsound(name: str, error: Exception) -> LangmodelsError:
     )
 
 
+@checked
 def read_text(path: str | os.PathLike[str], encoding: str = "utf-8", errors: str = "strict") -> str:
     """Return the whole text of a file; raises what :func:`read_chunks` raises."""
     return "".join(read_chunks(path, encoding, errors=errors))

@@ -16,6 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from langmodels.arguments import checked
 from langmodels.datasets import files, gutenberg, python_docs, synthetic, tables
 from langmodels.datasets.documents import Document, Request, format_by_name, format_of
 from langmodels.datasets.paths import find_files
@@ -98,6 +99,7 @@ class Listing:
     available: bool  # False: it would be downloaded
 
 
+@checked
 def find_source(
     name: str, encoding: str = "utf-8", errors: str = "strict", *, live: bool = False
 ) -> Source:
@@ -161,6 +163,7 @@ def find_requests(
     return [Request(path, encoding, errors, text, name_of, delimiter, live) for path in paths]
 
 
+@checked
 def list_sources() -> list[Listing]:
     """Return what `find_source` can find beside the user's own files, the shipped corpora first."""
     shipped = [

@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
+from langmodels.arguments import checked
 from langmodels.datasets import Source
 from langmodels.errors import LangmodelsError, UsageError, unreadable
 from langmodels.evaluation.budgets import expected_times, parse_budget, run_within
@@ -102,6 +103,7 @@ class Comparison:
         return fragment(self.results)
 
 
+@checked
 def compare(
     models: Models | None,
     corpus: Splits | RawText,

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.alignment import align
@@ -140,6 +141,7 @@ def measure(
     return tally.figures(name, model, corpus)
 
 
+@checked
 def evaluate(
     models: AnyModel | Mapping[str, AnyModel] | Sequence[AnyModel],
     text: RawText,

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+from langmodels.arguments import checked
 from langmodels.errors import UsageError
 from langmodels.evaluation.budgets import parse_budget
 from langmodels.evaluation.candidates import Models, make_candidates
@@ -18,6 +19,7 @@ CONTEXTS = (1, 4, 16, 64, 256, 1024)
 MAX_DOUBLINGS = 20
 
 
+@checked
 def scale(
     models: Models | None,
     corpus: Splits | RawText,

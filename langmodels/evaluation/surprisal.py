@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
@@ -55,6 +56,7 @@ class WordSurprisals:
         return float(self.target_bits[self.word_of < 0].sum())
 
 
+@checked
 def word_surprisals(
     model: LanguageModel[Any], text: str, *, blanks: str = "after", carry: bool = False
 ) -> WordSurprisals:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import Array, BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.datasets.documents import Document
 from langmodels.errors import LangmodelsError, UsageError
@@ -95,6 +96,7 @@ def parquet_library() -> tuple[Any, Any]:
         ) from None
 
 
+@checked
 def surprisal_table(
     models: Mapping[str, AnyModel],
     documents: Iterable[Document | str],

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from langmodels import progress
+from langmodels.arguments import checked
 from langmodels.errors import UsageError
 from langmodels.execution.base import ATTEMPTS, Here, TaskExecutor, WorkerLost
 from langmodels.execution.cluster import LOCAL, Cluster
@@ -41,6 +42,7 @@ Jobs = int | Executor
 _REFRESH = 0.2  # seconds between two looks at what workers report
 
 
+@checked
 def executor(
     jobs: Jobs | None = 1, scheduler: str | None = None
 ) -> AbstractContextManager[Executor]:

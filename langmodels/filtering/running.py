@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 
 from langmodels.addresses import absolute, is_address, join, make_folder_of, open_to_read, size
+from langmodels.arguments import checked
 from langmodels.arrays import FloatArray, IndexArray
 from langmodels.datasets.documents import Request, warn_of_rows
 from langmodels.datasets.shards import shard_of
@@ -26,6 +27,7 @@ from langmodels.progress import track
 from langmodels.storage import atomic_write
 
 
+@checked
 def filter_documents(
     inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str] | Request],
     output: str | os.PathLike[str],

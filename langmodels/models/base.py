@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import FloatArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.contexts import Contexts, S
@@ -151,6 +152,7 @@ class LanguageModel(Model, Contexts[S]):
         """p(next | context) for every token id, shape (V,)."""
         return np.exp(self.log_distribution(self.state(context)))
 
+    @checked
     def predict(self, context: Text = (), k: int = 10) -> list[tuple[str, float]]:
         """The `k` most probable next tokens after a context, with their probabilities."""
         if k < 1:
@@ -202,10 +204,9 @@ class LanguageModel(Model, Contexts[S]):
         """Log p(sequence) in nats: the chain rule's sum, `</s>` included where there are ends."""
         return float(self.token_scores(sequence).sum())
 
+    @checked
     def score_many(self, sequences: Sequence[Text]) -> FloatArray:
         """`score` of each of many sequences, (len(sequences),), in nats, together."""
-        if isinstance(sequences, str):
-            raise UsageError("score_many takes a list of sequences; score takes one.")
         read = self.sequences_of(list(sequences))
         return read.sums(self.scores(read))
 
@@ -245,6 +246,7 @@ class LanguageModel(Model, Contexts[S]):
         loss = self.cross_entropy(corpus)
         return math.exp(loss) if loss < 700 else math.inf
 
+    @checked
     def sample(
         self,
         prompt: Text = (),
@@ -271,6 +273,7 @@ class LanguageModel(Model, Contexts[S]):
         """`sample`, put together as running text, without the prompt."""
         return self.reading.text(self.sample(prompt, **options))
 
+    @checked
     def complete(
         self, prompt: Text = (), *, max_tokens: int = 20, width: int = 8
     ) -> list[tuple[list[str], float]]:

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import regex
 
+from langmodels.arguments import checked
 from langmodels.arrays import FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
@@ -88,6 +89,8 @@ class Cloze(WithReading, ABC):
         corpus = Corpus.of(self.reading.sequences([sequence]), self.reading)
         return float(self.score_blanks(corpus).sum())
 
+    @checked
+    @checked
     def fill(self, text: str, k: int = 10, *, width: int = 16) -> list[Filling]:
         """The `k` most probable ways to fill the blanks of a text, best first.
 
@@ -166,6 +169,7 @@ class FillingModel(Cloze):
     many candidates as the vocabulary has tokens this is Bayes' rule.
     """
 
+    @checked
     def __init__(self, model: LanguageModel[Any], candidates: int = 0) -> None:
         self.model, self.candidates = model.normalized(), candidates
 
@@ -299,6 +303,7 @@ class BlankScores:
         return math.exp(loss) if loss < 700 else math.inf
 
 
+@checked
 def evaluate_blanks(cloze: Cloze, blanks: Sequence[Blank]) -> BlankScores:
     """Fill blanks and compare with what stood there."""
     log_probs, ranks = np.empty(len(blanks)), np.empty(len(blanks))

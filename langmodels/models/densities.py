@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import FloatArray
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
@@ -27,6 +28,7 @@ def log_densities(model: LanguageModel[Any], text: str) -> FloatArray:
     return np.where(corpus.targets == Vocabulary.unk_id, -np.inf, scores)
 
 
+@checked
 def sample_series(
     model: LanguageModel[Any], n: int, prompt: str = "", *, seed: int | None = None, **options: Any
 ) -> FloatArray:

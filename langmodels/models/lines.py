@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.models.base import LanguageModel
 from langmodels.text.lines import split_lines
@@ -62,6 +63,7 @@ class LineScores:
         return oov
 
 
+@checked
 def score_lines(
     model: LanguageModel[Any], chunks: Iterable[str], *, carry: bool = False
 ) -> Iterator[LineScores]:

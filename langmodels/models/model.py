@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self, SupportsIndex
 
 from langmodels import notebooks
+from langmodels.arguments import checked
 from langmodels.arrays import Array, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.kinds import KINDS
@@ -103,12 +104,14 @@ class Model(WithReading, Configurable, ABC):
     ) -> Self:
         """A fitted model that reads by `reading`, from what `config` and `arrays` gave."""
 
+    @checked
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the model to one file (safetensors; nothing in it is ever executed)."""
         metadata, arrays = pack(self)
         save_arrays(path, arrays, metadata)
 
     @classmethod
+    @checked
     def load(cls, path: str | os.PathLike[str], *, mmap: bool = True) -> Self:
         """Open a saved model of this class; its arrays stay on disk until used.
 
@@ -151,5 +154,10 @@ class Model(WithReading, Configurable, ABC):
         return corpus, validation
 
     def _check_corpus(self, corpus: Corpus) -> None:
+        if not isinstance(corpus, Corpus):
+            raise UsageError(
+                "A text is read as the model reads it before, by Corpus.read_by(model.reading, "
+                f"text); this is a {type(corpus).__name__}."
+            )
         if corpus.vocabulary is not self.vocabulary and corpus.vocabulary != self.vocabulary:
             raise UsageError("The corpus must be encoded with the vocabulary of the model.")

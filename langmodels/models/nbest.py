@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from langmodels.arguments import checked
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.lines import score_batch
@@ -37,6 +38,7 @@ class Hypothesis:
         return sum(self.log_probs)
 
 
+@checked
 def rescore(
     model: LanguageModel[Any] | Sequence[LanguageModel[Any]],
     lists: Iterable[Sequence[Hypothesis | str]],
@@ -59,7 +61,7 @@ def rescore(
     read = [[h if isinstance(h, Hypothesis) else Hypothesis(h) for h in some] for some in lists]
     flat = [h for some in read for h in some]
     models = [model] if isinstance(model, LanguageModel) else list(model)
-    weights = list(weight) if isinstance(weight, Sequence) else [weight] * len(models)
+    weights = list(weight) if isinstance(weight, Iterable) else [weight] * len(models)
     if len(weights) != len(models):
         raise UsageError(f"{len(models)} models need as many weights, not {len(weights)}.")
     texts = [h.text for h in flat]
@@ -81,6 +83,7 @@ LISTS = ("auto", "plain", "kaldi")
 _KALDI = re.compile(r"(\S+)-(\d+)(?:\s+(.*))?")
 
 
+@checked
 def read_nbest(lines: Iterable[str], kind: str = "auto") -> list[list[Hypothesis]]:
     """The lists that lines hold: fields with `|||` between, plain texts, or JSON objects.
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import Array, FloatArray, IndexArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.execution import Jobs, executor, mapped
@@ -137,6 +138,7 @@ def without_nan(values: Array) -> list[Any]:
     return items
 
 
+@checked
 def score_texts(
     model: LanguageModel[Any], texts: Sequence[str], *, carry: bool = False
 ) -> TextScores:
@@ -179,6 +181,7 @@ def _unknown(sequences: Sequences) -> IndexArray:
     return np.bincount(owner, minlength=sequences.n_sequences)
 
 
+@checked
 def score_documents(
     documents: Iterable[Any],
     model: LanguageModel[Any],
@@ -211,6 +214,7 @@ def score_documents(
             yield from scores
 
 
+@checked
 def score_column(
     texts: Iterable[str | None], model: LanguageModel[Any], figure: str = "perplexity"
 ) -> FloatArray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.checks import LOG_PROB, Expected, check_arrays
-from langmodels.errors import LangmodelsError, UsageError, check_whole
+from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.orders import OfOrder
 from langmodels.ngram.clustering import cluster
@@ -55,7 +55,6 @@ class ClassModel(OfOrder, LanguageModel[State]):
         smoothing: str = "modified_kneser_ney",
         sweeps: int = 10,
     ) -> None:
-        check_whole(order=order, classes=classes, sweeps=sweeps)
         if not 1 <= order <= MAX_ORDER:
             raise UsageError(f"The order lies between 1 and {MAX_ORDER}, not {order}.")
         if classes < 1 or sweeps < 0:

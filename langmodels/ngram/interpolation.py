@@ -11,7 +11,7 @@ from typing import ClassVar
 import numpy as np
 
 from langmodels.arrays import Array, FloatArray, IndexArray, IntArray
-from langmodels.errors import UsageError, check_whole
+from langmodels.errors import UsageError
 from langmodels.ngram.counting import NGramCounts
 from langmodels.ngram.discounts import modified_discounts, single_discount
 from langmodels.ngram.smoothing import (
@@ -211,7 +211,6 @@ class JelinekMercer(Interpolated):
     def __init__(self, weight: float | None = None, max_iterations: int = 50) -> None:
         if weight is not None and not 0 < weight < 1:
             raise UsageError(f"An interpolation weight lies between 0 and 1, not at {weight}.")
-        check_whole(max_iterations=max_iterations)
         if max_iterations < 1:
             raise UsageError("Expectation maximisation needs at least one iteration.")
         self.weight = weight

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from langmodels.arrays import Array, FloatArray, IndexArray, IntArray
-from langmodels.errors import UsageError, check_whole
+from langmodels.errors import UsageError
 from langmodels.ngram.counting import NGramCounts
 from langmodels.ngram.discounts import good_turing_factors, half_a_count
 from langmodels.ngram.smoothing import Discounting, context_starts, spread
@@ -30,7 +30,6 @@ class Katz(Discounting):
     summary = "Katz with Good-Turing"
 
     def __init__(self, cutoff: int = 5) -> None:
-        check_whole(cutoff=cutoff)
         if cutoff < 2:
             raise UsageError(f"Katz smoothing needs a cutoff of at least 2, not {cutoff}.")
         super().__init__()

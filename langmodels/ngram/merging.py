@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from langmodels.arguments import checked
 from langmodels.arrays import Array, BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.mixture_weights import check_weights, em_weights, log_mean
@@ -21,6 +22,7 @@ ADAPTATION = (0.01, 0.99)
 """The least and the most that `adapt` gives a model as its weight."""
 
 
+@checked
 def merge(
     models: Sequence[NGramModel],
     weights: Sequence[float] | None = None,
@@ -71,6 +73,7 @@ def merge(
     return merged
 
 
+@checked
 def adapt(
     model: NGramModel,
     corpus: Corpus,

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from langmodels.arguments import ArgumentError, checked
 from langmodels.arrays import Array, BoolArray, FloatArray
 from langmodels.checks import check_values
 from langmodels.errors import FileWarning, LangmodelsError, UsageError, check_whole
@@ -73,7 +74,6 @@ class NGramModel(OfOrder, LanguageModel[State]):
         min_counts: Sequence[int] = (),
         **options: Any,
     ) -> None:
-        check_whole(order=order)
         if not 1 <= order <= MAX_ORDER:
             raise UsageError(
                 f"An n-gram model's order lies between 1 and {MAX_ORDER}, not {order}."
@@ -84,8 +84,8 @@ class NGramModel(OfOrder, LanguageModel[State]):
                 check_options(with_smoothing(smoothing), options, f"NGramModel of {smoothing}")
             smoothing = make_smoothing(smoothing, **options)
         elif options:
-            raise TypeError("options go into the smoothing object that is given")
-        if min_counts:
+            raise ArgumentError("Options go into the smoothing that is given, not beside it.")
+        if len(min_counts):
             smoothing.min_counts = _checked(min_counts, smoothing)
         self.smoothing = smoothing
         self.is_distribution = smoothing.is_distribution  # type: ignore[misc]
@@ -195,6 +195,7 @@ class NGramModel(OfOrder, LanguageModel[State]):
         return model
 
     @classmethod
+    @checked
     def from_arpa(
         cls,
         path: str | os.PathLike[str],
@@ -213,10 +214,12 @@ class NGramModel(OfOrder, LanguageModel[State]):
         reading = Reading(tokenizer, vocabulary, noted if cleaning is None else cleaning)
         return cls.from_tables(tables, reading, smoothing="given")
 
+    @checked
     def save_arpa(self, path: str | os.PathLike[str]) -> None:
         """Write the model as an ARPA file; see `arpa.write_arpa`."""
         write_arpa(path, self.tables, self.reading)
 
+    @checked
     def save_fst(self, path: str | os.PathLike[str]) -> None:
         """Write the model as a weighted automaton; see `openfst.write_fst`."""
         write_fst(path, self.tables, self.vocabulary)
@@ -395,7 +398,7 @@ class NGramModel(OfOrder, LanguageModel[State]):
     def tables(self) -> NGramTables:
         """The n-grams. Those of a large file are checked when they are first asked for."""
         if self._unchecked is None:
-            raise AttributeError("the model is not fitted")
+            raise UsageError(f"This {type(self).__name__} has learnt nothing yet; call fit first.")
         tables, verify = self._unchecked
         if not verify():
             self._check(tables)

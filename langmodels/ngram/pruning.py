@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import BoolArray, FloatArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.ngram.building import select
@@ -11,6 +12,7 @@ from langmodels.ngram.trie import child_sums, parents_of, suffixes_of
 from langmodels.text.vocabulary import Vocabulary
 
 
+@checked
 def prune(
     model: NGramModel, threshold: float | None = None, *, max_ngrams: int | None = None
 ) -> NGramModel:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import Array
 from langmodels.checks import LOG_PROB, Expected, check_arrays
 from langmodels.errors import UsageError
@@ -48,6 +49,7 @@ class QuantizedNGramModel(NGramModel):
         return whole
 
 
+@checked
 def quantize(model: NGramModel) -> QuantizedNGramModel:
     """The model with 256 different probabilities for each order above the unigrams.
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import BoolArray, FloatArray, IntArray
 from langmodels.errors import UsageError
 from langmodels.ngram.building import tables_from_ngrams
@@ -17,6 +18,7 @@ _LEAST = 1e-12
 """What a sum of probabilities is at least; rounding may leave less."""
 
 
+@checked
 def restrict(model: NGramModel, words: Iterable[str], *, unnormalized: bool = False) -> NGramModel:
     """A model that knows only those of its words that are in a list.
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import FloatArray
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
@@ -50,6 +51,7 @@ class Attention:
         }
 
 
+@checked
 def attention_of(model: LanguageModel[Any], text: Text, name: str) -> Attention:
     """What a model looks at in a text.
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from langmodels import notebooks
+from langmodels.arguments import checked
 from langmodels.arrays import IndexArray
 from langmodels.ngram.counting import NGramCounts, count_ngrams
 from langmodels.ngram.methods import make_smoothing
@@ -59,6 +60,7 @@ class BigramTable:
         return "".join(shown)
 
 
+@checked
 def bigram_table(
     corpus: Corpus,
     rows: Sequence[str] = (),

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from langmodels import notebooks
+from langmodels.arguments import checked
 from langmodels.arrays import IntArray
 from langmodels.errors import UsageError
 from langmodels.models.unigram import UnigramModel
@@ -137,6 +138,7 @@ class Calculation:
         }
 
 
+@checked
 def calculation(
     model: NGramModel | UnigramModel, counts: NGramCounts, context: Sequence[str], token: str
 ) -> Calculation:

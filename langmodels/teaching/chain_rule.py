@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from langmodels import notebooks
+from langmodels.arguments import checked
 from langmodels.errors import UsageError
 from langmodels.fullcontext import FullContextModel
 from langmodels.models.base import LanguageModel
@@ -118,6 +119,7 @@ class ChainRule:
         }
 
 
+@checked
 def chain_rule(model: LanguageModel[Any], text: str, name: str = "") -> ChainRule:
     """Take a text (one sequence) apart as the model does.
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from langmodels.arguments import checked
 from langmodels.arrays import Array, FloatArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.neural.base import NeuralModel
@@ -21,6 +22,7 @@ from langmodels.text.reading import Text
 from langmodels.threads import Workers
 
 
+@checked
 def gradient_by_lag(
     model: RecurrentModel, corpus: Corpus, *, lags: int = 50, samples: int = 64, seed: int = 0
 ) -> FloatArray:
@@ -111,6 +113,7 @@ def gradient_norm_course(
     return NormCourse(np.array(losses), np.array(norms), diverged, clip_norm)
 
 
+@checked
 def gate_activations(model: RecurrentModel, text: Text) -> list[dict[str, NDArray[np.float32]]]:
     """Every gate and state over a text: for each layer arrays (T, H) by name.
 

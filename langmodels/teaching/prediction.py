@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.decoding import Decoding
@@ -81,6 +82,7 @@ class Prediction:
         return record
 
 
+@checked
 def predict_next(
     model: LanguageModel[Any],
     context: str = "",

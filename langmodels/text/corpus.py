@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import IndexArray, IntArray, occurrences
 from langmodels.errors import LangmodelsError
 from langmodels.text.indexing import (
@@ -79,6 +80,7 @@ class Corpus(WithReading, Sequences):
         for begin, stop in zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True):
             yield self.ids[begin + 1 : stop][:end]
 
+    @checked
     def head(self, n_tokens: int) -> "Corpus":
         """About the first `n_tokens`: whole sequences where they have ends, else cut to the token.
 
@@ -124,6 +126,7 @@ class Corpus(WithReading, Sequences):
         )
 
     @classmethod
+    @checked
     def from_text(
         cls,
         text: RawText,
@@ -220,6 +223,7 @@ class Corpus(WithReading, Sequences):
         )
 
     @classmethod
+    @checked
     def read_by(
         cls, reading: Reading, text: RawText, *, name: str = "", keep_text: bool = False
     ) -> "Corpus":

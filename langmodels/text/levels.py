@@ -6,6 +6,7 @@ Adding one is one class with a `level`, and one line here or an entry point of a
 from collections.abc import Mapping
 from typing import Any
 
+from langmodels.arguments import checked
 from langmodels.errors import UsageError
 from langmodels.names import Registry
 from langmodels.settings import check_options, parse_name
@@ -47,6 +48,7 @@ TOKENIZERS: Registry[type[Tokenizer]] = Registry(
 )
 
 
+@checked
 def make_tokenizer(level: str, **options: Any) -> Tokenizer:
     """The tokenizer of a level, with options: `symbols:width=3`, or as keywords.
 

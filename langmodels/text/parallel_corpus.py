@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
+from langmodels.arguments import checked
 from langmodels.errors import LangmodelsError
 from langmodels.text.corpus import Corpus
 from langmodels.text.tokenization import SymbolTokenizer, Tokenizer
@@ -21,6 +22,7 @@ class ParallelCorpus(Corpus):
     source: Corpus = field(kw_only=True)
 
     @classmethod
+    @checked
     def from_pairs(
         cls,
         pairs: Iterable[tuple[Side, Side]],

@@ -1,7 +1,8 @@
 """How a text is read: cleaned, cut into tokens, and numbered."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -55,6 +56,10 @@ class Reading:
         In words, `<s>` and `</s>` around it are the boundaries that it has anyway; inside they are
         unknown words.
         """
+        if not isinstance(text, str):
+            raise UsageError(
+                f"What is to be cut into tokens is a string, not {type(text).__name__}."
+            )
         text, _ = self.tokenizer.without_marks("".join(clean([text], self.cleaning)))
         tokens = self.tokenizer.tokenize(text)
         if BOS in text or EOS in text:
@@ -134,15 +139,20 @@ class Reading:
         if isinstance(text, str):
             tokens = self.tokens(text)
             return vocabulary.encode(tokens), tokens
-        if len(text) == 0:
+        if isinstance(text, Set | Mapping | bytes) or not isinstance(text, Iterable):
+            raise _no_sequence(text)
+        items = text if isinstance(text, np.ndarray) else list(text)
+        if len(items) == 0:
             return np.empty(0, np.int32), ()
-        if isinstance(text[0], str):
-            given = list(map(str, text))
+        if all(isinstance(token, str) for token in items):
+            given = list(map(str, items))
             self._check_tokens(given)
             return vocabulary.encode(given), given
-        ids = np.asarray(text)
+        ids = np.array([])
+        with suppress(ValueError):  # where lists of several lengths are in it
+            ids = np.asarray(items)
         if ids.ndim != 1 or ids.dtype.kind not in "iu":
-            raise UsageError("A sequence is a string, a list of tokens, or a list of token ids.")
+            raise _no_sequence(text)
         if ids.min() < 0 or ids.max() >= len(vocabulary):
             raise UsageError(f"Token ids must lie between 0 and {len(vocabulary) - 1}.")
         if (ids == Vocabulary.bos_id).any():
@@ -182,6 +192,13 @@ class Reading:
         if tokenizer.ends != vocabulary.ends:
             raise LangmodelsError("only one of its tokenizer and its vocabulary has line ends.")
         return cls(tokenizer, vocabulary, cleaning)
+
+
+def _no_sequence(text: object) -> UsageError:
+    return UsageError(
+        "A sequence is a string, a list of tokens, or a list of token ids, and this "
+        f"{type(text).__name__} is none of them."
+    )
 
 
 class _Reads(Protocol):

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import IndexArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.corpus import Corpus
@@ -33,6 +34,7 @@ class Splits:
     how: str
 
     @classmethod
+    @checked
     def from_text(
         cls,
         text: RawText,
@@ -68,6 +70,7 @@ class Splits:
         )
 
     @classmethod
+    @checked
     def from_parts(
         cls,
         parts: tuple[RawText, RawText, RawText],

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import Array, IndexArray, IntArray
 from langmodels.checks import Expected, check_arrays
 from langmodels.errors import LangmodelsError, UsageError
@@ -48,6 +49,7 @@ class Vocabulary:
     _arrays: dict[str, Array] | None = None
     """What the file held."""
 
+    @checked
     def __init__(self, tokens: Iterable[str], *, ends: bool = True) -> None:
         specials = [UNK, BOS, EOS] if ends else [UNK, BOS]
         self.eos_id: int | None = 2 if ends else None
@@ -80,6 +82,7 @@ class Vocabulary:
         return ids
 
     @classmethod
+    @checked
     def from_counts(
         cls,
         counts: Mapping[str, int],

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from langmodels.arguments import checked
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.report import html, latex, markdown
 from langmodels.evaluation.results import Results, records
@@ -41,6 +42,7 @@ def check_report_path(path: str | os.PathLike[str]) -> str:
     return ending
 
 
+@checked
 def write_report(results: Results, path: str | os.PathLike[str]) -> None:
     """Write a report in the format that its name asks for, whole or not at all.
 

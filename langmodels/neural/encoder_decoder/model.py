@@ -8,6 +8,7 @@ from typing import Any, Self, cast
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import Array, FloatArray, IntArray
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
@@ -223,6 +224,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
 
     # Targets for sources ----------------------------------------------------------------------
 
+    @checked
     def search(
         self, sources: Sequence[Text], *, width: int = 8, max_tokens: int = 100
     ) -> list[list[Hypothesis]]:
@@ -233,6 +235,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
             self._network, ids, end, width=width, max_tokens=max_tokens, reverse=self.reverse
         )
 
+    @checked
     def translate(
         self, sources: Sequence[Text], *, width: int = 1, max_tokens: int = 100
     ) -> list[list[str]]:

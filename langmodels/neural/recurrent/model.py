@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from langmodels.arrays import BoolArray, FloatArray, IntArray
-from langmodels.errors import UsageError, check_whole
+from langmodels.errors import UsageError
 from langmodels.neural.batched import BatchedModel
 from langmodels.neural.layers.adaptive import usual_cutoffs
 from langmodels.neural.layers.cells import CELLS
@@ -70,8 +70,6 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
         **training: Any,
     ) -> None:
         super().__init__(dtype, **training)
-        if window is not None:
-            check_whole(window=window)
         if window is not None and window < 1:
             raise UsageError(f"A window must be at least 1 token long, not {window}.")
         if one_hot and (tied or embedding is not None):

@@ -1,0 +1,240 @@
+"""Arguments of public functions and constructors, looked at before anything is done with them.
+
+What is wanted stands in the annotations and nowhere else; what is given instead is named in one
+sentence, which says what to do where that is known.
+"""
+
+import functools
+import inspect
+import numbers
+import operator
+import os
+import types
+import typing
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from typing import Any, ParamSpec, TypeVar
+
+from langmodels.errors import UsageError
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_MANY = (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
+_SHOWN = 40  # characters of a value that is shown
+
+
+class ArgumentError(UsageError, TypeError):
+    """An argument of the wrong kind; a TypeError, as Python has it, and a sentence."""
+
+
+def checked(function: Callable[P, R]) -> Callable[P, R]:
+    """Decorate a function: an argument that is not what its annotation says is an ArgumentError.
+
+    Of several values one of each type is looked at, of streams, which come once, none.
+
+    >>> @checked
+    ... def first(words: list[str], n: int) -> list[str]:
+    ...     return words[:n]
+    >>> first("a rose", 1)
+    Traceback (most recent call last):
+        ...
+    langmodels.arguments.ArgumentError: words must be a list of strings, not 'a rose'; put it in a \
+list.
+    """
+
+    @functools.wraps(function)
+    def looked_at(*args: P.args, **kwargs: P.kwargs) -> R:
+        check_arguments(_signature(function), args, kwargs)
+        return function(*args, **kwargs)
+
+    return looked_at
+
+
+def check_arguments(
+    signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> None:
+    """Raise ArgumentError for the first argument that is not what its annotation says.
+
+    Missing and superfluous ones are left to the call itself.
+    """
+    try:
+        bound = signature.bind_partial(*args, **kwargs)
+    except TypeError:
+        return
+    for name, value in bound.arguments.items():
+        parameter = signature.parameters[name]
+        kind = parameter.annotation
+        if parameter.kind in _MANY or kind is parameter.empty or _is(kind, value):
+            continue
+        given, inside = _culprit(kind, value)
+        raise ArgumentError(
+            f"{name} must be {_in_words(kind)}, not {inside}{_shown(given)}{_hint(kind, given)}."
+        )
+
+
+@functools.cache
+def _signature(function: Callable[..., Any]) -> inspect.Signature:
+    try:
+        return inspect.signature(function, eval_str=True)
+    except NameError:  # an annotation that is only imported for type checkers
+        return inspect.signature(function)
+
+
+def _is(kind: Any, value: Any) -> bool:
+    """Whether a value is what an annotation says, as far as it can be told without using it."""
+    found: bool
+    origin = typing.get_origin(kind)
+    if kind in (None, type(None)):
+        found = value is None
+    elif kind is int:
+        found = _is_whole(value)
+    elif kind is float:
+        found = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    elif origin in (typing.Union, types.UnionType):
+        found = any(_is(one, value) for one in typing.get_args(kind))
+    elif origin is typing.Literal:
+        found = value in typing.get_args(kind)
+    elif _is_several(kind):
+        items = _items(kind, value)
+        found = items is not None and all(_is(_item(kind), one) for one in items)
+    else:
+        cls = origin or kind
+        found = not _is_class(cls) or isinstance(value, cls)
+    return found
+
+
+def _is_whole(value: Any) -> bool:
+    try:
+        operator.index(value)
+    except TypeError:
+        return False
+    return not isinstance(value, bool)
+
+
+def _is_several(kind: Any) -> bool:
+    """Whether an annotation is that of a list, a stream or a mapping of something."""
+    origin = typing.get_origin(kind)
+    return (
+        isinstance(origin, type)
+        and issubclass(origin, Iterable)
+        and origin.__module__ in ("builtins", "collections.abc")
+    )
+
+
+def _is_class(cls: Any) -> bool:
+    """Whether it can be told of values if they are of this class."""
+    if not isinstance(cls, type) or cls in (object, Any) or getattr(cls, "_is_protocol", False):
+        return False
+    return cls.__module__ != "collections.abc"
+
+
+def _item(kind: Any) -> Any:
+    """What several things must be, each of them."""
+    arguments = typing.get_args(kind)
+    if _length(kind) is not None:
+        return typing.Union[arguments]  # noqa: UP007 - of as many as there are
+    return arguments[-1] if issubclass(typing.get_origin(kind), Mapping) else arguments[0]
+
+
+def _length(kind: Any) -> int | None:
+    """How many there must be, if that is known."""
+    arguments = typing.get_args(kind)
+    fixed = typing.get_origin(kind) is tuple and arguments[-1] is not ...
+    return len(arguments) if fixed else None
+
+
+def _items(kind: Any, value: Any) -> Collection[Any] | None:
+    """One of each type among several values, none of a stream; None for what is not several."""
+    origin = typing.get_origin(kind)
+    if issubclass(origin, Mapping) != isinstance(value, Mapping) or not isinstance(value, Iterable):
+        return None
+    if isinstance(value, str | bytes) or hasattr(value, "columns"):  # a frame iterates over names
+        return None
+    if not isinstance(value, Collection):
+        return None if issubclass(origin, Collection) else ()
+    if _length(kind) not in (None, len(value)):
+        return None
+    items = value.values() if isinstance(value, Mapping) else value
+    return {type(one): one for one in items}.values()
+
+
+def _culprit(kind: Any, value: Any) -> tuple[Any, str]:
+    """What is wrong about a value: one of its items where it is several, as it should be."""
+    for several in filter(_is_several, _alternatives(kind)):
+        for one in _items(several, value) or ():
+            if not _is(_item(several), one):
+                return one, "one with "
+    return value, ""
+
+
+def _alternatives(kind: Any) -> Iterator[Any]:
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        for one in typing.get_args(kind):
+            yield from _alternatives(one)
+    else:
+        yield kind
+
+
+_WORDS = {
+    "int": ("a whole number", "whole numbers"),
+    "float": ("a number", "numbers"),
+    "bool": ("True or False", "trues and falses"),
+    "str": ("a string", "strings"),
+    "PathLike": ("a path", "paths"),
+    "Path": ("a path", "paths"),
+    "ndarray": ("an array", "arrays"),
+    "NoneType": ("None", "Nones"),
+}
+
+
+def _in_words(kind: Any, *, many: bool = False) -> str:
+    """What an annotation wants: `a number or None`, `an NGramModel`, `a list of strings`."""
+    kinds = list(_alternatives(kind))
+    words: list[str] = []
+    for one in kinds:
+        if _is_several(one):
+            inside = list(_alternatives(_item(one)))
+            above = [k for k in kinds[: kinds.index(one)] if not _is_several(k)]
+            what = "these" if inside == above else _in_words(_item(one), many=True)
+            mapping = issubclass(typing.get_origin(one), Mapping)
+            shape = "a dictionary of" if mapping else _length(one) or "a list of"
+            words.append(f"{shape} {what}")
+        elif typing.get_origin(one) is typing.Literal:
+            words += map(repr, typing.get_args(one))
+        else:
+            name = getattr(typing.get_origin(one) or one, "__name__", str(one))
+            words.append(_WORDS.get(name, (_with_article(name), f"{name}s"))[many])
+    *first, last = dict.fromkeys(words)
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _with_article(name: str) -> str:
+    # Capitals that are read one by one: an NGramModel, an LSTMModel, but a UnigramModel.
+    vowel = name[0] in "AEIOaeio" or (name[:2].isupper() and name[0] in "FHLMNRSX")
+    return f"{'an' if vowel else 'a'} {name}"
+
+
+def _shown(value: Any) -> str:
+    if value is None or isinstance(value, str | bytes | numbers.Number):
+        text = repr(value)
+        return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    name = type(value).__name__
+    return _WORDS.get(name, [_with_article(name)])[0]
+
+
+def _hint(kind: Any, value: Any) -> str:
+    """What to do, as the end of the sentence, where what is given is almost what is wanted."""
+    kinds = list(_alternatives(kind))
+    for several in filter(_is_several, kinds):
+        mapping = issubclass(typing.get_origin(several), Mapping)
+        if _is(_item(several), value) and _item(several) is not Any:
+            return "; give it a name, {name: it}" if mapping else "; put it in a list"
+        kinds += _alternatives(_item(several))
+    if isinstance(value, str | os.PathLike) and any(hasattr(k, "load") for k in kinds):
+        return "; langmodels.load opens the file of one"
+    wants_path = any(typing.get_origin(k) is os.PathLike for k in kinds)
+    if wants_path and hasattr(value, "save") and not isinstance(value, type):
+        return "; save it, and give the path of its file"
+    return ""
