@@ -236,6 +236,14 @@ def test_a_corpus_without_sources_is_scored_given_the_models_source():
     assert slow[:2] == pytest.approx(model.token_scores("x", given="ab"))
 
 
+def test_scored_in_parts_pairs_keep_their_sources(monkeypatch):
+    corpus = pairs_corpus()
+    model = small_model(corpus)
+    monkeypatch.setattr("langmodels.models.base._TOGETHER", 4)
+    parts = [scores for _, scores in model.score_blocks(corpus)]
+    np.testing.assert_allclose(np.concatenate(parts), model.score_corpus(corpus))
+
+
 def test_the_head_of_a_parallel_corpus_keeps_pairs_together():
     head = pairs_corpus().head(7)
     assert 1 <= head.n_sequences < len(PAIRS)

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -69,6 +70,32 @@ def test_a_model_that_is_of_no_use_gets_no_weight() -> None:
     weights, bonus = lists.fit()
     assert lists.chosen(weights, bonus).sum() == 0
     assert weights[0] < 0.5
+
+
+def test_what_is_impossible_is_tuned_as_it_is_rescored() -> None:
+    """Infinity was a large number in fitting, which weights could make small."""
+    lists, references = recognised(40)
+    lists = [[replace(h, text=h.text.replace("fox", "vixen")) for h in some] for some in lists]
+    model = make_model("mle:order=2").fit(TRAIN)
+    smoothed = make_model("witten-bell:order=2").fit(TRAIN)
+    words = [[references[some[0].list_id].split()] for some in lists]
+    for models in ([model], [smoothed, model]):
+        found = tune(models, lists, references)
+        ranked = rescore(models, lists, weight=found.weights, length_bonus=found.length_bonus)
+        first = [some[0].text.split() for some in ranked]
+        assert token_error_rate(first, words) == pytest.approx(found.tuned)
+        assert found.tuned < found.before
+
+
+def test_impossible_hypotheses_come_last_in_the_order_of_what_is_left() -> None:
+    model = make_model("mle:order=2").fit(TRAIN)
+    texts = {"box ran": -3.0, "bed sat": -1.0, "red fox ran": -9.0, "hen hat": -2.0}
+    some = [Hypothesis(text, score) for text, score in texts.items()]
+    (ranked,) = rescore(model, [some])
+    assert [h.score for h in ranked] == [-9.0, -1.0, -2.0, -3.0]
+    assert [h.total for h in ranked[1:]] == [-np.inf] * 3
+    (ranked,) = rescore([model, model], [some], weight=[1.0, -1.0])
+    assert [h.total for h in ranked] == [-9.0, *[-np.inf] * 3]  # were no numbers
 
 
 def test_each_of_several_models_has_its_weight() -> None:

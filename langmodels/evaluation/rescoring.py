@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from langmodels.arrays import FloatArray, IndexArray
+from langmodels.arrays import BoolArray, FloatArray, IndexArray
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.error_rates import edit_distances
 from langmodels.evaluation.statistics import resample
@@ -47,7 +48,7 @@ class _Lists:
     """N lists of at most H hypotheses, (N, H) each: scores, tokens, errors; log p by M models
     (N, H, M); words (N,).
 
-    Places beyond the end of a list have a score of -inf.
+    Places beyond the end of a list have a score of -inf; log p may be so anywhere.
     """
 
     score: FloatArray
@@ -67,10 +68,27 @@ class _Lists:
 
     def chosen(self, weights: FloatArray, bonus: float) -> IndexArray:
         """Errors of the first hypotheses by weights (M,) and a bonus, (N,)."""
-        total = self.score + self.log_p @ weights + bonus * self.tokens
+        total = self.score + self._possible @ weights + bonus * self.tokens
+        hopeless = [self._impossible[m] for m in self._impossible if weights[m] > 0]
+        if hopeless:
+            least = np.logical_or.reduce(hopeless)
+            # Where nothing is possible, the order is that of what is left, as in `rescore`.
+            least &= (~least & np.isfinite(self.score)).any(axis=1, keepdims=True)
+            total[least] = -np.inf
         first = total.argmax(axis=1)
         found: IndexArray = self.errors[np.arange(len(first)), first]
         return found
+
+    @cached_property
+    def _impossible(self) -> dict[int, BoolArray]:
+        """Of models that find hypotheses impossible, which those are, (N, H) each."""
+        found = {m: np.isneginf(self.log_p[..., m]) for m in range(self.log_p.shape[2])}
+        return {m: impossible for m, impossible in found.items() if impossible.any()}
+
+    @cached_property
+    def _possible(self) -> FloatArray:
+        """Log p with 0 in the place of -inf, which has no multiples, (N, H, M)."""
+        return np.where(np.isneginf(self.log_p), 0.0, self.log_p)
 
     def fit(self) -> tuple[FloatArray, float]:
         """Weights (M,) and a bonus with few errors, by grids of one weight and the bonus in turn.
@@ -80,7 +98,10 @@ class _Lists:
         """
         there = np.isfinite(self.score)
         spread = max(float(np.std(self.score[there])), 1e-3)
-        units = spread / np.maximum(np.std(self.log_p[there], axis=0), 1e-9)
+        known = there[..., None] & np.isfinite(self.log_p)
+        with np.errstate(invalid="ignore"):
+            deviations = np.nan_to_num(self._possible.std(axis=(0, 1), where=known))
+        units = spread / np.maximum(deviations, 1e-9)
         weights, bonus = np.zeros(len(units)), 0.0
         width, height = 3.0, max(spread, 1.0) * 2
         for _ in range(_ROUNDS):
@@ -178,7 +199,7 @@ def _table(
     for row, some in enumerate(lists):
         for column, h in enumerate(some):
             score[row, column] = h.score
-            log_p[row, column] = np.maximum(h.log_probs, -1e6)  # infinity has no multiples
+            log_p[row, column] = h.log_probs
             tokens[row, column] = len(models[0].tokenize(h.text))
             errors[row, column] = next(distances)
     words = np.array([len(references[some[0].list_id].split()) for some in lists], np.int64)

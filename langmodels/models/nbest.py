@@ -49,8 +49,10 @@ def rescore(
     r"""N-best lists, each in the order of score + weight * log p + length_bonus * tokens.
 
     `weight` is of log p in nats; with several models there is one of each, or one for all. Tokens
-    are those of the first. Plain texts are hypotheses whose scores are all the same. Raises
-    UsageError where there are other than as many weights as models.
+    are those of the first. What a model with a weight above 0 finds impossible has a total of
+    -inf, whatever others say; such hypotheses are in the order of what is left. Plain texts are
+    hypotheses whose scores are all the same. Raises UsageError where there are other than as many
+    weights as models.
 
     >>> from langmodels.registry import make_model
     >>> model = make_model("witten-bell:order=2").fit("recognise speech\nwreck a beach\nspeech")
@@ -67,14 +69,17 @@ def rescore(
     texts = [h.text for h in flat]
     scores = iter(zip(*(score_batch(m, texts).totals.tolist() for m in models), strict=True))
 
-    def scored(h: Hypothesis) -> Hypothesis:
+    def scored(h: Hypothesis) -> tuple[Hypothesis, float]:
+        """With its total, and beside it what that would be without what is impossible."""
         log_probs = next(scores)
         bonus = length_bonus * len(models[0].tokenize(h.text)) if length_bonus else 0.0
-        # 0 x infinity would be no number.
-        weighted = sum(w * log_p for w, log_p in zip(weights, log_probs, strict=True) if w)
-        return replace(h, log_probs=log_probs, total=h.score + weighted + bonus)
+        weighted = [(w, log_p) for w, log_p in zip(weights, log_probs, strict=True) if w]
+        rest = h.score + bonus + sum(w * log_p for w, log_p in weighted if log_p > -math.inf)
+        infinite = [-math.copysign(math.inf, w) for w, log_p in weighted if log_p == -math.inf]
+        return replace(h, log_probs=log_probs, total=min(infinite, default=rest)), rest
 
-    return [sorted(map(scored, some), key=lambda h: -h.total) for some in read]
+    ranked = (sorted(map(scored, some), key=lambda at: (-at[0].total, -at[1])) for some in read)
+    return [[h for h, _ in some] for some in ranked]
 
 
 LISTS = ("auto", "plain", "kaldi")

@@ -1,13 +1,14 @@
 """Corpora of pairs: sequences, each with a source that it is conditional on."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import cast
 
 from langmodels.arguments import checked
 from langmodels.errors import LangmodelsError
 from langmodels.text.corpus import Corpus
+from langmodels.text.sequences import Sequences
 from langmodels.text.tokenization import SymbolTokenizer, Tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
@@ -58,6 +59,10 @@ class ParallelCorpus(Corpus):
         return cls(
             second.ids, second.offsets, second.reading, second.characters, name, source=first
         )
+
+    def blocks(self, size: int, reach: int | None = None) -> Iterator[tuple[Sequences, int]]:
+        """See `Sequences`: one part, as targets are nothing without their sources."""
+        yield self, 0
 
     def head(self, n_tokens: int) -> "ParallelCorpus":
         """As `Corpus.head`, with the sources of the pairs that are left."""
