@@ -150,9 +150,7 @@ def opened(path: str, mode: str) -> Any:
         return zstandard.open(path, f"{mode}t", encoding="utf-8")
     if path.endswith(".gz"):
         # The level that langmodels has; the default takes twice as long.
-        return gzip.open(
-            path, f"{mode}t", encoding="utf-8", **({} if mode == "r" else {"compresslevel": 6})
-        )
+        return gzip.open(path, f"{mode}t", 6, encoding="utf-8")
     return open(path, mode, encoding="utf-8")  # noqa: PTH123
 
 
@@ -326,8 +324,9 @@ def main() -> None:
             write_collections(folder, args.megabytes)
             trained = make_lines(args.train if not args.quick else 300_000, seed=2)
             corpus = langmodels.Corpus.from_text(trained, "whitespace")
-            langmodels.make_model("mkn:order=5").fit(corpus).save(folder / "model.lm")
-            langmodels.load(folder / "model.lm").save_arpa(folder / "model.arpa")
+            both = langmodels.NGramModel(5).fit(corpus)
+            both.save(folder / "model.lm")
+            both.save_arpa(folder / "model.arpa")
         if not args.rounds:
             return
         for name in ("warm", "out"):  # of an earlier run

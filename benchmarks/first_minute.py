@@ -64,7 +64,7 @@ def walk(text: str, pictures: Path | None) -> list[tuple[str, float]]:
             page.wait_for_selector(".model .bar")
             walk.step("the page shows the next word by the first models", page)
             page.get_by_role("button", name="Your text…").click()
-            file = {"name": "mine.txt", "mimeType": "text/plain", "buffer": text.encode()}
+            file: Any = {"name": "mine.txt", "mimeType": "text/plain", "buffer": text.encode()}
             page.get_by_label("A file").set_input_files(file)
             page.get_by_role("button", name="Read it").click()
             page.locator("#top option:checked").get_by_text("mine.txt").wait_for(state="attached")

@@ -116,8 +116,7 @@ def inference(seconds: float, cells: tuple[str, ...]) -> list[str]:
         ]
         rivals = _torch_inference(cell, ids) if torch is not None else [None] * len(tasks)
         for (name, mine), theirs in zip(tasks, rivals, strict=True):
-            functions = [mine] if theirs is None else [mine, theirs]
-            result = by_turns(functions, seconds)
+            result = by_turns([mine] if theirs is None else [mine, theirs], seconds)
             lines.append(f"| {cell} | {name} | {figures(result, 3)} |")
             print(lines[-1], flush=True)
     return lines

@@ -72,7 +72,7 @@ def run_all(args: argparse.Namespace, folder: Path) -> str:
     for fraction in FRACTIONS:
         n = cut_text(source, paths["text"], paths["held_out"], int(args.tokens * fraction))
         print(f"{n:,} tokens", flush=True)
-        row = {
+        row: dict[str, Any] = {
             "n": n,
             "unit": measured("unit", tokens=n),
             "fit": measured("fit", order=args.order, **paths),

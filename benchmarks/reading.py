@@ -89,7 +89,7 @@ def measure(what: str, path: str) -> dict[str, float]:
     from langmodels.text.levels import make_tokenizer
 
     source = find_source(path)
-    tokenizer = make_tokenizer(what) if what in LEVELS and what != "bpe" else None
+    tokenizer: Any = make_tokenizer(what) if what in LEVELS and what != "bpe" else None
     if what in ("bpe", "tokenizers"):
         head = next(iter(source.open()))[:_HEAD]
         tokenizer = make_tokenizer("bpe", vocab=PIECES).fit(head)

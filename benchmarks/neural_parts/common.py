@@ -1,5 +1,7 @@
 """What measurements of networks have in common."""
 
+import importlib
+import importlib.util
 import statistics
 import time
 from collections.abc import Callable
@@ -9,10 +11,7 @@ import numpy as np
 
 from langmodels.neural.training.batches import Chunk, cuts
 
-try:
-    import torch
-except ImportError:
-    torch = None
+torch: Any = importlib.import_module("torch") if importlib.util.find_spec("torch") else None
 
 
 class OneBatch:

@@ -10,7 +10,6 @@ from langmodels.neural.training.options import TrainingOptions
 from langmodels.neural.training.trainer import Trainer
 from langmodels.neural.transformer.network import TransformerNetwork, TransformerShape
 from langmodels.neural.transformer.scoring import score_pieces
-from langmodels.text.sequences import Sequences
 from langmodels.threads import Workers
 
 SHAPES = (
@@ -48,7 +47,7 @@ def transformer_inference(seconds: float) -> list[str]:
     ]
     network = _network((1, WINDOW, 128, 4, 4, 65))
     ids = np.random.default_rng(0).integers(2, 65, LENGTH + 1).astype(np.int32)
-    text = Sequences(ids, np.array([0, len(ids)]))
+    text = [(ids[:-1], ids[1:])]
     # One token short of a full window, so that learned positions have one left.
     network.forward(ids[: WINDOW - 1, None])
     states = network.final_states
@@ -71,7 +70,12 @@ def transformer_inference(seconds: float) -> list[str]:
 
 def _network(shape: tuple[int, ...]) -> TransformerNetwork:
     _, steps, width, heads, layers, vocabulary = shape
-    style = {"positions": "learned", "norm": "layer", "activation": "gelu", "bias": True}
+    style: dict[str, Any] = {
+        "positions": "learned",
+        "norm": "layer",
+        "activation": "gelu",
+        "bias": True,
+    }
     network = TransformerNetwork(
         TransformerShape(vocabulary, width, heads, layers, window=steps, **style)
     )
@@ -130,7 +134,8 @@ def _torch_inference(ids: Any) -> list[Callable[[], Any]]:
 
 def _torch_network(shape: tuple[int, ...]) -> Any:
     """The same network in PyTorch."""
-    nn, functional = torch.nn, torch.nn.functional
+    nn: Any = torch.nn
+    functional = nn.functional
     _, steps, width, heads, layers, vocabulary = shape
 
     class Block(nn.Module):

@@ -7,6 +7,7 @@ else with it.
 """
 
 import argparse
+import functools
 import importlib.util
 import json
 import os
@@ -244,9 +245,9 @@ def measure_words(args: argparse.Namespace) -> Result:
         for _ in range(3):
             for name, module in modules.items():
                 model = module.Model(files[name])
-                began, totals[name] = seconds(lambda m=model: m.score(""), time.process_time)
+                began, totals[name] = seconds(functools.partial(model.score, ""), time.process_time)
                 for when in ("new", "again"):
-                    took, _ = seconds(lambda c=call, a=module, m=model: c(a, m), time.process_time)
+                    took, _ = seconds(functools.partial(call, module, model), time.process_time)
                     key = f"{name}_{what}_{when}"
                     result[key] = min(took / n, result.get(key, took))
                 result[f"{name}_began"] = min(began, result.get(f"{name}_began", began))

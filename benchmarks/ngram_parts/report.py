@@ -126,10 +126,10 @@ def words_table(name: str, n_tokens: int, order: int, r: Result) -> str:
     began, total = (
         [r.get(f"{name}_{what}") for name in ("theirs", "ours")] for what in ("began", "total")
     )
-    shown = ["" if t is None else f"{t:.2f} s" for t in began]
-    lines.append(f"| first question | {' | '.join(shown)} | |")
-    shown = ["" if t is None else f"{t:.3f}" for t in total]
-    lines.append(f"| log10 p of the whole text | {' | '.join(shown)} | |")
+    cells = ["" if t is None else f"{t:.2f} s" for t in began]
+    lines.append(f"| first question | {' | '.join(cells)} | |")
+    cells = ["" if t is None else f"{t:.3f}" for t in total]
+    lines.append(f"| log10 p of the whole text | {' | '.join(cells)} | |")
     return "\n".join(lines) + "\n"
 
 
