@@ -10,6 +10,7 @@ langmodels` costs next to nothing, and the command can answer Ctrl-C before anyt
 """
 
 from langmodels.faces import importing
+from langmodels.kinds import FINDERS, OPENERS
 
 TYPE_CHECKING = False  # type checkers take it for true; `typing` need not be imported for it
 
@@ -170,7 +171,7 @@ _MODULES = {
 
 __all__ = sorted(name for names in _MODULES.values() for name in names)
 
-_find = importing(__name__, _MODULES, globals())
+__getattr__ = importing(__name__, _MODULES, globals())
 
 
 def _import_registry() -> None:
@@ -178,13 +179,15 @@ def _import_registry() -> None:
     import langmodels.registry  # noqa: F401
 
 
-def __getattr__(name: str) -> "Any":
-    value = _find(name)
-    from langmodels.kinds import FINDERS
+def _open(path: "Any") -> "Any":
+    """The text of a file, by what knows all formats."""
+    from langmodels.datasets.sources import open_path
 
-    if not FINDERS:
-        FINDERS.append(_import_registry)
-    return value
+    return open_path(path)
+
+
+FINDERS.append(_import_registry)
+OPENERS.append(_open)
 
 
 def __dir__() -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import langmodels
 from langmodels.cli.main import main
 from langmodels.datasets import find_source, read_text
 from langmodels.datasets.documents import Request
@@ -328,3 +329,31 @@ def test_a_folder_of_all_there_is_is_refused(tmp_path: Path, monkeypatch: Any) -
     monkeypatch.setattr("langmodels.datasets.paths._MOST", 1)
     with pytest.raises(LangmodelsError, match="more than 1 files"):
         find_files(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("docs.jsonl?text=content", JSONL.encode()),
+        ("docs.jsonl.gz?text=content", gzip.compress(JSONL.encode())),
+        ("table.csv?text=content", b"id,content\n1,red fox ran\n2,a hen sat\n"),
+        ("text.txt.xz", lzma.compress(PLAIN.encode())),
+        ("folder", b""),
+    ],
+)
+def test_a_path_is_read_as_the_commands_read_it(write: Any, name: str, data: bytes) -> None:
+    """Not the text of the file itself, which is JSON, a table or nothing that can be read."""
+    if data:
+        write(name.partition("?")[0], data)
+    else:
+        write("folder/a.txt", "red fox ran\n")
+        write("folder/b.jsonl", '{"text": "a hen sat"}\n')
+    corpus = langmodels.Corpus.from_text(Path(name))
+    read = langmodels.Corpus.from_text(find_source(name).open())
+    assert corpus.ids.tolist() == read.ids.tolist()
+    assert corpus.vocabulary.tokens == read.vocabulary.tokens
+    assert {"red", "fox", "sat"} <= set(corpus.vocabulary.tokens) < {*read.vocabulary.tokens, "x"}
+    assert langmodels.UnigramModel().fit(Path(name)).perplexity(corpus) > 1
+    for missing in ("nowhere.txt", "synthetic:markov", "wonderland.txt"):  # a corpus, but no file
+        with pytest.raises(LangmodelsError, match="There is no file"):
+            langmodels.Corpus.from_text(Path(missing))

@@ -1,6 +1,7 @@
 """Readings and sequences: one value for how text is read, one for many sequences."""
 
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,12 +13,14 @@ import langmodels
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.cache import CacheModel
 from langmodels.models.mixture import MixtureModel
+from langmodels.models.texts import score_texts
 from langmodels.models.unigram import UnigramModel
 from langmodels.neural import DynamicModel, LSTMModel
 from langmodels.ngram import NGramModel
+from langmodels.teaching.chain_rule import chain_rule
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
-from langmodels.text.reading import Reading
+from langmodels.text.reading import LineEndWarning, Reading
 from langmodels.text.sequences import Sequences
 from langmodels.text.splits import Splits
 from langmodels.text.vocabulary import Vocabulary
@@ -226,3 +229,29 @@ def test_cleaning_comes_before_marks_are_looked_for() -> None:
     one_by_one = [corpus.reading.encode(line).tolist() for line in text.splitlines()]
     assert [ids.tolist() for ids in corpus.sequences()] == one_by_one
     assert corpus.n_oov == 0
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda model, text: model.score(text),
+        lambda model, text: model.score_many(["fox", text]),
+        lambda model, text: model.prob("f", context=text),
+        lambda model, text: model.predict(text),
+        chain_rule,
+    ],
+)
+def test_lines_that_are_one_sequence_are_noticed(
+    ask: Callable[[NGramModel, str], object], recwarn: pytest.WarningsRecorder
+) -> None:
+    """What is several sequences in a corpus is never one without a word."""
+    model = NGramModel(order=2, smoothing="witten_bell").fit(corpus_of(level="word"))
+    letters = NGramModel(order=2, smoothing="witten_bell").fit(corpus_of(level="char"))
+    with pytest.warns(LineEndWarning, match="one sequence with one end"):
+        ask(model, "the fox\nran")
+    recwarn.clear()
+    ask(model, "the fox ran\n")
+    ask(letters, "the fox\nran")
+    score_texts(model, ["the fox\nran"])
+    Corpus.read_by(model.reading, "the fox\nran")
+    assert not recwarn.list

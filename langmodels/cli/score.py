@@ -152,12 +152,6 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if args.carry and args.no_bos:
         raise UsageError("State that is carried over lines is a context: leave out --no-bos.")
     model = load(args.model)
-    if model.vocabulary.ends and any("\n" in sentence.strip() for sentence in args.sentences):
-        warnings.warn(
-            "A sentence holds line ends, which are read as blanks, so that its lines are one "
-            "sequence with one end; from --file or standard input each line is a sentence.",
-            stacklevel=2,
-        )
     shards = [] if args.sentences else documents.shards_of(args)
     if shards and (args.no_bos or args.no_eos):
         raise UsageError("Documents are scored with their boundaries; give lines of text.")

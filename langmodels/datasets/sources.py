@@ -22,7 +22,7 @@ from langmodels.datasets.documents import Document, Request, format_by_name, for
 from langmodels.datasets.paths import find_files
 from langmodels.datasets.queries import parse_query
 from langmodels.datasets.synthetic import Generator
-from langmodels.errors import LangmodelsError, UsageError
+from langmodels.errors import LangmodelsError, UsageError, unreadable
 from langmodels.settings import parameters
 from langmodels.text.levels import TOKENIZERS
 from langmodels.text.streams import TextStream, text_stream
@@ -142,6 +142,17 @@ def find_source(
             language="en" if number in gutenberg.CATALOGUE else None,
         )
     raise LangmodelsError(_not_found(name))
+
+
+def open_path(path: Path) -> TextStream:
+    """The text of the files that a path names, and of nothing else; see `find_source`.
+
+    Raises LangmodelsError where there are none.
+    """
+    requests = find_requests(str(path))
+    if requests is None:
+        raise unreadable(path, FileNotFoundError())
+    return _files_source(str(path), requests).open()
 
 
 def find_requests(

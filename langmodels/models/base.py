@@ -201,7 +201,11 @@ class LanguageModel(Model, Contexts[S]):
         return self.scores(self.sequences_of([sequence]))
 
     def score(self, sequence: Text) -> float:
-        """Log p(sequence) in nats: the chain rule's sum, `</s>` included where there are ends."""
+        """Log p(sequence) in nats: the chain rule's sum, `</s>` included where there are ends.
+
+        Where a line is a sequence, a text of several is one nevertheless, of which a warning says
+        so; `score_texts` scores a text line by line.
+        """
         return float(self.token_scores(sequence).sum())
 
     @checked

@@ -141,12 +141,13 @@ class Corpus(WithReading, Sequences):
     ) -> "Corpus":
         """Clean a text and read it into ids.
 
-        `text` is a string, the path of a UTF-8 file, a list of lines, or a stream of pieces, cut
-        anywhere. `tokenizer`: one, or the name of a level. Without a `vocabulary` one is made: the
-        tokens seen at least `min_count` times, of these the `max_size` most frequent. With one,
-        tokens that it lacks become `<unk>`. Blank lines are not sequences. The words `<s>` and
-        `</s>` in a text count as `<unk>`. A tokenizer that learns is fitted to the text where the
-        vocabulary is; the corpus has the fitted one. Where the documents of a stream begin is kept.
+        `text` is a string, the path of a file or folder as `--corpus` takes it, a list of lines,
+        or a stream of pieces, cut anywhere. `tokenizer`: one, or the name of a level. Without a
+        `vocabulary` one is made: the tokens seen at least `min_count` times, of these the
+        `max_size` most frequent. With one, tokens that it lacks become `<unk>`. Blank lines are not
+        sequences. The words `<s>` and `</s>` in a text count as `<unk>`. A tokenizer that learns is
+        fitted to the text where the vocabulary is; the corpus has the fitted one. Where the
+        documents of a stream begin is kept.
 
         Raises LangmodelsError where the text has no tokens or the file cannot be read.
 

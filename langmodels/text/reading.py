@@ -1,6 +1,7 @@
 """How a text is read: cleaned, cut into tokens, and numbered."""
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +19,11 @@ from langmodels.text.lines import LONGEST_LINE, check_length
 from langmodels.text.sequences import Sequences
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
+
+
+class LineEndWarning(UserWarning):
+    """Lines that are sequences elsewhere are one sequence here."""
+
 
 Text = str | Sequence[str] | Sequence[int] | Array
 """What a sequence may be given as: a plain string, a list of tokens, or ids."""
@@ -54,11 +60,19 @@ class Reading:
         """The tokens of a text, which is taken as one sequence.
 
         In words, `<s>` and `</s>` around it are the boundaries that it has anyway; inside they are
-        unknown words.
+        unknown words. Warns of line ends in it where a line is a sequence.
         """
         if not isinstance(text, str):
             raise UsageError(
                 f"What is to be cut into tokens is a string, not {type(text).__name__}."
+            )
+        if self.vocabulary.ends and "\n" in text and "\n" in text.strip():
+            warnings.warn(
+                "A sequence holds line ends, which end nothing there: its lines are one sequence "
+                "with one end. The lines of a file are a sequence each, and in Python those of a "
+                "text for score_texts and Corpus.read_by.",
+                LineEndWarning,
+                stacklevel=3,
             )
         text, _ = self.tokenizer.without_marks("".join(clean([text], self.cleaning)))
         tokens = self.tokenizer.tokenize(text)

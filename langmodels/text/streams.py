@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from langmodels.arrays import IndexArray
-from langmodels.errors import UsageError, unreadable
+from langmodels.errors import UsageError
+from langmodels.kinds import OPENERS
 from langmodels.text.cleaning import clean, is_linewise
 
 _PIECE = 1 << 22  # characters of a string that are looked at together
@@ -123,19 +124,23 @@ class TextStream:
 
 
 RawText = str | Path | Iterable[str] | TextStream
-"""A text as it comes: a string, the path of a UTF-8 file, a list of lines, a stream of pieces."""
+"""A text as it comes: a string, the path of a file, a list of lines, a stream of pieces."""
 
 
 def text_stream(text: RawText) -> TextStream:
     """The pieces of a text; of a list or a column, whose items are lines, each with its line end.
 
+    A file is read as the commands read it: compressed ones, and the texts of its documents.
+
     Raises LangmodelsError for a file that cannot be read, UsageError for what is no text and for
     a string that is the name of a file.
     """
+    if isinstance(text, Path):
+        text = OPENERS[-1](text)
     return text if isinstance(text, TextStream) else TextStream(_pieces(text))
 
 
-def _pieces(text: str | Path | Iterable[str]) -> Iterable[str]:
+def _pieces(text: str | Iterable[str]) -> Iterable[str]:
     if isinstance(text, str):
         if _names_file(text):
             raise UsageError(
@@ -143,11 +148,6 @@ def _pieces(text: str | Path | Iterable[str]) -> Iterable[str]:
                 f"or [{text!r}] if that is the text."
             )
         return (text[i : i + _PIECE] for i in range(0, len(text), _PIECE))
-    if isinstance(text, Path):
-        try:
-            return [text.read_text(encoding="utf-8")]
-        except (OSError, UnicodeDecodeError) as error:
-            raise unreadable(text, error) from error
     # What iterates over its keys or the names of its columns is no text.
     if not isinstance(text, Iterable) or isinstance(text, bytes | Mapping) or _is_frame(text):
         raise UsageError(
