@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+import langmodels
 from langmodels.cli.main import main
 from langmodels.datasets.documents import Document
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import surprisal_table
+from langmodels.evaluation.word_table import Surprisals
 from langmodels.registry import make_model
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
+from langmodels.text.lines import in_parts
 
 TRAIN = "the hen sat, and the heron sat;\nthe naïve heron ate the hen.\n" * 6
 TEXT = "  The hen\u00a0sat;\n\nthe ostrich ate?\nthe hen"
@@ -137,6 +140,66 @@ def test_the_command_writes_every_format(
             found = list(csv.DictReader(out.open(), delimiter="\t" if ending == ".tsv" else ","))
         assert [float(row["surprisal"]) for row in found] == [float(r["surprisal"]) for r in rows]
         assert [row["word"] for row in found] == [row["word"] for row in rows]
+
+
+@pytest.mark.parametrize("ending", [".csv", ".jsonl", ".parquet"])
+@pytest.mark.parametrize("model", ["mkn:order=3", "cache:order=2:weight=0.3"])
+def test_rows_come_while_a_text_is_read(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    model: str,
+    ending: str,
+) -> None:
+    """The file is the same however the text comes, and nothing is kept of what was written."""
+    if ending == ".parquet":
+        pytest.importorskip("pyarrow")
+    monkeypatch.chdir(tmp_path)
+    fitted("word", model).save("m.lm")
+    Path("a.txt").write_text(TEXT.rstrip() + "  \n \n\tthe hen sat\n\nso it ate" * 30 + " \n\n \n")
+    Path("b.txt").write_text("\n")
+    Path("c.txt").write_text("the hen")
+    command = ["surprisal", "m.lm", "--corpus", "a.txt,b.txt,c.txt", "--unit", "token"]
+    written = []
+    for size in (1 << 18, 50):
+        monkeypatch.setattr(langmodels.datasets.documents, "PART", size)
+        for carry in ([], ["--carry"]):
+            assert main([*command, *carry, "--output", f"t{ending}"]) == 0
+            assert "1 documents have no words" in capsys.readouterr().err
+            written.append(Path(f"t{ending}").read_bytes())
+    assert written[:2] == written[2:]
+    assert (written[0] == written[1]) == model.startswith("mkn")
+
+
+def test_parts_of_a_text_are_read_as_they_are_asked_for() -> None:
+    text = "the hen sat\nthe heron ate\n" * 10
+    read = []
+
+    def documents() -> Any:
+        for k in range(10):
+            read.append(k)
+            yield Document(text, "a"), k == 0
+
+    surprisals = Surprisals({"m": fitted("word")}, {}, measures=["surprisal"])
+    assert surprisals.in_parts
+    parts = surprisals.parts(documents())
+    first, second = next(parts), next(parts)
+    assert read == [0, 1]
+    assert second["sentence"][0] == first["sentence"][-1] + 1 == 21
+    assert second["start"] == [place + len(text) for place in first["start"]]
+    assert second["surprisal"] == first["surprisal"]
+    for level, options in (("char", {}), ("word", {"regions": "|"})):
+        assert not Surprisals({"m": fitted(level)}, {}, **options).in_parts  # type: ignore[arg-type]
+
+
+def test_where_long_texts_are_cut() -> None:
+    text = "ab\ncd \n\n ef\n\ngh\n \n\n"
+    assert list(in_parts(text, 1)) == ["ab\n", "cd \n\n ef\n", "\ngh\n \n\n"]
+    assert list(in_parts([text], 1)) == list(in_parts(text, 1))
+    for size in (5, 10, 1000):
+        parts = list(in_parts([text, text, text], size))
+        assert "".join(parts) == text * 3
+        assert all(size <= len(part) < size + len(text) for part in parts[:-1])
 
 
 def test_what_makes_no_sense_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -125,7 +125,7 @@ class TableFile(OutputFile):
     def check(self) -> None:
         """Say before the work that the table cannot be written."""
         # Much to import, for this alone.
-        from langmodels.evaluation.word_table import check_ending, parquet_library
+        from langmodels.evaluation.table_files import check_ending, parquet_library
 
         if check_ending(self) == ".parquet":
             parquet_library()

@@ -14,7 +14,8 @@ from langmodels.cli.output import facts_table, print_json
 from langmodels.cli.texts import text_of
 from langmodels.errors import UsageError
 from langmodels.evaluation.surprisal import BLANKS
-from langmodels.evaluation.word_table import MEASURES, UNITS, surprisal_table
+from langmodels.evaluation.table_files import records, save_table, table_text
+from langmodels.evaluation.word_table import MEASURES, UNITS, Surprisals, field_examples
 from langmodels.models.base import LanguageModel
 from langmodels.registry import load
 
@@ -35,6 +36,9 @@ tokens hold blanks, the one after a word is paid by the word (--blanks before: b
 The end of a sentence has a row of its own, </s>, where a model predicts it. With these rows a
 column adds up to the surprisal of the text, which `score` and `evaluate` show as log p; the totals
 are printed on standard error. Columns of documents (item, condition) are kept.
+
+Rows are written while plain text is read, whose lines are sequences for most models; a text of
+characters, or lines with --carry of a model that remembers, or with --regions, is read first.
 """
 
 
@@ -91,9 +95,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Compute the table, write it, and say what it adds up to."""
     models = _loaded(args.models)
-    table = surprisal_table(
+    source = text_of(args)
+    # A header has the fields of all documents.
+    described = list(source.documents()) if source.has_fields else []
+    surprisals = Surprisals(
         models,
-        text_of(args).documents(),
+        field_examples(described),
         unit=args.unit,
         measures=[name.strip() for name in args.measures.split(",")],
         ends=not args.no_ends,
@@ -101,17 +108,25 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         carry=args.carry,
         regions=args.regions,
     )
+    if source.has_fields or not surprisals.in_parts:
+        whole = described if source.has_fields else source.documents()
+        parts = surprisals.parts((document, True) for document in whole)
+    else:
+        parts = surprisals.parts(source.parts())
+    rows = None
     if args.output:
-        table.save(args.output)
+        save_table(args.output, parts, surprisals.examples)
+    elif args.json:
+        rows = [row for part in parts for row in records(part)]
+    else:
+        for i, part in enumerate(parts):
+            streams.write(table_text(part, ".csv", header=i == 0))
     if args.json:
-        rows = None if args.output else table.records()
-        print_json({"output": args.output, "rows": rows, "totals": table.totals})
+        print_json({"output": args.output, "rows": rows, "totals": surprisals.totals})
         return None
-    if not args.output:
-        streams.write(table.text())
-    facts = {label: f"{bits:,.4f} bits in all" for label, bits in table.totals.items()}
+    facts = {label: f"{bits:,.4f} bits in all" for label, bits in surprisals.totals.items()}
     where = console if args.output else streams.SafeConsole(stderr=True)
-    where.print(facts_table({"rows": f"{len(table):,}", **facts}))
+    where.print(facts_table({"rows": f"{surprisals.n_rows:,}", **facts}))
     return None
 
 

@@ -22,8 +22,11 @@ from langmodels.datasets.rows import csv_rows
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.names import Registry
 from langmodels.packed import STANDARD_INPUT, without_compression
-from langmodels.text.lines import lines_of, parted
+from langmodels.text.lines import in_parts, lines_of, parted
 from langmodels.text.streams import TextStream
+
+PART = 1 << 18
+"""Characters of a part of a long document, about."""
 
 _SAMPLE = 50  # records by which the field that holds the text is found
 
@@ -80,6 +83,10 @@ class DocumentFormat(ABC):
     def documents(self, request: Request) -> Iterator[Document]:
         """The documents of a file, read as they are asked for."""
 
+    def parts(self, request: Request) -> Iterator[tuple[Document, bool]]:
+        """The same, long ones in parts of some lines; with each, whether it begins a document."""
+        return ((document, True) for document in self.documents(request))
+
     def open(self, request: Request) -> TextStream:
         """Their texts in pieces, without what else is said of them."""
         return TextStream.of_documents(document.text for document in self.documents(request))
@@ -92,6 +99,14 @@ class PlainText(DocumentFormat):
 
     def documents(self, request: Request) -> Iterator[Document]:
         yield Document("".join(parted(self._chunks(request))), request.path)
+
+    def parts(self, request: Request) -> Iterator[tuple[Document, bool]]:
+        begins = True
+        for text in in_parts(parted(self._chunks(request)), PART):
+            yield Document(text, request.path), begins
+            begins = False
+        if begins:
+            yield Document("", request.path), True
 
     def open(self, request: Request) -> TextStream:
         return TextStream.of_one(self._chunks(request))

@@ -18,7 +18,7 @@ from typing import Any
 
 from langmodels.arguments import checked
 from langmodels.datasets import files, gutenberg, python_docs, synthetic, tables
-from langmodels.datasets.documents import Document, Request, format_by_name, format_of
+from langmodels.datasets.documents import Document, Records, Request, format_by_name, format_of
 from langmodels.datasets.paths import find_files
 from langmodels.datasets.queries import parse_query
 from langmodels.datasets.synthetic import Generator
@@ -50,7 +50,8 @@ class Source:
     text in no language, None where nobody knows. `entropy_bits` is the entropy rate in bits per
     character, every newline counted as a character, where it is known: no model can do better on
     average. With `entropy_is_bound` it is only a lower bound of the rate. `entropy_note` says in a
-    clause what the figure is. `generator` is the true model of a synthetic source.
+    clause what the figure is. `generator` is the true model of a synthetic source. `has_fields`:
+    whether its documents may have any.
     """
 
     name: str
@@ -66,6 +67,11 @@ class Source:
     document_opener: Callable[[], Iterator[Document]] | None = field(
         default=None, repr=False, compare=False
     )
+
+    part_opener: Callable[[], Iterator[tuple[Document, bool]]] | None = field(
+        default=None, repr=False, compare=False
+    )
+    has_fields: bool = False
 
     def open(self) -> TextStream:
         """The text in pieces of bounded size, which may end anywhere.
@@ -83,6 +89,14 @@ class Source:
         if self.document_opener is not None:
             return self.document_opener()
         return iter([Document(self.read(), self.name)])
+
+    def parts(self) -> Iterator[tuple[Document, bool]]:
+        """The documents, long ones of plain text in parts of some lines; with each, whether it
+        begins a document. Raises what :meth:`open` raises.
+        """
+        if self.part_opener is not None:
+            return self.part_opener()
+        return ((document, True) for document in self.documents())
 
     def read(self) -> str:
         """Return the whole text; raises what :meth:`open` raises."""
@@ -212,6 +226,9 @@ def _files_source(name: str, requests: list[Request]) -> Source:
     def documents() -> Iterator[Document]:
         return chain.from_iterable(format_of(r).documents(r) for r in requests)
 
+    def parts() -> Iterator[tuple[Document, bool]]:
+        return chain.from_iterable(format_of(r).parts(r) for r in requests)
+
     first = requests[0]
     kind = format_by_name(first.path)
     many = f"{len(requests):,} files" if len(requests) > 1 else "a file"
@@ -224,6 +241,10 @@ def _files_source(name: str, requests: list[Request]) -> Source:
         level=kind.level,
         options=kind.options,
         document_opener=documents,
+        part_opener=parts,
+        has_fields=any(
+            r.text is not None or isinstance(format_by_name(r.path), Records) for r in requests
+        ),
     )
 
 

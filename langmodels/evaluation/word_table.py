@@ -1,13 +1,9 @@
 """A table of surprisal: one row a word or token, as experiments on reading need it."""
 
-import csv
-import importlib
-import io
 import math
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import PurePath
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,10 +13,10 @@ from langmodels.arrays import Array, BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.datasets.documents import Document
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.surprisal import WordSurprisals, word_surprisals
-from langmodels.interchange import json_text, jsonable
+from langmodels.evaluation.table_files import records, save_table, table_text
 from langmodels.models.base import LanguageModel
 from langmodels.progress import track
-from langmodels.storage import atomic_write
+from langmodels.text.cleaning import is_linewise
 from langmodels.text.vocabulary import EOS, Vocabulary
 
 AnyModel = LanguageModel[Any]
@@ -29,8 +25,13 @@ PLACE = ("document", "sentence", "position", "word", "start", "end")
 MEASURES = ("surprisal", "unknown", "tokens", "context", "entropy", "rank")
 """What is said of each word by each model."""
 
+_EXAMPLES = {"surprisal": 0.0, "entropy": 0.0, "unknown": False}  # of the others: whole numbers
+
 UNITS = ("word", "token")
-ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
+
+
+Columns = dict[str, list[Any]]
+"""Columns of equal length by name; None stands for what does not exist."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,7 @@ class SurprisalTable:
     `totals`: bits of each model over the whole text, whatever rows and columns were asked for.
     """
 
-    columns: dict[str, list[Any]]
+    columns: Columns
     totals: dict[str, float]
 
     def __len__(self) -> int:
@@ -48,52 +49,18 @@ class SurprisalTable:
 
     def records(self) -> list[dict[str, Any]]:
         """One dictionary a row."""
-        names = list(self.columns)
-        return [
-            dict(zip(names, row, strict=True)) for row in zip(*self.columns.values(), strict=True)
-        ]
+        return records(self.columns)
 
     def text(self, ending: str = ".csv") -> str:
         """The table as .csv, .tsv or .jsonl, with a header where there can be one."""
-        if ending == ".jsonl":
-            return "".join(f"{json_text(record)}\n" for record in self.records())
-        out = io.StringIO()
-        writer = csv.writer(out, delimiter="\t" if ending == ".tsv" else ",", lineterminator="\n")
-        writer.writerow(self.columns)
-        writer.writerows(zip(*map(_cells, self.columns.values()), strict=True))
-        return out.getvalue()
+        return table_text(self.columns, ending)
 
     def save(self, path: str) -> None:
         """Write the table, in the format of the path's ending, one of `ENDINGS`.
 
         Raises UsageError for another ending, LangmodelsError where pyarrow is needed and missing.
         """
-        ending = check_ending(path)
-        if ending == ".parquet":
-            arrow, parquet = parquet_library()
-            with atomic_write(path) as file:
-                parquet.write_table(arrow.table(self.columns), file)
-            return
-        with atomic_write(path) as file:
-            file.write(self.text(ending).encode("utf-8", "surrogatepass"))
-
-
-def check_ending(path: str) -> str:
-    """The ending of a table's path. Raises UsageError where it is none of `ENDINGS`."""
-    ending = PurePath(path).suffix.lower()
-    if ending not in ENDINGS:
-        raise UsageError(f"A table is written as {', '.join(ENDINGS)}, not {path}.")
-    return ending
-
-
-def parquet_library() -> tuple[Any, Any]:
-    """The package pyarrow and its part for Parquet. Raises LangmodelsError where it is missing."""
-    try:
-        return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
-    except ImportError:
-        raise LangmodelsError(
-            "Parquet files need the package pyarrow: pip install langmodels[documents]."
-        ) from None
+        save_table(path, [self.columns])
 
 
 @checked
@@ -137,20 +104,39 @@ def surprisal_table(
     Warns of documents without words, which have no rows. Raises UsageError for unknown units and
     measures, LangmodelsError where there are no words at all, and what `word_surprisals` raises.
     """
-    if unit not in UNITS:
-        raise UsageError(f"A row is a {' or a '.join(UNITS)}, not a {unit!r}.")
-    for measure in measures:
-        if measure not in MEASURES:
-            raise UsageError(f"There is no measure {measure!r}; they are {', '.join(MEASURES)}.")
-    if not models:
-        raise UsageError("Give at least one model.")
-    builder = _Builder(models, unit, tuple(measures), ends, blanks, carry, regions)
-    with track("Surprisal") as meter:
-        for number, given in enumerate(documents, 1):
-            document = Document(given, str(number)) if isinstance(given, str) else given
-            builder.add(document)
-            meter.advance()
-    return builder.table()
+    given = [Document(d, str(i)) if isinstance(d, str) else d for i, d in enumerate(documents, 1)]
+    surprisals = Surprisals(
+        models,
+        field_examples(given),
+        unit=unit,
+        measures=measures,
+        ends=ends,
+        blanks=blanks,
+        carry=carry,
+        regions=regions,
+    )
+    table: Columns = {}
+    for columns in surprisals.parts((document, True) for document in given):
+        for name, column in columns.items():
+            table.setdefault(name, []).extend(column)
+    return SurprisalTable(table, surprisals.totals)
+
+
+def field_examples(documents: Iterable[Document]) -> dict[str, list[Any]]:
+    """The fields of documents, in the order in which they appear, with a value of each type."""
+    found: dict[str, dict[Any, Any]] = {}
+    for document in documents:
+        for name, value in document.fields.items():
+            found.setdefault(name, {}).setdefault(_type(value), value)
+    return {name: list(values.values()) for name, values in found.items()}
+
+
+def _type(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return tuple((key, _type(item)) for key, item in value.items())
+    if isinstance(value, list | tuple):
+        return frozenset(map(_type, value))
+    return type(value)
 
 
 @dataclass
@@ -161,43 +147,129 @@ class _Rows:
     is_end: BoolArray
 
 
-@dataclass
-class _Builder:
-    models: Mapping[str, AnyModel]
-    unit: str
-    measures: tuple[str, ...]
-    ends: bool
-    blanks: str
-    carry: bool
-    regions: str | None
-    parts: list[tuple[dict[str, list[Any]], dict[str, Any]]] = field(default_factory=list)
-    totals: dict[str, float] = field(default_factory=dict)
-    empty: list[str] = field(default_factory=list)
+class Surprisals:
+    """The table of `surprisal_table` as it is made: columns for some words, then for the next.
 
-    def add(self, document: Document) -> None:
-        """The rows of one more document."""
+    Args:
+        models: finished models by label.
+        fields: those that documents have, with examples of their values; see `field_examples`.
+        options: those of `surprisal_table`.
+
+    `totals` are complete, and `n_rows` all, once all parts were taken. Raises what
+    `surprisal_table` raises.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[str, AnyModel],
+        fields: Mapping[str, list[Any]],
+        *,
+        unit: str = "word",
+        measures: Sequence[str] = MEASURES,
+        ends: bool = True,
+        blanks: str = "after",
+        carry: bool = False,
+        regions: str | None = None,
+    ) -> None:
+        if unit not in UNITS:
+            raise UsageError(f"A row is a {' or a '.join(UNITS)}, not a {unit!r}.")
+        for measure in measures:
+            if measure not in MEASURES:
+                raise UsageError(
+                    f"There is no measure {measure!r}; they are {', '.join(MEASURES)}."
+                )
+        if not models:
+            raise UsageError("Give at least one model.")
+        self.models, self.fields = models, fields
+        self.unit, self.measures, self.ends = unit, tuple(dict.fromkeys(measures)), ends
+        self.blanks, self.carry, self.regions = blanks, carry, regions
+        self.totals: dict[str, float] = {}
+        self.n_rows = 0
+        self._characters = self._sentences = 0  # of the document, before the part that comes
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether what is said of a line depends on that line alone, so that documents may come in
+        parts.
+        """
+        return self.regions is None and not any(
+            not model.vocabulary.ends
+            or not is_linewise(model.reading.cleaning)
+            or (self.carry and model.remembers)
+            for model in self.models.values()
+        )
+
+    @property
+    def examples(self) -> dict[str, list[Any]]:
+        """All columns in their order, with a value of each type that they may have."""
+        own: dict[str, list[Any]] = {name: [0] for name in PLACE} | {"word": [""]}
+        own.pop("document")
+        if self.regions is not None:
+            own["region"] = [0]
+        for label in self.models:
+            for measure in self.measures:
+                name = f"{measure}.{label}" if len(self.models) > 1 else measure
+                own[name] = [_EXAMPLES.get(measure, 0)]
+        taken = {f"{n}_given" if n in own or n == "document" else n: n for n in self.fields}
+        given = {name: self.fields[field] for name, field in taken.items()}
+        return {"document": [""], **given, **own}
+
+    def parts(self, documents: Iterable[tuple[Document, bool]]) -> Iterator[Columns]:
+        """The columns for each document, or part of one; with each, whether it begins one.
+
+        Warns of documents without words. Raises LangmodelsError where there are no words at all.
+        """
+        names, empty = list(self.examples), []
+        given = names[1 : 1 + len(self.fields)]
+        with track("Surprisal") as meter:
+            for document, begins in documents:
+                if begins:
+                    self._characters = self._sentences = 0
+                columns = self._columns(document)
+                if columns is None:
+                    empty.append(document.id)
+                    continue
+                n = len(columns["word"])
+                for name, field in zip(given, self.fields, strict=True):
+                    columns[name] = [document.fields.get(field)] * n
+                self.n_rows += n
+                yield {name: columns[name] for name in names}
+                meter.advance()
+        if not self.n_rows:
+            raise LangmodelsError("There are no words: no documents, or empty ones.")
+        if empty:
+            warnings.warn(
+                f"{len(empty):,} documents have no words, and so no rows; the first is {empty[0]}.",
+                stacklevel=3,
+            )
+
+    def _columns(self, document: Document) -> Columns | None:
+        """The rows of a document, or of the next part of one; None where there are no words."""
         text, marks = document.text, np.empty(0, np.int64)
         if self.regions is not None:
             text, marks = _without_marks(text, self.regions)
         if not text.strip():
-            self.empty.append(document.id)
-            return
+            return None
         blanks = self.blanks if self.unit == "word" else "before"
         found = {
             label: word_surprisals(model, text, blanks=blanks, carry=self.carry)
             for label, model in self.models.items()
         }
         rows = self._rows(text, found)
-        columns = _places(document.id, text, rows)
+        columns = _places(document.id, text, rows, self._characters, self._sentences)
+        self._characters += len(text)
+        self._sentences = columns["sentence"][-1]
         if self.regions is not None:
             region = 1 + np.searchsorted(marks, rows.spans[:, 0], side="right")
             columns["region"] = region.tolist()
+        n = len(rows.spans)
         for label, words in found.items():
             self.totals[label] = self.totals.get(label, 0.0) + float(words.target_bits.sum())
             row_of = self._row_of(words, rows)
             for name, values in self._measured(self.models[label], words, row_of).items():
-                columns[f"{name}.{label}" if len(self.models) > 1 else name] = values
-        self.parts.append((columns, dict(document.fields)))
+                filled = values + [None] * (n - len(values))
+                columns[f"{name}.{label}" if len(self.models) > 1 else name] = filled
+        return columns
 
     def _rows(self, text: str, found: Mapping[str, WordSurprisals]) -> _Rows:
         first = next(iter(found.values()))
@@ -253,33 +325,11 @@ class _Builder:
                     values[name][row] = None
         return {name: values[name] for name in self.measures}
 
-    def table(self) -> SurprisalTable:
-        """All documents, one after the other; warns of those without words."""
-        if not self.parts:
-            raise LangmodelsError("There are no words: no documents, or empty ones.")
-        if self.empty:
-            warnings.warn(
-                f"{len(self.empty):,} documents have no words, and so no rows; the first is "
-                f"{self.empty[0]}.",
-                stacklevel=3,
-            )
-        names = dict.fromkeys(name for columns, _ in self.parts for name in columns)
-        given = dict.fromkeys(name for _, fields in self.parts for name in fields)
-        taken = {name: f"{name}_given" if name in names else name for name in given}
-        table: dict[str, list[Any]] = {"document": []}
-        table |= {taken[name]: [] for name in given} | {name: [] for name in names}
-        for columns, fields in self.parts:
-            n = len(columns["word"])
-            for name in given:
-                table[taken[name]] += [fields.get(name)] * n
-            for name in names:
-                column = columns.get(name, [])
-                table[name] += column + [None] * (n - len(column))
-        return SurprisalTable(table, self.totals)
 
-
-def _places(document: str, text: str, rows: _Rows) -> dict[str, list[Any]]:
-    """Where each row stands: the columns of `PLACE`."""
+def _places(
+    document: str, text: str, rows: _Rows, characters: int, sentences: int
+) -> dict[str, list[Any]]:
+    """Where each row stands, so much of the document being before: the columns of `PLACE`."""
     starts, ends = rows.spans.T
     line = np.searchsorted(_breaks(text), starts)
     first = np.append(True, line[1:] != line[:-1])
@@ -288,14 +338,14 @@ def _places(document: str, text: str, rows: _Rows) -> dict[str, list[Any]]:
     n = len(starts)
     return {
         "document": [document] * n,
-        "sentence": sentence.tolist(),
+        "sentence": (sentences + sentence).tolist(),
         "position": (np.arange(n) - begins[sentence - 1] + 1).tolist(),
         "word": [
             EOS if end else text[a:b]
             for a, b, end in zip(starts.tolist(), ends.tolist(), rows.is_end.tolist(), strict=True)
         ],
-        "start": starts.tolist(),
-        "end": ends.tolist(),
+        "start": (characters + starts).tolist(),
+        "end": (characters + ends).tolist(),
     }
 
 
@@ -374,8 +424,3 @@ def _without_marks(text: str, mark: str) -> tuple[str, IndexArray]:
             begins.append(len(kept))
         kept += part
     return kept, np.array(begins, np.int64)
-
-
-def _cells(column: list[Any]) -> list[Any]:
-    """A column as CSV has it: whole words for infinite numbers, nothing for None."""
-    return [jsonable(value) if isinstance(value, float) else value for value in column]

@@ -1,5 +1,6 @@
 """Lines of texts that come in pieces: none is longer than memory and time allow."""
 
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -50,3 +51,24 @@ def parted(chunks: Iterable[str]) -> Iterator[str]:
         run = chunk[end:] if end else run + chunk
         check_length(run, "A stretch without a blank or the end of a line")
         yield chunk
+
+
+def in_parts(chunks: Iterable[str], size: int) -> Iterator[str]:
+    """A text in parts of about `size` characters, of which all but the last end with a line.
+
+    Before each there is a line that ends with no white space, and in each there is something else
+    than that: so whatever white space is taken to belong to is in the same part.
+    """
+    held = ""
+    for chunk in chunks:
+        held += chunk
+        begin, last = 0, len(held.rstrip())
+        while (found := _PLACE.search(held, begin + size, last)) and found.end() < last:
+            yield held[begin : found.end()]
+            begin = found.end()
+        held = held[begin:]
+    if held:
+        yield held
+
+
+_PLACE = re.compile(r"\S\n")
