@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -106,6 +107,8 @@ class Contexts(ABC, Generic[S]):
 
     def contexts_used(self, sequences: Sequences) -> IndexArray:
         """How many tokens before each target the model takes into account, (n_tokens,)."""
+        if not self.remembers:
+            sequences = replace(sequences, carry=False)
         fresh = sequences.begins_afresh[sequences.is_input]
         place = np.arange(len(fresh))
         lengths = place - np.maximum.accumulate(np.where(fresh, place, 0))
