@@ -167,7 +167,8 @@ def test_whole_distributions_equal_the_plain_loop(fitted: Any) -> None:
     for sequences in (ids, ids.carried()):
         wanted = np.arange(sequences.n_tokens) % 3 > 0
         state_of = [state for state, _ in model.walk(sequences)]
-        fresh = sequences.begins_afresh[sequences.is_input]
+        read = sequences if model.remembers else ids
+        fresh = read.begins_afresh[read.is_input]
         places = [0]
         for afresh in fresh[1:]:
             places.append(0 if afresh else places[-1] + 1)
