@@ -10,6 +10,7 @@ import difflib
 import functools
 import importlib
 import inspect
+import os
 import pickle
 import sys
 import warnings
@@ -38,6 +39,23 @@ def nearest(name: str, names: Iterable[str], n: int = 3) -> str:
     keys = {_key(known): known for known in names}
     close = [keys[key] for key in difflib.get_close_matches(_key(name), keys, n)]
     return f"did you mean {' or '.join(close)}?" if close else f"choose from {', '.join(names)}."
+
+
+def split_names(text: str) -> list[str]:
+    """Names with commas between; a file that is there keeps the commas in its name.
+
+    >>> split_names("mkn:order=3, lstm")
+    ['mkn:order=3', 'lstm']
+    """
+    names = []
+    parts = text.split(",")
+    while parts:
+        n = len(parts)
+        while n > 1 and not os.path.exists(",".join(parts[:n]).strip()):  # noqa: PTH110 - never raises
+            n -= 1
+        names.append(",".join(parts[:n]).strip())
+        parts = parts[n:]
+    return names
 
 
 class Late:

@@ -260,3 +260,36 @@ def test_what_is_packed_tightly_in_one_place_comes_whole(tmp_path: Path) -> None
     for chunk in (1 << 10, 1 << 23):
         assert "".join(read_chunks(path, chunk=chunk)).encode() == text
         assert "".join(read_chunks(path, chunk=chunk, live=True)).encode() == text
+
+
+@pytest.mark.parametrize(
+    ("command", "wanted"),
+    [
+        (["predict", "{},mkn:order=2", "the", "--corpus", "text.txt", "--json"], "a,b"),
+        (["explain", "{}", "the cat", "--json"], "a,b"),
+        (["fill", "{},m.lm", "the ___ sat", "--json"], "a,b.lm"),
+        (["compare", "--models", "mkn:order=2,{}", "--corpus", "text.txt", "--json"], "a,b"),
+    ],
+)
+def test_a_comma_may_stand_in_the_name_of_a_model(
+    command: list[str], wanted: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("m.lm").rename("a,b.lm")
+    shutil.copy("a,b.lm", "m.lm")
+    assert main([argument.format("a,b.lm") for argument in command]) == 0
+    assert f'"{wanted}"' in capsys.readouterr().out
+
+
+def test_commas_in_names_of_texts_and_counts(
+    capsys: pytest.CaptureFixture[str], fail: Fail
+) -> None:
+    """One rule for all names with commas between, also where outputs would replace inputs."""
+    for name in ("a,b.txt", "c.txt"):
+        Path(name).write_text(TEXT)
+    count = ["count", "--order", "2", "--output"]
+    assert main([*count, "a,b.counts", "--corpus", "a,b.txt,c.txt"]) == 0
+    assert main([*count, "c.counts", "--corpus", "c.txt"]) == 0
+    train = ["train", "--model", "mkn", "--counts", "a,b.counts,c.counts", "--output"]
+    assert main([*train, "d.lm", "--json"]) == 0
+    capsys.readouterr()
+    assert "a,b.counts" in fail(2, *train, "a,b.counts")

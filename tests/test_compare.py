@@ -34,6 +34,8 @@ from langmodels.evaluation.summary import as_recorded
 from langmodels.formatting import Table, figure, interval, perplexity, visible
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
+from langmodels.models.unigram import UnigramModel
+from langmodels.neural import FeedForwardModel
 from langmodels.presets import Setting
 from langmodels.registry import load, make_model, parse_model
 from langmodels.text.corpus import Corpus
@@ -693,6 +695,25 @@ def test_a_score_that_is_no_number_is_named() -> None:
     assert results.failures["bad"].startswith(f"log p of {visible(token)!r}, token 8 of the text")
     with pytest.raises(LangmodelsError, match="bad: log p of"):
         compare({"bad": Diverged()}, splits, plan=PLAN)
+
+
+def test_what_fails_is_told_apart_by_level_and_seed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each failure has a name of its own, so that none stands for another."""
+
+    def failing(model: LanguageModel[Any], sequences: Sequences) -> FloatArray:
+        raise LangmodelsError("It has no scores.")
+
+    monkeypatch.setattr(UnigramModel, "score_sequences", failing)
+    results = compare(
+        ["unigram", "witten-bell"], parts(), levels=["char", "word"], plan=PLAN
+    ).results
+    assert list(results.failures) == ["unigram (char)", "unigram (word)"]
+    assert {m.label for m in results.models} == {"witten-bell"}
+
+    monkeypatch.setattr(FeedForwardModel, "score_sequences", failing)
+    network = "feed-forward:embedding=4:hidden=4"
+    results = compare([network, "witten-bell"], parts(), seeds=2, plan=PLAN).results
+    assert [name.rpartition(", ")[2] for name in results.failures] == ["seed 0", "seed 1"]
 
 
 # Finished models ---------------------------------------------------------------------------------

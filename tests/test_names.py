@@ -11,7 +11,7 @@ from langmodels import UnigramModel
 from langmodels.cli.main import main
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.kinds import KINDS
-from langmodels.names import Registry, nearest
+from langmodels.names import Registry, nearest, split_names
 from langmodels.ngram import SMOOTHINGS
 from langmodels.registry import MODELS, load, make_model
 from langmodels.settings import parameters
@@ -184,3 +184,12 @@ def test_a_broken_package_is_one_sentence_and_the_rest_works(
     assert not {"broken", "no-model", "gone"} & working.keys()
     with pytest.raises(LangmodelsError, match=r"method 'gone' .*toy_models_that_are_gone"):
         make_model("gone")
+
+
+def test_names_between_commas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert split_names("a, b,,c") == ["a", "b", "", "c"]
+    for name in ("a,b", "b,c", "a,b,c"):
+        Path(name).touch()
+    assert split_names("x,a,b , c") == ["x", "a,b", "c"]
+    assert split_names("a,b,c,d") == ["a,b,c", "d"]  # the longest

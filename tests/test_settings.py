@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from langmodels import CacheModel, FeedForwardModel, GRUModel, LSTMModel, NGramModel, UsageError
+from langmodels.models.description import settings_line
 from langmodels.models.model import Model
 from langmodels.ngram import SMOOTHINGS, make_smoothing
 from langmodels.presets import Setting
@@ -140,3 +141,15 @@ def test_options_at_a_setting_are_all_and_those_that_are_used() -> None:
     spec = MODELS["lstm"]
     for setting in (Setting(), Setting("char", budget="quick", seed=3)):
         assert spec.options(setting) == spec.make(setting, {}).get_params()
+
+
+def test_what_is_told_of_a_model_has_what_was_set_to_nothing() -> None:
+    """A zero in the place of a default is a setting as any other."""
+    text = "a rose is a rose\n" * 3
+    told = settings_line(LSTMModel(hidden=4, epochs=1, dropout=0.0, patience=None).fit(text))
+    assert "dropout 0.0" in told
+    assert "patience None" in told
+    assert not {"l2", "warmup", "one hot", "window"} & set(told.replace(",", "").split())
+    cache = CacheModel(NGramModel(2, "witten_bell"), decay=0.5, weight=0.0).fit(text)
+    assert settings_line(cache).endswith("weight 0.0")
+    assert settings_line(LSTMModel(hidden=4, epochs=1).fit(text)).count("0.0,") == 0

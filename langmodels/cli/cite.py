@@ -11,6 +11,7 @@ from langmodels.cli.options import add_json_option
 from langmodels.cli.output import print_json
 from langmodels.evaluation.citations import Citation, works_for, works_of
 from langmodels.evaluation.comparison import Comparison
+from langmodels.names import split_names
 from langmodels.registry import any_model_spec
 from langmodels.settings import parse_name
 
@@ -49,5 +50,5 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
 def _works(what: str) -> list[Citation]:
     if what.endswith(".json") or Path(what).is_file():
         return works_of(Comparison.load(what).results)
-    names = [parse_name(name)[0] for name in what.split(",") if name.strip()]
+    names = [parse_name(name)[0] for name in split_names(what) if name]
     return works_for(any_model_spec(name).name for name in names)

@@ -29,6 +29,7 @@ from langmodels.evaluation.report import FORMATS, check_report_path
 from langmodels.evaluation.report.terminal import print_wide, render
 from langmodels.evaluation.running import default_cache_folder
 from langmodels.interchange import json_text
+from langmodels.names import split_names
 from langmodels.presets import BUDGETS
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
@@ -192,7 +193,7 @@ def _print_line(result: Any) -> None:
 
 def model_names(args: argparse.Namespace) -> list[str] | None:
     """The models that --models names; None for the default ones."""
-    return None if args.models is None else [m for m in args.models.split(",") if m.strip()]
+    return None if args.models is None else [name for name in split_names(args.models) if name]
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.names import split_names
 from langmodels.storage import check_writable
 
 STANDARD_INPUT = "-"
@@ -40,7 +41,7 @@ class TextName(InputFile):
     def paths(self) -> Iterator[str]:
         """The files that are meant, there or not."""
         files = self.partition("?")[0]
-        for name in (str(self), files, *(part.strip() for part in files.split(","))):
+        for name in (str(self), files, *split_names(files)):
             yield name
             if glob.has_magic(name):
                 yield from glob.iglob(name, recursive=True)  # noqa: PTH207 - absolute ones too
@@ -54,7 +55,7 @@ class FileNames(InputFile):
     def paths(self) -> Iterator[str]:
         """The files that are meant, there or not."""
         yield str(self)
-        yield from (name.strip() for name in self.split(","))
+        yield from split_names(self)
 
 
 class ModelNames(FileNames):

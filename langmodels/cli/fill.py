@@ -29,6 +29,7 @@ from langmodels.models.blanks import (
     compare_on_blanks,
     split_at_blanks,
 )
+from langmodels.names import split_names
 from langmodels.presets import Setting
 from langmodels.registry import (
     CLOZE_MODELS,
@@ -92,7 +93,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Fill the text, or evaluate on blanks."""
-    names = [args.models] if is_finished(args.models) else args.models.split(",")
+    names = split_names(args.models)
     if (args.text is None) == (args.blanks is None):
         raise UsageError("Give a text with blanks, or --blanks with a number.")
     if args.candidates < 0:
@@ -115,10 +116,10 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         return corpora[0]
 
     results = {}
-    for name in map(str.strip, names):
+    for name in names:
         if not is_finished(name):
             check_model_name(name, MODELS, CLOZE_MODELS)
-    for name in map(str.strip, names):
+    for name in names:
         model = _load(name) if is_finished(name) else _train(name, args, *training())
         cloze = model if isinstance(model, Cloze) else FillingModel(model, args.candidates)
         results[name] = cloze.fill(args.text, args.k)
@@ -182,7 +183,7 @@ def _evaluate(names: list[str], args: argparse.Namespace, console: Console) -> N
         raise UsageError(f"--blanks must be at least 1, not {args.blanks}.")
     splits, source = load_splits(args)
     models: dict[str, Cloze] = {}
-    for name in map(str.strip, names):
+    for name in names:
         model = (
             _load(name)
             if is_finished(name)

@@ -9,7 +9,7 @@ from langmodels.cli.texts import load_training
 from langmodels.datasets import Source
 from langmodels.errors import LangmodelsError
 from langmodels.models.base import LanguageModel
-from langmodels.names import Registry
+from langmodels.names import Registry, split_names
 from langmodels.neural.training.history import was_interrupted
 from langmodels.presets import Setting
 from langmodels.registry import MODELS, check_no_file, is_finished, load, make_model
@@ -32,10 +32,9 @@ def load_models(text: str, args: argparse.Namespace) -> list[tuple[str, Language
 
     Raises LangmodelsError for names that are neither a file nor a model.
     """
-    names = [text] if is_finished(text) else text.split(",")
     models: list[tuple[str, LanguageModel[Any]]] = []
     corpora: tuple[Corpus, Corpus | None, Source] | None = None
-    for name in (n.strip() for n in names):
+    for name in split_names(text):
         if is_finished(name):
             models.append((Path(name).stem, load(name)))
             continue

@@ -10,6 +10,7 @@ from langmodels.cli.options import add_json_option, add_plot_option, add_seed_op
 from langmodels.cli.output import make_table, print_json
 from langmodels.datasets.synthetic import RecallSource
 from langmodels.errors import UsageError
+from langmodels.names import split_names
 from langmodels.presets import Setting
 from langmodels.registry import make_model, model_spec
 from langmodels.settings import parse_name
@@ -62,7 +63,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     train, validation = recall_corpora(source)
     setting = Setting(level="symbols", seed=args.seed)
     models = {}
-    for name in map(str.strip, args.models.split(",")):
+    for name in split_names(args.models):
         kind, given = parse_name(name)
         spec, reach = model_spec(kind), args.lag + 20
         options = given

@@ -32,6 +32,7 @@ from langmodels.errors import UsageError
 from langmodels.formatting import duration, size
 from langmodels.models.base import LanguageModel
 from langmodels.models.description import settings_line
+from langmodels.names import split_names
 from langmodels.neural.base import NetworkModel
 from langmodels.neural.training.history import Epoch, was_interrupted
 from langmodels.ngram import NGramModel
@@ -324,7 +325,7 @@ def _train_on_counts(
         raise UsageError(f"--{next(iter(cut))} belongs to a level; say which, by --level.")
     tokenizer = None if args.level is None else make_tokenizer(args.level, **cut)
     cleaning = "lower" if args.lower and args.clean == "none" else args.clean
-    counts = read_counts(args.counts.split(","), args.min_count or 1, tokenizer, cleaning)
+    counts = read_counts(split_names(args.counts), args.min_count or 1, tokenizer, cleaning)
     if "order" not in options and "order" not in parse_name(name)[1]:
         model = make_model(name, Setting(seed=args.seed), order=counts.order, **options)
         assert isinstance(model, NGramModel)

@@ -7,6 +7,7 @@ from pathlib import Path
 from langmodels import addresses
 from langmodels.addresses import is_address
 from langmodels.errors import LangmodelsError
+from langmodels.names import split_names
 from langmodels.packed import STANDARD_INPUT
 
 
@@ -29,7 +30,7 @@ def find_files(name: str) -> list[str] | None:
         found = sorted(p for p in glob.glob(name, recursive=True) if Path(p).is_file())  # noqa: PTH207
         if found:
             return found
-    parts = [part.strip() for part in name.split(",")]
+    parts = split_names(name)
     if len(parts) > 1 and all(parts):
         several = [find_files(part) for part in parts]
         if all(several):

@@ -247,7 +247,11 @@ def compare(
         trials, runs, failed = run_within(
             seconds, trials, material, plan, jobs=jobs, cache=kept, tell=tell
         )
-    failures = {trials[i].candidate.label: str(error) for i, error in sorted(failed.items())}
+    names = names_in_tests([trial.candidate for trial in trials])
+    failures = {
+        f"{names[i]}, seed {trials[i].seed}" if names.count(names[i]) > 1 else names[i]: str(error)
+        for i, error in sorted(failed.items())
+    }
     if failed and not runs:
         raise LangmodelsError("; ".join(f"{label}: {why}" for label, why in failures.items()))
     finished: dict[str, tuple[Candidate, dict[int, AnyRun]]] = {}
@@ -266,9 +270,7 @@ def compare(
         **({} if draws is None else {"draws": draws}),
         **(settings or {}),
     }
-    missing = [
-        trial.candidate.label for i, trial in enumerate(trials) if i not in runs and i not in failed
-    ]
+    missing = [name for i, name in enumerate(names) if i not in runs and i not in failed]
     return Comparison(
         summarise(
             material,

@@ -330,7 +330,9 @@ class Text:
 class Results:
     """Everything a comparison found; `models` best first, and `cloze` models, which fill blanks.
 
-    `unfinished`: labels of what Ctrl-C cut off; `failures`: why others have no figures, by label.
+    `unfinished`: what Ctrl-C cut off, called as in the tests, by label, and level where there are
+    several; `failures`: why others have no figures, by the same name, and the seed where there are
+    several.
     `clear_best`: whether the best model is better than each other one, by tests against all.
     `sweeps`: models of which many settings were tried. `compressors`: to hold models against, where
     they were asked for.

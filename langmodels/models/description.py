@@ -1,12 +1,12 @@
 """What a model says of itself: in a line, and as plain data."""
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from langmodels.models.base import LanguageModel
 from langmodels.models.files import pack
 from langmodels.models.model import Model
+from langmodels.settings import Parameter, parameters
 
 
 def describe(model: Model) -> dict[str, Any]:
@@ -46,22 +46,34 @@ def describe(model: Model) -> dict[str, Any]:
 def settings_line(model: Model) -> str:
     """The hyper-parameters of a model, those that its constructor takes, in one line."""
     config = model.config()
-    arguments = inspect.signature(type(model)).parameters
-    return join_settings({k: v for k, v in config.items() if k in arguments} or config)
+    defaults = {name: known.default for name, known in parameters(type(model)).items()}
+    return join_settings({k: v for k, v in config.items() if k in defaults} or config, defaults)
 
 
-def join_settings(settings: Mapping[str, Any]) -> str:
+def join_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> str:
     """Names and values in one line, nested ones without their prefix, what is not set left out.
 
-    >>> join_settings({"order": 2, "options": {"alpha": 0.5}, "validation": None})
-    'order 2, alpha 0.5'
+    Of those with `defaults`, what is none, no or zero is left out where that is the default.
+
+    >>> join_settings({"order": 2, "options": {"alpha": 0.0}, "validation": None})
+    'order 2, alpha 0.0'
+    >>> join_settings({"dropout": 0.0, "l2": 0.0, "tied": None}, {"dropout": 0.3, "l2": 0.0})
+    'dropout 0.0'
     """
     parts = []
     for name, value in settings.items():
         if isinstance(value, Mapping):
-            parts.append(join_settings(value))
+            parts.append(join_settings(value, defaults))
         elif isinstance(value, list) and value and isinstance(value[0], Mapping):
             continue  # a history, not a setting
-        elif value not in (None, [], "", False, 0.0):
+        elif _is_told(value, (defaults or {}).get(name, Parameter.REQUIRED)):
             parts.append(f"{name.replace('_', ' ')} {value}")
     return ", ".join(part for part in parts if part)
+
+
+def _is_told(value: Any, default: Any) -> bool:
+    value, default = ([] if one == () else one for one in (value, default))
+    nothing = value is None or value is False or value in ([], "")
+    if default is Parameter.REQUIRED:
+        return not nothing
+    return value != default or not (nothing or value == 0)
