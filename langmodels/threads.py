@@ -55,8 +55,9 @@ def parallel_map(function: Callable[[A], R], tasks: Iterable[A]) -> list[R]:
 
 
 def slices(length: int, size: int) -> list[slice]:
-    """Cut `range(length)` into consecutive slices of at most `size`."""
-    return [slice(a, min(a + size, length)) for a in range(0, length, size)]
+    """Cut `range(length)` into consecutive slices of at most `size`, nearly equal ones."""
+    n = -(-length // size)
+    return [slice(length * k // n, length * (k + 1) // n) for k in range(n)]
 
 
 class Workers:
