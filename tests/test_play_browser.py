@@ -19,10 +19,13 @@ from langmodels.neural.recurrent.model import RecurrentModel
 from langmodels.playground import Classroom
 from langmodels.playground.actions import answer
 from langmodels.playground.export import export_page, rooms_of
-from langmodels.playground.panels.shannon import game
+from langmodels.playground.panels.shannon import folded, game
 from langmodels.playground.server import make_app
 from langmodels.teaching import chain_rule, predict_next
 from langmodels.teaching.gradients import gate_activations
+from langmodels.text.levels import make_tokenizer
+from langmodels.text.reading import Reading
+from langmodels.text.vocabulary import Vocabulary
 
 pytest.importorskip("starlette")
 uvicorn = pytest.importorskip("uvicorn")
@@ -468,6 +471,30 @@ def test_a_page_by_itself_agrees_with_python(
         assert found["keys"] == expected["keys"]
         found = json.loads(json.dumps(found).replace("Infinity", "null"))
         same(expected, {**found, "keys": expected["keys"]}, "shannon")
+    visit.context.close()
+    assert visit.faults == []
+
+
+def test_a_page_by_itself_has_pythons_white_space(
+    browser: Any, exported: tuple[Classroom, Path]
+) -> None:
+    """JavaScript's has U+FEFF beside it, and lacks some control characters; lines end elsewhere."""
+    visit = Visit(browser, exported[1].as_uri())
+    page = visit.open()
+    page.wait_for_selector(".model")
+    white = [chr(i) for i in range(0x10000) if chr(i).isspace()]
+    letters = ["a", "<", *white, "\ufeff", "\u200b", "\u180e"]
+    texts = [f"red{c}fox{c}<s>{c}</s>" for c in letters]
+    script = """async ([letters, texts]) => {
+        const { Reading } = await import("langmodels/local/reading.js");
+        const { folded } = await import("langmodels/format.js");
+        const words = new Reading({ reading: { level: "whitespace" }, vocabulary: [], ends: true });
+        return [letters.map(folded), texts.map((text) => words.tokenize(text))]; }"""
+    kinds, cut = page.evaluate(script, [letters, texts])
+    assert kinds == [folded(letter) for letter in letters]
+    tokenizer = make_tokenizer("whitespace")
+    reading = Reading(tokenizer, Vocabulary([]))
+    assert cut == [list(reading.tokens(text)) for text in texts]
     visit.context.close()
     assert visit.faults == []
 

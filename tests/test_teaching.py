@@ -85,6 +85,11 @@ def test_predictions() -> None:
     assert found.asked is None
 
 
+def test_what_is_certain_has_no_entropy_and_no_sign() -> None:
+    model = NGramModel(2, "mle").fit(Corpus.from_text("red fox\nred fox", make_tokenizer("word")))
+    assert f"{predict_next(model, 'red').entropy:.2f}" == "0.00"
+
+
 def test_what_is_said_of_relative_frequencies_after_an_unseen_context() -> None:
     model = NGramModel(order=3, smoothing="mle").fit(corpus())
     assert not chain_rule(model, "a rose is red").note

@@ -132,7 +132,7 @@ def predict_next(
         used=context_seen(model, state, tokens),
         candidates=candidates,
         asked=asked,
-        entropy=float(-(positive * np.log(positive)).sum()) / math.log(2),
+        entropy=-float((positive * np.log2(positive)).sum()) + 0.0,  # no "-0.0"
         separator=separator(model.tokenizer),
         is_distribution=model.is_distribution,
         note=undefined(model, state, len(tokens)),

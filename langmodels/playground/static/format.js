@@ -37,7 +37,7 @@ export function power(logP) {
   if (logP === -Infinity) return "0";
   if (logP > -6.9) return Math.exp(logP).toFixed(4);
   const ten = logP / Math.LN10;
-  const exponent = Math.floor(ten);
+  const exponent = Math.floor(ten + 0.00215); // what rounds to ten is one more
   return `${(10 ** (ten - exponent)).toFixed(1)}·10${superscript(exponent)}`;
 }
 
@@ -49,9 +49,14 @@ export function row(tokens, separator) {
   return tokens.map((t) => (separator === "" && t === " " ? "␣" : visible(t))).join(separator === "" ? "" : " ");
 }
 
+// White space as Python has it, inside the brackets of a regular expression: not quite JavaScript's.
+export const WHITE = "\\t-\\r\\x1c-\\x20\\x85\\xa0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000";
+const IS_WHITE = new RegExp(`^[${WHITE}]$`, "u");
+export const isWhite = (letter) => IS_WHITE.test(letter);
+
 // What counts as the same guess of a letter: no case, and all white space alike.
 export function folded(letter) {
-  if (/^\s$/u.test(letter)) return " ";
+  if (isWhite(letter)) return " ";
   const lower = letter.toLowerCase();
   return [...lower].length === 1 ? lower : letter;
 }

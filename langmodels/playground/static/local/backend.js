@@ -1,6 +1,6 @@
 // Where numbers come from on a page by itself: the models that came with it. It answers as the server does.
 
-import { folded } from "../format.js";
+import { folded, isWhite } from "../format.js";
 import { unpack } from "./arrays.js";
 import { draw, probabilities, ranked } from "./decoding.js";
 import { make, scores, stateAfter, used } from "./models.js";
@@ -202,8 +202,7 @@ const ANSWERS = {
     const text = [...room.test];
     const [first, begin, end] = room.passages[seed % room.passages.length];
     const letters = text.slice(begin, end);
-    const space = (c) => /\s/u.test(c);
-    const asked = letters.map((_, i) => i).filter((i) => !(space(letters[i]) && space(text[begin + i - 1])));
+    const asked = letters.map((_, i) => i).filter((i) => !(isWhite(letters[i]) && isWhite(text[begin + i - 1] ?? "")));
     const kinds = new Map();
     room.reading.tokens.slice(room.special).forEach((t, i) => kinds.set(folded(t), (kinds.get(folded(t)) ?? 0) + room.counts.raw[0][room.special + i]));
     for (const i of asked) if (!kinds.has(folded(letters[i]))) kinds.set(folded(letters[i]), 0);

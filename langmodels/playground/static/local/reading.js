@@ -1,12 +1,18 @@
 // Text to tokens and back, as Python cuts it.
 
+import { WHITE } from "../format.js";
+
 const NO_SPACE_BEFORE = new Set([...".,;:!?)]}%…’”»،؛؟।॥", "..."]);
 const NO_SPACE_AFTER = new Set([..."([{“«‘„‚¿¡"]);
 const LOW_QUOTES = new Map([["„", "“"], ["‚", "‘"]]);
 const DENSE = "\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Thai}\\p{Script=Lao}\\p{Script=Khmer}";
 const WIDE = "\\u3000-\\u303f\\uff00-\\uffef";
 const NO_SPACE_BETWEEN = new RegExp(`^(?:[${DENSE}][${DENSE}“”‘’]|[”’][${DENSE}]|[${WIDE}].|.[${WIDE}])`, "su");
-const SPACE = /[\s\x1c-\x1f\x85]+/u;
+const SPACE = new RegExp(`[${WHITE}]+`, "u");
+const INSIDE = `(?:(?!\\n)[${WHITE}])*`; // white space of a line, which a line feed alone ends
+const MARKS = new RegExp(
+  `(?<![^\\n])${INSIDE}<s>(?![^${WHITE}])${INSIDE}|(?<![^${WHITE}])</s>${INSIDE}(?![^\\n])`, "gu",
+);
 
 export class Reading {
   constructor({ reading, vocabulary, special, ends, separator }) {
@@ -20,7 +26,7 @@ export class Reading {
 
   tokenize(text) {
     if (this.level === "char") return [...text];
-    const marked = text.replace(/^[^\S\n]*<s>(?!\S)[^\S\n]*|(?:(?<=\s)|^)<\/s>[^\S\n]*$/gmu, "");
+    const marked = text.replace(MARKS, "");
     const tokens = this.level === "word" ? marked.match(this.word) ?? [] : marked.split(SPACE).filter(Boolean);
     return tokens.map((t) => (t === "<s>" || t === "</s>" ? "<unk>" : t));
   }
