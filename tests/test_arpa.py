@@ -16,13 +16,15 @@ from ngram_data import KENLM3, alice, held_out, scored, trained
 
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.ngram import NGramModel, quantize
+from langmodels.ngram.arpa import FOREIGN
 from langmodels.ngram.building import lexicographic_order, tables_from_ngrams
 from langmodels.ngram.opening import open_ngrams
+from langmodels.ngram.restriction import close
 from langmodels.ngram.trie import ngram_words, suffixes_of
 from langmodels.registry import load
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
-from langmodels.text.tokenization import WhitespaceTokenizer
+from langmodels.text.tokenization import Tokenizer, WhitespaceTokenizer
 
 # Small files are written by hand, and sum to what they may.
 pytestmark = pytest.mark.filterwarnings("ignore:.*do not sum to 1:langmodels.errors.FileWarning")
@@ -344,15 +346,34 @@ def test_kenlm_reads_characters(tmp_path: Path) -> None:
     assert score == pytest.approx(model.score("to be") / LOG10, abs=1e-4)
 
 
-def test_zero_probabilities_are_minus_99(tmp_path: Path) -> None:
-    text = Corpus.from_text("a b\nb a\n", make_tokenizer("word"))
-    model = NGramModel(2, "mle", backoff=True).fit(text)
+@pytest.mark.parametrize("smoothing", ["mle", "witten_bell"])
+@pytest.mark.parametrize("tokenizer", [make_tokenizer("word"), FOREIGN])
+def test_what_is_impossible_stays_so(tmp_path: Path, smoothing: str, tokenizer: Tokenizer) -> None:
+    """-99 is a number to other tools; of a file of one's own it is known what it stands for."""
+    text = Corpus.from_text("a b\nb a\na c b\n", tokenizer)
+    model = close(NGramModel(2, smoothing).fit(text))
     model.save_arpa(tmp_path / "m.arpa")
-    assert "-99\t<unk>" in (tmp_path / "m.arpa").read_text()
+    written = (tmp_path / "m.arpa").read_text()
+    assert "-99\t<unk>" in written
     again = NGramModel.from_arpa(tmp_path / "m.arpa")
-    assert again.prob("a", "b") == pytest.approx(0.5)
-    assert again.prob("zzz", "b") < 1e-80
-    assert math.isfinite(again.log_prob("zzz"))
+    for context in ("", "a", "b", "c", "zzz"):
+        expected = model.log_distribution(model.state(context))
+        found = again.log_distribution(again.state(context))
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+    assert again.score("a zzz") == -math.inf
+    assert NGramModel.from_arpa(tmp_path / "m.arpa", tokenizer).score("a zzz") == -math.inf
+    # Without the note it is what KenLM makes of it.
+    (tmp_path / "o.arpa").write_text(written.partition("\n")[2])
+    other = NGramModel.from_arpa(tmp_path / "o.arpa")
+    assert other.tables.log_prob[0][0] / LOG10 == pytest.approx(-99)
+    (tmp_path / "o.arpa").write_text(written.partition("\n")[2].replace("-99\t", "-inf\t"))
+    assert NGramModel.from_arpa(tmp_path / "o.arpa").log_prob("zzz") == -math.inf
+
+
+def test_models_without_zeros_have_no_note(tmp_path: Path) -> None:
+    """What other tools read as it is meant is written as they write it."""
+    NGramModel(2).fit(Corpus.from_text("a b\nb a\n" * 3, FOREIGN)).save_arpa(tmp_path / "m.arpa")
+    assert (tmp_path / "m.arpa").read_text().startswith("\\data\\")
 
 
 def test_stupid_backoff_is_not_written(tmp_path: Path) -> None:

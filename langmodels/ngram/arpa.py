@@ -59,9 +59,9 @@ def read_arpa(path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) 
 
     Reads what the common tools write, and what their files suffer on the way: text before the
     data line, carriage returns, any spacing, back-off weights left out, `<UNK>`, -99 for zero
-    (taken for just that, as in KenLM), no `<unk>` (it gets 10^-100, as in KenLM), no `</s>` (the
-    vocabulary then has no ends), n-grams whose prefix or suffix was pruned away. N-grams that
-    predict `<s>` are dropped: nothing does.
+    (taken for 10^-99, as in KenLM, unless `write_arpa` has noted that it is zero; -inf is), no
+    `<unk>` (it gets 10^-100, as in KenLM), no `</s>` (the vocabulary then has no ends), n-grams
+    whose prefix or suffix was pruned away. N-grams that predict `<s>` are dropped: nothing does.
 
     With the `tokenizer` that the model was made with, which `write_arpa` notes in a comment, white
     space inside tokens is read as it is written there, and a stream's vocabulary has no `</s>`.
@@ -82,7 +82,9 @@ def read_arpa(path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) 
 def write_arpa(path: str | os.PathLike[str], tables: NGramTables, reading: Reading) -> None:
     """Write tables as an ARPA file; compressed where the name ends in .gz, .xz, .bz2 or .zst.
 
-    How the text was cut and cleaned is noted in a comment before the data, which other tools skip.
+    How the text was cut and cleaned is noted in a comment before the data, which other tools skip,
+    and that -99 is zero where anything is: to KenLM it is 10^-99, and so it is read without the
+    note.
 
     `</s>` is written with probability zero where the vocabulary has no ends, as other tools expect
     to find it. Where tokens have blanks or line ends in them, their ASCII white space is written as
@@ -99,7 +101,7 @@ def write_arpa(path: str | os.PathLike[str], tables: NGramTables, reading: Readi
         )
     vocabulary = reading.vocabulary
     escapes = any(map(has_space, vocabulary.tokens))
-    note = _note(reading, escapes)
+    note = _note(reading, escapes, _has_zeros(tables))
     spelled = map(escaped, vocabulary.tokens) if escapes else vocabulary.tokens
     tokens = np.array(list(spelled), dtype=object)
     sizes = tables.sizes
@@ -122,15 +124,23 @@ def write_arpa(path: str | os.PathLike[str], tables: NGramTables, reading: Readi
         out.write(b"\n\\end\\\n")
 
 
-def _note(reading: Reading, escapes: bool) -> dict[str, Any]:
-    """How the text was cut and cleaned; empty where it was as other tools do."""
+def _has_zeros(tables: NGramTables) -> bool:
+    """Whether anything but `<s>` has probability zero, or leaves nothing to what is not stored."""
+    first = np.delete(tables.log_prob[0], Vocabulary.bos_id)
+    return any(np.isneginf(a).any() for a in (first, *tables.log_prob[1:], *tables.backoff))
+
+
+def _note(reading: Reading, escapes: bool, zeros: bool) -> dict[str, Any]:
+    """How the text was cut and cleaned; empty where it was as other tools do, without zeros."""
     tokenizer, cleaning = reading.tokenizer, reading.cleaning
-    if (tokenizer, cleaning) == (FOREIGN, "none"):
+    if (tokenizer, cleaning) == (FOREIGN, "none") and not zeros:
         return {}
-    note = {"level": tokenizer.level, **tokenizer.config(), "cleaning": cleaning}
+    note: dict[str, Any] = {"level": tokenizer.level, **tokenizer.config(), "cleaning": cleaning}
     if not escapes and any(escaped(t) != t for t in reading.vocabulary.tokens):
         # What looks like an escape is a token, such as the byte pieces of subword vocabularies.
         note["escaped"] = False
+    if zeros:
+        note["zeros"] = True
     return note
 
 

@@ -23,13 +23,15 @@ from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 from langmodels.threads import cpu_count, parallel_map
 
 ZERO = -99.0
-"""What stands for log10 of zero."""
+"""What stands for log10 of zero; in files of others it is a probability, as KenLM takes it."""
 MISSING_UNK = -100.0
 """Log10 p of `<unk>` in a model that has none; KenLM's choice."""
 NOTE = b"# langmodels "
-"""Begins a comment that says, as JSON, how the text was cut and cleaned."""
+"""Begins a comment that says, as JSON, how the text was cut and cleaned, and of zeros."""
 
 _LOG10 = np.log(10.0)
+_LEAST = ZERO * 10
+"""Log10 of what is zero, whoever wrote it: a file may say -inf."""
 _LARGEST = 38.0
 """Log10 of a back-off weight that no model has; float32 ends there."""
 _SECTION = re.compile(rb"\\(\d{1,9})-grams:\Z")
@@ -85,6 +87,7 @@ class ArpaReader:
         self.tokenizer = tokenizer
         self.cleaning = "none"
         self._escaped: bool | None = None  # whether white space in tokens is; what a note says
+        self._zeros = False  # whether what stands for zero means it; what a note says
         # (first line, number) of lines, in a block, with a back-off weight that nothing can use
         self._ignored: list[tuple[int, int]] = []
         self._ids: dict[bytes, int] = {}  # by the place of a word among the unigrams
@@ -242,7 +245,10 @@ class ArpaReader:
             settings = read_json(note)
         except ValueError:
             return  # somebody else's comment
-        if not isinstance(settings, dict) or "level" not in settings or self.tokenizer is not None:
+        if not isinstance(settings, dict) or "level" not in settings:
+            return
+        self._zeros = settings.pop("zeros", False) is True
+        if self.tokenizer is not None:
             return
         try:
             cleaning = settings.pop("cleaning", "none")
@@ -339,7 +345,8 @@ class ArpaReader:
                 f"the {what} {shown(texts[first])} is not a number",
                 entries.line(first),
             )
-        return np.maximum(values, ZERO * 10)
+        values[values <= (ZERO if self._zeros else _LEAST)] = -np.inf
+        return values
 
 
 def _by_word(
