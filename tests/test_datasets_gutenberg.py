@@ -370,6 +370,9 @@ BODY = "CHAPTER I\n\nIt began.\n\nTHE END\n"
         "*** START OF THE PROJECT GUTENBERG EBOOK X ***\n\n\nProduced by Some and\nothers\n\n\n",
         "*** START OF THIS PROJECT GUTENBERG EBOOK X ***\n\nE-text prepared by Somebody\n\n",
         "*** START OF THIS PROJECT GUTENBERG EBOOK X ***\n\nThis eBook was produced by Them.\n\n",
+        "*** START OF THE PROJECT GUTENBERG EBOOK X ***\n\nE-text was created by a machine.\n\n",
+        "*** START OF THE PROJECT GUTENBERG EBOOK X ***\n\nProduced by A. B. O'Neil,\n"
+        "Zoë de Vries and the Online Distributed Proofreading Team (this file was\nmade from scans)\n\n",
     ],
 )
 @pytest.mark.parametrize(
@@ -389,6 +392,20 @@ BODY = "CHAPTER I\n\nIt began.\n\nTHE END\n"
 def test_stripping(start, end):
     text = f"{HEADER}{start}{BODY}\n\n{end}{FOOTER}"
     assert gutenberg.strip_boilerplate(text) == BODY
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        "Created by the hand of a master, the clock had never been wrong.",
+        "Created by Ada",
+        "Produced by Nature in a merry hour, he laughed\nat everything.",
+        "Prepared by long years at sea, the captain slept.",
+    ],
+)
+def test_stripping_keeps_a_first_paragraph_of_the_book(first):
+    story = f"{first}\n\nIt was late.\n"
+    assert gutenberg.strip_boilerplate(book(story)) == story
 
 
 def test_stripping_keeps_what_only_looks_like_a_marker():

@@ -72,12 +72,36 @@ _END = re.compile(
 _END_NOTE = re.compile(
     r"^(?:This is the )?End of (?:the |this )?Project Gutenberg\b", re.MULTILINE | re.IGNORECASE
 )
-# A first paragraph about who made the electronic text is no part of the book.
+# A first paragraph about who made the electronic text is no part of the book. Where it does not
+# say that it is about that, it is one of names and nothing else, or of who proofreads them.
 _CREDITS = re.compile(
-    r"\s*(?:(?:This )?e-?(?:text|book) (?:was |is )?)?(?:produced|prepared|transcribed|created) by"
-    r".*?(?:\n[ \t]*\n|\Z)",
+    r"\s*(?:(?P<text>(?:This )?e-?(?:text|book) (?:was |is )?(?:created|produced|prepared|"
+    r"transcribed))|produced|prepared|transcribed) by\b(?P<whom>.*?)(?:\n[ \t]*\n|\Z)",
     re.DOTALL | re.IGNORECASE,
 )
+_MAKERS = re.compile(r"proofread|pgdp|gutenberg|volunteer|https?:|www\.|@", re.IGNORECASE)
+_BETWEEN_NAMES = {
+    *[
+        "and",
+        "the",
+        "of",
+        "for",
+        "with",
+        "from",
+        "at",
+        "by",
+        "de",
+        "del",
+        "di",
+        "du",
+        "la",
+        "le",
+        "van",
+        "von",
+        "der",
+        "others",
+    ]
+}
 
 
 def book_number(name: str) -> int:
@@ -143,9 +167,17 @@ def strip_boilerplate(text: str) -> str:
     if begin == 0 and end == len(text):
         return text
     body = text[begin:end]
-    if credits := _CREDITS.match(body):
+    credits = _CREDITS.match(body)
+    if credits and (credits["text"] or _names_makers(credits["whom"])):
         body = body[credits.end() :]
     return body.strip("\n") + "\n"
+
+
+def _names_makers(text: str) -> bool:
+    """Whether what follows "Produced by" says who made the text, and is no sentence of the book."""
+    words = re.findall(r"[^\W\d_]+", text)
+    is_names = all(word[0].isupper() or word in _BETWEEN_NAMES for word in words)
+    return bool(_MAKERS.search(text)) or is_names
 
 
 def _extent(text: str) -> tuple[int, int]:
