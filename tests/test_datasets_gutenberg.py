@@ -372,7 +372,7 @@ BODY = "CHAPTER I\n\nIt began.\n\nTHE END\n"
         "*** START OF THIS PROJECT GUTENBERG EBOOK X ***\n\nThis eBook was produced by Them.\n\n",
         "*** START OF THE PROJECT GUTENBERG EBOOK X ***\n\nE-text was created by a machine.\n\n",
         "*** START OF THE PROJECT GUTENBERG EBOOK X ***\n\nProduced by A. B. O'Neil,\n"
-        "Zoë de Vries and the Online Distributed Proofreading Team (this file was\nmade from scans)\n\n",
+        "Zoë de Vries and the Online Distributed Proofreading Team (this\nfile is from scans)\n\n",
     ],
 )
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Neural language models: training, scoring, storage, checkpoints, early stopping, failures."""
 
 import _thread
+import math
 import signal
 import threading
 
@@ -435,6 +436,14 @@ def test_early_stopping_keeps_the_best_weights():
     assert history.stopped == "early"
     assert len(history.epochs) == history.best_epoch + 3 < 40
     assert model.cross_entropy(other) == pytest.approx(history.best_loss)
+
+
+def test_a_validation_loss_that_is_no_number_is_not_the_best(monkeypatch):
+    losses = iter([math.nan, 3.0, 2.0, 2.5])
+    monkeypatch.setattr(RNNModel, "_validation_loss", lambda *_: next(losses, 1.0))
+    text = corpus("char", "abcd" * 50)
+    history = RNNModel(hidden=4, epochs=4).fit(text, text).history
+    assert (history.best_epoch, history.best_loss) == (2, 2.0)
 
 
 def test_averaged_weights_are_what_is_kept():

@@ -80,28 +80,7 @@ _CREDITS = re.compile(
     re.DOTALL | re.IGNORECASE,
 )
 _MAKERS = re.compile(r"proofread|pgdp|gutenberg|volunteer|https?:|www\.|@", re.IGNORECASE)
-_BETWEEN_NAMES = {
-    *[
-        "and",
-        "the",
-        "of",
-        "for",
-        "with",
-        "from",
-        "at",
-        "by",
-        "de",
-        "del",
-        "di",
-        "du",
-        "la",
-        "le",
-        "van",
-        "von",
-        "der",
-        "others",
-    ]
-}
+_BETWEEN_NAMES = re.compile("and|the|of|for|with|from|at|by|de|del|di|du|la|le|van|von|der|others")
 
 
 def book_number(name: str) -> int:
@@ -176,7 +155,7 @@ def strip_boilerplate(text: str) -> str:
 def _names_makers(text: str) -> bool:
     """Whether what follows "Produced by" says who made the text, and is no sentence of the book."""
     words = re.findall(r"[^\W\d_]+", text)
-    is_names = all(word[0].isupper() or word in _BETWEEN_NAMES for word in words)
+    is_names = all(word[0].isupper() or _BETWEEN_NAMES.fullmatch(word) for word in words)
     return bool(_MAKERS.search(text)) or is_names
 
 
