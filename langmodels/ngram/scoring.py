@@ -9,7 +9,7 @@ from langmodels.arrays import FloatArray, IntArray
 from langmodels.ngram.lookup import LengthArray
 from langmodels.threads import parallel_map, slices
 
-_BLOCK = 1 << 18
+_BLOCK = 1 << 17
 """Positions scored at a time. In shorter ones threads wait for each other and gain nothing."""
 
 
