@@ -12,7 +12,7 @@ from rich.console import Console
 
 from langmodels import presets, progress
 from langmodels.cli.main import main
-from langmodels.errors import UsageError
+from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import budgets, compare, running, scale
 from langmodels.evaluation.budgets import (
     Speed,
@@ -24,7 +24,7 @@ from langmodels.evaluation.budgets import (
 from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.forecast import Forecast
 from langmodels.evaluation.levels import Material
-from langmodels.evaluation.measuring import Plan
+from langmodels.evaluation.measuring import Plan, Run, measure
 from langmodels.evaluation.running import Trial, forecast_of
 from langmodels.presets import Setting
 from langmodels.text.levels import make_tokenizer
@@ -54,10 +54,15 @@ def test_slots_keep_every_process_busy_to_the_end(n: int, jobs: int) -> None:
 
 def test_tokens_of_training_are_what_the_time_leaves() -> None:
     speed = Speed(training=1000, scoring=5000, rest=2)
-    # 20 s less 2 s of the rest and (500 + 1500) / 5000 s of scoring; a token costs 1 / 1000 s, and
-    # 500 / 10,000 / 5000 s of validation: 17.6 / 0.00101 = 17,425.
+    # 20 s less 2 s of the rest and 1500 / 5000 s of scoring; an epoch costs 10 s and 500 / 5000 s
+    # of validation, the second one has 17.7 - 10.1 - 0.1 s.
     assert speed.tokens(20, 10_000, 500, 1500) == 17_000
     assert speed.tokens(2.3, 10_000, 500, 1500) == 0
+    # A part of an epoch ends with as much validation as a whole one.
+    assert speed.tokens(7.3, 10_000, 10_000, 1500) == 3_000
+    assert speed.tokens(4.3, 10_000, 10_000, 1500) == 0
+    assert speed.tokens(15, 10_000, 10_000, 1500) == 10_000
+    assert replace(speed, again=True).tokens(7.3, 10_000, 10_000, 1500) == 1_000
 
 
 def test_networks_have_the_time_that_is_left_and_figures_come_again(
@@ -145,6 +150,28 @@ def test_speed_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     assert 0 < min(gru.training, gru.scoring, gru.rest) <= gru.scoring < 1e9
     assert gru.rest < 1e3
     assert cloze.training == cloze.scoring > 0
+    assert not gru.again, "training has scored the validation text"
+
+
+def test_a_budget_counts_from_when_the_text_was_begun(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budgets, "measure_speeds", lambda *_: [Speed(20.0, 1e6, 0.0)])
+    monkeypatch.setattr(budgets.time, "monotonic", lambda: 100.0)
+    found = compare([GRU], TEXT, budget="100s", plan=PLAN, began=75.0)
+    # Of 75 s that are left the tables have 0.4 of the 25 that are gone.
+    assert found.results.models[0].options["tokens"] == 1100  # 92 % of 65 s at 20 a second
+    with pytest.raises(LangmodelsError, match="too little"):
+        compare([GRU], TEXT, budget="100s", plan=PLAN, began=0.0)
+
+
+def test_what_training_found_of_the_validation_text_is_not_worked_out_again() -> None:
+    material = Material(Splits.from_text(TEXT, make_tokenizer("word")))
+    names = [f"{GRU}:epochs=3:average=0.9", "transformer:width=8:epochs=2", "cache:order=2"]
+    for candidate in make_candidates(names, ["word"], Setting()):
+        run = measure(candidate, 0, material.at("word"), replace(PLAN, growth=()))
+        assert isinstance(run, Run)
+        splits = material.at("word").splits
+        model: Any = candidate.make(0).fit(splits.train, splits.validation)
+        assert run.validation == pytest.approx(model.cross_entropy(splits.validation), rel=1e-9)
 
 
 @pytest.mark.filterwarnings("error")
@@ -159,7 +186,7 @@ def test_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
     material = Material(Splits.from_text(TEXT, make_tokenizer("word")))
     names = ["mkn", f"{GRU}:epochs=3", f"{GRU}:epochs=1"]
     trials = [Trial(candidate, 0) for candidate in make_candidates(names, ["word"], Setting())]
-    speeds = [Speed(400.0, 1000.0, 1.0), *[Speed(100.0, 1000.0, 2.0)] * 2]
+    speeds = [Speed(400.0, 1000.0, 1.0, again=True), *[Speed(100.0, 1000.0, 2.0)] * 2]
     monkeypatch.setattr(budgets, "measure_speeds", lambda *_: speeds)
     usual, measured = expected_times(trials, material, PLAN, 1)
     assert not measured, "the text is small"
@@ -169,8 +196,8 @@ def test_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
     assert measured
     parts = material.splits.train, material.splits.validation, material.splits.test
     train, validation, test = (part.n_tokens for part in parts)
-    scored = (2 * test + validation) / 1000  # for both sizes of the training text
-    counted = 1.5 * train / 400 + scored + 1
+    scored = 2 * test / 1000  # for both sizes of the training text
+    counted = 1.5 * train / 400 + scored + validation / 1000 + 1
     longer, shorter = (
         1.5 * epochs * train / 100 + 2 * epochs * validation / 1000 + scored + 2
         for epochs in (3, 1)

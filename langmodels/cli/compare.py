@@ -3,6 +3,7 @@
 import argparse
 import shlex
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -198,6 +199,7 @@ def model_names(args: argparse.Namespace) -> list[str] | None:
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Compare, print, and write the report."""
+    began = time.monotonic()
     splits, _, keywords = evaluation_arguments(args)
     if args.cache and not args.no_cache and Path(args.cache).is_file():
         raise UsageError(f"--cache {args.cache} is a file; name a folder.")
@@ -212,6 +214,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
             against=args.against,
             draws=args.random,
             compressors=args.compressors,
+            began=began,
             **keywords,
         )
     plots = ("quality", "quality and time")

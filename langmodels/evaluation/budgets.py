@@ -33,7 +33,7 @@ from langmodels.evaluation.running import (
 from langmodels.execution import Jobs, completed, executor, n_workers, share
 from langmodels.formatting import duration
 from langmodels.models.base import LanguageModel
-from langmodels.neural.training.history import was_interrupted
+from langmodels.neural.training.history import validation_loss, was_interrupted
 from langmodels.presets import BUDGETS
 from langmodels.progress import named, say, track
 from langmodels.text.splits import Splits
@@ -63,6 +63,10 @@ _COUNTED = 0.2
 """What part of the time models that count may take, trained on parts of the text too."""
 _SAFE = 0.92
 """What part of the time is given out: other things take some, and estimates are not exact."""
+_TABLES = 0.4
+"""What tables and tests of what was measured take in the end, beside what it took before to read
+the text and to work out what its unknown words and blanks cost; both grow with the text.
+"""
 
 
 def parse_budget(text: str) -> float | None:
@@ -87,27 +91,33 @@ def parse_budget(text: str) -> float | None:
 @dataclass(frozen=True)
 class Speed:
     """How fast a network is: tokens a second in training and in scoring; `rest`, seconds that all
-    else takes that is measured of it.
+    else takes that is measured of it; `again`, whether the validation text is scored after training
+    as well.
     """
 
     training: float
     scoring: float
     rest: float
+    again: bool = False
 
     def tokens(self, seconds: float, n_train: int, n_validation: int, n_test: int) -> int:
         """Tokens of training for which there is time, to two figures; 0 where there is none.
 
-        A validation text is scored after every epoch, the test text in the end.
+        A validation text is scored after every epoch, of which the last may be a part of one, the
+        test text in the end.
         """
-        left = seconds - self.rest - (n_validation + n_test) / self.scoring
-        found = left / (1 / self.training + n_validation / n_train / self.scoring)
+        validating = n_validation / self.scoring
+        left = seconds - self.rest - n_test / self.scoring - self.again * validating
+        whole = max(0, left) // (n_train / self.training + validating)
+        left -= whole * (n_train / self.training + validating)
+        found = whole * n_train + max(0, left - validating) * self.training
         if found < 1:
             return 0
         unit = 10 ** max(0, math.floor(math.log10(found)) - 1)
         return int(found // unit * unit)
 
 
-_NETWORK, _COUNTS = Speed(10_000, 50_000, 0.5), Speed(1_000_000, 200_000, 0.2)
+_NETWORK, _COUNTS = Speed(10_000, 50_000, 0.5), Speed(1_000_000, 200_000, 0.2, again=True)
 """What is usual."""
 
 
@@ -120,14 +130,20 @@ def run_within(
     jobs: Jobs = 1,
     cache: RunCache | None = None,
     tell: Tell | None = None,
+    began: float | None = None,
 ) -> tuple[list[Trial], Runs, Failures]:
     """Measure every trial in about so many seconds; as `run_trials`, with the trials as they were
     run: networks with the tokens that they were trained on.
 
+    The seconds count from when all `began`, by `time.monotonic`, now where it is not said, and
+    leave some for what comes after.
+
     Networks are trained once, on the whole text. One for which there is no time has failed. On
     Ctrl-C what is finished is returned, as by `run_trials`.
     """
-    began = time.monotonic()
+    now = time.monotonic()
+    began = now if began is None else began
+    end = began + seconds - _TABLES * (now - began)
     say(f"About {duration(seconds)}: models that count, then networks in the time that is left.")
     trials = list(trials)
     networks = [i for i, trial in enumerate(trials) if _is_limited(trial.candidate)]
@@ -166,7 +182,7 @@ def run_within(
         share = 1 / (1 + sum(plan.growth))
         counting = [replace(work, seconds=share * work.seconds) for work in counting]
         plan = replace(plan, growth=())
-    until = began + seconds if networks else None
+    until = end if networks else None
     if (others and not run(others, plan, counting, until)) or not networks:
         return trials, runs, failed
     say_standings(trials, runs, material)
@@ -174,7 +190,7 @@ def run_within(
         patience = _MEASURED * seconds * n_workers(jobs) / len(networks)
         which = [trials[i] for i in networks]
         speeds = measure_speeds(which, material, plan, jobs, min(patience, _PATIENCE))
-        left = _SAFE * (seconds - (time.monotonic() - began))
+        left = _SAFE * max(0.0, end - time.monotonic())
         slots = time_slots(left, len(networks), n_workers(jobs))
         chosen, taking = [], []
         for i, speed, slot in zip(networks, speeds, slots, strict=True):
@@ -240,7 +256,7 @@ def expected_times(
             / speed.scoring
             for n, share in zip(tokens, part, strict=True)
         )
-        scored = len(part) * s.test.n_tokens + s.validation.n_tokens
+        scored = len(part) * s.test.n_tokens + speed.again * s.validation.n_tokens
         seconds = sum(stages) + scored / speed.scoring + speed.rest
         told = stages if trial.candidate.random else ()
         found.append(Work(seconds, told, trial.candidate.random))
@@ -328,7 +344,8 @@ def _speed(trial: Trial, shared: tuple[Material, Plan, float]) -> Speed:
         before = time.perf_counter()
         calibrate(model.normalized(), test, _DISTRIBUTIONS)
         step = (time.perf_counter() - before) / _DISTRIBUTIONS
-    return Speed(training, scoring, step * (plan.calibration + _STEPS))
+    again = validation_loss(model) is None
+    return Speed(training, scoring, step * (plan.calibration + _STEPS), again)
 
 
 def _counting_speed(trial: Trial, splits: Splits) -> tuple[AnyModel, float]:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -124,6 +125,7 @@ def compare(
     compressors: bool = False,
     settings: Mapping[str, Any] | None = None,
     on_finished: Callable[[ModelResult | ClozeResult], None] | None = None,
+    began: float | None = None,
 ) -> Comparison:
     """Train models on the training part of a text and compare them on its test part.
 
@@ -162,6 +164,8 @@ def compare(
         settings: further settings to record.
         on_finished: called with the figures of every model as soon as they are complete, one that
             was tried in a sweep as well.
+        began: when the work on the text began, by `time.monotonic`, from where a budget that is a
+            time counts; None: now.
 
     Returns the comparison of all models that finished; those that failed are listed with the
     reason, and on Ctrl-C the others as unfinished. A model's figures do not depend on what it is
@@ -171,6 +175,7 @@ def compare(
     too small or lacks, and where every model fails.
     """
     seconds = parse_budget(budget)
+    began = time.monotonic() if began is None else began
     if seeds < 1:
         raise UsageError(f"The number of seeds must be at least 1, not {seeds}.")
     if not isinstance(corpus, Splits):
@@ -245,7 +250,7 @@ def compare(
         )
     else:
         trials, runs, failed = run_within(
-            seconds, trials, material, plan, jobs=jobs, cache=kept, tell=tell
+            seconds, trials, material, plan, jobs=jobs, cache=kept, tell=tell, began=began
         )
     names = names_in_tests([trial.candidate for trial in trials])
     failures = {

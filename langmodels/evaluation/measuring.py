@@ -20,7 +20,7 @@ from langmodels.evaluation.candidates import AnyModel, Candidate
 from langmodels.evaluation.levels import LevelMaterial
 from langmodels.evaluation.results import Filled
 from langmodels.models.base import LanguageModel
-from langmodels.neural.training.history import was_interrupted
+from langmodels.neural.training.history import validation_loss, was_interrupted
 from langmodels.text.corpus import Corpus
 from langmodels.text.splits import Splits
 
@@ -122,9 +122,13 @@ def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan
         model = cast(LanguageModel[Any], candidate.finished)
         scores, fit = _scored(model, test)
         trained = _Trained(model, scores, [fit], [])
+        loss = None
     else:
         trained = _train(candidate, seed, material.splits, plan)
         model = trained.model
+        loss = validation_loss(model)
+    if loss is None:
+        loss = -float(model.normalized().score_corpus(material.splits.validation).mean())
     return Run(
         trained.scores,
         trained.fits,
@@ -133,7 +137,7 @@ def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan
         model.is_distribution,
         calibrate(model.normalized(), test, plan.calibration),
         draw_sample(model, plan.sample, seed),
-        -float(model.normalized().score_corpus(material.splits.validation).mean()),
+        loss,
         step_seconds(model, test, plan.contexts),
         _history(model),
         trained.warnings,

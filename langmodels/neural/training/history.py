@@ -57,6 +57,16 @@ class History:
         return cls(**{**values, "epochs": [Epoch(**e) for e in values["epochs"]]})
 
 
+def validation_loss(model: Any) -> float | None:
+    """The mean -log p, in nats, of the validation text under a network as it is after training.
+
+    None for models that are no networks, or had no such text.
+    """
+    history = getattr(model, "history", None)
+    loss = history.best_loss if isinstance(history, History) else math.inf
+    return loss if math.isfinite(loss) else None
+
+
 def was_interrupted(model: Any) -> bool:
     """Whether Ctrl-C ended the training of a model, or of a part of it, before its time.
 
