@@ -189,7 +189,11 @@ def sizes_table() -> str:
         epochs = ", ".join(str(options["epochs"]) for options in found)
         batch = f"{found[0]['batch_size']} by {found[0]['steps']}"
         rows.append((f"{size.words:,}", str(settings[0].ngram_order), epochs, batch))
-    heads = "words of training text", "order of n-grams", f"epochs: {', '.join(presets.BUDGETS)}"
+    heads = (
+        "words of training text",
+        "order of n-grams",
+        f"epochs of `lstm`: {', '.join(presets.BUDGETS)}",
+    )
     return _table((*heads, "batch: sequences by tokens"), rows)
 
 

@@ -101,13 +101,14 @@ class Setting:
         size = self.size
         if not size.words:
             return ""
-        network = recurrent(self)
+        network = lstm(self)
+        epochs = network["epochs"]
         return (
             f"Defaults of texts of {size.words:,} words and more"
             + ("" if self.tokenizer.rare_types else f" ({SMALLER} tokens counted as one)")
-            + f": n-grams of order {self.ngram_order}; networks of {network['hidden']} units, "
-            f"{language(self, 1.0, 1.0)['epochs']} epochs, batches of {network['batch_size']} by "
-            f"{network['steps']} tokens."
+            + f": n-grams of order {self.ngram_order}; recurrent networks of {network['hidden']} "
+            f"units, {epochs} {'epoch' if epochs == 1 else 'epochs'}, batches of "
+            f"{network['batch_size']} by {network['steps']} tokens."
         )
 
 

@@ -96,7 +96,7 @@ def test_defaults_follow_the_length_of_the_text(
     rnn, own = options["rnn hidden=4"], options["rnn hidden=4 epochs=2"]
     assert (rnn["epochs"], rnn["batch_size"], rnn["steps"]) == (3, 8, 4)
     assert (own["epochs"], own["batch_size"], own["steps"]) == (2, 8, 4)
-    said = "Defaults of texts of 100 words and more: n-grams of order 5; networks of 128 units, 3"
+    said = "Defaults of texts of 100 words and more: n-grams of order 5; recurrent networks of 128"
     assert said in " ".join(run(*line).split())
     by_character = run("compare", "--corpus", "short.txt", "--models", "mkn", "--level", "char")
     assert "Defaults of" not in by_character, "243 characters count as 60 words"
