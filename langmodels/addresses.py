@@ -23,6 +23,12 @@ def is_address(name: str | os.PathLike[str]) -> bool:
     return isinstance(name, str) and _SCHEME.match(name) is not None
 
 
+def check_path(name: str | os.PathLike[str]) -> None:
+    """Raise LangmodelsError where a name is an address, for what takes paths alone."""
+    if is_address(name):
+        raise LangmodelsError(f"{name} is an address, where a path is needed; copy the file.")
+
+
 def join(folder: str, *names: str) -> str:
     """The name of something in a folder."""
     if is_address(folder):

@@ -77,7 +77,10 @@ def atomic_write(path: str | os.PathLike[str], *, synced: bool = True) -> Iterat
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise LangmodelsError where `atomic_write` could not write even a small file now."""
+    """Raise LangmodelsError for an address, and where `atomic_write` could not write even a small
+    file now.
+    """
+    addresses.check_path(path)
     target = Path(os.path.realpath(path))
     try:
         if target.is_dir():

@@ -21,6 +21,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from langmodels.addresses import check_path
 from langmodels.arrays import Array
 from langmodels.columns import Column
 from langmodels.errors import LangmodelsError, unreadable
@@ -189,6 +190,7 @@ def open_arrays(
     there are few megabytes of arrays; for others see `StoredArrays.verify`. With `mmap=False` the
     file is read as a whole, and may change afterwards.
     """
+    check_path(path)
     target = Path(path)
     data, status = _contents(target, mapped=mmap)
     metadata, checksums, places = _header(target, data)

@@ -169,6 +169,14 @@ def test_missing_file_and_folder(tmp_path: Path) -> None:
         pass
 
 
+def test_an_address_is_no_path_that_is_missing(tmp_path: Path) -> None:
+    path = tmp_path / "m.safetensors"
+    save_arrays(path, {"a": np.arange(3)}, {})
+    for use in (check_writable, open_arrays):
+        with pytest.raises(LangmodelsError, match="is an address, where a path is needed"):
+            use(path.as_uri())
+
+
 def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "model"
     path.write_bytes(b"old")
