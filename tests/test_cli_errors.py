@@ -366,16 +366,25 @@ def test_truncated_and_foreign_model_files(fail: Fail, models: Path, family: str
 
 
 def uses(path: Path) -> list[int]:
-    """Exit statuses of commands that between them use all of a model."""
-    return [
+    """Exit statuses of commands that between them use all of a model.
+
+    Of two where the file cannot be opened: all others open it the same way.
+    """
+    statuses = [
+        main(["info", str(path)]),
         main(["score", str(path), "the cat sat", "on the log"]),
+    ]
+    if statuses == [1, 1]:
+        return statuses
+    return [
+        *statuses,
         main(["evaluate", str(path), "--corpus", "text.txt"]),
         main(["sample", str(path), "the", "--max-tokens", "20"]),
         main(["explain", str(path), "the dog sat on"]),
-        main(["info", str(path)]),
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_hostile_metadata(models: Path, family: str, capsys: pytest.CaptureFixture[str]) -> None:
     metadata, arrays = open_arrays(models / f"{family}.lm")
@@ -404,9 +413,10 @@ def test_hostile_metadata(models: Path, family: str, capsys: pytest.CaptureFixtu
         assert set(statuses) <= {0, 1, 2}
         assert "Traceback" not in printed
         if "config" not in change or change["config"] in ("not json", "[]", "null", "3"):
-            assert statuses == [1] * 5 or "tokenizer" in change
+            assert statuses == [1, 1] or "tokenizer" in change
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_hostile_arrays(models: Path, family: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Arrays missing, of other shapes and types, and full of nonsense: never a crash."""

@@ -1,5 +1,6 @@
 """N-gram models estimated in partitions on disk are those of memory, bit for bit."""
 
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -176,6 +177,7 @@ def test_a_run_that_was_killed_goes_on(
     assert (before, len(counted) - before) == ((0, n) if failing == "_shuffle" else (n, 0))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stage", ["count", "estimate"])
 @pytest.mark.parametrize("harm", ["flipped", "cut", "gone"])
 def test_what_a_killed_run_left_damaged_is_made_again(
@@ -199,7 +201,11 @@ def test_what_a_killed_run_left_damaged_is_made_again(
         with pytest.raises(KeyboardInterrupt):
             fit_on_disk(NGramModel(3), text, left, 500)
     assert len(list(left.iterdir())) > 5
-    for path in left.iterdir():
+    # Of files that differ in their numbers alone the first and the last.
+    kinds: dict[str, list[Path]] = {}
+    for path in sorted(left.iterdir()):
+        kinds.setdefault(re.sub(r"\d+", "", path.name), []).append(path)
+    for path in {each for some in kinds.values() for each in (some[0], some[-1])}:
         with work_folder(tmp_path, "key") as work:
             pass
         shutil.copytree(left, work)

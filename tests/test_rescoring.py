@@ -127,6 +127,8 @@ def test_kaldis_lists_are_recognised_or_asked_about() -> None:
     assert len(read_nbest([*lines, "a red fox"], "plain")[0]) == 5
     with pytest.raises(LangmodelsError, match="Line 5"):
         read_nbest([*lines, "a red fox"], "kaldi")
+    with pytest.raises(LangmodelsError, match="not numbered so"):
+        read_nbest([*lines, f"a-{'9' * 5000} a red fox"])  # more digits than Python reads
     for plain in (["covid-19 is here", "covid-20 is not"], ["mark-1 and", "so on"], ["one"]):
         assert [h.text for h in read_nbest(plain)[0]] == plain
 

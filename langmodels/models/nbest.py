@@ -85,7 +85,7 @@ def rescore(
 LISTS = ("auto", "plain", "kaldi")
 """How lines without marks between fields are read."""
 
-_KALDI = re.compile(r"(\S+)-(\d+)(?:\s+(.*))?")
+_KALDI = re.compile(r"(\S+)-(\d{1,9})(?:\s+(.*))?")
 
 
 @checked

@@ -44,7 +44,9 @@ def damage(data: bytes, name: str, rng: Generator) -> bytes:
         kinds += [lines, records, records]
     elif name.endswith(".work"):
         kinds = [member]
-    elif name.endswith((".csv", ".words")):
+    elif name.endswith(".sentences"):
+        kinds += [message, message, message]
+    elif name.endswith((".csv", ".words", ".kaldi", ".costs")):
         kinds += [lines, words, words]
     for _ in range(int(rng.choice([1, 1, 1, 2, 3]))):
         try:
@@ -255,3 +257,103 @@ def records(data: bytes, rng: Generator) -> bytes:
     at = int(rng.integers(len(found)))
     found[at] = document(found[at], rng)
     return b"\n".join(found) + b"\n"
+
+
+# Protocol buffers ----------------------------------------------------------------------------
+
+
+Field = tuple[int, int, bytes]
+"""Number, kind and value of a field of a message."""
+
+_ODD_VARINTS = [
+    0,
+    1,
+    2,
+    5,
+    6,
+    7,
+    100,
+    1 << 31,
+    (1 << 31) - 1,
+    1 << 32,
+    (1 << 63) - 1,
+    (1 << 64) - 1,
+]
+
+
+def message(data: bytes, rng: Generator) -> bytes:
+    """A field, at whatever depth, that is another, left out, repeated or in another's place."""
+    fields = _fields(data)
+    a, b = rng.integers(len(fields), size=2).tolist()
+    number, kind, value = fields[a]
+    choice = int(rng.integers(8))
+    if choice == 0:
+        del fields[a]
+    elif choice == 1:
+        fields.insert(b, fields[a])
+    elif choice == 2:
+        fields[a], fields[b] = fields[b], fields[a]
+    elif choice == 3:
+        fields[a] = (int(rng.integers(1, 50)), kind, value)
+    elif kind == 0:
+        odd = _ODD_VARINTS[int(rng.integers(len(_ODD_VARINTS)))]
+        fields[a] = (number, kind, _varint(odd))
+    elif kind == 5:
+        with np.errstate(all="ignore"):
+            odd_number = np.float32(_ODD_NUMBERS[int(rng.integers(len(_ODD_NUMBERS)))])
+        fields[a] = (number, kind, odd_number.tobytes())
+    elif kind == 2:
+        with suppress(ValueError, IndexError):  # what is no message inside is a text
+            fields[a] = (number, kind, message(value, rng))
+            return _message(fields)
+        words = [*_ODD_WORDS, b"\xe2\x96\x81", b"\0", b"<0x41>", b"a" * 1000, value + value]
+        fields[a] = (number, kind, words[int(rng.integers(len(words)))])
+    return _message(fields)
+
+
+def _fields(data: bytes) -> list[Field]:
+    """The fields of a message. Raises ValueError or IndexError for what is none."""
+    fields: list[Field] = []
+    at = 0
+    while at < len(data):
+        tag, at = _read_varint(data, at)
+        number, kind = tag >> 3, tag & 7
+        begin = at
+        if kind == 0:
+            _, at = _read_varint(data, at)
+        elif kind in (1, 5):
+            at += 8 if kind == 1 else 4
+        elif kind == 2:
+            size, begin = _read_varint(data, at)
+            at = begin + size
+        if at > len(data) or kind not in (0, 1, 2, 5) or not number:
+            raise ValueError("no message")
+        fields.append((number, kind, data[begin:at]))
+    return fields
+
+
+def _message(fields: list[Field]) -> bytes:
+    """Inverse of `_fields`."""
+    parts = []
+    for number, kind, value in fields:
+        size = _varint(len(value)) if kind == 2 else b""
+        parts += [_varint(number << 3 | kind), size, value]
+    return b"".join(parts)
+
+
+def _read_varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        value |= (byte & 127) << shift
+        at, shift = at + 1, shift + 7
+        if byte < 128:
+            return value, at
+
+
+def _varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes([*out, value])

@@ -29,7 +29,7 @@ from langmodels.registry import load_any
 from langmodels.storage import work_folder
 
 from .commands import fault
-from .wholes import TEXT, apart, checkpointed, corpus, read_stored
+from .wholes import COSTS, LISTS, TEXT, apart, checkpointed, corpus, read_stored
 
 try:
     import resource
@@ -186,11 +186,16 @@ def _read_by(*arguments: str) -> Callable[[Path], None]:
     """A judge that gives a file to a command, in which it stands for PATH."""
 
     def judge(path: Path) -> None:
-        model, text = path.with_name("judge.lm"), path.with_name("judge.txt")
+        model, text, lists, costs = (
+            path.with_name(f"judge.{ending}") for ending in ("lm", "txt", "kaldi", "costs")
+        )
         if not model.exists():
             text.write_text(TEXT)
+            lists.write_text(LISTS)
+            costs.write_text(COSTS)
             NGramModel(2).fit(corpus()).save(model)
         places = {"PATH": path, "MODEL": model, "TEXT": text, "OUTPUT": path.with_name("out.lm")}
+        places |= {"LISTS": lists, "COSTS": costs}
         line = list(arguments)
         for word, place in places.items():
             line = [argument.replace(word, str(place)) for argument in line]
@@ -212,6 +217,12 @@ _JUDGES: dict[str, Callable[[Path], None]] = {
     ".parquet": _read_by("evaluate", "MODEL", "--corpus", "PATH?text=sentence", "--json"),
     ".csv": _read_by("surprisal", "MODEL", "--corpus", "PATH?text=sentence,id=item"),
     ".nbest": _read_by("rescore", "MODEL", "--nbest", "PATH"),
+    ".kaldi": _read_by("rescore", "MODEL", "--nbest", "PATH", "--scores", "COSTS"),
+    ".costs": _read_by("rescore", "MODEL", "--nbest", "LISTS", "--scores", "PATH"),
+    ".sentences": _read_by(
+        *("train", "--corpus", "TEXT", "--level", "sentencepiece:file=PATH", "--model"),
+        *("mkn:order=2", "-q", "-o", "OUTPUT"),
+    ),
     ".words": _read_by("train", "--corpus", "TEXT", "--vocabulary", "PATH", "-q", "-o", "OUTPUT"),
     ".pieces": _read_by(
         *("train", "--corpus", "TEXT", "--level", "pieces:file=PATH", "-q", "-o", "OUTPUT")

@@ -31,6 +31,11 @@ from langmodels.text.stored_text import StoredText
 
 TEXT = "the cat sat on the mat\nthe dog sat on the log\na dog and a cat ran to the mat\n" * 2
 
+_NAMED = [(f"a-{i // 3}-{1 + i % 3}", line) for i, line in enumerate(TEXT.splitlines())]
+LISTS = "".join(f"{name} {line}\n" for name, line in _NAMED)
+COSTS = "".join(f"{name} {i}.5\n" for i, (name, _) in enumerate(_NAMED))
+"""Lists as Kaldi has them, and what their hypotheses cost."""
+
 SUBWORDS = ("bpe", "unigram")
 BINARIES = Path(__file__).resolve().parents[1] / "data"
 
@@ -138,6 +143,8 @@ def _inputs() -> dict[str, bytes]:
         "documents.jsonl": "".join(json.dumps(row) + "\n" for row in table).encode(),
         "stimuli.csv": csv.encode(),
         "lists.nbest": "".join(json.dumps(row) + "\n" for row in nbest).encode(),
+        "lists.kaldi": LISTS.encode(),
+        "lists.costs": COSTS.encode(),
         "vocabulary.words": "\n".join(sorted(set(TEXT.split()))[:80]).encode() + b"\n",
     }
     if find_spec("pyarrow"):
@@ -148,7 +155,26 @@ def _inputs() -> dict[str, bytes]:
     if find_spec("tokenizers"):
         tokenizer = corpus("bpe:vocab=300").tokenizer
         found["tokenizer.pieces"] = str(tokenizer.config()["model"]).encode()
+    if find_spec("sentencepiece"):
+        for kind in ("unigram", "bpe"):
+            found[f"{kind}.sentences"] = sentencepiece_model(kind)
     return found
+
+
+def sentencepiece_model(kind: str) -> bytes:
+    """A model of the package `sentencepiece`, learnt from the text."""
+    out = io.BytesIO()
+    import_module("sentencepiece").SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXT.splitlines() * 5),
+        model_writer=out,
+        model_type=kind,
+        normalization_rule_name="identity" if kind == "bpe" else "nmt_nfkc",
+        vocab_size=290,
+        hard_vocab_limit=False,
+        byte_fallback=True,
+        minloglevel=2,
+    )
+    return out.getvalue()
 
 
 def _fitted(name: str) -> Any:
