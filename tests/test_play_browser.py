@@ -522,4 +522,5 @@ def test_networks_come_as_they_become_ready(visit: Visit, classroom: Classroom) 
     end = time.monotonic() + 120
     while classroom.room().slots["rnn:hidden=4:epochs=1"].status != "ready":
         assert time.monotonic() < end
+        time.sleep(0.02)  # or the thread that trains it waits for this one
     del classroom.room().slots["rnn:hidden=4:epochs=1"]

@@ -213,7 +213,11 @@ class SentencePieceTokenizer(LineTokenizer):
         except ImportError as error:
             raise _missing("sentencepiece") from error
         try:
-            return sentencepiece.SentencePieceProcessor(model_proto=base64.b64decode(self.model))
+            model = base64.b64decode(self.model)
+            processor = sentencepiece.SentencePieceProcessor(model_proto=model)
+            for i in range(processor.get_piece_size()):
+                processor.id_to_piece(i)  # one that is not UTF-8 is refused here, not when it comes
+            return processor
         except (RuntimeError, ValueError, OSError) as error:
             raise LangmodelsError("This is no model of sentencepiece.") from error
 
