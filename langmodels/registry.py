@@ -394,6 +394,12 @@ def load(path: str | os.PathLike[str], *, mmap: bool = True) -> LanguageModel[An
 @checked
 def load_any(path: str | os.PathLike[str], *, mmap: bool = True) -> Model:
     """Open a saved model of any kind; see `load`. Raises LangmodelsError where the file is none."""
+    called = str(path).partition(":")[0]
+    if any(called in registry for registry in ALL_MODELS.values()) and not Path(path).exists():
+        raise LangmodelsError(
+            f"There is no file {path}; the model of this name is trained first: "
+            f"langmodels train --model {path} --corpus TEXT --output FILE."
+        )
     try:
         if is_pretrained_name(path):
             return PretrainedModel.named(str(path))

@@ -231,6 +231,10 @@ def _header(
     size = len(data)
     length = int.from_bytes(data[:8], "little")
     if length > min(size - 8, _MAX_HEADER):
+        if data[8:9] not in (b"{", b""):
+            raise LangmodelsError(
+                f"{target} is not a model file; of a text, `langmodels train` makes one."
+            )
         raise _broken(target, "its header does not fit in the file")
     try:
         header = read_json(data[8 : 8 + length])

@@ -78,6 +78,15 @@ def test_every_command_explains_itself_with_examples(run: Run, name: str) -> Non
     assert max(map(len, text.splitlines())) <= 110
 
 
+def test_several_reports_of_one_comparison(run: Run) -> None:
+    reports = ["tables.tex", "rows.csv", "results.json"]
+    line = ["compare", "--corpus", "text.txt", "--models", "unigram", "--no-cache", "--report"]
+    shown = run(*line, *reports)
+    assert all(
+        f"Report written to {name}." in shown and Path(name).stat().st_size for name in reports
+    )
+
+
 def test_version(run: Run) -> None:
     assert run("--version").strip() == f"langmodels {langmodels.__version__}"
 

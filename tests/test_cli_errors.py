@@ -634,3 +634,47 @@ def test_warnings_of_numpy_are_not_for_the_terminal(
         warnings.resetwarnings()
         assert main(["corpora"]) == 0
     assert capsys.readouterr().err == "langmodels: warning: this is for you\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("compare", "mine.txt"), "; give the text by --corpus, models by --models (commas"),
+        (("train", "mine.txt", "-o", "m.lm"), "; give the text by --corpus, a model by --model "),
+        (("score", "m.lm", "--sumary"), "; did you mean --summary? "),
+        (("train", "--model", "rnn", "-o", "m.lm", "--epochs", "3"), "--model lstm:epochs=VALUE "),
+        (("filter", "m.lm", "a.txt", "-o", "kept", "--keep", "9%"), "--keep: needs a number, not "),
+        (("generate", "m.lm"), "there is no command 'generate'; did you mean sample?"),
+        (("compare", "--csv"), ": --csv (see"),
+        (("predict", "m.lm", "a", "b"), ": b (see"),
+    ],
+)
+def test_what_an_unknown_argument_may_have_meant(
+    fail: Fail, arguments: tuple[str, ...], hint: str
+) -> None:
+    assert hint in fail(2, *arguments)
+
+
+def test_a_text_in_the_place_of_a_model(fail: Fail, tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text(TEXT)
+    assert "`langmodels train` makes one" in fail(1, "info", tmp_path / "mine.txt")
+
+
+def test_a_name_in_the_place_of_a_finished_model(fail: Fail) -> None:
+    assert "langmodels train --model mkn:order=2 " in fail(1, "info", "mkn:order=2")
+
+
+def test_no_output_is_called_by_a_dash(fail: Fail, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert "'-' is none" in fail(2, "count", "--corpus", "wonderland.txt", "--output", "-")
+    assert "'-' is none" in fail(2, "filter", "m.lm", "a.txt", "--keep", "0.5", "--output", "-")
+
+
+@pytest.mark.parametrize("command", [("help",), ("help", "score")])
+def test_help_is_a_word_as_well(
+    command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(list(command)) == 0
+    asked = capsys.readouterr().out
+    assert main([*command[1:], "--help"]) == 0
+    assert asked == capsys.readouterr().out

@@ -1,5 +1,6 @@
 """Lines in and lines out: blank ones, odd separators, bytes that are no text, n-best lists."""
 
+import io
 import json
 import warnings
 from collections.abc import Callable
@@ -54,6 +55,11 @@ def test_blank_lines_count_the_same_everywhere(run: Run) -> None:
     assert (totals["sentences"], totals["blank"], totals["tokens"]) == (3, 3, 12)
     assert "3 blank lines" in run("score", "m.lm", "--file", "blank.txt", "--summary")
     assert len(run("score", "m.lm", "--file", "blank.txt").splitlines()) == 6
+
+
+def test_a_dash_is_standard_input(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(PLAIN.encode()), "utf-8"))
+    assert run("score", "m.lm", "-") == run("score", "m.lm", "--file", "plain.txt")
 
 
 def test_rows_of_several_lines_are_noticed(run: Run) -> None:

@@ -123,8 +123,9 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
     group.add_argument(
         "--report",
         type=OutputFile,
+        nargs="+",
         metavar="FILE",
-        help=f"write a report, by its name: {', '.join(FORMATS)}",
+        help=f"write a report, or several, by their names: {', '.join(FORMATS)}",
     )
     group.add_argument(
         "--figures", type=PlotFolder, metavar="DIR", help="write every plot there, as PDF"
@@ -156,8 +157,8 @@ def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict
     default words that occur once are unknown, as in `train`: a model that never met `<unk>` in
     training guesses its probability, and the luckiest guess would win the comparison.
     """
-    if args.report:
-        check_report_path(args.report)  # before the work, not after it
+    for report in args.report or ():
+        check_report_path(report)  # before the work, not after it
     levels = args.level.split(",") if args.level else [text_of(args).level or DEFAULT_LEVEL]
     first = {**vars(args), "level": levels[0]}
     if len(levels) > 1:
@@ -240,10 +241,10 @@ def show(
         print_json(comparison.to_json())
     else:
         print_wide(console, rendered)
-    if args.report:
-        comparison.report(args.report)
+    for report in args.report or ():
+        comparison.report(report)
         if not machine:
-            console.print(f"Report written to {args.report}.", soft_wrap=True)
+            console.print(f"Report written to {report}.", soft_wrap=True)
     if args.plot:
         comparison.plot(args.plot, plots)
     if args.figures:

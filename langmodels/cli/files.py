@@ -71,7 +71,14 @@ class OutputFile(str):
 
     def check(self) -> None:
         """Say before the work, not after it, that the file cannot be written."""
+        _check_named(self)
         check_writable(self)
+
+
+def _check_named(output: str) -> None:
+    """Raise UsageError where an output is "-", of which a file of that name would be made."""
+    if output == STANDARD_INPUT:
+        raise UsageError("An output needs a name of its own; '-' is none.")
 
 
 def _check_matplotlib() -> None:
@@ -103,6 +110,7 @@ class OutputFolder(str):
 
     def check(self) -> None:
         """Say before the work that it is something else."""
+        _check_named(self)
         if Path(self).exists() and not Path(self).is_dir():
             raise UsageError(f"{self} is a file; name a folder.")
 

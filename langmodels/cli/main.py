@@ -58,6 +58,20 @@ COMMANDS = {
 package each, which is imported when it is asked for.
 """
 
+_SYNONYMS = {
+    "complete": "predict",
+    "fit": "train",
+    "generate": "sample",
+    "interpolate": "mix",
+    "list": "models",
+    "merge": "mix",
+    "notebooks": "lessons",
+    "perplexity": "evaluate",
+    "serve": "play",
+    "test": "evaluate",
+}
+"""What commands are called elsewhere."""
+
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
 
 TRACEBACK = "LANGMODELS_TRACEBACK"
@@ -109,7 +123,36 @@ class _Parser(argparse.ArgumentParser):
             self.register("action", name, _Once)
 
     def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message[:1].lower()}{message[1:]} (see `{self.prog} --help`)")
+        for kind, needed in (("int", "a whole number"), ("float", "a number")):
+            message = message.replace(f"invalid {kind} value: ", f"needs {needed}, not ")
+        what, _, unknown = message.partition("unrecognized arguments: ")
+        hint = "" if what else self._hint(unknown.split())
+        raise UsageError(f"{message[:1].lower()}{message[1:]}{hint} (see `{self.prog} --help`)")
+
+    def _hint(self, unknown: list[str]) -> str:
+        """What may have been meant by arguments that the parser does not know."""
+        known = self._option_string_actions
+        models = next((option for option in ("--models", "--model") if option in known), None)
+        for option in (word.partition("=")[0] for word in unknown if word.startswith("--")):
+            if near := difflib.get_close_matches(option, known, n=1, cutoff=0.75):
+                return f"; did you mean {near[0]}?"
+            of_model = option[2:].replace("-", "_")
+            if models and of_model in (
+                "hidden",
+                "epochs",
+                "learning_rate",
+                "batch_size",
+                "dropout",
+            ):
+                return f"; what a model has follows its name: {models} lstm:{of_model}=VALUE"
+            return ""
+        if self._get_positional_actions() or "--corpus" not in known or not unknown:
+            return ""
+        others = {
+            "--models": ", models by --models (commas between)",
+            "--model": ", a model by --model",
+        }
+        return f"; give the text by --corpus{others.get(models or '', '')}"
 
     def _print_message(self, message: str, file: Any = None) -> None:
         # The original passes over errors in silence.
@@ -188,6 +231,11 @@ def _run(arguments: list[str]) -> int:
         before, (name, *rest) = arguments[:position], arguments[position:]
         if not {*_QUIET, *_VERBOSE}.issuperset(before):
             _overview().parse_args(before)
+        if name == "help":
+            if not rest:
+                _overview().print_help()
+                return 0
+            name, rest = rest[0], ["--help"]
         module = command(_check_name(name))
         parser = command_parser(name)
         # Intermixed, so that options may stand between a command's arguments.
@@ -273,7 +321,9 @@ def _texts(name: str, module: Command) -> dict[str, Any]:
 def _check_name(name: str) -> str:
     if name in COMMANDS:
         return name
-    near = difflib.get_close_matches(name, COMMANDS, n=2)
+    near = (
+        [_SYNONYMS[name]] if name in _SYNONYMS else difflib.get_close_matches(name, COMMANDS, n=2)
+    )
     hint = f"did you mean {' or '.join(near)}?" if near else f"choose from {', '.join(COMMANDS)}."
     raise UsageError(f"there is no command {name!r}; {hint}")
 

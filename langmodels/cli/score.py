@@ -71,7 +71,12 @@ that --fields names, and the figures.
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("model", type=InputFile, metavar="MODEL", help="a model file")
-    parser.add_argument("sentences", nargs="*", metavar="SENTENCE", help="what to score")
+    parser.add_argument(
+        "sentences",
+        nargs="*",
+        metavar="SENTENCE",
+        help="what to score; none, or -, for standard input",
+    )
     parser.add_argument(
         "--file",
         type=TextName,
@@ -147,8 +152,10 @@ class Totals:
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
     """Score, print each sentence and the totals."""
+    if args.sentences == ["-"]:
+        args.sentences = []  # standard input
     if args.sentences and args.file:
-        raise UsageError("Give sentences or --file, not both.")
+        raise UsageError("Give sentences or --file, not both; several files have commas between.")
     if args.carry and args.no_bos:
         raise UsageError("State that is carried over lines is a context: leave out --no-bos.")
     model = load(args.model)
@@ -160,7 +167,10 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         return None
     if args.output or args.fields:
         option = "--output" if args.output else "--fields"
-        raise UsageError(f"{option} is for documents: JSON lines or Parquet in --file.")
+        raise UsageError(
+            f"{option} is for documents: JSON lines or Parquet in --file; scores of lines go to "
+            "standard output."
+        )
     nats = UNITS[args.unit]
     totals = Totals()
     batches = _batches(args, model, totals)

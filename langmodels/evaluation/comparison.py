@@ -75,7 +75,9 @@ class Comparison:
         except OSError as error:
             raise unreadable(path, error) from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise LangmodelsError(f"{path} is not a saved comparison: {error!r}.") from error
+            raise LangmodelsError(
+                f"{path} is not a saved comparison, which `compare --report FILE.json` writes."
+            ) from error
 
     def report(self, path: str | os.PathLike[str]) -> None:
         """Write a report: .html, .md, .tex, .csv or .json, by the ending of the name."""

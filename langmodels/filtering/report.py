@@ -163,7 +163,8 @@ def parts_table(report: FilterReport) -> Table:
     ]
     notes = [f"{count(report.bad)} documents have no score; bad.jsonl lists them."]
     return Table(
-        f"What is where: {count(report.documents)} documents of {count(report.files)} files",
+        f"What is where: {count(report.documents)} documents of {count(report.files)} "
+        + ("file" if report.files == 1 else "files"),
         ["", "documents", "share", "tokens", "characters"],
         rows,
         notes=notes if report.bad else [],
