@@ -48,6 +48,28 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return re.sub(r"<!-- table: (\w+) -->", lambda found: TABLES[found[1]](), markdown)
 
 
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Have long command lines go on indented, and broken before an option, not inside it."""
+    return re.sub(
+        r'(<div class="language-sh highlight">.*?<code>)(.*?)(</code>)',
+        lambda found: found[1] + _command_lines(found[2]) + found[3],
+        html,
+        flags=re.DOTALL,
+    )
+
+
+def _command_lines(code: str) -> str:
+    lines = []
+    for line in code.splitlines(keepends=True):
+        parts = re.split(r"(<[^>]*>)", line)  # text, and the tags between
+        parts[::2] = [
+            re.sub(r"(?<![\w-])--?\w[\w-]*", r"<span>\g<0></span>", s) for s in parts[::2]
+        ]
+        whole = line.count("<span") == line.count("</span")
+        lines.append(f'<span class="command">{"".join(parts)}</span>' if whole else line)
+    return "".join(lines)
+
+
 def _filled(entry: Any, made: dict[str, Callable[[], dict[str, str]]]) -> Any:
     ((title, content),) = entry.items()
     folder = made.get(content) if isinstance(content, str) else None

@@ -404,14 +404,18 @@ def test_reports(words: Comparison, tmp_path: Path, ending: str) -> None:
 def test_labels_are_shown_as_they_are(tmp_path: Path) -> None:
     from matplotlib.figure import Figure
 
-    labels = ["<b>[/b] $\\frac$", "[bold]"]
+    labels = ["<b>[/b] $\\frac$", f"[{'bold' * 20}]"]
     comparison = compare(dict(zip(labels, ("unigram", "mle"), strict=True)), TEXT, plan=PLAN)
     comparison.report(tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text()
     assert "<b>" not in page
+    assert f'<td class="name"><span>{labels[1]}</span></td>' in page  # which may be folded
     assert "A text</h1>" in page
+    comparison.report(tmp_path / "report.md")
+    assert "| &lt;b&gt;\\[/b\\] $\\\\frac$ |" in (tmp_path / "report.md").read_text()
     shown = rendered(comparison)
-    assert all(label in shown for label in labels)
+    assert labels[0] in shown
+    assert labels[1] in "".join(shown.split())
     comparison = compare({"_a$": "unigram", "b": "mle"}, TEXT, plan=PLAN)
     figure_of = Figure()
     plots.growth_of_quality(figure_of.subplots(), comparison.results)

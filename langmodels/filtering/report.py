@@ -161,7 +161,8 @@ def parts_table(report: FilterReport) -> Table:
         )
         for part in report.parts
     ]
-    notes = [f"{count(report.bad)} documents have no score; bad.jsonl lists them."]
+    who = "One document has" if report.bad == 1 else f"{count(report.bad)} documents have"
+    notes = [f"{who} no score; bad.jsonl says why."]
     return Table(
         f"What is where: {count(report.documents)} documents of {count(report.files)} "
         + ("file" if report.files == 1 else "files"),
@@ -227,7 +228,7 @@ def write_page(report: FilterReport, path: str | os.PathLike[str]) -> None:
 
 
 def _svg(report: FilterReport) -> str:
-    """A histogram whose bars are stacked, the best part darkest."""
+    """A histogram whose bars are stacked, the best part in full colour."""
     width, height, left = 640, 200, 8
     most = max((total for _, total in bars(report)), default=0) or 1
     step = (width - 2 * left) / BINS
@@ -246,11 +247,11 @@ def _svg(report: FilterReport) -> str:
                     f"<title>{html.escape(note)}</title></rect>"
                 )
     marks = "".join(
-        f'<text x="{left + k * step:.1f}" y="{height + 16}" font-size="11" '
+        f'<text x="{left + k * step:.1f}" y="{height + 20}" font-size="16" '
         f'fill="currentColor">{report.edges[k]:.1f}</text>'
         for k in range(0, BINS + 1, 4)
     )
-    caption = f"{report.unit}; {', '.join(part.name for part in report.parts)} from dark to light"
+    caption = f"{report.unit}; {', '.join(part.name for part in report.parts)} from full to faint"
     return (
         f'<figure><svg viewBox="0 0 {width + 24} {height + 24}" role="img">{"".join(shapes)}{marks}'
         f"</svg><figcaption>{html.escape(caption)}</figcaption></figure>"
@@ -263,7 +264,8 @@ def _examples(report: FilterReport) -> Iterator[str]:
         score = f"{example.score:.3f} {report.unit}"
         where = f"{name}: {example.file}, {example.document}, {score}"
         yield f'<p class="note">{html.escape(where)}</p>'
-        yield f"<blockquote>{html.escape(visible_text(example.text))}</blockquote>"
+        shown = html.escape(visible_text(example.text))
+        yield f'<blockquote dir="auto">{shown}</blockquote>'
 
 
 def visible_text(text: str) -> str:

@@ -16,6 +16,9 @@ from langmodels.text.vocabulary import BOS, EOS, UNK
 _SCALE = 12.0
 """Bits at which the colour of a token is darkest."""
 
+_LONG = 40
+"""Characters of a cell that stand on one line."""
+
 
 def render(results: Results) -> str:
     """The whole file."""
@@ -94,8 +97,7 @@ def table_html(table: Table) -> str:
     def cells(tag: str, row: Sequence[str]) -> str:
         names = (' class="name"' if i < table.left else "" for i in range(len(row)))
         return "".join(
-            f"<{tag}{name}>{html.escape(cell)}</{tag}>"
-            for cell, name in zip(row, names, strict=True)
+            f"<{tag}{name}>{_cell(cell)}</{tag}>" for cell, name in zip(row, names, strict=True)
         )
 
     marks = (' class="apart"' if i in table.emphasis else "" for i in range(len(table.rows)))
@@ -106,6 +108,12 @@ def table_html(table: Table) -> str:
         f"<thead><tr>{cells('th', table.columns)}</tr></thead><tbody>{''.join(rows)}"
         f"</tbody></table></div>\n{notes}"
     )
+
+
+def _cell(text: str) -> str:
+    """What stands in a cell; what is longer than a name in a part of its own, which is folded."""
+    shown = html.escape(text)
+    return f"<span>{shown}</span>" if len(text) > _LONG else shown
 
 
 def _passage(passage: Passage) -> Iterator[str]:

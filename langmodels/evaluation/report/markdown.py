@@ -1,5 +1,7 @@
 """A report in Markdown: tables in pipes, samples as quotations."""
 
+from html import escape
+
 from langmodels.evaluation.report import tables
 from langmodels.evaluation.report.outline import Section, outline
 from langmodels.evaluation.results import Results
@@ -40,6 +42,7 @@ def table_text(table: Table) -> str:
 
 
 def _escape(text: str) -> str:
-    for mark in "\\`*_<>|[]#":
+    text = escape(text, quote=False)  # not all that read Markdown know "\\<"
+    for mark in "\\`*_|[]#":
         text = text.replace(mark, f"\\{mark}")
     return text.replace("\n", " ")

@@ -95,8 +95,8 @@ def outline(results: Results) -> list[Section]:
         Section(
             "A passage, token by token",
             paragraphs=[
-                "The beginning of the test text; the darker a token, the more bits it cost. "
-                "What it takes to spell an unknown token is not in the bits of <unk>."
+                "The beginning of the test text; the stronger the colour of a token, the more bits "
+                "it cost. What it takes to spell an unknown token is not in the bits of <unk>."
             ],
             passages=[_passage(results, level) for level in results.levels],
         ),

@@ -34,8 +34,9 @@ def _called(results: Results, model: ModelResult) -> str:
 
 
 def _drawn(results: Results, model: ModelResult) -> str:
-    """The same for matplotlib."""
-    return written(_called(results, model))
+    """The same for matplotlib; a long name without its middle, which would take the plot's room."""
+    name = _called(results, model)
+    return written(name if len(name) <= 44 else f"{name[:30]}…{name[-13:]}")
 
 
 def _styled(
