@@ -318,7 +318,7 @@ def test_little_is_imported_before_ctrl_c_is_answered() -> None:
     assert set(ran.stdout.decode().split()) <= {
         *("signal", "enum", "types", "functools", "collections", "itertools", "keyword"),
         *("operator", "reprlib", "_collections", "_functools", "_operator", "_signal"),
-        "langmodels.faces",
+        *("langmodels.faces", "langmodels.kinds"),
     }
 
 

@@ -215,9 +215,7 @@ def score_documents(
 
 
 @checked
-def score_column(
-    texts: Iterable[str | None], model: LanguageModel[Any], figure: str = "perplexity"
-) -> FloatArray:
+def score_column(texts: Any, model: LanguageModel[Any], figure: str = "perplexity") -> FloatArray:
     """One figure of each text of a column, (n,); not a number where there is no text.
 
     The column may be that of a data frame; `figure` is one of `FIGURES`. Raises UsageError for

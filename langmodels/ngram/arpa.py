@@ -34,6 +34,7 @@ from langmodels.text.byte_fields import encode_tokens
 from langmodels.text.reading import Reading
 from langmodels.text.tokenization import Tokenizer, WhitespaceTokenizer
 from langmodels.text.vocabulary import EOS, Vocabulary
+from langmodels.threads import slices
 
 __all__ = ["FOREIGN", "ArpaContents", "is_arpa_name", "is_arpa_text", "read_arpa", "write_arpa"]
 
@@ -41,7 +42,7 @@ FOREIGN = WhitespaceTokenizer(unicode=False)
 """How other tools cut text into the words of their files."""
 
 _LOG10 = np.log(10.0)
-_WRITE = 1 << 17  # n-grams
+_WRITE = 1 << 17  # n-grams, as many as are looked at together
 # Reading -------------------------------------------------------------------------------------
 
 
@@ -126,8 +127,9 @@ def write_arpa(path: str | os.PathLike[str], tables: NGramTables, reading: Readi
 
 def _has_zeros(tables: NGramTables) -> bool:
     """Whether anything but `<s>` has probability zero, or leaves nothing to what is not stored."""
-    first = np.delete(tables.log_prob[0], Vocabulary.bos_id)
-    return any(np.isneginf(a).any() for a in (first, *tables.log_prob[1:], *tables.backoff))
+    first = np.delete(tables.log_prob[0][:], Vocabulary.bos_id)
+    columns = (first, *tables.log_prob[1:], *tables.backoff)
+    return any(np.isneginf(a[part]).any() for a in columns for part in slices(len(a), _WRITE))
 
 
 def _note(reading: Reading, escapes: bool, zeros: bool) -> dict[str, Any]:
