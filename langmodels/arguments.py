@@ -196,9 +196,12 @@ def _in_words(kind: Any, *, many: bool = False) -> str:
             inside = list(_alternatives(_item(one)))
             above = [k for k in kinds[: kinds.index(one)] if not _is_several(k)]
             what = "these" if inside == above else _in_words(_item(one), many=True)
-            mapping = issubclass(typing.get_origin(one), Mapping)
-            shape = "a dictionary of" if mapping else _length(one) or "a list of"
-            words.append(f"{shape} {what}")
+            origin = typing.get_origin(one)
+            shape = "a dictionary" if issubclass(origin, Mapping) else "a list"
+            if not issubclass(origin, Collection):
+                shape = "a list or a stream"
+            of = f"{_length(one)} {what}" if _length(one) else f"{shape} of {what}"
+            words.append(shape if _item(one) is Any else of)
         elif typing.get_origin(one) is typing.Literal:
             words += map(repr, typing.get_args(one))
         else:
@@ -229,7 +232,7 @@ def _hint(kind: Any, value: Any) -> str:
     kinds = list(_alternatives(kind))
     for several in filter(_is_several, kinds):
         mapping = issubclass(typing.get_origin(several), Mapping)
-        if _is(_item(several), value) and _item(several) is not Any:
+        if _is(_item(several), value) and (_item(several) is not Any or isinstance(value, str)):
             return "; give it a name, {name: it}" if mapping else "; put it in a list"
         kinds += _alternatives(_item(several))
     if isinstance(value, str | os.PathLike) and any(hasattr(k, "load") for k in kinds):

@@ -256,7 +256,7 @@ def test_what_annotations_allow_is_taken() -> None:
         ({"one": True}, "one must be a whole number or None, not True."),
         ({"some": [1, "2"]}, "some must be a list of numbers, not one with '2'."),
         ({"some": 1}, "some must be a list of numbers, not 1; put it in a list."),
-        ({"stream": b"ab"}, "stream must be a list of strings, not b'ab'."),
+        ({"stream": b"ab"}, "stream must be a list or a stream of strings, not b'ab'."),
         (
             {"named": langmodels.UnigramModel()},
             "named must be a dictionary of UnigramModels or None, not a UnigramModel; give it a "

@@ -229,7 +229,8 @@ def score_column(texts: Any, model: LanguageModel[Any], figure: str = "perplexit
     """
     if figure not in FIGURES:
         raise UsageError(f"There is no figure {figure!r} of a text, only {', '.join(FIGURES)}.")
-    if isinstance(texts, str | Mapping) or hasattr(texts, "columns"):
+    no_column = isinstance(texts, str | Mapping) or hasattr(texts, "columns")
+    if no_column or not isinstance(texts, Iterable):
         raise UsageError(
             "A column is a list of texts or a column of a data frame; put a single text in a list."
         )
@@ -272,12 +273,6 @@ def _scores(texts: Sequence[str], model: LanguageModel[Any]) -> TextScores:
 
 
 def _texts_of(documents: Iterable[Any], name: str) -> Iterator[str]:
-    if isinstance(documents, str | Mapping):
-        raise UsageError("Documents are a list or a stream of texts; put the one in a list.")
-    if hasattr(documents, "columns"):
-        raise UsageError(
-            "Documents are a list or a stream of texts, not a data frame; give its column of texts."
-        )
     for i, document in enumerate(documents, start=1):
         text = document
         if isinstance(document, Mapping):
