@@ -130,7 +130,9 @@ def _epilog(epilog: str) -> Iterator[str]:
         lines = paragraph.splitlines()
         if lines and lines[0].endswith(":") and all(line.startswith("  ") for line in lines[1:]):
             yield f"## {lines[0][:-1].capitalize()}"
-            yield "```sh\n" + "\n".join(line[2:] for line in lines[1:]) + "\n```"
+            lines = lines[1:]
+        if lines and all(line.startswith("  ") for line in lines):
+            yield "```sh\n" + "\n".join(line[2:] for line in lines) + "\n```"
         elif lines:
             yield _escaped(" ".join(lines))
 

@@ -29,6 +29,9 @@ from langmodels.text.streams import TextStream, text_stream
 
 Opener = Callable[[], Iterable[str]]
 
+PLAIN = "a file"
+"""All that is known of a text that is one file of the reader's own."""
+
 # What is said of the corpora that ship with the package, by file name.
 _SHIPPED: dict[str, str] = {
     "wonderland.txt": "The Thirteenth Stair, an original tale written for this package (CC0)",
@@ -231,7 +234,7 @@ def _files_source(name: str, requests: list[Request]) -> Source:
 
     first = requests[0]
     kind = format_by_name(first.path)
-    many = f"{len(requests):,} files" if len(requests) > 1 else "a file"
+    many = f"{len(requests):,} files" if len(requests) > 1 else PLAIN
     if first.path == files.STANDARD_INPUT:
         many = "standard input"
     return Source(

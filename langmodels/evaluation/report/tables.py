@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
+from langmodels.datasets.sources import PLAIN
 from langmodels.evaluation.results import LevelResult, ModelResult, Results, Text
 from langmodels.formatting import (
     DASH,
@@ -25,7 +26,7 @@ def heading(results: Results) -> str:
     """What was compared on, in a line."""
     text = results.text
     name = text.name or "A text"
-    return f"{name}: {text.description}" if text.description else name
+    return name if text.description in ("", PLAIN) else f"{name}: {text.description}"
 
 
 def corpus_table(results: Results) -> Table:
