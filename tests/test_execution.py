@@ -8,6 +8,7 @@ import textwrap
 import time
 from collections.abc import Callable
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.execution import ATTEMPTS, Processes, WorkerLost, completed, executor, share
 from langmodels.text.cleaning import CLEANINGS, Cleaning
 
+with_dask = pytest.mark.skipif(find_spec("distributed") is None, reason="needs Dask")
 posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX's")
 PATIENCE = 120  # seconds until a test gives up; none waits for so long unless something hangs
 
@@ -170,3 +172,20 @@ def test_processes_that_cannot_start_are_a_sentence(tmp_path: Path) -> None:
     run = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=tmp_path)
     assert run.stdout.count('if __name__ == "__main__"') == 1
     assert "could not start" in run.stdout
+
+
+@posix
+@pytest.mark.parametrize("where", ["2", pytest.param("1, 'local'", marks=with_dask)])
+def test_no_worker_hears_of_control_c(where: str) -> None:
+    """In a fresh interpreter, where the thread that starts the first process starts a second one
+    of multiprocessing's own, which let it hear again: workers then wrote tracebacks.
+    """
+    script = f"""
+import signal
+from langmodels.execution import executor
+with executor({where}) as pool:
+    heard = pool.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).result()
+print(signal.SIGINT in heard, signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, []))
+"""
+    found = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert found.stdout.split() == ["True", "False"], found.stderr

@@ -1,10 +1,12 @@
 """What tasks and those who do them have in common, wherever they run."""
 
 import queue
+import signal
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextlib import suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from typing import Any, TypeVar
 
 from langmodels import progress
@@ -27,6 +29,18 @@ class Call:
     function: Callable[..., Any]
     args: tuple[Any, ...]
     kwargs: dict[str, Any]
+
+
+def without_interrupts() -> set[int]:
+    """Have this thread, and what it starts from now on, hear nothing of Ctrl-C.
+
+    Returns the signals that it heard nothing of before, for `signal.pthread_sigmask`.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        return set()
+    # The thread that starts the first process starts this one, too, which has it hear again.
+    resource_tracker.ensure_running()
+    return {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])}
 
 
 Reports = queue.SimpleQueue[tuple[str, progress.Report | None]]

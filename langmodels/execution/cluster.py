@@ -14,7 +14,13 @@ from typing import Any, TypeVar
 
 from langmodels import names, progress
 from langmodels.errors import LangmodelsError
-from langmodels.execution.base import ATTEMPTS, Call, TaskExecutor, WorkerLost
+from langmodels.execution.base import (
+    ATTEMPTS,
+    Call,
+    TaskExecutor,
+    WorkerLost,
+    without_interrupts,
+)
 from langmodels.threads import cpu_count, share_cores
 
 R = TypeVar("R")
@@ -175,14 +181,12 @@ class Cluster(TaskExecutor):
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
     """Threads and processes that are started in this block do not hear of Ctrl-C."""
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    before = without_interrupts()
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if hasattr(signal, "pthread_sigmask"):
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _explained(error: BaseException) -> BaseException:

@@ -17,7 +17,14 @@ from typing import Any, TypeVar
 
 from langmodels import names, progress
 from langmodels.errors import LangmodelsError
-from langmodels.execution.base import ATTEMPTS, Call, Reports, TaskExecutor, WorkerLost
+from langmodels.execution.base import (
+    ATTEMPTS,
+    Call,
+    Reports,
+    TaskExecutor,
+    WorkerLost,
+    without_interrupts,
+)
 from langmodels.threads import share_cores
 
 R = TypeVar("R")
@@ -86,8 +93,7 @@ class Processes(TaskExecutor):
 
     def _serve(self) -> None:
         """What the thread of each worker does: hand it calls, one at a time."""
-        if hasattr(signal, "pthread_sigmask"):  # a process inherits it from its first moment
-            signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        without_interrupts()  # a process inherits it from its first moment
         worker: _Worker | None = None
         while (item := self._calls.get()) is not None:
             future, call = item
