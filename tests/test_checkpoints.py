@@ -10,6 +10,7 @@ import pytest
 
 from langmodels.errors import FileWarning, LangmodelsError
 from langmodels.neural import FeedForwardModel, LSTMModel
+from langmodels.neural.recurrent.character_aware import CharacterAwareModel
 from langmodels.neural.training import checkpoints
 from langmodels.tensors import open_arrays, save_arrays
 from langmodels.text.corpus import Corpus
@@ -55,6 +56,24 @@ def test_the_whole_one_goes_on(written: tuple[str, Path], tmp_path: Path) -> Non
     (tmp_path / "run.ckpt").write_bytes(path.read_bytes())
     found = resume(name, tmp_path / "run.ckpt").network.parameters.flat
     assert np.array_equal(found, model(name).fit(corpus(), corpus()).network.parameters.flat)
+
+
+def test_text_that_is_carried_over_or_has_other_unknown_words_is_another(tmp_path: Path) -> None:
+    """The ids alone were looked at, which are the same."""
+    lines = Corpus.from_text("the cat sat\non the mat\n" * 9, min_count=2)
+    path = str(tmp_path / "run.ckpt")
+    model().fit(lines, checkpoint=path)
+    with pytest.raises(LangmodelsError, match=r"another text \(training text"):
+        model().fit(lines.carried(), checkpoint=path)
+    spelled = str(tmp_path / "spelled.ckpt")
+    one, other = (
+        Corpus.from_text(f"the cat sat\nthe cat sat\nthe {rare}\n", min_count=2)
+        for rare in ("dog", "hen")
+    )
+    assert np.array_equal(one.ids, other.ids)
+    CharacterAwareModel(hidden=4, epochs=1).fit(one, checkpoint=spelled)
+    with pytest.raises(LangmodelsError, match=r"another text \(training text"):
+        CharacterAwareModel(hidden=4, epochs=1).fit(other, checkpoint=spelled)
 
 
 @pytest.mark.parametrize("identity", ["[1, 2]", "{", "[" * 50_000, "3", '{"kind": "soap"}'])

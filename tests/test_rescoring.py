@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from langmodels.cli.main import main
-from langmodels.errors import LangmodelsError, UsageError
+from langmodels.errors import FileWarning, LangmodelsError, UsageError
 from langmodels.evaluation.error_rates import token_error_rate
 from langmodels.evaluation.rescoring import _Lists, read_references, tune
 from langmodels.models.nbest import Hypothesis, read_nbest, rescore, with_costs
@@ -131,6 +131,19 @@ def test_kaldis_lists_are_recognised_or_asked_about() -> None:
         read_nbest([*lines, f"a-{'9' * 5000} a red fox"])  # more digits than Python reads
     for plain in (["covid-19 is here", "covid-20 is not"], ["mark-1 and", "so on"], ["one"]):
         assert [h.text for h in read_nbest(plain)[0]] == plain
+
+
+def test_lists_are_those_of_ids_that_were_given_and_of_blank_lines() -> None:
+    """A number of a list without an id was taken for an id that was given."""
+    lines = ['{"id": 1, "text": "a"}', "", '{"text": "b"}', '{"text": "c"}', "2 ||| d", "", "e"]
+    found = [[h.text for h in some] for some in read_nbest(lines)]
+    assert found == [["a"], ["b", "c"], ["d"], ["e"]]
+
+
+def test_an_id_that_comes_again_is_noticed() -> None:
+    with pytest.warns(FileWarning, match="the list 0 stand in several places"):
+        found = read_nbest(["0 ||| a", "1 ||| b", "0 ||| c"])
+    assert [len(some) for some in found] == [1, 1, 1]
 
 
 def test_references() -> None:

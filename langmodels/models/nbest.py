@@ -4,12 +4,14 @@ import itertools
 import json
 import math
 import re
+import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from langmodels.arguments import checked
-from langmodels.errors import LangmodelsError, UsageError
+from langmodels.errors import FileWarning, LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.lines import score_batch
 
@@ -92,17 +94,33 @@ _KALDI = re.compile(r"(\S+)-(\d{1,9})(?:\s+(.*))?")
 def read_nbest(lines: Iterable[str], kind: str = "auto") -> list[list[Hypothesis]]:
     """The lists that lines hold: fields with `|||` between, plain texts, or JSON objects.
 
-    Hypotheses of a list come one after the other. `kind`: "plain" for lines that are hypotheses,
+    Hypotheses of a list come one after the other; where an id comes again later, there is a
+    FileWarning. `kind`: "plain" for lines that are hypotheses,
     "kaldi" for lines `id-n hypothesis` with n = 1, 2, ...; "auto" takes those for Kaldi's whose
     first words are all numbered so. Raises LangmodelsError, with the number of the line, for a
     score that is no number, and where some lines are numbered and others are not.
     """
     read = list(lines)
     if kind == "kaldi" or (kind == "auto" and _is_kaldi(read)):
-        parsed: Iterable[Hypothesis] = _from_kaldi(read)
+        parsed: Iterable[_Parsed] = _from_kaldi(read)
     else:
         parsed = _parsed(read)
-    return [list(some) for _, some in itertools.groupby(parsed, lambda h: h.list_id)]
+    found = [(key, [h for _, h in some]) for key, some in itertools.groupby(parsed, lambda p: p[0])]
+    often = Counter(key for key, _ in found)
+    again = [str(key) for key, n in often.items() if n > 1]
+    if again:
+        others = f" and of {len(again) - 1:,} others" if len(again) > 1 else ""
+        warnings.warn(
+            f"Hypotheses of the list {again[0]}{others} stand in several places, and are taken for "
+            "lists of their own; put those of a list one after the other.",
+            FileWarning,
+            stacklevel=2,
+        )
+    return [some for _, some in found]
+
+
+_Parsed = tuple[str | int, Hypothesis]
+"""A hypothesis, and what is the same for those of its list: an id that was given, or its number."""
 
 
 def _is_kaldi(lines: Sequence[str]) -> bool:
@@ -131,7 +149,7 @@ def _is_kaldi(lines: Sequence[str]) -> bool:
     return len(written) > 1
 
 
-def _from_kaldi(lines: Iterable[str]) -> Iterator[Hypothesis]:
+def _from_kaldi(lines: Iterable[str]) -> Iterator[_Parsed]:
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
@@ -141,7 +159,7 @@ def _from_kaldi(lines: Iterable[str]) -> Iterator[Hypothesis]:
                 f"Line {number} of the list is none of Kaldi's: write id-n and the hypothesis."
             )
         text = found[3] or ""
-        yield Hypothesis(text, 0.0, found[1], (f"{found[1]}-{found[2]}", text))
+        yield found[1], Hypothesis(text, 0.0, found[1], (f"{found[1]}-{found[2]}", text))
 
 
 def with_costs(
@@ -162,19 +180,20 @@ def with_costs(
     return [[replace(h, score=costs[h.fields[0]]) for h in some] for some in lists]
 
 
-def _parsed(lines: Iterable[str]) -> Iterator[Hypothesis]:
+def _parsed(lines: Iterable[str]) -> Iterator[_Parsed]:
     list_number = 0
     for number, line in enumerate(lines, start=1):
         fields = tuple(field.strip() for field in line.split(MARK))
         if not line.strip():
             list_number += 1
         elif line.lstrip().startswith(("{", "[")) and (record := _record(line)) is not None:
-            yield _from_record(record, number, list_number)
+            hypothesis = _from_record(record, number, list_number)
+            yield hypothesis.list_id if "id" in record else list_number, hypothesis
         elif len(fields) == 1:
-            yield Hypothesis(fields[0], 0.0, str(list_number), fields)
+            yield list_number, Hypothesis(fields[0], 0.0, str(list_number), fields)
         else:
             score = _score(fields[-1], number) if len(fields) > 2 else 0.0
-            yield Hypothesis(fields[1], score, fields[0], fields)
+            yield fields[0], Hypothesis(fields[1], score, fields[0], fields)
 
 
 def _score(text: Any, number: int) -> float:

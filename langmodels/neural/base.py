@@ -222,8 +222,13 @@ class NetworkModel(Model, Generic[N]):
         }
 
     def _digest(self, corpus: Corpus) -> list[int]:
-        """What tells a text from others."""
-        return [len(corpus.ids), zlib.crc32(np.ascontiguousarray(corpus.ids).tobytes())]
+        """What tells a text from others, and one that is read in this way from others."""
+        found = [len(corpus.ids), zlib.crc32(np.ascontiguousarray(corpus.ids).tobytes())]
+        if corpus.carry:
+            found.append(zlib.crc32(np.flatnonzero(corpus.begins_afresh).tobytes()))
+        if isinstance(self, LanguageModel) and self.reads_spelling:
+            found.append(zlib.crc32("\0".join(corpus.unknown or ()).encode("utf-8", "replace")))
+        return found
 
     @property
     def network(self) -> N:
