@@ -186,6 +186,15 @@ def run_within(
     if (others and not run(others, plan, counting, until)) or not networks:
         return trials, runs, failed
     say_standings(trials, runs, material)
+
+    def leave_out(i: int, why: str) -> None:
+        failed[i] = LangmodelsError(f"left out, as {why}")
+        say(f"{trials[i].candidate.label}: {failed[i]}")
+
+    if end <= time.monotonic():
+        for i in networks:
+            leave_out(i, "nothing of the budget is left")
+        return trials, runs, failed
     try:
         patience = _MEASURED * seconds * n_workers(jobs) / len(networks)
         which = [trials[i] for i in networks]
@@ -199,9 +208,7 @@ def run_within(
             sizes = (part.n_tokens for part in (splits.train, splits.validation, splits.test))
             tokens = speed.tokens(slot, *sizes)
             if not tokens:
-                why = f"left out, as {duration(slot)} of the budget are too little for it"
-                failed[i] = LangmodelsError(why)
-                say(f"{candidate.label}: {why}")
+                leave_out(i, f"{duration(slot)} of the budget are too little for it")
                 continue
             pace = f"{speed.training:,.0f} a second"
             say(f"{candidate.label}: {tokens:,} tokens of training, at {pace}")
