@@ -54,15 +54,15 @@ def test_slots_keep_every_process_busy_to_the_end(n: int, jobs: int) -> None:
 
 def test_tokens_of_training_are_what_the_time_leaves() -> None:
     speed = Speed(training=1000, scoring=5000, rest=2)
-    # 20 s less 2 s of the rest and 1500 / 5000 s of scoring; an epoch costs 10 s and 500 / 5000 s
-    # of validation, the second one has 17.7 - 10.1 - 0.1 s.
+    # 20 s less 2 s of the rest and 2 * 1500 / 5000 s of the test text; an epoch costs 10 s and
+    # 500 / 5000 s of validation, the second one has 17.4 - 10.1 - 0.1 s.
     assert speed.tokens(20, 10_000, 500, 1500) == 17_000
-    assert speed.tokens(2.3, 10_000, 500, 1500) == 0
+    assert speed.tokens(2.6, 10_000, 500, 1500) == 0
     # A part of an epoch ends with as much validation as a whole one.
-    assert speed.tokens(7.3, 10_000, 10_000, 1500) == 3_000
-    assert speed.tokens(4.3, 10_000, 10_000, 1500) == 0
+    assert speed.tokens(7.7, 10_000, 10_000, 1500) == 3_100
+    assert speed.tokens(4.6, 10_000, 10_000, 1500) == 0
     assert speed.tokens(15, 10_000, 10_000, 1500) == 10_000
-    assert replace(speed, again=True).tokens(7.3, 10_000, 10_000, 1500) == 1_000
+    assert replace(speed, again=True).tokens(7.7, 10_000, 10_000, 1500) == 1_100
 
 
 def test_networks_have_the_time_that_is_left_and_figures_come_again(
@@ -196,8 +196,8 @@ def test_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
     assert measured
     parts = material.splits.train, material.splits.validation, material.splits.test
     train, validation, test = (part.n_tokens for part in parts)
-    scored = 2 * test / 1000  # for both sizes of the training text
-    counted = 1.5 * train / 400 + scored + validation / 1000 + 1
+    scored = 3 * test / 1000  # for both sizes of the training text, and calibration
+    counted = 1.5 * train / 400 + (2 * test + validation) / 1000 + 1
     longer, shorter = (
         1.5 * epochs * train / 100 + 2 * epochs * validation / 1000 + scored + 2
         for epochs in (3, 1)

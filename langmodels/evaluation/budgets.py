@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.evaluation.calibration import calibrate
 from langmodels.evaluation.candidates import AnyModel, Candidate
 from langmodels.evaluation.forecast import Work
 from langmodels.evaluation.levels import Material
@@ -48,9 +47,12 @@ _PATIENCE = 15.0
 """Seconds after which the measurement of one network is not drawn out."""
 _MEASURED = 0.1
 """What part of a budget the measurement of all networks may take, about."""
-_PROBED = 2000
-"""Test tokens that are scored to see how fast that is."""
+_PROBED = 2000, 16_000
+"""Test tokens that are scored to see how fast that is; as many as all processors share only where
+the first are no matter of seconds.
+"""
 _DISTRIBUTIONS = 20
+"""Steps with whole distributions that are timed."""
 _STEPS = 750
 """Single steps that a model is asked for beside calibration: timing them, and a sample."""
 _WORTH_IT = 1_800_000
@@ -103,11 +105,11 @@ class Speed:
     def tokens(self, seconds: float, n_train: int, n_validation: int, n_test: int) -> int:
         """Tokens of training for which there is time, to two figures; 0 where there is none.
 
-        A validation text is scored after every epoch, of which the last may be a part of one, the
-        test text in the end.
+        A validation text is scored after every epoch, of which the last may be a part of one; the
+        test text in the end, and read once more for the calibration.
         """
         validating = n_validation / self.scoring
-        left = seconds - self.rest - n_test / self.scoring - self.again * validating
+        left = seconds - self.rest - 2 * n_test / self.scoring - self.again * validating
         whole = max(0, left) // (n_train / self.training + validating)
         left -= whole * (n_train / self.training + validating)
         found = whole * n_train + max(0, left - validating) * self.training
@@ -263,7 +265,8 @@ def expected_times(
             / speed.scoring
             for n, share in zip(tokens, part, strict=True)
         )
-        scored = len(part) * s.test.n_tokens + speed.again * s.validation.n_tokens
+        scored = (len(part) + trial.candidate.random) * s.test.n_tokens
+        scored += speed.again * s.validation.n_tokens
         seconds = sum(stages) + scored / speed.scoring + speed.rest
         told = stages if trial.candidate.random else ()
         found.append(Work(seconds, told, trial.candidate.random))
@@ -343,14 +346,21 @@ def _speed(trial: Trial, shared: tuple[Material, Plan, float]) -> Speed:
             model, training = _counting_speed(trial, splits)
         if not isinstance(model, LanguageModel):
             return Speed(training, training, 0.0)
-        test = splits.test.head(_PROBED)
-        model.score_corpus(test.head(_PROBED // 20))  # the first call of all takes longer
+        model.score_corpus(splits.test.head(_PROBED[0] // 20))  # the first call takes longer
+        for n in _PROBED:
+            test = splits.test.head(n)
+            before = time.perf_counter()
+            model.score_corpus(test)
+            took = max(time.perf_counter() - before, 1e-6)
+            if took > _LONG_ENOUGH / 2:
+                break
+        scoring = test.n_tokens / took
+        state, targets = model.start(), test.targets[:_DISTRIBUTIONS].tolist()
         before = time.perf_counter()
-        model.score_corpus(test)
-        scoring = test.n_tokens / max(time.perf_counter() - before, 1e-6)
-        before = time.perf_counter()
-        calibrate(model.normalized(), test, _DISTRIBUTIONS)
-        step = (time.perf_counter() - before) / _DISTRIBUTIONS
+        for token in targets:
+            model.log_distribution(state)
+            state = model.advance(state, token)
+        step = (time.perf_counter() - before) / max(1, len(targets))
     again = validation_loss(model) is None
     return Speed(training, scoring, step * (plan.calibration + _STEPS), again)
 
@@ -368,7 +378,7 @@ def _counting_speed(trial: Trial, splits: Splits) -> tuple[AnyModel, float]:
 
 def _network_speed(trial: Trial, splits: Splits, patience: float) -> tuple[AnyModel, float]:
     """A network that was trained a little, and how many tokens a second it learns from."""
-    validation = splits.validation.head(_PROBED // 2)
+    validation = splits.validation.head(_PROBED[0] // 2)
     began = time.perf_counter()
 
     def fit(tokens: int) -> tuple[AnyModel, float]:
