@@ -678,3 +678,36 @@ def test_help_is_a_word_as_well(
     asked = capsys.readouterr().out
     assert main([*command[1:], "--help"]) == 0
     assert asked == capsys.readouterr().out
+
+
+# Options for nothing ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "unused"),
+    [
+        ("predict ngram.lm the --corpus text.txt --lower", "--corpus and --lower"),
+        ("predict mkn:order=2 the --corpus text.txt --lower --seed 3", ""),
+        ("fill ngram.lm --blanks 3 --corpus text.txt -k 4", "-k"),
+        ("rescore ngram.lm --nbest text.txt --level char --seed 3", "--seed and --level"),
+        ("info ngram.lm --vocabulary --arrays", "--arrays"),
+        ("mix ngram.lm ngram.lm -o o.lm --lower --level char --errors ignore", "--errors, --lower"),
+        ("compare --models unigram --corpus text.txt --carry --lower --fractions .7,.2,.1", ""),
+        ("train --corpus text.txt --model mkn --keep-counts --min-count 1 -o o.lm", ""),
+        ("count --corpus text.txt --table --seed 0", ""),  # what is so anyway
+    ],
+)
+def test_options_for_nothing_are_said(command: str, unused: str, models: Path) -> None:
+    Path("ngram.lm").symlink_to(models / "ngram.lm")
+    with contextlib.redirect_stderr(io.StringIO()) as err:
+        assert main(command.split()) == 0
+    said = [line for line in err.getvalue().splitlines() if line.endswith("had no effect here.")]
+    assert len(said) == bool(unused)
+    assert all(line.startswith(f"langmodels: warning: {unused}") for line in said)
+
+
+def test_bytes_that_are_no_text_cost_documents_alone(fail: Fail, models: Path) -> None:
+    documents = Path("documents.jsonl")
+    documents.write_text('{"text": "the cat"}\n')
+    said = fail(2, "score", models / "ngram.lm", "--file", documents, "--errors", "ignore")
+    assert "--errors is for lines" in said

@@ -13,6 +13,8 @@ from langmodels.cli.main import command_parser, main
 from langmodels.cli.texts import load_splits
 from langmodels.datasets import read_chunks, read_text
 from langmodels.errors import LangmodelsError
+from langmodels.registry import make_model
+from langmodels.text.corpus import Corpus
 
 PLAIN = "red fox ran\nred hen ran\na fox sat\n"
 Run = Callable[..., str]
@@ -331,3 +333,18 @@ def test_validation_text_that_is_cut_from_the_rest_is_the_rest() -> None:
     assert whole == "\n".join(Path(name).read_text() for name in arguments[1].split(","))
     starts = splits.validation.document_starts
     assert starts is None or starts[-1] == len(splits.validation.text or "")
+
+
+def test_tokens_that_are_white_space_stay_in_their_column(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Every line of a token has three columns, whatever the token is."""
+    text = "a\tb\n" * 9
+    model = make_model("witten-bell:order=2").fit(Corpus.from_text(text, "char"))
+    model.save(tmp_path / "m.lm")
+    (tmp_path / "text.txt").write_text("a\tb a\n")
+    file = str(tmp_path / "text.txt")
+    assert main(["score", str(tmp_path / "m.lm"), "--file", file, "--tokens"]) == 0
+    _, *tokens = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[1] for line in tokens] == ["a", "⇥", "b", "<unk>", "a"]
+    assert {line.count("\t") for line in tokens} == {2}

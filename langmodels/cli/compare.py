@@ -18,6 +18,7 @@ from langmodels.cli.options import (
     add_corpus_options,
     add_json_option,
     add_plot_option,
+    replaced,
 )
 from langmodels.cli.output import print_json
 from langmodels.cli.texts import LEVEL_OPTIONS, cleaning_of, load_splits, text_of
@@ -160,16 +161,16 @@ def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict
     for report in args.report or ():
         check_report_path(report)  # before the work, not after it
     levels = args.level.split(",") if args.level else [text_of(args).level or DEFAULT_LEVEL]
-    first = {**vars(args), "level": levels[0]}
+    first = replaced(args, level=levels[0])
     if len(levels) > 1:
         for option in LEVEL_OPTIONS:
             if getattr(args, option) is not None:
                 raise UsageError(f"--{option} is for one level, not for {args.level}.")
         if args.lower and args.clean == "none":  # for all levels, not for words alone
-            first |= {"lower": False, "clean": "lower"}
+            first = replaced(first, lower=False, clean="lower")
         if not make_tokenizer(levels[0]).rare_types:
-            first |= {"min_count": None, "vocab_size": None}  # meant for the words
-    splits, source = load_splits(argparse.Namespace(**first))
+            first = replaced(first, min_count=None, vocab_size=None)  # meant for the words
+    splits, source = load_splits(first)
     keywords = {
         "levels": levels,
         "order": args.order,
@@ -180,7 +181,7 @@ def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict
         "source": source,
         "on_finished": _print_line if args.json_lines else None,
         "settings": {
-            "cleaning": cleaning_of(argparse.Namespace(**first), splits.train.tokenizer),
+            "cleaning": cleaning_of(first, splits.train.tokenizer),
             "command": shlex.join(["langmodels", *sys.argv[1:]]),
         },
     }

@@ -109,6 +109,10 @@ def _check(shards: list[Shard], args: argparse.Namespace) -> None:
     """Raise UsageError for options that make no sense together."""
     if args.tokens:
         raise UsageError("--tokens is for lines; the score of a document is one.")
+    if args.errors != "replace":
+        raise UsageError(
+            "--errors is for lines; a document that is no text costs itself alone, without a score."
+        )
     if args.fields and not args.json:
         raise UsageError("--fields is for --json; otherwise documents keep all their fields.")
     if args.output and (args.json or args.summary):

@@ -114,6 +114,19 @@ class _Once(argparse._StoreAction):
         super().__call__(parser, namespace, values, option_string)
 
 
+class _Arguments(argparse.Namespace):
+    """Arguments that know which of them were looked at, their copies with them."""
+
+    def __init__(self, **values: Any) -> None:
+        super().__init__(**values)
+        vars(self)["_seen"] = set()
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            vars(self)["_seen"].add(name)
+        return super().__getattribute__(name)
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose complaints are one line, like every other error."""
 
@@ -247,10 +260,29 @@ def _run(arguments: list[str]) -> int:
         progress.enable(SafeConsole(stderr=True), verbose=args.verbose)
     check_files(args)
     began = time.perf_counter()
-    status = module.run(args, SafeConsole()) or 0
+    watched = _Arguments(**vars(args))
+    status = module.run(watched, SafeConsole()) or 0
     if args.verbose:
         progress.say(f"{name}: {time.perf_counter() - began:.2f} s")
+    if not status:
+        _warn_of_unused(parser, watched)
     return status
+
+
+def _warn_of_unused(parser: argparse.ArgumentParser, args: _Arguments) -> None:
+    """Say which options were given for nothing: no work looked at them."""
+    given, seen = vars(args), {*vars(args)["_seen"], "quiet", "verbose"}
+    unused = [
+        action.option_strings[0]
+        for action in parser._actions
+        if action.option_strings
+        and action.dest not in seen
+        and given.get(action.dest, action.default) != action.default
+    ]
+    if unused:
+        *first, last = unused
+        names = f"{', '.join(first)} and {last}" if first else last
+        warnings.warn(f"{names} had no effect here.", stacklevel=2)
 
 
 _QUIET, _VERBOSE = ("-q", "--quiet"), ("-v", "--verbose")

@@ -1,6 +1,8 @@
 """Options that several commands share: which text, how it is read and divided, what comes out."""
 
 import argparse
+import copy
+from typing import Any
 
 from langmodels.cli.files import InputFile, PlotFile, TextName
 from langmodels.datasets.files import ERRORS
@@ -164,6 +166,13 @@ def add_plot_option(parser: argparse._ActionsContainer, what: str) -> None:
     parser.add_argument(
         "--plot", type=PlotFile, metavar="FILE", help=f"draw {what} into a .png, .svg or .pdf"
     )
+
+
+def replaced(args: argparse.Namespace, **values: Any) -> argparse.Namespace:
+    """The arguments, some of them with other values."""
+    other = copy.copy(args)
+    vars(other).update(values)
+    return other
 
 
 def parse_seed(text: str) -> int:

@@ -30,6 +30,7 @@ from langmodels.datasets import find_source
 from langmodels.datasets.sources import find_requests
 from langmodels.errors import UsageError
 from langmodels.execution import executor, mapped
+from langmodels.formatting import listed
 from langmodels.interchange import cell, json_text
 from langmodels.models.base import LanguageModel
 from langmodels.models.lines import CarriedLines, LineScores, score_batch
@@ -278,7 +279,7 @@ def _print_lines(scores: LineScores, model: LanguageModel[Any], args: argparse.N
         out.append(f"{cell(log_p / nats, 4)}\t{n}\t{oov}\t{cell(perplexity_of(log_p, n), 4)}\n")
         if args.tokens:
             out += [
-                f"\t{model.vocabulary.token(target)}\t{cell(log_p / nats, 4)}\n"
+                f"\t{listed(model.vocabulary.token(target))}\t{cell(log_p / nats, 4)}\n"
                 for target, log_p in zip(*(a.tolist() for a in scores.line(i)), strict=True)
             ]
     streams.write("".join(out))

@@ -21,7 +21,12 @@ from langmodels.cli.ngram_files import (
     write_model,
 )
 from langmodels.cli.on_disk import add_memory_options, check_memory_options, fitted_on_disk
-from langmodels.cli.options import add_corpus_options, add_json_option, add_vocabulary_option
+from langmodels.cli.options import (
+    add_corpus_options,
+    add_json_option,
+    add_vocabulary_option,
+    replaced,
+)
 from langmodels.cli.output import (
     facts_table,
     format_perplexity,
@@ -274,7 +279,7 @@ def _all_tokens(args: argparse.Namespace) -> argparse.Namespace:
         raise UsageError(
             "--keep-counts keeps the counts of all words; leave out --vocabulary and --vocab-size."
         )
-    return argparse.Namespace(**{**vars(args), "min_count": 1})
+    return replaced(args, min_count=1)
 
 
 def _fit(
