@@ -20,7 +20,8 @@ from langmodels.ngram import NGramModel
 from langmodels.teaching.chain_rule import chain_rule
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
-from langmodels.text.reading import LineEndWarning, Reading
+from langmodels.text.lines import LineEndWarning
+from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
 from langmodels.text.splits import Splits
 from langmodels.text.vocabulary import Vocabulary
@@ -254,4 +255,15 @@ def test_lines_that_are_one_sequence_are_noticed(
     ask(letters, "the fox\nran")
     score_texts(model, ["the fox\nran"])
     Corpus.read_by(model.reading, "the fox\nran")
+    assert not recwarn.list
+
+
+def test_a_stream_of_lines_that_runs_together_is_noticed(recwarn: pytest.WarningsRecorder) -> None:
+    """A stream is a text cut anywhere; whoever strips its lines has one long line."""
+    lines = ["the fox ran", "the hen sat"]
+    with pytest.warns(LineEndWarning, match="these 2 hold no line end"):
+        assert Corpus.from_text(line for line in lines).n_sequences == 1
+    recwarn.clear()
+    for text in (lines, iter(["the fo", "x ran\nthe hen", " sat"]), iter(lines[:1])):
+        Corpus.from_text(text)
     assert not recwarn.list

@@ -82,7 +82,8 @@ class Source:
         Reading them raises LangmodelsError where the text cannot be had: what the file, or the
         network, said.
         """
-        return text_stream(self.opener())
+        found = self.opener()
+        return TextStream(found) if isinstance(found, Iterator) else text_stream(found)
 
     def documents(self) -> Iterator[Document]:
         """Yield the documents, with id and fields; a text that is not made of any is one.

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from langmodels.arguments import checked
 from langmodels.errors import LangmodelsError, unreadable
 from langmodels.ngram.kenlm import KenLMModel
 from langmodels.ngram.kenlm.binary import MAGIC
@@ -10,6 +11,7 @@ from langmodels.ngram.model import NGramModel
 from langmodels.text.tokenization import Tokenizer
 
 
+@checked
 def open_ngrams(
     path: str | os.PathLike[str], tokenizer: Tokenizer | None = None, cleaning: str | None = None
 ) -> NGramModel:

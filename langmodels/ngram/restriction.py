@@ -66,6 +66,7 @@ def _kept(vocabulary: Vocabulary, words: Iterable[str]) -> BoolArray:
     return kept
 
 
+@checked
 def close(model: NGramModel) -> NGramModel:
     """The model of a closed vocabulary: `<unk>` has probability zero after every context.
 

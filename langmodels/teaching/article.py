@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.errors import LangmodelsError
 from langmodels.neural.recurrent.model import RNNModel
 from langmodels.neural.training.history import Epoch
@@ -55,6 +56,7 @@ def article_model(iterations: int = 25, seed: int = 0, **options: Any) -> RNNMod
     return RNNModel(**settings | options)
 
 
+@checked
 def run_article(
     corpus: Corpus,
     show: Callable[[Iteration], None],

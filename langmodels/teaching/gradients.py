@@ -76,6 +76,7 @@ class NormCourse:
         return self.norms if self.clip_norm is None else np.minimum(self.norms, self.clip_norm)
 
 
+@checked
 def gradient_norm_course(
     model: NeuralModel[Any, Any], corpus: Corpus, *, steps: int, clip_norm: float | None
 ) -> NormCourse:

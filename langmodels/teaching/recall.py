@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import FloatArray, IndexArray
 from langmodels.datasets.synthetic import RecallSource
 from langmodels.errors import UsageError
@@ -38,6 +39,7 @@ class RecallCurve:
     chance: float
 
 
+@checked
 def recall_corpora(source: RecallSource, validation: float = 0.1) -> tuple[Corpus, Corpus]:
     """Training and validation lines of a source, each line a sequence."""
     lines = source.generate().splitlines(keepends=True)
@@ -48,6 +50,7 @@ def recall_corpora(source: RecallSource, validation: float = 0.1) -> tuple[Corpu
     return train, Corpus.from_text(held_out, tokenizer, vocabulary=train.vocabulary)
 
 
+@checked
 def recall_curve(
     models: Mapping[str, LanguageModel[Any]],
     source: RecallSource,

@@ -10,6 +10,10 @@ LONGEST_LINE = 1 << 24
 """Characters of a line where a line is one thing: a sentence, a record, a word."""
 
 
+class LineEndWarning(UserWarning):
+    """What is several lines elsewhere, each a sequence, is one here."""
+
+
 def split_lines(chunks: Iterable[str], *, limited: bool = True) -> Iterator[list[str]]:
     r"""The lines of a text that comes in pieces, those that end in one piece together.
 

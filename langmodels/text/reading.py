@@ -15,15 +15,10 @@ from langmodels.storage import read_json
 from langmodels.text.cleaning import clean, is_linewise
 from langmodels.text.indexing import encode_chunks
 from langmodels.text.levels import restore_tokenizer
-from langmodels.text.lines import LONGEST_LINE, check_length
+from langmodels.text.lines import LONGEST_LINE, LineEndWarning, check_length
 from langmodels.text.sequences import Sequences
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
-
-
-class LineEndWarning(UserWarning):
-    """Lines that are sequences elsewhere are one sequence here."""
-
 
 Text = str | Sequence[str] | Sequence[int] | Array
 """What a sequence may be given as: a plain string, a list of tokens, or ids."""

@@ -1,6 +1,7 @@
 """A text as it comes: in one piece or in many, and perhaps made of documents."""
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from langmodels.arrays import IndexArray
 from langmodels.errors import UsageError
 from langmodels.kinds import OPENERS
 from langmodels.text.cleaning import clean, is_linewise
+from langmodels.text.lines import LineEndWarning
 
 _PIECE = 1 << 22  # characters of a string that are looked at together
 _LONGEST_NAME = 4096  # characters of a path
@@ -159,7 +161,23 @@ def _pieces(text: str | Iterable[str]) -> Iterable[str]:
             if not isinstance(line, str):
                 raise UsageError(f"The lines of a text are strings, not {type(line).__name__}.")
         return [f"{line.removesuffix(chr(10))}\n" for line in text]
-    return text
+    return _watched(text)
+
+
+def _watched(pieces: Iterable[str]) -> Iterator[str]:
+    """The same; warns of lines, which are a list, where a text in pieces is expected."""
+    n, is_one = 0, True
+    for piece in pieces:
+        n += 1
+        is_one = is_one and "\n" not in piece
+        yield piece
+    if n > 1 and is_one:
+        warnings.warn(
+            f"A stream of strings is one text, cut anywhere: these {n:,} hold no line end, and are "
+            "one line without anything between them. If they are lines, make a list of them.",
+            LineEndWarning,
+            stacklevel=2,
+        )
 
 
 def _names_file(text: str) -> bool:
