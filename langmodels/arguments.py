@@ -64,7 +64,11 @@ def check_arguments(
     for name, value in bound.arguments.items():
         parameter = signature.parameters[name]
         kind = parameter.annotation
-        if parameter.kind in _MANY or kind is parameter.empty or _is(kind, value):
+        if parameter.kind in _MANY or kind is parameter.empty:
+            continue
+        if _is(kind, value):
+            if name == "seed" and _is_whole(value) and value < 0:  # whatever draws refuses that
+                raise ArgumentError(f"seed must be 0 or more, not {value}.")
             continue
         given, inside = _culprit(kind, value)
         raise ArgumentError(

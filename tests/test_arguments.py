@@ -271,3 +271,29 @@ def test_what_annotations_do_not_allow_is_named(arguments: dict[str, Any], messa
         taking(**arguments)
     assert str(caught.value) == message
     assert isinstance(caught.value, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: WORDS.sample(seed=-1), "seed must be 0 or more, not -1"),
+        (lambda: langmodels.evaluate(WORDS, TEXT, seed=-1), "seed must be 0 or more, not -1"),
+        (lambda: WORDS.sample(max_tokens=-1), "max_tokens must be 0 or more"),
+        (lambda: langmodels.FillingModel(WORDS, -1), "candidates must be 0 or more"),
+        (lambda: langmodels.rescore(WORDS, [["a"]], weight=float("nan")), "finite numbers"),
+        (lambda: langmodels.rescore(WORDS, [["a"]], length_bonus=float("inf")), "finite numbers"),
+        (
+            lambda: langmodels.rescore(WORDS, [[langmodels.Hypothesis("a", float("nan"))]]),
+            "The score of 'a' is no number",
+        ),
+        (lambda: langmodels.read_nbest(["a"], "kald"), "only auto, plain, kaldi"),
+    ],
+)
+def test_numbers_that_would_rank_or_draw_nothing(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(LangmodelsError, match=message):
+        call()
+
+
+def test_a_field_that_no_document_has_is_noticed(folder: Path) -> None:
+    with pytest.warns(UserWarning, match="No document has the field 'lang'"):
+        langmodels.filter_documents("d.jsonl", folder / "out", "m.lm", RULE, by="lang")

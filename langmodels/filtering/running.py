@@ -3,6 +3,7 @@
 import itertools
 import os
 import shutil
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import replace
@@ -95,6 +96,11 @@ def filter_documents(
             thresholds = _thresholds(scored, rule)
         outcomes = _run(pool, works, thresholds, failed, "Writing documents")
     done = [outcomes[work.request.path] for work in works if work.request.path in outcomes]
+    if by is not None and not any(name for each in done for name in each.shard.groups):
+        warnings.warn(
+            f"No document has the field {by!r}, so that all are one group; check its name.",
+            stacklevel=2,
+        )
     _join_bad(done, join(output, "bad.jsonl"))
     return report_of(done, scoring, rule, thresholds, output, failed)
 

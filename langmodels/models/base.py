@@ -268,6 +268,8 @@ class LanguageModel(Model, Contexts[S]):
         Stops at the end of the sequence or after `max_tokens`. See `Decoding` for the options;
         `greedy` is a temperature of zero. The same seed gives the same tokens.
         """
+        if max_tokens < 0:
+            raise UsageError(f"max_tokens must be 0 or more, not {max_tokens}.")
         decoding = Decoding(0.0 if greedy else temperature, top_k, top_p, unk)
         rng = np.random.default_rng(seed)
         ids = generate(self, self.state(prompt), decoding, rng, max_tokens)

@@ -171,6 +171,8 @@ class FillingModel(Cloze):
 
     @checked
     def __init__(self, model: LanguageModel[Any], candidates: int = 0) -> None:
+        if candidates < 0:
+            raise UsageError(f"candidates must be 0 or more, not {candidates}.")
         self.model, self.candidates = model.normalized(), candidates
 
     @property

@@ -68,6 +68,14 @@ def rescore(
     weights = list(weight) if isinstance(weight, Iterable) else [weight] * len(models)
     if len(weights) != len(models):
         raise UsageError(f"{len(models)} models need as many weights, not {len(weights)}.")
+    for number in (*weights, length_bonus):
+        if not math.isfinite(number):
+            raise UsageError(f"Weights and the length bonus are finite numbers, not {number}.")
+    for h in flat:
+        if math.isnan(h.score):
+            raise LangmodelsError(
+                f"The score of {h.text!r} is no number; give it one, or leave it out."
+            )
     texts = [h.text for h in flat]
     scores = iter(zip(*(score_batch(m, texts).totals.tolist() for m in models), strict=True))
 
@@ -97,9 +105,12 @@ def read_nbest(lines: Iterable[str], kind: str = "auto") -> list[list[Hypothesis
     Hypotheses of a list come one after the other; where an id comes again later, there is a
     FileWarning. `kind`: "plain" for lines that are hypotheses,
     "kaldi" for lines `id-n hypothesis` with n = 1, 2, ...; "auto" takes those for Kaldi's whose
-    first words are all numbered so. Raises LangmodelsError, with the number of the line, for a
-    score that is no number, and where some lines are numbered and others are not.
+    first words are all numbered so. Raises UsageError for another `kind`; LangmodelsError, with the
+    number of the line, for a score that is no number, and where some lines are numbered and others
+    are not.
     """
+    if kind not in LISTS:
+        raise UsageError(f"There are no lists {kind!r}, only {', '.join(LISTS)}.")
     read = list(lines)
     if kind == "kaldi" or (kind == "auto" and _is_kaldi(read)):
         parsed: Iterable[_Parsed] = _from_kaldi(read)
