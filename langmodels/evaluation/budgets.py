@@ -9,8 +9,9 @@ import math
 import re
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import AnyModel, Candidate
@@ -35,6 +36,7 @@ from langmodels.models.base import LanguageModel
 from langmodels.neural.training.history import validation_loss, was_interrupted
 from langmodels.presets import BUDGETS
 from langmodels.progress import named, say, track
+from langmodels.text.corpus import Corpus
 from langmodels.text.splits import Splits
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
@@ -51,10 +53,12 @@ _PROBED = 2000, 16_000
 """Test tokens that are scored to see how fast that is; as many as all processors share only where
 the first are no matter of seconds.
 """
-_DISTRIBUTIONS = 20
-"""Steps with whole distributions that are timed."""
+_TIMED = 20
+"""Steps that are timed, and whole distributions."""
 _STEPS = 750
-"""Single steps that a model is asked for beside calibration: timing them, and a sample."""
+"""Steps that a model is asked for, so that they are timed in the end."""
+_TOGETHER = 8
+"""How many distributions networks work out in the time of one by itself, at least."""
 _WORTH_IT = 1_800_000
 """Tokens that all networks together learn from, from which it is worth measuring how long it takes;
 `_FASTER` times as many of models that count."""
@@ -193,6 +197,10 @@ def run_within(
         failed[i] = LangmodelsError(f"left out, as {why}")
         say(f"{trials[i].candidate.label}: {failed[i]}")
 
+    def sizes(i: int) -> tuple[int, int, int]:
+        splits = material.at(trials[i].candidate.level).splits
+        return splits.train.n_tokens, splits.validation.n_tokens, splits.test.n_tokens
+
     if end <= time.monotonic():
         for i in networks:
             leave_out(i, "nothing of the budget is left")
@@ -202,16 +210,21 @@ def run_within(
         which = [trials[i] for i in networks]
         speeds = measure_speeds(which, material, plan, jobs, min(patience, _PATIENCE))
         left = _SAFE * max(0.0, end - time.monotonic())
-        slots = time_slots(left, len(networks), n_workers(jobs))
+        sharing, found, slots = list(zip(networks, speeds, strict=True)), [0], [0.0]
+        while sharing:  # what is too slow leaves its time to the others
+            slots = time_slots(left, len(sharing), n_workers(jobs))
+            found = [
+                speed.tokens(slot, *sizes(i))
+                for (i, speed), slot in zip(sharing, slots, strict=True)
+            ]
+            if all(found):
+                break
+            last = max(k for k, tokens in enumerate(found) if not tokens)
+            slow, _ = sharing.pop(last)
+            leave_out(slow, f"{duration(slots[last])} of the budget are too little for it")
         chosen, taking = [], []
-        for i, speed, slot in zip(networks, speeds, slots, strict=True):
+        for (i, speed), tokens, slot in zip(sharing, found, slots, strict=False):
             candidate = trials[i].candidate
-            splits = material.at(candidate.level).splits
-            sizes = (part.n_tokens for part in (splits.train, splits.validation, splits.test))
-            tokens = speed.tokens(slot, *sizes)
-            if not tokens:
-                leave_out(i, f"{duration(slot)} of the budget are too little for it")
-                continue
             pace = f"{speed.training:,.0f} a second"
             say(f"{candidate.label}: {tokens:,} tokens of training, at {pace}")
             limited = replace(candidate, options={**candidate.options, "tokens": tokens})
@@ -355,14 +368,25 @@ def _speed(trial: Trial, shared: tuple[Material, Plan, float]) -> Speed:
             if took > _LONG_ENOUGH / 2:
                 break
         scoring = test.n_tokens / took
-        state, targets = model.start(), test.targets[:_DISTRIBUTIONS].tolist()
-        before = time.perf_counter()
-        for token in targets:
-            model.log_distribution(state)
-            state = model.advance(state, token)
-        step = (time.perf_counter() - before) / max(1, len(targets))
-    again = validation_loss(model) is None
-    return Speed(training, scoring, step * (plan.calibration + _STEPS), again)
+        again = validation_loss(model) is None
+        together = 1 if again else _TOGETHER
+        rest = _STEPS * _step_seconds(model, test, model.log_prob_next)
+        rest += (plan.sample + plan.calibration / together) * _step_seconds(
+            model, test, lambda state, _: model.log_distribution(state)
+        )
+    return Speed(training, scoring, rest, again)
+
+
+def _step_seconds(
+    model: LanguageModel[Any], test: Corpus, ask: Callable[[Any, int], object]
+) -> float:
+    """Seconds for what is asked of a context and the token after it, and for the next context."""
+    state, targets = model.start(), test.targets[:_TIMED].tolist()
+    before = time.perf_counter()
+    for token in targets:
+        ask(state, token)
+        state = model.advance(state, token)
+    return (time.perf_counter() - before) / max(1, len(targets))
 
 
 def _counting_speed(trial: Trial, splits: Splits) -> tuple[AnyModel, float]:
