@@ -49,9 +49,10 @@ _PATIENCE = 15.0
 """Seconds after which the measurement of one network is not drawn out."""
 _MEASURED = 0.1
 """What part of a budget the measurement of all networks may take, about."""
-_PROBED = 2000, 16_000
-"""Test tokens that are scored to see how fast that is; as many as all processors share only where
-the first are no matter of seconds.
+_PROBED = 2000, 16_000, 64_000
+"""Test tokens that are scored to see how fast that is: networks take longer for each of a few than
+of many, as these are cut into pieces that run side by side. The next number where there is patience
+for it.
 """
 _TIMED = 20
 """Steps that are timed, and whole distributions."""
@@ -365,7 +366,7 @@ def _speed(trial: Trial, shared: tuple[Material, Plan, float]) -> Speed:
             before = time.perf_counter()
             model.score_corpus(test)
             took = max(time.perf_counter() - before, 1e-6)
-            if took > _LONG_ENOUGH / 2:
+            if test is splits.test or 8 * took > patience:
                 break
         scoring = test.n_tokens / took
         again = validation_loss(model) is None
