@@ -85,7 +85,10 @@ def test_names_cannot_become_commands(results: Results) -> None:
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="there is no LaTeX")
 def test_the_tables_compile(results: Results, tmp_path: Path) -> None:
-    (tmp_path / "tables.tex").write_text(latex.render(results), encoding="utf-8")
+    wide = replace(results.models[0], label="modified-kneser-ney order=5")
+    more = replace(results, models=[wide], tests=[], sweeps=[], compressors=[], clear_best=True)
+    tables = latex.render(results) + latex.render(more).replace("tab:", "tab:wide-")
+    (tmp_path / "tables.tex").write_text(tables, encoding="utf-8")
     page = (
         r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{tables}\end{document}"
     )
@@ -93,6 +96,7 @@ def test_the_tables_compile(results: Results, tmp_path: Path) -> None:
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
 
 
 def test_figures_are_pdf(results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,12 +67,15 @@ def _environment(table: Table, caption: str, notes: list[str], label: str, bold:
     align = "l" * table.left + "r" * (len(table.columns) - table.left)
     notes = [note.replace("infinite: ", "∞: ") for note in notes]  # as the cells have it
     below = " ".join(map(_escape, notes))
+    # So that they stand within the page of an article, whose lines are narrow.
+    letters = r"\small" if len(table.columns) < 6 else r"\footnotesize"
     lines = [
         r"\begin{table}",
         r"\centering",
         rf"\caption{{{caption}.}}",
         rf"\label{{{label}}}",
         r"\medskip",
+        rf"{letters}\setlength{{\tabcolsep}}{{3pt}}",
         rf"\begin{{tabular}}{{{align}}}",
         r"\toprule",
         _row([_escape(column) for column in table.columns]),
