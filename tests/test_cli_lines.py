@@ -348,3 +348,13 @@ def test_tokens_that_are_white_space_stay_in_their_column(
     _, *tokens = capsys.readouterr().out.splitlines()
     assert [line.split("\t")[1] for line in tokens] == ["a", "⇥", "b", "<unk>", "a"]
     assert {line.count("\t") for line in tokens} == {2}
+
+
+def test_a_sentence_of_several_lines_is_noticed(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """In one line, as other warnings are, whichever process might have scored it."""
+    make_model("witten-bell:order=2").fit("a b\nb a\n").save(tmp_path / "m.lm")
+    assert main(["score", str(tmp_path / "m.lm"), "a\nb", "--jobs", "2"]) == 0
+    (line,) = capfd.readouterr().err.splitlines()
+    assert line.startswith("langmodels: warning: A sequence holds line ends")

@@ -208,7 +208,8 @@ def _scores(args: argparse.Namespace, model: LanguageModel[Any]) -> Iterator[Lin
         carried = CarriedLines(model, eos=not args.no_eos)
         yield from (carried.score(lines, begins) for lines, begins in batches)
         return
-    with workers_of(args) as jobs, executor(jobs) as pool:
+    with workers_of(args) as jobs, executor(1 if args.sentences else jobs) as pool:
+        # Sentences of the command line are one batch, which other processes could not share.
         options = {"bos": not args.no_bos, "eos": not args.no_eos}
         yield from mapped(pool, _scored, (lines for lines, _ in batches), model, options)
 
