@@ -297,3 +297,21 @@ def test_numbers_that_would_rank_or_draw_nothing(call: Callable[[], Any], messag
 def test_a_field_that_no_document_has_is_noticed(folder: Path) -> None:
     with pytest.warns(UserWarning, match="No document has the field 'lang'"):
         langmodels.filter_documents("d.jsonl", folder / "out", "m.lm", RULE, by="lang")
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: langmodels.NGramModel(2).fit(TEXT, init="m.lm"), "init must be an NGramModel"),  # type: ignore[arg-type]
+        (lambda: langmodels.LSTMModel(epochs=1).fit(TEXT, init=WORDS), "init must be a Network"),
+        (lambda: langmodels.FillingModel(WORDS).score_blanks("a cat"), "corpus must be a Corpus"),  # type: ignore[arg-type]
+        (lambda: WORDS.save("m.arpa"), "save_arpa writes one"),
+        (
+            lambda: langmodels.compare("unigram", TEXT * 9).plot("x.png", ["qualty"]),
+            "There is no plot 'qualty'; did you mean quality",
+        ),
+    ],
+)
+def test_what_a_method_is_given_is_looked_at(call: Callable[[], Any], message: str) -> None:
+    with pytest.raises(LangmodelsError, match=message):
+        call()

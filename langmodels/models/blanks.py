@@ -69,6 +69,7 @@ class Cloze(WithReading, ABC):
     def blank_distributions(self, blanks: Sequence[Blank]) -> FloatArray:
         """Log p of every token at every blank in nats, (len(blanks), V)."""
 
+    @checked
     def score_blanks(self, corpus: Corpus) -> FloatArray:
         """Log p of every token but `</s>`, each left blank in turn, in nats and corpus order."""
         scores = np.empty(len(positions(corpus)))

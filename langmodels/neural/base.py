@@ -8,6 +8,7 @@ from typing import Any, Generic, Self, TypeVar
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import Array
 from langmodels.checks import WEIGHT, Expected, check_arrays, check_values
 from langmodels.errors import LangmodelsError, UsageError
@@ -75,6 +76,7 @@ class NetworkModel(Model, Generic[N]):
     def _show(self, tokens: int) -> str:
         """Something of about so many tokens, to be looked at during training."""
 
+    @checked
     def fit(
         self,
         corpus: AnyText,

@@ -16,7 +16,7 @@ from langmodels.errors import FileWarning, LangmodelsError, UsageError, check_wh
 from langmodels.models.base import LanguageModel
 from langmodels.models.decoding import Decoding
 from langmodels.models.orders import OfOrder
-from langmodels.ngram.arpa import FOREIGN, read_arpa, write_arpa
+from langmodels.ngram.arpa import FOREIGN, is_arpa_name, read_arpa, write_arpa
 from langmodels.ngram.counting import NGramCounts, count_ngrams
 from langmodels.ngram.lookup import NGramLookup
 from langmodels.ngram.methods import SMOOTHINGS, make_smoothing, restored_smoothing
@@ -98,6 +98,7 @@ class NGramModel(OfOrder, LanguageModel[State]):
 
     # Fitting --------------------------------------------------------------------------------
 
+    @checked
     def fit(
         self,
         corpus: AnyText,
@@ -213,6 +214,13 @@ class NGramModel(OfOrder, LanguageModel[State]):
             tokenizer = FOREIGN if vocabulary.ends else SymbolTokenizer()
         reading = Reading(tokenizer, vocabulary, noted if cleaning is None else cleaning)
         return cls.from_tables(tables, reading, smoothing="given")
+
+    @checked
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """See `Model`. Raises UsageError for the name of an ARPA file, which it is not."""
+        if is_arpa_name(path):
+            raise UsageError(f"{path} is the name of an ARPA file; save_arpa writes one.")
+        super().save(path)
 
     @checked
     def save_arpa(self, path: str | os.PathLike[str]) -> None:

@@ -15,9 +15,10 @@ from pathlib import Path
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
-from langmodels.errors import LangmodelsError
+from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.report import plots
 from langmodels.evaluation.results import Results
+from langmodels.names import nearest
 from langmodels.storage import atomic_write
 from langmodels.teaching.fonts import fit_fonts, quiet_about_glyphs
 
@@ -80,6 +81,9 @@ def save_plot(
 
     What has nothing to show leaves its place empty. Raises LangmodelsError without matplotlib.
     """
+    for name in names:
+        if name not in plots.PLOTS:
+            raise UsageError(f"There is no plot {name!r}; {nearest(name, plots.PLOTS)}")
     if find_spec("matplotlib") is None:
         raise LangmodelsError(MISSING)
     import matplotlib as mpl
