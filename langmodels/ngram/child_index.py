@@ -122,6 +122,7 @@ class ChildIndex(Finder):
         self.n_slots = _SLOTS * n_buckets
         buckets = np.zeros((n_buckets, _SLOTS), np.uint32)
         buckets.ravel()[self.slots] = tags
+        # The first two change places where their order would tell what is not so.
         turned = buckets[:, 0] < buckets[:, 1]
         left = np.zeros(n_buckets, np.bool_)
         left[bucket[distance > 0]] = True

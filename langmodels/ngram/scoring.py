@@ -10,7 +10,7 @@ from langmodels.ngram.lookup import LengthArray
 from langmodels.threads import parallel_map, slices
 
 _BLOCK = 1 << 17
-"""Positions scored at a time. In shorter ones threads wait for each other and gain nothing."""
+"""Positions scored at a time. In far shorter ones threads wait for each other and gain nothing."""
 
 
 class TextScorer:

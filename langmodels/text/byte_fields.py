@@ -21,7 +21,7 @@ _MAX_NUMBER = 18
 _WORD = 8  # bytes read at a time
 _PADDING = bytes(2 * _WORD + _MAX_NUMBER)
 _BLOCK = 1 << 18
-"""Fields worked on at a time. In shorter ones threads wait for each other and gain nothing."""
+"""Fields worked on at a time. In far shorter ones threads wait for each other and gain nothing."""
 _LOW_BYTES = np.array([(1 << 8 * n) - 1 for n in range(_WORD + 1)], np.uint64)
 _MIX, _SPREAD = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _SIZE, _HALF, _BELOW_SIZE = np.uint64(56), np.uint64(32), np.uint64((1 << 56) - 1)
