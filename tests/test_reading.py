@@ -1,5 +1,6 @@
 """Readings and sequences: one value for how text is read, one for many sequences."""
 
+import math
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +12,15 @@ import pytest
 
 import langmodels
 from langmodels.errors import LangmodelsError, UsageError
+from langmodels.evaluation.surprisal import word_surprisals
 from langmodels.models.cache import CacheModel
 from langmodels.models.mixture import MixtureModel
-from langmodels.models.texts import score_texts
+from langmodels.models.texts import score_column, score_documents, score_texts
 from langmodels.models.unigram import UnigramModel
 from langmodels.neural import DynamicModel, LSTMModel
 from langmodels.ngram import NGramModel
 from langmodels.teaching.chain_rule import chain_rule
+from langmodels.text.cleaning import CLEANINGS
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.lines import LineEndWarning
@@ -226,7 +229,7 @@ def test_cleaning_comes_before_marks_are_looked_for() -> None:
     """In many lines together, one by one, and in a corpus: capitals may hide a mark."""
     text = "<S> a hen </S>\na fox\n"
     corpus = Corpus.from_text(text, "word", cleaning="lower")
-    assert corpus.ids.tolist() == corpus.reading.lines(text.rstrip("\n")).ids.tolist()
+    assert corpus.ids.tolist() == corpus.reading.lines([text.rstrip("\n")])[0].ids.tolist()
     one_by_one = [corpus.reading.encode(line).tolist() for line in text.splitlines()]
     assert [ids.tolist() for ids in corpus.sequences()] == one_by_one
     assert corpus.n_oov == 0
@@ -255,7 +258,42 @@ def test_lines_that_are_one_sequence_are_noticed(
     ask(letters, "the fox\nran")
     score_texts(model, ["the fox\nran"])
     Corpus.read_by(model.reading, "the fox\nran")
+    joining = NGramModel(order=2, smoothing="witten_bell").fit(corpus_of(cleaning="article"))
+    ask(joining, "the fox\nran")
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("cleaning", CLEANINGS)
+@pytest.mark.parametrize(
+    "level",
+    [
+        "word",
+        "whitespace",
+        "char",
+        "byte:lines=true",
+        "symbols",
+        "bpe:vocab=280",
+        "unigram:vocab=280",
+    ],
+)
+def test_a_document_costs_what_a_corpus_of_it_costs(level: str, cleaning: str) -> None:
+    """Whoever scores documents, and however many come together."""
+    model = NGramModel(order=2, smoothing="witten_bell").fit(
+        corpus_of(f"{TALE}A CAFÉ of 12 foxes\n" * 9, level, cleaning=cleaning)
+    )
+    texts = ["The Hen\nran\n\n  the fox", "the fox\r\nsat 3 ﬁne\n", "a\x0c Cafe\u0301\n", "\n", ""]
+    scores = score_texts(model, texts)
+    corpora = [Corpus.read_by(model.reading, text) for text in texts[:3]]
+    assert scores.tokens.tolist() == [*(corpus.n_tokens for corpus in corpora), *scores.tokens[3:]]
+    assert scores.oov.tolist()[:3] == [corpus.n_oov for corpus in corpora]
+    costs = [model.score_corpus(corpus).sum() for corpus in corpora]
+    assert scores.log_prob[:3] == pytest.approx(costs)
+    assert [score.log_prob for score in score_documents(texts, model)] == pytest.approx(
+        scores.log_prob
+    )
+    assert score_column(texts, model, "log_prob")[:3] == pytest.approx(costs)
+    words = word_surprisals(model, texts[0])
+    assert words.bits.sum() + words.rest == pytest.approx(costs[0] / -math.log(2))
 
 
 def test_a_stream_of_lines_that_runs_together_is_noticed(recwarn: pytest.WarningsRecorder) -> None:

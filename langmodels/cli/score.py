@@ -63,9 +63,9 @@ character, and counted. With --carry lines go out as they do without, and of mod
 lines one process scores all.
 
 JSON lines and Parquet hold documents: what is written has the same format, and each document has
-its log p, tokens, unknown tokens, perplexity and bits a character in columns of its own. The log p
-of a document is the sum over its lines. With --json, a document is an object of its id, the fields
-that --fields names, and the figures.
+its log p, tokens, unknown tokens, perplexity and bits a character in columns of its own, as if it
+were a text by itself: log p is the sum over its lines where lines are sequences. With --json, a
+document is an object of its id, the fields that --fields names, and the figures.
 """
 
 

@@ -64,7 +64,7 @@ class HarnessModel(LM):  # type: ignore[misc]
         return [self._generated(*request.args) for request in requests]
 
     def _continuation(self, context: str, continuation: str) -> tuple[float, bool]:
-        if self.model.vocabulary.ends:
+        if self.model.reading.has_lines:
             context = context.rpartition("\n")[2]
             context = context if context.strip() else ""
         ids, scores = self._scores(context + continuation)
@@ -82,7 +82,7 @@ class HarnessModel(LM):  # type: ignore[misc]
             return len(tokenizer.tokenize(context))
 
     def _lines(self, text: str) -> list[str]:
-        if not self.model.vocabulary.ends:
+        if not self.model.reading.has_lines:
             return [text]
         *lines, last = text.split("\n")
         return [*(line for line in lines if line.strip()), last]

@@ -16,7 +16,6 @@ from langmodels.evaluation.surprisal import WordSurprisals, word_surprisals
 from langmodels.evaluation.table_files import records, save_table, table_text
 from langmodels.models.base import LanguageModel
 from langmodels.progress import track
-from langmodels.text.cleaning import is_linewise
 from langmodels.text.vocabulary import EOS, Vocabulary
 
 AnyModel = LanguageModel[Any]
@@ -193,9 +192,7 @@ class Surprisals:
         parts.
         """
         return self.regions is None and not any(
-            not model.vocabulary.ends
-            or not is_linewise(model.reading.cleaning)
-            or (self.carry and model.remembers)
+            not model.reading.has_lines or (self.carry and model.remembers)
             for model in self.models.values()
         )
 

@@ -144,9 +144,9 @@ def score_texts(
 ) -> TextScores:
     """Score texts together.
 
-    Where lines are sequences, a text's log p is the sum over its lines that are not blank, and with
-    `carry` state goes over the lines of a text; for a model of a stream (characters, bytes) a text
-    is one sequence.
+    Each is read as a corpus of its own is. Where lines are sequences, a text's log p is the sum
+    over its lines that are not blank, and with `carry` state goes over the lines of a text; for a
+    model of a stream (characters, bytes), or whose cleaning joins lines, a text is one sequence.
     """
     characters = np.fromiter(map(model.reading.characters, texts), np.int64, len(texts))
     if len(texts) == 0:
@@ -157,10 +157,9 @@ def score_texts(
         tokens, oov = sequences.lengths, _unknown(sequences)
         return TextScores(sequences.sums(log_probs), tokens, oov, characters)
     characters += np.fromiter((not text.endswith("\n") for text in texts), np.int64, len(texts))
-    n_lines = np.fromiter((text.count("\n") + 1 for text in texts), np.int64, len(texts))
-    sequences = model.reading.lines("\n".join(texts), unknown=model.reads_spelling)
+    sequences, text_of = model.reading.lines(texts, unknown=model.reads_spelling)
     sequences, kept = sequences.without_empty()
-    text_of = np.repeat(np.arange(len(texts)), n_lines)[kept]
+    text_of = text_of[kept]
     if carry:
         starts = np.searchsorted(text_of, np.arange(len(texts) + 1))
         sequences = replace(sequences, documents=starts, carry=True)

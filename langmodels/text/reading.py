@@ -4,12 +4,12 @@ import json
 import warnings
 from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
-from langmodels.arrays import Array, IntArray
+from langmodels.arrays import Array, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.storage import read_json
 from langmodels.text.cleaning import clean, is_linewise
@@ -61,6 +61,7 @@ class Reading:
             raise UsageError(
                 f"What is to be cut into tokens is a string, not {type(text).__name__}."
             )
+        text = "".join(clean([text], self.cleaning))
         if self.vocabulary.ends and "\n" in text and "\n" in text.strip():
             warnings.warn(
                 "A sequence holds line ends, which end nothing there: its lines are one sequence "
@@ -69,11 +70,16 @@ class Reading:
                 LineEndWarning,
                 stacklevel=3,
             )
-        text, _ = self.tokenizer.without_marks("".join(clean([text], self.cleaning)))
+        text, _ = self.tokenizer.without_marks(text)
         tokens = self.tokenizer.tokenize(text)
         if BOS in text or EOS in text:
             tokens = [UNK if token in (BOS, EOS) else token for token in tokens]
         return tokens
+
+    @property
+    def has_lines(self) -> bool:
+        """Whether each line of a text as it is written is a sequence."""
+        return self.vocabulary.ends and is_linewise(self.cleaning)
 
     def characters(self, text: str) -> int:
         """How many characters a text has, without `<s>` and `</s>` typed around its lines."""
@@ -100,7 +106,7 @@ class Reading:
 
         `unknown`: keep the tokens that become `<unk>`. Raises what `encode` raises.
         """
-        if len(texts) > 1 and self.vocabulary.ends and is_linewise(self.cleaning):
+        if len(texts) > 1 and self.has_lines:
             # Together they are a text of so many lines, which array code can read.
             lines = [t for t in texts if isinstance(t, str) and "\n" not in t]
             if len(lines) == len(texts):
@@ -118,19 +124,26 @@ class Reading:
         ]
         return Sequences(found.ids, found.offsets, unknown=kept)
 
-    def lines(self, text: str, *, unknown: bool = False) -> Sequences:
-        """The lines of a text, each a sequence of its own, blank ones included, with boundaries.
+    def lines(self, texts: Sequence[str], *, unknown: bool = False) -> tuple[Sequences, IndexArray]:
+        """The lines of texts, each a sequence of its own, blank ones included, with boundaries; and
+        which text each of them is of, (S,).
 
-        Raises LangmodelsError where one is longer than any sentence is.
+        Where cleaning goes over line ends, they are the lines that it leaves. Raises
+        LangmodelsError where one is longer than any sentence is.
         """
-        if len(text) > LONGEST_LINE:
-            for line in text.split("\n"):
+        if not is_linewise(self.cleaning):
+            cleaned = ["".join(clean([text], self.cleaning)) for text in texts]
+            return replace(self, cleaning="none").lines(cleaned, unknown=unknown)
+        n_lines = np.fromiter((text.count("\n") + 1 for text in texts), np.int64, len(texts))
+        text_of = np.repeat(np.arange(len(texts)), n_lines)
+        whole = "\n".join(texts)
+        if len(whole) > LONGEST_LINE:
+            for line in whole.split("\n"):
                 check_length(line, "A line of a document")
-        if self.vocabulary.ends and is_linewise(self.cleaning):
-            together = self._together(text, text.count("\n") + 1, unknown)
-            if together is not None:
-                return together
-        return self.sequences(text.split("\n"), unknown=unknown)
+        found = self._together(whole, len(text_of), unknown) if self.has_lines else None
+        if found is None:
+            found = self.sequences(whole.split("\n"), unknown=unknown)
+        return found, text_of
 
     def _together(self, text: str, n_lines: int, unknown: bool) -> Sequences | None:
         """The lines of a text by array code; None where that finds another number of them."""
