@@ -1,1 +1,1 @@
-"""The interface of all models, what is written once on it, and the models made of others."""
+"""The interface of all models, what follows from it, and the models that belong to no family."""

@@ -20,11 +20,11 @@ from langmodels.text.sequences import Sequences
 from langmodels.text.vocabulary import BOS, Vocabulary
 
 _SUM = 1e-3
-"""How far from 1 rounding may leave a sum of probabilities."""
+"""How far the sum of a distribution may be from 1: rounding of float32 models stays well within."""
 
 
 _TOGETHER = 1 << 20
-"""Ids of a long text that are scored together."""
+"""How many ids of a long text are scored at once; it bounds the memory of `score_blocks`."""
 
 
 class LanguageModel(Model, Contexts[S]):
@@ -53,28 +53,32 @@ class LanguageModel(Model, Contexts[S]):
     def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
         """Learn from a corpus, or from a text, which is then read in words. Returns self.
 
-        `validation` is for what needs held-out text.
+        `validation` is held-out text, for models that tune something on it (interpolation weights,
+        early stopping); the others ignore it.
         """
 
     # What a table says about a model ---------------------------------------------------------
 
     @property
     def reads_spelling(self) -> bool:
-        """Whether what unknown tokens look like makes a difference (`Sequences.unknown`)."""
+        """Whether the spelling of unknown tokens (`Sequences.unknown`) changes any score."""
         return False
 
     @property
     def slides(self) -> bool:
-        """Whether nothing but the last `context_length` tokens matters, wherever they stand."""
+        """Whether p depends on the last `context_length` tokens alone, and not on their position.
+
+        Then a long text may be scored in overlapping blocks; see `score_blocks`.
+        """
         return False
 
     @property
     def caveat(self) -> str:
-        """What has to be said wherever its figures stand; nothing of most models."""
+        """A sentence to print beside the model's figures; empty for most models."""
         return ""
 
     def context_used(self, context: Text = ()) -> int:
-        """How many of the last tokens of this very context the model takes into account."""
+        """How many of the last tokens of this context the model conditions on."""
         return self.used_in(self.state(context), len(self.encode(context)))
 
     # Fast paths: override where a model can do better than the loop ---------------------------
@@ -85,14 +89,15 @@ class LanguageModel(Model, Contexts[S]):
         return float(self.log_distribution(state)[token])
 
     def sample_next(self, state: S, rng: np.random.Generator, *, unk: bool = False) -> int:
-        """A token id drawn from p(next | context), without `unk` from what is not `<unk>`."""
+        """A token id drawn from p(next | context); `<unk>` is never drawn unless `unk` is true."""
         return Decoding(unk=unk).choose(self.log_distribution(state), rng)
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:
-        """Log p of every target in nats, (sequences.n_tokens,), one sequence after the other.
+        """Log p of every target in nats, (sequences.n_tokens,), in the order of the sequences.
 
-        The one batched primitive: whatever scores text goes through here. The ids must be those of
-        the model's vocabulary. Where the sequences have documents, state is carried over those.
+        The one batched primitive: everything that scores text calls this. The ids must be of the
+        model's vocabulary. Where the sequences are grouped into documents and carry state, the
+        state at the end of a sequence is handed to the next one of its document.
         """
         scores = np.empty(sequences.n_tokens)
         for i, (state, token) in enumerate(self.walk(sequences)):
@@ -100,13 +105,15 @@ class LanguageModel(Model, Contexts[S]):
         return scores
 
     def score_on(self, sequences: Sequences, memory: Any = None) -> tuple[FloatArray, Any]:
-        """`score_sequences` of a document that comes some sequences at a time.
+        """`score_sequences` for one document that arrives in pieces.
 
         Args:
-            sequences: the next ones of the document, over which state is carried.
-            memory: what the call before this one gave beside the scores; none: it begins here.
+            sequences: the next sequences of the document; state is carried from each to the next.
+            memory: the second value that the previous call returned; None at the start of the
+                document.
 
-        Scores are those of the whole document, but for the rounding of networks.
+        Returns the scores of these sequences, (sequences.n_tokens,), and the memory for the next
+        call. The scores equal those of the whole document at once, up to rounding in networks.
         """
         if not self.remembers:
             return self.score_sequences(sequences), None
@@ -125,7 +132,7 @@ class LanguageModel(Model, Contexts[S]):
     # Written once ---------------------------------------------------------------------------
 
     def state(self, context: Text = ()) -> S:
-        """The state after a context, which is taken as the beginning of a sequence."""
+        """The state after a context, which is read as the beginning of a sequence."""
         tokens = self.encode(context).tolist()
         state = self.start()
         for token in tokens:
@@ -158,25 +165,25 @@ class LanguageModel(Model, Contexts[S]):
         if k < 1:
             raise UsageError(f"Ask for at least one prediction, not {k}.")
         p = self.distribution(context)
-        p[Vocabulary.bos_id] = -1.0  # behind everything else of probability zero
+        p[Vocabulary.bos_id] = -1.0  # after all others of probability zero
         best = np.argsort(-p, kind="stable")[: min(k, self.vocabulary.n_predictable)]
         return [(self.vocabulary.token(i), float(p[i])) for i in best.tolist()]
 
     def sequences_of(self, texts: Sequence[Text]) -> Sequences:
-        """Texts as the model reads them, each a sequence of its own with its boundaries."""
+        """Texts encoded as the model reads them, each one sequence with its boundary tokens."""
         return self.reading.sequences(texts, unknown=self.reads_spelling)
 
     def scores(self, sequences: Sequences) -> FloatArray:
-        """`score_sequences`, looked at: what becomes a figure comes from here.
+        """`score_sequences`, with every value checked; published figures are computed from these.
 
-        Raises LangmodelsError, naming the token, where one is no log probability.
+        Raises LangmodelsError, naming the token, where a value is NaN or above zero.
         """
         scores = self._raw_scores(sequences)
         check_scores(scores, sequences.targets, self.vocabulary)
         return scores
 
     def scores_on(self, sequences: Sequences, memory: Any = None) -> tuple[FloatArray, Any]:
-        """`score_on`, looked at as `scores` does."""
+        """`score_on`, with every value checked as in `scores`."""
         with np.errstate(over="ignore", invalid="ignore"):
             scores, memory = self.score_on(sequences, memory)
         check_scores(scores, sequences.targets, self.vocabulary)
@@ -187,30 +194,32 @@ class LanguageModel(Model, Contexts[S]):
             return self.score_sequences(sequences)
 
     def scores_from_nothing(self, sequences: Sequences) -> FloatArray:
-        """`scores`, where no sequence has the beginning `<s>` as its context, but nothing.
+        """`scores` with an empty context at the start of every sequence, in place of `<s>`.
 
-        Raises UsageError for models that know no such context: all but n-gram models.
+        Only n-gram models have such a context; all others raise UsageError.
         """
         raise UsageError(
             f"A {type(self).__name__} begins every sequence with {BOS}; only n-gram models can "
-            "do without."
+            "start from an empty context."
         )
 
     def token_scores(self, sequence: Text) -> FloatArray:
-        """Log p of each token given those before it, in nats; `</s>` last where there are ends."""
+        """Log p of each token given those before it, in nats, (n,); `</s>` is last if it is
+        predicted.
+        """
         return self.scores(self.sequences_of([sequence]))
 
     def score(self, sequence: Text) -> float:
-        """Log p(sequence) in nats: the chain rule's sum, `</s>` included where there are ends.
+        """Log p(sequence) in nats, the sum of `token_scores`.
 
-        Where a line is a sequence, a text of several is one nevertheless, of which a warning says
-        so; `score_texts` scores a text line by line.
+        The whole string is one sequence. Where the model was trained on lines, a string of several
+        lines gives a warning; `score_texts` scores a text line by line.
         """
         return float(self.token_scores(sequence).sum())
 
     @checked
     def score_many(self, sequences: Sequence[Text]) -> FloatArray:
-        """`score` of each of many sequences, (len(sequences),), in nats, together."""
+        """`score` of each of many sequences in nats, (len(sequences),), computed in one batch."""
         read = self.sequences_of(list(sequences))
         return read.sums(self.scores(read))
 
@@ -218,15 +227,16 @@ class LanguageModel(Model, Contexts[S]):
         """Log p of every target of a corpus, in nats, shape (corpus.n_tokens,), in corpus order.
 
         Raises UsageError where the corpus was encoded with another vocabulary, and LangmodelsError
-        where a score is no log probability.
+        where a score is NaN or above zero.
         """
         self._check_corpus(corpus)
         return self.scores(corpus)
 
     def score_blocks(self, corpus: Corpus) -> Iterator[tuple[IntArray, FloatArray]]:
-        """`score_corpus` some at a time: targets (n,), and log p of each in nats, (n,).
+        """`score_corpus` in blocks: yields the targets (n,) and their log p in nats (n,).
 
-        Memory does not grow with the text, but with its longest sequence where `slides` is false.
+        Memory is independent of the length of the text; where `slides` is false it grows with the
+        longest sequence.
         """
         self._check_corpus(corpus)
         reach = self.context_length if self.slides else None
@@ -238,11 +248,13 @@ class LanguageModel(Model, Contexts[S]):
             yield targets, scores
 
     def normalized(self) -> Self:
-        """The model itself, or where its scores sum to anything else, that proportional to them."""
+        """The model itself if its scores sum to one, else one whose probabilities are proportional
+        to them.
+        """
         return self
 
     def cross_entropy(self, corpus: Corpus) -> float:
-        """Mean of -log p over the tokens of a corpus, in nats a token, of `normalized` scores."""
+        """Mean of -log p over the tokens of a corpus, in nats per token, under `normalized()`."""
         return -float(self.normalized().score_corpus(corpus).mean())
 
     def perplexity(self, corpus: Corpus) -> float:
@@ -276,7 +288,7 @@ class LanguageModel(Model, Contexts[S]):
         return self.vocabulary.decode(ids)
 
     def sample_text(self, prompt: Text = (), **options: Any) -> str:
-        """`sample`, put together as running text, without the prompt."""
+        """`sample`, joined into running text, without the prompt."""
         return self.reading.text(self.sample(prompt, **options))
 
     @checked
@@ -290,7 +302,7 @@ class LanguageModel(Model, Contexts[S]):
     # Help for subclasses --------------------------------------------------------------------
 
     def check_start(self) -> None:
-        """Raise LangmodelsError where the first distribution is none; `restore` may end with it."""
+        """Raise LangmodelsError where g(h_0) does not sum to one; for the end of `restore`."""
         with np.errstate(all="ignore"):
             p = np.exp(self.log_distribution(self.start()))
         if self.is_distribution and not abs(float(p.sum()) - 1) < _SUM:
@@ -299,9 +311,10 @@ class LanguageModel(Model, Contexts[S]):
             raise LangmodelsError(f"its arrays are damaged: {BOS} is predicted.")
 
     def check_walk(self, steps: int = 200) -> None:
-        """Raise LangmodelsError where distributions along a text of the model's own are none.
+        """Raise LangmodelsError where a distribution along a sampled text does not sum to one, or
+        its scores differ from those of `score_sequences`.
 
-        For files without checksums whose arrays cannot be seen to be whole in a cheaper way.
+        For files without checksums, whose arrays can be verified in no cheaper way.
         """
         rng = np.random.default_rng(0)
         state, tokens, scores = self.start(), [], []
@@ -322,7 +335,9 @@ class LanguageModel(Model, Contexts[S]):
                 state, tokens, scores = self.start(), [], []
 
     def _check_id(self, token: int) -> None:
-        """Arrays would read a negative id from the end, and some that are too large, too."""
+        """Raise UsageError for an id outside the vocabulary: NumPy would index from the end with a
+        negative one.
+        """
         if not 0 <= token < len(self.vocabulary):
             raise UsageError(f"Token ids must lie between 0 and {len(self.vocabulary) - 1}.")
 

@@ -20,12 +20,14 @@ from langmodels.text.sequences import Sequences
 from langmodels.text.vocabulary import Vocabulary
 
 _BLANK = regex.compile(r"_{2,}")
-_REACH = 256  # tokens on each side of a blank that are looked at
+_REACH = 256  # tokens of context on each side of a blank
 
 
 @dataclass(frozen=True, eq=False)
 class Blank:
-    """A place in a sequence: ids before it, ids after it, no boundaries; and what stood there."""
+    """A blank in a sequence: the ids to its left and right, without boundary tokens, and the id
+    that was there.
+    """
 
     left: IntArray
     right: IntArray
@@ -34,7 +36,9 @@ class Blank:
 
 @dataclass(frozen=True)
 class Filling:
-    """A token for every blank, their joint log probability in nats, and the text with them."""
+    """One way to fill the blanks of a text: a token for each, their joint log p in nats, and the
+    text.
+    """
 
     tokens: tuple[str, ...]
     log_prob: float
@@ -47,7 +51,7 @@ class Filling:
 
 
 def split_at_blanks(text: str) -> list[str]:
-    """What stands before, between and after blanks. Raises UsageError where there is none."""
+    """The parts of a text before, between and after its blanks. Raises UsageError without one."""
     parts: list[str] = _BLANK.split(text)
     if len(parts) < 2:
         raise UsageError("There is no blank in the text; write one as three underscores: ___.")
@@ -55,9 +59,9 @@ def split_at_blanks(text: str) -> list[str]:
 
 
 class Cloze(WithReading, ABC):
-    """Whatever gives a distribution over the tokens that could fill a blank.
+    """The interface of whatever gives a distribution over the tokens that could fill a blank.
 
-    Boundaries never fill one, so `<s>` and `</s>` have probability zero.
+    `<s>` and `</s>` never fill a blank: their probability is zero.
     """
 
     @property
@@ -71,7 +75,7 @@ class Cloze(WithReading, ABC):
 
     @checked
     def score_blanks(self, corpus: Corpus) -> FloatArray:
-        """Log p of every token but `</s>`, each left blank in turn, in nats and corpus order."""
+        """Log p in nats of every token but `</s>`, each blanked in turn, in corpus order, (N,)."""
         scores = np.empty(len(positions(corpus)))
         every = list(all_blanks(corpus))
         for begin in range(0, len(every), 256):
@@ -84,8 +88,8 @@ class Cloze(WithReading, ABC):
     def pseudo_log_likelihood(self, sequence: Text) -> float:
         """Sum of log p(token | all others) over a sequence, in nats.
 
-        It is not a probability of the sequence, but ranks sequences (Salazar et al. 2020, "Masked
-        Language Model Scoring", equation 1).
+        This is not the log probability of the sequence, but can rank sequences (Salazar et al.
+        2020, "Masked Language Model Scoring", equation 1).
         """
         corpus = Corpus.of(self.reading.sequences([sequence]), self.reading)
         return float(self.score_blanks(corpus).sum())
@@ -96,9 +100,10 @@ class Cloze(WithReading, ABC):
         """The `k` most probable ways to fill the blanks of a text, best first.
 
         A blank is written as two or more underscores; it stands for one token. Several are filled
-        jointly by a beam search of at least `width` from left to right: each is given what fills
-        those before it, while those after it are read as `<unk>`; the probability is the product.
-        `<unk>` is never an answer. Raises UsageError where there is no blank.
+        jointly by a beam search of at least `width`, from left to right: each is conditioned on the
+        tokens chosen for the blanks before it, with `<unk>` in those after it, and the joint
+        probability is the product. `<unk>` is never an answer. Raises UsageError for a text without
+        a blank.
 
         >>> import langmodels
         >>> text = "the cat sat and the dog ran"
@@ -127,7 +132,7 @@ class Cloze(WithReading, ABC):
     def _extend(
         self, beam: list[tuple[float, list[int]]], place: int, keep: int
     ) -> list[tuple[float, list[int]]]:
-        """The best ways to fill one more blank."""
+        """The `keep` best extensions of the beam by a token for the blank at `place`."""
         blanks = [
             Blank(np.array(ids[:place], np.int32), np.array(ids[place + 1 :], np.int32))
             for _, ids in beam
@@ -153,7 +158,7 @@ class Cloze(WithReading, ABC):
 
 
 class ClozeModel(Model, Cloze):
-    """A model made for filling blanks, which gives sequences no probability of their own."""
+    """A trained model for filling blanks; it assigns no probability to whole sequences."""
 
     @abstractmethod
     def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
@@ -161,13 +166,13 @@ class ClozeModel(Model, Cloze):
 
 
 class FillingModel(Cloze):
-    """A one-directional language model that fills blanks.
+    """A left-to-right language model put to filling blanks.
 
-    With `candidates` = 0 it goes by the left context alone: p(token | left), `</s>` left out. Else
-    it scores the whole sequence with each of so many of the most probable tokens in the blank,
-    p(token | left, right) being proportional to p(left token right): what the left context gives
-    to those candidates is shared among them by that rule, the others keep what they have. With as
-    many candidates as the vocabulary has tokens this is Bayes' rule.
+    With `candidates` = 0 it uses the left context alone: p(token | left), renormalised without
+    `</s>`. Otherwise the `candidates` most probable tokens given the left context are each put into
+    the blank and the whole sequence is scored: their total probability is redistributed among them
+    in proportion to p(left token right), and all other tokens keep p(token | left). With as many
+    candidates as tokens in the vocabulary this is Bayes' rule.
     """
 
     @checked
@@ -178,7 +183,7 @@ class FillingModel(Cloze):
 
     @property
     def reading(self) -> Reading:
-        """That of the language model."""
+        """The reading of the language model."""
         return self.model.reading
 
     def blank_distributions(self, blanks: Sequence[Blank]) -> FloatArray:
@@ -209,7 +214,9 @@ class FillingModel(Cloze):
         return state
 
     def _continuations(self, blank: Blank, tokens: IndexArray) -> FloatArray:
-        """Log p of what follows the blank, the end included, after each token in it."""
+        """Log p in nats of the right context (and `</s>`) after each of `tokens` in the blank,
+        (n,).
+        """
         end = self.vocabulary.eos_id
         tail = blank.right if end is None else np.append(blank.right, np.int32(end))
         if not len(tail):
@@ -228,7 +235,9 @@ class FillingModel(Cloze):
 
 
 def positions(corpus: Corpus) -> IndexArray:
-    """Where in `corpus.ids` tokens stand that could be left blank: all but the boundaries."""
+    """Indices into `corpus.ids` of all tokens but the boundaries, (N,): those that could be
+    blanked.
+    """
     inside = corpus.ids != Vocabulary.bos_id
     if corpus.vocabulary.eos_id is not None:
         inside &= corpus.ids != corpus.vocabulary.eos_id
@@ -236,11 +245,12 @@ def positions(corpus: Corpus) -> IndexArray:
 
 
 def choose_blanks(corpus: Corpus, n: int, seed: int = 0, *, reach: int = _REACH) -> list[Blank]:
-    """At most `n` known tokens of a corpus, drawn at random, one a sequence while there are enough.
+    """At most `n` in-vocabulary tokens of a corpus as blanks, drawn at random: at most one per
+    sequence as long as there are enough sequences.
 
     A blank has at most `reach` tokens on each side.
 
-    Raises LangmodelsError where the corpus has none.
+    Raises LangmodelsError for a corpus without an in-vocabulary token.
     """
     known = positions(corpus)
     known = known[corpus.ids[known] != Vocabulary.unk_id]
@@ -248,7 +258,8 @@ def choose_blanks(corpus: Corpus, n: int, seed: int = 0, *, reach: int = _REACH)
         raise LangmodelsError("There is no known token in the text to be left blank.")
     order = np.random.default_rng(seed).permutation(known)
     sequence = np.searchsorted(corpus.offsets, order, side="right")
-    # Round by round, each sequence gives one: how often it has come before decides the round.
+    # Draw in rounds, in each of which a sequence gives at most one token: the k-th token drawn from
+    # a sequence belongs to round k.
     by_sequence = np.argsort(sequence, kind="stable")
     sorted_sequence = sequence[by_sequence]
     first = np.searchsorted(sorted_sequence, sorted_sequence)
@@ -259,7 +270,7 @@ def choose_blanks(corpus: Corpus, n: int, seed: int = 0, *, reach: int = _REACH)
 
 
 def all_blanks(corpus: Corpus) -> Iterable[Blank]:
-    """Every token of a corpus, but the boundaries, as a blank."""
+    """Each token of a corpus but the boundaries as a blank, in corpus order."""
     return _blanks_at(corpus, positions(corpus))
 
 
@@ -280,10 +291,10 @@ def _blanks_at(corpus: Corpus, places: IndexArray, reach: int = _REACH) -> Itera
 
 @dataclass(frozen=True)
 class BlankScores:
-    """How well blanks were filled: `log_probs` (n,) of the right tokens in nats, `ranks` (n,).
+    """How well n blanks were filled: `log_probs` (n,) of the right tokens in nats, and their
+    `ranks` (n,).
 
-    The rank of the right token is 1 where it is the most probable one; among equally probable ones
-    it is the middle rank.
+    A rank of 1 means that the right token is the most probable one; ties have the mean rank.
     """
 
     log_probs: FloatArray
@@ -291,24 +302,24 @@ class BlankScores:
 
     @property
     def accuracy(self) -> float:
-        """How often the right token comes first."""
+        """The share of blanks whose right token has rank 1."""
         return float((self.ranks == 1).mean())
 
     @property
     def reciprocal_rank(self) -> float:
-        """Mean of 1 / rank."""
+        """The mean reciprocal rank."""
         return float((1 / self.ranks).mean())
 
     @property
     def perplexity(self) -> float:
-        """Perplexity of the right token."""
+        """The perplexity of the right tokens."""
         loss = -float(self.log_probs.mean())
         return math.exp(loss) if loss < 700 else math.inf
 
 
 @checked
 def evaluate_blanks(cloze: Cloze, blanks: Sequence[Blank]) -> BlankScores:
-    """Fill blanks and compare with what stood there."""
+    """Fill blanks, and compare with the tokens that were there."""
     log_probs, ranks = np.empty(len(blanks)), np.empty(len(blanks))
     for begin in range(0, len(blanks), 256):
         part = blanks[begin : begin + 256]
@@ -324,9 +335,9 @@ def evaluate_blanks(cloze: Cloze, blanks: Sequence[Blank]) -> BlankScores:
 def compare_on_blanks(
     models: Mapping[str, Cloze], corpus: Corpus, n: int = 500, seed: int = 0
 ) -> dict[str, BlankScores]:
-    """The same blanks, at most `n` of them, filled by every model.
+    """The scores of every model, by name, on the same random blanks, at most `n` of them.
 
-    Raises UsageError where a model has another vocabulary than the corpus.
+    Raises UsageError for a model whose vocabulary is not that of the corpus.
     """
     for name, model in models.items():
         if model.vocabulary != corpus.vocabulary:

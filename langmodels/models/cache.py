@@ -1,4 +1,4 @@
-"""A cache: words seen a moment ago are likely to come again."""
+"""A cache model: tokens seen recently are more likely to come again."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture_weights import em_weights
 from langmodels.models.parts import (
-    check_distributions,
+    check_probabilities,
     common_reading,
     fit_parts,
     part_arrays,
@@ -25,12 +25,14 @@ from langmodels.text.sequences import Sequences
 from langmodels.text.vocabulary import Vocabulary
 
 DECAYS = (0.9, 0.95, 0.98, 0.99, 0.995, 0.998, 0.999)
-"""What is tried on the validation text where no decay is given."""
+"""The decays tried on the validation text when none is given."""
 
 
 @dataclass(frozen=True)
 class CacheState:
-    """What a cache remembers: the base model's state, decayed counts by token id, their sum."""
+    """The context of a cache model: the base model's state, the decayed counts by token id, and
+    their sum.
+    """
 
     base: Any
     counts: Mapping[int, float]
@@ -41,21 +43,25 @@ class CacheModel(LanguageModel[CacheState]):
     """A base model interpolated with a decaying unigram cache of the sequence so far.
 
     p(w | h) = (1 - weight) p_base(w | h) + weight c(w) / sum_v c(v), where a token that is k tokens
-    back adds decay^(k-1) to its c; the base model alone while the cache is empty. Kuhn and De Mori
-    1990, "A Cache-Based Natural Language Model for Speech Recognition"; with exponential decay,
-    Clarkson and Robinson 1997, "Language Model Adaptation Using Mixtures and an Exponentially
-    Decaying Cache", equation 4.
+    back adds decay^(k-1) to its c; while the cache is empty, p is p_base. Kuhn and De Mori 1990, "A
+    Cache-Based Natural Language Model for Speech Recognition"; with exponential decay, Clarkson and
+    Robinson 1997, "Language Model Adaptation Using Mixtures and an Exponentially Decaying Cache",
+    equation 4.
 
-    What is not given is chosen on the validation text, the decay from `DECAYS` and the weight by EM
-    (0.99 and 0.05 without such text). A state remembers its own sequence only; `score_document`
-    carries the cache from each sequence to the next, as in a text whose lines belong together.
+    A decay or weight that is not given is tuned on the validation text, the decay among `DECAYS`
+    and the weight by EM; without such text they are 0.99 and 0.05. The cache is emptied at the
+    start of every sequence; `score_document` carries it from each sequence to the next, for a text
+    whose lines belong together.
 
     Args:
         base: the model without a memory.
-        decay: what a count keeps a token later, above 0 and at most 1; none: chosen.
-        weight: of the cache beside the base, from 0 to below 1; none: chosen.
+        decay: factor on every count per token read, above 0 and at most 1; none: tuned on
+            validation text.
+        weight: interpolation weight of the cache, from 0 to below 1; none: tuned on validation
+            text.
 
-    Raises UsageError for values outside their range and a base that gives no probabilities.
+    Raises UsageError for values outside their range, and for a base whose scores are not
+    probabilities.
     """
 
     kind = "cache"
@@ -66,7 +72,7 @@ class CacheModel(LanguageModel[CacheState]):
         decay: float | None = None,
         weight: float | None = None,
     ) -> None:
-        check_distributions([base], "a cache")
+        check_probabilities([base], "a cache")
         if decay is not None and not 0 < decay <= 1:
             raise UsageError(f"The decay of a cache must be above 0 and at most 1, not {decay}.")
         if weight is not None and not 0 <= weight < 1:
@@ -78,13 +84,15 @@ class CacheModel(LanguageModel[CacheState]):
         self._reading = common_reading([base])
 
     def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
-        """Fit the base where it is not fitted yet, then decay and weight on the validation text."""
+        """Fit the base if it is not fitted, then tune decay and weight on the validation text."""
         corpus, validation = self.adopt(corpus, validation)
         fit_parts([self.base], corpus, validation)
         return self if validation is None else self.fit_cache(validation)
 
     def fit_cache(self, corpus: Corpus) -> Self:
-        """Choose what the constructor left open on held-out text; the base stays as it is."""
+        """Tune the decay and weight that the constructor was not given on held-out text; the base
+        is not changed.
+        """
         base = self.base.score_corpus(corpus)
         decay, weight = self._given
         best = -np.inf
@@ -114,16 +122,18 @@ class CacheModel(LanguageModel[CacheState]):
         return self._remember(state, token, self.base.advance(state.base, token))
 
     def start_after(self, state: CacheState, last: int) -> CacheState:
-        """The cache goes on."""
+        """See `Contexts`; the cache is kept."""
         return self._remember(state, last, self.base.start_after(state.base, last))
 
     def state(self, context: Text = ()) -> CacheState:
-        """The base's state, which may read unknown words as they are spelled, and the cache."""
+        """See `LanguageModel`; the base reads the context itself, since it may use the spelling of
+        unknown words.
+        """
         state = super().state(context)
         return replace(state, base=self.base.state(context)) if self.reads_spelling else state
 
     def walk(self, sequences: Sequences) -> Iterator[tuple[CacheState, int]]:
-        """The base's walk, and the cache beside it."""
+        """See `Contexts`; the base's own walk, with the cache added to each state."""
         walk = super().walk(sequences)
         if not self.reads_spelling:
             return walk
@@ -136,7 +146,7 @@ class CacheModel(LanguageModel[CacheState]):
         return CacheState(base, counts, state.total * self.decay + 1)
 
     def log_distribution(self, state: CacheState) -> FloatArray:
-        """Log of the base's and the cache's distributions, mixed; nats, (V,)."""
+        """Log of the interpolated distribution in nats, (V,)."""
         log_p = np.array(self.base.log_distribution(state.base), np.float64)
         if not state.counts or self.weight == 0:
             return log_p
@@ -156,12 +166,12 @@ class CacheModel(LanguageModel[CacheState]):
         return float(self._mix(base, cache, self.weight))
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:
-        """See `LanguageModel`; the cache is emptied where no state is carried over."""
+        """See `LanguageModel`; the cache is emptied where no state is carried to a sequence."""
         base = self.base.score_sequences(sequences)
         return self._mixed(base, cache_scores(sequences, self.decay))
 
     def score_on(self, sequences: Sequences, memory: Any = None) -> tuple[FloatArray, Any]:
-        """See `LanguageModel`; what the base remembers, and the cache."""
+        """See `LanguageModel`; the memory is the base's and the cache."""
         base, cache = (None, None) if memory is None else memory
         scores, base = self.base.score_on(sequences, base)
         if cache is None:
@@ -181,12 +191,12 @@ class CacheModel(LanguageModel[CacheState]):
 
     @property
     def reads_spelling(self) -> bool:
-        """Whether the base does."""
+        """Whether the base model does."""
         return self.base.reads_spelling
 
     @property
     def n_parameters(self) -> int:
-        """Those of the base, the decay and the weight."""
+        """The parameters of the base, plus the decay and the weight."""
         return self.base.n_parameters + 2
 
     @staticmethod
@@ -197,7 +207,7 @@ class CacheModel(LanguageModel[CacheState]):
         return mixed
 
     def get_params(self) -> dict[str, Any]:
-        """See `Configurable`; what was chosen is not given."""
+        """See `Configurable`; a decay or weight that was tuned is None."""
         return {"base": self.base, "decay": self._given[0], "weight": self._given[1]}
 
     def config(self) -> dict[str, Any]:
@@ -223,13 +233,13 @@ class CacheModel(LanguageModel[CacheState]):
 
 @dataclass(frozen=True, eq=False)
 class Cached:
-    """What a cache holds after so many tokens, its `age`: decayed `counts` by token id, (V,)."""
+    """A cache after `age` tokens: the decayed `counts` by token id, (V,)."""
 
     counts: FloatArray
     age: int
 
     def after(self, tokens: IntArray, decay: float) -> "Cached":
-        """The same after more tokens, (n,)."""
+        """The cache after the further tokens (n,)."""
         n = len(tokens)
         weights = decay ** np.arange(n - 1, -1, -1, dtype=np.float64)
         counts = self.counts * decay**n
@@ -240,8 +250,8 @@ class Cached:
 def cache_scores(sequences: Sequences, decay: float, before: Cached | None = None) -> FloatArray:
     """Log p of every target under the cache alone, nats, (sequences.n_tokens,).
 
-    -inf for a token that is not in the cache, NaN where the cache is empty. `before`: what it holds
-    at the beginning, where the sequences are one document.
+    -inf for a token that is not in the cache, NaN where the cache is empty. `before` is the cache
+    at the beginning, if the sequences continue one document.
     """
     targets = sequences.targets.astype(np.int64)
     n = len(targets)
@@ -255,10 +265,11 @@ def cache_scores(sequences: Sequences, decay: float, before: Cached | None = Non
     again = np.zeros(n, np.bool_)
     again[1:] = key[order][1:] == key[order][:-1]
     gap = np.diff(position[order], prepend=0)
-    # after[j] = 1 + decay^gap[j] after[j-1] within a run: an inclusive scan, doubling the reach.
+    # after[j] = 1 + decay^gap[j] after[j-1] within a run of one token: an inclusive scan whose
+    # reach doubles at every step.
     factor = np.where(again, decay ** np.where(again, gap, 0).astype(np.float64), 0.0)
     after = np.ones(n)
-    first = np.zeros(n)  # what is there where a token comes for the first time
+    first = np.zeros(n)  # a token's first occurrence finds what `before` holds
     if before is not None:
         here = order[~again]
         first[~again] = before.counts[targets[here]] * decay ** here.astype(np.float64)

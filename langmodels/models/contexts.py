@@ -14,16 +14,18 @@ from langmodels.text.sequences import Sequences
 S = TypeVar("S")
 
 Measure = Callable[[FloatArray, IntArray], FloatArray]
-"""Some numbers of each of several distributions and the token that came, (k, V) in nats and (k,)
-to (k, numbers)."""
+"""A function of k distributions, (k, V) log p in nats, and of the k tokens that came, (k,), that
+returns a row of numbers for each, (k, numbers).
+"""
 
-_TOGETHER = 64  # distributions that are measured at once
+_TOGETHER = 64  # distributions held at a time: (64, V) float64
 
 
 class Contexts(ABC, Generic[S]):
-    """h = f(h, x) and p = g(h): where contexts begin, how they go on, and what they say.
+    """h = f(h, x) and p = g(h): the abstract functions of a model, and what follows from them
+    alone.
 
-    `LanguageModel` tells what the states must be.
+    `LanguageModel` documents what states must satisfy.
     """
 
     @abstractmethod
@@ -39,36 +41,38 @@ class Contexts(ABC, Generic[S]):
         """g: log p(next | context) in nats for every token id, shape (V,)."""
 
     def start_after(self, state: S, last: int) -> S:
-        """The context at the beginning of a sequence that goes on from another of its document.
+        """The context at the beginning of a sequence that continues the document of the one before.
 
-        `state` is the context in which the last token of that one, `last`, was predicted. Models
-        that remember nothing beyond a sequence start afresh.
+        `state` is the context in which the last token of the sequence before, `last`, was
+        predicted. Models that carry nothing from one sequence to the next return `start()`.
         """
         return self.start()
 
     @property
     def remembers(self) -> bool:
-        """Whether anything of a sequence matters in the next one of its document."""
+        """Whether the model carries state from a sequence to the next one of its document."""
         return type(self).start_after is not Contexts.start_after
 
     @property
     def context_length(self) -> int | None:
-        """How many preceding tokens can matter; None where there is no limit."""
+        """The most preceding tokens that p can depend on; None for no limit."""
         return None
 
     def used_in(self, state: S, length: int) -> int:
-        """How many of the last tokens of a context of `length` tokens are taken into account."""
+        """How many of the last tokens of a context of `length` tokens p(next) depends on."""
         return int(self.lengths_used(np.array([length]))[0])
 
     def lengths_used(self, lengths: IndexArray) -> IndexArray:
-        """`used_in` of contexts of so many tokens, (n,), where it depends on nothing else."""
+        """`used_in` for contexts of the given lengths, (n,), for models where it depends on the
+        length alone.
+        """
         limit = self.context_length
         return lengths if limit is None else np.minimum(lengths, limit)
 
     def walk(self, sequences: Sequences) -> Iterator[tuple[S, int]]:
         """The context before each target, and the target, one sequence after the other.
 
-        Where the sequences have documents, state is carried over those.
+        State is carried within documents as in `LanguageModel.score_sequences`.
         """
         fresh = sequences.begins_afresh[sequences.offsets[:-1]].tolist()
         state: S | None = None
@@ -89,10 +93,11 @@ class Contexts(ABC, Generic[S]):
         numbers: int,
         wanted: BoolArray | None = None,
     ) -> FloatArray:
-        """What `measure` makes of the whole distribution before each target.
+        """Numbers that need the whole distribution before each target, such as its entropy.
 
-        (sequences.n_tokens, numbers), in the order of `score_sequences`; zeros before targets that
-        are not `wanted`, (sequences.n_tokens,). Networks work out many distributions at a time.
+        Returns (sequences.n_tokens, numbers), in the order of `score_sequences`, with zeros for
+        targets where `wanted` (sequences.n_tokens,) is false. Networks override this to compute
+        many distributions at a time.
         """
         chosen = np.ones(sequences.n_tokens, np.bool_) if wanted is None else wanted
         index, targets = np.flatnonzero(chosen), sequences.targets
@@ -106,7 +111,7 @@ class Contexts(ABC, Generic[S]):
         return found
 
     def contexts_used(self, sequences: Sequences) -> IndexArray:
-        """How many tokens before each target the model takes into account, (n_tokens,)."""
+        """How many tokens before each target its probability depends on, (n_tokens,)."""
         if not self.remembers:
             sequences = replace(sequences, carry=False)
         fresh = sequences.begins_afresh[sequences.is_input]
@@ -119,10 +124,10 @@ class Contexts(ABC, Generic[S]):
 
 
 def in_windows(lengths: IndexArray, window: int, stride: int) -> IndexArray:
-    """How many tokens of contexts of so many, (n,), are in view through windows that overlap.
+    """How many tokens of contexts of the given lengths, (n,), overlapping windows show.
 
-    A window has so many tokens, `<s>` before the context being one, and the next begins `stride`
-    tokens later.
+    A window has `window` tokens, of which `<s>` before the context is one, and each begins `stride`
+    tokens after the one before.
     """
     read = lengths + 1
     dropped = -(-np.maximum(read - window, 0) // stride) * stride

@@ -20,9 +20,10 @@ class Decoding:
     """How the next token is chosen from p(next | context).
 
     `temperature` divides the log probabilities: below 1 sharper, above 1 flatter, 0 greedy. `top_k`
-    keeps the k most probable tokens; `top_p` the smallest set of most probable tokens that holds at
-    least this probability (nucleus sampling: Holtzman et al. 2020, "The Curious Case of Neural Text
-    Degeneration", section 3.1). What is kept is renormalised. `unk` allows `<unk>` to be drawn.
+    keeps the k most probable tokens; `top_p` keeps the smallest set of most probable tokens whose
+    probabilities sum to at least `top_p` (nucleus sampling: Holtzman et al. 2020, "The Curious Case
+    of Neural Text Degeneration", section 3.1). The rest is renormalised. `unk` allows `<unk>` to be
+    drawn.
 
     Raises UsageError for values outside their range.
     """
@@ -42,13 +43,14 @@ class Decoding:
 
     @property
     def plain(self) -> bool:
-        """Whether this is sampling from the distribution as it is."""
+        """Whether the distribution is left as it is."""
         return self.temperature == 1 and self.top_k is None and self.top_p in (None, 1)
 
     def probabilities(self, log_p: FloatArray) -> FloatArray:
-        """The distribution really drawn from: shape (V,), sums to 1.
+        """The distribution that tokens are drawn from, (V,), summing to 1.
 
-        `log_p` (V,) in nats. Where everything allowed has probability zero, `<unk>` is allowed.
+        `log_p` is the model's distribution in nats, (V,). If every other token has probability
+        zero, `<unk>` is allowed.
         """
         log_p = np.array(log_p, np.float64)
         if not self.unk and np.count_nonzero(np.isfinite(log_p)) > 1:
@@ -61,7 +63,7 @@ class Decoding:
             least = np.partition(log_p, -self.top_k)[-self.top_k]
             kept = np.flatnonzero(log_p > least)
             equal = np.flatnonzero(log_p == least)[: self.top_k - len(kept)]
-            kept = np.append(kept, equal)  # of equals, those with the lowest ids, as argmax has it
+            kept = np.append(kept, equal)  # ties go to the lowest ids, as in argmax
             best = log_p[kept]
             log_p[:] = -np.inf
             log_p[kept] = best
@@ -108,7 +110,9 @@ def generate(
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A continuation found by beam search: its ids (without `</s>`), log p in nats, if it ended."""
+    """A continuation found by beam search: its ids (without `</s>`), its log p in nats, and whether
+    it ended with `</s>`.
+    """
 
     ids: tuple[int, ...]
     log_prob: float

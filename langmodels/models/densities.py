@@ -16,9 +16,9 @@ from langmodels.text.vocabulary import Vocabulary
 def log_densities(model: LanguageModel[Any], text: str) -> FloatArray:
     """Log density of each number of a series given those before it, in nats, (n,).
 
-    The model must be one of series. The mean over a text never seen is what to compare models on
-    different bins by. -inf where the vocabulary lacks the bin. Raises UsageError for a model of
-    something else, LangmodelsError for what is not a series.
+    The model must be of level `series`. The mean over a held-out text compares models whatever
+    their bins are. -inf for a number whose bin is not in the vocabulary. Raises UsageError for a
+    model of another level, LangmodelsError for a text that is not a series of numbers.
     """
     tokenizer = model.tokenizer
     if not isinstance(tokenizer, SeriesTokenizer):
@@ -32,10 +32,11 @@ def log_densities(model: LanguageModel[Any], text: str) -> FloatArray:
 def sample_series(
     model: LanguageModel[Any], n: int, prompt: str = "", *, seed: int | None = None, **options: Any
 ) -> FloatArray:
-    """Numbers that a model of series draws after a prompt: bins, then a number out of each.
+    """Numbers drawn from a model of series after a prompt: bins are sampled, then a number within
+    each.
 
-    `options` are those of `LanguageModel.sample`. Gives n numbers, or with differences n + 1, the
-    first of which is the last of the prompt, or of the training text without one.
+    `options` are those of `LanguageModel.sample`. Returns n numbers; for a model of differences n +
+    1, the first of which is the last number of the prompt (without one, of the training text).
     """
     tokenizer = model.tokenizer
     if not isinstance(tokenizer, SeriesTokenizer):

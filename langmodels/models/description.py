@@ -1,4 +1,4 @@
-"""What a model says of itself: in a line, and as plain data."""
+"""Descriptions of a model: in one line, and as plain data."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,10 +10,10 @@ from langmodels.settings import Parameter, parameters
 
 
 def describe(model: Model) -> dict[str, Any]:
-    """A model as `langmodels info --json` tells of it; the fields are explained there.
+    """A model's class, settings and sizes as plain data: what `langmodels info --json` prints.
 
-    What only some kinds have is empty for the others. Raises UsageError for one that has learnt
-    nothing yet.
+    Fields that do not apply to its family are None or empty. Raises UsageError for a model that is
+    not fitted.
 
     >>> from langmodels.registry import make_model
     >>> told = describe(make_model("mle:order=2").fit("a rose is a rose"))
@@ -44,16 +44,16 @@ def describe(model: Model) -> dict[str, Any]:
 
 
 def settings_line(model: Model) -> str:
-    """The hyper-parameters of a model, those that its constructor takes, in one line."""
+    """The hyper-parameters of a model, as its constructor takes them, in one line."""
     config = model.config()
     defaults = {name: known.default for name, known in parameters(type(model)).items()}
     return join_settings({k: v for k, v in config.items() if k in defaults} or config, defaults)
 
 
 def join_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any] | None = None) -> str:
-    """Names and values in one line, nested ones without their prefix, what is not set left out.
+    """Names and values in one line, without those that are None; nested mappings are flattened.
 
-    Of those with `defaults`, what is none, no or zero is left out where that is the default.
+    With `defaults`, a value that is None, False or zero is left out only if that is its default.
 
     >>> join_settings({"order": 2, "options": {"alpha": 0.0}, "validation": None})
     'order 2, alpha 0.0'

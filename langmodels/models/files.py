@@ -1,4 +1,4 @@
-"""Models in files and in pickles: what is written of them, and how they come back."""
+"""How models are written to files and pickled, and how they are read back."""
 
 import json
 import os
@@ -23,7 +23,7 @@ FORMAT_VERSION = "1"
 
 def pack(model: "Model") -> tuple[dict[str, str], dict[str, Array]]:
     """A model as string metadata and arrays, the contents of its file."""
-    reading = model.reading  # refuses a model that is not fitted
+    reading = model.reading  # raises for a model that is not fitted
     metadata = {
         "format": "langmodels",
         "format_version": FORMAT_VERSION,
@@ -43,7 +43,7 @@ class ModelFile:
     arrays: Mapping[str, Array]
 
     def holds(self, metadata: Mapping[str, str], arrays: Mapping[str, Array]) -> bool:
-        """Whether this is what the file holds, still."""
+        """Whether the file is unchanged, and holds just this metadata and these arrays."""
         return (
             dict(metadata) == dict(self.metadata)
             and arrays.keys() == self.arrays.keys()
@@ -53,7 +53,7 @@ class ModelFile:
 
 
 def _same(one: Array, other: Array) -> bool:
-    """Whether two arrays are equal, bit for bit; nothing is read of one that is the other."""
+    """Whether two arrays are equal, bit for bit; an array is not read to compare it with itself."""
     if one.dtype != other.dtype or one.shape != other.shape:
         return False
     if one.ctypes.data == other.ctypes.data and one.strides == other.strides:
@@ -73,9 +73,9 @@ def read_model(path: str | os.PathLike[str], *, mmap: bool = True) -> "Model":
 def pickled(model: "Model") -> tuple[Any, ...]:
     """How a fitted model is pickled: what `__reduce_ex__` returns.
 
-    Where it is still what a mapped file holds, that is the path of the file, which processes on one
-    machine then share, else all that its file would hold. Its class and those of its parts go with
-    it, so that they are imported where it arrives.
+    A model that was opened from a file and is unchanged is pickled as the file's path, so that
+    processes of one machine share the mapped arrays; any other as the contents of its file. Its
+    class and those of its parts are pickled by name, so that the receiving process imports them.
     """
     classes, metadata, arrays = _classes(model), *pack(model)
     if model._file is not None and model._file.holds(metadata, arrays):
@@ -88,7 +88,7 @@ def _classes(model: "Model") -> list[type["Model"]]:
 
 
 def _opened(_: list[type["Model"]], origin: Origin) -> "Model":
-    """A pickled model of a file.
+    """The model that was pickled as the path of its file.
 
     Raises LangmodelsError where the file has changed.
     """
@@ -102,14 +102,16 @@ def _opened(_: list[type["Model"]], origin: Origin) -> "Model":
 def _unpacked(
     _: list[type["Model"]], metadata: Mapping[str, str], arrays: Mapping[str, Array]
 ) -> "Model":
-    """A pickled model."""
+    """The model that was pickled as the contents of a file."""
     return unpack(metadata, arrays, "The pickled model")
 
 
 def unpack(
     metadata: Mapping[str, str], arrays: Mapping[str, Array], name: str = "The file"
 ) -> "Model":
-    """Inverse of `pack`. Raises LangmodelsError, naming `name`, where the parts do not fit."""
+    """Inverse of `pack`. Raises LangmodelsError, which names the file, where the contents are not a
+    valid model.
+    """
     if metadata.get("format") != "langmodels":
         raise LangmodelsError(f"{name} is a safetensors file, but not a langmodels model.")
     if metadata.get("format_version") != FORMAT_VERSION:

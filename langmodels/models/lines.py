@@ -17,10 +17,10 @@ from langmodels.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class LineScores:
-    """Scores of n consecutive lines, each taken as a sequence of its own.
+    """Scores of n consecutive lines, each scored as one sequence.
 
-    `log_probs` (N,), in nats, are those of the targets of `sequences` (`</s>` included where the
-    model has ends), all lines one after the other.
+    `log_probs` (N,), in nats, are of the targets of `sequences`, all lines in order; `</s>` is
+    among them if the model predicts it.
     """
 
     lines: list[str]
@@ -29,12 +29,12 @@ class LineScores:
 
     @property
     def targets(self) -> IntArray:
-        """What was predicted, (N,)."""
+        """The predicted token ids, (N,)."""
         return self.sequences.targets
 
     @property
     def n_tokens(self) -> IndexArray:
-        """Predicted tokens of each line, (n,)."""
+        """The number of predicted tokens of each line, (n,)."""
         return self.sequences.lengths
 
     @property
@@ -44,16 +44,16 @@ class LineScores:
 
     @property
     def n_oov(self) -> IndexArray:
-        """Unknown tokens of each line, (n,)."""
+        """The number of out-of-vocabulary tokens of each line, (n,)."""
         return self.sequences.sums(self._oov.astype(np.float64)).astype(np.int64)
 
     @property
     def oov_log_prob(self) -> float:
-        """What the unknown tokens cost together, in nats."""
+        """The sum of log p of the out-of-vocabulary tokens, in nats."""
         return float(self.log_probs[self._oov].sum())
 
     def line(self, i: int) -> tuple[IntArray, FloatArray]:
-        """Targets and log probabilities of line `i`."""
+        """Targets of line `i`, and their log p in nats."""
         begin, end = self.sequences.offsets[i : i + 2].tolist()
         return self.sequences.ids[begin + 1 : end], self.log_probs[begin - i : end - i - 1]
 
@@ -69,8 +69,8 @@ def score_lines(
 ) -> Iterator[LineScores]:
     """Score every line of a text that comes in pieces, blank lines as empty sequences.
 
-    Lines are scored as many together as a piece holds, so larger pieces are faster. With `carry`
-    they are one document, over which state is carried.
+    The lines of a piece are one batch, so larger pieces are faster. With `carry` all lines are one
+    document, through which the model's state is carried.
     """
     score = CarriedLines(model).score if carry else partial(score_batch, model)
     yield from map(score, split_lines(chunks))
@@ -79,10 +79,11 @@ def score_lines(
 def score_batch(
     model: LanguageModel[Any], lines: list[str], *, bos: bool = True, eos: bool = True
 ) -> LineScores:
-    """Score lines together, each as a sequence of its own.
+    """Score lines in one batch, each as one sequence.
 
-    Without `bos` a line has no context at its beginning, not even `<s>`; without `eos` its end is
-    not predicted. Raises UsageError for a model that cannot do without `<s>`.
+    Without `bos` a line starts from an empty context in place of `<s>`; without `eos` the `</s>` at
+    its end is not predicted. Raises UsageError where `bos` is false and the model is no n-gram
+    model.
     """
     sequences = _sequences(model, lines, eos)
     score = model.scores if bos else model.scores_from_nothing
@@ -97,9 +98,9 @@ def _sequences(model: LanguageModel[Any], lines: list[str], eos: bool) -> Sequen
 
 
 class CarriedLines:
-    """Scores lines as they come, and carries state over those of a document.
+    """Scores lines batch by batch, and carries the model's state through each document.
 
-    Without `eos` the ends of lines are not predicted.
+    Without `eos` the `</s>` at the end of each line is not predicted.
     """
 
     def __init__(self, model: LanguageModel[Any], *, eos: bool = True) -> None:
@@ -107,10 +108,10 @@ class CarriedLines:
         self._memory: Any = None
 
     def score(self, lines: list[str], begins: Sequence[int] | IndexArray = ()) -> LineScores:
-        """Score the next lines. `begins`: with which of them documents begin, in order.
+        """Score the next lines. `begins`: indices of the lines at which a document begins, rising.
 
-        As in a corpus, lines without tokens are no part of a document: state goes past them, and
-        they have none.
+        As in a corpus, a line without tokens is not part of a document: it is scored without a
+        context from before, and the state is carried past it.
         """
         model = self._model
         sequences = _sequences(model, lines, self._eos)
@@ -127,7 +128,9 @@ class CarriedLines:
         return LineScores(lines, sequences, scores)
 
     def _parts(self, sequences: Sequences, first: IndexArray) -> Iterator[FloatArray]:
-        """What ends the document before, whole documents, and the beginning of another."""
+        """Yields the scores of the rest of the open document, of whole documents, and of the start
+        of the next.
+        """
         n = sequences.n_sequences
         before, last = (int(first[0]), int(first[-1])) if len(first) else (n, n)
         yield self._go_on(sequences.between(0, before))

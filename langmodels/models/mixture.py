@@ -11,7 +11,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture_weights import check_weights, em_weights, log_mean
 from langmodels.models.parts import (
-    check_distributions,
+    check_probabilities,
     common_reading,
     fit_parts,
     part_arrays,
@@ -28,17 +28,17 @@ States = tuple[Any, ...]
 class MixtureModel(LanguageModel[States]):
     """p(w | h) = sum over k of weight_k p_k(w | h), for parts with one vocabulary.
 
-    Weights that are not given are learnt from the validation text by EM (Jelinek and Mercer 1980,
-    "Interpolated estimation of Markov source parameters from sparse data"), and are equal where
-    there is none. `fit` fits the parts that are not fitted yet. The state is the tuple of the
-    parts' states.
+    Weights that are not given are estimated on the validation text by EM (Jelinek and Mercer 1980,
+    "Interpolated estimation of Markov source parameters from sparse data"), or equal without such
+    text. `fit` also fits the parts that are not fitted yet. The state is the tuple of the parts'
+    states.
 
     Args:
         models: the parts.
-        weights: one a part, scaled to sum to one and kept; none: learnt from the validation text.
+        weights: one per part, scaled to sum to one; none: estimated by EM on the validation text.
 
-    Raises UsageError for no parts, parts whose scores are not probabilities, fitted parts with
-    different vocabularies, and impossible weights.
+    Raises UsageError for an empty list, for parts whose scores are not probabilities or whose
+    vocabularies differ, and for weights that are negative, all zero or of the wrong number.
     """
 
     kind = "mixture"
@@ -49,13 +49,13 @@ class MixtureModel(LanguageModel[States]):
         self.models = list(models)
         if not self.models:
             raise UsageError("A mixture needs at least one model.")
-        check_distributions(self.models, "a mixture")
+        check_probabilities(self.models, "a mixture")
         self.fixed = weights is not None
         self.weights = check_weights(weights, len(self.models))
         self._reading = common_reading(self.models)
 
     def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
-        """Fit the parts that are not fitted yet, then the weights on the validation text."""
+        """Fit the parts that are not fitted yet, then the weights by EM on the validation text."""
         corpus, validation = self.adopt(corpus, validation)
         fit_parts(self.models, corpus, validation)
         if validation is not None and not self.fixed:
@@ -63,7 +63,7 @@ class MixtureModel(LanguageModel[States]):
         return self
 
     def fit_weights(self, corpus: Corpus) -> Self:
-        """Learn the weights by EM on held-out text; the parts stay as they are."""
+        """Estimate the weights by EM on held-out text; the parts are not changed."""
         self._check_corpus(corpus)
         log_p = np.stack([model.score_corpus(corpus) for model in self.models])
         self.weights = em_weights(log_p, self.weights)
@@ -78,7 +78,7 @@ class MixtureModel(LanguageModel[States]):
         return tuple(m.advance(s, token) for m, s in zip(self.models, state, strict=True))
 
     def start_after(self, state: States, last: int) -> States:
-        """That of each part."""
+        """See `Contexts`; each part carries over its own."""
         return tuple(m.start_after(s, last) for m, s in zip(self.models, state, strict=True))
 
     def state(self, context: Text = ()) -> States:
@@ -109,7 +109,7 @@ class MixtureModel(LanguageModel[States]):
         return log_mean([model.score_sequences(sequences) for model in self.models], self.weights)
 
     def score_on(self, sequences: Sequences, memory: Any = None) -> tuple[FloatArray, Any]:
-        """See `LanguageModel`; what each part remembers."""
+        """See `LanguageModel`; the memory is the tuple of the parts' memories."""
         memories = [None] * len(self.models) if memory is None else memory
         found = [m.score_on(sequences, own) for m, own in zip(self.models, memories, strict=True)]
         return log_mean([scores for scores, _ in found], self.weights), [own for _, own in found]
@@ -126,12 +126,12 @@ class MixtureModel(LanguageModel[States]):
 
     @property
     def n_parameters(self) -> int:
-        """Those of the parts, and the free weights."""
+        """The parameters of the parts, plus the weights but one (they sum to one)."""
         return sum(model.n_parameters for model in self.models) + len(self.models) - 1
 
     @property
     def context_length(self) -> int | None:
-        """The longest of the parts'; None where one has no limit."""
+        """The longest of the parts' context lengths; None if one has no limit."""
         lengths = [model.context_length for model in self.models]
         limits = [n for n in lengths if n is not None]
         return max(limits) if len(limits) == len(lengths) else None
@@ -141,12 +141,12 @@ class MixtureModel(LanguageModel[States]):
         return all(model.slides for model in self.models)
 
     def used_in(self, state: States, length: int) -> int:
-        """The most that any part takes into account."""
+        """The most tokens that any part depends on."""
         parts = zip(self.models, state, strict=True)
         return max(model.used_in(own, length) for model, own in parts)
 
     def get_params(self) -> dict[str, Any]:
-        """See `Configurable`; weights that were learnt are not given."""
+        """See `Configurable`; weights that were estimated are None."""
         weights = tuple(self.weights.tolist()) if self.fixed else None
         return {"models": self.models, "weights": weights}
 

@@ -1,4 +1,4 @@
-"""The weights of a linear interpolation, and the mean that they make."""
+"""The weights of a linear interpolation, and the weighted mean of probabilities."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from langmodels.errors import UsageError
 
 
 def check_weights(weights: Sequence[float] | FloatArray | None, n_models: int) -> FloatArray:
-    """Weights scaled to sum to one, (n_models,); equal ones for None.
+    """The weights scaled to sum to one, (n_models,); for None all equal.
 
-    Raises UsageError for a wrong number of them, negative ones, and nothing above zero.
+    Raises UsageError for a wrong number of weights, a negative one, or none above zero.
     """
     if weights is None:
         return np.full(n_models, 1 / n_models)
@@ -25,7 +25,7 @@ def check_weights(weights: Sequence[float] | FloatArray | None, n_models: int) -
 
 
 def log_mean(log_p: Sequence[FloatArray], weights: FloatArray) -> FloatArray:
-    """Log sum_k weights[k] exp(log_p[k]), elementwise over arrays of one shape; -inf is zero."""
+    """Log of sum_k weights[k] exp(log_p[k]), elementwise over K arrays of one shape."""
     total = np.full(log_p[0].shape, -np.inf)
     for part, weight in zip(log_p, weights.tolist(), strict=True):
         if weight > 0:
@@ -42,10 +42,10 @@ def em_weights(
 ) -> FloatArray:
     """Weights (K,) of a mixture that make held-out tokens most probable, by EM.
 
-    `log_p` (K, N): log p of N tokens under K models, nats. Tokens to which every model gives zero
-    say nothing and are left out; with none left the weights stay at `start` (equal by default). A
-    weight that starts at zero stays there. Stops when the mean log p grows by less than `tolerance`
-    nats a token.
+    `log_p` (K, N): log p of N tokens under K models, nats. Tokens with probability zero under every
+    model are left out; with none left the weights stay at `start` (equal by default). A weight that
+    starts at zero stays there. Stops when the mean log p grows by less than `tolerance` nats a
+    token.
     """
     weights = np.full(len(log_p), 1 / len(log_p)) if start is None else np.array(start, np.float64)
     peak = log_p.max(axis=0)
@@ -57,7 +57,7 @@ def em_weights(
     previous = -np.inf
     for _ in range(max_iterations):
         mixed = weights @ ratio
-        if mixed.min() <= 0:  # a weight of zero met tokens that only its model knows
+        if mixed.min() <= 0:  # tokens that have p > 0 only under models of weight zero
             ratio, mixed = ratio[:, mixed > 0], mixed[mixed > 0]
             if not len(mixed):
                 return weights

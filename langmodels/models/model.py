@@ -1,4 +1,4 @@
-"""What all models are: learnt from a corpus over a vocabulary, and kept in one file."""
+"""The base class of all models, of sequences or not: fitting, storing, copying."""
 
 import os
 from abc import ABC, abstractmethod
@@ -18,13 +18,13 @@ from langmodels.text.reading import Reading, Text, WithReading
 
 
 class Model(WithReading, Configurable, ABC):
-    """What all models are: learnt from a corpus over a vocabulary, and kept in one file.
+    """Base class of all models: fitted to a corpus, over a vocabulary, stored in one file.
 
-    Those that give every sequence a probability are a `LanguageModel`.
+    Those that assign a probability to every sequence are a `LanguageModel`.
     """
 
     kind: ClassVar[str]
-    """Name of the family in model files."""
+    """The name by which model files say which class to restore."""
 
     _reading: Reading | None = None
     _file: ModelFile | None = None
@@ -36,7 +36,9 @@ class Model(WithReading, Configurable, ABC):
 
     @property
     def reading(self) -> Reading:
-        """How text is read: as the training text was. Raises UsageError before there was one."""
+        """How text is read, as the training text was. Raises UsageError for a model that is not
+        fitted.
+        """
         if self._reading is None:
             raise UsageError(f"This {type(self).__name__} has learnt nothing yet; call fit first.")
         return self._reading
@@ -47,23 +49,23 @@ class Model(WithReading, Configurable, ABC):
 
     @property
     def is_fitted(self) -> bool:
-        """Whether the model has read a training text."""
+        """Whether `fit` or `restore` has been called."""
         return self._reading is not None
 
     @property
     @abstractmethod
     def n_parameters(self) -> int:
-        """How many numbers were learnt."""
+        """How many numbers were estimated from the training text."""
 
     @property
     def parts(self) -> list["Model"]:
-        """The models that it is made of: those among its settings."""
+        """The models that this one is made of: those among its hyper-parameters."""
         values = self.get_params().values()
         listed = (value if isinstance(value, list | tuple) else [value] for value in values)
         return [part for some in listed for part in some if isinstance(part, Model)]
 
     def facts(self) -> dict[str, Any]:
-        """What there is to say of it beyond what `describe` says of every model."""
+        """Facts of this family that `describe` adds to those of every model."""
         return {}
 
     def tokenize(self, text: str) -> Sequence[str]:
@@ -75,7 +77,7 @@ class Model(WithReading, Configurable, ABC):
         return self.reading.encode(text)
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
+        """The table that a notebook shows."""
         found: dict[str, Any] = dict(self.get_params())
         if self.is_fitted:
             found |= {"tokens": self.tokenizer.level, "vocabulary": f"{len(self.vocabulary):,}"}
@@ -87,12 +89,12 @@ class Model(WithReading, Configurable, ABC):
     # Files ----------------------------------------------------------------------------------
 
     def config(self) -> dict[str, Any]:
-        """Hyper-parameters and scalars, as JSON can hold them."""
+        """Hyper-parameters and estimated scalars as JSON values, for `restore`."""
         return self.get_params()
 
     @abstractmethod
     def arrays(self) -> dict[str, Array]:
-        """What was learnt."""
+        """The estimated arrays by name, for `restore`."""
 
     @classmethod
     @abstractmethod
@@ -102,22 +104,24 @@ class Model(WithReading, Configurable, ABC):
         arrays: Mapping[str, Array],
         reading: Reading,
     ) -> Self:
-        """A fitted model that reads by `reading`, from what `config` and `arrays` gave."""
+        """The fitted model of which `config`, `arrays` and `reading` were stored. Raises
+        LangmodelsError for values that no such model has.
+        """
 
     @checked
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the model to one file (safetensors; nothing in it is ever executed)."""
+        """Write the model to one safetensors file, from which nothing is ever executed."""
         metadata, arrays = pack(self)
         save_arrays(path, arrays, metadata)
 
     @classmethod
     @checked
     def load(cls, path: str | os.PathLike[str], *, mmap: bool = True) -> Self:
-        """Open a saved model of this class; its arrays stay on disk until used.
+        """Open a saved model of this class; its arrays are memory-mapped.
 
-        With `mmap=False` they are read, and the file may change or go afterwards: one that is cut
-        short while it is mapped ends the process. Raises LangmodelsError where the file is broken
-        or holds another kind of model.
+        With `mmap=False` they are read into memory, and the file may change or vanish afterwards;
+        truncating a mapped file ends the process (SIGBUS). Raises LangmodelsError where the file is
+        broken or holds another kind of model.
         """
         model = read_model(path, mmap=mmap)
         if not isinstance(model, cls):
@@ -127,7 +131,7 @@ class Model(WithReading, Configurable, ABC):
     # Copies ---------------------------------------------------------------------------------
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
-        """Pickle and copy a fitted model as what its file would hold; see `pickled`."""
+        """Pickle and copy a fitted model by the contents of its file; see `pickled`."""
         return pickled(self) if self.is_fitted else super().__reduce_ex__(protocol)
 
     # Help for subclasses --------------------------------------------------------------------
@@ -135,10 +139,11 @@ class Model(WithReading, Configurable, ABC):
     def adopt(
         self, corpus: AnyText, validation: AnyText | None = None
     ) -> tuple[Corpus, Corpus | None]:
-        """Read text from now on as a training corpus was read; with `fit` begins with this.
+        """Take over the reading of the training corpus: the first step of every `fit`.
 
-        Returns both corpora. A plain text is read in words, one sequence a line. Raises UsageError
-        or LangmodelsError for texts that are empty or do not fit together.
+        Returns both as corpora; a plain text is split into words, one sequence per line. Raises
+        LangmodelsError for an empty text, UsageError for a validation corpus with another
+        vocabulary.
         """
         if not isinstance(corpus, Corpus):
             corpus = Corpus.from_text(corpus)

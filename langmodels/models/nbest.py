@@ -1,4 +1,4 @@
-"""N-best lists: what a recogniser or a translator offers, put in the order that a model prefers."""
+"""N-best lists of a speech recogniser or a translator: reading them, and reranking by a model."""
 
 import itertools
 import json
@@ -16,15 +16,15 @@ from langmodels.models.base import LanguageModel
 from langmodels.models.lines import score_batch
 
 MARK = "|||"
-"""Parts the fields of a line."""
+"""The separator of fields in a line, as Moses writes it."""
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """One hypothesis of a list, with the score that it came with.
+    """One hypothesis of a list, with its score from the recogniser or translator.
 
-    `log_probs` are those of the models, in nats, and `total` what lists are ordered by; both are
-    set by `rescore`. `fields` are those of a line that was read.
+    `rescore` sets `log_probs`, log p under each model in nats, and `total`, by which lists are
+    ordered. `fields` are all fields of the line that was read.
     """
 
     text: str
@@ -36,7 +36,7 @@ class Hypothesis:
 
     @property
     def log_prob(self) -> float:
-        """What the models say together, in nats."""
+        """The sum of log p over the models, in nats."""
         return sum(self.log_probs)
 
 
@@ -50,11 +50,10 @@ def rescore(
 ) -> list[list[Hypothesis]]:
     r"""N-best lists, each in the order of score + weight * log p + length_bonus * tokens.
 
-    `weight` is of log p in nats; with several models there is one of each, or one for all. Tokens
-    are those of the first. What a model with a weight above 0 finds impossible has a total of
-    -inf, whatever others say; such hypotheses are in the order of what is left. Plain texts are
-    hypotheses whose scores are all the same. Raises UsageError where there are other than as many
-    weights as models.
+    `weight` multiplies log p in nats: one for each model, or one for all. Tokens are counted by the
+    first model. A hypothesis of probability zero under any model of positive weight has a total of
+    -inf; several of them are ordered by the remaining terms. Plain strings are hypotheses of equal
+    scores. Raises UsageError unless there are as many weights as models.
 
     >>> from langmodels.registry import make_model
     >>> model = make_model("witten-bell:order=2").fit("recognise speech\nwreck a beach\nspeech")
@@ -93,21 +92,20 @@ def rescore(
 
 
 LISTS = ("auto", "plain", "kaldi")
-"""How lines without marks between fields are read."""
+"""Formats of lines without `|||`, by which `read_nbest` can be told how to read them."""
 
 _KALDI = re.compile(r"(\S+)-(\d{1,9})(?:\s+(.*))?")
 
 
 @checked
 def read_nbest(lines: Iterable[str], kind: str = "auto") -> list[list[Hypothesis]]:
-    """The lists that lines hold: fields with `|||` between, plain texts, or JSON objects.
+    """N-best lists from lines of fields separated by `|||`, of plain text, or of JSON objects.
 
-    Hypotheses of a list come one after the other; where an id comes again later, there is a
-    FileWarning. `kind`: "plain" for lines that are hypotheses,
-    "kaldi" for lines `id-n hypothesis` with n = 1, 2, ...; "auto" takes those for Kaldi's whose
-    first words are all numbered so. Raises UsageError for another `kind`; LangmodelsError, with the
-    number of the line, for a score that is no number, and where some lines are numbered and others
-    are not.
+    The hypotheses of a list are consecutive; an id that comes back later gives a FileWarning.
+    `kind` is "plain" for lines that are hypotheses, "kaldi" for lines `id-n hypothesis` with n = 1,
+    2, ...; "auto" recognises Kaldi's by the numbers of all lines. Raises UsageError for another
+    `kind`; LangmodelsError, with the number of the line, for a score that is no number, and where
+    some lines are numbered and others are not.
     """
     if kind not in LISTS:
         raise UsageError(f"There are no lists {kind!r}, only {', '.join(LISTS)}.")
@@ -131,7 +129,7 @@ def read_nbest(lines: Iterable[str], kind: str = "auto") -> list[list[Hypothesis
 
 
 _Parsed = tuple[str | int, Hypothesis]
-"""A hypothesis, and what is the same for those of its list: an id that was given, or its number."""
+"""The key of a list, given as an id or counted, and one hypothesis of it."""
 
 
 def _is_kaldi(lines: Sequence[str]) -> bool:
@@ -176,9 +174,9 @@ def _from_kaldi(lines: Iterable[str]) -> Iterator[_Parsed]:
 def with_costs(
     lists: Iterable[Sequence[Hypothesis]], lines: Iterable[str]
 ) -> list[list[Hypothesis]]:
-    """Lists of Kaldi's whose scores are what lines `id-n cost` say, with the sign changed.
+    """Kaldi lists with scores from lines `id-n cost`: a score is minus the cost.
 
-    Raises LangmodelsError for a line that is none, and a hypothesis without a cost.
+    Raises LangmodelsError for a malformed line and for a hypothesis without a cost.
     """
     costs: dict[str, float] = {}
     for number, line in enumerate(lines, start=1):
@@ -221,7 +219,7 @@ def _score(text: Any, number: int) -> float:
 
 
 def _record(line: str) -> Any:
-    """A line that is a JSON object or array; None where it only looks like one."""
+    """The JSON object or array in a line; None for a line that is not valid JSON."""
     try:
         return json.loads(line)
     except (ValueError, RecursionError):

@@ -1,8 +1,8 @@
-"""Models of a fixed order: what they say of the context that they see."""
+"""The mixin of models with a fixed order, such as n-grams."""
 
 
 class OfOrder:
-    """A base of models of the last `order` - 1 tokens, to stand before `LanguageModel`."""
+    """A mixin for models of the last `order` - 1 tokens; list it before `LanguageModel`."""
 
     order: int
 
@@ -13,5 +13,5 @@ class OfOrder:
 
     @property
     def slides(self) -> bool:
-        """True: nothing but these tokens matters."""
+        """True: p depends on the last `context_length` tokens alone."""
         return True

@@ -1,4 +1,4 @@
-"""Models made of models: how parts are fitted, named, stored and brought back, written once."""
+"""Fitting, storing and restoring the parts of models that are made of models."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,8 +16,10 @@ from langmodels.text.reading import Reading
 Part = LanguageModel[Any]
 
 
-def check_distributions(parts: Sequence[Part], whole: str) -> None:
-    """Raises UsageError for a part whose scores are no probabilities; `whole` is "a mixture"."""
+def check_probabilities(parts: Sequence[Part], whole: str) -> None:
+    """Raise UsageError for a part whose scores are not probabilities; `whole` names what it is part
+    of, such as "a mixture".
+    """
     for part in parts:
         if not part.is_distribution:
             raise UsageError(
@@ -27,7 +29,7 @@ def check_distributions(parts: Sequence[Part], whole: str) -> None:
 
 
 def common_reading(parts: Sequence[Part]) -> Reading | None:
-    """How all parts read text, once all are fitted.
+    """The one reading of all parts; None unless all are fitted.
 
     Raises UsageError for fitted parts with different vocabularies.
     """
@@ -53,12 +55,12 @@ def fit_parts(parts: Sequence[Part], corpus: Corpus, validation: Corpus | None) 
 
 
 def part_config(part: Part) -> dict[str, Any]:
-    """What a file's configuration says of a part."""
+    """The entry of a part in the configuration that a model file holds."""
     return {"kind": part.kind, "config": part.config()}
 
 
 def part_arrays(parts: Mapping[str, Part]) -> dict[str, Array]:
-    """The arrays of all parts, `name.` before those of each."""
+    """The arrays of all parts, each under `part.array`."""
     return {
         f"{name}.{key}": array
         for name, part in parts.items()
@@ -69,7 +71,7 @@ def part_arrays(parts: Mapping[str, Part]) -> dict[str, Array]:
 def restore_part(
     name: str, config: Mapping[str, Any], arrays: Mapping[str, Array], reading: Reading
 ) -> Part:
-    """A part from what `part_config` and `part_arrays` gave.
+    """The fitted part `name` from what `part_config` and `part_arrays` stored.
 
     Raises LangmodelsError where its kind is unknown.
     """
@@ -78,5 +80,7 @@ def restore_part(
     own = stored.under(f"{name}.")
     part = revive(config["kind"], config["config"], own, reading)
     if not isinstance(part, LanguageModel):
-        raise LangmodelsError(f"A {type(part).__name__} cannot be part of a model.")
+        raise LangmodelsError(
+            f"A {type(part).__name__} is no language model and cannot be part of one."
+        )
     return part

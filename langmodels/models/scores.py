@@ -1,4 +1,4 @@
-"""Whether scores are log probabilities at all: a network whose numbers overflow gives none."""
+"""Checks that scores are log probabilities: those of a network that overflowed are NaN."""
 
 import numpy as np
 
@@ -7,29 +7,29 @@ from langmodels.errors import LangmodelsError
 from langmodels.formatting import visible
 from langmodels.text.vocabulary import Vocabulary
 
-_ABOVE_ZERO = 1e-3  # what float32 tables may leave of rounding
+_ABOVE_ZERO = 1e-3  # rounding of float32 tables may leave a log p this far above zero
 
 
 def check_scores(
     scores: FloatArray, targets: IntArray, vocabulary: Vocabulary, before: int = 0
 ) -> None:
-    """Raise LangmodelsError, naming the token, where a log p (n,) of a target (n,) is none.
+    """Raise LangmodelsError, which names the token, for a score (n,) that is NaN or above zero.
 
-    `before`: how many targets of the text stand before these.
+    `targets` (n,) are the tokens scored, and `before` is how many targets of the text precede them.
     """
     wrong = np.flatnonzero(~(scores <= _ABOVE_ZERO))
     if len(wrong):
         i = int(wrong[0])
         raise LangmodelsError(
             f"log p of {visible(vocabulary.token(int(targets[i])))!r}, token {before + i + 1:,} of "
-            f"the text, is {scores[i]:g}, which is no log probability ({len(wrong):,} of "
+            f"the text, is {scores[i]:g}, which is not a log probability ({len(wrong):,} of "
             f"{len(scores):,} are not); the model cannot be used: train it again, a network with a "
             "smaller learning rate."
         )
 
 
 def check_distributions(log_p: FloatArray) -> None:
-    """Raise LangmodelsError where one of the distributions, (N, V) in nats, has a NaN in it."""
+    """Raise LangmodelsError for a NaN in the distributions `log_p`, (N, V) in nats."""
     if np.isnan(log_p).any():
         raise LangmodelsError(
             "After this context the model has no probabilities: its numbers are beyond all bounds. "

@@ -1,4 +1,4 @@
-"""Scoring texts of several lines, such as documents, many at a time."""
+"""Scoring texts of several lines, such as documents, in batches."""
 
 import functools
 import math
@@ -18,16 +18,16 @@ from langmodels.text.sequences import Sequences
 from langmodels.text.vocabulary import Vocabulary
 
 AT_ONCE = 1 << 20
-"""Characters of text that are scored together."""
+"""Characters of text in a batch."""
 
 
 @dataclass(frozen=True)
 class TextScore:
-    """What a model makes of a text.
+    """The score of a text.
 
-    `log_prob`: the sum over its lines, in nats. `tokens`: what was predicted, the end of each line
-    included where the model has ends; `oov`: unknown ones among them. `characters`: of the text,
-    each line counted with its line end where the model has ends.
+    `log_prob` is the sum over its lines, in nats. `tokens` counts the predicted tokens, with the
+    `</s>` of each line if the model predicts it; `oov` the out-of-vocabulary ones among them.
+    `characters` counts those of the text, including a line end for each `</s>`.
     """
 
     log_prob: float
@@ -42,26 +42,26 @@ class TextScore:
 
     @property
     def bits_per_character(self) -> float:
-        """-log2 p a character: of the model's tokens, without the spelling of unknown ones."""
+        """-log2 p per character; an unknown token costs p(`<unk>`), without its spelling."""
         if self.tokens == 0:
             return math.nan
         return -self.log_prob / math.log(2) / self.characters
 
     def figures(self, nats: float = 1.0) -> dict[str, Any]:
-        """What is written of it, by `FIGURES`; log p in units of so many nats."""
+        """The figures by name, as in `FIGURES`; log p in units of `nats` nats (log 10: log10 p)."""
         found = {name: getattr(self, name) for name in FIGURES}
         return {**found, "log_prob": self.log_prob / nats}
 
     def plus(self, scores: "TextScores") -> "TextScore":
-        """The score of this and more texts together, one added after the other, so that it does
-        not depend on how many come at a time.
+        """The score of this and further texts as one. The sums run from left to right, so that they
+        do not depend on the batches.
         """
         every = ([getattr(self, f.name), *getattr(scores, f.name).tolist()] for f in fields(self))
         return TextScore(*(functools.reduce(operator.add, values) for values in every))
 
 
 def perplexity_of(log_prob: float, tokens: int) -> float:
-    """The perplexity of so many tokens with a log p in nats; not a number for none."""
+    """exp(-log_prob / tokens), `log_prob` in nats; NaN for no tokens."""
     if tokens == 0:
         return math.nan
     loss = -log_prob / tokens
@@ -75,7 +75,7 @@ FIGURES: dict[str, type] = {
     "perplexity": float,
     "bits_per_character": float,
 }
-"""What a score is written as, in this order, and of what type each figure is."""
+"""The figures that are printed of a score, in this order, and the type of each."""
 
 
 @dataclass(frozen=True)
@@ -89,12 +89,12 @@ class TextScores:
 
     @classmethod
     def none(cls) -> "TextScores":
-        """Those of no texts."""
+        """The scores of no texts."""
         return cls(np.empty(0), *(np.empty(0, np.int64) for _ in range(3)))
 
     @classmethod
     def joined(cls, parts: Sequence["TextScores"]) -> "TextScores":
-        """Those of several lists of texts, one after the other."""
+        """The scores of several lists of texts, concatenated."""
         columns = ([getattr(part, field.name) for part in parts] for field in fields(cls))
         return cls(*map(np.concatenate, columns))
 
@@ -106,7 +106,7 @@ class TextScores:
         return (TextScore(*row) for row in zip(*columns, strict=True))
 
     def columns(self, nats: float = 1.0) -> dict[str, list[Any]]:
-        """The figures by name; None for what is no number. See `TextScore.figures`."""
+        """The figures by name, as lists with None for NaN; see `TextScore.figures`."""
         arrays = {name: getattr(self, name) for name in FIGURES}
         return {
             name: without_nan(a) for name, a in {**arrays, "log_prob": self.log_prob / nats}.items()
@@ -124,14 +124,14 @@ class TextScores:
         return -self._per(self.characters) / math.log(2)
 
     def _per(self, amount: IndexArray) -> FloatArray:
-        """Log p for each of so many, not a number where nothing was predicted."""
+        """Log p divided by `amount`, (n,); NaN for texts of which nothing was predicted."""
         ratio = np.full(len(self), np.nan)
         np.divide(self.log_prob, amount, out=ratio, where=self.tokens > 0)
         return ratio
 
 
 def without_nan(values: Array) -> list[Any]:
-    """The items of an array, None for what is no number."""
+    """The items of an array as a list, with None for NaN."""
     items: list[Any] = values.tolist()
     for i in np.flatnonzero(np.isnan(values)).tolist():
         items[i] = None
@@ -144,9 +144,10 @@ def score_texts(
 ) -> TextScores:
     """Score texts together.
 
-    Each is read as a corpus of its own is. Where lines are sequences, a text's log p is the sum
-    over its lines that are not blank, and with `carry` state goes over the lines of a text; for a
-    model of a stream (characters, bytes), or whose cleaning joins lines, a text is one sequence.
+    Each is read as a corpus of its own is. For models of lines, a text's log p is the sum over its
+    non-blank lines, and with `carry` the model's state is carried through the lines of a text. For
+    models of a stream (characters, bytes), and where the cleaning joins lines, a text is one
+    sequence.
     """
     characters = np.fromiter(map(model.reading.characters, texts), np.int64, len(texts))
     if len(texts) == 0:
@@ -174,7 +175,7 @@ def score_texts(
 
 
 def _unknown(sequences: Sequences) -> IndexArray:
-    """How many unknown tokens each sequence has, (S,)."""
+    """The number of out-of-vocabulary tokens of each sequence, (S,)."""
     where = np.flatnonzero(sequences.ids == Vocabulary.unk_id)
     owner = np.searchsorted(sequences.offsets, where, side="right") - 1
     return np.bincount(owner, minlength=sequences.n_sequences)
@@ -188,15 +189,16 @@ def score_documents(
     jobs: Jobs | None = None,
     text: str = "text",
 ) -> Iterator[TextScore]:
-    """The score of each document, in order, while they are read.
+    """Score documents as they are read; yields one score per document, in order.
 
     Args:
-        documents: texts, mappings of which the field `text` is one, or objects with a text of that
-            name, such as `Source.documents()` gives; an iterable that may never end.
-        model: what scores them. One that was opened from a file is shared by all processes.
-        jobs: processes (None: this one), or an open executor, such as that of
-            `langmodels.executor(scheduler=...)`.
-        text: the name of the field.
+        documents: strings, mappings with the text in the field `text`, or objects with it in an
+            attribute of that name, such as `Source.documents()` yields; the iterable may be
+            infinite.
+        model: the model; one that was opened from a file is memory-mapped once for all processes.
+        jobs: a number of processes (None: this one alone), or an open executor such as
+            `langmodels.executor(scheduler=...)` gives.
+        text: name of the field that holds the text.
 
     Memory holds a few batches of a million characters. Raises LangmodelsError for a document
     without text.
@@ -215,11 +217,11 @@ def score_documents(
 
 @checked
 def score_column(texts: Any, model: LanguageModel[Any], figure: str = "perplexity") -> FloatArray:
-    """One figure of each text of a column, (n,); not a number where there is no text.
+    """One figure of each text of a column, (n,); NaN where the text is missing or empty.
 
-    The column may be that of a data frame; `figure` is one of `FIGURES`. Raises UsageError for
-    another, for a single text or a whole frame in the place of a column, and for what is neither
-    text nor missing.
+    `texts` may be a column of a data frame; `figure` is one of `FIGURES`. Raises UsageError for an
+    unknown figure, for a single string or a whole frame, and for a cell that is neither a string
+    nor missing.
 
     >>> import langmodels
     >>> model = langmodels.NGramModel(order=2, smoothing="witten_bell").fit("a rose is a rose")
@@ -254,7 +256,7 @@ def _cell(value: Any) -> str:
 
 
 def in_batches(texts: Iterable[str], size: int = AT_ONCE) -> Iterator[list[str]]:
-    """Texts, as many together as have `size` characters."""
+    """Yield texts in batches of about `size` characters."""
     batch: list[str] = []
     held = 0
     for text in texts:

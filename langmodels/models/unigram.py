@@ -14,7 +14,7 @@ from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
 
 ADDED = {"mle": 0.0, "laplace": 1.0, "lidstone": 0.1}
-"""What the smoothing methods add to every count, unless told otherwise."""
+"""The default alpha of each smoothing method."""
 
 _NAMES = {0.0: "mle", 1.0: "laplace"}
 
@@ -23,20 +23,20 @@ class UnigramModel(LanguageModel[None]):
     """p(x) = (c(x) + alpha) / (N + alpha (V - 1)) over all tokens but ``<s>``.
 
     With "mle" smoothing this is the relative frequency c(x) / N itself, and tokens without a count
-    have probability zero. "laplace" adds one to every count, which leaves ``<unk>`` some,
-    "lidstone" another number, 0.1 unless `alpha` says which.
+    have probability zero. "laplace" adds one to every count, so that ``<unk>`` has some
+    probability; "lidstone" adds `alpha`, 0.1 by default.
 
     Args:
-        alpha: what is added to every count, at least 0.
-        smoothing: "mle", "laplace" or "lidstone"; None is what alpha says, else laplace.
+        alpha: added to every count, at least 0; none: the default of the smoothing method.
+        smoothing: "mle", "laplace" or "lidstone"; none: by `alpha`, or laplace.
 
-    Raises UsageError where the two do not go together.
+    Raises UsageError for an `alpha` that is not that of the smoothing method.
     """
 
     kind: ClassVar[str] = "unigram"
 
     def __init__(self, alpha: float | None = None, *, smoothing: str | None = None) -> None:
-        if alpha is not None and not 0 <= alpha <= 1e100:  # sums of more would be infinite
+        if alpha is not None and not 0 <= alpha <= 1e100:  # beyond, sums could overflow
             raise UsageError(f"The added count alpha must be from 0 to 1e100, not {alpha}.")
         if smoothing is None:
             smoothing = "laplace" if alpha is None else _NAMES.get(alpha, "lidstone")
@@ -50,7 +50,7 @@ class UnigramModel(LanguageModel[None]):
         self.alpha = ADDED[smoothing] if alpha is None else float(alpha)
 
     def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
-        """Count the tokens of a corpus; the validation text is not needed.
+        """Count the tokens of a corpus; the validation text is not used.
 
         Raises LangmodelsError for an empty corpus.
         """
@@ -87,7 +87,7 @@ class UnigramModel(LanguageModel[None]):
 
     @property
     def caveat(self) -> str:
-        """That words never seen have probability zero, where they do."""
+        """For "mle", that unseen words have probability zero."""
         return "" if self.alpha else "Not smoothed: words never seen have probability zero."
 
     @property
@@ -95,7 +95,7 @@ class UnigramModel(LanguageModel[None]):
         return 0
 
     def scores_from_nothing(self, sequences: Sequences) -> FloatArray:
-        """See `LanguageModel`; no context matters."""
+        """See `LanguageModel`; the context makes no difference."""
         return self.scores(sequences)
 
     def used_in(self, state: None, length: int) -> int:
