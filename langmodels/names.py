@@ -14,8 +14,10 @@ import os
 import pickle
 import sys
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from langmodels.errors import LangmodelsError, UsageError
@@ -56,6 +58,20 @@ def split_names(text: str) -> list[str]:
         names.append(",".join(parts[:n]).strip())
         parts = parts[n:]
     return names
+
+
+def file_labels(names: Iterable[str], *, endings: bool = False) -> dict[str, str]:
+    """What files are called in tables: by their names without the folder, and without `endings`.
+
+    A file is called by its whole path where the short name is that of another, too.
+
+    >>> file_labels(["old/kn.lm", "new/kn.lm", "new/lstm.lm", "lstm"])
+    {'old/kn.lm': 'old/kn.lm', 'new/kn.lm': 'new/kn.lm', 'new/lstm.lm': 'new/lstm.lm', \
+'lstm': 'lstm'}
+    """
+    short = {name: Path(name).name if endings else Path(name).stem for name in names}
+    often = Counter(short.values())
+    return {name: name if often[label] > 1 else label for name, label in short.items()}
 
 
 class Late:

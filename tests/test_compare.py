@@ -474,6 +474,12 @@ def test_notebook_html(words: Comparison) -> None:
     assert words._repr_html_().count("<table>") == 4  # the text, its contexts, quality, cost
 
 
+def test_a_model_that_is_named_again_is_said_to_be_there_once() -> None:
+    with pytest.warns(UserWarning, match=r"^unigram is named more than once"):
+        comparison = compare(["unigram", "witten-bell", "unigram"], parts(), plan=PLAN)
+    assert len(comparison.results.models) == 2
+
+
 def test_bad_requests() -> None:
     for keywords, message in (
         ({"budget": "huge"}, "no budget"),

@@ -150,6 +150,10 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[
     refused = run("evaluate", "a.lm", "c.lm", "--corpus", "text.txt", status=1)
     assert "langmodels compare" in refused
     assert "twice" in run("evaluate", "a.lm", "a.lm", "--corpus", "text.txt", status=2)
+    Path("old").mkdir()
+    Path("old/b.lm").write_bytes(Path("a.lm").read_bytes())
+    rows = run("evaluate", "old/b.lm", "b.lm", *on_test).splitlines()[4:6]
+    assert [row.split()[0] for row in rows] == ["old/b.lm", "b.lm"]
     run("train", *divided, "--clean", "lower", "--model", "unigram", "--output", "d.lm")
     assert "cleaned in different ways" in run("evaluate", "a.lm", "d.lm", *on_test, status=1)
 

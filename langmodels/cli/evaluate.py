@@ -2,7 +2,6 @@
 
 import argparse
 import math
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console, Group
@@ -26,6 +25,7 @@ from langmodels.evaluation.significance import ALL
 from langmodels.formatting import figure, interval, percent
 from langmodels.interchange import jsonable
 from langmodels.models.base import LanguageModel
+from langmodels.names import file_labels
 from langmodels.registry import load
 from langmodels.text.corpus import Corpus
 from langmodels.text.series import SeriesTokenizer
@@ -158,11 +158,12 @@ def _print_several(
     console: Console,
 ) -> None:
     per = evaluation.per
+    called = file_labels(models, endings=True)
     columns = ("model", "tokens", "unknown", "perplexity", f"bits/{per}", "95 % interval")
     table = make_table(*columns, left=("model",), title=_title(f"{len(models)} models", args))
     for found in evaluation.models:
         table.add_row(
-            Text(Path(found.model).name + ("" if found.is_distribution else "*")),
+            Text(called[found.model] + ("" if found.is_distribution else "*")),
             f"{found.tokens:,}",
             percent(found.oov_rate),
             format_perplexity(found.perplexity),
@@ -188,7 +189,7 @@ def _print_several(
         console.print("Perplexities of different tokens do not compare; bits/char do.")
     for found in evaluation.models:
         if found.caveat:
-            console.print(Text(f"{Path(found.model).name}: {found.caveat}"))
+            console.print(Text(f"{called[found.model]}: {found.caveat}"))
     if not all(found.is_distribution for found in evaluation.models):
         console.print("* scores, not probabilities; renormalised at every token here.")
 

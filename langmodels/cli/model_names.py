@@ -1,7 +1,6 @@
 """Models as a command line names them: files, or names of what is trained at once."""
 
 import argparse
-from pathlib import Path
 from typing import Any, TypeVar
 
 from langmodels.cli.files import ModelNames
@@ -9,7 +8,7 @@ from langmodels.cli.texts import load_training
 from langmodels.datasets import Source
 from langmodels.errors import LangmodelsError
 from langmodels.models.base import LanguageModel
-from langmodels.names import Registry, split_names
+from langmodels.names import Registry, file_labels, split_names
 from langmodels.neural.training.history import was_interrupted
 from langmodels.presets import Setting
 from langmodels.registry import MODELS, check_no_file, is_finished, load, make_model
@@ -34,9 +33,10 @@ def load_models(text: str, args: argparse.Namespace) -> list[tuple[str, Language
     """
     models: list[tuple[str, LanguageModel[Any]]] = []
     corpora: tuple[Corpus, Corpus | None, Source] | None = None
+    labels = file_labels(split_names(text))
     for name in split_names(text):
         if is_finished(name):
-            models.append((Path(name).stem, load(name)))
+            models.append((labels[name], load(name)))
             continue
         check_model_name(name, MODELS)
         if corpora is None:

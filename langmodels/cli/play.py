@@ -8,7 +8,6 @@ import threading
 import warnings
 import webbrowser
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -21,7 +20,7 @@ from langmodels.cli.options import DEFAULT_CORPUS, DEFAULT_LEVEL, add_errors_opt
 from langmodels.cli.output import print_json
 from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.names import split_names
+from langmodels.names import file_labels, split_names
 from langmodels.ngram.discounts import SmoothingWarning
 from langmodels.playground import Classroom
 from langmodels.playground.classroom import LEVELS, SIX
@@ -99,9 +98,9 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if not 0 <= args.port < 65_536:
         raise UsageError(f"A port lies between 0 and 65535, not at {args.port}.")
     files, names = [], []
-    for name in dict.fromkeys(n for given in args.models for n in split_names(given)):
+    for name, label in file_labels(n for given in args.models for n in split_names(given)).items():
         if is_finished(name):
-            files.append((Path(name).stem, load(name)))
+            files.append((label, load(name)))
         else:
             check_model_name(name, MODELS)
             names.append(name)

@@ -2,7 +2,6 @@
 
 import argparse
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -17,6 +16,7 @@ from langmodels.evaluation.surprisal import BLANKS
 from langmodels.evaluation.table_files import records, save_table, table_text
 from langmodels.evaluation.word_table import MEASURES, UNITS, Surprisals, field_examples
 from langmodels.models.base import LanguageModel
+from langmodels.names import file_labels
 from langmodels.registry import load
 
 EPILOG = """\
@@ -131,11 +131,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
 
 
 def _loaded(paths: list[str]) -> dict[str, LanguageModel[Any]]:
-    """The models by what they are called in the table: the names of their files, without ending."""
-    labels = [Path(path).stem for path in paths]
-    if len(set(labels)) < len(labels):
-        labels = list(map(str, paths))
-    twice = [label for label, n in Counter(labels).items() if n > 1]
+    """The models by what they are called in the table: see `file_labels`."""
+    twice = [path for path, n in Counter(paths).items() if n > 1]
     if twice:
         raise UsageError(f"{twice[0]} is given twice; give it once.")
-    return {label: load(path) for label, path in zip(labels, paths, strict=True)}
+    return {label: load(path) for path, label in file_labels(paths).items()}

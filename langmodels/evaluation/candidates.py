@@ -4,16 +4,16 @@ import copy
 import math
 import os
 import random
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.blanks import ClozeModel
 from langmodels.models.model import Model
-from langmodels.names import is_added
+from langmodels.names import file_labels, is_added
 from langmodels.presets import Setting
 from langmodels.registry import (
     CLOZE_MODELS,
@@ -159,14 +159,14 @@ def make_candidates(
     named = list(models.items()) if isinstance(models, Mapping) else [(None, m) for m in models]
     labelled: list[tuple[str | None, str | AnyModel]]
     labelled = [(label, os.fspath(m) if isinstance(m, os.PathLike) else m) for label, m in named]
+    called = file_labels(m for _, m in labelled if isinstance(m, str))
     candidates: dict[tuple[str, str], Candidate] = {}
     for label, model in labelled:
         if not isinstance(model, str):
             found = [_of_model(model, label or type(model).__name__, levels[0])]
         elif is_finished(model):
-            called = label or _file_label(model, [m for _, m in labelled if isinstance(m, str)])
             file = opened[model] = opened.get(model) or load_any(model)
-            found = [replace(_of_model(file, called, levels[0]), path=model)]
+            found = [replace(_of_model(file, label or called[model], levels[0]), path=model)]
         else:
             sweep, names = _settings_of(model, draws, setting.seed)
             if sweep is not None and label is not None:
@@ -178,7 +178,14 @@ def make_candidates(
             ]
         for candidate in found:
             key = (candidate.label, candidate.level)
-            if candidates.setdefault(key, candidate) != candidate:
+            if key not in candidates:
+                candidates[key] = candidate
+            elif candidates[key] == candidate:
+                warnings.warn(
+                    f"{candidate.label} is named more than once; it is compared once.",
+                    stacklevel=2,
+                )
+            else:
                 raise UsageError(
                     f"Two models are called {candidate.label}; give them labels of their own."
                 )
@@ -219,12 +226,6 @@ def _settings_of(text: str, draws: int | None, seed: int) -> tuple[SweepOf | Non
             chosen.insert(0, choice[at])
         names.append(":".join([name, *chosen]))
     return SweepOf(text, n, tuple(varied)), names
-
-
-def _file_label(path: str, names: Sequence[str]) -> str:
-    """The name of a file without its ending, or where two have the same, all of it."""
-    stem = Path(path).stem
-    return path if any(Path(n).stem == stem and n != path for n in names) else stem
 
 
 def _of_model(model: Model, label: str, level: str) -> Candidate:
