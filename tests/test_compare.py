@@ -19,6 +19,7 @@ from rich.console import Console
 from langmodels import progress
 from langmodels.arrays import Array, FloatArray
 from langmodels.cli.main import main
+from langmodels.cli.streams import BROKEN_PIPE
 from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import Comparison, compare, scale
@@ -815,8 +816,28 @@ def test_one_model_against_all_others() -> None:
     assert "witten-bell order=2 and each other model" in rendered(comparison)
     neighbours = compare(names, parts("char"), plan=PLAN)
     assert neighbours.results.tests[1].p == comparison.results.tests[1].p
+    for written in ("witten-bell:order=2", "witten_bell:order=2", "witten-bell:order=2:level=char"):
+        again = compare(names, parts("char"), plan=PLAN, against=written)
+        assert again.results.tests == comparison.results.tests
     with pytest.raises(UsageError, match="to test against; there are unigram, witten-bell"):
         compare(names, parts("char"), plan=PLAN, against="lstm")
+
+
+def test_files_are_written_before_what_is_printed_may_break_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "text.txt").write_text(TEXT[:6000])
+    monkeypatch.chdir(tmp_path)
+
+    def gone(*_: object) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("langmodels.cli.compare.print_wide", gone)
+    reports = ["--report", "found.json", "found.csv"]
+    arguments = ["compare", "--corpus", "text.txt", "--models", "unigram", "--no-cache", *reports]
+    assert main(arguments) == BROKEN_PIPE
+    assert Comparison.load("found.json").results.models
+    assert Path("found.csv").exists()
 
 
 def test_one_model_against_all_others_of_several_levels() -> None:

@@ -104,6 +104,8 @@ def test_copies_are_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     copies = [Path(entry["file"]) for entry in json.loads(capsys.readouterr().out)]
     assert [copy.read_bytes() for copy in copies] == [file.read_bytes() for file in FILES]
     assert copy_lessons(target) == copies  # the same ones again are no loss
+    assert main(["lessons", str(target)]) == 0
+    assert f'jupyter notebook "{copies[0]}"' in capsys.readouterr().out
     copies[0].write_text("my answers", encoding="utf-8")
     assert main(["lessons", str(target)]) == 2
     assert "was changed" in capsys.readouterr().err

@@ -33,6 +33,16 @@ def test_all_is_what_is_light() -> None:
     assert set(names.split(",")) == extras.keys() - heavy - tools - {"all"}
 
 
+def test_wheels_hold_the_package() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    assert settings["hatch"]["build"]["targets"]["wheel"]["packages"] == ["langmodels"]
+
+
+def test_whole_numbers_have_64_bits_everywhere() -> None:
+    """Before NumPy 2 they have 32 on Windows."""
+    assert "numpy>=2.0; sys_platform == 'win32'" in project()["dependencies"]
+
+
 @pytest.mark.parametrize("name", ["numpy", "scipy"])
 def test_the_lowest_versions_have_a_number(name: str) -> None:
     """`.ci/run` installs just these."""

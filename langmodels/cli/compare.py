@@ -235,23 +235,25 @@ def show(
 
     Returns the exit status.
     """
-    machine = args.json or args.json_lines
-    if args.json_lines:
-        _print_line(comparison.results)
-    elif args.json:
-        print_json(comparison.to_json())
-    else:
-        print_wide(console, rendered)
-    for report in args.report or ():
-        comparison.report(report)
-        if not machine:
-            console.print(f"Report written to {report}.", soft_wrap=True)
-    if args.plot:
-        comparison.plot(args.plot, plots)
-    if args.figures:
-        paths = comparison.figures(args.figures)
-        if not machine:
-            console.print(f"{len(paths)} plots written to {args.figures}.", soft_wrap=True)
+    written = []
+    try:  # files first: whoever reads what is printed may go away
+        for report in args.report or ():
+            comparison.report(report)
+            written.append(f"Report written to {report}.")
+        if args.plot:
+            comparison.plot(args.plot, plots)
+        if args.figures:
+            paths = comparison.figures(args.figures)
+            written.append(f"{len(paths)} plots written to {args.figures}.")
+    finally:
+        if args.json_lines:
+            _print_line(comparison.results)
+        elif args.json:
+            print_json(comparison.to_json())
+        else:
+            print_wide(console, rendered)
+            for line in written:
+                console.print(line, soft_wrap=True)
     if comparison.results.unfinished:
         return INTERRUPTED
     return 1 if comparison.results.failures else None

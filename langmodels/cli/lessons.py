@@ -43,6 +43,6 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     console.print(facts_table({lesson.file.name: lesson.title for lesson in found}))
     if copies:
         console.print(f"copied to {args.folder}", markup=False, highlight=False)
-        open_with = "jupyter notebook" if find_spec("notebook") else "pip install notebook, then: "
-        console.print(f"{open_with} {copies[0]}", markup=False, highlight=False)
+        first = "" if find_spec("notebook") else "pip install notebook, then: "
+        console.print(f'{first}jupyter notebook "{copies[0]}"', markup=False, soft_wrap=True)
     return None

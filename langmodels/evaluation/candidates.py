@@ -262,9 +262,35 @@ def _of_name(
         if tokens_at is not None:
             here = replace(here, tokens=tokens_at(level))
         options = {**spec.options(here), **given}
-        shown = " ".join([spec.name, *(f"{k}={v}" for k, v in given.items())])
-        found.append(Candidate(label or shown, spec.name, level, options, own_seed="seed" in given))
+        own_seed = "seed" in given
+        found.append(
+            Candidate(label or _label(spec, given), spec.name, level, options, own_seed=own_seed)
+        )
     return found
+
+
+def label_asked(text: str, candidates: Sequence[Candidate]) -> str:
+    """The label of the candidate that was named like this, as labels are or as after `--models`;
+    the text itself where there is none.
+    """
+    labels = {candidate.label for candidate in candidates}
+    if text in labels:
+        return text
+    if files := {candidate.label for candidate in candidates if candidate.path == text}:
+        return files.pop()
+    try:
+        name, given = parse_name(text)
+    except UsageError:
+        return text
+    spec, level = _find(name), given.pop("level", None)
+    label = text if spec is None else _label(spec, given)
+    if label not in labels:
+        return text
+    return label if level is None else f"{label} ({level})"
+
+
+def _label(spec: ModelSpec[AnyModel], given: Mapping[str, Any]) -> str:
+    return " ".join([spec.name, *(f"{k}={v}" for k, v in given.items())])
 
 
 def _find(name: str) -> ModelSpec[AnyModel] | None:

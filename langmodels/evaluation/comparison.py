@@ -14,7 +14,7 @@ from langmodels.arguments import checked
 from langmodels.datasets import Source
 from langmodels.errors import LangmodelsError, UsageError, unreadable
 from langmodels.evaluation.budgets import expected_times, parse_budget, run_within
-from langmodels.evaluation.candidates import Candidate, Models, make_candidates
+from langmodels.evaluation.candidates import Candidate, Models, label_asked, make_candidates
 from langmodels.evaluation.forecast import Work
 from langmodels.evaluation.levels import Material, least_count
 from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
@@ -198,13 +198,13 @@ def compare(
     found = make_candidates(models, levels, setting, draws, tokens_at)
     if draws is not None and not any(candidate.sweep for candidate in found):
         raise UsageError("There is no sweep to draw from; give an option several values, a=1|2.")
-    if (
-        against is not None
-        and against != ALL
-        and against.partition(" (")[0] not in {c.label for c in found}
-    ):
-        labels = ", ".join(candidate.label for candidate in found)
-        raise UsageError(f"There is no model {against!r} to test against; there are {labels}.")
+    if against is not None and against != ALL:
+        against = label_asked(against, found)
+        labels = [candidate.label for candidate in found]
+        if against.partition(" (")[0] not in labels:
+            raise UsageError(
+                f"There is no model {against!r} to test against; there are {', '.join(labels)}."
+            )
     for level in dict.fromkeys(c.level for c in found if not c.given):
         if chosen := replace(setting, level=level, tokens=tokens_at(level)).chosen:
             say(chosen)

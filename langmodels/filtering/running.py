@@ -142,7 +142,7 @@ def _check(works: Sequence[Work]) -> None:
         seen.add(name)
         if _same(work.paths.shard, work.request.path):
             raise UsageError(f"{name} would be replaced; write to another folder.")
-        if name in RESERVED or name.startswith("scores/"):
+        if name.lower().startswith((*RESERVED, "scores/")):
             raise UsageError(f"{name} is a name of what is written beside documents; rename it.")
         if not shard.takes_columns:
             warn_of_rows(work.request)

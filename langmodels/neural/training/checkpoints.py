@@ -98,7 +98,9 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
-        metadata, arrays = open_arrays(self.path)
+        metadata, arrays = open_arrays(
+            self.path, mmap=False
+        )  # it is written anew while they are used
         if metadata.get("format") != "langmodels checkpoint":
             raise LangmodelsError(f"{self.path} is not a checkpoint; give another name.")
         if metadata.get("identity") != self.identity:
