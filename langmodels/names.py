@@ -238,6 +238,8 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def hint(self, name: str) -> str:
         """What was meant, as the end of a sentence; see `nearest`."""
+        if "=" in name:
+            return f"write a colon before every option of a {self.what}, name:option=value."
         hint = nearest(name, [*self, *self.aliases])
         return hint if hint.startswith("did") else nearest(name, self)
 

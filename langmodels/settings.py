@@ -155,6 +155,8 @@ def parse_name(text: str) -> tuple[str, dict[str, Any]]:
         key, equals, value = part.partition("=")
         if not (key and equals):
             raise UsageError(f"In {text!r}, write options as name:option=value, not {part!r}.")
+        if "=" in value:
+            raise UsageError(f"In {text!r}, write a colon before every option, not {part!r}.")
         options[key.strip().replace("-", "_")] = _value(value.strip())
     return name, options
 

@@ -61,13 +61,17 @@ def slices(length: int, size: int) -> list[slice]:
 
 
 class Workers:
-    """`n` threads, the calling one included, as a context manager."""
+    """Threads for work in `n` parts, the calling one included, as a context manager.
+
+    There are no more threads than `cores`, so that processes that share a machine do not compete
+    for it. What the parts are does not depend on that, and neither do results.
+    """
 
     def __init__(self, n: int) -> None:
         self.n = n
 
     def map(self, function: Callable[[A], R], items: Sequence[A]) -> list[R]:
-        """The function of each item, one item a thread; floating-point warnings are off."""
+        """The function of each item, with floating-point warnings off."""
 
         def quiet(item: A) -> R:
             with np.errstate(all="ignore"):
@@ -80,7 +84,8 @@ class Workers:
         return [first, *(future.result() for future in others)]
 
     def __enter__(self) -> Self:
-        self._pool = ThreadPoolExecutor(self.n - 1, "langmodels") if self.n > 1 else None
+        threads = min(self.n, cores())
+        self._pool = ThreadPoolExecutor(threads - 1, "langmodels") if threads > 1 else None
         self._limit: Any = _blas().limit(limits=1, user_api="blas")
         return self
 

@@ -11,7 +11,7 @@ from langmodels.models.description import settings_line
 from langmodels.models.model import Model
 from langmodels.ngram import SMOOTHINGS, make_smoothing
 from langmodels.presets import Setting
-from langmodels.registry import CLOZE_MODELS, MODELS, PAIR_MODELS, ModelSpec
+from langmodels.registry import CLOZE_MODELS, MODELS, PAIR_MODELS, ModelSpec, make_model
 from langmodels.settings import (
     Configurable,
     Parameter,
@@ -81,6 +81,15 @@ def test_an_unknown_option_is_refused_by_the_class_that_was_asked() -> None:
         NGramModel(ordre=3)
     with pytest.raises(UsageError, match=r"katz has no option 'cutof'; did you mean cutoff\?"):
         make_smoothing("katz", cutof=3)
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["lstm:hidden=64,epochs=3", "lstm:hidden=64 epochs=3", "lstm,epochs=3", "lstm epochs=3"],
+)
+def test_options_without_a_colon_between_are_told_to_have_one(written: str) -> None:
+    with pytest.raises(UsageError, match="write a colon before every option"):
+        make_model(written)
 
 
 def test_repr_shows_what_is_not_as_usual() -> None:
