@@ -215,7 +215,7 @@ def hostile(tmp_path: Path) -> dict[str, bytes]:
         "line 15: the line is longer": (WHOLE[:-7] + "-0.1 x" * 9_000_000).encode(),
         "line 3: the line is longer": b"\\data\\\nngram 1=5\n" + b"x" * 50_000_000,
         "such as 'ngram 1=4'": f"\\data\\\nngram 1={'4' * 5000}\n".encode(),
-        "promised 999999999999999999": WHOLE.replace("2=2", "2=999999999999999999").encode(),
+        "header says 999999999999999999": WHOLE.replace("2=2", "2=999999999999999999").encode(),
     }
 
 

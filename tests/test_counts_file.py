@@ -79,10 +79,10 @@ def test_files_are_added_up_and_rare_words_become_unknown(tmp_path: Path) -> Non
         ("a\t-1\n", "line 1: the line should end in a count"),
         ("a\t1\na b\t1\n", "line 2: a word of this n-gram has no count of its own"),
         ("a\t1\nb\t1\na b a\t1\n", "counts of order 2 lack words"),
-        ("a b\t1\n", "no counts of single words"),
-        ("", "no counts of single words"),
+        ("a b\t1\n", "no counts of 1-grams"),
+        ("", "no counts of 1-grams"),
         ("a " * 101 + "1\n", "line 1: an n-gram has at most 100 words"),
-        ("a\t1\n" + "a" * 3_000_000, "a line is longer than a megabyte"),
+        ("a\t1\n" + "a" * 3_000_000, "a line of more than a megabyte"),
     ],
 )
 def test_what_is_no_file_of_counts(text: str, message: str, tmp_path: Path) -> None:

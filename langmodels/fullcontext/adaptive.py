@@ -1,4 +1,4 @@
-"""A full-context model that learns as it reads."""
+"""A full-context model that updates its counts with every token it reads."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,14 +28,18 @@ _BEGIN = -1
 
 @dataclass(eq=False, slots=True)  # not frozen: that makes them thrice as slow to make
 class AdaptiveState:
-    """What was read since the training text: one token more than `before`, or a beginning."""
+    """The history since the training text, as a linked list: `before` and one more token, or
+    `_BEGIN` for the start of a sequence.
+    """
 
     before: "AdaptiveState | None" = field(repr=False)
     token: int
     length: int
 
     def __reduce__(self) -> Any:
-        """Pickle and copy the tokens in a row: texts are longer than Python goes down a chain."""
+        """Pickle and copy as a list of tokens: a long linked list exceeds Python's recursion
+        limit.
+        """
         tokens, state = [], self
         while state.before is not None:
             tokens.append(state.token)
@@ -44,7 +48,7 @@ class AdaptiveState:
 
 
 def _after(tokens: list[int]) -> AdaptiveState:
-    """The state after so many tokens and beginnings."""
+    """The state after a list of tokens and `_BEGIN`s."""
     state = AdaptiveState(None, _BEGIN, 0)
     for token in tokens:
         state = AdaptiveState(state, token, state.length + 1)
@@ -53,7 +57,7 @@ def _after(tokens: list[int]) -> AdaptiveState:
 
 @dataclass
 class _Live:
-    """A tree, and the states that it went through since the training text."""
+    """A tree, and the states that it went through since the training text, for going back."""
 
     tree: GrowingTree
     states: list[AdaptiveState]
@@ -62,14 +66,14 @@ class _Live:
 class AdaptiveModel(LanguageModel[AdaptiveState]):
     """A full-context model that counts what it reads: p(x | h) after everything in h was learnt.
 
-    Contexts are the suffixes of the history, of whatever length was seen before; see `GrowingTree`
-    for the probabilities. `fit` reads a training text first; `of(reading)` starts from nothing but
-    the vocabulary. A sequence is learnt from while it is read, and forgotten with it, unless state
-    is carried over a document (`Sequences.documents`). What a file keeps is the training text,
-    which is read again when the model is first used.
+    Contexts are all suffixes of the history that occurred before, of any length; see `GrowingTree`
+    for the probabilities. `fit` reads a training text first; `of(reading)` starts with empty
+    counts. What is learnt from a sequence is forgotten after it, unless state is carried through a
+    document (`Sequences.documents`). The model file stores the training text, from which the tree
+    is rebuilt at first use.
 
-    Each token costs Python's time in the nodes of one path (some 20 microseconds) and some 600
-    bytes: texts of a few million tokens take minutes and gigabytes.
+    Each token takes some 20 microseconds in interpreted Python and some 600 bytes: texts of a few
+    million tokens take minutes and gigabytes.
     """
 
     kind: ClassVar[str] = "adaptive"
@@ -80,14 +84,14 @@ class AdaptiveModel(LanguageModel[AdaptiveState]):
 
     @classmethod
     def of(cls, reading: Reading) -> Self:
-        """A model that has read nothing yet."""
+        """A model with empty counts."""
         model = cls()
         model.reading = reading
         model._learn(Sequences(np.empty(0, np.int32), np.zeros(1, np.int64)))
         return model
 
     def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
-        """Read a corpus, sequence by sequence; the validation text is not needed."""
+        """Read a corpus, sequence by sequence; the validation text is not used."""
         corpus, _ = self.adopt(corpus, validation)
         self._learn(Sequences(corpus.ids, corpus.offsets))
         return self
@@ -98,7 +102,7 @@ class AdaptiveModel(LanguageModel[AdaptiveState]):
         self._lives = PerThread()
 
     def _grown(self) -> _Live:
-        """A tree that has read the training text and the beginning of a sequence."""
+        """A new tree that has read the training text and the start of a sequence."""
         tree = GrowingTree(self.vocabulary.n_predictable)
         bos = self.vocabulary.bos_id
         n = len(self._text.ids)
@@ -112,7 +116,7 @@ class AdaptiveModel(LanguageModel[AdaptiveState]):
         return _Live(tree, [self._root])
 
     def _at(self, state: AdaptiveState) -> GrowingTree:
-        """The tree as it is in a state: steps are taken back, and taken, from where it was."""
+        """The tree of a state, reached by undoing and redoing steps from its present state."""
         live = self._lives.get(self._grown)
         states, ahead = live.states, []
         if states[-1] is state:
@@ -141,22 +145,24 @@ class AdaptiveModel(LanguageModel[AdaptiveState]):
         return live.tree
 
     def start(self) -> AdaptiveState:
-        """After the training text."""
+        """The history is empty after the training text."""
         return self._root
 
     def advance(self, state: AdaptiveState, token: int) -> AdaptiveState:
-        """One token more; it is learnt when its state is first asked."""
+        """The history with one more token, from which the tree learns when it is next needed."""
         self._check_id(token)
         return AdaptiveState(state, token, state.length + 1)
 
     def start_after(self, state: AdaptiveState, last: int) -> AdaptiveState:
-        """What was learnt stays."""
+        """See `Contexts`; what was learnt is kept."""
         ended = AdaptiveState(state, last, state.length + 1)
         return AdaptiveState(ended, _BEGIN, ended.length + 1)
 
     def outcomes(self, state: AdaptiveState) -> Iterator[tuple[int, float]]:
-        """Every token that may come next, with its probability, as they are asked for: roughly the
-        likely ones first. All is computed by sums, products and quotients, so that machines agree.
+        """Lazily yield every possible next token with its probability, roughly in descending order.
+
+        Probabilities are computed by sums, products and quotients only, so that they are identical
+        on all machines (`compress` depends on it).
         """
         tree = self._at(state)
         return chain(tree.outcomes(), self._unseen(tree))
@@ -186,18 +192,18 @@ class AdaptiveModel(LanguageModel[AdaptiveState]):
         return float(np.log(self._at(state).prob(token)))
 
     def used_in(self, state: AdaptiveState, length: int) -> int:
-        """How many of the last tokens the longest suffix of the context has that was seen."""
+        """The length of the longest suffix of the context that occurred before."""
         return min(self._at(state).matched, length)
 
     @property
     def n_parameters(self) -> int:
-        """Counts: pairs of a context and a token after it."""
+        """The number of counts: pairs of a context and a token after it."""
         return self._at(self._root).n_counts
 
     # Files ----------------------------------------------------------------------------------
 
     def arrays(self) -> dict[str, Array]:
-        """The training text."""
+        """The training text, as ids and offsets."""
         return {"ids": self._text.ids, "offsets": self._text.offsets}
 
     @classmethod

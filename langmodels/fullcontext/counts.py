@@ -1,4 +1,4 @@
-"""What follows each context, how often and in how many of its branches."""
+"""Statistics of contexts: which symbols follow, how often, and in how many branches."""
 
 from dataclasses import dataclass, fields
 
@@ -13,14 +13,14 @@ ABSENT = -1
 
 @dataclass(frozen=True)
 class Contexts:
-    """Statistics of k contexts, each field (k,) but the last."""
+    """Statistics of k contexts; each field is (k,), but for `shares`."""
 
     length: IndexArray  # in symbols
     above: IndexArray  # length of the next shorter branching context
     types: IndexArray  # distinct symbols that follow
-    branches: IndexArray  # sum of the branch counts of those symbols
-    occurrences: IndexArray  # how often the context occurs with a symbol following
-    on_edge: BoolArray  # lies between branching contexts, so every branch count is one
+    branches: IndexArray  # sum of their branch counts
+    occurrences: IndexArray  # occurrences followed by a symbol
+    on_edge: BoolArray  # not branching, so every branch count is one
     once: BoolArray  # occurs once
     shares: FloatArray  # (k, 3) symbols with a branch count of 1, 2, 3 or more per branch
 
@@ -31,7 +31,9 @@ class Contexts:
         return len(self.length)
 
     def distinct(self) -> tuple[IndexArray, IndexArray]:
-        """Index of one context of each kind, and the kind of every context, (k,)."""
+        """Indices of contexts with distinct statistics, and for every context that of its equal,
+        (k,).
+        """
         columns = [getattr(self, field.name) for field in fields(self)]
         rows = np.column_stack([np.ascontiguousarray(c, dtype=np.float64) for c in columns])
         _, first, kind = np.unique(
@@ -47,7 +49,7 @@ class Contexts:
 
 
 class ContextCounts:
-    """Counts by context. Those of a context on an edge are made from the node at its lower end."""
+    """Queries for the statistics of contexts, branching (nodes) or not (on an edge of the tree)."""
 
     def __init__(self, matcher: Matcher) -> None:
         self.matcher = matcher
@@ -58,13 +60,15 @@ class ContextCounts:
         self.types = np.bincount(tree.pair_node, minlength=n_nodes)
         np.cumsum(self.types, out=self.offsets[1:])
         self.branches = np.bincount(tree.pair_node, tree.pair_count, n_nodes).astype(np.int64)
-        # How many sorted contexts before each have nothing following them.
+        # Running number of sorted contexts at which the text ends.
         self.ended = np.zeros(len(tree.following) + 1, dtype=np.int64)
         np.cumsum(tree.following == tree.n_symbols, out=self.ended[1:])
         self.occurrences = self.following(tree.low, tree.high)
 
     def following(self, low: NDArray[np.integer], high: NDArray[np.integer]) -> IndexArray:
-        """How many of the sorted contexts ``low`` to ``high`` a symbol follows, elementwise."""
+        """How many of the sorted contexts ``low`` to ``high`` are followed by any symbol,
+        elementwise.
+        """
         total: IndexArray = high - low - (self.ended[high] - self.ended[low])
         return total
 
@@ -110,13 +114,13 @@ class ContextCounts:
         )
 
     def on_edge(self, matches: Matches) -> BoolArray:
-        """Whether the matched context lies on an edge, not at a branching context."""
+        """Whether each matched context is on an edge and not a branching context, (k,)."""
         longer = matches.length < self.tree.depth[np.maximum(matches.node, 0)]
         on_edge: BoolArray = (matches.node == LEAF) | longer
         return on_edge
 
     def above(self, matches: Matches) -> IndexArray:
-        """The branching context above matches that lie on edges."""
+        """The node above each match on an edge, (k,)."""
         tree, once = self.tree, matches.node == LEAF
         leaf = np.where(once, matches.low, 0)
         above = np.where(once, tree.leaf_parent[leaf], tree.parent[np.where(once, 0, matches.node)])

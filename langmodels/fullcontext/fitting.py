@@ -1,4 +1,4 @@
-"""Discounts from held-out text: the likelihood of its tokens, its exact gradient, and L-BFGS."""
+"""Fitting the discounts to held-out text: the likelihood, its exact gradient, and L-BFGS."""
 
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,27 +12,27 @@ from langmodels.fullcontext.matching import Matches
 from langmodels.fullcontext.smoothing import N_FEATURES, N_GATES, default_weights, features, sigmoid
 
 _STEPS = 60
-# Strength of the pull towards the default weights, in nats; what little text leaves undecided.
+# Strength of the normal prior around the default weights, which decides where data are few.
 _PULL = 4.0
-# Tokens after contexts with more branching ones above them are left out; texts that repeat
-# themselves at length have such contexts.
+# Tokens whose context has more ancestors are left out; they occur in highly repetitive texts.
 _MAX_LEVEL = 64
-# Keeps the loss finite where a step of the line search is far out.
+# A lower bound on p, which keeps the loss finite for wild steps of the line search.
 _TINY = 1e-100
 
 
 @dataclass(frozen=True)
 class Paths:
-    """The contexts that each held-out token is predicted from, shortest first.
+    """The contexts from which each held-out token is predicted, from the shortest to the longest.
 
-    Tokens are sorted by the number of their contexts, most first, so that at every level those that
-    have a context are in front. Contexts are numbered, alike ones as one; steps lie level by level.
+    A step is a (token, context) pair; steps are stored level by level. Tokens are sorted by the
+    number of their contexts, descending, so that those with a context at some level come first.
+    Contexts with equal statistics are stored once.
     """
 
-    contexts: Contexts  # (k,)
-    unknown: BoolArray  # (tokens,)
+    contexts: Contexts  # (k,) with distinct statistics
+    unknown: BoolArray  # (tokens,) whether it is <unk>
     level: IndexArray  # (levels + 1,) first step of each level
-    context: IndexArray  # (steps,)
+    context: IndexArray  # (steps,) index in `contexts`
     count: IndexArray  # (steps,) branch counts of the token
     occurrences: IndexArray  # (steps,) its occurrences
 
@@ -46,7 +46,7 @@ class Paths:
         node = matches.node.copy()
         node[on_edge] = counts.above(matches[on_edge])
         level = tree.level[node] + on_edge
-        order = np.lexsort((node, -level))  # by node so that memory is read in order
+        order = np.lexsort((node, -level))  # by node: sequential memory access
         order = order[level[order] <= _MAX_LEVEL]
         matches, targets = matches[order], targets[order]
         node, on_edge, level = node[order], on_edge[order], level[order]
@@ -95,8 +95,8 @@ class Paths:
 class Likelihood:
     """Negative log-likelihood of held-out tokens in nats, and its gradient.
 
-    Parameters: the weights of the gates, flattened, and the logit of the share of ``<unk>`` in the
-    distribution below the empty context.
+    A function of the parameter vector: the flattened weights of the gates, and the logit of the
+    probability of ``<unk>`` in the distribution below the empty context.
     """
 
     def __init__(self, paths: Paths, n_predictable: int) -> None:
@@ -115,14 +115,14 @@ class Likelihood:
         paths, contexts, context = self.paths, self.paths.contexts, self.paths.context
         n = len(contexts)
         weights = parameters[:-1].reshape(N_FEATURES, N_GATES)
-        # A gate a row. The products are so thin that BLAS would lose more time on its threads.
+        # (gates, k); by einsum, as BLAS would lose time on threads for so thin a product.
         gate = sigmoid(np.einsum("fk,fg->gk", self.features, weights))
         top = np.arange(1, 4)[:, None]
         discounts, blend = gate[:3] * top, gate[3]
         backoff = np.einsum("gk,kg->k", discounts, contexts.shares)
         backoff[self.empty] = 1.0
 
-        # What a step adds to its token is linear in the branch count and the relative frequency.
+        # The share of a step is linear in the branch count and the relative frequency.
         per_count = blend * self.per_branch
         discounted = np.zeros((n, 4))
         discounted[:, 1:] = (per_count * discounts).T
@@ -143,7 +143,7 @@ class Likelihood:
         np.maximum(p, _TINY, out=p)
         loss = -float(np.log(p).sum())
 
-        slope = -1.0 / p  # of the loss with respect to p, at the level we are at
+        slope = -1.0 / p  # gradient of the loss with respect to p at the present level
         at_step = np.empty(len(context))
         for begin, end in reversed(self._levels()):
             at_step[begin:end] = slope[: end - begin]
@@ -171,9 +171,9 @@ class Likelihood:
 
 
 def fit_weights(paths: list[Paths], n_predictable: int) -> tuple[FloatArray, float]:
-    """The weights of the gates, (`N_FEATURES`, `N_GATES`), and the share of ``<unk>``.
+    """Fit the weights of the gates, (`N_FEATURES`, `N_GATES`), and the probability of ``<unk>``.
 
-    Maximum a posteriori, under a normal prior around the default weights.
+    The estimate is maximum a posteriori, with a normal prior around the default weights.
     """
     start = np.append(default_weights().ravel(), -np.log(max(n_predictable - 1, 1)))
     likelihoods = [Likelihood(p, n_predictable) for p in paths]

@@ -1,9 +1,9 @@
-"""A context tree that grows with every symbol: the statistics of a model that learns as it reads.
+"""A context tree that is updated with every symbol: the statistics of the adaptive model.
 
-Contexts are read backwards from the symbol that is predicted, so that the suffixes of the history
-are a path from the root. Nodes stand where contexts branch, as in a suffix tree: a node of depth d
-is a context of d symbols, and its children differ in the symbol before those. Reading a symbol
-costs time in the nodes of one path, whatever was read before.
+Contexts are read backwards from the predicted symbol, so that the suffixes of the history are a
+path from the root. As in a suffix tree, nodes are the contexts that branch: a node of depth d is a
+context of d symbols, and its children differ in the symbol before those. The time to read a symbol
+is proportional to the nodes on that path.
 """
 
 from collections import deque
@@ -11,24 +11,24 @@ from collections.abc import Container, Iterator
 from typing import NamedTuple
 
 LONGEST = 1024
-"""Symbols of a context beyond which all that end alike are one."""
+"""The longest context in symbols; longer ones with the same end are not distinguished."""
 
-_MOST = 40  # nodes of a path; a text of one repeated symbol would have as many as it has symbols
-_KEPT = 4096  # symbols that can be taken back
+_MOST = 40  # most nodes on a path, which else grows with the text in repetitive texts
+_KEPT = 4096  # steps that can be undone
 _DISCOUNT = 0.7
-_BLEND = 0.4  # of occurrences beside branch counts
-_MEMORY = 500.0  # weight beyond which a gate forgets, so that it follows the text
-_ONE_BY_ONE = 16  # symbols of an edge that are compared singly, since most differ early
+_BLEND = 0.4  # b: weight of occurrences against branch counts
+_MEMORY = 500.0  # effective memory of a gate, so that it follows the text
+_ONE_BY_ONE = 16  # symbols of an edge compared one by one, as most differ early
 
 
 class Node:
-    """A context: `text[end - depth : end]`, and what came after it.
+    """A context, `text[end - depth : end]`, and the symbols that followed it.
 
-    `branches` counts for each symbol the children after which it came (its own occurrences where
-    there are none), `n_branches` is their sum; `occurrences` and `n_occurrences` count all. Most
-    contexts occur once: those share the dictionaries that say so, and have none of their own.
-    `gate` is that of its kind, None where branch counts have changed since; `branch` is then worth
-    nothing, either.
+    `branches` counts for each symbol the children in which it occurred (without children, its
+    occurrences), `n_branches` is the sum; `occurrences` and `n_occurrences` count occurrences. Most
+    contexts occur once: their dictionaries are shared. `gate` is a cached reference to the gate of
+    the node's kind, and `branch` a cached factor of it; both are invalid, and `gate` None, after
+    branch counts have changed.
     """
 
     __slots__ = (
@@ -59,32 +59,34 @@ class Node:
         self.branch = 0.0
 
     def add_child(self, symbol: int, child: "Node") -> None:
-        """Put a child there, in the place of another if need be."""
+        """Set the child for a symbol."""
         if self.children is _CHILDLESS:
             self.children = {}
         self.children[symbol] = child
 
 
-_CHILDLESS: dict[int, Node] = {}  # shared, and never written to
+_CHILDLESS: dict[int, Node] = {}  # shared, never modified
 
 
 Gate = list[float]
-"""Weight of the times that a context of this kind left the next symbol to a shorter one; of all."""
+"""EM statistics of a kind of context: the weight of predictions left to shorter contexts, and of
+all.
+"""
 
 
 Level = tuple[dict[int, int], dict[int, int], Gate, float, float]
-"""A context with something after it: its branch counts and occurrences, its gate, and what each
-branch (beyond the discount) and each occurrence of a symbol is worth in what the context itself
-gives the symbol. No NamedTuple, which takes three times as long to make.
+"""A context followed by some symbol: its branch counts, its occurrences, its gate, and the factors
+on (branch count - discount) and on occurrences in its own share of a symbol's probability. A plain
+tuple, as a NamedTuple takes three times as long to create.
 """
 
 
 class _Path(NamedTuple):
-    """The nodes that are suffixes of the history, shortest first, and where the tree is left: on
-    the edge to the node `below`, after `matched` symbols, or at the last node (None).
+    """The nodes that are suffixes of the history, shortest first, and where the match ends: after
+    `matched` symbols on the edge to `below`, or at the last node (`below` is None).
 
-    `levels` are the contexts with something after them, shortest first; a symbol that came after
-    one came after all shorter ones.
+    `levels` are the contexts followed by some symbol, shortest first; a symbol that followed one
+    followed all shorter ones.
     """
 
     nodes: list[Node]
@@ -94,14 +96,14 @@ class _Path(NamedTuple):
 
 
 class _Change(NamedTuple):
-    """What reading one symbol changed."""
+    """The changes of one `push`, for undoing it."""
 
     symbol: int
-    nodes: list[Node]  # whose occurrences grew, but for the new leaf
-    n_branched: int  # of them, from the deepest: whose branch counts grew
-    split: tuple[Node, int, Node] | None  # a node, the child's symbol, the child as it was
-    leaf: tuple[Node, int] | None  # a node, the symbol of its new child
-    gates: list[tuple[Gate, float, float]]  # as they were
+    nodes: list[Node]  # with a new occurrence, without the new leaf
+    n_branched: int  # how many of these, from the deepest, have a new branch count
+    split: tuple[Node, int, Node] | None  # parent, symbol of the child, the former child
+    leaf: tuple[Node, int] | None  # parent, symbol of its new child
+    gates: list[tuple[Gate, float, float]]  # with their former values
 
 
 class GrowingTree:
@@ -112,13 +114,14 @@ class GrowingTree:
         p(x | u) = (1 - g) [(1 - b) (c(u, x) - D) / (c(u) - D t(u)) + b n(u, x) / n(u)] + g p(x | v)
 
     where c counts branches (Kneser-Ney's counts), n occurrences, t(u) is the number of symbols seen
-    after u, and g is learnt while reading, by EM, for each kind of context: by its length, its t, c
-    and whether it ends on an edge. That is how the escape probabilities of PPMZ and PPMII are
-    learnt (Bloom 1998, "Solving the Problems of Context Modeling"; Shkarin 2002, "PPM: One Step to
-    Practicality"); contexts of unbounded length are those of PPM* (Cleary, Teahan and Witten 1995).
-    Below the empty context is the uniform distribution over `n_predictable` symbols.
+    after u, and the back-off weight g is learnt online by EM for each kind of context: by its
+    length, its t, c and whether it is on an edge. That is how the escape probabilities of PPMZ and
+    PPMII are learnt (Bloom 1998, "Solving the Problems of Context Modeling"; Shkarin 2002, "PPM:
+    One Step to Practicality"); contexts of unbounded length are those of PPM* (Cleary, Teahan and
+    Witten 1995). Below the empty context is the uniform distribution over `n_predictable` symbols.
 
-    Only sums, products and quotients of floats are taken, in a fixed order.
+    Only sums, products and quotients of floats are computed, in a fixed order, so that results are
+    identical on all machines.
     """
 
     def __init__(self, n_predictable: int) -> None:
@@ -126,19 +129,19 @@ class GrowingTree:
         self._text: list[int] = []
         self._root = Node(0, 0, {}, {}, 0)
         self._begin = 0
-        self._gates: dict[int, Gate] = {}  # by kinds of contexts
-        self._once: dict[int, dict[int, int]] = {}  # by symbol, the counts of where it came once
+        self._gates: dict[int, Gate] = {}  # by kind of context
+        self._once: dict[int, dict[int, int]] = {}  # by symbol, the shared counts {symbol: 1}
         self._changes: deque[_Change | int] = deque(maxlen=_KEPT)
         self._found: _Path | None = None
 
     @property
     def n_undone(self) -> int:
-        """How many of the last steps can be taken back."""
+        """The number of steps that can be undone."""
         return len(self._changes)
 
     @property
     def n_counts(self) -> int:
-        """How many counts there are: pairs of a context and a symbol after it."""
+        """The number of counts: pairs of a context and a symbol after it."""
         total, nodes = 0, [self._root]
         while nodes:
             node = nodes.pop()
@@ -148,18 +151,20 @@ class GrowingTree:
 
     @property
     def matched(self) -> int:
-        """Symbols in the longest suffix of the present history that was seen before."""
+        """The length of the longest suffix of the history that occurred before."""
         return self._path().matched
 
     def begin(self, mark: int) -> None:
-        """Begin a sequence with a symbol that is not predicted; no context reaches back beyond."""
+        """Start a sequence with a symbol that is not predicted; contexts do not reach back beyond
+        it.
+        """
         self._changes.append(self._begin)
         self._begin = len(self._text)
         self._text.append(mark)
         self._found = None
 
     def prob(self, symbol: int) -> float:
-        """p(symbol | what was read)."""
+        """p(symbol | everything read)."""
         p = self._uniform
         for branches, occurrences, (passed, all_of), branch, occurrence in self._path().levels:
             share = passed / all_of
@@ -171,8 +176,8 @@ class GrowingTree:
         return p
 
     def outcomes(self) -> Iterator[tuple[int, float]]:
-        """Symbols that came after some context, each with its probability, as they are asked for:
-        those of the longest context first, in the order in which it saw them.
+        """Lazily yield the symbols that followed some context, with their probabilities: those of
+        the longest context first, in the order of first occurrence.
         """
         levels = []
         left = 1.0
@@ -199,18 +204,18 @@ class GrowingTree:
 
     @property
     def seen(self) -> Container[int]:
-        """The symbols that were ever read."""
+        """All symbols read."""
         return self._root.branches
 
     def unseen(self) -> float:
-        """The probability of each symbol that is not among the `outcomes`."""
+        """The probability of each symbol not among the `outcomes`."""
         p = self._uniform
         for _, _, (passed, all_of), _, _ in self._path().levels:
             p *= passed / all_of
         return p
 
     def push(self, symbol: int) -> None:
-        """Read a symbol: learn that it came after all that was read before."""
+        """Read a symbol: update gates and counts of all suffixes of the history."""
         path = self._path()
         gates = self._learn_gates(path.levels, symbol)
         nodes = path.nodes
@@ -230,7 +235,7 @@ class GrowingTree:
             leaf = (deepest, key)
             deepest.add_child(key, self._leaf(reach, n, symbol))
         for node in nodes:
-            if node.n_occurrences == 1:  # it has shared counts
+            if node.n_occurrences == 1:  # its counts are shared
                 node.occurrences, node.branches = dict(node.occurrences), dict(node.branches)
             node.occurrences[symbol] = node.occurrences.get(symbol, 0) + 1
             node.n_occurrences += 1
@@ -241,14 +246,14 @@ class GrowingTree:
             node.n_branches += 1
             node.gate = None
             n_branched += 1
-            if count:  # the shorter contexts have counted this one already
+            if count:  # shorter contexts have counted this branch
                 break
         text.append(symbol)
         self._changes.append(_Change(symbol, nodes, n_branched, split, leaf, gates))
         self._found = None
 
     def pop(self) -> None:
-        """Take back the last `push` or `begin`; at most `n_undone` of them."""
+        """Undo the last `push` or `begin`; at most `n_undone` of them."""
         change = self._changes.pop()
         self._text.pop()
         self._found = None
@@ -276,7 +281,7 @@ class GrowingTree:
         return self._found
 
     def _find(self) -> _Path:
-        """Walk down the tree along the history, backwards."""
+        """Walk down the tree along the reversed history."""
         text, node = self._text, self._root
         n, depth = len(text), 0
         reach = min(n - self._begin, LONGEST)
@@ -313,7 +318,7 @@ class GrowingTree:
         return _Path(nodes, below, depth, levels)
 
     def _along(self, child: Node, matched: int, reach: int) -> int:
-        """How many symbols of the history match on the edge to a child, whose first one does."""
+        """How many symbols of the history match on the edge to a child, the first of which does."""
         text, end, n = self._text, child.end, len(self._text)
         stop = min(child.depth, reach)
         singly = min(stop, matched + _ONE_BY_ONE)
@@ -342,7 +347,9 @@ class GrowingTree:
         return gate
 
     def _learn_gates(self, levels: list[Level], symbol: int) -> list[tuple[Gate, float, float]]:
-        """One step of EM for the gates of contexts after which a symbol came; what they were."""
+        """One EM step for the gates of contexts that a symbol followed; returns their former
+        values.
+        """
         p = self._uniform
         passed_on = []
         for branches, occurrences, gate, branch, occurrence in levels:
@@ -366,18 +373,18 @@ class GrowingTree:
             reached *= share
             if reached < 1e-4:
                 break
-        before.reverse()  # of two contexts of one kind, the first to change is the last to restore
+        before.reverse()  # reversed: contexts of one kind share a gate
         return before
 
     def _leaf(self, depth: int, end: int, symbol: int) -> Node:
-        """A context after which a symbol came for the first time."""
+        """A new leaf: a context that a symbol follows for the first time."""
         once = self._once.get(symbol)
         if once is None:
             once = self._once[symbol] = {symbol: 1}
         return Node(depth, end, once, once, 1)
 
     def _split(self, below: Node, depth: int) -> Node:
-        """A node on the edge to `below`, its only child so far."""
+        """A new node at `depth` on the edge to `below`, so far its only child."""
         branches, occurrences = dict.fromkeys(below.branches, 1), dict(below.occurrences)
         node = Node(depth, below.end, branches, occurrences, below.n_occurrences)
         node.children = {self._text[below.end - 1 - depth]: below}

@@ -1,18 +1,20 @@
-"""Cutting held-out blocks from a text, to fit on tokens that were not counted."""
+"""Cutting held-out blocks from the training text, for fitting discounts."""
 
 import numpy as np
 
 from langmodels.arrays import IndexArray, IntArray
 from langmodels.text.sequences import Sequences
 
-# More held-out tokens do not make the discounts better; with fewer, further blocks are worth it.
+# More held-out tokens do not improve the discounts; with fewer than `_ENOUGH`, further blocks do.
 _ENOUGH = 50_000
 _MOST = 100_000
 _MAX_BLOCKS = 4
 
 
 def blocks(n: int, share: float) -> list[tuple[int, int]]:
-    """Blocks of a text of ``n`` symbols to hold out in turn, evenly spread, the end among them."""
+    """The (begin, end) of blocks of a text of ``n`` symbols to hold out in turn: evenly spread, one
+    at the end.
+    """
     size = min(int(share * n), _MOST)
     if size == 0:
         return []
@@ -24,10 +26,10 @@ def blocks(n: int, share: float) -> list[tuple[int, int]]:
 def hold_out(
     ids: IntArray, offsets: IndexArray, begin: int, end: int
 ) -> tuple[Sequences, Sequences]:
-    """A text without the block ``begin:end``, and the block.
+    """Split a text into the rest and the block ``begin:end``.
 
-    Cuts are moved to a beginning of a sequence where one is near. Elsewhere they make two sequences
-    of one, the second with a beginning of its own.
+    Cuts are moved to the start of a sequence if one is near. Otherwise they cut a sequence in two,
+    and the second part gets its own start symbol.
     """
     near = (end - begin) // 4
     cuts = np.array([begin, end])

@@ -1,4 +1,4 @@
-"""Smoothed probabilities of unbounded order: computed once per context, then looked up."""
+"""Smoothed probabilities of unbounded order, tabulated for all branching contexts."""
 
 import math
 from functools import lru_cache
@@ -13,12 +13,12 @@ from langmodels.fullcontext.smoothing import Gates, own_share
 
 
 class _Edge(NamedTuple):
-    """A matched context between two branching ones."""
+    """A matched context that does not branch, on an edge of the tree."""
 
     above: int  # the branching context above
     log_backoff: float
-    symbols: IntArray  # what follows it
-    log_own: FloatArray  # log of its own share of each
+    symbols: IntArray  # symbols that follow it
+    log_own: FloatArray  # log of its own share of the probability of each
 
 
 class InterpolatedProbabilities:
@@ -130,7 +130,7 @@ class InterpolatedProbabilities:
             node = int(self.counts.tree.parent[node])
 
     def _edge(self, state: Match) -> "_Edge | None":
-        """What a match adds where it lies between two branching contexts."""
+        """The probabilities of a match on an edge; None for one at a node."""
         counts, tree, node = self.counts, self.counts.tree, state.node
         if node == LEAF:
             above = int(tree.leaf_parent[state.low])
@@ -156,7 +156,9 @@ class InterpolatedProbabilities:
     def _gates_of_edge(
         self, length: int, above: int, types: int, branches: int, occurrences: int, once: bool
     ) -> tuple[float, float, float]:
-        """Discount, blend and back-off of one context on an edge; see `Contexts`."""
+        """The gates of one context on an edge: discount, blend and back-off weight; see
+        `Contexts`.
+        """
         contexts = Contexts(
             np.array([length]),
             np.array([above]),
@@ -184,7 +186,7 @@ class InterpolatedProbabilities:
         return scores
 
     def _on_edges(self, edges: Matches, symbol: IntArray, log_above: FloatArray) -> FloatArray:
-        """Log p of symbols after edge contexts from that after the branching contexts above."""
+        """Log p of symbols after contexts on edges, given log p after the nodes above, (k,)."""
         contexts = self.counts.edges(edges)
         gates = Gates.of(contexts, self.weights)
         log_p = log_above + np.log(gates.backoff)

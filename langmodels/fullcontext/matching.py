@@ -1,8 +1,8 @@
-"""The longest known context of every position of a text, found without looping over its tokens.
+"""Finding the longest context that occurs in the training text, for all positions of a text.
 
 The symbols that follow the sorted contexts are a Burrows-Wheeler transform, so two rank queries
-extend a matched context by the next symbol (backward search; Ferragina and Manzini, 2000). Where
-the longer context is unknown, the branching shorter ones are tried in turn.
+extend a matched context by the next symbol (backward search; Ferragina and Manzini, 2000). If the
+longer context does not occur, the shorter branching ones are tried in turn.
 """
 
 from dataclasses import dataclass
@@ -18,24 +18,25 @@ Index = slice | NDArray[np.integer] | BoolArray
 
 LEAF = -1
 
-# Texts are matched in stretches side by side. A stretch starts this many symbols early and with an
-# unknown history; whatever is matched by fewer symbols than it has read is then right.
+# A text is matched in stretches of `_STRETCH` symbols in parallel. A stretch starts `_WARM_UP`
+# symbols early with an empty history; a match shorter than what it has read so far is correct.
 _STRETCH = 512
 _WARM_UP = 64
-_FEW = 16  # stretches that are faster run one by one than side by side
+_FEW = 16  # up to so many stretches are faster one by one
 
 
 def targets_of(ids: IntArray, offsets: IndexArray) -> BoolArray:
-    """Which positions are predicted, (n,): all but the beginnings."""
+    """Which positions are predicted, (n,): all but the first of each sequence."""
     is_target = np.ones(len(ids), dtype=bool)
     is_target[offsets[:-1]] = False
     return is_target
 
 
 class Match(NamedTuple):
-    """The longest known suffix of a context: the sorted contexts ``low`` to ``high`` end with it.
+    """The longest suffix of a history that is a known context: the sorted contexts ``low`` to
+    ``high`` end with it.
 
-    ``node`` is the shortest branching context that ends with it, or `LEAF` where one context does.
+    ``node`` is the shortest branching context that ends with it, `LEAF` if only one context does.
     """
 
     low: int
@@ -80,7 +81,7 @@ class Matcher:
         n_sequences = self._m - int(targets.sum())
         contexts = targets.copy()
         contexts[bos] = n_sequences
-        # From "targets before", which rank queries count, to the index of a sorted context.
+        # Maps a rank, which counts targets, to the index of a sorted context.
         self._shift = np.zeros(tree.n_symbols, dtype=np.int64)
         self._shift[1:] = np.cumsum(contexts - targets)[:-1]
         first = int(contexts[:bos].sum())
@@ -88,7 +89,7 @@ class Matcher:
         self.start = self._match(first, first + n_sequences, 1)
 
     def advance(self, match: Match, symbol: int) -> Match:
-        """The longest known suffix of a context with one more symbol."""
+        """The longest known suffix of a matched context followed by one more symbol."""
         tree = self.tree
         low, high, length, node = match
         while True:
@@ -102,7 +103,7 @@ class Matcher:
             length = int(tree.depth[node])
 
     def extend(self, match: Match, symbol: int) -> Match | None:
-        """The whole matched context with one more symbol; None where that is unknown."""
+        """The whole matched context followed by one more symbol; None if that does not occur."""
         low, high = self._extend_one(match.low, match.high, symbol)
         return self._match(low, high, match.length + 1) if low < high else None
 
@@ -134,7 +135,7 @@ class Matcher:
         """The longest known suffix of the history of every target, in order.
 
         Args:
-            ids: (n,) symbols of all sequences; the first of each is no target.
+            ids: (n,) symbols of all sequences; the first of each is not a target.
             offsets: (S + 1,) where the sequences begin, and n.
 
         Returns:
@@ -158,7 +159,7 @@ class Matcher:
         while len(wrong):
             ready = wrong[~np.isin(wrong - 1, wrong)]
             before, guess = ends[ready - 1], found[first[ready]]
-            # Of two suffixes with the same occurrences the shorter one predicts as well.
+            # Of suffixes with the same occurrences, the shortest gives the same prediction.
             off = ready[(before.low != guess.low) | (before.high != guess.high)]
             if len(off) > _FEW:
                 ends[off] = self._run(ids, ends[off - 1], first[off], first[off], last[off], found)
@@ -177,7 +178,9 @@ class Matcher:
         last: IndexArray,
         found: Matches,
     ) -> Matches:
-        """Advance stretches side by side over ``begin:last``; note matches from ``first`` on."""
+        """Advance stretches in parallel over ``begin:last``; record matches from ``first`` on in
+        ``found``.
+        """
         order = np.argsort(begin - last, kind="stable")  # the longest in front
         length = (last - begin)[order]
         begin, first, state = begin[order], first[order], state[order]
@@ -223,7 +226,7 @@ class Matcher:
     def extend_all(
         self, low: IndexArray, high: NDArray[np.integer], symbol: NDArray[np.integer]
     ) -> tuple[IndexArray, IndexArray]:
-        """The sorted contexts after one more symbol each; an empty range where there are none."""
+        """The ranges of sorted contexts after one more symbol each; empty where there are none."""
         base = symbol * np.int64(self._m)
         shift = self._shift[symbol]
         return (

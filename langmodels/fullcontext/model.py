@@ -1,4 +1,4 @@
-"""The full-context model: p(x_t | x_1 .. x_{t-1}) with nothing cut off."""
+"""The full-context model: p(x_t | x_1 .. x_{t-1}) with an unlimited context."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -27,21 +27,21 @@ SMOOTHINGS = ("kneser_ney", "none")
 
 
 class FullContextModel(LanguageModel[Match]):
-    """An n-gram model without an n, over a suffix array of the training text.
+    """An n-gram model of unbounded order, over a suffix array of the training text.
 
-    With Kneser-Ney smoothing it predicts from the longest known suffix of the history and
-    interpolates through the shorter ones that branch (`langmodels.fullcontext.smoothing`). Without
-    any it is the relative frequency of the next token after the whole history. Once a history was
-    never seen, that is 0 / 0: the model then predicts uniformly, and `known_histories` says for
-    which tokens that was so.
+    With Kneser-Ney smoothing it starts from the longest suffix of the history that occurs in the
+    training text, and interpolates with the shorter ones that branch
+    (`langmodels.fullcontext.smoothing`). Without smoothing p is the relative frequency of the next
+    token after the whole history. After an unseen history that is 0 / 0: the model then predicts
+    uniformly, and `known_histories` says for which tokens.
 
-    Discounts are fitted on the validation text, or without one on a block at the end of the
-    training text against the counts of the rest; a short text is cut in several such ways. In the
-    end all of it is counted.
+    Discounts are fitted to the validation text. Without one they are fitted to a block at the end
+    of the training text, given the counts of the rest (for short texts, to several such blocks),
+    and then the whole training text is counted.
 
     Args:
         smoothing: kneser_ney or none.
-        held_out: share of the training text, up to 0.5, that discounts are fitted on without a
+        held_out: share of the training text, up to 0.5, to which discounts are fitted without a
             validation text; 0: not fitted.
     """
 
@@ -59,7 +59,7 @@ class FullContextModel(LanguageModel[Match]):
         self.held_out = held_out
 
     def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
-        """Count the corpus; fit discounts on the validation text, or on parts of the corpus.
+        """Count the corpus, and fit the discounts to the validation text or to parts of the corpus.
 
         Raises LangmodelsError for an empty corpus.
         """
@@ -85,7 +85,7 @@ class FullContextModel(LanguageModel[Match]):
         return ContextCounts(Matcher(tree, self.vocabulary.bos_id))
 
     def _held_out_paths(self, corpus: Corpus) -> list[Paths]:
-        """What the discounts are fitted on: blocks of the corpus against the counts of the rest."""
+        """Blocks of the corpus, as held-out text given the counts of the rest."""
         paths = []
         unk = self.vocabulary.unk_id
         closed = not (corpus.ids == unk).any()
@@ -94,8 +94,8 @@ class FullContextModel(LanguageModel[Match]):
             if len(rest.ids) < len(rest.offsets):
                 continue
             if closed:
-                # No token is unknown where the vocabulary is that of the training text; what the
-                # rest has not seen stands for what the whole has not.
+                # With the vocabulary of the training text no token is <unk>: take tokens unseen in
+                # the rest for it.
                 seen = occurrences(rest.ids, len(self.vocabulary)) > 0
                 held = replace(held, held=np.where(seen[held.ids], held.ids, np.int32(unk)))
             paths.append(self._paths(self._count(rest), held))
@@ -106,7 +106,7 @@ class FullContextModel(LanguageModel[Match]):
         return Paths.of(counts, matches, held.targets, self.vocabulary.unk_id)
 
     def _base(self) -> FloatArray:
-        """Log p below the empty context, (V,): the share of ``<unk>``, the rest uniform."""
+        """Log p below the empty context, (V,): the fitted p(``<unk>``), and the rest uniform."""
         others = self.vocabulary.n_predictable - 1
         share = self._unk_share if others else 1.0
         base = np.full(len(self.vocabulary), np.log1p(-share) - np.log(others) if others else 0.0)
@@ -131,9 +131,10 @@ class FullContextModel(LanguageModel[Match]):
         return scores[0] if isinstance(scores, tuple) else scores
 
     def known_histories(self, corpus: Corpus) -> BoolArray:
-        """For every target, (n_tokens,), whether its whole history begins a training sequence.
+        """For every target, whether its whole history is the beginning of a training sequence,
+        (n_tokens,).
 
-        Where it does not, relative frequencies are not defined.
+        Where it is not, relative frequencies are undefined.
         """
         self._check_corpus(corpus)
         relative = RelativeFrequencies(self._model.counts, self._base())
@@ -141,7 +142,7 @@ class FullContextModel(LanguageModel[Match]):
 
     @property
     def n_parameters(self) -> int:
-        """Stored probabilities and back-off weights; the tokens themselves where unsmoothed."""
+        """Stored probabilities and back-off weights; without smoothing, the number of tokens."""
         counts = self._model.counts
         if self.smoothing == "none":
             return int(counts.occurrences[0])
@@ -149,7 +150,7 @@ class FullContextModel(LanguageModel[Match]):
 
     @property
     def caveat(self) -> str:
-        """What stands in for 0 / 0 without smoothing."""
+        """Without smoothing: what is zero, and what replaces 0 / 0."""
         if self.smoothing != "none":
             return ""
         return (
@@ -158,9 +159,9 @@ class FullContextModel(LanguageModel[Match]):
         )
 
     def used_in(self, state: Match, length: int) -> int:
-        """How many of the last tokens the longest known suffix of the context has.
+        """The length of the longest known suffix of the context.
 
-        Without smoothing: all of them, or none where the whole context was never seen.
+        Without smoothing: the whole length, or 0 if the whole context was not seen.
         """
         return min(state.length, length)
 
@@ -179,7 +180,7 @@ class FullContextModel(LanguageModel[Match]):
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
         check_values(config, {"smoothing": str, "held_out": float, "unk_share": float})
         if not 0 <= config["unk_share"] <= 1:
-            raise LangmodelsError(f"its share of <unk> cannot be {config['unk_share']}.")
+            raise LangmodelsError(f"its probability of <unk> cannot be {config['unk_share']}.")
         model = cls(config["smoothing"], held_out=config["held_out"])
         model.reading, vocabulary = reading, reading.vocabulary
         tree = ContextTree.restore(arrays, len(vocabulary))
@@ -207,4 +208,4 @@ _SMOOTHED = {
     "log_pair": Expected("float64", ("pairs",), **LOG_PROB),
     "log_backoff": Expected("float64", ("nodes",), **LOG_PROB),
 }
-"""What the arrays of a file must be, beside those of the tree."""
+"""The expected arrays of a file, besides those of the tree."""

@@ -7,7 +7,7 @@ from langmodels.fullcontext.counts import ContextCounts
 from langmodels.fullcontext.matching import Match, targets_of
 
 UNKNOWN = Match(0, 0, 0, 0)
-"""Any history that the training text does not have."""
+"""The match of any history that does not occur in the training text."""
 
 
 class RelativeFrequencies:
@@ -39,7 +39,7 @@ class RelativeFrequencies:
     def score(self, ids: IntArray, offsets: IndexArray) -> tuple[FloatArray, BoolArray]:
         """Log p of every target, and whether its history was known, both (targets,).
 
-        All sequences advance together, one token a step, until their history is unknown.
+        All sequences advance in parallel, one token per step, until their history is unknown.
         """
         scores, known = self.base[ids].copy(), np.zeros(len(ids), dtype=bool)
         start = self.counts.matcher.start

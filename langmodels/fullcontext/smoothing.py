@@ -8,15 +8,15 @@ In a context u, longest first, with v the next shorter context that branches,
 
 where c(u, x) is the number of branches of u (one symbol more to the left) in which x follows, c(u)
 its sum over x, n the number of occurrences, D(u, x) a discount for a branch count of 1, 2, or 3 and
-more, and g(u) = sum_x D(u, x) / c(u) what the discounts set free. With b = 1 and constants for D
-this is modified Kneser-Ney (Chen and Goodman, 1998) without an end to the order. Contexts that do
-not branch are passed over as in the sequence memoizer (Wood et al., 2009), except that the longest
-match itself may be one; its branch counts are all 1.
+more, and g(u) = sum_x D(u, x) / c(u) the probability that the discounts free. With b = 1 and
+constants for D this is modified Kneser-Ney (Chen and Goodman, 1998) of unbounded order. Contexts
+that do not branch are skipped as in the sequence memoizer (Wood et al., 2009), except that the
+longest match itself may be one; its branch counts are all 1.
 
-What the discounts D and the blend b of branch counts and occurrences should be depends on the
-context. Counts of counts, the usual source, say nothing right about deep contexts, so
-D = k sigmoid(w_k . f(u)) and b = sigmoid(w . f(u)) are log-linear in statistics f of the context,
-and the weights maximise the likelihood of held-out text.
+The best discounts D and blend b of branch counts and occurrences depend on the context.
+Counts-of-counts, from which discounts are usually estimated, mislead for deep contexts. Instead D =
+k sigmoid(w_k . f(u)) for a branch count of k, and b = sigmoid(w . f(u)), with statistics f of the
+context and weights w that maximise the likelihood of held-out text.
 """
 
 from dataclasses import dataclass
@@ -29,10 +29,10 @@ from langmodels.arrays import FloatArray
 from langmodels.fullcontext.counts import Contexts
 
 N_GATES = 4
-# Lengths beyond this look alike, so that matching need not know them exactly.
+# Longer contexts are treated as of this length, so that matching need not find it exactly.
 _LONGEST = 64
 _PIECE = 1 << 16
-# Near the means and deviations of the logarithms below in English text, to keep weights comparable.
+# About the means and deviations of the log features in English text, which standardise them.
 _CENTRE = np.array([1.7, 1.5, 3.0, 4.0])
 _SCALE = np.array([0.6, 1.2, 2.0, 3.0])
 _SHORT = 7
@@ -42,7 +42,7 @@ N_FEATURES: Final = 1 + _LOGS + _LOGS * (_LOGS + 1) // 2 + 3 + _SHORT
 
 
 def features(contexts: Contexts) -> FloatArray:
-    """What discounts depend on, (k, `N_FEATURES`)."""
+    """The features f of k contexts, (k, `N_FEATURES`)."""
     length = np.minimum(contexts.length, _LONGEST)
     counts = (contexts.types, contexts.branches, contexts.occurrences)
     logs = np.stack([np.log1p(length), *(np.log(np.maximum(c, 1)) for c in counts)], axis=1)
@@ -62,15 +62,17 @@ def features(contexts: Contexts) -> FloatArray:
 
 
 def sigmoid(x: FloatArray) -> FloatArray:
-    """The logistic function, kept away from 0 and 1 so that no context takes or passes on all."""
-    from scipy.special import expit  # slow to import, and not needed to load a model
+    """The logistic function, clipped away from 0 and 1, so that no context keeps or passes on
+    everything.
+    """
+    from scipy.special import expit  # slow to import, and not needed for loading a model
 
     y: FloatArray = expit(np.clip(x, -30, 30))
     return y
 
 
 def default_weights() -> FloatArray:
-    """Weights before fitting, (`N_FEATURES`, `N_GATES`): the same discounts everywhere."""
+    """The initial weights, (`N_FEATURES`, `N_GATES`): the same discounts for all contexts."""
     from scipy.special import logit
 
     weights = np.zeros((N_FEATURES, N_GATES))
@@ -80,11 +82,11 @@ def default_weights() -> FloatArray:
 
 @dataclass(frozen=True)
 class Gates:
-    """Discounts and blends of k contexts."""
+    """Discounts, blends and back-off weights of k contexts."""
 
     discounts: FloatArray  # (k, 3) for branch counts of 1, 2, 3 and more
     blend: FloatArray  # (k,) b
-    backoff: FloatArray  # (k,) g; 1 where nothing follows the context
+    backoff: FloatArray  # (k,) g; 1 for contexts that nothing follows
 
     @classmethod
     def of(cls, contexts: Contexts, weights: FloatArray) -> "Gates":
@@ -107,7 +109,8 @@ def own_share(
     count: NDArray[np.integer],
     occurrences: NDArray[np.integer],
 ) -> FloatArray:
-    """What a context itself gives a symbol that follows it: the first two terms of p(x | u).
+    """The first two terms of p(x | u), (n,): the share of the context itself in a symbol that
+    follows it.
 
     Args:
         gates: of the contexts.

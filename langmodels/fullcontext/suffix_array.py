@@ -15,16 +15,16 @@ _KEY_BITS = 63
 
 
 class _Doubling:
-    """The ranks of all contexts by their last symbols, for more and more symbols.
+    """The ranks of all contexts by their last 1, 2, 4, ... symbols.
 
-    All ranks are kept: they tell how many symbols two contexts share.
+    All ranks are kept, since they give the common length of two contexts.
     """
 
     def __init__(self, ids: NDArray[np.integer], length: IntArray) -> None:
         self.length = length
         self.bits = max(1, int(ids.max(initial=0) + 1).bit_length())
         self.width = 1
-        # Zero stands for "the sequence began here", so symbols start at 1.
+        # Zero marks the start of a sequence, so symbols start at 1.
         key = ids.astype(np.int64) + 1
         while 2 * self.width * self.bits <= _KEY_BITS:
             before = np.zeros_like(key)
@@ -64,7 +64,7 @@ class _Doubling:
             reach *= 2
 
     def common_length(self, p: IntArray, q: IntArray) -> IntArray:
-        """How many last symbols the contexts of ``p`` and ``q`` share, elementwise."""
+        """How many of their last symbols the contexts of ``p`` and ``q`` share, elementwise."""
         shared = np.zeros(len(p), dtype=np.int32)
         shortest = np.minimum(self.length[p], self.length[q])
         for reach, rank in reversed(self.levels):

@@ -1,4 +1,4 @@
-"""The tree of contexts: every context of a text at which the symbols before it branch.
+"""The tree of contexts: the contexts of a text that are preceded by different symbols.
 
 Read backwards, the contexts form a tree in which a context's shorter contexts are its ancestors.
 Only the branching ones are kept (a suffix tree of the reversed text; Weiner, 1973), so its size is
@@ -19,13 +19,13 @@ from langmodels.fullcontext.suffix_array import sort_contexts
 
 @dataclass(frozen=True)
 class ContextTree:
-    """Sorted contexts, the branching contexts above them, and what follows where.
+    """Sorted contexts, the branching contexts above them, and the symbols that follow.
 
     Nodes are numbered in preorder, so a parent precedes its children; node 0 is the empty context.
     A node stands for an interval of the sorted contexts.
     """
 
-    following: IntArray  # (m,) the symbol after each sorted context; n_symbols where the text ends
+    following: IntArray  # (m,) the symbol after each sorted context; n_symbols at the end
     low: IntArray  # (nodes,) first sorted context of each node
     high: IntArray  # (nodes,) one past its last
     depth: IntArray  # (nodes,) length of the context, in symbols
@@ -33,9 +33,9 @@ class ContextTree:
     leaf_parent: IntArray  # (m,) the deepest node each sorted context is in
     level: IntArray  # (nodes,) number of ancestors
     by_symbol: IntArray  # (m,) the sorted contexts in order of the symbol that follows
-    pair_node: IntArray  # (pairs,) sorted; a node, and
+    pair_node: IntArray  # (pairs,) a node, ascending, with
     pair_symbol: IntArray  # (pairs,) a symbol that follows it, and
-    pair_count: IntArray  # (pairs,) in how many of its branches the symbol does
+    pair_count: IntArray  # (pairs,) the number of its branches in which the symbol does
     n_symbols: int
 
     @classmethod
@@ -83,7 +83,7 @@ class ContextTree:
     def restore(cls, arrays: Mapping[str, Array], n_symbols: int) -> Self:
         """The tree of arrays from a file.
 
-        Raises LangmodelsError where these cannot be the arrays of a tree: they were damaged.
+        Raises LangmodelsError for damaged arrays, which cannot be those of a tree.
         """
         check_arrays(arrays, _EXPECTED, {"symbols": n_symbols, "following": n_symbols + 1})
         tree = cls(**{name: arrays[name] for name in _EXPECTED}, n_symbols=n_symbols)
@@ -99,7 +99,7 @@ class ContextTree:
             if wrong.any():
                 raise LangmodelsError(f"the array {name!r} is damaged.")
         if not len(nodes) or tree.level[0] != 0 or tree.depth[0] != 0:
-            raise LangmodelsError("its tree of contexts is no tree.")
+            raise LangmodelsError("its tree of contexts is damaged.")
         return tree
 
 
@@ -117,7 +117,7 @@ _EXPECTED = {
     "pair_symbol": Expected("int32", ("pairs",), low=0, below="symbols"),
     "pair_count": Expected("int32", ("pairs",), low=1, below="contexts"),
 }
-"""What the arrays of a file must be."""
+"""The expected arrays of a file."""
 
 
 def _branching(
@@ -153,7 +153,7 @@ def _branching(
 def _last_at_most(values: IntArray, bounds: IntArray) -> IntArray:
     """For each i, the last j < i with ``values[j] <= bounds[i]``; -1 where there is none.
 
-    Climbs and descends a pyramid of block minima: O(n log n) at worst, O(n) where most are near.
+    Searches a pyramid of block minima: O(n log n) at worst, O(n) if most are near.
     """
     far = np.iinfo(np.int32).max
     pyramid = [values]

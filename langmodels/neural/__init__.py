@@ -1,4 +1,4 @@
-"""Neural language models: layers, training and models, forward and backward by hand in NumPy."""
+"""Neural language models in NumPy: layers with hand-written gradients, training, and the models."""
 
 from typing import TYPE_CHECKING
 

@@ -1,4 +1,4 @@
-"""What all neural models have in common: settings, fitting, files."""
+"""The base class of neural models: settings, fitting, files."""
 
 import zlib
 from abc import abstractmethod
@@ -31,19 +31,19 @@ S = TypeVar("S")
 N = TypeVar("N", bound=Network[Any])
 
 _PROBE = 4000
-"""Tokens of the training text that a trained network is tried on."""
+"""Tokens of the training text on which a trained network is checked."""
 
 _HOPELESS = 700.0
-"""Nats a token at which a perplexity is past all numbers."""
+"""Nats per token at which the perplexity overflows."""
 
 
 class NetworkModel(Model, Generic[N]):
     """A model that is a network, trained by gradient descent.
 
-    `options` are the settings of training, `history` (after `fit`) its course.
+    `options` are the training options; `history`, after `fit`, records the training run.
 
     Args:
-        dtype: of all numbers, float32 or float64.
+        dtype: of weights and activations, float32 or float64.
     """
 
     @forwards(TrainingOptions)
@@ -57,24 +57,24 @@ class NetworkModel(Model, Generic[N]):
     def _param(self, name: str) -> Any:
         network: Any = vars(self).get("_trained")
         if name == "cutoffs" and network is not None and network.shape.cutoffs:
-            return network.shape.cutoffs  # what was chosen for its vocabulary
+            return network.shape.cutoffs  # resolved for the vocabulary
         return getattr(self.options if hasattr(self.options, name) else self, name)
 
     @abstractmethod
     def make_network(self, vocabulary: int) -> N:
-        """A network for a vocabulary of this size, parameters not yet set."""
+        """A network for a vocabulary of this size, not yet initialised."""
 
     @abstractmethod
     def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Any]:
-        """The corpus in batches."""
+        """The batches of a corpus, each cut into `n_shards` parts for threads."""
 
     @abstractmethod
     def _validation_loss(self, corpus: Corpus) -> float:
-        """What early stopping goes by, in nats a token."""
+        """The validation loss in nats per token, for early stopping."""
 
     @abstractmethod
     def _show(self, tokens: int) -> str:
-        """Something of about so many tokens, to be looked at during training."""
+        """A sample of about `tokens` tokens, to be shown during training."""
 
     @checked
     def fit(
@@ -88,34 +88,33 @@ class NetworkModel(Model, Generic[N]):
         sample: int = 0,
         after_epoch: Callable[[Epoch], None] | None = None,
     ) -> Self:
-        """Train on a corpus. With `validation` the weights that were best on it are kept.
+        """Train on a corpus; with `validation`, keep the weights with the lowest loss on it.
 
-        Where the corpus has no `<unk>`, a tenth of the words that occur once stand for it, others
-        in every epoch (`RareAsUnknown`), so that unknown words are charged what they cost other
-        models and not what a network charges for what it was never shown.
+        If the corpus has no `<unk>`, a tenth of the words that occur once, different ones in every
+        epoch, are replaced by it (`RareAsUnknown`), so that its probability is comparable to that
+        in other models; a network that never sees `<unk>` makes it almost impossible.
 
-        `init`: a trained model of this kind and these sizes, from whose weights training begins,
-        instead of random ones; its optimizer's memory is not kept. The corpus must be read as its
-        text was, as `Corpus.extending` does and as a plain text is: what is new stands behind the
-        tokens that it knows, and begins with what it learnt of `<unk>`; in the output of an
-        adaptive softmax, with the mean of what it learnt of the words of the rarest class.
+        `init` is a trained model of this class and these sizes whose weights are the initial ones,
+        without its optimizer state. The corpus must be read by `Corpus.extending`, as a plain text
+        is, so that new tokens come after those of `init`: their vectors start as that of `<unk>`,
+        or, in the output of an adaptive softmax, as the mean of the rarest class.
 
-        `checkpoint`: a file to write the state of training to, every so many seconds and after
-        every epoch; where it exists already, training goes on from it and arrives at the same
-        weights as if it had never stopped. `sample`: tokens to show after every epoch where
-        progress is shown. `after_epoch` is called with the figures of each; the model can be used
-        in it as it then is.
+        `checkpoint` is a file to which the state of training is written every `checkpoint_seconds`
+        and after every epoch; if it exists, training resumes from it, with the same result as an
+        uninterrupted run. `sample` is the length in tokens of a sample to show after every epoch,
+        where progress is shown. `after_epoch` is called with the figures of each epoch, and may use
+        the model as it then is.
 
-        Ctrl-C ends training after the step under way, with the best weights so far. Raises
-        LangmodelsError where training diverges, be it in the last step, or the checkpoint is of
-        another run; the model is not fitted then.
+        Ctrl-C ends training after the current step, with the best weights so far. Raises
+        LangmodelsError if training diverges or the checkpoint belongs to another run; the model is
+        then not fitted.
         """
         if init is not None and not isinstance(corpus, Corpus):
             corpus = Corpus.extending(init.reading, corpus)
         corpus, validation = self.adopt(corpus, validation)
         if init is not None and hasattr(self, "cutoffs"):
             network: Any = init.network
-            self.cutoffs = network.shape.cutoffs  # however many words are added
+            self.cutoffs = network.shape.cutoffs  # a size that new words may change
         self._begin()
         if init is not None:
             self._take_over(init)
@@ -150,7 +149,7 @@ class NetworkModel(Model, Generic[N]):
         return self
 
     def untrained(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
-        """Take over the vocabulary and set the first weights, without any training."""
+        """Take over the vocabulary and initialise the weights, without training."""
         self.adopt(corpus, validation)
         self._begin()
         return self
@@ -160,7 +159,9 @@ class NetworkModel(Model, Generic[N]):
         self._network.initialise(self.options.seed)
 
     def _take_over(self, init: "NetworkModel[Any]") -> None:
-        """Begin from the weights of another model. Raises UsageError where they do not fit."""
+        """Copy the weights of another model. Raises UsageError if its class, sizes or reading
+        differ.
+        """
         try:
             if type(init) is not type(self):
                 raise UsageError(f"it is a {type(init).__name__}, not a {type(self).__name__}")
@@ -175,9 +176,9 @@ class NetworkModel(Model, Generic[N]):
         self._network.refresh()
 
     def _check_extends(self, init: Any) -> None:
-        """Raise UsageError unless the model is as large as another and reads text as it does.
+        """Raise UsageError unless this model has the settings of `init` and reads text as it does.
 
-        It may know more tokens.
+        Its vocabulary may have additional tokens at the end.
         """
         here, there = self.get_params(), init.get_params()
         for name, value in there.items():
@@ -190,10 +191,11 @@ class NetworkModel(Model, Generic[N]):
             raise UsageError("the text was not read with its vocabulary; see Corpus.extending")
 
     def _check_fitted(self, corpus: Corpus) -> None:
-        """Raise LangmodelsError unless the network is of use on the text it was trained on.
+        """Raise LangmodelsError if the network has diverged, by its loss on the start of its
+        training text.
 
-        Each step checks what it began with. What the last one did shows here, and so does a state
-        that grows without end in text longer than the chunks of training.
+        Each training step checks the loss before it; this checks the result of the last one, and
+        finds states that grow without bound in text longer than the chunks of training.
         """
         with np.errstate(all="ignore"):
             loss = self._validation_loss(corpus.head(_PROBE))
@@ -224,7 +226,7 @@ class NetworkModel(Model, Generic[N]):
         }
 
     def _digest(self, corpus: Corpus) -> list[int]:
-        """What tells a text from others, and one that is read in this way from others."""
+        """Checksums that identify a text and its reading, for checkpoints."""
         found = [len(corpus.ids), zlib.crc32(np.ascontiguousarray(corpus.ids).tobytes())]
         if corpus.carry:
             found.append(zlib.crc32(np.flatnonzero(corpus.begins_afresh).tobytes()))
@@ -234,12 +236,12 @@ class NetworkModel(Model, Generic[N]):
 
     @property
     def network(self) -> N:
-        """The network, for those who want to look inside; each thread has its own replica."""
+        """The network, for inspection; each thread has its own replica."""
         return self._network
 
     @property
     def _network(self) -> N:
-        # Layers work in arrays of their own, which two threads would write at once.
+        # Layers write to workspaces of their own, which two threads must not share.
         return self._replicas.get(self._replica)
 
     @_network.setter
@@ -254,7 +256,7 @@ class NetworkModel(Model, Generic[N]):
 
     @property
     def n_parameters(self) -> int:
-        """Weights and biases."""
+        """The number of weights and biases."""
         return self._network.parameters.flat.size
 
     # Files ----------------------------------------------------------------------------------
@@ -268,7 +270,7 @@ class NetworkModel(Model, Generic[N]):
     @classmethod
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
         check_values(config, {"arguments": dict[str, Any], "history": History})
-        # Version 0.1 noted, as not set, what some models do not take.
+        # Files of version 0.1 list, as None, options that some models do not have.
         known = parameters(cls)
         arguments = {k: v for k, v in config["arguments"].items() if k in known or v}
         _check_sizes(arguments, arrays)
@@ -290,15 +292,15 @@ class NetworkModel(Model, Generic[N]):
         return model
 
     def _recall(self, config: dict[str, Any], arrays: Mapping[str, Array]) -> None:
-        """Take back what else `config` and `arrays` gave that the network is made from."""
+        """Restore whatever else of `config` and `arrays` `make_network` needs; for subclasses."""
 
 
 def _grow(name: str, before: Array, after: Array, n_new: int, size: int) -> None:
-    """Copy weights to an array of their shape, or of one that is longer by the new tokens.
+    """Copy weights to an array of the same shape, or of one enlarged by `n_new` tokens.
 
-    A row or column for each token of the vocabulary (`size`) is, for new ones, that of `<unk>`.
-    Where there is one for each token of the rarest class alone, as in an adaptive softmax, it is
-    the mean of those that were there. Raises UsageError for other shapes.
+    If the enlarged axis had one row or column for each token of the vocabulary (`size`), new ones
+    are copies of that of `<unk>`; otherwise, for the rarest class of an adaptive softmax, they are
+    the mean of the existing ones. Raises UsageError for other shapes.
     """
     longer = [k for k, (a, b) in enumerate(zip(before.shape, after.shape, strict=True)) if a != b]
     if not longer:
@@ -313,7 +315,7 @@ def _grow(name: str, before: Array, after: Array, n_new: int, size: int) -> None
 
 
 def _check_sizes(arguments: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-    """Raise LangmodelsError for a network that is larger than its arrays, before it is made."""
+    """Raise LangmodelsError, before the network is allocated, for sizes that exceed its arrays."""
     numbers = sum(array.size for array in arrays.values())
     training = {f.name for f in fields(TrainingOptions)}
     for name, value in arguments.items():
@@ -328,15 +330,15 @@ class NeuralModel(NetworkModel[N], LanguageModel[S], Generic[S, N]):
 
     @property
     def reads_streams(self) -> bool:
-        """Whether its network is a `SequenceNetwork` that reads every sequence to its end."""
+        """Whether the network is a `SequenceNetwork` that reads sequences of any length."""
         return False
 
     @abstractmethod
     def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Chunk]:
-        """The corpus in batches."""
+        """See `NetworkModel`."""
 
     def _validation_loss(self, corpus: Corpus) -> float:
-        return -float(self.score_sequences(corpus).mean())  # may be no number, which is noted
+        return -float(self.score_sequences(corpus).mean())  # NaN is recorded as such
 
     def _show(self, tokens: int) -> str:
         return self.sample_text(max_tokens=tokens, seed=0)

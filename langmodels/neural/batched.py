@@ -1,4 +1,4 @@
-"""Networks whose output layer is asked about many tokens of a text at a time."""
+"""The base class of models whose network scores many tokens of a text at a time."""
 
 from abc import abstractmethod
 from typing import Generic
@@ -11,7 +11,7 @@ from langmodels.text.sequences import Sequences
 
 
 class BatchedModel(NeuralModel[S, N], Generic[S, N]):
-    """A network that says in `scored` how it reads sequences; scores and measures follow."""
+    """A neural model that implements `scored`, from which batched scores and measures follow."""
 
     @abstractmethod
     def scored(
@@ -21,9 +21,9 @@ class BatchedModel(NeuralModel[S, N], Generic[S, N]):
         numbers: tuple[int, ...] = (),
         wanted: BoolArray | None = None,
     ) -> FloatArray:
-        """What `scoring` gives for every target, (sequences.n_tokens, *numbers), in order.
+        """The values of `scoring` for every target, (sequences.n_tokens, *numbers), in order.
 
-        Zeros for those that are not `wanted`, (sequences.n_tokens,).
+        Zeros for targets where `wanted` (sequences.n_tokens,) is false.
         """
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:

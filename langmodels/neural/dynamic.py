@@ -1,4 +1,4 @@
-"""Dynamic evaluation: a network that goes on learning from what it reads."""
+"""Dynamic evaluation: a network whose weights are updated by the text that it scores."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,20 +30,20 @@ from langmodels.text.sequences import Sequences
 from langmodels.threads import PerThread, Workers
 
 RATES = (0.0, 5e-5, 1e-4, 2e-4, 4e-4, 8e-4)
-"""What is tried on the validation text where no rate is given."""
+"""The rates tried on the validation text when none is given."""
 
-_TUNED_ON = 20_000  # validation tokens at most
-_STRETCHES, _CHUNKS = 16, 32  # of the training text, and in each, for the root mean square
-_DAMPING = 0.2  # share of the mean root mean square that is added to every one
+_TUNED_ON = 20_000  # most validation tokens used to choose the rate
+_STRETCHES, _CHUNKS = 16, 32  # stretches of training text, and chunks in each, that measure the RMS
+_DAMPING = 0.2  # eps, as a share of the mean RMS
 
 
 @dataclass(frozen=True, eq=False)
 class DynamicState:
-    """What the network has become, and what it reads now.
+    """The weights at present, and the chunk under way.
 
-    `weights` are those for the present chunk and are never written to; `before` are the network's
-    states before its first input, `inputs` its tokens so far, `targets` what came after all of them
-    but the last, `after` the states after them.
+    `weights` (n,) are used for the chunk and never modified. `before` are the network's states
+    before the first input of the chunk, `inputs` its tokens so far, `targets` the token after each
+    but the last, and `after` the states after all inputs.
     """
 
     weights: Array
@@ -55,8 +55,8 @@ class DynamicState:
 
 @dataclass(frozen=True, eq=False)
 class _Memory:
-    """What is left of a text that was read: weights and states before a chunk that is not whole
-    yet, and its inputs and targets.
+    """What `score_on` hands on: the weights and states before the unfinished chunk, and its inputs
+    and targets.
     """
 
     weights: Array
@@ -67,32 +67,32 @@ class _Memory:
 
 @dataclass
 class _Learner:
-    """A network whose weights change, and the vector that they were last set to."""
+    """The replica whose weights are changed, and the vector last loaded into it."""
 
     network: SequenceNetwork[Any]
     loaded: Array | None = None
 
 
 class DynamicModel(LanguageModel[DynamicState]):
-    """A network whose weights follow the text, by a step of gradient descent every chunk.
+    """A network that takes a step of gradient descent after every chunk of the text that it reads.
 
     w <- w - rate g / (RMS + eps) + decay (w0 - w) after every `every` tokens of a sequence, where g
-    is the gradient of the mean loss on them, RMS the root mean square of such gradients on the
-    training text, and w0 are the trained weights, from which every sequence begins. Krause,
+    is the gradient of the mean loss on these tokens, RMS the root mean square of such gradients on
+    the training text, and w0 the trained weights, with which every sequence starts. Krause,
     Kahembwe, Murray and Renals 2018, "Dynamic Evaluation of Neural Sequence Models", section 4,
-    without their scaling of the decay; in language modelling first by Mikolov et al. 2010. It
-    remains a model of sequences: p(x | h) depends on what came before x alone.
+    without their scaling of the decay; in language modelling first by Mikolov et al. 2010.
+    Probabilities are proper: p(x | h) depends only on the tokens before x.
 
-    A rate that is not given is chosen on the validation text from `RATES` (3e-4 without such text).
-    `fit` trains the network where it is not trained yet.
+    A rate that is not given is chosen from `RATES` on the validation text (3e-4 without one). `fit`
+    trains the network if it is not trained yet.
 
     Args:
         base: the network.
-        rate: of learning, 0 or more; none: chosen.
-        decay: what part of its way back every weight goes at each step, 0 to below 1.
-        every: tokens between two steps of learning.
+        rate: learning rate while reading, 0 or more; none: chosen on validation text.
+        decay: fraction by which weights return towards the trained ones at each step, 0 to below 1.
+        every: tokens between two steps.
 
-    Raises UsageError for values outside their range and for networks that read windows.
+    Raises UsageError for values outside their range, and for networks that read windows.
     """
 
     kind = "dynamic"
@@ -124,7 +124,9 @@ class DynamicModel(LanguageModel[DynamicState]):
         self._reading = common_reading([base])
 
     def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
-        """Train the network where it is not trained yet, measure its gradients, choose the rate."""
+        """Train the network if it is not trained yet, measure the RMS of its gradients, choose the
+        rate.
+        """
         corpus, validation = self.adopt(corpus, validation)
         fit_parts([self.base], corpus, validation)
         self._learners = PerThread()
@@ -158,7 +160,7 @@ class DynamicModel(LanguageModel[DynamicState]):
     # The two functions ----------------------------------------------------------------------
 
     def start(self) -> DynamicState:
-        """The trained weights, after `<s>`."""
+        """The state after `<s>`, with the trained weights."""
         network = self._ready()
         zero = network.zero_states(1)
         weights = self.base.network.parameters.flat
@@ -166,16 +168,16 @@ class DynamicModel(LanguageModel[DynamicState]):
         return DynamicState(weights, zero, (bos,), (), self._step(weights, zero, bos))
 
     def advance(self, state: DynamicState, token: int) -> DynamicState:
-        """One step of all layers; after a whole chunk a step of learning first."""
+        """One step of all layers, after a gradient step if a chunk is complete."""
         self._check_id(token)
         return self._go_on(state, token, token)
 
     def start_after(self, state: DynamicState, last: int) -> DynamicState:
-        """What was learnt is kept, and so are the states."""
+        """See `Contexts`; weights and states are kept."""
         return self._go_on(state, last, self.vocabulary.bos_id)
 
     def _go_on(self, state: DynamicState, target: int, token: int) -> DynamicState:
-        """After `target` was to be predicted and `token` is read."""
+        """The state after `target` was predicted and `token` is read."""
         weights, before, inputs = state.weights, state.before, state.inputs
         targets = (*state.targets, target)
         if len(inputs) == self.every:
@@ -186,20 +188,20 @@ class DynamicModel(LanguageModel[DynamicState]):
         return DynamicState(weights, before, (*inputs, token), targets, after)
 
     def log_distribution(self, state: DynamicState) -> FloatArray:
-        """The output layer's distribution under the present weights, (V,), in nats."""
+        """Log p of every token in nats under the present weights, (V,)."""
         network = self._ready(state.weights)
         log_p: FloatArray = network.output.log_distribution(network.top(state.after))[0]
         return log_p
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:
-        """See `LanguageModel`; every sequence from the trained weights."""
-        # One sequence is too little for a second thread of BLAS.
+        """See `LanguageModel`; every sequence starts from the trained weights."""
+        # One sequence gives BLAS too little work for a second thread.
         with Workers(1), track("Learning while scoring", total=sequences.n_tokens) as meter:
             scores = [self._read(*stream, None, meter)[0] for stream in sequences.streams()]
         return np.concatenate(scores) if scores else np.empty(0)
 
     def score_on(self, sequences: Sequences, memory: Any = None) -> tuple[FloatArray, Any]:
-        """See `LanguageModel`; the state before the chunk that is under way, and what it has."""
+        """See `LanguageModel`; the memory is a `_Memory`."""
         ((inputs, targets),) = sequences.streams()
         with Workers(1), track("Learning while scoring", total=len(targets)) as meter:
             return self._read(inputs, targets, memory, meter)
@@ -207,7 +209,9 @@ class DynamicModel(LanguageModel[DynamicState]):
     def _read(
         self, inputs: IntArray, targets: IntArray, memory: "_Memory | None", meter: Meter
     ) -> tuple[FloatArray, "_Memory"]:
-        """Log p of targets, (n,), after inputs, (n,), learning on; and what to go on from."""
+        """Read inputs, (n,), with gradient steps: log p of targets, (n,), and the memory after
+        them.
+        """
         if memory is None:
             nothing = np.empty(0, np.int32)
             trained = self.base.network.parameters.flat
@@ -238,7 +242,9 @@ class DynamicModel(LanguageModel[DynamicState]):
     def _learn(
         self, weights: Array, states: Any, inputs: IntArray, targets: IntArray
     ) -> tuple[FloatArray, Array, Any]:
-        """Read a chunk: log p of its targets, then the weights and the states after it."""
+        """Read a chunk and take a gradient step: log p of its targets, and the weights and states
+        after it.
+        """
         network = self._ready(weights)
         h = network.forward(inputs[:, None], states)
         after = network.final_states
@@ -248,14 +254,16 @@ class DynamicModel(LanguageModel[DynamicState]):
         _, dh = network.output.loss(rows(h), targets, 1 / len(targets))
         network.backward(dh.reshape(h.shape))
         change = self.rate * network.gradients.flat
-        # Where training left no gradient at all, there is nothing to measure a step by.
+        # If all gradients are zero, steps have no scale.
         scale = self.rms + _DAMPING * self.rms.mean()
         change = np.divide(change, scale, out=np.zeros_like(change), where=scale > 0)
         change += self.decay * (weights - self.base.network.parameters.flat)
         return scores, weights - change, after
 
     def _ready(self, weights: Array | None = None) -> SequenceNetwork[Any]:
-        """The network that learns, with these weights; the trained ones where none are given."""
+        """The replica of this thread, loaded with the given weights; by default the trained
+        ones.
+        """
         trained = self.base.network.parameters.flat
         size = len(self.vocabulary)
         learner = self._learners.get(lambda: _Learner(self.base.make_network(size)))
@@ -268,7 +276,7 @@ class DynamicModel(LanguageModel[DynamicState]):
 
     @property
     def n_parameters(self) -> int:
-        """Those of the network, and rate and decay."""
+        """The parameters of the network, plus rate and decay."""
         return self.base.n_parameters + 2
 
     # Files ----------------------------------------------------------------------------------

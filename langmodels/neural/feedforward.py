@@ -23,9 +23,10 @@ from langmodels.text.sequences import Sequences
 
 @dataclass(frozen=True)
 class FeedForwardShape:
-    """`context` tokens, each embedded in `embedding` dimensions, into `hidden` tanh units.
+    """The sizes of the network: `context` tokens, embedded in `embedding` dimensions each, and
+    `hidden` tanh units.
 
-    `direct`: the output layer also sees the embedded context itself (the matrix W of equation 1).
+    With `direct` the output layer also sees the embedded context (the matrix W of equation 1).
     """
 
     vocabulary: int
@@ -63,13 +64,15 @@ class FeedForwardNetwork(Network[Chunk]):
         return {"embedding": self.embedding, "hidden": self.hidden, "output": self.output}
 
     def initialise(self, seed: int) -> None:
-        """As usual, but with direct connections that begin at zero."""
+        """See `Network`; direct connections are initialised to zero."""
         super().initialise(seed)
         if self.shape.direct and isinstance(self.output, Softmax):
             self.output.values["weight"][:, self.shape.hidden :] = 0
 
     def forward(self, inputs: Array, rng: Generator | None = None) -> Array:
-        """What the output layer sees, (B, inputs), for contexts (context, B), oldest first."""
+        """The input of the output layer, (B, inputs), for contexts (context, B), oldest token
+        first.
+        """
         x = self.embedding.forward(np.ascontiguousarray(inputs.T))
         self._x = x.reshape(inputs.shape[1], -1)
         self._h = self.hidden.forward(self._x)
@@ -92,18 +95,17 @@ class FeedForwardNetwork(Network[Chunk]):
 class FeedForwardModel(OfOrder, BatchedModel[tuple[int, ...], FeedForwardNetwork]):
     """p(w | last n-1 tokens) from their embeddings through one layer of tanh units.
 
-    The context of n - 1 tokens is filled up with `<s>` at the beginning of a sequence. `steps` has
-    no meaning here.
+    At the start of a sequence the context is padded with `<s>`. `steps` has no effect.
 
     Args:
-        order: n, one more than the tokens that the model sees.
+        order: n, one more than the tokens of context.
         embedding: width of the input vectors.
-        hidden: units.
-        direct: the output sees the input vectors, too, past the hidden units.
+        hidden: tanh units.
+        direct: whether the output layer also sees the input vectors.
         dropout: rate on the hidden units.
-        cutoffs: ranks at which an adaptive softmax is cut; (): a full one; none: 2000+10000 for
-            more than 10,000 tokens.
-        batch_size: tokens that are predicted at once.
+        cutoffs: frequency ranks at which an adaptive softmax is cut; (): a full softmax; none:
+            2000+10000 for vocabularies of more than 10,000 tokens.
+        batch_size: predicted tokens in a batch.
     """
 
     kind = "feed-forward"
@@ -148,7 +150,7 @@ class FeedForwardModel(OfOrder, BatchedModel[tuple[int, ...], FeedForwardNetwork
         )
 
     def start(self) -> tuple[int, ...]:
-        """`<s>` in all places."""
+        """The context of `<s>` only."""
         return (self.vocabulary.bos_id,) * (self.order - 1)
 
     def advance(self, state: tuple[int, ...], token: int) -> tuple[int, ...]:
@@ -157,7 +159,7 @@ class FeedForwardModel(OfOrder, BatchedModel[tuple[int, ...], FeedForwardNetwork
         return (*state[1:], token)
 
     def log_distribution(self, state: tuple[int, ...]) -> FloatArray:
-        """The output layer's distribution, (V,), in nats."""
+        """Log p of every next token in nats, (V,)."""
         h = self._network.forward(np.array(state)[:, None])
         log_p: FloatArray = self._network.output.log_distribution(h)[0]
         return log_p
@@ -169,7 +171,7 @@ class FeedForwardModel(OfOrder, BatchedModel[tuple[int, ...], FeedForwardNetwork
         numbers: tuple[int, ...] = (),
         wanted: BoolArray | None = None,
     ) -> FloatArray:
-        """See `BatchedModel`; many contexts at a time."""
+        """See `BatchedModel`; many contexts are batched."""
         windows = Windows(sequences, self.order - 1)
         network = self._network
         return score_windows(windows, network.forward, network.output, scoring, numbers, wanted)

@@ -1,4 +1,4 @@
-"""Layers put together: one flat vector of parameters, and replicas that share it."""
+"""Networks: layers over one flat parameter vector, and replicas that share it."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -18,15 +18,15 @@ from langmodels.neural.training.batches import Chunk
 B = TypeVar("B")
 S = TypeVar("S")
 
-_SEQUENCES = 8  # fewer are not worth a thread
+_SEQUENCES = 8  # fewest sequences that are worth a thread
 
 
 class Network(ABC, Generic[B]):
-    """What a trainer trains on batches of the type B.
+    """The base class of networks that are trained on batches of type B.
 
     A subclass creates its layers in `_build`, and computes loss and gradients in `loss`. A replica
-    has the same parameters but gradients and workspaces of its own, so that several threads can
-    work on parts of one batch.
+    shares the parameters but has its own gradients and workspaces, so that threads can work on
+    parts of one batch.
     """
 
     parameters: Parameters
@@ -40,44 +40,50 @@ class Network(ABC, Generic[B]):
 
     @abstractmethod
     def _build(self) -> dict[str, Layer]:
-        """Create the layers, each with a name, and keep them where `loss` finds them."""
+        """Create the layers, keep them as attributes, and return them by name."""
 
     @abstractmethod
     def loss(self, batch: B, scale: float, rng: Generator | None) -> float:
-        """Sum of -log p over the targets of the batch, in nats; `gradients` become those of
-        `scale` times it. `rng` is for dropout.
+        """The sum of -log p over the targets of a batch in nats; `gradients` become those of
+        `scale` times it.
+
+        `rng` is for dropout; None: no dropout.
         """
 
     def decayed(self) -> BoolArray | None:
-        """Which parameters decoupled decay is for, (n,) as in `parameters.flat`; None: all."""
+        """Which parameters are subject to decoupled weight decay, (n,) as `parameters.flat`; None:
+        all.
+        """
         return None
 
     def shards(self, batch: int, threads: int) -> int:
-        """Into how many parts a batch of so many sequences is best cut, to be worked on at once."""
+        """The best number of parts, one per thread, for a batch of so many sequences."""
         return max(1, min(threads, batch // _SEQUENCES))
 
     def carried(self) -> dict[str, Array]:
-        """What goes from one batch to the next besides the parameters (hidden states)."""
+        """What is carried from one batch to the next besides the parameters: hidden states, for
+        checkpoints.
+        """
         return {}
 
     def carry_on(self, arrays: Mapping[str, Array]) -> None:
-        """Go on from what `carried` gave."""
+        """Inverse of `carried`."""
 
     def carried_as(self, batch: B) -> dict[str, Expected]:
-        """What `carried` must give after a batch like this one."""
+        """The expected arrays of `carried` after a batch like this one."""
         return {}
 
     def initialise(self, seed: int) -> None:
-        """Give the parameters their first values."""
+        """Initialise the parameters at random."""
         self.body.initialise(np.random.default_rng(seed))
         self.refresh()
 
     def refresh(self) -> None:
-        """To be called whenever the parameters have changed."""
+        """Recompute what layers derive from the parameters; call it whenever these have changed."""
         self.body.refresh()
 
     def replica(self) -> Self:
-        """Another network with these very parameters."""
+        """A network that shares the parameters."""
         twin = copy.copy(self)
         twin.body = Layer(parts=twin._build())
         twin._bind()
@@ -89,9 +95,9 @@ class Network(ABC, Generic[B]):
 
 
 class SequenceNetwork(Network[Chunk], Generic[S]):
-    """A network that reads sequences step by step and predicts the next token after each.
+    """A network that reads sequences step by step and predicts the next token after each step.
 
-    Its state, of the type S, is a value; training carries it from chunk to chunk.
+    Its state, of type S, is a value; training carries it from chunk to chunk.
     """
 
     output: OutputLayer
@@ -102,7 +108,7 @@ class SequenceNetwork(Network[Chunk], Generic[S]):
 
     @abstractmethod
     def zero_states(self, batch: int) -> S:
-        """The state of `batch` sequences before their first token."""
+        """The initial state of `batch` sequences."""
 
     @abstractmethod
     def forward(
@@ -113,10 +119,11 @@ class SequenceNetwork(Network[Chunk], Generic[S]):
         keep: Array | None = None,
         rng: Generator | None = None,
     ) -> Array:
-        """What the output layer sees after each step, (T, B, H), dropped out where `rng` is given.
+        """The input of the output layer after each step, (T, B, H), with dropout if `rng` is given.
 
-        `inputs` (T, B) token ids; `states` before the first step, `zero_states` where not given;
-        `keep` as in `SequenceLayer.forward`. `final_states` are those after the last step.
+        `inputs` (T, B) are token ids, `states` those before the first step, by default
+        `zero_states`; `keep` is as in `SequenceLayer.forward`. Afterwards `final_states` are those
+        after the last step.
         """
 
     @property
@@ -126,14 +133,18 @@ class SequenceNetwork(Network[Chunk], Generic[S]):
 
     @abstractmethod
     def top(self, states: S) -> Array:
-        """What the output layer sees of states, (B, H)."""
+        """The input of the output layer in given states, (B, H)."""
 
     @abstractmethod
     def backward(self, dy: Array) -> None:
-        """Gradients of all layers below the output, from that of the outputs (T, B, H)."""
+        """Compute the gradients of all layers below the output layer, given that of its input (T,
+        B, H).
+        """
 
     def loss(self, batch: Chunk, scale: float, rng: Generator | None) -> float:
-        """See `Network`. The states are those after the batch before, unless this one is fresh."""
+        """See `Network`; it starts from the states after the batch before, unless this one is
+        `fresh`.
+        """
         states = None if batch.fresh else self._states
         h = self.forward(batch.inputs, states, keep=batch.keep, rng=rng)
         self._states = self.final_states
@@ -149,14 +160,14 @@ class SequenceNetwork(Network[Chunk], Generic[S]):
         return total
 
     def replica(self) -> Self:
-        """See `Network`; it begins from no state."""
+        """See `Network`; the replica starts without states."""
         twin = super().replica()
         twin._states = None
         return twin
 
     @abstractmethod
     def _to_arrays(self, states: S) -> dict[str, Array]:
-        """States by name."""
+        """States as arrays by name."""
 
     @abstractmethod
     def _from_arrays(self, arrays: Mapping[str, Array]) -> S:
@@ -167,10 +178,10 @@ class SequenceNetwork(Network[Chunk], Generic[S]):
         return {} if self._states is None else self._to_arrays(self._states)
 
     def carried_as(self, batch: Chunk) -> dict[str, Expected]:
-        """See `Network`: arrays like those at the beginning."""
+        """See `Network`; arrays of the shapes of `zero_states`."""
         zero = self._to_arrays(self.zero_states(batch.inputs.shape[1]))
         return {n: Expected(a.dtype.name, a.shape, finite=True) for n, a in zero.items()}
 
     def carry_on(self, arrays: Mapping[str, Array]) -> None:
-        """Go on from what `carried` gave."""
+        """Inverse of `carried`."""
         self._states = self._from_arrays(arrays) if arrays else None

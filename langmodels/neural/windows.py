@@ -1,4 +1,4 @@
-"""Scoring with networks that see so many tokens and no more: many windows at a time."""
+"""Scoring with networks of a fixed number of context tokens, many windows at a time."""
 
 from collections.abc import Callable
 
@@ -19,9 +19,9 @@ def score_windows(
     numbers: tuple[int, ...] = (),
     wanted: BoolArray | None = None,
 ) -> FloatArray:
-    """What `scoring` gives for each window, (len(windows), *numbers), zeros for those not `wanted`.
+    """The values of `scoring` for each window, (len(windows), *numbers), zeros where not `wanted`.
 
-    `top`: the hidden vectors (N, H) of inputs (length, N).
+    `top` maps inputs (length, N) to hidden vectors (N, H).
     """
     scores = np.zeros((len(windows), *numbers))
     every = np.arange(len(windows)) if wanted is None else np.flatnonzero(wanted)

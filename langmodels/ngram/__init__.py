@@ -1,4 +1,4 @@
-"""N-gram models over arrays: counting, smoothing, look-up."""
+"""N-gram models in array code: counting, smoothing, look-up, files."""
 
 from langmodels.ngram.classes import ClassModel
 from langmodels.ngram.counting import NGramCounts, count_ngrams

@@ -9,8 +9,8 @@ r"""ARPA files: the text format in which back-off n-gram models are exchanged.
     ...
     \end\
 
-A line holds log10 p, the words, and, below the highest order, maybe a log10 back-off weight. Files
-are read and written in blocks of many lines, each handled by a few calls on whole columns.
+A line holds log10 p, the words and, below the highest order, optionally a log10 back-off weight.
+Files are read and written in blocks of many lines, column by column.
 """
 
 import json
@@ -39,15 +39,17 @@ from langmodels.threads import slices
 __all__ = ["FOREIGN", "ArpaContents", "is_arpa_name", "is_arpa_text", "read_arpa", "write_arpa"]
 
 FOREIGN = WhitespaceTokenizer(unicode=False)
-"""How other tools cut text into the words of their files."""
+"""The tokenizer assumed for files of other tools: words between ASCII white space."""
 
 _LOG10 = np.log(10.0)
-_WRITE = 1 << 17  # n-grams, as many as are looked at together
+_WRITE = 1 << 17  # n-grams formatted at a time
 # Reading -------------------------------------------------------------------------------------
 
 
 class ArpaContents(NamedTuple):
-    """A vocabulary and tables, and as far as it is known how the text was cut and cleaned."""
+    """A vocabulary and tables, and, if known, how the text of the model was tokenized and
+    cleaned.
+    """
 
     vocabulary: Vocabulary
     tables: NGramTables
@@ -56,19 +58,20 @@ class ArpaContents(NamedTuple):
 
 
 def read_arpa(path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) -> ArpaContents:
-    """What is in an ARPA file, plain or compressed.
+    """Read an ARPA file, plain or compressed.
 
-    Reads what the common tools write, and what their files suffer on the way: text before the
-    data line, carriage returns, any spacing, back-off weights left out, `<UNK>`, -99 for zero
-    (taken for 10^-99, as in KenLM, unless `write_arpa` has noted that it is zero; -inf is), no
-    `<unk>` (it gets 10^-100, as in KenLM), no `</s>` (the vocabulary then has no ends), n-grams
-    whose prefix or suffix was pruned away. N-grams that predict `<s>` are dropped: nothing does.
+    Accepts the variations among tools: text before the data line, carriage returns, any spacing,
+    omitted back-off weights, `<UNK>`, and n-grams whose prefix or suffix was pruned. -inf is zero;
+    -99 is 10^-99, as in KenLM, unless `write_arpa` has noted that it is zero. A missing `<unk>`
+    gets 10^-100, as in KenLM; without `</s>` the vocabulary has no end of sequence. N-grams that
+    end in `<s>` are dropped, since it is never predicted.
 
-    With the `tokenizer` that the model was made with, which `write_arpa` notes in a comment, white
-    space inside tokens is read as it is written there, and a stream's vocabulary has no `</s>`.
+    `tokenizer` is that of the model's text; by default the one that `write_arpa` noted in a
+    comment. With it, escaped white space inside tokens is decoded, and the vocabulary of a stream
+    has no `</s>`.
 
-    Raises LangmodelsError, with the number of the line, where the file is no ARPA file, is cut
-    short, or contradicts itself.
+    Raises LangmodelsError, with the number of the line, for a file that is not ARPA, truncated or
+    inconsistent.
     """
     with open_arpa(Path(path)) as file:
         reader = ArpaReader(file, str(path), tokenizer)
@@ -83,17 +86,16 @@ def read_arpa(path: str | os.PathLike[str], tokenizer: Tokenizer | None = None) 
 def write_arpa(path: str | os.PathLike[str], tables: NGramTables, reading: Reading) -> None:
     """Write tables as an ARPA file; compressed where the name ends in .gz, .xz, .bz2 or .zst.
 
-    How the text was cut and cleaned is noted in a comment before the data, which other tools skip,
-    and that -99 is zero where anything is: to KenLM it is 10^-99, and so it is read without the
-    note.
+    A comment before the data, which other tools skip, records how the text was tokenized and
+    cleaned and, if any probability is zero, that -99 means zero here: KenLM, and this reader
+    without the comment, take it for 10^-99.
 
-    `</s>` is written with probability zero where the vocabulary has no ends, as other tools expect
-    to find it. Where tokens have blanks or line ends in them, their ASCII white space is written as
-    `<0x20>`, its code in hexadecimal. What a file that was read did not have is not written either
-    (`NGramTables.blanks`).
+    If the vocabulary has no `</s>`, one is written with probability zero, as other tools expect it.
+    If tokens contain white space, each ASCII white-space character is written as its hexadecimal
+    code, `<0x20>`. The n-grams of `NGramTables.blanks` are not written.
 
-    Raises LangmodelsError where the tables charge for contexts that are not stored (stupid
-    backoff), which the format cannot say, or the file cannot be written.
+    Raises LangmodelsError for stupid backoff, whose charge for unseen contexts the format cannot
+    express, and where the file cannot be written.
     """
     if tables.unseen_backoff:
         raise LangmodelsError(
@@ -126,20 +128,23 @@ def write_arpa(path: str | os.PathLike[str], tables: NGramTables, reading: Readi
 
 
 def _has_zeros(tables: NGramTables) -> bool:
-    """Whether anything but `<s>` has probability zero, or leaves nothing to what is not stored."""
+    """Whether any probability but that of `<s>`, or any back-off weight, is zero."""
     first = np.delete(tables.log_prob[0][:], Vocabulary.bos_id)
     columns = (first, *tables.log_prob[1:], *tables.backoff)
     return any(np.isneginf(a[part]).any() for a in columns for part in slices(len(a), _WRITE))
 
 
 def _note(reading: Reading, escapes: bool, zeros: bool) -> dict[str, Any]:
-    """How the text was cut and cleaned; empty where it was as other tools do, without zeros."""
+    """The content of the comment; empty for what other tools assume: words between blanks, no
+    cleaning, no zeros.
+    """
     tokenizer, cleaning = reading.tokenizer, reading.cleaning
     if (tokenizer, cleaning) == (FOREIGN, "none") and not zeros:
         return {}
     note: dict[str, Any] = {"level": tokenizer.level, **tokenizer.config(), "cleaning": cleaning}
     if not escapes and any(escaped(t) != t for t in reading.vocabulary.tokens):
-        # What looks like an escape is a token, such as the byte pieces of subword vocabularies.
+        # Record that tokens are not escaped: some look so, such as the bytes of subword
+        # vocabularies.
         note["escaped"] = False
     if zeros:
         note["zeros"] = True
@@ -151,7 +156,7 @@ def _lines(tables: NGramTables, order: int, nodes: slice, tokens: Array) -> byte
     words = tokens[ngram_words(tables, order, nodes)[own]]
     columns = [_log10(tables.log_prob[order - 1][nodes][own])]
     if order == 1 and nodes.start <= Vocabulary.bos_id < nodes.stop:
-        columns[0][Vocabulary.bos_id - nodes.start] = 0.0  # as KenLM writes it: it is always there
+        columns[0][Vocabulary.bos_id - nodes.start] = 0.0  # KenLM writes the weight at every n-gram
     columns += [words[:, i].tolist() for i in range(order)]
     form = "%.7g\t" + " ".join(["%s"] * order)
     if order < tables.order:
@@ -162,6 +167,6 @@ def _lines(tables: NGramTables, order: int, nodes: slice, tokens: Array) -> byte
 
 
 def _log10(nats: Array) -> list[float]:
-    # Adding 0 makes a plain zero of a negative one.
+    # Adding 0 turns -0.0 into 0.0.
     log10: list[float] = (np.maximum(nats.astype(np.float64) / _LOG10, ZERO) + 0.0).tolist()
     return log10

@@ -1,4 +1,4 @@
-"""Whether what an ARPA file says are probabilities: they must sum to one after every context."""
+"""Checks that the probabilities of an ARPA file sum to one after every context."""
 
 import os
 import warnings
@@ -15,17 +15,17 @@ from langmodels.ngram.trie import ngram_words
 from langmodels.text.vocabulary import Vocabulary
 
 _TOLERANCE = 2e-3
-"""By how much sums differ from one where figures have four decimals, as in the coarsest files."""
+"""How far sums may be from one: figures of four decimals, the coarsest in use, stay within."""
 _ABOVE = 1e-3
-"""By how much rounding may lift a log probability, nats, above 0."""
-_TRIED = 50  # contexts in which single probabilities are looked at
+"""How far above 0 rounding may lift a log probability, in nats."""
+_TRIED = 50  # contexts whose single probabilities are checked
 
 
 def check_sums(path: str | os.PathLike[str], vocabulary: Vocabulary, tables: NGramTables) -> None:
-    """Warn, with a `FileWarning`, of contexts after which probabilities do not sum to one.
+    """Warn, with a FileWarning, of contexts after which probabilities do not sum to one.
 
-    Raises LangmodelsError where a back-off weight lifts a single probability above one. Both name
-    the context, and the line that it stands in.
+    Raises LangmodelsError where a back-off weight lifts a single probability above one. Both
+    messages name the context and the line in which it is defined.
     """
     sums = context_sums(tables)
     worst = [float(np.abs(z - 1).max(initial=0)) for z in sums]
@@ -77,13 +77,13 @@ def _shown(vocabulary: Vocabulary, words: list[int]) -> str:
 
 
 def _place(path: str | os.PathLike[str], vocabulary: Vocabulary, words: list[int]) -> str:
-    """The file, and the line of an n-gram where that can be found."""
+    """The name of the file, with the line of an n-gram if it can be found, for a message."""
     line = _line_of(Path(path), vocabulary.decode(words)) if words else None
     return str(path) if line is None else f"{path}, line {line}"
 
 
 def _line_of(path: Path, tokens: list[str]) -> int | None:
-    """The line that an n-gram stands in."""
+    """The number of the line that defines an n-gram."""
     wanted = [t.encode("utf-8", "surrogateescape") for t in tokens]
     section = b"\\%d-grams:" % len(tokens)
     inside, number, rest = False, 0, b""

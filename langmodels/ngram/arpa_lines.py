@@ -13,24 +13,24 @@ from langmodels.ngram.arpa_source import ByteSource
 from langmodels.text.byte_fields import Fields, space_table, split_fields
 
 _READ = 1 << 22  # bytes
-_HEADER = 1 << 16  # bytes in which the beginning of the data must come
+_HEADER = 1 << 16  # bytes within which the data line must come
 _DATA = re.compile(rb"^[\t\r ]*\\data\\[\t\r ]*$", re.IGNORECASE | re.MULTILINE)
-_LINE = 1 << 20  # bytes in the longest line, and in the longest run of blank ones
+_LINE = 1 << 20  # bytes that a line, or a run of blank lines, may have
 _BLANKS = b"\t\n\r "
-"""What ends a field, as in KenLM; other white space belongs to words."""
+"""Separators of fields, as in KenLM; any other white space is part of a word."""
 _SPACES = space_table(_BLANKS)
 _BLANK = re.compile(rb"[\t\n\r ]*")
 
 
 class Block(NamedTuple):
-    """Whole lines of the file, and how many lines come before them."""
+    """A run of whole lines, and the number of lines before it in the file."""
 
     text: bytes
     lines_before: int
 
 
 class Lines:
-    """The lines of a file called `name`, read as they are asked for."""
+    """The lines of the file `name`, read on demand."""
 
     def __init__(self, file: ByteSource, name: str) -> None:
         self._file = file
@@ -40,20 +40,20 @@ class Lines:
         """How many were handed out."""
 
     def error(self, what: str, line: int | None = None) -> LangmodelsError:
-        """What is wrong in a line, the last one unless it has a number."""
+        """An error about line number `line`, by default the line read last."""
         at = self.number if line is None else line
         return LangmodelsError(f"{self._name}, line {at}: {what}.")
 
     def before_data(self) -> list[bytes]:
-        """The lines before the one that begins the data, which is passed over.
+        """The lines before the data line, which is skipped.
 
-        Raises LangmodelsError where no line does.
+        Raises LangmodelsError where there is no data line.
         """
         while len(self._rest) < _HEADER and self._fill():
             pass
         found = _DATA.search(self._rest, 0, max(_HEADER, _READ))
         if found is None:
-            # What comes so late, or never, is in some other kind of file.
+            # A data line later than this means another kind of file.
             raise LangmodelsError(f"{self._name} is not an ARPA file: it has no \\data\\ line.")
         before = self._rest[: found.start()].split(b"\n")
         self.number = len(before)
@@ -85,7 +85,9 @@ class Lines:
             return line
 
     def blocks(self) -> Iterator[Block]:
-        """Blocks of whole lines, up to the line that begins with a backslash (not included)."""
+        """Yield blocks of whole lines, up to but not including the next line that starts with a
+        backslash.
+        """
         ended = False
         while not ended:
             mark = _next_mark(self._rest)
@@ -116,7 +118,7 @@ class Lines:
 
 
 class Entries:
-    """The lines of a block that are not blank: field j of entry i is fields(j)[i]."""
+    """The non-blank lines of a block, split into fields: field j of entry i is fields(j)[i]."""
 
     def __init__(self, block: Block) -> None:
         self._all = split_fields(block.text, _SPACES)
@@ -132,14 +134,14 @@ class Entries:
         self._lines = filled + block.lines_before + 1
 
     def select(self, which: BoolArray | IndexArray) -> "Entries":
-        """Some of the entries."""
+        """A subset of the entries, by mask or indices."""
         part = copy.copy(self)
         part.counts, part._first = self.counts[which], self._first[which]
         part._lines = self._lines[which]
         return part
 
     def fields(self, column: int) -> Fields:
-        """One field of each entry."""
+        """Field `column` of each entry."""
         return self._all.select(self._first + column)
 
     def line(self, i: int) -> int:
@@ -148,13 +150,15 @@ class Entries:
 
 
 def shown(text: bytes) -> str:
-    """A piece of a file in a message."""
+    """A piece of a file as a message shows it."""
     some = text[:60].decode("utf-8", "replace")
     return repr(some) if text else "the end of the file"
 
 
 def _next_mark(data: bytes) -> int | None:
-    """Where the first line that begins with a backslash begins, spaces before it allowed."""
+    """The position of the first line that starts with a backslash, possibly indented; None without
+    one.
+    """
     if b"\\" not in data:
         return None
     if re.match(rb"[ \t\r]*\\", data):

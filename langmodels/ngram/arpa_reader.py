@@ -23,28 +23,28 @@ from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 from langmodels.threads import cpu_count, parallel_map
 
 ZERO = -99.0
-"""What stands for log10 of zero; in files of others it is a probability, as KenLM takes it."""
+"""Written for log10 of zero; in files of other tools it means 10^-99, as in KenLM."""
 MISSING_UNK = -100.0
-"""Log10 p of `<unk>` in a model that has none; KenLM's choice."""
+"""Log10 p given to `<unk>` where the file has none; KenLM's choice."""
 NOTE = b"# langmodels "
-"""Begins a comment that says, as JSON, how the text was cut and cleaned, and of zeros."""
+"""The prefix of the comment of `write_arpa`, a JSON object on tokenization, cleaning and zeros."""
 
 _LOG10 = np.log(10.0)
 _LEAST = ZERO * 10
-"""Log10 of what is zero, whoever wrote it: a file may say -inf."""
+"""Log10 p at and below this is zero in files of any tool, -inf among them."""
 _LARGEST = 38.0
-"""Log10 of a back-off weight that no model has; float32 ends there."""
+"""The largest log10 back-off weight accepted: beyond, float32 overflows."""
 _SECTION = re.compile(rb"\\(\d{1,9})-grams:\Z")
 _COUNT = re.compile(rb"ngram[\t ]+(\d{1,9})[\t ]*=[\t ]*(\d{1,18})\Z")
 
 
 _Columns = tuple[IntArray, Float32Array, Float32Array]
-"""Words (n, k), log p and back-off weights (n,), nats."""
+"""Words (n, k), log p and back-off weights (n,), both in nats."""
 
 
 @dataclass
 class _Section:
-    """The n-grams of one order, gathered block by block."""
+    """The n-grams of one order, collected block by block."""
 
     order: int
     rows: list[IntArray] = field(default_factory=list)
@@ -52,7 +52,7 @@ class _Section:
     backoff: list[Float32Array] = field(default_factory=list)
 
     def add(self, columns: _Columns) -> None:
-        """Append those of one more block."""
+        """Append the n-grams of a block."""
         self.rows.append(columns[0])
         self.log_prob.append(columns[1])
         self.backoff.append(columns[2])
@@ -63,7 +63,7 @@ class _Section:
         return sum(map(len, self.rows))
 
     def gathered(self) -> _Columns:
-        """All blocks together."""
+        """All blocks concatenated."""
         if not self.rows:
             nothing = np.empty(0, np.float32)
             return np.empty((0, self.order), np.int32), nothing, nothing
@@ -74,7 +74,7 @@ class _Section:
         )
 
     def clear(self) -> None:
-        """Give the memory of the blocks back."""
+        """Release the memory of the blocks."""
         self.rows, self.log_prob, self.backoff = [], [], []
 
 
@@ -86,11 +86,12 @@ class ArpaReader:
         self._name = name
         self.tokenizer = tokenizer
         self.cleaning = "none"
-        self._escaped: bool | None = None  # whether white space in tokens is; what a note says
-        self._zeros = False  # whether what stands for zero means it; what a note says
-        # (first line, number) of lines, in a block, with a back-off weight that nothing can use
+        self._escaped: bool | None = None  # whether tokens have escapes, if noted
+        self._zeros = False  # whether ZERO means zero, if noted
+        # (first line, number of lines) by block of back-off weights at the highest order, which are
+        # meaningless
         self._ignored: list[tuple[int, int]] = []
-        self._ids: dict[bytes, int] = {}  # by the place of a word among the unigrams
+        self._ids: dict[bytes, int] = {}  # word to its rank among the unigrams
         self._index = WordIndex({})
 
     def read(self) -> tuple[Vocabulary, NGramTables]:
@@ -109,7 +110,7 @@ class ArpaReader:
                 if section.size != size:
                     raise self._lines.error(
                         f"the file has {section.size} {order}-grams here (from line {start + 1} "
-                        f"on), but promised {size}"
+                        f"on), but the header says {size}"
                     )
                 sections.append(section)
         if mark.lower() != b"\\end\\":
@@ -125,7 +126,7 @@ class ArpaReader:
         return self._tables(sections)
 
     def _section(self, order: int, last: bool, meter: Meter) -> _Section:
-        """The n-grams of an order, parsed in as many blocks at a time as there are cores."""
+        """The n-grams of an order; as many blocks are parsed in parallel as there are cores."""
         section = _Section(order)
         blocks = self._lines.blocks()
         while some := list(islice(blocks, cpu_count())):
@@ -139,9 +140,9 @@ class ArpaReader:
         return section
 
     def _tables(self, sections: list[_Section]) -> tuple[Vocabulary, NGramTables]:
-        """Put the specials where the vocabulary has them, and build the tables."""
+        """Renumber words so that the special tokens have their ids, and build the tables."""
         tokens = self._decoded()
-        # Nothing is escaped in words between white space; a `<0x0A>` there is a word.
+        # Words between white space have no escapes: there a `<0x0A>` is a word.
         if self._escaped is None:
             levels = (None, "whitespace")
             self._escaped = getattr(self.tokenizer, "level", None) not in levels
@@ -159,7 +160,7 @@ class ArpaReader:
             new[unk] = Vocabulary.unk_id
         if BOS in ids:
             new[ids[BOS]] = Vocabulary.bos_id
-        if EOS in ids:  # -1: n-grams with it are left out
+        if EOS in ids:  # -1: its n-grams are dropped
             new[ids[EOS]] = -1 if vocabulary.eos_id is None else vocabulary.eos_id
         size = len(vocabulary)
         rows, log_probs, backoffs = [], [], []
@@ -192,7 +193,9 @@ class ArpaReader:
         return vocabulary, tables
 
     def _decoded(self) -> list[str]:
-        """The words as text; bytes that are none as lone surrogates, so that none is lost."""
+        """The words as strings; bytes that are not UTF-8 become lone surrogates, so that no two
+        words collide.
+        """
         try:
             return [t.decode() for t in self._ids]
         except UnicodeDecodeError as error:
@@ -205,7 +208,11 @@ class ArpaReader:
         return [t.decode("utf-8", "surrogateescape") for t in self._ids]
 
     def _without_ends(self, sections: list[_Section], ids: dict[str, int]) -> bool:
-        """Drop a `</s>` that is never predicted; complain about any other."""
+        """Check that the `</s>` of the file is never predicted, so that it can be dropped; returns
+        False.
+
+        Raises LangmodelsError where it is predicted, and where a tokenizer with ends finds none.
+        """
         level = "" if self.tokenizer is None else self.tokenizer.level
         if EOS not in ids:
             raise LangmodelsError(f"{self._name} has no {EOS}, but level {level} has line ends.")
@@ -219,7 +226,7 @@ class ArpaReader:
         return False
 
     def _header(self) -> tuple[list[int], bytes]:
-        """The numbers of n-grams by order, and the line after them."""
+        """The number of n-grams of each order, and the line after these."""
         for i, line in enumerate(self._lines.before_data(), start=1):
             if line.startswith(NOTE):
                 self._read_note(line.removeprefix(NOTE), i)
@@ -240,11 +247,13 @@ class ArpaReader:
         return sizes, line
 
     def _read_note(self, note: bytes, line: int) -> None:
-        """What `write_arpa` noted of the text that the model is of; a caller knows better."""
+        """Take tokenizer, cleaning and escapes from the comment of `write_arpa`; a tokenizer given
+        by the caller wins.
+        """
         try:
             settings = read_json(note)
         except ValueError:
-            return  # somebody else's comment
+            return  # a comment of another tool
         if not isinstance(settings, dict) or "level" not in settings:
             return
         self._zeros = settings.pop("zeros", False) is True
@@ -252,7 +261,7 @@ class ArpaReader:
             return
         try:
             cleaning = settings.pop("cleaning", "none")
-            clean((), str(cleaning))  # refuses an unknown name
+            clean((), str(cleaning))  # raises for an unknown name
             escaped = settings.pop("escaped", None)
             tokenizer = restore_tokenizer(settings)
         except (ValueError, TypeError) as error:
@@ -266,7 +275,7 @@ class ArpaReader:
     # Entries
 
     def _learn(self, block: Block) -> None:
-        """Give the words of a block of unigrams ids."""
+        """Number the words of a block of unigrams."""
         entries = Entries(block)
         whole = entries.select(entries.counts > 1)
         for i, word in enumerate(whole.fields(1)):
@@ -289,7 +298,8 @@ class ArpaReader:
             )
         rows = np.stack([self._words(entries, i) for i in range(1, order + 1)], axis=1)
         log_prob = self._numbers(entries, 0, "log probability")
-        # Sums of floats may end a hair above 0; <s> is never predicted, whatever is said of it.
+        # Rounding may leave log p slightly above 0; that of <s> is ignored, since it is never
+        # predicted.
         bad = log_prob > 1e-4
         bad &= rows[:, -1] != self._ids.get(BOS.encode(), -1)
         if bad.any():
@@ -333,7 +343,7 @@ class ArpaReader:
         return ids
 
     def _numbers(self, entries: Entries, column: int, what: str) -> FloatArray:
-        """A column of finite numbers, (n,); -inf may be written for zero."""
+        """A column of numbers, (n,), finite or -inf."""
         texts = entries.fields(column)
         values = decimals(texts)
         for i in np.flatnonzero(np.isnan(values)).tolist():
@@ -352,7 +362,9 @@ class ArpaReader:
 def _by_word(
     words: IntArray, log_prob: Float32Array, backoff: Float32Array, size: int
 ) -> tuple[Float32Array, Float32Array]:
-    """Unigram columns in the order of the vocabulary; zero probability where the file has none."""
+    """Log p and back-off weights of unigrams by word id, (V,); probability zero for words that the
+    file lacks.
+    """
     p = np.full(size, ZERO * _LOG10, np.float32)
     weights = np.zeros(size, np.float32)
     p[words], weights[words] = log_prob, backoff
@@ -373,12 +385,12 @@ _ESCAPED = re.compile(r"<0x([0-9A-F]{2})>")
 
 
 def has_space(token: str) -> bool:
-    """Whether a token would be cut in pieces by a reader."""
+    """Whether a reader would split a token, since it contains white space."""
     return _SPACE.search(token) is not None
 
 
 def escaped(token: str) -> str:
-    """A token without white space: its ASCII code in hexadecimal stands for each such character."""
+    """A token with each ASCII white-space character replaced by its hexadecimal code, `<0x20>`."""
     return _NEEDS_ESCAPE.sub(lambda m: f"<0x{ord(m[0]):02X}>", token)
 
 

@@ -1,4 +1,4 @@
-r"""Opening ARPA files: by content, whatever they are called, compressed and encoded in."""
+r"""Recognising ARPA files by content, and opening them whatever their compression and encoding."""
 
 import codecs
 import lzma
@@ -12,7 +12,7 @@ from typing import IO, Protocol
 from langmodels.errors import unreadable
 from langmodels.packed import COMPRESSIONS, open_bytes, without_compression
 
-_START = 1 << 16  # bytes in which the beginning of the data must come
+_START = 1 << 16  # bytes within which the data line must come
 _MARK = "\\data\\"
 _UTF8_MARK = b"\xef\xbb\xbf"
 _WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
@@ -22,21 +22,21 @@ _UNPACKING_FAILED = (OSError, EOFError, lzma.LZMAError, zlib.error)
 
 
 class ByteSource(Protocol):
-    """What the parser asks of a file."""
+    """What the parser reads from: UTF-8 bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """At most so many bytes; none at the end."""
+        """At most `size` bytes; empty at the end."""
 
 
 def is_arpa_name(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is meant to be ARPA: .arpa, or that and the ending of a compression."""
+    """Whether a name ends in .arpa, or in that and the suffix of a compression."""
     return without_compression(os.fspath(path)).endswith(".arpa")
 
 
 def is_arpa_text(path: str | os.PathLike[str]) -> bool:
-    """Whether a file that is there begins like an ARPA file, whatever it is called.
+    """Whether an existing file begins like an ARPA file, whatever its name.
 
-    What is compressed is taken for one: no other kind of model may be.
+    True for any compressed file, as no other kind of model file may be compressed.
     """
     try:
         with Path(path).open("rb") as file:
@@ -45,12 +45,12 @@ def is_arpa_text(path: str | os.PathLike[str]) -> bool:
         return False
     if start.startswith(tuple(magic for magic, _ in COMPRESSIONS.values())):
         return True
-    return start[8:9] != b"{" and _encoding(start) is not None  # a model file has a JSON header
+    return start[8:9] != b"{" and _encoding(start) is not None  # no: a JSON header
 
 
 @contextmanager
 def open_arpa(path: Path) -> Iterator[ByteSource]:
-    """The text of an ARPA file as UTF-8 without a byte order mark.
+    """Open an ARPA file as UTF-8 without a byte order mark.
 
     Raises LangmodelsError where the file cannot be read, unpacked or decoded.
     """
@@ -67,7 +67,7 @@ def open_arpa(path: Path) -> Iterator[ByteSource]:
 
 
 def _start_of(file: IO[bytes]) -> bytes:
-    """The first bytes; fewer where the file is shorter or cannot be read on."""
+    """The first `_START` bytes; fewer if the file is shorter or damaged."""
     start = b""
     while len(start) < _START:
         try:
@@ -83,17 +83,17 @@ def _start_of(file: IO[bytes]) -> bytes:
 
 
 def _encoding(start: bytes) -> str | None:
-    r"""In what a file's `\data\` line is written; None where there is none."""
+    r"""The encoding of a file's `\data\` line; None without such a line."""
     lower = start.lower()
     for encoding in ("utf-8", *_WIDE):
         at = lower.find(_MARK.encode(encoding))
-        if at >= 0 and at % len("\\".encode(encoding)) == 0:  # else it is the other byte order
+        if at >= 0 and at % len("\\".encode(encoding)) == 0:  # else: the other byte order
             return encoding
     return None
 
 
 class _Replayed:
-    """A file, with what was read of it already."""
+    """A file preceded by the bytes that were already read from it."""
 
     def __init__(self, start: bytes, file: IO[bytes]) -> None:
         self._start, self._file = start, file
@@ -107,7 +107,7 @@ class _Replayed:
 
 
 class _Recoded:
-    """A file in another encoding, as UTF-8."""
+    """A file in another encoding, re-encoded as UTF-8."""
 
     def __init__(self, file: ByteSource, encoding: str) -> None:
         self._file, self._encoding = file, encoding
@@ -115,7 +115,7 @@ class _Recoded:
         self._begun = False
 
     def read(self, size: int, /) -> bytes:
-        """See `ByteSource`; maybe a few more."""
+        """See `ByteSource`; possibly a few bytes more."""
         text = ""
         while not text:
             block = self._file.read(size)

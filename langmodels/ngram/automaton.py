@@ -1,9 +1,9 @@
 """N-gram tables as an automaton: one node is the whole context.
 
-A context stands for the longest n-gram at its end that can matter to what comes. A word is looked
-for after it, and where it is not found, a link leads to the longest shorter context (Aho and
-Corasick 1975, "Efficient string matching"). So a word takes two look-ups on average, whatever the
-order, where a state with a node for each length takes one for each of them.
+A node is the longest suffix of the context that can affect later probabilities. A word is looked up
+after it; if it is not found, a link leads to the next shorter context (Aho and Corasick 1975,
+"Efficient string matching"). A word takes two look-ups on average whatever the order, where the
+states of `NGramTables`, with a node for each length, take one for each length.
 """
 
 import numpy as np
@@ -21,11 +21,10 @@ _CONTEXT = np.dtype([("start", np.int32), ("link", np.int32), ("backoff", np.flo
 
 
 class Automaton:
-    """All n-grams of some tables in one row of nodes: the root, then order after order.
+    """The n-grams of tables, numbered through: the root, then order after order.
 
-    The tables must not charge for contexts that are not stored (`unseen_backoff`). Makes copies of
-    their arrays, 12 bytes for each n-gram of order N and 24 for each other. As in ARPA files, `<s>`
-    as a word has log p = 0: it costs what backing off to it costs.
+    The tables must have no `unseen_backoff`. Their arrays are copied: 12 bytes per n-gram of order
+    N and 24 per other. As in ARPA files, the unigram `<s>` has log p = 0.
     """
 
     def __init__(self, tables: NGramTables) -> None:
@@ -38,7 +37,7 @@ class Automaton:
         begins = [s[:-1] + at for s, at in zip(tables.child_start, self.begins[1:], strict=False)]
         starts = np.concatenate([[1], *begins, self.begins[-1:]]).astype(np.int32)
         links = self._links(tables, starts, words)
-        # What has no children and charges nothing for backing off is no context.
+        # An n-gram without children whose back-off weight is one need not be a context.
         matters = (backoff != 0) | (starts[1:] > starts[:-1])
         following = np.arange(len(words), dtype=np.int32)
         for k in range(1, tables.order + 1):
@@ -62,7 +61,7 @@ class Automaton:
         self.contexts["link"][:-1], self.contexts["backoff"][:-1] = links[: len(backoff)], backoff
 
     def _links(self, tables: NGramTables, starts: IntArray, words: IntArray) -> IntArray:
-        """The longest proper suffix of every n-gram that is stored, (nodes,)."""
+        """The node of the longest stored proper suffix of every n-gram, (nodes,)."""
         links = np.zeros(self.begins[-1], np.int32)
         for k in range(2, tables.order + 1):
             level = slice(self.begins[k - 1], self.begins[k])
@@ -73,6 +72,6 @@ class Automaton:
                 found = find_children(starts, words, context, last[todo])
                 found[context == ROOT] = last[todo[context == ROOT]] + 1
                 links[level][todo] = found
-                missing = np.flatnonzero(found < 0)  # a suffix that was pruned away
+                missing = np.flatnonzero(found < 0)  # the suffix was pruned
                 todo, context = todo[missing], links[context[missing]]
         return links

@@ -1,4 +1,4 @@
-"""Building back-off tables from n-grams in any order, and from some of those of others."""
+"""Building back-off tables, from n-grams in any order or from a subset of other tables."""
 
 from collections.abc import Sequence
 
@@ -16,20 +16,20 @@ def tables_from_ngrams(
     backoff: Sequence[Float32Array],
     vocabulary_size: int,
 ) -> NGramTables:
-    """Back-off tables of n-grams that come in any order.
+    """Back-off tables from unsorted n-grams.
 
     Args:
-        rows: by order, (n_k, k) word ids, which this empties to save memory. Order 1 is not looked
-            at: all words are unigrams.
-        log_prob: by order, (n_k,) nats; for order 1, by word id.
-        backoff: by order, (n_k,) nats, orders 1 to N-1.
+        rows: by order, (n_k, k) word ids. The list is emptied to save memory. Order 1 is ignored,
+            since all words are unigrams.
+        log_prob: by order, (n_k,) in nats, in the order of `rows`; for order 1, by word id.
+        backoff: the same of back-off weights, for orders 1 to N-1.
         vocabulary_size: V.
 
-    A pruned model may lack the prefix or the suffix of an n-gram that it has. These are added as
-    `blanks`, with the probability that backing off gives them and a back-off weight of one, which
-    changes no probability.
+    A pruned model may lack the prefix or the suffix of an n-gram. These are added as
+    `NGramTables.blanks`, with the probability that backing off gives them and a back-off weight of
+    one, so that no probability of the model changes.
 
-    Raises LangmodelsError for an n-gram that comes twice.
+    Raises RepeatedNGramError for an n-gram that occurs twice.
     """
     order = len(log_prob)
     sorted_rows, sources = _closed(rows, vocabulary_size)
@@ -62,9 +62,10 @@ def tables_from_ngrams(
 
 
 def _closed(rows: list[IntArray], vocabulary_size: int) -> tuple[list[IntArray], list[IntArray]]:
-    """The n-grams of each order, sorted, with all prefixes and suffixes of those of the next order.
+    """The n-grams of each order, sorted, completed by the prefixes and suffixes of the next order.
 
-    Also where each came from in `rows`, -1 where it was added. `rows` is emptied on the way.
+    Returns them by order, (n_k, k), and the index of each in `rows`, (n_k,), -1 where it was added.
+    Empties `rows`.
     """
     order = len(rows)
     sorted_rows, sources = [np.empty((0, 1), np.int32)], [np.empty(0, np.int32)]
@@ -82,7 +83,7 @@ def _closed(rows: list[IntArray], vocabulary_size: int) -> tuple[list[IntArray],
         group -= 1
         here = every[first]
         del every
-        # The sort is not stable: what was given may stand anywhere among its equals.
+        # The sort is not stable: a given n-gram may come after an equal one that was added.
         is_given = np.flatnonzero(place < given)
         source = np.full(len(here), -1, np.int32)
         source[group[is_given]] = place[is_given]
@@ -99,7 +100,7 @@ def _closed(rows: list[IntArray], vocabulary_size: int) -> tuple[list[IntArray],
 
 
 class RepeatedNGramError(LangmodelsError):
-    """An n-gram was given twice; `ids` are its words."""
+    """An n-gram occurs twice; `ids` are its word ids."""
 
     def __init__(self, ids: list[int]) -> None:
         super().__init__(f"The n-gram with the word ids {ids} comes twice.")
@@ -107,7 +108,7 @@ class RepeatedNGramError(LangmodelsError):
 
 
 class _Keys:
-    """N-grams as sorted numbers, parent * V + word, by which rows of words are found."""
+    """The n-grams of each order as sorted keys parent * V + word, for finding rows of word ids."""
 
     def __init__(self, vocabulary_size: int) -> None:
         self._v = vocabulary_size
@@ -117,11 +118,13 @@ class _Keys:
         return len(self._keys[order - 1])
 
     def append(self, parents: IndexArray, words: IntArray) -> None:
-        """Add an order: its n-grams in sorted order."""
+        """Add the next order: parents and last words of its n-grams, sorted."""
         self._keys.append(parents * self._v + words)
 
     def find(self, rows: IntArray) -> IndexArray:
-        """Ids of n-grams that are there, (M, k) words to (M,); fast where the rows are sorted."""
+        """Ids of n-grams, which must exist: (M, k) word ids to (M,). Fast if the rows are
+        sorted.
+        """
         ids = rows[:, 0].astype(np.int64)
         for k in range(1, rows.shape[1]):
             ids = np.searchsorted(self._keys[k], ids * self._v + rows[:, k])
@@ -137,7 +140,7 @@ def lexicographic_order(rows: IntArray, vocabulary_size: int) -> IndexArray:
     place: IndexArray | None = None
     for column in range(rows.shape[1]):
         if used + bits > (63 if place is None else room):
-            # As many words as fit in 63 bits are compared at once; their rank stands for them.
+            # Sort by as many columns as fit in 63 bits, then replace them by their rank.
             place = np.argsort(keys)
             ordered = keys[place]
             first = np.ones(len(rows), np.bool_)
@@ -151,7 +154,7 @@ def lexicographic_order(rows: IntArray, vocabulary_size: int) -> IndexArray:
 
 
 def first_of_each(rows: IntArray) -> BoolArray:
-    """Which of sorted rows differ from the row before them."""
+    """Which rows differ from the row before them, (M, k) to (M,); rows are sorted."""
     first = np.ones(len(rows), np.bool_)
     if len(rows):
         np.not_equal(rows[1:, -1], rows[:-1, -1], out=first[1:])
@@ -161,9 +164,10 @@ def first_of_each(rows: IntArray) -> BoolArray:
 
 
 def select(tables: NGramTables, keep: Sequence[BoolArray]) -> NGramTables:
-    """The tables with some of the n-grams only; probabilities and weights as they are.
+    """The tables of a subset of the n-grams, with unchanged probabilities and back-off weights.
 
-    `keep`: by order, (n_k,). All unigrams stay; an n-gram whose context goes must go too.
+    `keep` by order, (n_k,), says which are kept. All unigrams are kept whatever it says; the
+    n-grams of a context that is dropped must be dropped too.
     """
     words, log_prob = [tables.words[0]], [tables.log_prob[0]]
     backoff: list[Float32Array] = []

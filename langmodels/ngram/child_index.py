@@ -1,7 +1,8 @@
-"""Finding children of trie nodes, where very many are looked for: by hash tables once that pays.
+"""Batched look-up of trie children, by binary search and, once it pays, by hash tables.
 
-Halving takes a dozen dependent steps for a frequent word, where a hash table is read once. The
-tables pay for being made when a text is about as long as a third of the n-grams.
+A binary search takes a dozen dependent steps for a node with many children, a hash table one read.
+Building the tables pays for itself when a text has about a third as many tokens as the model has
+n-grams.
 """
 
 import threading
@@ -19,24 +20,24 @@ _MIX = 0x9E3779B97F4A7C15
 _HASH_BITS = 64
 _TAG_BITS = 31
 _SPARE_BITS = 8
-"""Bits of a tag that tell how far from its bucket a child is."""
+"""Tag bits that record how many buckets from its own a child is stored."""
 _TWICE = np.uint64(1 << 32 | 1)
 _LOW = np.uint64((1 << 32) - 1)
 _SLOTS = 4
-"""Slots of a bucket."""
+"""Slots per bucket."""
 _LOAD = 0.67
-"""At most so much of the slots is taken."""
+"""The largest share of slots that may be occupied."""
 _BUCKET = np.complex128
-"""All slots of a bucket in one item, which NumPy gathers faster than several."""
-_AT_ONCE = 1 << 18  # children that get their slots together
+"""A dtype as wide as a bucket, four slots of 32 bits: NumPy gathers one item faster than four."""
+_AT_ONCE = 1 << 18  # children that are assigned slots at a time
 
 
 @dataclass(frozen=True)
 class Level:
-    """The n-grams of an order above 1, (m,) each.
+    """The n-grams of one order above 1: m of them, in trie order.
 
-    The children of node i are child_start[i] to child_start[i + 1] - 1, with rising last `words`.
-    `log_prob` and `backoff`, which the highest order has not, are nats.
+    The children of node i are child_start[i] to child_start[i + 1] - 1, with ascending last
+    `words`. `log_prob` and `backoff` (None for the highest order) are in nats.
     """
 
     child_start: IntArray
@@ -47,10 +48,11 @@ class Level:
 
 @dataclass(frozen=True)
 class Children:
-    """Of M queries `hits` (n,), which found a child, and `missed` (M - n,), which did not, rising.
+    """The result of M queries: indices of those that found a child, `hits` (n,), and of the others,
+    `missed` (M - n,), both ascending.
 
-    Of those that were found, (n,): what they are called where their own children are looked for,
-    their log p, and their back-off weights, if they have any.
+    For the children found, (n,) each: `nodes` to pass as `parents` to the finder of the next order,
+    their log p, and their back-off weights (None for the highest order).
     """
 
     hits: IndexArray
@@ -61,16 +63,20 @@ class Children:
 
 
 class Finder(ABC):
-    """Finds the children of an order."""
+    """Looks up n-grams of one order as children of nodes of the order below."""
 
     @abstractmethod
     def find(self, parents: Array, words: IntArray) -> Children:
-        """The children of nodes, (M,), by their last words, (M,)."""
+        """Look up the child of each of `parents` (M,) whose last word is that of `words` (M,)."""
 
 
 @dataclass(frozen=True)
 class Halving(Finder):
-    """Finds children where they stand. `ids`: of nodes, by what a table calls them."""
+    """Binary search in the trie itself.
+
+    `ids` maps the slots of a hash table of the order below to node ids; None where parents are node
+    ids already.
+    """
 
     level: Level
     ids: IntArray | None = None
@@ -91,16 +97,16 @@ class Halving(Finder):
 class ChildIndex(Finder):
     """A hash table of the children of all nodes of an order.
 
-    A bucket has four slots of four bytes, which are read together. A child is in its own bucket, or
-    where that is full, in one of the next; only where children had to leave a bucket does the
-    smaller of its first two tags come first. Node and word are mixed so that nothing of them is
-    lost: bucket and tag of a child tell which it is, so that nothing else is taken for it.
+    A bucket has four slots of four bytes, which are read at once. A child whose bucket is full is
+    stored in one of the following buckets; a bucket that such a child had to leave is marked by
+    having its first two tags in ascending order. The hash of (node, word) is a bijection, so that
+    bucket and tag together identify a child and there are no false positives.
 
     Args:
-        level: the children.
-        parents: (nodes,) what nodes are called, numbers below `n_parents`. Children are called by
-            their slots, `slots` (m,).
-        n_words: words are numbers below that.
+        level: the n-grams of the order.
+        parents: (nodes,) the number below `n_parents` by which queries name each node of the order
+            below. The children found are named by their slots, `slots` (m,).
+        n_words: size of the vocabulary: word ids are below it.
     """
 
     def __init__(self, level: Level, parents: Array, n_parents: int, n_words: int) -> None:
@@ -122,7 +128,7 @@ class ChildIndex(Finder):
         self.n_slots = _SLOTS * n_buckets
         buckets = np.zeros((n_buckets, _SLOTS), np.uint32)
         buckets.ravel()[self.slots] = tags
-        # The first two change places where their order would tell what is not so.
+        # Swap the first two tags of a bucket where their order would mark it wrongly.
         turned = buckets[:, 0] < buckets[:, 1]
         left = np.zeros(n_buckets, np.bool_)
         left[bucket[distance > 0]] = True
@@ -142,7 +148,7 @@ class ChildIndex(Finder):
 
     @property
     def tells_apart(self) -> bool:
-        """Whether tags tell all children apart; else it cannot be used."""
+        """Whether bucket and tag identify every child; otherwise the index must not be used."""
         return self._farthest < 1 << _SPARE_BITS
 
     def find(self, parents: Array, words: IntArray) -> Children:
@@ -155,7 +161,7 @@ class ChildIndex(Finder):
         there = self._buckets.take(bucket)
         lane = _lanes(there, tags)
         slots = there.view(np.uint32)
-        goes_on = slots[::_SLOTS] < slots[1::_SLOTS]  # children had to leave
+        goes_on = slots[::_SLOTS] < slots[1::_SLOTS]  # marked as overflowing
         goes_on &= lane == 0
         todo = np.flatnonzero(goes_on)
         at, wanted = bucket.take(todo), tags.take(todo)
@@ -176,7 +182,7 @@ class ChildIndex(Finder):
         hits = np.flatnonzero(hit)
         nodes = bucket.take(hits)
         nodes *= _SLOTS
-        # The exponent of 1, 256, ... is eight times the place.
+        # A lane is 256^place, so its exponent as a float is eight times the place of the slot.
         nodes += (lane.take(hits).astype(np.float32).view(np.int32) >> 26) - (127 >> 3)
         values = self._values.take(nodes)
         missed = np.flatnonzero(~hit)
@@ -186,7 +192,7 @@ class ChildIndex(Finder):
         return Children(hits, missed, nodes, pairs[::2], pairs[1::2])
 
     def _keys(self, parents: Array, words: IntArray) -> NDArray[np.uint64]:
-        """Node and word mixed: in the highest bits, and others for others."""
+        """The hash of each (node, word), a bijection into the highest `bits` bits."""
         key = _unsigned(parents) * self._of_parent
         rest = words.astype(np.uint64)
         rest *= self._of_word
@@ -194,7 +200,7 @@ class ChildIndex(Finder):
         return key
 
     def _tags(self, key: NDArray[np.uint64]) -> NDArray[np.uint32]:
-        """The lowest 31 bits of what was mixed, and one that says that a slot is taken."""
+        """The lowest 31 bits of each hash, and a bit that marks a slot as occupied."""
         tags = (key >> self._tag_shift).astype(np.uint32)
         tags |= np.uint32(1)
         return tags
@@ -205,14 +211,16 @@ def _unsigned(whole: Array) -> NDArray[np.uint64]:
 
 
 def _bits(n: int, n_parents: int, n_words: int) -> tuple[int, int]:
-    """Of what is mixed, and of the number of a bucket."""
+    """The number of bits of a hash, and of those that number the bucket."""
     bits = (n_parents - 1).bit_length() + (n_words - 1).bit_length()
     least = (int(n / (_SLOTS * _LOAD)) + 1).bit_length()
     return bits, min(max(least, bits - _TAG_BITS + _SPARE_BITS, 1), bits)
 
 
 def _bytes(level: Level, n_parents: int, n_words: int) -> int:
-    """What a table takes, about."""
+    """The approximate size of a table in bytes; a number beyond any limit where none can be
+    built.
+    """
     bits, bucket_bits = _bits(len(level.words), n_parents, n_words)
     if bits > _HASH_BITS - 1 or bucket_bits > _TAG_BITS - 3:
         return 1 << _HASH_BITS
@@ -220,10 +228,9 @@ def _bytes(level: Level, n_parents: int, n_words: int) -> int:
 
 
 def _slots(bucket: NDArray[np.uint64]) -> tuple[IntArray, int]:
-    """A slot for each child, (m,), whose buckets are given, and the last one that is taken.
+    """Assign slots to children by their buckets: a slot for each, (m,), and the highest one used.
 
-    Children of earlier buckets come first, and each has the first slot after the one before it
-    that does not come before its bucket.
+    In the order of buckets, each child gets the first free slot that is not before its bucket.
     """
     bucket <<= np.uint64(32)
     bucket |= np.arange(len(bucket), dtype=np.uint64)
@@ -245,7 +252,10 @@ def _slots(bucket: NDArray[np.uint64]) -> tuple[IntArray, int]:
 
 
 def _lanes(there: NDArray[np.complex128], tags: NDArray[np.uint64]) -> NDArray[np.uint32]:
-    """Where a tag, given twice, is in a bucket: 0 for nowhere, 1, 256, 256^2 or 256^3."""
+    """Where each tag stands in its bucket: 256^place, or 0 where it does not.
+
+    `there` are buckets, (M,), `tags` the tags, each repeated in both halves of 64 bits, (M,).
+    """
     halves = there.view(np.uint64)
     different = np.empty_like(halves)
     np.bitwise_xor(halves[::2], tags, out=different[::2])
@@ -255,19 +265,19 @@ def _lanes(there: NDArray[np.complex128], tags: NDArray[np.uint64]) -> NDArray[n
 
 
 class Finders:
-    """What finds the n-grams of each order above 1: by halving, and by tables once they pay.
+    """The finders of all orders above 1: binary search at first, hash tables once they pay.
 
     Args:
         levels: the n-grams of orders 2 to N.
         n_words: the size of the vocabulary.
 
-    It may be used by many threads.
+    Safe to share between threads.
     """
 
     MOST = 192 << 20
-    """Bytes that tables may take, lower orders first. N-grams of others are found by halving."""
+    """Bytes for all hash tables, lower orders first. Orders beyond are found by binary search."""
     OFTEN = 3
-    """Tables are made after one position of text for so many n-grams."""
+    """Tables are built once the positions looked up number a third of the n-grams."""
 
     def __init__(self, levels: Sequence[Level], n_words: int) -> None:
         self._levels, self._n_words = levels, n_words
@@ -276,9 +286,11 @@ class Finders:
         self._lock = threading.Lock()
 
     def after(self, positions: int) -> list[Finder]:
-        """One for each order, where so many more positions of a text are looked at."""
+        """The finder of each order, given that `positions` more positions are about to be looked
+        up.
+        """
         if self._left >= 0 and self._lock.acquire(blocking=False):
-            # Other threads go on with what there is.
+            # Other threads go on with the finders that there are.
             try:
                 self._left -= positions
                 if self._left < 0:
@@ -300,7 +312,7 @@ class Finders:
                 break
             found.append(index)
             parents, n_parents = index.slots, index.n_slots
-            del index.slots  # a node is called by its slot from now on
+            del index.slots  # queries of the next order name nodes by slot
         rest = self._levels[len(found) :]
         if found and rest:
             ids = np.zeros(n_parents, np.int32)

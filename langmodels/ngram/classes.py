@@ -1,4 +1,4 @@
-"""The class n-gram model: words are predicted by way of classes of words that occur alike."""
+"""The class n-gram model: an n-gram model of word classes, which predict the words in them."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -20,7 +20,7 @@ from langmodels.text.reading import Reading
 from langmodels.text.sequences import Sequences
 
 _SUMS = 1e-3
-"""By how much rounding may move a sum of probabilities away from 1."""
+"""How far from 1 rounding may move a sum of probabilities."""
 _EXPECTED = {
     "class_of": Expected("int32", ("words",), low=0, below="classes"),
     "log_share": Expected("float64", ("words",), **LOG_PROB),
@@ -32,17 +32,18 @@ class ClassModel(OfOrder, LanguageModel[State]):
 
     Every word has one class. The first factor is an n-gram model of classes, smoothed; the second
     is the relative frequency of the word in its class. Brown, Della Pietra, deSouza, Lai and Mercer
-    (1992), "Class-based n-gram models of natural language", equation 1. A rare word is predicted
-    where words of its class are: what it is in itself, a model of words says better, and the two
-    are best mixed. Classes are found by exchange (`clustering`).
+    (1992), "Class-based n-gram models of natural language", equation 1. A rare word profits from
+    the contexts of its whole class, a frequent one is better predicted by an n-gram model of words:
+    mix the two. Classes are found by exchange (`clustering`).
 
-    `<unk>`, `<s>` and `</s>` are classes of their own; with `<unk>` go words that never occur.
+    `<unk>`, `<s>` and `</s>` each have a class of their own; words that never occur are in that of
+    `<unk>`.
 
     Args:
-        order: N, the tokens that an n-gram of classes has.
-        classes: how many classes there are, beside those of the boundaries and of `<unk>`.
-        smoothing: of the n-grams of classes, a name in `SMOOTHINGS`.
-        sweeps: how often, at most, every word may move to another class.
+        order: N, the length of the longest n-grams of classes.
+        classes: number of classes, besides those of the boundaries and `<unk>`.
+        smoothing: smoothing method of the n-grams of classes, a name in `SMOOTHINGS`.
+        sweeps: maximal number of passes over all words in which each may move to another class.
     """
 
     kind = "class"
@@ -58,9 +59,9 @@ class ClassModel(OfOrder, LanguageModel[State]):
         if not 1 <= order <= MAX_ORDER:
             raise UsageError(f"The order lies between 1 and {MAX_ORDER}, not {order}.")
         if classes < 1 or sweeps < 0:
-            raise UsageError("There is at least one class, and no fewer than no sweeps.")
+            raise UsageError("A class model needs at least one class, and 0 or more sweeps.")
         if not make_smoothing(smoothing).is_distribution:
-            raise UsageError(f"{smoothing} gives no probabilities; classes need some.")
+            raise UsageError(f"{smoothing} gives no probabilities; choose another smoothing.")
         self.order, self.classes = order, classes
         self.smoothing, self.sweeps = smoothing, sweeps
 
@@ -72,7 +73,7 @@ class ClassModel(OfOrder, LanguageModel[State]):
         self.class_of = cluster(bigrams, self.classes, vocabulary.n_special, self.sweeps)
         size = int(self.class_of.max(initial=0)) + 1
         size = max(size, vocabulary.n_special)
-        # What never occurs counts once, or nothing would be left for it.
+        # Words that never occur count once, so that they have some probability within their class.
         often = np.maximum(bigrams.counts[0], 1).astype(np.float64)
         total = np.bincount(self.class_of, often, size)
         self.log_share = np.log(often / total[self.class_of])
@@ -88,12 +89,12 @@ class ClassModel(OfOrder, LanguageModel[State]):
         return self
 
     def words_of(self, number: int) -> list[str]:
-        """The words of a class, as the vocabulary has them."""
+        """The words of class `number`, in the order of the vocabulary."""
         return self.vocabulary.decode(np.flatnonzero(self.class_of == number).tolist())
 
     @property
     def n_classes(self) -> int:
-        """How many classes there are, those of the boundaries and of `<unk>` included."""
+        """The number of classes, with those of the boundaries and `<unk>`."""
         return self.tables.vocabulary_size
 
     # The interface --------------------------------------------------------------------------
@@ -103,7 +104,7 @@ class ClassModel(OfOrder, LanguageModel[State]):
         return self.tables.start()
 
     def advance(self, state: State, token: int) -> State:
-        """The context after one more token, of which the class is remembered."""
+        """The context after one more token; its class becomes part of the state."""
         return self.tables.advance(state, int(self.class_of[token]))
 
     def log_distribution(self, state: State) -> FloatArray:
@@ -125,18 +126,22 @@ class ClassModel(OfOrder, LanguageModel[State]):
 
     @property
     def n_parameters(self) -> int:
-        """Probabilities and back-off weights of classes; the class of each word and its share."""
+        """Probabilities and back-off weights of the class n-grams, plus class and p(w | c) of each
+        word.
+        """
         tables = self.tables
         return sum(map(len, [*tables.log_prob, *tables.backoff])) + 2 * len(self.class_of)
 
     def used_in(self, state: State, length: int) -> int:
-        """How many tokens at the end of a context are of classes that were seen in this order."""
+        """The length of the longest suffix of the context whose sequence of classes was seen in
+        training.
+        """
         return min(length, longest(state))
 
     # Files ----------------------------------------------------------------------------------
 
     def arrays(self) -> dict[str, Array]:
-        """The tables of the classes, and of each word the class and its logarithmic share."""
+        """The tables of the classes, and the class and log p(w | c) of each word."""
         words: dict[str, Array] = {"class_of": self.class_of, "log_share": self.log_share}
         return {**self.tables.to_arrays(), **words}
 
@@ -151,7 +156,7 @@ class ClassModel(OfOrder, LanguageModel[State]):
         check_arrays(arrays, _EXPECTED, sizes)
         class_of, share = arrays["class_of"], arrays["log_share"]
         sums = [*context_sums(model.tables), np.bincount(class_of, np.exp(share))]
-        sums[-1] = sums[-1][sums[-1] > 0]  # of classes that have words
+        sums[-1] = sums[-1][sums[-1] > 0]  # only classes that have words
         if not all(np.allclose(z, 1, atol=_SUMS, rtol=0) for z in sums):
             raise LangmodelsError("its arrays are damaged: probabilities do not sum to 1.")
         model.class_of, model.log_share = _own(class_of), share
@@ -160,6 +165,6 @@ class ClassModel(OfOrder, LanguageModel[State]):
 
 
 def _own(ids: Array) -> IntArray:
-    """An array in memory, which is read at every step."""
+    """A copy in memory of an array that may be mapped: it is read at every step."""
     result: IntArray = np.array(ids)
     return result

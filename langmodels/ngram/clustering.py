@@ -1,14 +1,14 @@
-"""Word classes by exchange: every word goes where the bigrams of the classes predict best.
+"""Word classes by the exchange algorithm, which maximises the likelihood of a class bigram model.
 
-With N(g, h) how often a word of class g is followed by one of class h, and N(g, .) and N(., h) the
-sums, the log-likelihood of a text under the class bigram model is, but for a constant,
+Let N(g, h) count how often a word of class g is followed by one of class h, and let N(g, .) and
+N(., h) be the sums. Up to a constant, the log-likelihood of a text under the class bigram model is
 
     F = sum_gh N(g, h) log N(g, h) - sum_g N(g, .) log N(g, .) - sum_h N(., h) log N(., h)
 
 Brown et al. (1992), "Class-based n-gram models of natural language", equation 13 and before; the
 algorithm is that of Kneser and Ney (1993) and Martin, Liermann and Ney (1998), "Algorithms for
-bigram and trigram word clustering": word after word is taken out of its class and put where F gains
-most, until nothing moves. All classes are tried at once in array code.
+bigram and trigram word clustering": each word in turn is taken out of its class and put into the
+one that maximises F, until no word moves. All classes are tried at once in array code.
 """
 
 from dataclasses import dataclass
@@ -20,19 +20,21 @@ from langmodels.ngram.counting import NGramCounts
 from langmodels.progress import track
 
 _LEAST_GAIN = 1e-6
-"""Nats below which a move is rounding."""
+"""Gains in F, in nats, below this are rounding: the word stays."""
 
 
 @dataclass(frozen=True)
 class Neighbours:
-    """What stands on one side of each word: those of word w from `starts[w]` to `starts[w+1]`."""
+    """The words on one side of each word w: items starts[w] to starts[w+1] of `words` and
+    `counts`.
+    """
 
     starts: Array
     words: IntArray
     counts: IntArray
 
     def of(self, word: int) -> tuple[IntArray, IntArray]:
-        """The neighbours of a word and how often they occur, without the word itself."""
+        """The distinct neighbours of a word other than itself, and how often each occurs."""
         part = slice(int(self.starts[word]), int(self.starts[word + 1]))
         words, counts = self.words[part], self.counts[part]
         others = words != word
@@ -40,15 +42,16 @@ class Neighbours:
 
 
 _Beside = tuple[IndexArray, IndexArray]
-"""Classes beside a word, and how often each is there."""
+"""The distinct classes on one side of a word, and how often each occurs."""
 
 
 class Exchange:
-    """Words in classes, and the bigram counts of the classes.
+    """An assignment of words to classes, with the bigram counts of the classes.
 
-    `classes` (V,) is the class of each word. Words below `n_fixed` have the class of their own
-    number and stay there; the others begin in `n_classes` more, the most frequent ones alone, and
-    all that have no place then in the last. Words that do not occur are in class 0.
+    `classes` (V,) is the class of each word. Word ids below `n_fixed` are classes of their own, of
+    the same number. The other words move among `n_classes` further classes: initially each of the
+    most frequent is alone in one, and all the rest are in the last. Words that do not occur are in
+    class 0.
     """
 
     def __init__(self, counts: NGramCounts, n_classes: int, n_fixed: int) -> None:
@@ -87,11 +90,13 @@ class Exchange:
         return float(_phi(self.bigrams).sum() - _phi(self.left).sum() - _phi(self.right).sum())
 
     def sweep(self) -> int:
-        """Give every word the chance to move, the most frequent first; how many did."""
+        """Visit every word once, the most frequent first, and move it; returns how many changed
+        class.
+        """
         return sum(map(self._move, self.movable.tolist()))
 
     def _move(self, word: int) -> bool:
-        """Put a word where F is highest; whether that is elsewhere."""
+        """Move a word to the class that maximises F; returns whether that is another one."""
         old = int(self.classes[word])
         after, before = self._by_class(self.after, word), self._by_class(self.before, word)
         itself = int(self.itself[word])
@@ -119,7 +124,7 @@ class Exchange:
         itself: int,
         sign: int,
     ) -> None:
-        """Count a word in a class, or with a sign of -1 no longer."""
+        """Add a word to the counts of class `at`, or remove it with `sign` -1."""
         for matrix, transposed, totals, (there, often) in (
             (self.bigrams, self.transposed, self.left, after),
             (self.transposed, self.bigrams, self.right, before),
@@ -136,7 +141,9 @@ class Exchange:
         before: _Beside,
         itself: int,
     ) -> FloatArray:
-        """What F gains where a word, counted nowhere now, goes into each class, (n_classes,)."""
+        """The gain in F of adding the word, which is in no class now, to each class,
+        (n_classes,).
+        """
         some = slice(self.n_fixed, None)
         gain = np.zeros(self.n_classes)
         diagonal = np.full(self.n_classes, itself)
@@ -146,7 +153,8 @@ class Exchange:
         ):
             was = transposed[there, some]
             changes = _phi(was + often[:, None]) - _phi(was)
-            # On the diagonal both sides of the word meet: that is one change, not two.
+            # Both sides of the word contribute to the diagonal, whose change is not additive: see
+            # below.
             inside = np.flatnonzero(there >= self.n_fixed)
             own = there[inside] - self.n_fixed
             changes[inside, own] = 0.0
@@ -168,14 +176,15 @@ def _phi(n: Array) -> FloatArray:
 
 
 def cluster(counts: NGramCounts, n_classes: int, n_fixed: int, sweeps: int) -> IntArray:
-    """The class of each word, (V,), numbered without gaps; see `Exchange`.
+    """Find word classes; returns the class of each word, (V,), numbered without gaps. See
+    `Exchange`.
 
     Args:
-        counts: of bigrams, at least.
-        n_classes: how many classes there are beside those of the fixed words; none stays empty
-            where there are so many words.
-        n_fixed: the first so many words are each a class of their own, of the same number.
-        sweeps: over all words, at most.
+        counts: n-gram counts of order 2 or higher.
+        n_classes: number of classes besides those of the fixed words; fewer only if fewer words
+            occur.
+        n_fixed: words with ids below it are classes of their own, of the same number.
+        sweeps: maximal number of passes over all words.
     """
     exchange = Exchange(counts, n_classes, n_fixed)
     with track("Sorting words into classes", total=sweeps) as meter:

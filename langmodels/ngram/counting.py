@@ -7,7 +7,7 @@ pointers: the children of a node lie side by side in the arrays of the next orde
 
 Sorting keys is several times faster than sorting indices by keys, so whatever must travel with a
 key is packed into its low bits: group, next word and place share one 64-bit integer. Groups are
-independent of each other, so pieces of a few million positions are sorted on all cores, in cache.
+independent of each other, so pieces of half a million positions are sorted in parallel, in cache.
 """
 
 from dataclasses import dataclass, replace
@@ -25,11 +25,12 @@ _PIECE = 1 << 19
 """Positions sorted at a time: their keys, 4 MB, stay in the cache."""
 
 _LONG, _STRETCH = 1 << 24, 1 << 20
-"""Positions from which on a text is counted in stretches, and those of a stretch."""
+"""Texts longer than `_LONG` tokens may be counted in stretches of `_STRETCH` tokens."""
 
 _OFTEN, _NEW = 8, 1.0
-"""Memory is saved so where there are so many positions for each different n-gram of order 2 and up,
-and so few of these for each position of a stretch."""
+"""Stretches save memory only if n-grams repeat: all in all at least `_OFTEN` tokens per distinct
+n-gram of orders 2 to N, and at most `_NEW` of these per token within a stretch.
+"""
 
 _MAX_TOKENS = 2**31 - 2**16
 
@@ -38,24 +39,27 @@ _MAX_TOKENS = 2**31 - 2**16
 class NGramCounts(NGramTrie):
     """The distinct n-grams of a text, orders 1 to N, with their counts.
 
-    Words need not occur to be unigrams. The id of a k-gram is its rank in lexicographic order (of
-    word ids, first word first).
+    The unigrams are the whole vocabulary, with a count of 0 for words that do not occur. The id of
+    a k-gram is its rank in lexicographic order (of word ids, first word first).
     """
 
     counts: list[IntArray]
     """(n_k,) how often each k-gram occurs."""
     suffixes: list[IntArray]
-    """(n_k,), orders 2 to N (index 0 is empty): the id of the (k-1)-gram that remains when the
-    first word is taken off."""
+    """(n_k,), orders 2 to N (index 0 is empty): the id of the k-gram's suffix, the (k-1)-gram
+    without its first word.
+    """
 
     def initial_contexts(self, order: int) -> tuple[int, int]:
-        """First and past-last of the contexts of k-grams that begin with `<s>`; k > 1."""
+        """The half-open range of ids of the (k-1)-grams that are contexts beginning with `<s>`; k >
+        1.
+        """
         return self.initial_range(order - 1)
 
     def continuation_counts(self, order: int) -> IntArray:
-        """(n_k,) how many different words precede each k-gram, `<s>` being one; k < N.
+        """(n_k,) the number of distinct words, `<s>` among them, that precede each k-gram; k < N.
 
-        Zero for the k-grams that begin with `<s>`, which nothing precedes.
+        Zero for k-grams that begin with `<s>`, since nothing precedes them.
         """
         n = len(self.words[order - 1])
         return np.bincount(self.suffixes[order], minlength=n).astype(np.int32)
@@ -69,9 +73,9 @@ def count_ngrams(ids: Array, vocabulary_size: int, order: int) -> NGramCounts:
         vocabulary_size: the number of words V, the specials included.
         order: N, the length of the longest n-grams.
 
-    No n-gram reaches across an `<s>`, so none joins two sequences. Time is O(N T log T) with a
-    small constant. Memory is about 20 bytes a token beside the result; a long text in which few
-    n-grams come again and again, as those of characters do, is counted in stretches instead.
+    No n-gram contains an `<s>` but at its start, so none joins two sequences. Time is O(N T log T)
+    with a small constant. Memory is about 20 bytes per token on top of the result; a long text of
+    few distinct n-grams, such as one of characters, is counted in stretches, with less.
 
     Raises LangmodelsError for an empty text, an order below one, or 2**31 tokens and more.
     """
@@ -92,14 +96,17 @@ def count_ngrams(ids: Array, vocabulary_size: int, order: int) -> NGramCounts:
 def _counted(
     ids: Array, length: int, vocabulary_size: int, order: int, meter: Meter | None = None
 ) -> NGramCounts:
-    """The n-grams that begin at the first `length` ids; suffixes, where these are all ids."""
+    """The n-grams that start at the first `length` ids. Their `suffixes` are valid only if these
+    are all ids.
+    """
     words = [np.arange(vocabulary_size, dtype=np.int32)]
     counts = [occurrences(ids[:length], vocabulary_size).astype(np.int32)]
     child_start: list[IntArray] = []
     suffixes: list[IntArray] = [np.empty(0, np.int32)]
     if order == 1:
         return NGramCounts(words, child_start, counts, suffixes)
-    # Reading `order` words from any position stays inside the array, and ends every n-gram.
+    # Padding by `<s>`: reading `order` words from any position stays inside the array, and no
+    # n-gram reaches past the end.
     text = np.full(len(ids) + order, BOS_ID, np.int32)
     text[: len(ids)] = ids
     sorter = _Sorter(text, length, counts[0])
@@ -115,14 +122,14 @@ def _counted(
 
 
 def _in_stretches(ids: Array, vocabulary_size: int, order: int) -> NGramCounts | None:
-    """The counts of all ids from those of stretches; None where that would save nothing."""
+    """The counts of a text as the sum over stretches; None where that would save no memory."""
     total: NGramCounts | None = None
     begins = range(0, len(ids), _STRETCH)
     with track("Counting n-grams", total=len(begins)) as meter:
         for begin in begins:
             meter.advance()
             length = min(_STRETCH, len(ids) - begin)
-            # What begins in a stretch may end behind it.
+            # An n-gram that starts in a stretch may end in the next.
             part = _counted(ids[begin : begin + length + order], length, vocabulary_size, order)
             total = part if total is None else _added(total, part)
             if sum(part.sizes[1:]) > _NEW * length or sum(total.sizes[1:]) > len(ids) / _OFTEN:
@@ -131,14 +138,14 @@ def _in_stretches(ids: Array, vocabulary_size: int, order: int) -> NGramCounts |
 
 
 def _added(one: NGramCounts, other: NGramCounts) -> NGramCounts:
-    """The n-grams of both with the sums of their counts, without suffixes; `other` is smaller.
+    """The sum of two counts, without `suffixes`; fastest if `other` is the smaller one.
 
-    Both are in order, so those that only `other` has are looked up and inserted.
+    Both are sorted, so the n-grams that only `other` has are located in `one` and inserted.
     """
     size = one.vocabulary_size
     words, child_start = [one.words[0]], []
     counts = [one.counts[0] + other.counts[0]]
-    # Where the n-grams of either stand among those of both, an order at a time.
+    # The ids in the sum of the (k-1)-grams of each; order by order.
     place_one = place_other = np.arange(size)
     for k in range(2, one.order + 1):
         parents_one = place_one[parents_of(one, k)]
@@ -166,27 +173,31 @@ def _added(one: NGramCounts, other: NGramCounts) -> NGramCounts:
 
 @dataclass
 class _Piece:
-    """A run of whole groups: `length` positions from `start` on, groups from `first_group` on."""
+    """A run of whole groups (of positions that share a (k-1)-gram): `length` sorted positions from
+    `start`, `n_groups` groups from number `first_group`.
+    """
 
     start: int
     length: int
     first_group: int
     n_groups: int
     kept: int = 0
-    """Positions left after the sort: those with one word more in their sequence."""
+    """Positions that remain after the sort: those followed by one more word of their sequence."""
 
 
 class _Sorter:
-    """The positions of a text sorted by the k-gram that starts at each; k grows with `refine`."""
+    """The positions of a text, sorted by the k-gram that starts at each; `refine` raises k by
+    one.
+    """
 
     def __init__(self, text: IntArray, length: int, unigram_counts: IntArray) -> None:
         self.text = text
         self._unigram_counts = unigram_counts
         self.positions = np.empty(length, np.int32)
         self.is_first = np.empty(length, np.bool_)
-        """Whether the k-gram at a sorted position differs from that before it."""
+        """(length,) whether the k-gram at a sorted position differs from the one before it."""
         self.ids = np.empty(length + 1, np.int32)
-        """The id of the k-gram that starts at each place of the text."""
+        """(length + 1,) the id of the k-gram that starts at each position of the text."""
         self.word_bits = max(1, int(len(unigram_counts) - 1).bit_length())
         self.piece_bits = min(_PIECE.bit_length() - 1, (64 - self.word_bits) // 2)
         self.pieces = self._sort_by_word(unigram_counts)
@@ -220,7 +231,9 @@ class _Sorter:
         return [_Piece(0, total, 0, len(counts))]
 
     def _cut(self) -> list[_Piece]:
-        """The pieces, those too large cut between groups."""
+        """The pieces, with large ones cut at the boundary of a group into those of about
+        `_PIECE`.
+        """
         size = 1 << self.piece_bits
         result = []
         for piece in self.pieces:
@@ -229,8 +242,8 @@ class _Sorter:
             while start < end:
                 cut = min(start + size, end)
                 if cut < end:
-                    # The last group that begins inside the piece goes to the next one, unless it is
-                    # all there is.
+                    # The group that crosses the cut goes to the next piece, unless it fills this
+                    # one.
                     tail = self.is_first[start + 1 : cut + 1][::-1]
                     back = int(tail.argmax())
                     if tail[back]:
@@ -246,11 +259,11 @@ class _Sorter:
         return result or [_Piece(0, 0, 0, 0)]
 
     def refine(self, k: int, *, last: bool) -> tuple[IntArray, IntArray, IntArray, IntArray]:
-        """Sort by one word more, from (k-1)-grams to k-grams.
+        """Sort by one more word, from (k-1)-grams to k-grams.
 
-        Returns the last words and counts of the k-grams, the number of children of each
-        (k-1)-gram, and the id of the suffix of each k-gram. With `last`, leaves the positions as
-        they were.
+        Returns the last words and the counts of the k-grams, (n_k,) each, the number of children of
+        each (k-1)-gram, (n_{k-1},), and the suffix ids of the k-grams, (n_k,). With `last` the
+        sorted positions are not updated, as no further order needs them.
         """
         pieces = self._cut()
         results = parallel_map(lambda piece: self._refine_piece(piece, k, last), pieces)
@@ -258,7 +271,7 @@ class _Sorter:
             np.concatenate([r[i] for r in results]) for i in range(4)
         )
         if k == 2:
-            # The groups so far are the words that occur; the unigrams are the whole vocabulary.
+            # Groups are the words that occur, but unigrams are the whole vocabulary.
             suffix_ids, occurs = self.text, np.flatnonzero(self._unigram_counts)
             seen, children = children, np.zeros(len(self._unigram_counts), np.int32)
             children[occurs] = seen

@@ -1,4 +1,4 @@
-"""Counts of n-grams as text: `n-gram<TAB>count`, all orders, as SRILM and others exchange them."""
+"""N-gram counts as text, one `n-gram<TAB>count` per line for all orders: SRILM's format."""
 
 import lzma
 import os
@@ -30,13 +30,13 @@ from langmodels.text.reading import Reading
 from langmodels.text.tokenization import SymbolTokenizer, Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary, frequency_order
 
-_LINE = 1 << 20  # bytes in the longest line
+_LINE = 1 << 20  # bytes that a line may have
 _SPACES = space_table(b"\t\n\r ")
-_WRITE = 1 << 17  # n-grams
+_WRITE = 1 << 17  # n-grams formatted at a time
 
 
 def count_lines(counts: NGramCounts, vocabulary: Vocabulary, least: int = 1) -> Iterator[bytes]:
-    """Lines for all n-grams seen at least `least` times, many at a time, short ones first."""
+    """Yield blocks of lines for all n-grams seen at least `least` times, order 1 first."""
     tokens = np.array(vocabulary.tokens, dtype=object)
     for k, size in enumerate(counts.sizes, start=1):
         form = " ".join(["%s"] * k) + "\t%d\n"
@@ -73,13 +73,13 @@ def read_counts(
     tokenizer: Tokenizer | None = None,
     cleaning: str = "none",
 ) -> TextCounts:
-    """Counts of several files, compressed or not, added up.
+    """The sum of the counts in several files, compressed or not.
 
-    All orders up to the highest must be there: the words of an n-gram as 1-grams, and every n-gram
-    without its first and without its last word. To models, words counted less than `min_count`
-    times are `<unk>`. `tokenizer` and `cleaning`: how the text was read that was counted, by
-    default cut at blanks, into lines where there is an `</s>`. Raises LangmodelsError, with the
-    line, for files that hold anything else.
+    Every order up to the highest must be complete: with an n-gram, its prefix, its suffix and its
+    words as 1-grams must have counts. Models made of the result map words counted less than
+    `min_count` times to `<unk>`. `tokenizer` and `cleaning` say how the counted text was read; by
+    default it was split at white space, into lines if there is an `</s>`. Raises LangmodelsError,
+    with the number of the line, for malformed files.
     """
     blocks = [_parse(os.fspath(path)) for path in paths]
     seen: Counter[bytes] = Counter()
@@ -87,7 +87,9 @@ def read_counts(
         for word, n in zip(block.column(0, 1), block.counts(1).tolist(), strict=True):
             seen[word] += n
     if not seen:
-        raise LangmodelsError(f"There are no counts of single words in {blocks[0].name}.")
+        raise LangmodelsError(
+            f"{blocks[0].name} has no counts of 1-grams; write counts of all orders."
+        )
     tokens = [word.decode("utf-8", "surrogateescape") for word in seen]
     ends = EOS in tokens
     often = frequency_order(np.fromiter(seen.values(), np.int64, len(seen)))
@@ -111,7 +113,9 @@ def read_counts(
 
 
 class _Block:
-    """The lines of a file: fields between white space, the last of each line its count."""
+    """The lines of a file, split into fields at white space; the last field of a line is the
+    count.
+    """
 
     def __init__(self, name: str, data: bytes) -> None:
         self.name = name
@@ -134,7 +138,7 @@ class _Block:
 
     @property
     def order(self) -> int:
-        """Words of the longest n-gram."""
+        """The highest order in the file."""
         return int(self._sizes.max(initial=1)) - 1
 
     def error(self, what: str, where: BoolArray) -> LangmodelsError:
@@ -147,7 +151,7 @@ class _Block:
         return counts
 
     def column(self, i: int, order: int) -> Fields:
-        """Word i of each."""
+        """Word `i` of each n-gram of an order, as text."""
         which = self._sizes == order + 1
         return self._fields.select(self._stops[which] - 1 - order + i)
 
@@ -163,14 +167,16 @@ class _Block:
 
 
 def _read(file: IO[bytes], name: str) -> bytes:
-    """All of a file; what has no end of a line for a megabyte is given up."""
+    """The contents of a file. Raises LangmodelsError at a line longer than `_LINE`."""
     blocks: list[bytes] = []
     since = 0
     while block := file.read(_LINE):
         end = block.rfind(b"\n")
         since = len(block) - end - 1 if end >= 0 else since + len(block)
         if since > _LINE:
-            raise LangmodelsError(f"{name} is no file of counts: a line is longer than a megabyte.")
+            raise LangmodelsError(
+                f"{name} is no file of n-gram counts: it has a line of more than a megabyte."
+            )
         blocks.append(block)
     return b"".join(blocks)
 

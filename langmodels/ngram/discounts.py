@@ -1,8 +1,8 @@
-"""What to take off the counts: discounts estimated from counts-of-counts.
+"""Discounts, estimated from counts-of-counts.
 
-Small or odd data may not allow an estimate: the counts-of-counts it needs are zero, or give
-something impossible or a discount of zero, which would leave nothing for what was never seen. Each
-then has a default, and the method says so with a `SmoothingWarning`.
+Small or unusual data may allow no estimate: the counts-of-counts it needs are zero, or give a
+discount that is impossible or zero and would leave no probability for unseen n-grams. The method
+then uses a default, and says so with a `SmoothingWarning`.
 """
 
 import warnings
@@ -13,23 +13,23 @@ import numpy as np
 from langmodels.arrays import FloatArray, IndexArray, IntArray
 
 _ZERO = 1e-9
-"""What comes out below this is zero but for rounding."""
+"""Discounts below this are zero up to rounding."""
 
 
 class SmoothingWarning(UserWarning):
-    """A smoothing method could not estimate something from the data and uses a stated default."""
+    """The data allowed no estimate of some parameter, and the smoothing method uses a default."""
 
 
 def counts_of_counts(counts: IntArray, highest: int) -> IndexArray:
-    """How many n-grams have the count 0, 1, ..., highest: (highest + 1,)."""
+    """(highest + 1,) the number of n-grams with a count of 0, 1, ..., highest."""
     clipped = np.minimum(counts, highest + 1)
     return np.bincount(clipped, minlength=highest + 2)[: highest + 1]
 
 
 def modified_discounts(n: IndexArray) -> tuple[float, float, float] | None:
-    """D1, D2, D3+ of n-grams that count 1, 2, 3 and more; None where the data does not allow it.
+    """The discounts D1, D2, D3+ of counts 1, 2, and 3 or more; None if the data allow no estimate.
 
-    `n`: (5,) `counts_of_counts`, as in what follows.
+    `n` (5,) are the `counts_of_counts` up to 4.
 
     Chen and Goodman (1998), equation 26: Y = n1 / (n1 + 2 n2), Dj = j - (j + 1) Y n(j+1) / nj.
     """
@@ -47,13 +47,14 @@ def single_discount(n: IndexArray) -> float | None:
 
 
 def good_turing_factors(n: IndexArray, cutoff: int) -> FloatArray | None:
-    """Katz's d_r for counts r = 1, ..., cutoff, (cutoff,); counts above are kept.
+    """Katz's discount factors d_r for counts r = 1, ..., k, (k,), where k <= cutoff; higher counts
+    are not discounted.
 
-    `n`: (cutoff + 2,) `counts_of_counts`.
+    `n` (cutoff + 2,) are the `counts_of_counts`.
 
-    Katz (1987): with r* = (r + 1) n(r+1) / nr and m = (cutoff + 1) n(cutoff+1) / n1,
-    d_r = (r* / r - m) / (1 - m). A cutoff at which some d_r is not between 0 and 1 is lowered;
-    None where none will do.
+    Katz (1987): with r* = (r + 1) n(r+1) / nr and m = (cutoff + 1) n(cutoff+1) / n1, d_r = (r* / r
+    - m) / (1 - m). k is the largest cutoff for which all d_r lie between 0 and 1; None if there is
+    none.
     """
     for k in range(cutoff, 1, -1):
         if not n[1 : k + 1].all():
@@ -69,13 +70,15 @@ def good_turing_factors(n: IndexArray, cutoff: int) -> FloatArray | None:
 
 
 def half_a_count(cutoff: int) -> FloatArray:
-    """d_r = (r - 1/2) / r, as `good_turing_factors` gives them."""
+    """d_r = (r - 1/2) / r for r = 1, ..., cutoff, (cutoff,): the default of
+    `good_turing_factors`.
+    """
     r = np.arange(1, cutoff + 1)
     return (r - 0.5) / r
 
 
 def warn_of_defaults(orders: Sequence[int], what: str, instead: str) -> None:
-    """Say which orders took a default, if any did."""
+    """Warn, with a SmoothingWarning, of the orders that use a default, if any."""
     if not orders:
         return
     named = [f"{order}-gram" for order in orders]

@@ -1,4 +1,4 @@
-"""Smoothing by interpolation: every order mixed with the next lower one.
+"""Smoothing by interpolation of every order with the next lower one.
 
 Notation as in `smoothing`.
 """
@@ -26,35 +26,33 @@ from langmodels.ngram.trie import BOS_ID, run_sums
 from langmodels.threads import parallel_map
 
 _PIECE = 1 << 17
-"""N-grams worked on at a time."""
+"""N-grams smoothed at a time, so that their arrays stay in the cache."""
 
 
 class Interpolated(Smoothing):
-    """p(w | h) = share(hw) + gamma(h) p(w | h'), from the uniform distribution 1 / V upwards.
+    """p(w | h) = share(hw) + gamma(h) p(w | h'), starting from the uniform distribution 1 / V.
 
-    A method says what part of the probability each n-gram keeps for itself; gamma(h) is what all
-    the n-grams of a context leave. After a context without successors gamma is 1. N-grams that
-    occur less often than `min_counts` asks are left out: gamma then has their shares too, as in
-    KenLM.
+    A method defines the share of each n-gram; gamma(h) is 1 minus the shares of all n-grams of a
+    context, and 1 for a context without successors. N-grams that occur less often than `min_counts`
+    are dropped, and their shares are added to gamma, as in KenLM.
     """
 
     can_cut = True
 
     @abstractmethod
     def shares(self, c: IntArray, starts: IntArray, order: int) -> tuple[Array, Array]:
-        """The share of each n-gram, (n,), and gamma of each context, (M,).
+        """The share of each of n n-grams, (n,), and gamma of each of M contexts, (M,).
 
-        `c`, (n,), are the counts of all n-grams of some contexts, `starts`, (M + 1,), where those
-        of each context begin.
+        `c` (n,) are the counts of all n-grams of these contexts; those of context i are
+        `c[starts[i]:starts[i+1]]`, with `starts` (M + 1,).
         """
 
     def smooth(
         self, counts: NGramCounts, order: int, c: IntArray, lower: Array
     ) -> tuple[Float32Array, Float32Array]:
-        """p(w | h) of the n-grams that were seen, and gamma as the back-off weight.
+        """p(w | h) of the seen n-grams, and gamma as the back-off weight of their contexts.
 
-        Contexts are independent of each other: some at a time are worked on in the cache, on all
-        cores.
+        Contexts are independent of each other: chunks of them are smoothed in parallel.
         """
         starts = context_starts(counts, order)
         p = np.empty(len(c), np.float32)
@@ -86,7 +84,8 @@ class Interpolated(Smoothing):
 
 
 class WittenBell(Interpolated):
-    """share = c(hw) / (n(h) + t(h)), gamma = t(h) / (n(h) + t(h)), t(h) the different successors.
+    """share = c(hw) / (n(h) + t(h)), gamma = t(h) / (n(h) + t(h)), t(h) the number of distinct
+    successors.
 
     Witten and Bell (1991), method C, interpolated.
     """
@@ -104,12 +103,13 @@ class WittenBell(Interpolated):
 
 
 class AbsoluteDiscounting(Discounting, Interpolated):
-    """share = (c(hw) - D) / n(h), gamma = D t(h) / n(h), one D an order.
+    """share = (c(hw) - D) / n(h), gamma = D t(h) / n(h), with one D per order.
 
     Ney, Essen and Kneser (1994).
 
     Args:
-        discount: D for all orders, between 0 and 1; none: n1 / (n1 + 2 n2) of each.
+        discount: D of all orders, between 0 and 1; none: n1 / (n1 + 2 n2), estimated for each
+            order.
     """
 
     name = "absolute"
@@ -130,7 +130,7 @@ class AbsoluteDiscounting(Discounting, Interpolated):
         return what, ", ".join(map("{:g}".format, self.default))
 
     def order_discounts(self, census: IndexArray) -> Sequence[float] | None:
-        """The discounts of n-grams that count 1, 2, ...; the last is that of all higher counts."""
+        """The discounts of the counts 1, 2, ...; the last one applies to all higher counts."""
         discount = single_discount(census) if self.discount is None else self.discount
         return None if discount is None else [discount]
 
@@ -152,8 +152,8 @@ class AbsoluteDiscounting(Discounting, Interpolated):
 class KneserNey(AbsoluteDiscounting):
     """Absolute discounting of continuation counts below the highest order.
 
-    A lower-order n-gram counts once for each different word before it, and n-grams that begin with
-    `<s>`, before which there is none, count as often as they occur. Kneser and Ney (1995),
+    The continuation count of an n-gram is the number of distinct words that precede it; n-grams
+    that begin with `<s>`, which nothing precedes, keep their plain counts. Kneser and Ney (1995),
     interpolated as in Chen and Goodman (1998).
     """
 
@@ -161,7 +161,7 @@ class KneserNey(AbsoluteDiscounting):
     summary = "interpolated Kneser-Ney"
 
     def order_counts(self, counts: NGramCounts, order: int) -> IntArray:
-        """Continuation counts, and plain counts for the highest order."""
+        """Continuation counts; for the highest order, plain counts."""
         if order == counts.order:
             return predicted_counts(counts, order)
         c = counts.continuation_counts(order)
@@ -172,9 +172,9 @@ class KneserNey(AbsoluteDiscounting):
 
 
 class ModifiedKneserNey(KneserNey):
-    """Kneser-Ney with three discounts an order: D1, D2 and D3+; Chen and Goodman (1998).
+    """Kneser-Ney with three discounts per order, D1, D2 and D3+; Chen and Goodman (1998).
 
-    Conventions are those of KenLM; Heafield et al. (2013).
+    With the conventions of KenLM, Heafield et al. (2013), so that probabilities agree with it.
     """
 
     name = "modified_kneser_ney"
@@ -193,14 +193,15 @@ class ModifiedKneserNey(KneserNey):
 class JelinekMercer(Interpolated):
     """share = weight c(hw) / n(h), gamma = 1 - weight; Jelinek and Mercer (1980).
 
-    Contexts of an order share a weight when n(h) has the same number of binary digits. Weights are
-    fitted to held-out text by expectation maximisation; each bucket's estimate counts one token
-    more for and one against its order, which keeps all weights inside (0, 1). A bucket that the
-    held-out text does not come to has the weight of the next lower one that it does, or 1/2.
+    Contexts of an order whose n(h) has the same number of binary digits form a bucket, which has
+    one weight. Weights are fitted to held-out text by EM, with a pseudo-count of one token for and
+    one against each order, which keeps them inside (0, 1). A bucket without held-out tokens has the
+    weight of the next lower bucket with some, or 1/2.
 
     Args:
-        weight: of every order beside the lower ones, between 0 and 1; none: fitted.
-        max_iterations: of expectation maximisation, at most.
+        weight: weight of every order against the lower ones, between 0 and 1; none: fitted to
+            held-out text.
+        max_iterations: maximal number of EM iterations.
     """
 
     name = "jelinek_mercer"
@@ -212,7 +213,7 @@ class JelinekMercer(Interpolated):
         if weight is not None and not 0 < weight < 1:
             raise UsageError(f"An interpolation weight lies between 0 and 1, not at {weight}.")
         if max_iterations < 1:
-            raise UsageError("Expectation maximisation needs at least one iteration.")
+            raise UsageError("EM needs at least one iteration; give max_iterations of 1 or more.")
         self.weight = weight
         self.max_iterations = max_iterations
         self.weights: FloatArray | None = None
@@ -220,21 +221,21 @@ class JelinekMercer(Interpolated):
 
     @property
     def uses_held_out(self) -> bool:  # type: ignore[override]
-        """Unless the weight is given."""
+        """True unless a weight is given."""
         return self.weight is None
 
     def fitted(self) -> dict[str, list[list[float]]]:
-        """The weights, an order a row, by the number of binary digits of n(h)."""
+        """The weights: a list per order, indexed by the number of binary digits of n(h)."""
         return {} if self.weights is None else {"weights": self.weights.tolist()}
 
     def tune(self, counts: NGramCounts, held_out: IntArray) -> None:
-        """Fit the weights by expectation maximisation."""
+        """Fit the weights to `held_out` by EM."""
         if self.weight is not None:
             return
         n_words = counts.vocabulary_size - 1
         frequency, bucket = self._evidence(counts, held_out)
         weights = np.full((counts.order, self._BUCKETS), 0.5)
-        weights[:, 0] = 0.0  # contexts never seen
+        weights[:, 0] = 0.0  # unseen contexts
         rows = np.arange(counts.order)[:, None]
         for _ in range(self.max_iterations):
             w = weights[rows, bucket]
@@ -244,7 +245,8 @@ class JelinekMercer(Interpolated):
             old = weights.copy()
             reached = np.ones(frequency.shape[1])
             for k in range(counts.order - 1, -1, -1):
-                # Of the tokens that come down to this order, the part that it accounts for itself.
+                # Of the expected tokens that reach this order, the share that it accounts for
+                # itself.
                 taken = reached * w[k] * frequency[k] / p[k + 1]
                 came = np.bincount(bucket[k], reached, self._BUCKETS)
                 stay = np.bincount(bucket[k], taken, self._BUCKETS)
@@ -276,7 +278,7 @@ class JelinekMercer(Interpolated):
         return frequency[:, predicted], bucket[:, predicted]
 
     def _bucket(self, total: Array) -> IntArray:
-        """The number of binary digits of each context's count; 0 for none."""
+        """The bucket of each context: the number of binary digits of n(h); 0 for 0."""
         return np.minimum(np.frexp(total.astype(np.float64))[1], self._BUCKETS - 1)
 
     def shares(self, c: IntArray, starts: IntArray, order: int) -> tuple[Array, Array]:

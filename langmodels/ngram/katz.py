@@ -15,15 +15,15 @@ from langmodels.ngram.trie import BOS_ID, run_sums
 class Katz(Discounting):
     """p(w | h) = d c(hw) / n(h) where hw was seen, else alpha(h) p(w | h'); Katz (1987).
 
-    d depends on the count c(hw): Good-Turing up to `cutoff`, 1 above. alpha(h) makes the sum one.
+    The factor d depends on c(hw): Good-Turing up to `cutoff`, 1 above. alpha(h) normalises.
 
-    A context all of whose counts lie above the cutoff would leave nothing for other words: its n(h)
-    is raised by one. A context that has seen every word has nothing to back off to: what the
-    discounts took is given back in proportion. Words that never occur share what the discounts
-    take from the unigrams.
+    If all counts of a context lie above the cutoff, nothing would be left for other words: its n(h)
+    is raised by one. If every word was seen after a context, there is nothing to back off to: its
+    discounted probabilities are scaled up to sum to one. Words that never occur share what the
+    discounts take from the unigrams.
 
     Args:
-        cutoff: counts up to this one are discounted, at least 2.
+        cutoff: highest count that is discounted, at least 2.
     """
 
     name = "katz"
@@ -58,7 +58,7 @@ class Katz(Discounting):
     def smooth(
         self, counts: NGramCounts, order: int, c: IntArray, lower: Array
     ) -> tuple[FloatArray, FloatArray]:
-        """The discounted probabilities, and alpha as the back-off weight."""
+        """The discounted probabilities, and alpha as the back-off weights."""
         n_words = counts.vocabulary_size - 1
         starts = context_starts(counts, order)
         p, left = self._discounted(c, starts, order)
@@ -71,7 +71,7 @@ class Katz(Discounting):
                 p /= 1 - left
             return p, left
         n_children = np.diff(starts)
-        # What the shorter context gives to the words not seen here.
+        # The probability under the shorter context of the words not seen after this one.
         rest = 1 - run_sums(starts, lower[counts.suffixes[order - 1]])
         full = (n_children == n_words) | (rest < 1e-9)
         p /= spread(starts, np.where(full, 1 - left, 1.0))
@@ -81,7 +81,7 @@ class Katz(Discounting):
     def _discounted(
         self, c: IntArray, starts: IntArray, order: int
     ) -> tuple[FloatArray, FloatArray]:
-        """The values d c(hw) / n(h), (n_k,), and what is left of 1 in each context, (M,)."""
+        """The shares d c(hw) / n(h), (n_k,), and 1 minus their sum in each context, (M,)."""
         factors = self.discounts[order - 1]
         kept = c * np.array([0.0, *factors, 1.0])[np.minimum(c, len(factors) + 1)]
         total = run_sums(starts, c)

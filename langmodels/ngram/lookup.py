@@ -1,4 +1,4 @@
-"""What n-gram tables can be asked, and finding the child of a trie node by its last word."""
+"""The interface of n-gram look-up, and binary search for the children of trie nodes."""
 
 from typing import Any, Protocol
 
@@ -13,16 +13,16 @@ _FEW_BITS = 5
 
 
 class Column(Protocol):
-    """Numbers that can be read many at a time: an array, or what is packed more tightly."""
+    """A column of numbers that can be gathered from: an array, or bit-packed fields."""
 
     def __len__(self) -> int: ...
 
     def take(self, at: Array, /, *, mode: Any = ...) -> Any:
-        """Those at some places, (M,); with mode "clip", beyond the ends those at the ends."""
+        """The items at indices `at`, (M,); mode "clip" clips indices beyond the ends."""
 
 
 class NGramLookup(Protocol):
-    """Answers to queries, as `NGramTables` gives them from its own arrays."""
+    """What can be asked of an n-gram model; `NGramTables` answers from its own arrays."""
 
     @property
     def order(self) -> int:
@@ -30,36 +30,42 @@ class NGramLookup(Protocol):
 
     @property
     def ngram_counts(self) -> list[int]:
-        """How many n-grams of each order the model has."""
+        """The number of n-grams of each order, 1 to N."""
 
     def start(self) -> tuple[Any, ...]:
-        """The state at the beginning of a sequence; an empty one stands for no context."""
+        """The state at the beginning of a sequence, after `<s>`; () is the empty context."""
 
     def step(self, state: Any, word: int) -> tuple[float, int, tuple[Any, ...]]:
-        """Log p(word | state) in nats, the length of the n-gram that gave it, the next state."""
+        """Log p(word | state) in nats, the length of the longest n-gram found, and the next
+        state.
+        """
 
     def advance(self, state: Any, word: int) -> tuple[Any, ...]:
         """The state after one more word."""
 
     def score_next(self, state: Any, word: int) -> tuple[float, int]:
-        """Log p(word | state) in nats, and the length of the n-gram that gave it."""
+        """Log p(word | state) in nats, and the length of the longest n-gram found."""
 
     def backing_off(self, state: Any) -> float:
-        """Log factor on unigram probabilities, for words never seen after the state, nats."""
+        """The sum of all back-off weights of the state in nats: log of the factor on p(w) for a
+        word w seen after no part of the context.
+        """
 
     def log_distribution(self, state: Any) -> FloatArray:
         """Log p(w | state) of every word, (V,), nats."""
 
     def score(self, ids: IntArray) -> tuple[FloatArray, LengthArray]:
-        """Log p of each word of a text, -inf at `<s>`, and the lengths of n-grams found, (T,)."""
+        """Log p of each word of a text in nats, -inf at `<s>`, and the lengths of the n-grams
+        found, (T,).
+        """
 
 
 def find_children(child_start: Column, column: Column, parents: Array, words: Array) -> IntArray:
-    """Ids of the children of `parents` whose last words are `words`; -1 where there is none.
+    """Ids of the children of `parents` with last words `words`, (M,); -1 where there is none.
 
     Args:
-        child_start: (n + 1,) where the children of each node begin in `column`.
-        column: (m,) last words, rising among the children of a node.
+        child_start: (n + 1,) index in `column` of the first child of each node.
+        column: (m,) last words, ascending among the children of a node.
         parents: (M,) ids of nodes.
         words: (M,) word ids.
     """
@@ -83,14 +89,14 @@ def find_children(child_start: Column, column: Column, parents: Array, words: Ar
 
 
 def _halve(column: Column, at: IndexArray, end: Array, words: Array, bits: range) -> None:
-    """Move `at` to the last place before `end` whose word does not come after that looked for.
+    """Move `at` in place to the last index before `end` whose word is not above the one sought.
 
-    In steps of powers of two, the largest of `bits` first.
+    Steps are 2^b for b in `bits`, which descend.
     """
     for bit in reversed(bits):
         step = np.int64(1 << bit)
         further = at + step
-        # `take` with clipped indices gathers fastest, and may look past the end of the column.
+        # `take` gathers fastest with mode "clip", which also makes reads past the end harmless.
         goes = column.take(further, mode="clip") <= words
         goes &= further < end
         at += goes * step

@@ -1,4 +1,4 @@
-"""Several n-gram models made into one, and a large model adapted to a small text."""
+"""Merging n-gram models into one, and adapting a large model to a small text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from langmodels.text.tokenization import WhitespaceTokenizer
 from langmodels.text.vocabulary import Vocabulary
 
 ADAPTATION = (0.01, 0.99)
-"""The least and the most that `adapt` gives a model as its weight."""
+"""Bounds of the interpolation weights that `adapt` chooses."""
 
 
 @checked
@@ -29,18 +29,18 @@ def merge(
     *,
     validation: Corpus | None = None,
 ) -> NGramModel:
-    """One back-off model in place of a linear interpolation of several.
+    """One back-off model that approximates the linear interpolation of several.
 
-    It stores the n-grams of all of them, each with its interpolated probability, and backs off for
-    the rest with weights that make every distribution sum to one; Stolcke 2002, "SRILM - an
-    extensible language modeling toolkit", section 3.1. The vocabulary is the union: a model gives
-    words that it does not know zero probability (their mass stays with its `<unk>`).
+    It stores the union of their n-grams, each with its interpolated probability, and back-off
+    weights with which every distribution sums to one; Stolcke 2002, "SRILM - an extensible language
+    modeling toolkit", section 3.1. The vocabulary is the union: words that a model does not know
+    have probability zero in it (its `<unk>` keeps its own).
 
-    `weights`, one a model, are scaled to sum to one; None is equal weights, or with a `validation`
-    text (in any vocabulary) those that EM finds for it.
+    `weights`, one per model, are scaled to sum to one; None: fitted by EM to `validation` (in any
+    vocabulary), or equal without it.
 
-    Raises UsageError for models that cannot be merged (stupid backoff; sequences with ends and
-    without; different tokenizers), and impossible weights.
+    Raises UsageError for models that cannot be merged (stupid backoff; some with `</s>` and some
+    without; different tokenizers), and for invalid weights.
     """
     if not models:
         raise UsageError("There is nothing to merge: give at least one model.")
@@ -49,7 +49,7 @@ def merge(
             raise UsageError("Only n-gram models of probabilities can be merged.")
         if model.vocabulary.ends != models[0].vocabulary.ends:
             raise UsageError("Models of lines and models of streams cannot be merged.")
-    # What was read from an ARPA file takes what comes, words that others have cut.
+    # A model from a foreign ARPA file is of pre-tokenized words, and fits any tokenizer.
     cut = [m.tokenizer for m in models if not isinstance(m.tokenizer, WhitespaceTokenizer)]
     if len(set(cut)) > 1:
         ways = " and ".join(map(repr, dict.fromkeys(cut)))
@@ -81,12 +81,12 @@ def adapt(
     *,
     smoothing: str = "modified_kneser_ney",
 ) -> NGramModel:
-    """A large model adapted to a small text: merged with a model of that text.
+    """A large model adapted to a small text: its merger with a model of that text.
 
-    `corpus` has a vocabulary of its own, whose new words the result knows. The weight is found by
-    EM on `validation`, or on the last tenth of the corpus, which is then not in the small model
-    while the weight is looked for, but is in the end. It is kept within `ADAPTATION`, as so small a
-    text can suggest to forget everything else.
+    `corpus` has its own vocabulary, whose words are added. The weight is fitted by EM to
+    `validation`; without it to the last tenth of the corpus, using a small model of the rest, after
+    which the small model is fitted to the whole corpus. The weight is clipped to `ADAPTATION`,
+    since so small a text may suggest forgetting the large model altogether.
     """
     if validation is None:
         part = corpus.head(corpus.n_tokens * 9 // 10)
@@ -105,14 +105,14 @@ def adapt(
 
 
 def _weights(models: Sequence[NGramModel], validation: Corpus) -> FloatArray:
-    """The weights of models that EM finds on a text in any vocabulary."""
+    """Interpolation weights, (K,), fitted by EM to a text in any vocabulary."""
     vocabulary = union_vocabulary([m.vocabulary for m in models])
     text = in_vocabulary(validation, vocabulary)
     return em_weights(np.stack([score_in(model, text) for model in models]))
 
 
 def _after(corpus: Corpus, head: Corpus) -> Corpus | None:
-    """The sequences of a corpus that come after a head of it; None where there are none."""
+    """The sequences of a corpus after its first ones, `head`; None if there are none."""
     start = len(head.ids)
     if start >= len(corpus.ids):
         return None
@@ -127,7 +127,7 @@ def _after(corpus: Corpus, head: Corpus) -> Corpus | None:
 
 
 def union_vocabulary(vocabularies: Sequence[Vocabulary]) -> Vocabulary:
-    """All tokens, those of the first vocabulary first and with the ids that they have there."""
+    """The union of vocabularies; tokens of the first keep their ids."""
     if all(v == vocabularies[0] for v in vocabularies[1:]):
         return vocabularies[0]
     tokens = (t for v in vocabularies for t in v.tokens[v.n_special :])
@@ -135,14 +135,16 @@ def union_vocabulary(vocabularies: Sequence[Vocabulary]) -> Vocabulary:
 
 
 def vocabulary_map(inner: Vocabulary, outer: Vocabulary) -> IntArray:
-    """The id in `outer` of each token of `inner`, (len(inner),); 0 where it is not there."""
+    """The id in `outer` of each token of `inner`, (len(inner),); 0 (`<unk>`) for one that it
+    lacks.
+    """
     ids = outer.encode(inner.tokens)
     ids[: inner.n_special] = np.arange(inner.n_special)
     return ids
 
 
 def in_vocabulary(corpus: Corpus, vocabulary: Vocabulary) -> Corpus:
-    """A corpus in another vocabulary; tokens that it lacks become `<unk>`."""
+    """A corpus re-encoded in another vocabulary, with `<unk>` for tokens that this lacks."""
     if corpus.vocabulary.ends != vocabulary.ends:
         raise UsageError("The text has line ends and the model has not, or the other way round.")
     ids = vocabulary_map(corpus.vocabulary, vocabulary)[corpus.ids]
@@ -150,8 +152,8 @@ def in_vocabulary(corpus: Corpus, vocabulary: Vocabulary) -> Corpus:
 
 
 def score_in(model: NGramModel, corpus: Corpus) -> FloatArray:
-    """Log p of every target, nats: zero probability for those that only the corpus's vocabulary
-    knows.
+    """Log p of every target in nats, (corpus.n_tokens,); -inf for words that the model does not
+    know but the corpus's vocabulary does.
     """
     inner = in_vocabulary(corpus, model.vocabulary)
     scores = model.score_corpus(inner)
@@ -164,15 +166,15 @@ def score_in(model: NGramModel, corpus: Corpus) -> FloatArray:
 
 @dataclass
 class _Part:
-    """One of the models while it is merged, order by order."""
+    """One of the models during the merger, order by order."""
 
     tables: NGramTables
     new_ids: IndexArray
-    """(n_k,) the merged node of each of the model's k-grams."""
+    """(n_k,) the id in the merged tables of each of the model's k-grams."""
     nodes: IntArray
-    """(merged n_k,) the model's k-gram at each merged node; -1 where it has none."""
+    """(merged n_k,) the model's id of each merged k-gram; -1 where it has none."""
     log_p: FloatArray
-    """(merged n_k,) log p that the model gives the last word of each merged k-gram."""
+    """(merged n_k,) the model's log p, stored or backed off to, of each merged k-gram."""
 
 
 def merge_tables(
@@ -181,7 +183,7 @@ def merge_tables(
     vocabulary_size: int,
     weights: FloatArray,
 ) -> NGramTables:
-    """Interpolated tables over the union of the n-grams; see `merge`.
+    """Merged tables; see `merge`.
 
     `word_maps`: for each model, the id in the merged vocabulary of each of its words.
     """
@@ -205,7 +207,7 @@ def merge_tables(
         merged.words.append((keys % vocabulary_size).astype(np.int32))
         merged.child_start.append(starts_of(np.bincount(parents, minlength=merged.sizes[k - 2])))
         suffix = next_suffixes(merged, k, suffix)
-        # Where no part backs off at all, rounding is not to leave anything to back off with.
+        # Where no part has any probability to back off with, rounding must not leave some.
         shut = np.ones(merged.sizes[k - 2], np.bool_)
         for part, weight in zip(parts, weights.tolist(), strict=True):
             shut &= (weight == 0) | _is_shut(part, k)
@@ -238,21 +240,23 @@ def _union_keys(
 
 
 def _is_shut(part: _Part, order: int) -> BoolArray:
-    """(merged n_{order-1},) the contexts after which a part gives nothing to what it never saw."""
+    """(merged n_{order-1},) whether a part gives unseen words probability zero after each
+    context.
+    """
     if order > part.tables.order:
         return np.zeros(len(part.nodes), np.bool_)
     weights = np.append(part.tables.backoff[order - 2], np.float32(0))
-    shut: BoolArray = np.isneginf(weights)[part.nodes]  # the last weight is that of -1
+    shut: BoolArray = np.isneginf(weights)[part.nodes]  # index -1 reads the appended 0
     return shut
 
 
 def _extend(part: _Part, order: int, parents: Array, suffix: IntArray, size: int) -> None:
-    """Bring a part's `nodes` and `log_p` from one order to the next."""
+    """Compute a part's `nodes` and `log_p` of an order from those of the order below."""
     context = part.nodes[parents]
     log_p = part.log_p[suffix]
     if order <= part.tables.order:
         weights = np.append(part.tables.backoff[order - 2], np.float32(0))
-        log_p = log_p + weights[context]  # the last weight is that of -1
+        log_p = log_p + weights[context]  # index -1 reads the appended 0
         log_p[part.new_ids] = part.tables.log_prob[order - 1]
     part.nodes = np.full(size, -1, np.int32)
     part.nodes[part.new_ids] = np.arange(len(part.new_ids))

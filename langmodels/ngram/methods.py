@@ -1,4 +1,4 @@
-"""The smoothing methods by name. Adding one is adding its class here, or registering it."""
+"""The registry of smoothing methods: add one by listing its class here, or by registering it."""
 
 from typing import Any
 
@@ -46,8 +46,8 @@ SMOOTHINGS: Registry[type[Smoothing]] = Registry(
 def make_smoothing(name: str, **options: Any) -> Smoothing:
     """A smoothing method by name, with its options.
 
-    "given" is for models of given tables, and no method to fit one with. Raises UsageError for a
-    name that is not in `SMOOTHINGS` and for options that the method does not take.
+    "given" stands for tables that were not estimated here. Raises UsageError for any other name not
+    in `SMOOTHINGS`, and for options that the method does not take.
     """
     method = Given if name == Given.name else SMOOTHINGS.find(name)
     check_options(method, options, f"The smoothing method {method.name}")
@@ -55,6 +55,8 @@ def make_smoothing(name: str, **options: Any) -> Smoothing:
 
 
 def restored_smoothing(name: str, options: dict[str, Any]) -> Smoothing:
-    """The smoothing method of a model file, with the options that the file names."""
+    """The smoothing method of a model file, with the options stored in it; see
+    `Smoothing.implied`.
+    """
     implied = SMOOTHINGS[name].implied if name in SMOOTHINGS else {}
     return make_smoothing(name, **{**implied, **options})

@@ -35,9 +35,9 @@ from langmodels.text.tokenization import SymbolTokenizer, Tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
 _AT_ONCE = 1 << 17
-"""Up to so many n-grams are checked as a file is opened."""
+"""Files of up to so many n-grams are checked when opened, larger ones when first used."""
 _SUMS = 1e-3
-"""By how much rounding may move a sum of probabilities away from 1; files of 0.1 are not better."""
+"""How far from 1 rounding may move a sum of probabilities; files written by version 0.1 need it."""
 _CONFIG = {
     "order": int,
     "smoothing": str,
@@ -52,17 +52,18 @@ _CONFIG = {
 class NGramModel(OfOrder, LanguageModel[State]):
     """p(w_t | w_1 ... w_{t-1}) = p(w_t | w_{t-N+1} ... w_{t-1}), estimated from counts.
 
-    Minimum counts of (1, 1, 2) leave out what occurs once among trigrams and up: the last number is
-    for all higher orders. The first is 1, as rare words are the vocabulary's business. Further
-    keywords are what the smoothing method takes, such as `alpha` for `"lidstone"`.
+    With `min_counts` of (1, 1, 2) n-grams of order 3 and higher that occur once are not stored: the
+    last number applies to all higher orders. The first must be 1, as the vocabulary decides about
+    rare words. Further keywords are options of the smoothing method, such as `alpha` for
+    `"lidstone"`.
 
     Args:
         order: N, the length of the longest n-grams.
-        smoothing: how counts become probabilities, a name in `SMOOTHINGS` or a `Smoothing`.
-        min_counts: how often n-grams must occur to be stored, by order; only for smoothing by
+        smoothing: the smoothing method, a name in `SMOOTHINGS` or a `Smoothing`.
+        min_counts: by order, how often an n-gram must occur to be stored; only for smoothing by
             interpolation.
 
-    The state is a tuple of node ids: it can be compared, hashed and kept.
+    The state is a tuple of node ids, which can be compared and hashed.
     """
 
     kind = "ngram"
@@ -84,17 +85,22 @@ class NGramModel(OfOrder, LanguageModel[State]):
                 check_options(with_smoothing(smoothing), options, f"NGramModel of {smoothing}")
             smoothing = make_smoothing(smoothing, **options)
         elif options:
-            raise ArgumentError("Options go into the smoothing that is given, not beside it.")
+            raise ArgumentError(
+                "Give options to the constructor of the Smoothing, not to NGramModel beside it."
+            )
         if len(min_counts):
             smoothing.min_counts = _checked(min_counts, smoothing)
         self.smoothing = smoothing
         self.is_distribution = smoothing.is_distribution  # type: ignore[misc]
-        # Those of a large file, not checked yet, and what compares them with their checksums.
+        # The tables of a large file that are not checked yet, and a function that verifies
+        # checksums.
         self._unchecked: tuple[NGramTables, Callable[[], bool]] | None = None
-        # Those of a file are looked at when they are asked for.
+        # The counts, or a function that reads them from the model's file when they are asked for.
         self._counts: TextCounts | Callable[[], TextCounts] | None = None
         self.fitted: dict[str, list[list[float]]] = {}
-        """What smoothing estimated beside the tables, by name: a list for each order."""
+        """Parameters that smoothing estimated (discounts, weights) by name: a list for each
+        order.
+        """
 
     # Fitting --------------------------------------------------------------------------------
 
@@ -107,14 +113,16 @@ class NGramModel(OfOrder, LanguageModel[State]):
         init: "NGramModel | None" = None,
         keep_counts: bool = False,
     ) -> Self:
-        """Count and smooth.
+        """Count the n-grams of a corpus and smooth the counts; returns self.
 
-        Methods with weights to fit use `validation`, and without it the last tenth of the corpus,
-        from counts of the rest; the tables then are those of the whole corpus.
+        Methods with weights to fit (`Smoothing.uses_held_out`) fit them to `validation`; without it
+        they fit them to the last tenth of the corpus, given counts of the rest, and then smooth the
+        counts of the whole corpus.
 
-        `keep_counts`: keep the counts, in the file too, so that text can be added. `init`: a model
-        that kept its counts, to which those of the corpus are added: the result is what both texts
-        at once would give, where a corpus has all its tokens; a plain text is read in this way.
+        With `keep_counts` the counts are kept, in the model file too, so that text can be added
+        later. `init` is a model that kept its counts, to which those of the corpus are added: the
+        result is the model of both texts together, provided that the corpus was read without
+        mapping rare words to `<unk>`, as a plain text then is.
         """
         if init is not None or keep_counts:
             return self._fit_kept(corpus, validation, init)
@@ -138,11 +146,11 @@ class NGramModel(OfOrder, LanguageModel[State]):
     def _fit_kept(
         self, corpus: AnyText, validation: AnyText | None, init: "NGramModel | None"
     ) -> Self:
-        """`fit` where counts are kept, with those of `init` where there is one."""
+        """`fit` with `keep_counts`, on the counts of the corpus plus those of `init`, if given."""
         before = None if init is None else init.counts
         if init is not None and before is None:
             raise UsageError(
-                "The model to go on from did not keep its counts; train it with keep_counts=True, "
+                "The model to continue did not keep its counts; train it with keep_counts=True, "
                 "or --keep-counts."
             )
         if before is not None and not isinstance(corpus, Corpus):
@@ -156,14 +164,14 @@ class NGramModel(OfOrder, LanguageModel[State]):
     def fit_counts(
         self, counts: TextCounts, validation: Corpus | None = None, *, keep_counts: bool = False
     ) -> Self:
-        """Smooth counts that are given, such as `counts_file.read_counts` reads.
+        """Estimate the model from counts, such as those of `counts_file.read_counts`.
 
-        Raises UsageError where a method has weights to fit on held-out text and there is none, and
-        for counts of too low an order.
+        Raises UsageError for counts of too low an order, and where the smoothing method needs a
+        validation text and there is none.
         """
         n = self.order
         if counts.order < n:
-            raise UsageError(f"There are counts up to order {counts.order} only, not {n}.")
+            raise UsageError(f"There are counts up to order {counts.order} only, not up to {n}.")
         known = counts.known()
         c = known.counts
         ngrams = NGramCounts(c.words[:n], c.child_start[: n - 1], c.counts[:n], c.suffixes[:n])
@@ -181,14 +189,14 @@ class NGramModel(OfOrder, LanguageModel[State]):
 
     @property
     def counts(self) -> TextCounts | None:
-        """The counts that the model was estimated from, where it kept them."""
+        """The counts that the model was estimated from, if it kept them."""
         if callable(self._counts):
             self._counts = self._counts()
         return self._counts
 
     @classmethod
     def from_tables(cls, tables: NGramTables, reading: Reading, **arguments: Any) -> Self:
-        """A model of given tables; `arguments` are those of the constructor but the order."""
+        """A model with given tables; `arguments` are those of the constructor without `order`."""
         if tables.vocabulary_size != len(reading.vocabulary):
             raise LangmodelsError("The tables and the vocabulary do not have the same size.")
         model = cls(tables.order, **arguments)
@@ -203,11 +211,11 @@ class NGramModel(OfOrder, LanguageModel[State]):
         tokenizer: Tokenizer | None = None,
         cleaning: str | None = None,
     ) -> Self:
-        """Read an ARPA file, as other tools write them too; see `arpa.read_arpa`.
+        """Read an ARPA file of any tool; see `arpa.read_arpa`.
 
-        `tokenizer`: how the text was cut into tokens; None is what `save_arpa` noted in the file,
-        and in files of other tools words between ASCII blanks, or, without `</s>`, `symbols`.
-        `cleaning`: how it was cleaned before; None is what was noted, or not at all.
+        `tokenizer` is that of the model's text; None: the one that `save_arpa` noted in the file,
+        and in files of other tools words between ASCII white space, or `symbols` where there is no
+        `</s>`. `cleaning` is how the text was cleaned; None: as noted, or not at all.
         """
         vocabulary, tables, tokenizer, noted = read_arpa(path, tokenizer)
         if tokenizer is None:
@@ -217,7 +225,9 @@ class NGramModel(OfOrder, LanguageModel[State]):
 
     @checked
     def save(self, path: str | os.PathLike[str]) -> None:
-        """See `Model`. Raises UsageError for the name of an ARPA file, which it is not."""
+        """See `Model`. Raises UsageError for a name that ends in .arpa; `save_arpa` writes such
+        files.
+        """
         if is_arpa_name(path):
             raise UsageError(f"{path} is the name of an ARPA file; save_arpa writes one.")
         super().save(path)
@@ -233,7 +243,7 @@ class NGramModel(OfOrder, LanguageModel[State]):
         write_fst(path, self.tables, self.vocabulary)
 
     def normalized(self) -> Self:
-        """See `LanguageModel`; of stupid backoff a model with other back-off weights."""
+        """See `LanguageModel`; stupid backoff becomes a model with other back-off weights."""
         if self.is_distribution:
             return self
         tables = normalized(self.tables)
@@ -243,21 +253,23 @@ class NGramModel(OfOrder, LanguageModel[State]):
 
     @property
     def lookup(self) -> NGramLookup:
-        """What answers queries: the tables, or what stands for them."""
+        """The look-up that answers queries: the tables, unless a subclass has another."""
         return self.tables
 
     @property
     def ngram_counts(self) -> list[int]:
-        """How many different n-grams of each order the model has."""
+        """The number of distinct n-grams of each order."""
         return self.lookup.ngram_counts
 
     @property
     def discounts(self) -> list[list[float]]:
-        """The discounts of each order, for methods that have some: [[D1, D2, D3+], ...]."""
+        """The discounts of each order, [[D1, D2, D3+], ...]; empty for methods without
+        discounts.
+        """
         return self.fitted.get("discounts", [])
 
     def facts(self) -> dict[str, Any]:
-        """How many n-grams it has, its discounts, and whether its vocabulary is closed."""
+        """The numbers of n-grams, the discounts, and whether the vocabulary is closed."""
         return {
             "ngrams": self.ngram_counts,
             "discounts": self.discounts,
@@ -283,7 +295,7 @@ class NGramModel(OfOrder, LanguageModel[State]):
         return self.lookup.score_next(state, token)[0]
 
     def score_next(self, state: State, token: int) -> tuple[float, int]:
-        """Log p(token | context) in nats, and the length of the n-gram that gave it."""
+        """Log p(token | context) in nats, and the length of the longest n-gram found."""
         return self.lookup.score_next(state, token)
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:
@@ -293,7 +305,9 @@ class NGramModel(OfOrder, LanguageModel[State]):
         return scores
 
     def scores_from_nothing(self, sequences: Sequences) -> FloatArray:
-        """See `LanguageModel`; only the first N - 1 tokens of a sequence can tell."""
+        """See `LanguageModel`; the scores of the first N - 1 tokens of a sequence differ from
+        `scores`.
+        """
         scores = self.scores(sequences)
         step, reach = self.lookup.step, self.lookup.order - 1
         first = 0
@@ -305,7 +319,8 @@ class NGramModel(OfOrder, LanguageModel[State]):
         return scores
 
     def full_scores(self, corpus: Corpus) -> tuple[FloatArray, NDArray[np.int16], BoolArray]:
-        """For every target: log p in nats, the length of the n-gram found, whether it is `<unk>`.
+        """For every target: its log p in nats, the length of the n-gram found, and whether it is
+        `<unk>`.
 
         Three arrays of shape (corpus.n_tokens,), in corpus order.
         """
@@ -316,9 +331,10 @@ class NGramModel(OfOrder, LanguageModel[State]):
         return scores[targets], lengths[targets], ids[targets] == Vocabulary.unk_id
 
     def sample_next(self, state: State, rng: np.random.Generator, *, unk: bool = False) -> int:
-        """A token drawn from p(next | context), in a time that hardly depends on the vocabulary.
+        """A token id drawn from p(next | context), in time nearly independent of the vocabulary
+        size.
 
-        Without `unk`, from what remains without `<unk>`. See `drawing.draw`.
+        `<unk>` is never drawn unless `unk` is true. See `sampling.draw`.
         """
         if not self.is_distribution:
             return Decoding(unk=unk).choose(self.log_distribution(state), rng)
@@ -326,14 +342,14 @@ class NGramModel(OfOrder, LanguageModel[State]):
 
     @property
     def n_parameters(self) -> int:
-        """Stored probabilities and back-off weights."""
+        """The number of stored probabilities and back-off weights."""
         return sum(map(len, self.tables.log_prob)) + sum(map(len, self.tables.backoff))
 
     def used_in(self, state: State, length: int) -> int:
-        """How many tokens at the end of a context were seen in training, as a context.
+        """The length of the longest suffix of the context that was seen in training as a context.
 
-        `<s>` is not counted as a token. Methods that take a context as a whole or not at all use
-        none of one that was not seen.
+        `<s>` does not count. For methods with `Smoothing.whole_contexts` it is 0 unless the whole
+        context was seen.
         """
         seen = longest(state)
         whole = min(length + 1, self.order - 1)  # with <s>
@@ -341,7 +357,7 @@ class NGramModel(OfOrder, LanguageModel[State]):
 
     @property
     def caveat(self) -> str:
-        """What the smoothing method has to say."""
+        """The caveat of the smoothing method."""
         return self.smoothing.caveat
 
     @property
@@ -379,7 +395,7 @@ class NGramModel(OfOrder, LanguageModel[State]):
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
         check_values(config, _CONFIG)
         if not 1 <= config["order"] <= MAX_ORDER or config["unseen_backoff"] > 0:
-            raise LangmodelsError("its order or its charge for contexts not seen cannot be.")
+            raise LangmodelsError("its order or its unseen_backoff is out of range.")
         whole = cls._whole(config["order"], arrays)
         tables = NGramTables.from_arrays(whole, config["order"], config["unseen_backoff"])
         smoothing = restored_smoothing(config["smoothing"], config["options"])
@@ -399,12 +415,14 @@ class NGramModel(OfOrder, LanguageModel[State]):
 
     @classmethod
     def _whole(cls, order: int, arrays: Mapping[str, Array]) -> Mapping[str, Array]:
-        """The arrays of the tables from those of the file."""
+        """The arrays of the tables from those of the file; subclasses may store them otherwise."""
         return arrays
 
     @functools.cached_property
     def tables(self) -> NGramTables:
-        """The n-grams. Those of a large file are checked when they are first asked for."""
+        """The n-grams, their probabilities and back-off weights; large files are checked at first
+        use.
+        """
         if self._unchecked is None:
             raise UsageError(f"This {type(self).__name__} has learnt nothing yet; call fit first.")
         tables, verify = self._unchecked
@@ -415,9 +433,9 @@ class NGramModel(OfOrder, LanguageModel[State]):
         return tables
 
     def _check(self, tables: NGramTables) -> None:
-        """Look at the values, and whether they are probabilities.
+        """Check all values, and that distributions sum to one.
 
-        Raises LangmodelsError where they cannot be what was saved.
+        Raises LangmodelsError for tables that `save` cannot have written.
         """
         tables.check()
         sums = context_sums(tables if self.is_distribution else normalized(tables))
@@ -436,23 +454,25 @@ class NGramModel(OfOrder, LanguageModel[State]):
 
 @functools.cache
 def with_smoothing(name: str) -> Callable[..., NGramModel]:
-    """`NGramModel` with this smoothing method, and what the method takes in its signature."""
+    """`NGramModel` with `smoothing` fixed, and the options of that method in its signature."""
     return forwards(SMOOTHINGS.find(name))(functools.partial(NGramModel, smoothing=name))
 
 
 def _checked(min_counts: Sequence[int], smoothing: Smoothing) -> tuple[int, ...]:
-    """Count cut-offs that make sense with a smoothing method, or UsageError."""
+    """Valid minimum counts as a tuple. Raises UsageError for others, and for a method without
+    cut-offs.
+    """
     for n in min_counts:
         check_whole(min_counts=n)
     limits = tuple(min_counts)
     if limits[0] != 1 or list(limits) != sorted(limits):
         raise UsageError(
-            "Minimum counts begin with 1, for single words, and never fall from order to order: "
+            "Minimum counts start with 1, for single words, and never fall from order to order: "
             f"1, 1, 2 for example, not {', '.join(map(str, limits))}."
         )
     if not smoothing.can_cut:
         raise UsageError(
-            f"{smoothing.name} has no place for n-grams left out by count; use a method that "
+            f"{smoothing.name} cannot leave out rare n-grams; for min_counts use a method that "
             "interpolates, such as modified_kneser_ney."
         )
     return limits

@@ -1,10 +1,10 @@
 """N-gram models as weighted automata, in the text format of OpenFst.
 
-A state is a context, an arc a word with its weight, -ln p in the tropical semiring; from every
-context an arc with the label `<eps>` leads to the next shorter one, at the cost of backing off
-(Allauzen, Mohri and Roark 2003, "Generalized algorithms for constructing statistical language
-models"). A path over words may take a back-off arc where the word itself has an arc; the weights
-are exact where those arcs are read as failure arcs.
+A state is a context; an arc is a word with its weight -ln p (tropical semiring). From every context
+an arc labelled `<eps>` leads to the next shorter one, with minus the log back-off weight (Allauzen,
+Mohri and Roark 2003, "Generalized algorithms for constructing statistical language models"). As
+epsilon arcs they admit paths that back off although the word has an arc; probabilities are exact if
+they are read as failure arcs.
 """
 
 import os
@@ -21,11 +21,11 @@ from langmodels.text.byte_fields import encode_tokens
 from langmodels.text.vocabulary import Vocabulary
 
 EPSILON = "<eps>"
-_WRITE = 1 << 17  # lines
+_WRITE = 1 << 17  # lines formatted at a time
 
 
 def is_fst_name(path: str | os.PathLike[str]) -> bool:
-    """Whether a file is meant to be an automaton: .fst."""
+    """Whether a name ends in .fst."""
     return os.fspath(path).lower().endswith(".fst")
 
 
@@ -34,12 +34,11 @@ def write_fst(
 ) -> tuple[int, int]:
     """Write tables as an automaton; returns the numbers of states and of arcs.
 
-    A line is `state state word word weight`, or `state weight` for a state in which a sentence may
-    end; the first line leaves the state at the beginning of a sentence. Where the vocabulary has no
-    ends, a text may end everywhere.
+    An arc is a line `state state word word weight`, a final state a line `state weight`; the first
+    line leaves the start state. If the vocabulary has no `</s>`, every state is final.
 
-    Raises LangmodelsError where the tables charge for contexts that are not stored, a token cannot
-    stand between blanks, or the file cannot be written.
+    Raises LangmodelsError for stupid backoff, for a token that contains white space, and where the
+    file cannot be written.
     """
     if tables.unseen_backoff:
         raise LangmodelsError(
@@ -64,7 +63,7 @@ def write_fst(
     is_state = following[: len(links)] == np.arange(len(links))
     number = np.cumsum(is_state) - 1
     begin = int(following[1 + Vocabulary.bos_id])
-    # Arcs of words: every n-gram leaves the context that it extends.
+    # Arcs of words: that of an n-gram leaves the context that it extends.
     source = np.repeat(np.arange(len(links)), np.diff(starts))
     ngrams = np.arange(1, len(words))
     usable: BoolArray = is_state[source] & (words[1:] != Vocabulary.bos_id) & (log_prob[1:] > -100)

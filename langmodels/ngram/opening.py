@@ -1,4 +1,4 @@
-"""Which kind of n-gram file a file is."""
+"""Opening n-gram models, whatever the format of the file."""
 
 import os
 from pathlib import Path
@@ -15,21 +15,21 @@ from langmodels.text.tokenization import Tokenizer
 def open_ngrams(
     path: str | os.PathLike[str], tokenizer: Tokenizer | None = None, cleaning: str | None = None
 ) -> NGramModel:
-    """A model from what `save` writes, from an ARPA file or from a binary file of KenLM's.
+    """Open a file of `save`, an ARPA file or a binary file of KenLM's, told apart by content.
 
-    `tokenizer` and `cleaning`: how the text was cut, and cleaned before, for the files of other
-    tools; see `NGramModel.from_arpa`.
+    For files of other tools, `tokenizer` and `cleaning` say how the text was read; see
+    `NGramModel.from_arpa`.
     """
     try:
         if not Path(path).is_file() and Path(path).exists():
-            raise LangmodelsError(f"{path} is no file, and holds no model.")
+            raise LangmodelsError(f"{path} is not a file; give the path of a model file.")
         with Path(path).open("rb") as file:
             start = file.read(len(MAGIC))
     except OSError as error:
         raise unreadable(path, error) from error
     if start == MAGIC:
         return KenLMModel.from_binary(path, tokenizer, cleaning or "none")
-    # The header of a model file is JSON after eight bytes.
+    # A model file has a JSON header after eight bytes.
     if start[8:9] == b"{":
         return NGramModel.load(path)
     return NGramModel.from_arpa(path, tokenizer, cleaning)

@@ -1,4 +1,4 @@
-"""Relative-entropy pruning: leave out the n-grams that backing off replaces almost as well."""
+"""Relative-entropy pruning: drop the n-grams whose probability backing off gives almost as well."""
 
 import numpy as np
 
@@ -16,18 +16,18 @@ from langmodels.text.vocabulary import Vocabulary
 def prune(
     model: NGramModel, threshold: float | None = None, *, max_ngrams: int | None = None
 ) -> NGramModel:
-    """A smaller model: without the n-grams that it can spare.
+    """A smaller model, without the n-grams that change its distributions least.
 
-    An n-gram hw is left out where that raises the perplexity of the model, measured on text drawn
-    from the model itself, by a factor of less than 1 + `threshold`; or as many are, from the least
-    needed on, as leaves `max_ngrams` in all. The back-off weights are computed anew, so that every
-    distribution still sums to one. Stolcke 1998, "Entropy-based Pruning of Backoff Language
+    With `threshold`, an n-gram is dropped if that raises the perplexity, on text drawn from the
+    model itself, by a factor of less than 1 + `threshold`. With `max_ngrams`, the n-grams that
+    matter least are dropped until at most so many are left. Back-off weights are recomputed, so
+    that every distribution sums to one. Stolcke 1998, "Entropy-based Pruning of Backoff Language
     Models", equations 5 to 7.
 
-    What another stored n-gram extends, by a word in front or at the end, stays with it: the result
-    opens in every tool. Unigrams always stay.
+    Prefixes and suffixes of kept n-grams are kept, so that every tool can read the result, and so
+    are all unigrams.
 
-    Raises UsageError unless exactly one of the two limits is given and makes sense, and for a model
+    Raises UsageError unless exactly one of the two limits is given and in range, and for a model
     whose scores are not probabilities.
     """
     if (threshold is None) == (max_ngrams is None):
@@ -35,7 +35,7 @@ def prune(
     if threshold is not None and not threshold >= 0:
         raise UsageError(f"The threshold of pruning must be 0 or more, not {threshold}.")
     if not model.is_distribution or model.tables.unseen_backoff:
-        raise UsageError("Only a model of probabilities can be pruned; stupid backoff is none.")
+        raise UsageError("Stupid backoff cannot be pruned: its scores are not probabilities.")
     tables = model.tables
     if max_ngrams is not None and max_ngrams < tables.vocabulary_size:
         raise UsageError(
@@ -46,7 +46,7 @@ def prune(
     if threshold is None:
         rest = np.concatenate([np.empty(0), *needed[1:]])
         n_kept = int(max_ngrams or 0) - tables.vocabulary_size
-        # The least of those that stay; where several are equal, none of them does.
+        # The lowest importance that is kept; of several equal ones at the limit none is.
         limit = (
             np.partition(rest, len(rest) - n_kept - 1)[-n_kept - 1] if n_kept < len(rest) else -1
         )
@@ -62,15 +62,15 @@ def prune(
 
 
 def importance(tables: NGramTables, eos_id: int | None = 2) -> list[FloatArray]:
-    """By order, (n_k,): how many nats a token it would cost to leave out an n-gram.
+    """By order, (n_k,): the cost in nats per token of dropping each n-gram.
 
-    Relative entropy between the model with and without the n-gram, or where that is more, the
-    importance of an n-gram that extends it. Infinite for unigrams.
+    It is the relative entropy between the models with and without the n-gram, and at least the cost
+    of every n-gram of which it is prefix or suffix. Infinite for unigrams.
     """
     suffixes = suffixes_of(tables)
     cost: list[FloatArray] = [np.full(tables.vocabulary_size, np.inf)]
     history = tables.log_prob[0].astype(np.float64)
-    # Sentences begin as often as they end; a stream begins once.
+    # p(<s>) = p(</s>), as sentences begin as often as they end; a stream begins once.
     rarest = history[np.isfinite(history)].min()
     history[Vocabulary.bos_id] = rarest if eos_id is None else history[eos_id]
     for k in range(2, tables.order + 1):
@@ -84,10 +84,10 @@ def importance(tables: NGramTables, eos_id: int | None = 2) -> list[FloatArray]:
         new_backoff = np.log(left + p) - np.log(left_lower + p_lower)
         with np.errstate(invalid="ignore"):
             loss = p * (log_p - lower - new_backoff)
-            # Where nothing is left, no weight is put on anything.
+            # Without probability left to back off with, the back-off weight does not matter.
             rest = np.where(left > 1e-9, left * (backoff[parents] - new_backoff), 0.0)
         loss = np.exp(history[parents]) * (np.where(p > 0, loss, 0.0) + rest)
-        # Rounding can make a loss of nothing negative.
+        # Rounding can make a loss of zero negative.
         cost.append(np.maximum(loss, 0.0))
         history = history[parents] + log_p
     for k in range(tables.order, 2, -1):
@@ -98,7 +98,9 @@ def importance(tables: NGramTables, eos_id: int | None = 2) -> list[FloatArray]:
 
 
 def _lower(tables: NGramTables, order: int, suffixes: IntArray) -> FloatArray:
-    """(n_k,) log p of the last word of each k-gram when its first word is forgotten, nats."""
+    """(n_k,) log p in nats of the last word of each k-gram, given its context without the first
+    word.
+    """
     known = suffixes >= 0
     if not known.all():
         raise LangmodelsError("The model lacks the suffix of an n-gram that it has.")
@@ -106,9 +108,9 @@ def _lower(tables: NGramTables, order: int, suffixes: IntArray) -> FloatArray:
 
 
 def _without(tables: NGramTables, keep: list[BoolArray]) -> NGramTables:
-    """The tables without some n-grams; the back-off weights of their contexts made anew.
+    """The tables of the n-grams in `keep`, with new back-off weights for contexts that lost some.
 
-    Contexts, and the suffixes of what is kept, must be kept.
+    Prefixes and suffixes of kept n-grams must be kept.
     """
     smaller = select(tables, keep)
     backoff = smaller.backoff
@@ -122,15 +124,16 @@ def _without(tables: NGramTables, keep: list[BoolArray]) -> NGramTables:
 
 
 def normalizing_backoff(tables: NGramTables, order: int, suffixes: IntArray) -> FloatArray:
-    """(n_{k-1},) back-off weights, nats, with which the distributions of (k-1)-grams sum to one.
+    """(n_{k-1},) the back-off weights in nats with which the distributions after (k-1)-grams sum to
+    one.
 
-    alpha(h) = (1 - sum p(w | h)) / (1 - sum p(w | h')), both over the w stored after h. Zero (a
-    factor of one) for contexts with nothing stored after them.
+    alpha(h) = (1 - sum p(w | h)) / (1 - sum p(w | h')), both sums over the w stored after h. Zero
+    (a factor of one) for contexts without stored n-grams.
     """
     left = 1 - child_sums(tables, order, np.exp(tables.log_prob[order - 1].astype(np.float64)))
     lower = np.exp(_lower(tables, order, suffixes))
     left_lower = 1 - child_sums(tables, order, lower)
-    # A context that every word follows leaves nothing to back off with.
+    # If every word is stored after a context, no probability is left to back off with.
     nothing = (left <= 1e-9) | (left_lower <= 1e-9)
     with np.errstate(divide="ignore", invalid="ignore"):
         weights = np.log(left) - np.log(left_lower)

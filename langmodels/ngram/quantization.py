@@ -1,4 +1,4 @@
-"""N-gram models in smaller files: probabilities in eight bits each."""
+"""Quantization: n-gram models in smaller files, with eight bits per probability."""
 
 from collections.abc import Mapping
 
@@ -15,15 +15,15 @@ from langmodels.ngram.trie import child_sums, next_suffixes
 
 LEVELS = 256
 _ROUNDS = 20
-_PROBES = 65_536  # values whose density is looked at
+_PROBES = 65_536  # values sampled for their density
 _WIDEST_GAP = 1.0  # nats
 _LOWEST = np.float32(-99 * np.log(10))
 
 
 class QuantizedNGramModel(NGramModel):
-    """An n-gram model that `quantize` made: in its file each probability is one byte.
+    """An n-gram model made by `quantize`, stored with one byte per probability.
 
-    The bytes are turned into numbers when the file is opened; all else is as in any n-gram model.
+    The bytes are decoded to float32 when the file is opened; it behaves like any n-gram model.
     """
 
     kind = "ngram-quantized"
@@ -51,17 +51,17 @@ class QuantizedNGramModel(NGramModel):
 
 @checked
 def quantize(model: NGramModel) -> QuantizedNGramModel:
-    """The model with 256 different probabilities for each order above the unigrams.
+    """The model with 256 distinct probabilities in each order above the unigrams.
 
-    Log probabilities become the nearest of 256 levels with about the least squared error (Lloyd
-    1982, "Least Squares Quantization in PCM", method I). Where that would leave a context too
-    little to back off with, those after it are rounded down instead. The back-off weights are not
-    rounded but computed anew, so that distributions sum to one as before.
+    Log probabilities are rounded to the nearest of 256 levels that nearly minimise the squared
+    error (Lloyd 1982, "Least Squares Quantization in PCM", method I). Where that would leave a
+    context too little probability to back off with, those after it are rounded down. Back-off
+    weights are recomputed and not rounded, so that distributions still sum to one.
 
     Raises UsageError for a model whose scores are not probabilities.
     """
     if not model.is_distribution or model.tables.unseen_backoff:
-        raise UsageError("Only a model of probabilities can be quantized; stupid backoff is none.")
+        raise UsageError("Stupid backoff cannot be quantized: its scores are not probabilities.")
     tables = model.tables
     log_prob, backoff = [tables.log_prob[0]], list(tables.backoff)
     rounded = NGramTables(tables.words, tables.child_start, log_prob, backoff)
@@ -76,9 +76,11 @@ def quantize(model: NGramModel) -> QuantizedNGramModel:
 
 
 def _round(tables: NGramTables, order: int) -> Float32Array:
-    """The probabilities of an order on 256 levels, no context's children using up everything."""
+    """The log probabilities of an order, (n_k,), rounded to 256 levels such that every context
+    keeps some probability to back off with.
+    """
     every = tables.log_prob[order - 1]
-    # What is impossible, as <unk> is in a closed vocabulary, stays so: zero is a level of its own.
+    # p = 0, such as that of <unk> in a closed vocabulary, is a level of its own.
     possible = every > -np.inf
     if not possible.any():
         return every
@@ -97,16 +99,14 @@ def _round(tables: NGramTables, order: int) -> Float32Array:
 
 
 def _levels(values: Float32Array, most: int = LEVELS) -> Float32Array:
-    """So many different values at most that stand for all, rising; the first is the smallest of
-    all.
-    """
+    """At most `most` levels for rounding values, ascending; the first is the smallest value."""
     ordered = np.sort(np.maximum(values, _LOWEST))
     different = np.unique(ordered)
     if len(different) <= most:
         return different
-    # The error is least where levels lie as densely as the cube root of the values' density (Panter
-    # and Dite 1951): so begin, with wide gaps counted as narrow ones, and let all settle in the
-    # middle of what is nearest to them. The first is for rounding down.
+    # The error is least if the density of levels is the cube root of that of the values (Panter and
+    # Dite 1951): start from that, with wide gaps clipped, then iterate moving each level to the
+    # mean of the values nearest to it. The first level stays, for rounding down.
     probes = ordered[np.linspace(0, len(ordered) - 1, min(len(ordered), _PROBES)).astype(np.int64)]
     share = np.minimum(np.diff(probes.astype(np.float64)), _WIDEST_GAP) ** (2 / 3)
     position = np.append(0.0, np.cumsum(share))

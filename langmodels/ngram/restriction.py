@@ -1,4 +1,4 @@
-"""N-gram models of fewer words: those of a list, with or without the probability of the others."""
+"""Restricting the vocabulary of n-gram models: to a list of words, or by closing it."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,23 +15,22 @@ from langmodels.ngram.trie import child_sums, ngram_words, parents_of, suffixes_
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 
 _LEAST = 1e-12
-"""What a sum of probabilities is at least; rounding may leave less."""
+"""A lower bound on sums of probabilities, against rounding."""
 
 
 @checked
 def restrict(model: NGramModel, words: Iterable[str], *, unnormalized: bool = False) -> NGramModel:
-    """A model that knows only those of its words that are in a list.
+    """A model whose vocabulary is reduced to the words in a list.
 
-    N-grams of these words, and of `<unk>`, `<s>` and `</s>`, keep their probabilities and back-off
-    weights, so that text of these words has the probability that it had. To `<unk>` goes what all
-    other words had, in every context: the distributions still sum to one, and there is an n-gram
-    more for every context after which something was left out.
+    N-grams of these words, `<unk>`, `<s>` and `</s>` keep their probabilities and back-off weights,
+    so that the probability of text in these words is unchanged. In every context `<unk>` receives
+    the probability of all words removed: distributions still sum to one, at the price of an n-gram
+    with `<unk>` for every context that lost some.
 
-    With `unnormalized` there is none, and `<unk>` is as before: the probabilities then sum to less
-    than one. This is what KenLM's `filter` does.
+    With `unnormalized`, as in KenLM's `filter`, `<unk>` is unchanged and distributions sum to less
+    than one.
 
-    Raises UsageError where none of the words is known, or scores are not probabilities to begin
-    with.
+    Raises UsageError if the model knows none of the words, or its scores are not probabilities.
     """
     kept = _kept(model.vocabulary, words)
     if not unnormalized and (not model.is_distribution or model.tables.unseen_backoff):
@@ -55,11 +54,11 @@ def restrict(model: NGramModel, words: Iterable[str], *, unnormalized: bool = Fa
 
 
 def _kept(vocabulary: Vocabulary, words: Iterable[str]) -> BoolArray:
-    """(V,) which tokens stay."""
+    """(V,) which tokens are kept."""
     ids = {vocabulary.id(word) for word in words if word not in (UNK, BOS, EOS)}
     ids -= {Vocabulary.unk_id}
     if not ids:
-        raise UsageError("The model knows none of the words that it is to be restricted to.")
+        raise UsageError("The model knows none of the words in the list.")
     kept = np.zeros(len(vocabulary), np.bool_)
     kept[: vocabulary.n_special] = True
     kept[list(ids)] = True
@@ -70,12 +69,13 @@ def _kept(vocabulary: Vocabulary, words: Iterable[str]) -> BoolArray:
 def close(model: NGramModel) -> NGramModel:
     """The model of a closed vocabulary: `<unk>` has probability zero after every context.
 
-    What it had goes to the other words in proportion, p(w | c) / (1 - p(<unk> | c)), so that the
-    distributions still sum to one. Raises UsageError where scores are not probabilities to begin
-    with, or nothing but `<unk>` may follow a context.
+    Other words are renormalised to p(w | c) / (1 - p(<unk> | c)). Raises UsageError if the scores
+    of the model are not probabilities, or p(<unk> | c) is 1 for some context.
     """
     if not model.is_distribution or model.tables.unseen_backoff:
-        raise UsageError("A closed vocabulary needs probabilities; this model's scores are none.")
+        raise UsageError(
+            "A vocabulary can be closed only in a model whose scores are probabilities."
+        )
     tables = _with_suffixes(model.tables)
     suffixes = suffixes_of(tables)
     unk = np.exp(tables.log_prob[0][[Vocabulary.unk_id]].astype(np.float64))
@@ -83,7 +83,8 @@ def close(model: NGramModel) -> NGramModel:
     log_prob: list[Float32Array] = []
     backoff: list[Float32Array] = []
     for k in range(1, tables.order + 1):
-        # `unk`: its probability after each context of k - 1 words, which `contexts` number.
+        # `unk` is p(<unk> | c) of each context c of k - 1 words, `contexts` the context of each
+        # k-gram.
         rest = _rest(unk)
         log_p = tables.log_prob[k - 1] - rest[contexts]
         log_p[tables.words[k - 1] == Vocabulary.unk_id] = -np.inf
@@ -104,7 +105,7 @@ def close(model: NGramModel) -> NGramModel:
 
 
 def _rest(unk: FloatArray) -> FloatArray:
-    """Log of what all words but `<unk>` have, after contexts where that has so much, (n,)."""
+    """Log(1 - p(<unk> | c)) of contexts, (n,), from `unk`, their p(<unk> | c)."""
     if (unk >= 1).any():
         raise UsageError(
             "The vocabulary cannot be closed: after some contexts nothing but <unk> was seen; use "
@@ -114,7 +115,7 @@ def _rest(unk: FloatArray) -> FloatArray:
 
 
 def _with_suffixes(tables: NGramTables) -> NGramTables:
-    """The tables with the suffixes of all their n-grams, which pruning may have left out."""
+    """The tables, completed by the suffixes of all n-grams, which pruning may have dropped."""
     if all((s >= 0).all() for s in suffixes_of(tables)):
         return tables
     rows = [ngram_words(tables, k, slice(None)) for k in range(1, tables.order + 1)]
@@ -122,20 +123,21 @@ def _with_suffixes(tables: NGramTables) -> NGramTables:
 
 
 Gains = list[tuple[IntArray, FloatArray]]
-"""By length of contexts: which of them need an n-gram for `<unk>`, and its probability."""
+"""By length of contexts: the contexts that need an n-gram for `<unk>`, and its log p."""
 
 
 def _unknown(tables: NGramTables, kept: BoolArray) -> Gains:
-    """What `<unk>` has after every context once it stands for all that is left out.
+    """The n-grams for `<unk>` that stand for all words left out.
 
-    m(c) = sum over w left out and stored after c of (p(w | c) - b(c) p(w | c')) + b(c) m(c'), with
-    the back-off weight b: where nothing is, backing off already gives it.
+    The probability left out after context c is m(c) = sum over w left out and stored after c of
+    (p(w | c) - b(c) p(w | c')) + b(c) m(c'), with the back-off weight b. If no such w is stored,
+    backing off gives it without an n-gram.
     """
     out = ~kept
     out[Vocabulary.unk_id] = True
     suffixes = suffixes_of(tables)
     p = np.exp(tables.log_prob[0].astype(np.float64))
-    # What is zero is not to become what rounding may leave at least.
+    # A zero must stay zero, and not become the lower bound.
     positive = np.array([(p[out] > 0).any()])
     mass = np.array([p[out].sum()])
     gains: Gains = [(np.zeros(1, np.int32), _at_least(mass, positive))]
@@ -159,7 +161,7 @@ def _at_least(mass: FloatArray, positive: BoolArray) -> FloatArray:
 
 
 def _restricted(tables: NGramTables, kept: BoolArray, gains: Gains | None) -> NGramTables:
-    """The n-grams of the tokens that stay, and those of `gains`."""
+    """The tables of the n-grams in kept tokens, plus those of `gains`."""
     numbers = np.cumsum(kept, dtype=np.int32) - 1
     rows: list[IntArray] = []
     log_prob: list[Float32Array] = []
@@ -183,7 +185,7 @@ def _restricted(tables: NGramTables, kept: BoolArray, gains: Gains | None) -> NG
         rows.append(numbers[np.concatenate([ngrams[stays], new])])
         log_prob.append(np.concatenate([log_p[stays], new_log_p]).astype(np.float32))
         if k < tables.order:
-            weights = np.zeros(len(new), np.float32)  # nothing follows what is new
+            weights = np.zeros(len(new), np.float32)  # the new n-grams have no children
             backoff.append(np.concatenate([tables.backoff[k - 1][stays], weights]))
         contexts = ngrams
     smaller = tables_from_ngrams(rows, log_prob, backoff, int(kept.sum()))

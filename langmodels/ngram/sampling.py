@@ -1,4 +1,4 @@
-"""Drawing the next word of a back-off model without computing its whole distribution."""
+"""Sampling the next word of a back-off model without computing its whole distribution."""
 
 from bisect import bisect_left
 from collections.abc import Iterator
@@ -14,13 +14,14 @@ _MAX_ATTEMPTS = 1000
 def draw(tables: NGramTables, state: State, rng: np.random.Generator, *, unk: bool = False) -> int:
     """A word drawn from p(w | state); without `unk`, from p(w | state, w is not `<unk>`).
 
-    The words stored after the longest context are drawn from as they are; what is left of 1 belongs
-    to the others, in proportion to their probabilities after the shorter context. So a word is
-    drawn there, again and again until it is none of those stored. On average that takes at most
-    as many attempts as the back-off weight, which is rarely above 1.
+    A uniform number selects one of the words stored after the longest context, or the rest of the
+    distribution. The rest is proportional to the probabilities after the next shorter context:
+    words are drawn there until one is not among those stored (rejection sampling). The expected
+    number of attempts is at most the back-off weight, which is rarely above 1.
 
-    The tables must be a distribution. Where many attempts gave nothing (nearly all is `<unk>`, or
-    rounding left a context a little that no shorter one can give), the whole distribution is used.
+    The tables must be a distribution. After too many rejections (where `<unk>` has nearly all the
+    probability, or rounding leaves a context some that no shorter one can supply) the whole
+    distribution is computed.
     """
     attempts = iter(range(_MAX_ATTEMPTS))
     try:
@@ -39,8 +40,9 @@ def _draw(
     rng: np.random.Generator,
     attempts: Iterator[int],
 ) -> int:
-    """A word drawn after the last `length` words of the context; StopIteration after the last of
-    the `attempts`.
+    """A word drawn after the last `length` words of the context.
+
+    Raises StopIteration when `attempts` are used up.
     """
     next(attempts)
     while length and state[length - 1] < 0:
@@ -54,7 +56,7 @@ def _draw(
     begin, end = int(starts[node]), int(starts[node + 1])
     cumulative = np.cumsum(np.exp(tables.log_prob[length][begin:end], dtype=np.float64))
     total = float(cumulative[-1]) if end > begin else 0.0
-    # Where nothing is left to back off to, rounding must not make it look as if there were.
+    # Without probability left to back off with, rounding must not suggest some.
     everything = total if tables.backoff[length - 1][node] == -np.inf else max(total, 1.0)
     point = rng.random() * everything
     if point < total:

@@ -1,4 +1,4 @@
-"""Scoring whole texts: word by word where they are short, else in blocks on all cores."""
+"""Scoring whole texts: short ones word by word, long ones in blocks, in parallel."""
 
 from abc import abstractmethod
 from typing import Any, ClassVar
@@ -10,14 +10,14 @@ from langmodels.ngram.lookup import LengthArray
 from langmodels.threads import parallel_map, slices
 
 _BLOCK = 1 << 17
-"""Positions scored at a time. In far shorter ones threads wait for each other and gain nothing."""
+"""Positions per block. With much shorter blocks threads wait for each other."""
 
 
 class TextScorer:
-    """What can score a word and a block, and so whole texts."""
+    """A mixin that scores whole texts, given `step` for a word and `score_block` for a block."""
 
     short: ClassVar[int] = 100
-    """Positions up to which a loop is faster than array code."""
+    """The longest text for which a loop over words is faster than array code."""
 
     @property
     @abstractmethod
@@ -26,22 +26,24 @@ class TextScorer:
 
     @abstractmethod
     def step(self, state: Any, word: int) -> tuple[float, int, tuple[Any, ...]]:
-        """Log p(word | state) in nats, the length of the n-gram that gave it, the next state."""
+        """Log p(word | state) in nats, the length of the longest n-gram found, and the next
+        state.
+        """
 
     @abstractmethod
     def score_block(self, ids: IntArray, bos: int) -> tuple[FloatArray, LengthArray]:
-        """`score` for a text that fits in the cache."""
+        """`score` for a block of a text, in array code."""
 
     def score(self, ids: IntArray, bos: int = 1) -> tuple[FloatArray, LengthArray]:
-        """Score every position of a text whose sequences begin with `<s>`.
+        """Score every position of a text, in which `<s>` starts each sequence.
 
         Args:
             ids: (T,) word ids.
-            bos: the id of `<s>`; what it begins does not depend on what comes before.
+            bos: the id of `<s>`; the context of a word does not reach back past one.
 
         Returns:
-            Log p of each word given the words before it in its sequence, (T,) nats, -inf at `<s>`;
-            and the length of the n-gram that gave it, (T,).
+            Log p of each word given the words before it in its sequence, in nats, (T,), -inf at
+            `<s>`; and the length of the longest n-gram found, (T,).
         """
         if len(ids) <= self.short:
             return self._score_short(ids, bos)
@@ -49,7 +51,7 @@ class TextScorer:
         lengths = np.empty(len(ids), np.int16)
 
         def run(block: slice) -> None:
-            # The context of a block's first position reaches back over N-1 tokens.
+            # A block overlaps the one before by N-1 tokens, the context of its first position.
             back = min(block.start, self.order - 1)
             some, length = self.score_block(ids[block.start - back : block.stop], bos)
             scores[block], lengths[block] = some[back:], length[back:]

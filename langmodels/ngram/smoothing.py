@@ -1,4 +1,4 @@
-"""From counts to probabilities: what smoothing methods have in common, and the simple ones.
+"""Smoothing: the interface that turns counts into probabilities, and the simple methods.
 
 Every method turns the counts of a text into the same back-off tables. Notation in the docstrings: c
 is how often an n-gram occurs, h its context (all words but the last), h' the context without its
@@ -27,39 +27,40 @@ from langmodels.settings import Configurable
 
 
 class Smoothing(Configurable, ABC):
-    """A way of estimating n-gram probabilities. Hyper-parameters are constructor arguments.
+    """A method of estimating n-gram probabilities; its hyper-parameters are constructor arguments.
 
-    What an order needs of all its n-grams is how many of them have which count (`census`), from
-    which `prepare` estimates discounts; the rest is done context by context (`smooth`). So n-grams
-    may come all at once, as `estimate` has them, or in parts that hold whole contexts.
+    Orders are estimated from the lowest to the highest. Only the counts-of-counts of an order
+    (`census`), from which `prepare` estimates discounts, concern all of its n-grams; the rest is
+    computed context by context (`smooth`). So the counts may be given at once, to `estimate`, or in
+    parts that hold whole contexts (`partitions`).
     """
 
     name: ClassVar[str]
     summary: ClassVar[str] = ""
-    """What it is, in a clause."""
+    """A description in a few words, for lists of models."""
     compared: ClassVar[bool] = True
-    """Whether it stands in a comparison where no models are named."""
+    """Whether `compare` includes it by default."""
     is_distribution: ClassVar[bool] = True
     uses_held_out: ClassVar[bool] = False
-    """Whether `tune` sets something from text that was not counted."""
+    """Whether `tune` fits parameters to held-out text."""
     can_cut: ClassVar[bool] = False
-    """Whether `smooth` heeds `min_counts`."""
+    """Whether the method supports `min_counts`."""
     whole_contexts: ClassVar[bool] = False
-    """Whether a context counts as a whole or not at all, so that no part of it is backed off to."""
+    """Whether p depends on the whole context or not at all, without backing off to a part of it."""
     caveat: ClassVar[str] = ""
-    """What has to be said wherever its figures stand."""
+    """A sentence to print beside the figures of its models."""
     implied: ClassVar[dict[str, Any]] = {}
-    """Options that model files did not name before there was a choice."""
+    """Values of options that older model files do not state."""
     min_counts: tuple[int, ...] = ()
-    """How often k-grams must occur to be stored, by order; the last holds for all higher orders."""
+    """By order, how often an n-gram must occur to be stored; the last applies to higher orders."""
     unseen_backoff: float = 0.0
     """See `NGramTables`."""
 
     def tune(self, counts: NGramCounts, held_out: IntArray) -> None:
-        """Set free parameters to suit `held_out`, ids with `<s>` before each sequence."""
+        """Fit free parameters to `held_out`, (T,) ids with `<s>` before each sequence."""
 
     def estimate(self, counts: NGramCounts) -> NGramTables:
-        """The tables of a model with these counts."""
+        """The back-off tables estimated from counts."""
         log_prob, backoff = [], []
         values: Array = self.uniform(counts.vocabulary_size)
         self.begin()
@@ -81,65 +82,71 @@ class Smoothing(Configurable, ABC):
         return select(tables, [c >= self.min_count(k) for k, c in enumerate(counts.counts, 1)])
 
     def uniform(self, vocabulary_size: int) -> Array:
-        """(1,) what stands below the unigrams: every word but `<s>` alike."""
+        """(1,) the probability of a word in the distribution below the unigrams, uniform without
+        `<s>`.
+        """
         return np.full(1, 1 / (vocabulary_size - 1), np.float32)
 
     def begin(self) -> None:
-        """Forget what was estimated from other counts."""
+        """Reset what was estimated from other counts; called before the first order."""
 
     def order_counts(self, counts: NGramCounts, order: int) -> IntArray:
-        """(n_k,) the counts c that probabilities are computed from."""
+        """(n_k,) the counts c of k-grams that the method uses: plain, or continuation counts."""
         return predicted_counts(counts, order)
 
     def census(self, c: IntArray) -> IndexArray:
-        """How many n-grams have the counts 0, 1, 2, ..., as far as `prepare` asks."""
+        """The counts-of-counts that `prepare` needs: how many n-grams have the counts 0, 1, 2,
+        ...
+        """
         return np.zeros(1, np.int64)
 
     def prepare(self, order: int, census: IndexArray) -> None:
-        """Estimate what all n-grams of an order have in common. Orders come one after another."""
+        """Estimate the parameters of an order, such as discounts; called for orders 1, 2, ... in
+        turn.
+        """
 
     def smooth(
         self, counts: NGramCounts, order: int, c: IntArray, lower: Array
     ) -> tuple[Array, Array]:
-        """The probabilities (or scores) of the k-grams, (n_k,), and the factors of their contexts
-        on those of words that are not stored after them, (M,).
+        """The probabilities (or scores) of the k-grams, (n_k,), and the back-off weights of their M
+        contexts, (M,); neither are logs.
 
-        `c` are their `order_counts`, `lower`, (n_{k-1},), the probabilities of (k-1)-grams. A
-        method has this, or an `estimate` of its own, which takes all counts at once.
+        `c` (n_k,) are their `order_counts`, `lower` (n_{k-1},) the probabilities of (k-1)-grams. A
+        method implements this, or overrides `estimate`, which needs all counts at once.
         """
         raise NotImplementedError(f"{type(self).__name__} has neither `smooth` nor `estimate`")
 
     @property
     def in_parts(self) -> bool:
-        """Whether it is estimated context by context, from parts of the counts as well."""
+        """Whether the method can be estimated from partitions of the counts."""
         return type(self).estimate is Smoothing.estimate and not self.uses_held_out
 
     def complete(self) -> None:
-        """All orders are estimated: say what has to be said."""
+        """Called after the last order, for warnings."""
 
     @property
     def cuts(self) -> bool:
-        """Whether n-grams are left out by count."""
+        """Whether `min_counts` leave out any n-grams."""
         return max(self.min_counts, default=1) > 1
 
     def min_count(self, order: int) -> int:
-        """How often k-grams must occur to be stored."""
+        """How often n-grams of an order must occur to be stored."""
         return self.min_counts[min(order, len(self.min_counts)) - 1] if self.min_counts else 1
 
     def fitted(self) -> dict[str, list[list[float]]]:
-        """What was estimated beside the tables (discounts, weights): by name, a list an order."""
+        """The estimated parameters (discounts, weights) by name, with a list for each order."""
         return {}
 
 
 class Discounting(Smoothing):
-    """A method that takes something off the counts: what, it finds out for each order."""
+    """A method with discounts, which it estimates for each order."""
 
     highest: ClassVar[int]
-    """The highest count whose number of n-grams the discounts depend on."""
+    """The highest count whose count-of-counts the discounts depend on."""
 
     def __init__(self) -> None:
         self.discounts: list[list[float]] = []
-        """What was taken in each order."""
+        """The discounts of each order estimated so far."""
         self._by_default: list[int] = []
 
     def begin(self) -> None:
@@ -151,29 +158,31 @@ class Discounting(Smoothing):
         return counts_of_counts(c, self.highest)
 
     def prepare(self, order: int, census: IndexArray) -> None:
-        """Find the discounts: the default where the data allows no estimate."""
+        """Estimate the discounts of an order, or take the default if its counts allow no
+        estimate.
+        """
         found = self.order_discounts(census)
         if found is None:
             self._by_default.append(order)
         self.discounts.append(list(map(float, self.default if found is None else found)))
 
     def complete(self) -> None:
-        """Warns of the orders that took a default."""
+        """Warn of the orders that use the default."""
         warn_of_defaults(self._by_default, *self.default_in_words)
 
     @property
     @abstractmethod
     def default(self) -> Sequence[float]:
-        """The discounts where the counts do not allow an estimate."""
+        """The discounts used if the counts allow no estimate."""
 
     @property
     @abstractmethod
     def default_in_words(self) -> tuple[str, str]:
-        """What cannot be estimated where the default is taken, and what the default is."""
+        """Two phrases for the warning: what could not be estimated, and the default used."""
 
     @abstractmethod
     def order_discounts(self, census: IndexArray) -> Sequence[float] | None:
-        """The discounts of an order; None where its counts do not allow an estimate."""
+        """The discounts of an order from its `census`; None if it allows no estimate."""
 
     def fitted(self) -> dict[str, list[list[float]]]:
         """The discounts of each order."""
@@ -181,19 +190,19 @@ class Discounting(Smoothing):
 
 
 def context_starts(counts: NGramCounts, order: int) -> IntArray:
-    """(M + 1,) where the k-grams of each of the M contexts begin; unigrams have one context."""
+    """(M + 1,) index of the first k-gram of each of the M contexts; unigrams have one context."""
     if order == 1:
         return np.array([0, counts.vocabulary_size], np.int32)
     return counts.child_start[order - 2]
 
 
 def spread(starts: IntArray, values: Array) -> Array:
-    """Give every n-gram the value of its context: (M,) to (n,)."""
+    """Repeat the value of each context for each of its n-grams: (M,) to (n,)."""
     return np.repeat(values, np.diff(starts))
 
 
 def predicted_counts(counts: NGramCounts, order: int) -> IntArray:
-    """(n_k,) how often each k-gram ends in a prediction: its count, but 0 for `<s>` itself."""
+    """(n_k,) how often the last word of each k-gram was predicted: its count, but 0 for `<s>`."""
     if order > 1:
         return counts.counts[order - 1]
     unigrams = counts.counts[0].copy()
@@ -202,20 +211,20 @@ def predicted_counts(counts: NGramCounts, order: int) -> IntArray:
 
 
 def log(values: Array) -> NDArray[np.float32]:
-    """Natural logarithm, float32; -inf for zero, without a complaint."""
+    """Natural logarithm as float32; -inf for zero, without a warning."""
     with np.errstate(divide="ignore"):
         result: NDArray[np.float32] = np.log(values).astype(np.float32)
     return result
 
 
 class MaximumLikelihood(Smoothing):
-    """p(w | h) = c(hw) / n(h): relative frequencies, and zero for what was never seen.
+    """p(w | h) = c(hw) / n(h), the relative frequency; zero for unseen n-grams.
 
-    h is the whole context (N-1 words, or back to `<s>`). After one that was never seen this is
-    0 / 0, and the uniform distribution 1 / V stands in.
+    h is the whole context (N-1 words, or back to `<s>`). After an unseen context this is 0 / 0, and
+    the uniform distribution 1 / V is used.
 
     Args:
-        backoff: let h be the longest end of the context that was seen instead.
+        backoff: let h be the longest suffix of the context that was seen.
     """
 
     name = "mle"
@@ -227,12 +236,12 @@ class MaximumLikelihood(Smoothing):
 
     @property
     def whole_contexts(self) -> bool:  # type: ignore[override]
-        """Unless it backs off."""
+        """True unless `backoff`."""
         return not self.backoff
 
     @property
     def caveat(self) -> str:  # type: ignore[override]
-        """What is zero, and what stands in for 0 / 0."""
+        """What is zero, and what is used for 0 / 0."""
         unseen = "it is 0/0, and the uniform distribution stands in"
         if self.backoff:
             unseen = "the longest end of it that was seen stands in"
@@ -244,7 +253,7 @@ class MaximumLikelihood(Smoothing):
     def smooth(
         self, counts: NGramCounts, order: int, c: IntArray, lower: Array
     ) -> tuple[Array, Array]:
-        """Relative frequencies; the back-off weight is zero after every seen context."""
+        """Relative frequencies; the back-off weights of seen contexts are zero."""
         if not self.backoff:
             return in_whole_contexts(counts, order, c, 0.0)
         starts = context_starts(counts, order)
@@ -256,10 +265,10 @@ class Additive(Smoothing):
     """p(w | h) = (c(hw) + alpha) / (n(h) + alpha V): Lidstone's rule; Laplace's with alpha 1.
 
     h is always the whole context (N-1 words, or back to `<s>`), so that every word has probability
-    1 / V after a context that was never seen.
+    1 / V after an unseen context.
 
     Args:
-        alpha: what is added to every count, above 0.
+        alpha: added to every count, above 0.
     """
 
     name = "lidstone"
@@ -267,7 +276,7 @@ class Additive(Smoothing):
     whole_contexts = True
 
     def __init__(self, alpha: float = 0.1) -> None:
-        if not 0 < alpha <= 1e100:  # sums of more would be infinite
+        if not 0 < alpha <= 1e100:  # beyond, sums could overflow
             raise UsageError(f"Additive smoothing needs an alpha from 0 to 1e100, not {alpha}.")
         self.alpha = alpha
 
@@ -281,23 +290,24 @@ class Additive(Smoothing):
 def in_whole_contexts(
     counts: NGramCounts, order: int, c: IntArray, alpha: float
 ) -> tuple[FloatArray, FloatArray]:
-    """(c(hw) + alpha) / (n(h) + alpha V) after whole contexts h, 1 / V after others.
+    """Additive smoothing after whole contexts h, and the uniform distribution after others.
 
-    Contexts too short to count back off to 1 / V at no cost.
+    Returns p(w | h) = (c(hw) + alpha) / (n(h) + alpha V), (n_k,), which is 1 / V for shorter
+    contexts, and the back-off weights, (M,): 1 for contexts that are not whole.
     """
     n_words = counts.vocabulary_size - 1
     starts = context_starts(counts, order)
     total = run_sums(starts, c) + alpha * n_words
     p = np.full(len(c), 1 / n_words)
     weight = np.ones(len(total))
-    # Whole contexts: all of the longest, and of the others those that begin with <s>.
+    # Whole contexts: all of the highest order, and of lower orders those that begin with <s>.
     part = slice(None) if order == counts.order else slice(*counts.initial_range(order))
     p[part] = (c[part] + alpha) / spread(starts, total)[part]
     if order == 1:
         p[BOS_ID] = 0.0
     else:
         some = slice(None) if order == counts.order else slice(*counts.initial_contexts(order))
-        # 0 / 0 where nothing follows and nothing is added: 1 / V is left.
+        # With alpha 0 and no successors it is 0 / 0: the weight stays 1.
         np.divide(alpha * n_words, total[some], out=weight[some], where=total[some] > 0)
     return p, weight
 
@@ -316,11 +326,11 @@ class Laplace(Additive):
 class StupidBackoff(Smoothing):
     """S(w | h) = c(hw) / n(h) where hw was seen, else factor * S(w | h'): Brants et al. (2007).
 
-    Scores, which do not sum to one; `normalization.normalized` makes the distribution
-    proportional to them. The recursion ends with factor / V for words that never occur.
+    The scores do not sum to one; `normalization.normalized` renormalises them. The recursion ends
+    with factor / V for words that never occur.
 
     Args:
-        factor: what a score is multiplied by at every step of backing off, above 0 and at most 1.
+        factor: multiplies the score at every back-off step, above 0 and at most 1.
     """
 
     name = "stupid_backoff"
@@ -335,13 +345,13 @@ class StupidBackoff(Smoothing):
 
     @property
     def unseen_backoff(self) -> float:  # type: ignore[override]
-        """Contexts that are not stored are charged for as others."""
+        """Unseen contexts cost a factor like seen ones."""
         return math.log(self.factor)
 
     def smooth(
         self, counts: NGramCounts, order: int, c: IntArray, lower: Array
     ) -> tuple[Array, Array]:
-        """Relative frequencies, and the factor for every step of backing off."""
+        """Relative frequencies, and `factor` as the weight of every context."""
         starts = context_starts(counts, order)
         score = c / spread(starts, run_sums(starts, c))
         if order == 1:
@@ -351,14 +361,14 @@ class StupidBackoff(Smoothing):
 
 
 class Given(Smoothing):
-    """Probabilities as they were given; there is nothing to estimate."""
+    """The placeholder method of models made from given tables, which cannot be fitted."""
 
     name = "given"
 
     def smooth(
         self, counts: NGramCounts, order: int, c: IntArray, lower: Array
     ) -> tuple[Array, Array]:
-        """Raises UsageError: name a method to fit a model with."""
+        """Raises UsageError, as there is nothing to estimate."""
         raise UsageError(
             "This model was made from given tables and cannot be fitted; make a new one with a "
             "smoothing method."

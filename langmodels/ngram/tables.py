@@ -1,6 +1,6 @@
-"""Log probabilities and back-off weights of n-grams, and how they are looked up.
+"""Back-off tables: log probabilities and back-off weights of n-grams, and their look-up.
 
-Every smoothing method compiles to these tables, as every ARPA file can be read into them:
+Every smoothing method compiles to these tables, and every ARPA file can be read into them:
 
     p(w | c) = exp(log_prob[cw])              where the n-gram cw is stored
     p(w | c) = exp(backoff[c]) p(w | c')      where it is not and the context c is
@@ -29,55 +29,58 @@ from langmodels.text.vocabulary import Vocabulary
 Float32Array = NDArray[np.float32]
 
 State = tuple[int, ...]
-"""The context: at index j-1 the id of the j-gram that the last j tokens are, or -1 where there is
-none. No more than N-1 long, and no longer than it can matter to what comes."""
+"""The context: item j-1 is the id of the j-gram of the last j tokens, or -1 if it is not stored. At
+most N-1 items, and no more than can affect later probabilities.
+"""
 
 
 def longest(state: State) -> int:
-    """How long the longest stored context of a state is."""
+    """The length of the longest stored context of a state."""
     return max((n for n, node in enumerate(state, start=1) if node >= 0), default=0)
 
 
 _PREFIX = "ngram."
-"""Before the names of arrays in files."""
+"""The prefix of array names in files."""
 
 MAX_ORDER = 100
-"""The longest n-grams that there may be."""
+"""The highest order allowed."""
 
 
 @dataclass(frozen=True)
 class NGramTables(NGramTrie, TextScorer):
     """A back-off model over word ids, orders 1 to N.
 
-    The prefix of a stored n-gram is stored. Its suffix need not be (a pruned model may lack it).
-    Log probabilities are at most 0 and never NaN; that of `<s>` (id 1) as a unigram is -inf.
+    With an n-gram its prefix is stored; its suffix need not be (a pruned model may lack it). Log
+    probabilities are at most 0 and never NaN; that of `<s>` (id 1) as a unigram is -inf.
     """
 
     log_prob: list[Float32Array]
-    """(n_k,) log p(last word | the words before it), nats."""
+    """By order, (n_k,) log p(last word | the words before it) in nats."""
     backoff: list[Float32Array]
-    """(n_k,), orders 1 to N-1: log of the factor on p(w | c') for words w not stored after c,
-    nats."""
+    """By order, 1 to N-1, (n_k,) log of the factor on p(w | c') for words w not stored after c, in
+    nats.
+    """
     unseen_backoff: float = 0.0
-    """Log factor for each length of context that is not stored at all: 0 in every distribution.
+    """Log of the factor for backing off from a context that is not stored; 0 in every distribution.
 
-    Stupid backoff alone charges for those too.
+    Only stupid backoff has another.
     """
     blanks: list[IntArray] = field(default_factory=list)
-    """By order, (b_k,) rising ids of k-grams that stand here only since longer ones begin or end
-    with them, with what backing off gives them; none at all, or a list of length N.
+    """By order, (b_k,) ascending ids of k-grams that are not part of the model, but were added as
+    prefixes or suffixes of others, with the probability that backing off gives them. Empty, or of
+    length N.
 
-    A pruned model of another tool may lack them; KenLM calls them blanks.
+    Pruned models of other tools lack such k-grams; KenLM calls them blanks.
     """
 
     @property
     def ngram_counts(self) -> list[int]:
-        """How many n-grams of each order the model has, blanks left out."""
+        """The number of n-grams of each order, without blanks."""
         blanks = map(len, self.blanks) if self.blanks else [0] * self.order
         return [n - b for n, b in zip(self.sizes, blanks, strict=True)]
 
     def own(self, order: int, nodes: slice) -> BoolArray:
-        """(nodes,) which of these n-grams the model has, being no blanks."""
+        """Which k-grams in the range `nodes` are not blanks, (M,)."""
         own = np.ones(nodes.stop - nodes.start, np.bool_)
         if self.blanks:
             blanks = self.blanks[order - 1]
@@ -90,8 +93,8 @@ class NGramTables(NGramTrie, TextScorer):
     @cached_property
     def _levels(self) -> list[tuple[memoryview, memoryview, memoryview, memoryview]]:
         """By length j of the context: child_start and backoff of order j, words and log_prob of
-        order j+1. Their items are plain numbers, which Python reads several times faster than
-        NumPy's.
+        order j+1, as memory views, whose items Python reads several times faster than those of
+        arrays.
         """
         columns = zip(
             self.child_start, self.backoff, self.words[1:], self.log_prob[1:], strict=True
@@ -104,7 +107,7 @@ class NGramTables(NGramTrie, TextScorer):
 
     @cached_property
     def unigram_cumulative(self) -> FloatArray:
-        """(V,) sums of the unigram probabilities up to each word, itself included."""
+        """(V,) cumulative sums of the unigram probabilities."""
         return np.cumsum(np.exp(self.log_prob[0], dtype=np.float64))
 
     # Single queries -------------------------------------------------------------------------
@@ -114,7 +117,9 @@ class NGramTables(NGramTrie, TextScorer):
         return (bos,) if self.order > 1 else ()
 
     def step(self, state: State, word: int) -> tuple[float, int, State]:
-        """Log p(word | state) in nats, the length of the n-gram that gave it, the next state."""
+        """Log p(word | state) in nats, the length of the longest n-gram found, and the next
+        state.
+        """
         log_p: float = self._unigrams[word]
         length = 1
         nodes = [word]
@@ -134,7 +139,8 @@ class NGramTables(NGramTrie, TextScorer):
             nodes.append(-1)
         n = min(len(nodes), len(levels))
         while n and not self.unseen_backoff:
-            # A context without successors or a charge for backing off changes nothing to come.
+            # A context without successors and with a back-off weight of one affects no later
+            # probability.
             node = nodes[n - 1]
             if node >= 0:
                 starts, backoff, _, _ = levels[n - 1]
@@ -148,7 +154,7 @@ class NGramTables(NGramTrie, TextScorer):
         return self.step(state, word)[2]
 
     def score_next(self, state: State, word: int) -> tuple[float, int]:
-        """Log p(word | state) in nats, and the length of the n-gram that gave it."""
+        """Log p(word | state) in nats, and the length of the longest n-gram found."""
         charge = 0.0
         for length in range(len(state), 0, -1):
             parent = state[length - 1]
@@ -164,15 +170,15 @@ class NGramTables(NGramTrie, TextScorer):
         return charge + self._unigrams[word], 1
 
     def backing_off(self, state: State) -> float:
-        """Log factor on unigram probabilities, for words never seen after the state, nats."""
+        """See `NGramLookup`."""
         return sum(
             weights[node] if node >= 0 else self.unseen_backoff
             for node, (_, weights, _, _) in zip(state, self._levels, strict=False)
         )
 
     def log_distribution(self, state: State) -> FloatArray:
-        """Log p(w | state) of every word, (V,) float64, nats."""
-        charges = [0.0]  # of backing off to contexts of length len(state), len(state) - 1, ..., 0
+        """Log p(w | state) of every word in nats, (V,) float64."""
+        charges = [0.0]  # of backing off to contexts of len(state), len(state) - 1, ..., 0 words
         for length in range(len(state), 0, -1):
             node = state[length - 1]
             backoff = self.backoff[length - 1][node] if node >= 0 else self.unseen_backoff
@@ -193,7 +199,7 @@ class NGramTables(NGramTrie, TextScorer):
 
     @cached_property
     def _finders(self) -> Finders:
-        """What finds the n-grams of orders 2 to N in texts."""
+        """The batched look-up of n-grams of orders 2 to N."""
         weights = (*self.backoff[1:], None)[: self.order - 1]
         columns = zip(self.child_start, self.words[1:], self.log_prob[1:], weights, strict=True)
         return Finders([Level(*column) for column in columns], self.vocabulary_size)
@@ -214,7 +220,7 @@ class NGramTables(NGramTrie, TextScorer):
             at, parents, backoff = at.take(found.hits), found.nodes, found.backoff
             scores[at] = found.log_prob
             lengths[at] = k
-            # What was found is the context of the next position.
+            # The n-gram found is the context of the next position.
             at += 1
             if len(at) and at[-1] == len(ids):
                 at, parents = at[:-1], parents[:-1]
@@ -228,7 +234,7 @@ class NGramTables(NGramTrie, TextScorer):
     # Files ----------------------------------------------------------------------------------
 
     def to_arrays(self) -> dict[str, Array]:
-        """The arrays by name, for storage. The words of unigrams are implied."""
+        """The arrays to store, by name, without the words of unigrams, which are their ids."""
         arrays = self.structure(_PREFIX)
         for k, log_prob in enumerate(self.log_prob, start=1):
             arrays[f"{_PREFIX}{k}.log_prob"] = log_prob
@@ -243,9 +249,9 @@ class NGramTables(NGramTrie, TextScorer):
     def from_arrays(
         cls, arrays: Mapping[str, Array], order: int, unseen_backoff: float = 0.0
     ) -> "NGramTables":
-        """Inverse of `to_arrays`; the values are not looked at before `check`.
+        """Inverse of `to_arrays`; the values are not checked before `check`.
 
-        Raises LangmodelsError where the arrays do not fit together.
+        Raises LangmodelsError if the sizes of the arrays are inconsistent.
         """
         check_arrays(arrays, _expected(arrays, order), values=False)
         log_prob = [arrays[f"{_PREFIX}{k}.log_prob"] for k in range(1, order + 1)]
@@ -262,7 +268,9 @@ class NGramTables(NGramTrie, TextScorer):
         )
 
     def check(self) -> None:
-        """Look at every value. Raises LangmodelsError where one breaks what the tables promise."""
+        """Check every value. Raises LangmodelsError where one violates the invariants of the
+        tables.
+        """
         arrays = self.to_arrays()
         check_arrays(arrays, _expected(arrays, self.order), {"n1": self.vocabulary_size})
         bos = Vocabulary.bos_id
@@ -277,12 +285,12 @@ class NGramTables(NGramTrie, TextScorer):
 
 
 def _blanks(order: int) -> str:
-    """The name of an array that a file has where there are blanks of this order."""
+    """The array name of the blanks of an order, in files."""
     return f"{_PREFIX}{order}.blanks"
 
 
 def _expected(arrays: Mapping[str, Array], order: int) -> dict[str, Expected]:
-    """What the arrays of a file must be."""
+    """The expected dtypes, shapes and ranges of the arrays of a file."""
     log_prob = {k: Expected("float32", (f"n{k}",), **LOG_PROB) for k in range(1, order + 1)}
     expected = {f"{_PREFIX}{k}.log_prob": own for k, own in log_prob.items()}
     expected |= expected_structure(order, _PREFIX)

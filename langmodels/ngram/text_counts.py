@@ -1,4 +1,4 @@
-"""The n-gram counts of a text with the tokens that they are counts of; those of texts add up."""
+"""The n-gram counts of a text with its vocabulary, which can be added to those of other texts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,16 +23,16 @@ from langmodels.text.reading import Reading
 from langmodels.text.vocabulary import Vocabulary, frequency_order
 
 PREFIX = "counts."
-"""What the names of the arrays begin with in a model's file."""
+"""The prefix of array names in a model's file."""
 
 
 @dataclass(frozen=True)
 class TextCounts:
-    """Counts over all tokens of a text, rare ones too, from which n-gram models are estimated.
+    """The n-gram counts of a text over all its tokens, rare ones included.
 
-    `min_count`: how often a token must occur, in all that was counted, to be known to a model;
-    others are `<unk>`. Which these are may change with every text that is added, so that the counts
-    of two texts give the model that both texts at once would give.
+    A model estimated from them knows the tokens that occur at least `min_count` times; others
+    become `<unk>`. This is decided when the model is estimated, so that the sum of the counts of
+    two texts gives the same model as both texts together.
     """
 
     reading: Reading
@@ -41,7 +41,9 @@ class TextCounts:
 
     @classmethod
     def of(cls, corpus: Corpus, order: int, min_count: int = 1) -> "TextCounts":
-        """Of a corpus that has all its tokens. Raises what `count_ngrams` raises."""
+        """Count a corpus that was read without mapping rare words to `<unk>`. Raises what
+        `count_ngrams` raises.
+        """
         counts = count_ngrams(corpus.held, len(corpus.vocabulary), order)
         return cls(corpus.reading, counts, min_count)
 
@@ -51,9 +53,9 @@ class TextCounts:
         return self.counts.order
 
     def __add__(self, other: "TextCounts") -> "TextCounts":
-        """Of both texts, up to the lower order of the two.
+        """The counts of both texts, up to the lower of their orders.
 
-        Raises UsageError where they were read differently.
+        Raises UsageError if they were tokenized or cleaned differently.
         """
         if not self.reading.is_like(other.reading):
             raise UsageError("Counts of texts that were cleaned or cut differently do not add up.")
@@ -63,9 +65,11 @@ class TextCounts:
         return replace(self, reading=replace(self.reading, vocabulary=vocabulary), counts=summed)
 
     def known(self) -> "TextCounts":
-        """With `<unk>` for tokens that are too rare, and the others in order of frequency.
+        """The counts with `<unk>` for tokens below `min_count`, and the others ordered by
+        frequency.
 
-        Where all are to be known, or the tokens were learnt, those that do not occur are, too.
+        With a `min_count` of 1, and for learnt tokenizers, every token is kept, even those that do
+        not occur.
         """
         all_tokens = self.reading.vocabulary
         first = all_tokens.n_special
@@ -83,11 +87,11 @@ class TextCounts:
     # Files ----------------------------------------------------------------------------------
 
     def config(self) -> dict[str, int]:
-        """What a file's configuration says."""
+        """The scalars to store."""
         return {"order": self.order, "min_count": self.min_count}
 
     def arrays(self) -> dict[str, Array]:
-        """Counts, the tokens and how n-grams hang together."""
+        """The arrays to store: counts, vocabulary and the structure of the trie."""
         own = enumerate(self.counts.counts, start=1)
         tokens = {PREFIX + name: array for name, array in self.reading.arrays().items()}
         counts = {f"{PREFIX}{k}.count": array for k, array in own}
@@ -97,9 +101,9 @@ class TextCounts:
     def restore(
         cls, config: Mapping[str, Any], arrays: Mapping[str, Array], reading: Reading
     ) -> "TextCounts":
-        """Inverse of `config` and `arrays`, of a text read like `reading`.
+        """Inverse of `config` and `arrays`; tokenizer and cleaning are those of `reading`.
 
-        Raises LangmodelsError where they do not fit together.
+        Raises LangmodelsError if they are inconsistent.
         """
         check_values(config, {"order": int, "min_count": int})
         own = {n.removeprefix(PREFIX): a for n, a in arrays.items() if n.startswith(PREFIX)}
@@ -122,11 +126,11 @@ class TextCounts:
 
 
 Rows = list[tuple[IntArray, Array]]
-"""By order k: n-grams of word ids, (n_k, k), and how often each occurs, (n_k,)."""
+"""By order k: word ids of n-grams, (n_k, k), and the count of each, (n_k,)."""
 
 
 def _rows(text: TextCounts, vocabulary: Vocabulary, order: int) -> Rows:
-    """The n-grams of a text in another vocabulary."""
+    """The n-grams and counts of a text, with the ids of another vocabulary."""
     ids = vocabulary.ids_of(text.reading.vocabulary)
     counts = text.counts
     return [
@@ -136,10 +140,10 @@ def _rows(text: TextCounts, vocabulary: Vocabulary, order: int) -> Rows:
 
 
 def added_up(texts: Sequence[Rows], vocabulary_size: int) -> NGramCounts:
-    """N-grams that come in any order, and more than once, with the sums of their counts.
+    """The sums of the counts of n-grams that come in any order and may repeat.
 
-    Raises LangmodelsError where one is there without its prefix or its suffix, or a sum does not
-    fit in 31 bits.
+    Raises LangmodelsError for an n-gram without its prefix or suffix, and for a sum of 2^31 or
+    more.
     """
     order = max(map(len, texts))
     unigrams = np.zeros(vocabulary_size, np.int64)
@@ -175,7 +179,7 @@ def added_up(texts: Sequence[Rows], vocabulary_size: int) -> NGramCounts:
         suffixes.append(shorter.astype(np.int32))
         keys.append(parents * vocabulary_size + words[-1])
     if max(int(c.max(initial=0)) for c in summed) >= 2**31:
-        raise LangmodelsError("A sum of counts is too large: 2^31 or more.")
+        raise LangmodelsError("A sum of counts is 2^31 or more, which is too large.")
     return NGramCounts(words, starts, [c.astype(np.int32) for c in summed], suffixes)
 
 
@@ -184,7 +188,7 @@ def _of_order(texts: Sequence[Rows], order: int) -> Iterator[tuple[IntArray, Arr
 
 
 def _found(keys: list[IndexArray], rows: IntArray, size: int) -> IndexArray:
-    """Ids of n-grams, (M, k) words to (M,); -1 where there is none."""
+    """Ids of n-grams, (M, k) word ids to (M,); -1 for one that is not there."""
     ids = rows[:, 0].astype(np.int64)
     for k in range(1, rows.shape[1]):
         key = ids * size + rows[:, k]

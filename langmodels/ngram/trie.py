@@ -1,4 +1,4 @@
-"""N-grams as a trie in flat arrays, and the links between its nodes."""
+"""N-grams as a trie in flat arrays, and functions over its nodes."""
 
 from bisect import bisect_right
 from collections.abc import Mapping
@@ -12,24 +12,25 @@ from langmodels.ngram.lookup import find_children
 from langmodels.text.vocabulary import Vocabulary
 
 BOS_ID = Vocabulary.bos_id
-"""The id of `<s>`: an n-gram may begin with it, and never contains it elsewhere."""
+"""The id of `<s>`: an n-gram may begin with it, and does not contain it elsewhere."""
 
 
 @dataclass(frozen=True)
 class NGramTrie:
-    """N-grams over word ids, orders 1 to N: what counts and tables have in common.
+    """N-grams over word ids, orders 1 to N: the structure that counts and tables share.
 
-    Index k-1 of each list belongs to order k; n_k is the number of k-grams that are there, and the
-    id of a k-gram is its place in the arrays of its order. The unigrams are the whole vocabulary,
-    and the id of a unigram is its word. The children of a node (the n-grams that extend it by a
-    word) have consecutive ids, with rising last words; nodes are in the order of their parents.
+    Item k-1 of each list belongs to order k; n_k is the number of k-grams, and the id of a k-gram
+    is its index in the arrays of its order. The unigrams are the whole vocabulary: the id of a
+    unigram is its word id. The children of a node (the n-grams that extend it by a word at the end)
+    have consecutive ids, with ascending last words; nodes are sorted by parent.
     """
 
     words: list[IntArray]
     """(n_k,) the last word of each k-gram."""
     child_start: list[IntArray]
-    """(n_k + 1,), orders 1 to N-1: the children of node i are child_start[i] to
-    child_start[i + 1] - 1."""
+    """By order, 1 to N-1, (n_k + 1,): the children of node i are child_start[i] to child_start[i +
+    1] - 1.
+    """
 
     @property
     def order(self) -> int:
@@ -38,7 +39,7 @@ class NGramTrie:
 
     @property
     def vocabulary_size(self) -> int:
-        """Number of words V, specials included."""
+        """V, the number of words, with special tokens."""
         return len(self.words[0])
 
     @property
@@ -56,7 +57,7 @@ class NGramTrie:
     def is_sound(self, order: int) -> bool:
         """Whether the k-grams below each node rise, are as many as it says, and lack `<s>`; k > 1.
 
-        What an array from a file must be shown to keep.
+        To be checked for arrays from files.
         """
         words, starts = self.words[order - 1], self.child_start[order - 2]
         if len(starts) != len(self.words[order - 2]) + 1 or starts[0] != 0:
@@ -65,23 +66,23 @@ class NGramTrie:
             return False
         rises = np.empty(len(words), np.bool_)
         np.greater(words[1:], words[:-1], out=rises[1:])
-        rises[starts[:-1][starts[1:] > starts[:-1]]] = True  # the first of each node
+        rises[starts[:-1][starts[1:] > starts[:-1]]] = True  # the first child of each node
         return bool(rises.all()) and not bool((words == BOS_ID).any())
 
     def find(self, order: int, parents: Array, words: Array) -> IntArray:
-        """Ids of the n-grams of an order that extend `parents` by `words`; -1 where there is none.
+        """Ids of the n-grams that extend `parents` by `words`, (M,); -1 where there is none.
 
         Args:
-            order: length k > 1 of the n-grams looked for.
+            order: the length k > 1 of the n-grams.
             parents: (M,) ids of (k-1)-grams.
             words: (M,) word ids.
         """
         return find_children(self.child_start[order - 2], self.words[order - 1], parents, words)
 
     def structure(self, prefix: str) -> dict[str, Array]:
-        """The arrays of a file that say how n-grams hang together, `prefix` before their names.
+        """The arrays of the trie to store, with `prefix` before their names.
 
-        The words of unigrams are implied.
+        The words of unigrams are their ids, and not stored.
         """
         words = {f"{prefix}{k}.words": own for k, own in enumerate(self.words, start=1) if k > 1}
         starts = enumerate(self.child_start, start=1)
@@ -89,7 +90,7 @@ class NGramTrie:
 
 
 def expected_structure(order: int, prefix: str) -> dict[str, Expected]:
-    """What the arrays of `NGramTrie.structure` must be; `n1` is the size of the vocabulary."""
+    """The expected dtypes and shapes of the arrays of `structure`; `n1` is the vocabulary size."""
     expected: dict[str, Expected] = {}
     for k in range(1, order):
         starts = Expected("int32", (f"m{k}",), low=0, rising=True)
@@ -101,23 +102,23 @@ def expected_structure(order: int, prefix: str) -> dict[str, Expected]:
 def structure_from(
     arrays: Mapping[str, Array], order: int, size: int, prefix: str
 ) -> tuple[list[IntArray], list[IntArray]]:
-    """Inverse of `NGramTrie.structure` over so many words: `words` and `child_start`."""
+    """Inverse of `NGramTrie.structure` with `size` words: `words` and `child_start`."""
     words = [np.arange(size, dtype=np.int32)]
     words += [arrays[f"{prefix}{k}.words"] for k in range(2, order + 1)]
     return words, [arrays[f"{prefix}{k}.child_start"] for k in range(1, order)]
 
 
 def starts_of(lengths: Array) -> IntArray:
-    """Where each of consecutive runs begins, and where the last ends: (M,) to (M + 1,)."""
+    """The offsets of consecutive runs from their lengths: (M,) to (M + 1,)."""
     starts = np.zeros(len(lengths) + 1, np.int32)
     np.cumsum(lengths, out=starts[1:])
     return starts
 
 
 def run_sums(starts: IntArray, values: Array) -> Array:
-    """Sum of the values, (n,), of each run, (M,); 0 for one without any. `starts`: (M + 1,).
+    """Sums of `values` (n,) over runs with offsets `starts` (M + 1,): (M,); 0 for empty runs.
 
-    Whole numbers are summed as int64, others as float64.
+    Integers are summed as int64, others as float64.
     """
     dtype = np.int64 if values.dtype.kind in "iub" else np.float64
     sums = np.zeros(len(starts) - 1, dtype)
@@ -136,7 +137,7 @@ def parents_of(trie: NGramTrie, order: int) -> IntArray:
 def suffixes_of(trie: NGramTrie) -> list[IntArray]:
     """By order k, (n_k,): the id of each k-gram without its first word; index 0 is empty.
 
-    -1 where that is not stored.
+    -1 if that is not stored.
     """
     result: list[IntArray] = [np.empty(0, np.int32)]
     for k in range(2, trie.order + 1):
@@ -145,7 +146,7 @@ def suffixes_of(trie: NGramTrie) -> list[IntArray]:
 
 
 def next_suffixes(trie: NGramTrie, order: int, before: IntArray) -> IntArray:
-    """The suffixes of an order from those of the order below; see `suffixes_of`."""
+    """The suffixes of an order, given those of the order below; see `suffixes_of`."""
     words = trie.words[order - 1]
     if order == 2:
         return words
@@ -162,7 +163,7 @@ def child_sums(trie: NGramTrie, order: int, values: FloatArray) -> FloatArray:
 
 
 def ngram_words(trie: NGramTrie, order: int, nodes: slice) -> IntArray:
-    """The words of a run of k-grams, (M, k). Of the arrays only runs are read."""
+    """The word ids of a range of k-grams, (M, k). Only contiguous parts of the arrays are read."""
     first, last, _ = nodes.indices(trie.sizes[order - 1])
     columns = np.empty((max(0, last - first), order), np.int32)
     rows: slice | Array = slice(None)

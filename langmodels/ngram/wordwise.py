@@ -1,7 +1,7 @@
-"""Asking n-gram tables word by word: a double array, whose place for a word is one addition away.
+"""Fast queries word by word: the n-grams as an automaton in a double array.
 
-A compiled tool spends most of a query waiting for memory; Python spends it on its own steps. So a
-look-up here is made of as few of them as can be: an addition, reading a number, comparing it.
+A compiled tool spends most of a query waiting for memory, Python in its interpreter. So a look-up
+here takes as few Python operations as possible: an addition, an item read, a comparison.
 """
 
 from collections.abc import Callable
@@ -15,29 +15,29 @@ from langmodels.ngram.tables import NGramTables
 from langmodels.text.vocabulary import Vocabulary
 
 _PLACES = 2
-"""Places for each n-gram: the fewer are taken, the sooner rows are laid."""
+"""Places per n-gram: with more free places a row is placed in fewer attempts."""
 _SPARE = 64
-"""Places beyond these, so that the smallest tables have room too."""
+"""Additional places, for the smallest tables."""
 _TRIED = 64
-"""How many labels are tried for a row before it is divided."""
+"""Labels tried for a row before it is divided."""
 _FREE = -1
 _NGRAM = np.dtype([("code", np.int32), ("log_prob", np.float32), ("following", np.int32)])
 _CONTEXT = np.dtype([("backoff", np.float32), ("link", np.int32)])
 
 MOST = 1 << 24
-"""N-grams that are put into such a table at most, 42 bytes each."""
+"""The most n-grams that are put into such a table, at 42 bytes each."""
 
 
 class WordTable:
-    """The n-grams of tables as an automaton, whose transitions lie in a double array.
+    """The n-grams of tables as an automaton with its transitions in a double array.
 
-    Contexts have labels, the empty one 0, and words have codes. The n-gram of a word after a
-    context lies at the place `label + code` (Aoe 1989, "An efficient digital search algorithm by
-    using a double-array structure"). There stands the word's code; where another one stands, or
-    none, the word was not seen after this context. See `step` for how it is asked.
+    Contexts have labels, 0 for the empty one, and words have codes. The n-gram of a word after a
+    context is stored at place `label + code` (Aoe 1989, "An efficient digital search algorithm by
+    using a double-array structure"), together with the code: if another code stands there, or none,
+    the n-gram is not stored. See `step` for the look-up.
 
-    As in ARPA files, `<s>` as a word has log p = 0. The tables must not charge for contexts that
-    are not stored (`unseen_backoff`), and have `MOST` n-grams at most.
+    As in ARPA files, the unigram `<s>` has log p = 0. The tables must have no `unseen_backoff`, and
+    at most `MOST` n-grams.
     """
 
     def __init__(self, tables: NGramTables) -> None:
@@ -53,7 +53,7 @@ class WordTable:
         ngrams["log_prob"][at] = automaton.ngrams["log_prob"][1:]
         ngrams["following"][at] = labels[automaton.ngrams["following"][1:]]
         by_label = np.zeros(len(rows.used), _CONTEXT)
-        # The last part of a divided row goes on where the row would, at the same cost.
+        # The last part of a divided row has the back-off weight and link of the row.
         last = rows.last[rows.labelled]
         by_label["backoff"][last] = contexts["backoff"][:-1][rows.labelled]
         by_label["link"][last] = labels[contexts["link"][:-1][rows.labelled]]
@@ -61,31 +61,32 @@ class WordTable:
             by_label["link"][part] = rest
         lengths = np.zeros(len(ngrams), np.int8)
         lengths[at] = np.repeat(np.arange(1, tables.order + 1), tables.sizes)
-        # Python reads plain numbers from memory views, several times faster than from arrays.
+        # Python reads items of memory views several times faster than those of arrays.
         columns: dict[str, Any] = {name: ngrams[name].data for name in _NGRAM.names or ()}
         columns |= {name: by_label[name].data for name in _CONTEXT.names or ()}
         self.codes: list[int] = codes.tolist()
-        """The code of each word."""
+        """By word id, the code of each word."""
         self.code: memoryview[int] = columns["code"]
-        """What stands at each place."""
+        """By place, the code stored there; `_FREE` for none."""
         self.log_prob: memoryview[float] = columns["log_prob"]
-        """Of each n-gram, nats, by place."""
+        """By place, the log p of the n-gram in nats."""
         self.following: memoryview[int] = columns["following"]
-        """The label of the context after each n-gram, by place."""
+        """By place, the label of the context after the n-gram."""
         self.link: memoryview[int] = columns["link"]
-        """The longest shorter context of each one, by label."""
+        """By label, the label of the next shorter context."""
         self.backoff: memoryview[float] = columns["backoff"]
-        """The log factor of going to it, nats."""
+        """By label, the log of the factor for backing off to it, in nats."""
         self.lengths: memoryview[int] = lengths.data
-        """How long each n-gram is, by place."""
+        """By place, the length of the n-gram."""
         self.start = self.step()(ROOT, self.codes[Vocabulary.bos_id])[1]
         """The label of the context at the beginning of a sequence."""
 
     def step(self) -> Callable[[int, int], tuple[float, int, int]]:
-        """A function of a context's label and a word's code.
+        """A function (label of a context, code of a word) -> (log p, label of the next context,
+        length).
 
-        It gives log p in nats, the label of the context after the word, and the length of the
-        n-gram found. Who asks for millions writes its loop out: a call takes as long as a look-up.
+        Log p is in nats, and the length is that of the n-gram found. For millions of queries,
+        inline its loop: a call takes as long as a look-up.
         """
         codes, log_prob, following = self.code, self.log_prob, self.following
         backoff, link, lengths = self.backoff, self.link, self.lengths
@@ -101,33 +102,33 @@ class WordTable:
 
 
 class _Rows:
-    """The rows of a sparse matrix, laid over one another so that no two entries meet.
+    """The rows of a sparse matrix, overlaid in one array so that no two entries collide.
 
-    A row is a context, its columns are the codes of the words after it. The longest rows are laid
-    first, at labels drawn at random until one is found where all entries meet free places. A row
-    for which none was found is divided: what meets free places is laid, the rest gets a label of
-    its own, and so on.
+    A row is a context, its columns are the codes of the words after it, its label the offset at
+    which it is placed. The longest rows are placed first, at random labels, until all entries fall
+    on free places. A row for which no label was found is divided: the entries that fall on free
+    places are placed, the others become a row of their own, linked from it.
     """
 
     def __init__(
         self, codes: IntArray, starts: IntArray, needed: BoolArray, rng: np.random.Generator
     ) -> None:
-        """Lay the entries `codes`, of which those of row i begin at `starts[i]`.
+        """Place the entries `codes`, of which those of row i start at `starts[i]`.
 
-        Rows that are `needed` get labels without entries, too. The first row, which has all
-        columns, is laid at 0.
+        Rows that are `needed` get labels even without entries. The first row, which has all
+        columns, gets label 0.
         """
         self._codes, self._starts, self._rng = codes, starts, rng
         sizes = np.diff(starts)
         size, n_labels = len(codes), _PLACES * len(codes) + _SPARE
         self.taken = np.zeros(n_labels + sizes[0], np.bool_)
-        """Which places have entries."""
+        """By place, whether an entry is there."""
         self.used = np.zeros(n_labels, np.bool_)
-        """Which labels are given."""
+        """By label, whether it is in use."""
         self.places = np.zeros(size, np.int32)
-        """Of all entries."""
+        """(entries,) the place of each entry."""
         self.labels = np.zeros(len(sizes), np.int32)
-        """Of all rows that are `labelled`."""
+        """(rows,) the label of each row that is `labelled`."""
         self.labelled = np.flatnonzero((sizes > 0) | needed)
         self.last = self.labels
         """The labels of their last parts."""
@@ -150,7 +151,7 @@ class _Rows:
             self.last[list(divided)] = list(divided.values())
 
     def _try(self, rows: IndexArray) -> IndexArray:
-        """Lay rows at random; returns those for which no label was found."""
+        """Place rows at random labels; returns those for which none was found."""
         for _ in range(_TRIED):
             if not len(rows):
                 break
@@ -160,7 +161,7 @@ class _Rows:
             entries = np.arange(len(owners)) + (first - np.cumsum(sizes) + sizes)[owners]
             labels = self._draw(len(rows))
             at = self._codes[entries] + labels[owners]
-            # Of several for one place, one has it.
+            # Of several rows for one place, one gets it.
             self._claims[at] = owners
             bad = self.taken[at]
             bad |= self._claims[at] != owners
@@ -173,7 +174,7 @@ class _Rows:
         return rows
 
     def _fill(self, rows: IndexArray) -> IndexArray:
-        """Lay rows of one entry at free places; returns those for which none was found."""
+        """Place rows of one entry at free places; returns those for which none was found."""
         free = self._rng.permutation(np.flatnonzero(~self.taken))
         while len(rows) and len(free):
             at, free, rest = free[: len(rows)], free[len(rows) :], rows[len(free) :]
@@ -188,7 +189,7 @@ class _Rows:
         return rows
 
     def _give(self, rows: IndexArray, labels: Array, fails: BoolArray) -> BoolArray:
-        """Give rows their labels, but for those that fail; returns which ones have theirs."""
+        """Assign labels to rows, except those in `fails`; returns which rows got one."""
         numbers = np.arange(len(rows))
         self._claims[labels] = numbers
         laid: BoolArray = ~(fails | self.used[labels] | (self._claims[labels] != numbers))
@@ -204,7 +205,7 @@ class _Rows:
         return self._rng.integers(0, len(self.used), n, np.int32)
 
     def _divide(self, row: int) -> int:
-        """Lay a row in parts; returns the label of the last one."""
+        """Place a row in parts; returns the label of the last one."""
         entries = np.arange(self._starts[row], self._starts[row + 1])
         part = -1
         while len(entries):

@@ -1,7 +1,7 @@
-"""A causal model of the library `transformers` as a language model like all others.
+"""Causal models of the library `transformers` behind the interface of all models.
 
-h is what the model keeps of the tokens it has seen (its cache); g is its last layer. Nothing is
-trained here: a finished model is measured as it is.
+h is the model's cache of keys and values (or of whatever it keeps), g its output layer. Nothing is
+trained here.
 """
 
 import copy
@@ -27,24 +27,24 @@ from langmodels.text.vocabulary import UNK, Vocabulary
 
 PREFIX = "hf:"
 _LONGEST = 2048
-"""Tokens of the window of a model that could see more, or says nothing of it."""
+"""The default window in tokens of a model with a larger or no stated limit."""
 _LOGITS = 1 << 26
-"""Numbers that one call of the library may give back."""
+"""The most logits that one call of the library may return."""
 _PATIENCE = 5.0
-"""Seconds in which the hub is to answer."""
+"""Timeout of the hub in seconds."""
 _CACHES = ("cache", "past_key_values", "cache_params")
-"""What versions and architectures call what they keep of the tokens before."""
+"""Names of the cache argument, which differ between versions and architectures."""
 
 
 def is_pretrained_name(name: object) -> bool:
-    """Whether a name says that a pretrained model is meant: `hf:NAME-OR-FOLDER`."""
+    """Whether a name has the form of a pretrained model's: `hf:NAME-OR-FOLDER`."""
     return isinstance(name, str) and name.startswith(PREFIX)
 
 
 class State:
-    """The tokens that a prediction looks at, by the library's ids, and what is worked out of them.
+    """The tokens in the window, as the library's ids, with lazily computed results.
 
-    A value: what is kept in `_known` is only ever filled in.
+    Immutable to its users: `_known` is only a cache.
     """
 
     __slots__ = ("_known", "inputs", "read")
@@ -57,7 +57,7 @@ class State:
 
 
 class _Known:
-    """The cache and the log distribution after the first `n` inputs."""
+    """The library's cache and the log distribution after the first `n` inputs."""
 
     __slots__ = ("cache", "log_p", "n")
 
@@ -70,20 +70,20 @@ class _Known:
 class PretrainedModel(LanguageModel[State]):
     """Any causal model of the library `transformers`, with its own tokenizer.
 
-    A text begins with the model's token for that, or the one that ends texts where there is none.
-    The text is one stream of pieces. Beyond the window, text is read in windows that overlap: each
-    goes `stride` tokens further, so that a prediction looks at `window - stride` tokens at least.
+    A text is one stream of tokens, preceded by the model's start token (its end token if it has
+    none). Text longer than the window is read in overlapping windows, each `stride` tokens further
+    on, so that every prediction sees at least `window - stride` tokens.
 
-    Files hold the name, not the weights. Needs `pip install 'langmodels[huggingface]'`.
+    Model files store the name, not the weights. Needs `pip install 'langmodels[huggingface]'`.
 
     Args:
-        name: of a model on the hub, or a folder that the library saved one in.
-        window: how many tokens it looks at, 2 or more; none: what the model was made for, but 2,048
-            at most.
-        stride: 1 to `window`; none: half of the window.
+        name: name of a model on the hub, or a folder in which the library saved one.
+        window: tokens that a prediction may see, 2 or more; none: the model's own limit, but at
+            most 2,048.
+        stride: tokens between the starts of two windows, 1 to `window`; none: half of the window.
 
-    Raises LangmodelsError where the library or the model is missing, UsageError for a window that
-    is longer than the model's.
+    Raises LangmodelsError if the library or the model is missing, UsageError for a window longer
+    than the model's limit.
     """
 
     kind = "huggingface"
@@ -108,7 +108,7 @@ class PretrainedModel(LanguageModel[State]):
 
     @classmethod
     def named(cls, text: str) -> Self:
-        """The model that `hf:NAME`, with options after it (`hf:NAME:window=256`), stands for."""
+        """The model of a name such as `hf:NAME` or `hf:NAME:window=256`."""
         name, *rest = text.removeprefix(PREFIX).split(":")
         while rest and "=" not in rest[0]:  # a drive of Windows
             name = f"{name}:{rest.pop(0)}"
@@ -121,12 +121,12 @@ class PretrainedModel(LanguageModel[State]):
         return cls(name, **options)
 
     def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
-        """Raises UsageError: it is finished."""
+        """Raises UsageError, as pretrained models are not trained here."""
         raise UsageError(f"{self.name} is a finished model; it is measured as it is.")
 
     @property
     def n_parameters(self) -> int:
-        """Weights, tied ones once."""
+        """The number of weights, counting tied ones once."""
         return sum(p.numel() for p in self._network.parameters())
 
     @property
@@ -160,13 +160,13 @@ class PretrainedModel(LanguageModel[State]):
         return self._to_ours(known.log_p)
 
     def _work_out(self, inputs: tuple[int, ...], known: _Known | None) -> _Known:
-        """What is to be known after all inputs, from what is known after some."""
+        """Run the library's model on the inputs not yet covered by `known`."""
         torch = _torch()
         read = 0 if known is None or known.cache is None else known.n
         with torch.no_grad():
             out = self._network(
                 torch.tensor([inputs[read:]]),
-                # The library changes the cache it is given; the state before keeps its own.
+                # The library modifies the cache it is given; copy that of the earlier state.
                 **({self._cache: copy.deepcopy(known.cache)} if known and read else {}),
                 **({"use_cache": True} if self._cache else {}),
             )
@@ -174,14 +174,14 @@ class PretrainedModel(LanguageModel[State]):
         return _Known(len(inputs), getattr(out, self._cache, None), log_p)
 
     def _to_ours(self, log_p: FloatArray) -> FloatArray:
-        """Log p by our ids from log p by theirs; what they do not know has none."""
+        """Log p by our ids, (V,), from log p by the library's; -inf for tokens that it lacks."""
         ours = np.full(len(self.vocabulary), -np.inf)
         ours[self._ours] = log_p
         return ours
 
     @cached_property
     def _cache(self) -> str:
-        """What the library calls the cache of this model; empty where there is none."""
+        """The name of the model's cache argument; empty if it has none."""
         known = inspect.signature(self._network.forward).parameters
         return next((name for name in _CACHES if name in known), "")
 
@@ -196,13 +196,13 @@ class PretrainedModel(LanguageModel[State]):
         )
 
     def _begin(self, read: int) -> int:
-        """The first of so many tokens read that the prediction after them looks at."""
+        """The index of the first token in the window of the prediction after `read` tokens."""
         return -(-max(read - self._window, 0) // self._stride) * self._stride
 
     # Many at once ---------------------------------------------------------------------------
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:
-        """See `LanguageModel.score_sequences`: windows of like length together."""
+        """See `LanguageModel.score_sequences`; windows of similar lengths are batched."""
         torch = _torch()
 
         def score(logits: Any, targets: IntArray) -> FloatArray:
@@ -239,7 +239,9 @@ class PretrainedModel(LanguageModel[State]):
         score: Callable[[Any, IntArray], FloatArray],
         numbers: tuple[int, ...] = (),
     ) -> FloatArray:
-        """What `score` makes of the logits (n, their V) before the targets (n,)."""
+        """The values of `score` for all targets, (n_tokens, *numbers); it is given logits (n,
+        library's V) and targets (n,).
+        """
         scores = np.empty((sequences.n_tokens, *numbers))
         windows: list[tuple[IndexArray, IntArray, FloatArray]] = []
         done = 0
@@ -269,7 +271,9 @@ class PretrainedModel(LanguageModel[State]):
         windows: list[tuple[IndexArray, IntArray, FloatArray]],
         score: Callable[[Any, IntArray], FloatArray],
     ) -> None:
-        """Write the scores of the last targets of each window where they belong."""
+        """Run a batch of windows, and write the scores of the last targets of each into its
+        array.
+        """
         torch = _torch()
         longest = max(len(inputs) for inputs, _, _ in windows)
         inputs = np.zeros((len(windows), longest), np.int64)
@@ -301,7 +305,9 @@ class PretrainedModel(LanguageModel[State]):
 
 
 def _numbering(tokenizer: PiecesTokenizer) -> tuple[Vocabulary, IndexArray, IndexArray]:
-    """The vocabulary of a tokenizer; their ids by ours, -1 for none, and our ids by theirs."""
+    """The vocabulary of a tokenizer, the library's id of each of our ids (-1 for none), and the
+    reverse.
+    """
     pieces = tokenizer.types
     vocabulary = Vocabulary([piece for piece in pieces if piece != UNK], ends=False)
     ours = vocabulary.encode(pieces).astype(np.int64)
@@ -311,7 +317,7 @@ def _numbering(tokenizer: PiecesTokenizer) -> tuple[Vocabulary, IndexArray, Inde
 
 
 def _window(config: Any) -> int | None:
-    """How many tokens a model was made for, None where it does not say."""
+    """The longest context of a model in tokens, by its configuration; None if not stated."""
     for name in ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len"):
         if isinstance(found := getattr(config, name, None), int) and found > 0:
             return found
@@ -320,7 +326,7 @@ def _window(config: Any) -> int | None:
 
 @lru_cache(maxsize=4)
 def _opened(name: str) -> tuple[Any, PiecesTokenizer]:
-    """The library's model, which copies share, and its tokenizer."""
+    """The library's model and its tokenizer, loaded once per process."""
     try:
         import transformers
     except ImportError as error:
@@ -334,7 +340,7 @@ def _opened(name: str) -> tuple[Any, PiecesTokenizer]:
     quiet.set_verbosity_error()
     quiet.disable_progress_bar()
     try:
-        # Without a network the library would ask again and again, for a minute.
+        # Without a network the library would retry for a minute.
         kept = {"local_files_only": Path(name).is_dir() or not _hub_answers()}
         network = transformers.AutoModelForCausalLM.from_pretrained(
             name, dtype=torch.float32, **kept
@@ -342,7 +348,7 @@ def _opened(name: str) -> tuple[Any, PiecesTokenizer]:
         fast = transformers.AutoTokenizer.from_pretrained(name, use_fast=True, **kept)
     except MemoryError as error:
         raise LangmodelsError(f"{name} needs more memory than there is.") from error
-    except Exception as error:  # of every kind, and often of many lines
+    except Exception as error:  # of any kind, and often several lines
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise LangmodelsError(
             f"{name} is neither a folder with a causal model nor a model that the hub gives: "
@@ -358,12 +364,12 @@ def _opened(name: str) -> tuple[Any, PiecesTokenizer]:
 
 
 def _hub_answers() -> bool:
-    """Whether the hub is there, asked once."""
+    """Whether the hub is reachable; asked once."""
     from huggingface_hub import constants, get_session
 
     try:
         get_session().head(constants.ENDPOINT, timeout=_PATIENCE)
-    except Exception:  # of every kind: no network, no name server, not allowed to ask
+    except Exception:  # of any kind: no network, no name server, no permission
         return False
     return True
 

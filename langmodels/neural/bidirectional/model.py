@@ -1,4 +1,4 @@
-"""The bidirectional recurrent model, which fills blanks from both sides."""
+"""The bidirectional recurrent model, which predicts a blank from both sides."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -23,25 +23,26 @@ from langmodels.neural.training.batches import Batches
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
 
-_PIECE, _MARGIN = 512, 256  # how long sequences are cut for scoring, and what pieces overlap
-_TOKENS = 16_384  # read at once when scoring
+_PIECE, _MARGIN = 512, 256  # in scoring: tokens of a piece, and of context on each side
+_TOKENS = 16_384  # tokens read at once in scoring
 
 
 class BidirectionalModel(NetworkModel[BidirectionalNetwork], ClozeModel):
     """p(x_t | everything but x_t) from two independent recurrent networks, one from each side.
 
-    A fraction of the input is read as `<unk>` in training, from which the model learns to do
-    without it, as it must where there are several blanks. Sequences longer than `steps` are cut in
-    training; in scoring, into pieces that see at least 256 tokens on each side.
+    In training a fraction of the input is replaced by `<unk>`, from which the model learns to
+    predict with parts of the context missing, as it must where there are several blanks. Sequences
+    longer than `steps` are cut in training; in scoring they are cut into pieces that overlap, so
+    that every token has at least 256 tokens of context on each side.
 
     Args:
         cell: of the recurrent layers: rnn, lstm or gru.
-        hidden: units in each layer, in either direction.
-        layers: recurrent layers in either direction.
+        hidden: units in each layer of each direction.
+        layers: recurrent layers in each direction.
         embedding: width of the input vectors; none: as many as hidden units.
-        merged: tanh units in which the two states meet; none: as many as hidden units.
+        merged: tanh units that combine the two states; none: as many as hidden units.
         dropout: rate on the input, between layers, and before the output.
-        hidden_words: fraction of the input that is read as `<unk>` in training.
+        hidden_words: fraction of the input replaced by `<unk>` in training.
     """
 
     kind = "bidirectional"
@@ -94,7 +95,7 @@ class BidirectionalModel(NetworkModel[BidirectionalNetwork], ClozeModel):
         return ""
 
     def score_blanks(self, corpus: Corpus) -> FloatArray:
-        """See `Cloze`. Every sequence is read only twice, once from each side."""
+        """See `Cloze`; every sequence is read only once in each direction."""
         self._check_corpus(corpus)
         scores = self._scores(corpus)
         check_scores(scores, corpus.ids[positions(corpus)], self.vocabulary)
@@ -123,7 +124,7 @@ class BidirectionalModel(NetworkModel[BidirectionalNetwork], ClozeModel):
             inputs[place + 1 : place + 1 + len(blank.right), column] = blank.right
             hole[place, column] = True
         segments = Segments(inputs, lengths, hole, inputs[hole])
-        # Row by row is not blank by blank.
+        # Answers come row by row; bring them into the order of the blanks.
         log_p = np.empty((len(blanks), len(self.vocabulary)))
         log_p[np.nonzero(hole)[1]] = self._network.log_distribution(segments)
         return log_p

@@ -1,4 +1,4 @@
-"""A recurrent layer in both directions, and the network that fills blanks from both sides."""
+"""The network of the bidirectional model."""
 
 from dataclasses import dataclass
 
@@ -40,8 +40,8 @@ class BidirectionalNetwork(Network[Segments]):
     """p(x_t | all others) from a left state that ends at t - 1 and a right state that begins at
     t + 1.
 
-    The two stacks of recurrent layers share nothing but the embedding, so that the symbol itself
-    reaches neither of them. m_t = tanh([l_{t-1}; r_{t+1}] W + b), p = softmax(m_t).
+    The two stacks of recurrent layers share only the embedding, and x_t itself is input to neither
+    of the two states. m_t = tanh([l_{t-1}; r_{t+1}] W + b), p = softmax(m_t).
     """
 
     def __init__(self, shape: BidirectionalShape, dtype: str = "float32") -> None:
@@ -66,7 +66,7 @@ class BidirectionalNetwork(Network[Segments]):
         }
 
     def forward(self, segments: Segments, rng: Generator | None = None) -> Array:
-        """What the output layer sees at every blank, (n, merged), row by row."""
+        """The input of the output layer at every blank, (n, merged), row by row."""
         inputs = segments.inputs
         if rng is not None and self.shape.hidden_words:
             unknown = rng.random(inputs.shape) < self.shape.hidden_words
@@ -112,5 +112,5 @@ class BidirectionalNetwork(Network[Segments]):
         return self.output.log_prob(self.forward(segments), segments.answers)
 
     def log_distribution(self, segments: Segments) -> FloatArray:
-        """Log p of everything at every blank in nats, (n, V)."""
+        """Log p of every token at every blank in nats, (n, V)."""
         return self.output.log_distribution(self.forward(segments))

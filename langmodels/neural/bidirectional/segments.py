@@ -1,4 +1,4 @@
-"""Cutting a corpus into stretches that are read from both sides."""
+"""Batches of the bidirectional model: stretches of text that are read from both sides."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +13,11 @@ from langmodels.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Segments:
-    """B stretches of text side by side, each with what stands on both sides of its blanks.
+    """B stretches of text side by side, with the tokens in them to be predicted.
 
-    `inputs` (T, B) token ids, a stretch from the top of its column; `lengths` (B,); `blanks` (T, B)
-    is true at what is to be predicted, never at the first or last token of a stretch. `answers`
-    (n,): the tokens there, row by row.
+    `inputs` (T, B) are token ids, each stretch from the top of its column, and `lengths` (B,) their
+    lengths. `blanks` (T, B) is true at tokens to be predicted, never at the first or last of a
+    stretch. `answers` (n,) are the tokens at blanks, row by row.
     """
 
     inputs: IntArray
@@ -31,12 +31,14 @@ class Segments:
         return len(self.answers)
 
     def read_as(self, table: IntArray) -> "Segments":
-        """With token `table[i]` wherever there is i."""
+        """The segments with every id i replaced by `table[i]`."""
         return replace(self, inputs=table[self.inputs], answers=table[self.answers])
 
     @property
     def keep_back(self) -> BoolArray | None:
-        """False at the last token of every stretch, where reading from the end begins."""
+        """(T, B) false at the last token of every stretch, where the backward layer starts; None if
+        all stretches have the same length.
+        """
         if (self.lengths == len(self.inputs)).all():
             return None
         keep = np.ones(self.inputs.shape, np.bool_)
@@ -45,9 +47,9 @@ class Segments:
 
 
 class Stretches:
-    """The sequences of a corpus one after the other, each with a boundary at both ends.
+    """The sequences of a corpus, concatenated, each with a boundary at both ends.
 
-    Where the vocabulary has no `</s>`, `<s>` is the boundary on the right as well.
+    If the vocabulary has no `</s>`, `<s>` is also the boundary on the right.
     """
 
     def __init__(self, corpus: Corpus) -> None:
@@ -60,15 +62,16 @@ class Stretches:
 
     @property
     def inside(self) -> IndexArray:
-        """The places of all tokens but the boundaries, in corpus order."""
+        """Indices of all tokens but the boundaries, in corpus order."""
         sizes = np.maximum(self.ends - self.begins, 0)
         return np.repeat(self.begins - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
 
     def pieces(self, size: int, shift: float = 0) -> tuple[IndexArray, IndexArray, IndexArray]:
-        """Stretches of at most `size` tokens: begin, end, and the number of the sequence.
+        """Cut sequences into stretches of at most `size` tokens: begin, end and sequence of each.
 
-        What is missing to whole pieces is missing at the end of a long sequence, or, with a `shift`
-        of 0 to 1, in this proportion at its beginning; the number of pieces does not change.
+        All stretches of a sequence have `size` tokens but the last, which is shorter; with a
+        `shift` from 0 to 1, that proportion of the missing tokens is missing from the first one
+        instead.
         """
         sizes = self.ends - self.begins
         count = np.where(sizes > 0, -(-sizes // size), 0)
@@ -83,7 +86,7 @@ class Stretches:
     def segments(
         self, begin: IndexArray, end: IndexArray, low: IndexArray, high: IndexArray
     ) -> Segments:
-        """Side by side: what is in [begin, end) to be predicted, [low, high) to be read."""
+        """Segments that read the tokens [low, high) and predict [begin, end), (B,) each."""
         lengths = high - low
         steps = np.arange(int(lengths.max()))[:, None]
         place = low + steps
@@ -93,7 +96,7 @@ class Stretches:
 
 
 class SegmentBatches:
-    """Stretches of at most `steps` tokens with one more on each side, similar lengths together."""
+    """Batches of stretches of `steps` tokens plus one on each side, grouped by length."""
 
     def __init__(
         self, corpus: Corpus, batch_size: int, steps: int, *, n_shards: int = 1, seed: int = 0
@@ -110,7 +113,7 @@ class SegmentBatches:
         return -(-self._count // self._batch)
 
     def epoch(self, number: int) -> Iterator[Sequence[Segments]]:
-        """The batches of an epoch; where long sequences are cut differs from epoch to epoch."""
+        """The batches of an epoch; long sequences are cut at other places in every epoch."""
         rng = np.random.default_rng([self._seed, number])
         begin, end, _ = self._sequences.pieces(self._size, rng.random())
         order = rng.permutation(len(begin))
@@ -129,10 +132,10 @@ class SegmentBatches:
 def scoring_segments(
     sequences: Stretches, size: int, margin: int, tokens: int
 ) -> Iterator[tuple[IndexArray, Segments]]:
-    """All tokens once, in stretches with up to `margin` more to read on each side.
+    """Segments that predict every token once, with up to `margin` more tokens to read on each side.
 
-    Yields the places of the tokens, in the order of the answers, and the segments, of which
-    together at most about `tokens` tokens.
+    Yields the indices of the predicted tokens, in the order of the answers, and segments of about
+    `tokens` tokens in all.
     """
     begin, end, sequence = sequences.pieces(size)
     low = np.maximum(begin - margin, sequences.begins[sequence] - 1)

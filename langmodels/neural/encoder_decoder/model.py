@@ -1,4 +1,4 @@
-"""The encoder-decoder: a language model of targets that is conditional on a source."""
+"""The encoder-decoder: a language model of targets, conditional on a source."""
 
 import copy
 import json
@@ -32,7 +32,9 @@ _PAIRS_AT_ONCE = 256
 
 @dataclass(frozen=True, eq=False)
 class DecoderState:
-    """The decoder's states after the tokens so far, its top state first, and the source."""
+    """The state of the decoder: the encoded source with the states of its layers, and the top
+    layer's output, (1, H).
+    """
 
     encoded: Encoded
     top: Array
@@ -42,21 +44,21 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
     """p(target | source): an encoder reads the source, a decoder is a language model of the target.
 
     It is fitted to a `ParallelCorpus`. `given(source)` is the language model conditional on that
-    source, with everything that a language model has; `score`, `token_scores`, `sample` and
-    `complete` take the source as `given=...`, too. Without a source, the source is empty.
+    source, with the whole interface of language models; `score`, `token_scores`, `sample` and
+    `complete` also take the source as `given=...`. By default the source is empty.
 
-    Without attention all that the decoder knows of the source is one state. Sutskever, Vinyals and
-    Le (2014) read the source backwards.
+    Without attention the decoder sees only the encoder's final state. Sutskever, Vinyals and Le
+    (2014) read the source backwards (`reverse`).
 
     Args:
         cell: of encoder and decoder: rnn, lstm or gru.
         hidden: units in each layer of both.
         layers: recurrent layers in both.
         embedding: width of the input vectors; none: as many as hidden units.
-        bidirectional: the encoder reads from both sides, with so many units in each direction.
-        attention: luong or bahdanau; none: without.
-        reverse: the source is read backwards.
-        dropout: rate between layers, on what is attended to, and before the output.
+        bidirectional: whether the encoder reads in both directions, with `hidden` units in each.
+        attention: luong or bahdanau; none: no attention.
+        reverse: whether the source is read backwards.
+        dropout: rate between layers, on the encoder's outputs, and before the output.
         input_dropout: rate on the input vectors.
     """
 
@@ -115,7 +117,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
     def adopt(
         self, corpus: AnyText, validation: AnyText | None = None
     ) -> tuple[Corpus, Corpus | None]:
-        """See `Model`; both are pairs."""
+        """See `Model`; both must be parallel corpora."""
         source = _parallel(corpus).source
         shown = source if validation is None else _parallel(validation).source
         if shown.vocabulary != source.vocabulary:
@@ -145,7 +147,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
     # Conditional on a source ------------------------------------------------------------------
 
     def given(self, source: Text) -> Self:
-        """The model with another source; it shares the weights."""
+        """The model conditional on a source; it shares the weights."""
         model = copy.copy(self)
         model._source = self.encode_source(source)
         return model
@@ -155,7 +157,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         return self.source_reading.encode(source)
 
     def start(self, source: Text | None = None) -> DecoderState:
-        """The decoder after `<s>`, from the final state of the encoder."""
+        """The state after `<s>`, given the encoder's final state for the source."""
         if source is not None:
             return self.given(source).start()
         encoded = self._network.encode(
@@ -178,7 +180,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         return self._after(state.encoded, token)
 
     def log_distribution(self, state: DecoderState) -> FloatArray:
-        """The output layer's distribution, (V,), in nats."""
+        """Log p of every next token in nats, (V,)."""
         y = self._network.attend(state.top, state.encoded)
         log_p: FloatArray = self._network.output.log_distribution(y[0])[0]
         return log_p
@@ -205,8 +207,8 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         return LanguageModel.complete(model, prompt, **options)
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:
-        """See `LanguageModel`; pairs side by side. Of sequences without sources, each is
-        conditional on the source that this model has.
+        """See `LanguageModel`; pairs are batched. Sequences without sources are conditional on the
+        source of this model.
         """
         if not isinstance(sequences, ParallelCorpus):
             return super().score_sequences(sequences)
@@ -228,7 +230,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
     def search(
         self, sources: Sequence[Text], *, width: int = 8, max_tokens: int = 100
     ) -> list[list[Hypothesis]]:
-        """For every source the most probable targets that a beam of `width` finds, best first."""
+        """For every source the most probable targets found by a beam of `width`, best first."""
         ids = [self._bounded(self.encode_source(source)) for source in sources]
         end = cast(int, self.vocabulary.eos_id)
         return translate(
@@ -239,15 +241,15 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
     def translate(
         self, sources: Sequence[Text], *, width: int = 1, max_tokens: int = 100
     ) -> list[list[str]]:
-        """The most probable target that is found for every source; greedy where `width` is 1."""
+        """The most probable target found for every source; greedy if `width` is 1."""
         found = self.search(sources, width=width, max_tokens=max_tokens)
         return [self.vocabulary.decode(hypotheses[0].ids) for hypotheses in found]
 
     def attention_weights(self, source: Text, target: Text) -> FloatArray:
-        """How much each token of the target, and its end, looks at each token of the source.
+        """The attention weights of each token of the target on the tokens of the source.
 
-        (T, S) with rows that sum to one; T counts `</s>`, S both boundaries. Raises UsageError for
-        a model without attention.
+        Returns (T, S), rows summing to one; T includes `</s>`, S both boundaries. Raises UsageError
+        for a model without attention.
         """
         network = self._network
         if network.attention is None:

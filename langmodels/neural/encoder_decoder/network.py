@@ -1,4 +1,4 @@
-"""The network of an encoder-decoder: one recurrent network reads, another one writes."""
+"""The network of an encoder-decoder: a recurrent encoder and a recurrent decoder."""
 
 from dataclasses import dataclass
 
@@ -48,8 +48,8 @@ class EncoderDecoderShape:
 
 @dataclass(frozen=True)
 class Encoded:
-    """What the decoder gets of B sources: its first `states`, one a layer, and, to attend to,
-    `memory` (S, B, M), real where `mask` (S, B).
+    """B encoded sources: the initial `states` of the decoder, one per layer, and the `memory` (S,
+    B, M) for attention, which is padding where `mask` (S, B) is false.
     """
 
     states: list[State]
@@ -57,7 +57,7 @@ class Encoded:
     mask: BoolArray | None
 
     def columns(self, index: IndexArray) -> "Encoded":
-        """Some of the sources, or the same ones several times."""
+        """A selection of the sources, possibly repeated."""
         return Encoded(
             [tuple(a[index] for a in state) for state in self.states],
             self.memory[:, index],
@@ -68,8 +68,8 @@ class Encoded:
 class EncoderDecoderNetwork(Network[PairBatch]):
     """Sequence to sequence (Cho et al. 2014; Sutskever, Vinyals and Le 2014).
 
-    The final state of each encoder layer is the first state of the decoder layer above it. Where
-    the encoder is bidirectional, the first state is tanh([forward; backward final state] W + b).
+    The final state of each encoder layer is the initial state of the decoder layer of the same
+    depth; with a bidirectional encoder it is tanh([forward; backward final state] W + b).
     """
 
     def __init__(self, shape: EncoderDecoderShape, dtype: str = "float32") -> None:
@@ -114,7 +114,9 @@ class EncoderDecoderNetwork(Network[PairBatch]):
     # Encoder --------------------------------------------------------------------------------
 
     def encode(self, source: Sources, rng: Generator | None = None) -> Encoded:
-        """Read sources. What is returned is overwritten by the next call, but for the states."""
+        """Encode sources. The memory returned is overwritten by the next call, the states are
+        not.
+        """
         drops = self._drops[0]
         x, table = self._inputs[0].forward(source.tokens, rng)
         keep, states = source.keep, []
@@ -163,8 +165,8 @@ class EncoderDecoderNetwork(Network[PairBatch]):
     def decode(
         self, inputs: Array, encoded: Encoded, rng: Generator | None = None
     ) -> tuple[Array, list[State]]:
-        """Read T tokens (T, B) of the target; return the top states (T, B, H), and the states of
-        all layers after the last step.
+        """Read target tokens (T, B); returns the outputs of the top layer (T, B, H), and the states
+        of all layers after the last step.
         """
         drops = self._drops[1]
         x, table = self._inputs[1].forward(inputs, rng)
@@ -172,18 +174,20 @@ class EncoderDecoderNetwork(Network[PairBatch]):
         for k, layer in enumerate(self.decoder):
             y = layer.forward(x, encoded.states[k], embedding=table)
             states.append(layer.final_state)
-            # The top layer's output is attended with before anything of it is dropped.
+            # Attention queries are the top layer's outputs before dropout.
             x, table = (y if layer is self.decoder[-1] else drops[k].forward(y, rng)), None
         return x, states
 
     def attend(self, h: Array, encoded: Encoded) -> Array:
-        """What the output layer sees, (T, B, H), of the top states of the decoder."""
+        """The input of the output layer, (T, B, H), from the outputs of the decoder's top layer."""
         if self.attention is None:
             return h
         return self.attention.forward(h, encoded.memory, encoded.mask)
 
     def loss(self, batch: PairBatch, scale: float, rng: Generator | None) -> float:
-        """See `Network`. The decoder reads the right tokens, whatever it predicts."""
+        """See `Network`; the decoder reads the right tokens, whatever it predicts (teacher
+        forcing).
+        """
         encoded = self.encode(batch.source, rng)
         h, _ = self.decode(batch.inputs, encoded, rng)
         y = self.attend(h, encoded)
@@ -203,7 +207,7 @@ class EncoderDecoderNetwork(Network[PairBatch]):
         return total
 
     def _decode_back(self, dy: Array) -> list[State]:
-        """Gradients of the first states."""
+        """Back-propagate through the decoder; returns the gradients of its initial states."""
         drops, d_states = self._drops[1], []
         for k in range(len(self.decoder) - 1, -1, -1):
             layer = self.decoder[k]
@@ -217,13 +221,15 @@ class EncoderDecoderNetwork(Network[PairBatch]):
     # Scores ---------------------------------------------------------------------------------
 
     def log_prob(self, batch: PairBatch) -> FloatArray:
-        """Log p of the targets in nats, row by row."""
+        """Log p of the targets in nats, (n,), row by row."""
         encoded = self.encode(batch.source)
         h, _ = self.decode(batch.inputs, encoded)
         y = self.attend(h, encoded)
         return self.output.log_prob(y[batch.valid], batch.targets[batch.valid])
 
     def step(self, tokens: Array, encoded: Encoded) -> tuple[FloatArray, list[State]]:
-        """One token (B,) for each column: log p of everything next (B, V), and the new states."""
+        """Read one token for each column, (B,): log p of every next token (B, V), and the new
+        states.
+        """
         h, states = self.decode(tokens[None], encoded)
         return self.output.log_distribution(self.attend(h, encoded)[0]), states

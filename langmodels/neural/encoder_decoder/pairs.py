@@ -13,14 +13,16 @@ from langmodels.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Sources:
-    """B source sequences: `tokens` (S, B), each at the bottom of its column from row `begin` on."""
+    """B source sequences, padded at the top: `tokens` (S, B), with column b starting at row
+    begin[b].
+    """
 
     tokens: IntArray
     begin: IndexArray
 
     @property
     def mask(self) -> BoolArray | None:
-        """(S, B), true where there is a source; None where it fills everything."""
+        """(S, B), false at padding; None without padding."""
         if not self.begin.any():
             return None
         mask: BoolArray = np.arange(len(self.tokens))[:, None] >= self.begin
@@ -28,7 +30,9 @@ class Sources:
 
     @property
     def keep(self) -> BoolArray | None:
-        """(S, B), false at the first token of a source, before which padding was read."""
+        """(S, B), false at the first token of a source that follows padding, as `keep` of recurrent
+        layers; None without padding.
+        """
         if not self.begin.any():
             return None
         keep: BoolArray = np.arange(len(self.tokens))[:, None] != self.begin
@@ -36,7 +40,7 @@ class Sources:
 
     @classmethod
     def of(cls, sequences: Sequence[IntArray], *, reverse: bool = False) -> "Sources":
-        """Sequences of ids side by side, each backwards where `reverse`."""
+        """Sequences of ids as columns, each reversed if `reverse`."""
         longest = max(map(len, sequences))
         tokens = np.full((longest, len(sequences)), Vocabulary.bos_id, np.int32)
         begin = np.array([longest - len(ids) for ids in sequences])
@@ -47,8 +51,8 @@ class Sources:
 
 @dataclass(frozen=True)
 class PairBatch:
-    """B pairs. `inputs` and `targets` (T, B): what the decoder reads and is to predict, real where
-    `valid`.
+    """B pairs. `inputs` and `targets` (T, B) are what the decoder reads and predicts, padding where
+    `valid` is false.
     """
 
     source: Sources
@@ -62,12 +66,12 @@ class PairBatch:
         return int(np.count_nonzero(self.valid))
 
     def read_as(self, table: IntArray) -> "PairBatch":
-        """With token `table[i]` wherever the targets have i; the sources are as they were."""
+        """The batch with every id i of the target side replaced by `table[i]`."""
         return replace(self, inputs=table[self.inputs], targets=table[self.targets])
 
 
 class PairBatcher:
-    """The pairs of a corpus, to be taken out in batches."""
+    """The pairs of a corpus, from which batches are taken by index."""
 
     def __init__(self, corpus: ParallelCorpus, *, reverse: bool = False) -> None:
         self.corpus, self.reverse = corpus, reverse
@@ -78,11 +82,11 @@ class PairBatcher:
         return len(self.targets)
 
     def by_length(self, order: IndexArray) -> IndexArray:
-        """The same pairs, by the length of the source, then of the target, else in this order."""
+        """Indices of pairs, stably sorted by the length of the source, then of the target."""
         return order[np.lexsort((self.targets[order], self.sources[order]))]
 
     def batch(self, index: IndexArray) -> PairBatch:
-        """These pairs side by side."""
+        """The batch of the pairs with these indices."""
         source, corpus = self.corpus.source, self.corpus
         lengths = self.sources[index]
         longest = int(lengths.max())
@@ -100,14 +104,14 @@ class PairBatcher:
         )
 
     def places(self, index: IndexArray, valid: BoolArray) -> IndexArray:
-        """Where the targets of a batch stand in `score_corpus`, row by row."""
+        """Indices in `score_corpus` of the targets of a batch, row by row."""
         steps, columns = np.nonzero(valid)
         first: IndexArray = self.corpus.offsets[:-1] - np.arange(len(self))
         return first[index][columns] + steps
 
 
 class PairBatches:
-    """Pairs of similar lengths together, in random order."""
+    """Batches of pairs of similar lengths, in random order."""
 
     def __init__(
         self,

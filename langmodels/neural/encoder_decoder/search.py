@@ -12,7 +12,7 @@ from langmodels.neural.encoder_decoder.network import Encoded, EncoderDecoderNet
 from langmodels.neural.encoder_decoder.pairs import Sources
 from langmodels.text.vocabulary import Vocabulary
 
-_COLUMNS = 1024  # hypotheses that are extended at once
+_COLUMNS = 1024  # hypotheses extended at once, in all sources
 
 
 def translate(
@@ -24,10 +24,10 @@ def translate(
     max_tokens: int = 100,
     reverse: bool = False,
 ) -> list[list[Hypothesis]]:
-    """For every source the most probable targets that a beam of `width` finds, best first.
+    """For every source the most probable targets found by a beam of `width`, best first.
 
-    Width 1 is greedy decoding. `<unk>` is never chosen. Hypotheses that were not ended after
-    `max_tokens` are given as they are.
+    Width 1 is greedy decoding. `<unk>` is never chosen. Hypotheses that have not ended after
+    `max_tokens` are returned unfinished.
     """
     if width < 1 or max_tokens < 1:
         raise UsageError("Beam search needs a width and a number of tokens of at least 1.")
@@ -49,10 +49,10 @@ def _search(
 ) -> list[list[Hypothesis]]:
     n = encoded.memory.shape[1]
     finished: list[list[Hypothesis]] = [[] for _ in range(n)]
-    active = np.arange(n)  # sources whose search goes on; each has `width` columns
+    active = np.arange(n)  # sources still searched, with `width` columns each
     encoded = encoded.columns(np.repeat(active, width))
     scores = np.full((n, width), -np.inf)
-    scores[:, 0] = 0  # all columns of a source are the same yet
+    scores[:, 0] = 0  # at first all columns of a source are equal
     texts = np.zeros((n, width, 0), np.int32)
     tokens = np.full(n * width, Vocabulary.bos_id, np.int32)
     for step in range(max_tokens):
@@ -73,7 +73,7 @@ def _search(
         for row, place in np.argwhere(ending[:, :width]).tolist():
             ids = tuple(texts[row, parent[row, place]].tolist())
             finished[active[row]].append(Hypothesis(ids, float(best_scores[row, place]), True))
-        # The best that did not end go on: a stable sort by "ended" puts them first.
+        # The best unfinished ones go on: a stable sort by "ended" puts them first.
         chosen = np.argsort(token == end, axis=1, kind="stable")[:, :width]
         parent = np.take_along_axis(parent, chosen, axis=1)
         token = np.take_along_axis(token, chosen, axis=1)
@@ -101,14 +101,14 @@ def _search(
 
 
 def _worst(finished: list[Hypothesis], width: int) -> float:
-    """What an unfinished hypothesis must beat to matter."""
+    """The score that an unfinished hypothesis must exceed to be among the `width` best."""
     if len(finished) < width:
         return -math.inf
     return sorted(h.log_prob for h in finished)[-width]
 
 
 def _give_up(finished: list[list[Hypothesis]], active: Array, texts: Array, scores: Array) -> None:
-    """Take unfinished hypotheses as they are."""
+    """Add the unfinished hypotheses of sources that are still searched to the results."""
     for source, rows, row_scores in zip(active.tolist(), texts, scores.tolist(), strict=True):
         for ids, score in zip(rows.tolist(), row_scores, strict=True):
             if math.isfinite(score):

@@ -1,1 +1,1 @@
-"""Layers: parameters, a forward pass, and the gradient of it by hand."""
+"""Layers: parameters, a forward pass and a hand-written backward pass."""

@@ -10,35 +10,37 @@ from langmodels.neural.layers.base import Embedding, Generator
 from langmodels.neural.layers.softmax import OutputLayer, Softmax
 from langmodels.text.vocabulary import Vocabulary
 
-_NARROWING = 4  # each class is read off a vector this many times narrower than the one before it
+_NARROWING = 4  # each class has a projection this many times narrower than the one before
 
 
-_FULL = 10_000  # not to be lowered: files of full layers rely on it
+_FULL = 10_000  # must not be lowered: model files with a full softmax rely on it
 _USUAL = (2_000, 10_000)
 
 
 def usual_cutoffs(vocabulary: int) -> tuple[int, ...]:
-    """Where an adaptive softmax is cut if nothing is said: none up to 10,000 tokens, for which a
-    full one is better and hardly slower.
+    """The default cutoffs: none up to 10,000 tokens, for which a full softmax is better and hardly
+    slower.
     """
     return _USUAL if vocabulary > _FULL else ()
 
 
 def check_cutoffs(cutoffs: tuple[int, ...], vocabulary: int) -> None:
-    """Raise UsageError unless the cutoffs rise, from above the special tokens to the vocabulary."""
+    """Raise UsageError unless cutoffs ascend and lie between the special tokens and the vocabulary
+    size.
+    """
     bounds = [Vocabulary.bos_id, *cutoffs, vocabulary]
     if any(a >= b for a, b in pairwise(bounds)):
         raise UsageError(f"Cutoffs must rise, between 1 and the vocabulary's size of {vocabulary}.")
 
 
 class AdaptiveSoftmax(OutputLayer):
-    """p(w) = p(class of w) p(w | class), with frequent words in the first class as themselves.
+    """p(w) = p(class of w) p(w | class); frequent words are direct entries of the head.
 
-    Token ids are in order of frequency, as a vocabulary's are. Ids below the first cutoff form the
-    head, together with one entry for each class; class k holds the ids from cutoff k to the next,
-    and is read off a projection of the hidden vector that is the narrower the rarer its words are
-    (Goodman 2001; Grave et al. 2017, section 4). Each factor is normalised, so the product is: the
-    sum over the vocabulary is exactly one, at a fraction of the arithmetic.
+    Token ids are ordered by frequency. The head is a softmax over ids below the first cutoff and
+    one entry for each class; class k is a softmax over the ids from cutoff k to the next, computed
+    from a projection of the hidden vector that is narrower for rarer words (Goodman 2001; Grave et
+    al. 2017, section 4). Each factor is normalised and so is the product, at a fraction of the
+    arithmetic of a full softmax.
     """
 
     def __init__(
@@ -59,7 +61,7 @@ class AdaptiveSoftmax(OutputLayer):
         )
 
     def initialise(self, rng: Generator) -> None:
-        """Uniform within 1/sqrt(inputs) everywhere, biases zero."""
+        """Weights uniform within 1/sqrt(inputs), biases zero."""
         super().initialise(rng)
         for k in range(len(self.tails)):
             projection = self.values[f"projection.{k}"]
@@ -67,7 +69,7 @@ class AdaptiveSoftmax(OutputLayer):
             projection[...] = rng.uniform(-bound, bound, projection.shape)
 
     def _in_head(self, targets: Array) -> Array:
-        """Targets as entries of the head: themselves, or the entry of their class."""
+        """The entry of each target in the head: itself, or that of its class."""
         group = np.searchsorted(self.bounds[:-1], targets, side="right")
         return np.where(group == 0, targets, self.bounds[0] + group - 1)
 
@@ -119,7 +121,7 @@ def make_output(
     *,
     tied: Embedding | None = None,
 ) -> OutputLayer:
-    """The output layer of a language model, which never predicts `<s>`."""
+    """The output layer of a language model, in which `<s>` has probability zero."""
     if cutoffs:
         return AdaptiveSoftmax(inputs, vocabulary, cutoffs, excluded=Vocabulary.bos_id)
     return Softmax(inputs, vocabulary, (Vocabulary.bos_id,), tied=tied)

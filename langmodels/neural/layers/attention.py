@@ -1,4 +1,4 @@
-"""Attention: a decoder's look back at every state of the encoder."""
+"""Attention of a decoder to the outputs of an encoder."""
 
 import numpy as np
 
@@ -14,11 +14,10 @@ class Attention(Layer):
     """y_t = tanh([c_t; h_t] W + b), where c_t is the mean of the memory m_s with softmax_s(e_ts) as
     weights.
 
-    "luong": e_ts = h_t A m_s (Luong, Pham and Manning 2015, "general" in equation 8).
-    "bahdanau": e_ts = v tanh(h_t Q + m_s K) (Bahdanau, Cho and Bengio 2015, appendix A.1.2).
-    In both, h_t is the decoder's state after reading the token before the one that is predicted, as
-    in Luong et al., and what was attended to does not enter the next state, so that all steps of
-    training are computed at once.
+    "luong": e_ts = h_t A m_s (Luong, Pham and Manning 2015, "general" in equation 8). "bahdanau":
+    e_ts = v tanh(h_t Q + m_s K) (Bahdanau, Cho and Bengio 2015, appendix A.1.2). As in Luong et
+    al., h_t is the decoder's state after the token before the predicted one, and c_t does not enter
+    the next state, so that all steps are computed at once in training.
 
     Parameters: `combine.weight`, `combine.bias`, and `general` (H, M), or `query` (H, A), `key`
     (M, A) and `v` (A,) with A = H.
@@ -44,10 +43,10 @@ class Attention(Layer):
                 array[...] = rng.uniform(-bound, bound, array.shape)
 
     def forward(self, h: Array, memory: Array, mask: Array | None = None) -> Array:
-        """States (T, B, H) and memory (S, B, M) to (T, B, H).
+        """Attend from states h (T, B, H) to memory (S, B, M); returns y (T, B, H).
 
-        `mask` (S, B) is true where there is memory; None: everywhere. `weights` (B, T, S) are
-        afterwards how much each step looked at each place.
+        `mask` (S, B) is false at padding; None: no padding. Afterwards `weights` (B, T, S) are the
+        attention weights.
         """
         self._h = h
         self._memory = np.ascontiguousarray(memory.transpose(1, 0, 2))

@@ -1,4 +1,4 @@
-"""Layers: parameters, a forward pass, and the gradient of it by hand."""
+"""The base class of layers, and the basic layers: linear, embedding, dropout."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -13,16 +13,18 @@ Generator = np.random.Generator
 
 
 class Workspace:
-    """Arrays that are allocated once and used again in every step.
+    """Arrays that are allocated once and reused in every step.
 
-    Fresh large arrays cost page faults, as much time as the arithmetic done in them.
+    Page faults of newly allocated large arrays take as long as the arithmetic on them.
     """
 
     def __init__(self) -> None:
         self._flat: dict[str, Array] = {}
 
     def array(self, name: str, shape: Shape, dtype: Any) -> Array:
-        """An array of this shape, uninitialised; what was under this name before is overwritten."""
+        """An uninitialised array of this shape, in the memory of the one last requested by this
+        name.
+        """
         size = math.prod(shape)
         flat = self._flat.get(name)
         if flat is None or flat.size < size or flat.dtype != dtype:
@@ -31,15 +33,16 @@ class Workspace:
 
 
 class Layer:
-    """A function with parameters, and its derivative; it may be made of other layers.
+    """A differentiable function with parameters; it may be composed of other layers.
 
-    A subclass states the shapes of its own parameters, and its `parts`, other layers by name, whose
-    parameters are its own too, as `part.parameter`. Whoever builds the network binds arrays to
-    them: `values`, which several replicas may share, and `gradients`, a replica's own. `forward`
-    keeps what `backward` needs until the next `forward`; `backward` takes the gradient of the loss
-    with respect to the output, overwrites `gradients` and returns the gradient with respect to the
-    input. Arrays that a layer returns belong to it and are overwritten by its next call; an array
-    given to `backward` is used up.
+    A subclass passes the `shapes` of its own parameters, and its `parts`, other layers by name,
+    whose parameters become its own as `part.parameter`. `Network` binds arrays to them: `values`,
+    which replicas share, and `gradients`, which each replica has for itself.
+
+    `forward` keeps what `backward` needs until the next `forward`. `backward` takes the gradient of
+    the loss with respect to the output, overwrites `gradients`, and returns the gradient with
+    respect to the input. The arrays that a layer returns are its own and overwritten by its next
+    call; `backward` may overwrite the array it is given.
     """
 
     def __init__(
@@ -56,18 +59,18 @@ class Layer:
         self.space = Workspace()
 
     def bind(self, values: dict[str, Array], gradients: dict[str, Array]) -> None:
-        """Use these arrays, of the shapes in `shapes`, as parameters and gradients."""
+        """Set the arrays of parameters and gradients, of the shapes in `shapes`."""
         self.values, self.gradients = values, gradients
         for name, part in self.parts.items():
             part.bind(under(name, values), under(name, gradients))
 
     def initialise(self, rng: Generator) -> None:
-        """Give the parameters their first values, those of the parts in order."""
+        """Initialise the parameters, those of the parts in order."""
         for part in self.parts.values():
             part.initialise(rng)
 
     def refresh(self) -> None:
-        """Recompute what depends on the parameters alone; called whenever they have changed."""
+        """Recompute what is derived from the parameters; called whenever they have changed."""
         for part in self.parts.values():
             part.refresh()
 
@@ -102,10 +105,10 @@ class Linear(Layer):
 
 
 class Embedding(Layer):
-    """One row of a matrix (V, E) for each token.
+    """A row of a matrix (V, E) for each token.
 
-    Where the output layer is tied to it, that layer's `backward` comes first and writes the
-    gradient of the shared matrix, and this one adds to it.
+    If the output layer is tied to it, that layer's backward pass comes first and overwrites the
+    gradient of the shared matrix; this one adds to it.
     """
 
     def __init__(
@@ -116,7 +119,9 @@ class Embedding(Layer):
         self.unit_rows = tied or unit_rows
 
     def initialise(self, rng: Generator) -> None:
-        """Normal; of unit variance, or with `unit_rows`, and where it is tied, of unit length."""
+        """Normal with unit variance; if tied or with `unit_rows`, with rows of expected length
+        one.
+        """
         weight = self.values["weight"]
         weight[...] = rng.standard_normal(weight.shape)
         if self.unit_rows:
@@ -124,7 +129,7 @@ class Embedding(Layer):
 
     @property
     def table(self) -> Array | None:
-        """The vectors of all tokens as one array (V, E), where there is one."""
+        """The vectors of all tokens, (V, E); None if they are not stored as one array."""
         return self.values["weight"]
 
     def forward(self, tokens: Array) -> Array:
@@ -135,7 +140,7 @@ class Embedding(Layer):
         return np.take(weight, tokens, axis=0, out=x, mode="clip")
 
     def backward(self, dx: Array) -> None:
-        """Gradient of the rows that were looked up, (..., E)."""
+        """Compute the gradient of the matrix from that of the rows looked up, (..., E)."""
         gradient = self.gradients["weight"]
         if not self.tied:
             gradient.fill(0)
@@ -143,10 +148,10 @@ class Embedding(Layer):
 
 
 class Dropout(Layer):
-    """Zero a fraction of the units, scale the rest up to keep the mean (Srivastava et al. 2014).
+    """Zero a random fraction of the units and scale the rest up (Srivastava et al. 2014).
 
-    With `shared_steps` one mask serves all time steps of a (T, B, n) array, drawn anew for every
-    sequence ("variational" dropout: Gal and Ghahramani 2016, section 4).
+    With `shared_steps` one mask (B, n) serves all time steps of a (T, B, n) array ("variational"
+    dropout: Gal and Ghahramani 2016, section 4).
     """
 
     def __init__(self, rate: float, *, shared_steps: bool = False) -> None:
@@ -156,7 +161,7 @@ class Dropout(Layer):
         self._mask: Array | None = None
 
     def forward(self, x: Array, rng: Generator | None) -> Array:
-        """Apply a fresh mask to x; without `rng` (not training) x itself is returned."""
+        """Apply a new mask to x; without `rng`, outside training, return x itself."""
         if rng is None or self.rate == 0:
             self._mask = None
             return x
@@ -167,28 +172,28 @@ class Dropout(Layer):
 
     @property
     def active(self) -> bool:
-        """Whether anything was dropped in the last `forward`."""
+        """Whether the last `forward` applied a mask."""
         return self._mask is not None
 
     def backward(self, dy: Array) -> Array:
-        """In place."""
+        """Multiply dy by the mask, in place."""
         if self._mask is not None:
             dy *= self._mask
         return dy
 
 
 class TokenInput:
-    """Tokens as the first layer of a network takes them: embedded and dropped out.
+    """The input of a network's first layer: embedded tokens with dropout.
 
-    Where nothing is dropped and there are more tokens than types, it is given the tokens as they
-    are, with the table of all embeddings: mapping that once pays off where tokens repeat.
+    Without dropout, and with more tokens than types, the first layer is given the token ids and the
+    table of all embeddings instead, so that it multiplies each row of the table only once.
     """
 
     def __init__(self, embedding: Embedding, dropout: Dropout) -> None:
         self.embedding, self.dropout = embedding, dropout
 
     def forward(self, tokens: Array, rng: Generator | None) -> tuple[Array, Array | None]:
-        """What to give to `SequenceLayer.forward`: `x`, and `embedding`."""
+        """The arguments `x` and `embedding` of `SequenceLayer.forward`."""
         table = self.embedding.table
         self._by_table = table is not None and self.dropout.rate == 0 and len(table) < tokens.size
         if self._by_table:
@@ -196,7 +201,9 @@ class TokenInput:
         return self.dropout.forward(self.embedding.forward(tokens), rng), None
 
     def backward(self, d: Array) -> None:
-        """Gradient of what was given: of each vector, or of the table."""
+        """Back-propagate the gradient of what `forward` returned: of each vector, or of the
+        table.
+        """
         if not self._by_table:
             self.embedding.backward(self.dropout.backward(d))
         elif self.embedding.tied:
@@ -206,8 +213,8 @@ class TokenInput:
 
 
 def draw_mask(out: Array, rate: float, rng: Generator) -> Array:
-    """Fill an array with zeros (a fraction `rate` of it) and 1 / (1 - rate)."""
-    # 16 random bits an element are enough to hit the rate to five digits, at a quarter of the time.
+    """Fill an array with a dropout mask: zeros, a fraction `rate` of it, and 1 / (1 - rate)."""
+    # 16 random bits per element give the rate to five digits, in a quarter of the time.
     bits = np.frombuffer(rng.bytes(2 * out.size), np.uint16).reshape(out.shape)
     np.greater_equal(bits, round(rate * 65536), out=out, casting="unsafe")
     out *= 1 / (1 - rate)
@@ -215,14 +222,14 @@ def draw_mask(out: Array, rate: float, rng: Generator) -> Array:
 
 
 def rows(x: Array) -> Array:
-    """All leading axes as one: (..., n) to (N, n)."""
+    """Flatten all leading axes: (..., n) to (N, n)."""
     return x.reshape(-1, x.shape[-1])
 
 
 def stretches(n: int, size: int) -> Iterator[slice]:
-    """A range cut into nearly equal parts of about `size`, at most half as long again.
+    """Cut range(n) into nearly equal slices of about `size`, at most 1.5 times as long.
 
-    Short rests would be calls for little work, at which threads wait for each other.
+    A short last slice would be a call with little work, in which threads wait for each other.
     """
     count = max(1, min(n, -(-2 * n // (3 * max(1, size)))))
     for k in range(count):
@@ -243,8 +250,8 @@ def sum_rows(x: Array, out: Array) -> None:
 def sum_by_row(size: int, index: Array, source: Array) -> Array:
     """An array (size, n) whose row r is the sum of the source[k] (K, n) with index[k] = r."""
     n = len(index)
-    # Column k of this sparse matrix has its one where row k is to be added.
-    from scipy.sparse import csc_array  # slow to import, and needed in training alone
+    # A sparse matrix whose column k has a one in row index[k].
+    from scipy.sparse import csc_array  # slow to import, and needed in training only
 
     selection = csc_array((np.ones(n, source.dtype), index, np.arange(n + 1)), (size, n))
     sums: Array = selection @ source

@@ -1,4 +1,4 @@
-"""Two recurrent layers over one sequence, one from each end."""
+"""A recurrent layer in each direction over the same steps."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from langmodels.neural.layers.cells import make_cell
 
 
 class Bidirectional(Layer):
-    """Two independent recurrent layers over the same steps, one from each side.
+    """Two independent recurrent layers, one forward and one backward in time.
 
     y_t = [forward state after t; backward state after t] (Schuster and Paliwal 1997). Parameters:
     those of the two, as `forward.*` and `backward.*`.
@@ -32,8 +32,8 @@ class Bidirectional(Layer):
     ) -> Array:
         """(T, B, E), or token ids (T, B) for rows of `embedding`, to (T, B, 2H).
 
-        `keep` (T, B) is 0 where the forward state is to be forgotten before a step is read;
-        `keep_back` likewise, for the one that reads from the end.
+        `keep` (T, B) is 0 where the forward state is reset to zero before a step; `keep_back` is
+        the same for the backward layer.
         """
         forward, backward = self.directions.values()
         left = forward.forward(x, keep=keep, embedding=embedding)

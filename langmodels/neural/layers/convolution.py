@@ -1,4 +1,4 @@
-"""Causal convolution over time, with memory of the steps before a chunk."""
+"""Causal convolution over time, with the inputs before a chunk as its state."""
 
 import numpy as np
 
@@ -9,18 +9,18 @@ from langmodels.neural.layers.parameters import Shape
 from langmodels.neural.layers.sequence import SequenceLayer, State
 
 ACTIVATIONS = {"relu": 0.0, "tanh": -1.0}
-"""Non-linearities by name, with their lower bounds, which are neutral in a maximum."""
+"""Activations by name, with their lower bounds, the neutral elements of a maximum."""
 
 
 class CausalConvolution(SequenceLayer[State]):
-    """Filters over the last few steps, a non-linearity, and the maximum over past positions.
+    """Filters over the last few steps, an activation, and max-pooling over past positions.
 
     a_t = f(sum_k x_{t-k} W_k + b) with k from 0 to width - 1, for one or several widths with
-    `channels` filters each, side by side; y_t = max(a_t, .., a_{t-pooling+1}). Nothing later than t
-    has any influence; before the beginning of a sequence all inputs are zero and maxima skip it.
+    `channels` filters each, side by side; y_t = max(a_t, .., a_{t-pooling+1}). y_t does not depend
+    on later steps; before the start of a sequence inputs are zero and maxima ignore them.
 
-    It is recurrent in its way: its state is the last inputs (and, where it pools, the last
-    activations), newest first. Gradients end at the chunk's beginning.
+    The state is the last inputs (and, with pooling, the last activations), newest first. Gradients
+    stop at the start of a chunk.
 
     Parameters: `weight.{width}` (width E, channels), newest step first, and `bias`.
     """
@@ -58,8 +58,8 @@ class CausalConvolution(SequenceLayer[State]):
             weight[...] = rng.uniform(-bound, bound, weight.shape)
 
     def zero_state(self, batch: int) -> State:
-        """Zero inputs (B, reach - 1, E), and activations (B, pooling - 1, outputs) at their floor;
-        each only where there are any.
+        """Zero inputs (B, reach - 1, E), and activations (B, pooling - 1, outputs) at their lower
+        bound; without those that are empty.
         """
         dtype = self.values["bias"].dtype
         state = []
@@ -71,7 +71,7 @@ class CausalConvolution(SequenceLayer[State]):
 
     @property
     def final_state(self) -> State:
-        """The state after the last step of the last `forward`, copied."""
+        """A copy of the state after the last step of the last `forward`."""
         state = []
         if self._reach > 1:
             state.append(self._columns[-1, :, :-1].copy())
@@ -131,7 +131,7 @@ class CausalConvolution(SequenceLayer[State]):
         return [(slice(k * c, (k + 1) * c), width) for k, width in enumerate(self.widths)]
 
     def _unbroken(self, keep: Array, dtype: np.dtype[np.generic]) -> list[Array]:
-        """For each lag, (T, B, 1): 1 where no sequence begins within that many steps."""
+        """For each lag, (T, B, 1): 1 where no sequence starts within that many steps, else 0."""
         kept = keep[:, :, None].astype(dtype)
         alive = [np.ones_like(kept)]
         for k in range(1, max(self._reach, self.pooling)):
@@ -141,7 +141,9 @@ class CausalConvolution(SequenceLayer[State]):
         return alive
 
     def _shift(self, x: Array, past: Array | None, k: int, out: Array) -> None:
-        """What stood k steps earlier: in x (T, B, n), or before it in `past` (B, K, n)."""
+        """Write the values of k steps earlier to `out`, from x (T, B, n) or, before it, `past` (B,
+        K, n).
+        """
         early = min(k, len(x))
         for t in range(early):
             assert past is not None
@@ -149,7 +151,7 @@ class CausalConvolution(SequenceLayer[State]):
         out[early:] = x[: len(x) - early]
 
     def _lagged(self, k: int) -> Array:
-        """Activations of k steps earlier, the floor where a sequence began since."""
+        """Activations of k steps earlier, or their lower bound where a sequence started since."""
         out = np.empty_like(self._a)
         self._shift(self._a, self._past, k, out)
         if self._alive is not None and k:
@@ -170,7 +172,7 @@ class CausalConvolution(SequenceLayer[State]):
     # Backward -------------------------------------------------------------------------------
 
     def backward(self, dy: Array, final: State | None = None) -> Array:
-        """Gradient with respect to the input, or to `embedding`; `final` is for the interface."""
+        """The gradient with respect to the input, or to `embedding`; `final` is ignored."""
         dz = self._unpool(dy) if self.pooling > 1 else dy
         if self.activation == "relu":
             dz *= self._a > 0
@@ -200,7 +202,7 @@ class CausalConvolution(SequenceLayer[State]):
         return table
 
     def _unpool(self, dy: Array) -> Array:
-        """The gradient goes to the step that was largest."""
+        """The gradient before pooling: it goes to the step with the maximum."""
         da = self.space.array("da", dy.shape, dy.dtype)
         da.fill(0)
         for k in range(min(self.pooling, len(dy))):

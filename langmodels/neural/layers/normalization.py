@@ -1,4 +1,4 @@
-"""Normalisation of every vector by itself, so that depth does not make numbers grow."""
+"""Normalisation layers: RMSNorm and layer normalisation."""
 
 from collections.abc import Iterator
 
@@ -8,8 +8,8 @@ from langmodels.arrays import Array
 from langmodels.neural.layers.base import Generator, Layer, rows, stretches
 from langmodels.neural.layers.parameters import Shape
 
-# Elements that all passes are made over before the next ones: they stay in the cache, and the calls
-# are few enough for threads not to wait for each other.
+# Elements of a block, over which all passes are made before the next: small enough for the cache,
+# and large enough that threads seldom wait for each other between calls.
 _BLOCK = 131_072
 
 

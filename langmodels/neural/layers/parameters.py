@@ -1,4 +1,4 @@
-"""Named arrays that lie side by side in one vector."""
+"""Named arrays that are views of one flat vector."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -14,8 +14,8 @@ Shape = tuple[int, ...]
 class Parameters:
     """The arrays of a network by name, all views of the one vector `flat`.
 
-    What treats all weights alike (an optimizer, a norm, an average, a checkpoint) works on `flat`;
-    what has a meaning of its own works on the named arrays.
+    Operations on all weights alike (optimizer, norm, average, checkpoint) use `flat`; layers use
+    the named arrays.
     """
 
     def __init__(self, shapes: Mapping[str, Shape], dtype: DTypeLike) -> None:
@@ -29,7 +29,7 @@ class Parameters:
             begin = end
 
     def like(self) -> "Parameters":
-        """Arrays of the same names and shapes, all zero."""
+        """Zero arrays of the same names and shapes."""
         return Parameters(self.shapes, self.flat.dtype)
 
     def items(self) -> Iterator[tuple[str, Array]]:
@@ -44,6 +44,6 @@ class Parameters:
 
 
 def under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays whose names begin with `prefix` and a dot, by what follows it."""
+    """The arrays whose names start with `prefix.`, by the rest of the name."""
     begin = len(prefix) + 1
     return {name[begin:]: a for name, a in arrays.items() if name.startswith(f"{prefix}.")}

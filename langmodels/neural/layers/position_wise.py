@@ -1,4 +1,4 @@
-"""What a Transformer does to every position by itself: projections, and gated or plain units."""
+"""The position-wise layers of a Transformer: projections, and feed-forward units (GELU, SwiGLU)."""
 
 import math
 from abc import abstractmethod
@@ -10,13 +10,15 @@ from langmodels.arrays import Array
 from langmodels.neural.layers.base import Generator, Layer, rows, stretches, sum_rows
 from langmodels.neural.layers.parameters import Shape
 
-# Elements that all passes are made over before the next ones: they stay in the cache, and the calls
-# are few enough for threads not to wait for each other.
+# Elements of a block, over which all passes are made before the next: small enough for the cache,
+# and large enough that threads seldom wait for each other between calls.
 _BLOCK = 131_072
 
 
 class Projection(Layer):
-    """y = x W (+ b) for x (..., n); weights begin uniform within 1/sqrt(n), biases at zero."""
+    """y = x W (+ b) for x (..., n); weights are initialised uniformly within 1/sqrt(n), biases to
+    zero.
+    """
 
     def __init__(self, inputs: int, outputs: int, bias: bool) -> None:
         shapes: dict[str, Shape] = {"weight": (inputs, outputs)}
@@ -50,13 +52,13 @@ class Projection(Layer):
 
 
 class PositionWise(Layer):
-    """y = f(x W) V (+ biases) for each vector x, with `inner` units between.
+    """y = f(x W) V (+ biases) for each vector x, with `inner` units in between.
 
     Parameters: `up.weight`, `down.weight`, and with `bias` `up.bias`, `down.bias`.
     """
 
     widening = 1
-    """How many numbers f makes one of."""
+    """Inputs of f per unit."""
 
     def __init__(self, width: int, inner: int, bias: bool) -> None:
         self.up = Projection(width, self.widening * inner, bias)
@@ -67,7 +69,7 @@ class PositionWise(Layer):
     @staticmethod
     @abstractmethod
     def usual(width: int) -> int:
-        """How many units there usually are for a width."""
+        """The default number of units for a width."""
 
     def forward(self, x: Array) -> Array:
         """(..., n) to (..., n)."""
@@ -99,11 +101,11 @@ class PositionWise(Layer):
 
     @abstractmethod
     def _apply(self, u: Array, s: Array, y: Array) -> None:
-        """Fill y (N, inner) with f(u), and s (N, inner) with what helps with the derivative."""
+        """Write f(u) to y (N, inner), and what the derivative needs to s (N, inner)."""
 
     @abstractmethod
     def _apply_back(self, dy: Array, u: Array, s: Array, y: Array, du: Array) -> None:
-        """Fill du; dy and s are used up."""
+        """Write the gradient of u to du; dy and s are overwritten."""
 
 
 class GELU(PositionWise):
@@ -115,7 +117,7 @@ class GELU(PositionWise):
 
     @staticmethod
     def usual(width: int) -> int:
-        """Four times as many."""
+        """Four times the width."""
         return 4 * width
 
     def _apply(self, u: Array, s: Array, y: Array) -> None:
@@ -145,7 +147,9 @@ class SwiGLU(PositionWise):
 
     @staticmethod
     def usual(width: int) -> int:
-        """Eight thirds as many, in eights: as many weights as four times as many plain ones."""
+        """8/3 of the width, rounded to a multiple of eight: as many weights as plain units of four
+        times the width.
+        """
         return max(1, width // 3) * 8 if width < 24 else width * 8 // 3 // 8 * 8
 
     def _apply(self, u: Array, s: Array, y: Array) -> None:

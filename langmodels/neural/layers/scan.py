@@ -1,9 +1,9 @@
 """Linear recurrences h_t = a_t h_{t-1} + b_t over whole arrays.
 
-They are associative: two steps are one with the decay a_2 a_1 and the input a_2 b_1 + b_2, so that
-stretches of time can be worked on side by side and put together afterwards (Blelloch 1990, "Prefix
-Sums and Their Applications"). That is more arithmetic in fewer, larger calls: it pays where a step
-is so small that the call takes longer than what is done in it.
+They are associative: two steps compose to one with the decay a_2 a_1 and the input a_2 b_1 + b_2.
+So stretches of time can be computed in parallel and combined afterwards (Blelloch 1990, "Prefix
+Sums and Their Applications"): more arithmetic in fewer, larger calls, which pays off where a step
+is so small that the overhead of the call dominates.
 """
 
 import numpy as np
@@ -12,7 +12,9 @@ from langmodels.arrays import Array
 from langmodels.neural.layers.base import Workspace
 
 _WORTH = 512
-"""Numbers in a step up to which stretches are faster than steps, where there are enough steps."""
+"""Up to so many elements in a step, and from `_STEPS` steps on, stretches are faster than a
+loop.
+"""
 _STEPS = 64
 
 

@@ -1,16 +1,14 @@
 """Causal self-attention with several heads over a sliding window, forward and backward by hand.
 
-Everything is laid out (B, T, C): one sequence's steps lie together. Queries, keys and values are
-one product, side by side. Scores are never all there at once: they are computed for a few sequences
-and queries at a time, in blocks that stay in the cache while all passes are made over them, and
-only over the keys that a block may look at. Where there is more than one block, the backward pass
-computes them again instead of fetching them from memory (Dao et al. 2022, section 3.1, who do it
-for GPUs).
+The layout is (B, T, C): the steps of a sequence are contiguous. Queries, keys and values are
+computed by one product. Scores are never stored as a whole: they are computed for a few sequences
+and queries at a time, in blocks that stay in the cache during all passes over them, and only over
+the keys that are visible to a block. With more than one block, the backward pass recomputes them
+instead of reading them from memory (Dao et al. 2022, section 3.1, for GPUs).
 
-A block has a row for each key and a column for each query, as products run faster with the
-transposes of queries, made once, than with those of keys. Its exponentials are taken as they are,
-and only where a sum of them would be too large or too small for good digits is each query's largest
-score taken off first.
+A block has a row for each key and a column for each query, since products with transposed queries,
+which are made once, are faster than with transposed keys. Scores are exponentiated directly; only
+if a sum would be too large or too small for float32 is the maximum of each query subtracted first.
 """
 
 from collections.abc import Iterator
@@ -25,8 +23,8 @@ from langmodels.neural.layers.memory import Memory
 from langmodels.neural.layers.position_wise import Projection
 
 _BLOCK = 65_536  # scores computed at once
-_QUERIES = 64  # steps at most whose scores are computed at once
-_LARGEST = 1e13  # sums of exponentials between this and its inverse are left as they are
+_QUERIES = 64  # most queries in a block
+_LARGEST = 1e13  # sums of exponentials between 1/this and this are accurate
 
 
 class _Block(NamedTuple):
@@ -41,11 +39,10 @@ class SelfAttention(Layer):
     """y = concat_h(softmax(q_h k_h' / sqrt(d)) v_h) P, each step over itself and those before it
     (Vaswani et al. 2017, section 3.2).
 
-    `window`: a step looks at so many positions at most, itself included. With `rotary`, pairs of
-    neighbours in queries and keys are turned by angles in proportion to their positions, so that
-    scores depend on distances alone (Su et al. 2021, equation 34), with base 10,000. Heads are
-    consecutive slices of the width. No gradient flows through what is remembered from the chunk
-    before.
+    A step attends to at most `window` positions, itself included. With `rotary`, pairs of
+    neighbouring dimensions of queries and keys are rotated by angles proportional to the position,
+    so that scores depend on distances only (Su et al. 2021, equation 34), with base 10,000. Heads
+    are consecutive slices of the width. Gradients do not flow into the memory of the chunk before.
 
     Parameters: `qkv.weight` (C, 3 C), `out.weight` (C, C), and with `bias` `qkv.bias`, `out.bias`.
     """
@@ -63,9 +60,9 @@ class SelfAttention(Layer):
     def forward(self, x: Array, memory: Memory, first: IntArray, since: int = 0) -> Array:
         """(B, T, C) to (B, T - since, C), after what `memory` holds.
 
-        `first` (B, T): the position where the sequence began that a step belongs to, counted as
-        `Memory` does. `memory` is afterwards what the next chunk may look at. What the steps before
-        `since` look at is left out; there is no `backward` then.
+        `first` (B, T) is the position at which the sequence of each step started, counted as in
+        `Memory`. Afterwards `self.memory` is the memory for the next chunk. Steps before `since`
+        get no output; then there is no `backward`.
         """
         steps, width = x.shape[1], self.width
         qkv = self.qkv.forward(x)
@@ -99,7 +96,7 @@ class SelfAttention(Layer):
         """(B, T, C) to (B, T, C)."""
         batch, steps, width = dy.shape
         d_o, size = self.out.backward(dy), width // self.heads
-        # Weights are exponentials over their sum: that sum divides a step's gradient, once.
+        # Weights are exponentials over their sum: divide the gradient of a step by the sum, once.
         d_out = _by_head(d_o, self.heads)
         d_out /= self._sums.swapaxes(2, 3)
         inner = np.einsum("nhd,nhd->nh", *(a.reshape(-1, self.heads, size) for a in (d_o, self._o)))
@@ -125,11 +122,12 @@ class SelfAttention(Layer):
             dp -= inner[b, :, :, q]
             dp *= p
             np.matmul(dp.swapaxes(2, 3), key[b, :, k], out=d_query[b, :, q])
-            # Of the keys, only those of this chunk have a gradient.
+            # Only keys of this chunk have a gradient.
             skipped = max(0, old - k.start)
             own = slice(k.start + skipped - old, k.stop - old)
             for d, weights, of in ((d_key, dp, query), (d_value, p, d_out)):
-                # Blocks come in order: one is the first to look at the keys of its own queries.
+                # Blocks are in order: each is the first to touch the keys at the positions of its
+                # own queries.
                 shape = (*p.shape[:2], own.stop - own.start, size)
                 part = d[b, :, q] if own == q else self.space.array("part", shape, p.dtype)
                 np.matmul(weights[:, :, skipped:], of[b, :, q], out=part)
@@ -141,9 +139,9 @@ class SelfAttention(Layer):
         return self.qkv.backward(d_qkv)
 
     def weights(self) -> Array:
-        """How much each step of the last `forward` looked at each position, (B, heads, T, M + T).
+        """The attention weights of the last `forward`, (B, heads, T, M + T).
 
-        M positions before the chunk come first; rows sum to one.
+        The M positions of the memory come first; rows sum to one.
         """
         key, _ = self._remembered()
         batch, steps, _ = self._qkv.shape
@@ -179,8 +177,8 @@ class SelfAttention(Layer):
                 yield _Block(b, q, k)
 
     def _exponentials(self, key: Array, block: _Block) -> tuple[Array, Array, Array | None]:
-        """Exponentials of a block's scores, their sums for each query (B, heads, 1, Q), and what
-        was taken off the scores before, if anything was.
+        """Exponentials of a block's scores, their sums for each query (B, heads, 1, Q), and the
+        maxima that were subtracted from the scores, or None.
         """
         p = self._scores(key, block)
         ones = np.ones((1, p.shape[2]), p.dtype)
@@ -194,7 +192,7 @@ class SelfAttention(Layer):
         return p, np.matmul(ones, np.exp(p, out=p)), most
 
     def _scores(self, key: Array, block: _Block) -> Array:
-        """Products of keys and queries, (B, heads, K, Q), -inf where a query may not look."""
+        """The scores of a block, (B, heads, K, Q), -inf where masked."""
         b, q, k = block
         shape = (b.stop - b.start, self.heads, k.stop - k.start, q.stop - q.start)
         scores = self.space.array("scores", shape, key.dtype)
@@ -209,9 +207,9 @@ class SelfAttention(Layer):
         return scores
 
     def _turning(self, position: int, steps: int, dtype: np.dtype[np.generic]) -> Array:
-        """What queries and keys are multiplied by: complex (T, 2, 1, d / 2) where they are turned.
+        """The factors of queries and keys; complex, (T, 2, 1, d / 2), for rotary positions.
 
-        The scale of the queries rides on it.
+        The factor of the queries includes the scale 1 / sqrt(d).
         """
         if not self.rotary:
             return np.array([self._scale, 1], dtype).reshape(2, 1, 1)
@@ -223,7 +221,7 @@ class SelfAttention(Layer):
         return turn[:, :, None].astype(np.result_type(dtype, np.complex64))
 
     def _rotate(self, qkv: Array, turn: Array) -> None:
-        """In place on queries and keys."""
+        """Rotate queries and keys in place."""
         if not self.rotary:
             qkv[:, :, : self.width] *= turn[0, 0, 0]
             return
@@ -235,12 +233,13 @@ class SelfAttention(Layer):
 def _masks(
     offset: int, n_keys: int, n_queries: int, window: int, dtype: np.dtype[np.generic]
 ) -> list[tuple[slice, Array]]:
-    """What to add to the scores of keys that are not for all queries, (keys, queries) each.
+    """Masks to add to the scores of keys that are not visible to all queries: slices of keys, and 0
+    or -inf, (keys, queries).
 
-    `offset`: how many of the keys come before the first query.
+    `offset` is the number of keys before the first query.
     """
     queries, keys = np.arange(offset, offset + n_queries), np.arange(n_keys)[:, None]
-    # They are the first ones, which are out of sight for some, and the last ones, which come after
+    # These are the first keys, outside the window of some queries, and the last ones, later than
     # some.
     early, late = slice(0, queries[-1] + 1 - window), slice(queries[0] + 1, n_keys)
     masks = []

@@ -1,4 +1,4 @@
-"""What layers over time have in common, whatever their memory is made of."""
+"""The base class of layers over time, whatever their state is."""
 
 from abc import abstractmethod
 from typing import Generic, TypeVar
@@ -9,17 +9,17 @@ from langmodels.neural.layers.base import Generator, Layer
 S = TypeVar("S")
 
 State = tuple[Array, ...]
-"""The arrays that a recurrent layer carries from step to step, the sequences (B) first."""
+"""The arrays that a recurrent layer carries from step to step, (B, ...) each."""
 
 
 class SequenceLayer(Layer, Generic[S]):
-    """A layer over chunks (T, B) of sequences that hands a state of the type S to the next chunk.
+    """A layer over chunks (T, B) of sequences, with a state of type S between chunks.
 
-    States are values: `forward` leaves the one it is given as it is.
+    States are values: `forward` does not modify the one it is given.
     """
 
     outputs: int
-    """Width of what comes out."""
+    """The width of the outputs."""
 
     @abstractmethod
     def zero_state(self, batch: int) -> S:
@@ -36,9 +36,9 @@ class SequenceLayer(Layer, Generic[S]):
     ) -> Array:
         """Outputs (T, B, outputs) of T steps; `final_state` is the state after the last.
 
-        `x`: inputs (T, B, n), or token ids (T, B) for rows of `embedding` (V, n). `state` is
-        `zero_state` where not given. `keep` (T, B) is 0 where the state is to be forgotten before a
-        step, and 1 elsewhere.
+        `x` are inputs (T, B, n), or token ids (T, B) for rows of `embedding` (V, n). `state` is by
+        default `zero_state`. `keep` (T, B) is 0 where the state is reset to zero before a step, and
+        1 elsewhere.
         """
 
     @property
@@ -48,11 +48,13 @@ class SequenceLayer(Layer, Generic[S]):
 
     @abstractmethod
     def backward(self, dy: Array) -> Array:
-        """Gradient with respect to the inputs, or to `embedding`, from that of the outputs."""
+        """The gradient with respect to the inputs, or to `embedding`, given that of the outputs."""
 
     def activations(self) -> dict[str, Array]:
-        """What can be looked at of the last `forward` by name, (T, B, outputs) each, as copies."""
+        """Copies of the gates and states of the last `forward` by name, (T, B, outputs) each."""
         return {}
 
     def drop_weights(self, rate: float, rng: Generator) -> None:
-        """Zero a fraction of the state-to-state weights, if any, until the next `refresh`."""
+        """Zero a random fraction of the state-to-state weights, if any, until the next
+        `refresh`.
+        """

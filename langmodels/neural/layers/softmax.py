@@ -1,4 +1,4 @@
-"""Output layers: hidden vector to distribution over the vocabulary, with its cross-entropy."""
+"""Output layers: from hidden vectors to distributions over the vocabulary, with cross-entropy."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -10,9 +10,9 @@ from langmodels.models.scores import check_distributions
 from langmodels.neural.layers.base import Embedding, Generator, Layer, sum_rows
 from langmodels.neural.layers.parameters import Shape
 
-_BLOCK = 131_072  # logits that are exponentiated at once: fits in L2
-_CHUNK = 2**24  # logits that are scored at once: a bound on memory
-_MEASURED = 2**18  # probabilities that are measured at once: there are several copies of them
+_BLOCK = 131_072  # logits exponentiated at once: fits in the L2 cache
+_CHUNK = 2**24  # logits computed at once in scoring: bounds memory
+_MEASURED = 2**18  # probabilities measured at once: there are several copies
 
 
 class OutputLayer(Layer):
@@ -20,10 +20,10 @@ class OutputLayer(Layer):
 
     @abstractmethod
     def loss(self, h: Array, targets: Array, scale: float) -> tuple[float, Array]:
-        """Sum of -log p(target) in nats, and the gradient of `scale` times it.
+        """The sum of -log p(target) in nats, and the gradient of `scale` times it.
 
-        `h` (N, H), `targets` (N,) token ids. Fills `gradients`; the gradient returned is that with
-        respect to `h`, (N, H), and belongs to the layer.
+        `h` (N, H), `targets` (N,) token ids. Overwrites `gradients`; the gradient returned is with
+        respect to `h`, (N, H), in an array of the layer.
         """
 
     @abstractmethod
@@ -32,11 +32,13 @@ class OutputLayer(Layer):
 
     @abstractmethod
     def log_distribution(self, h: Array) -> FloatArray:
-        """Log p of everything in nats, (N, H) to (N, V)."""
+        """Log p of every token in nats, (N, H) to (N, V)."""
 
 
 Scoring = Callable[[OutputLayer, Array, Array], FloatArray]
-"""Numbers for every hidden vector (N, H) and its target (N,): (N,), or (N, numbers)."""
+"""A function of an output layer, hidden vectors (N, H) and targets (N,) that returns (N,) or (N,
+numbers).
+"""
 
 
 def log_prob(output: OutputLayer, h: Array, targets: Array) -> FloatArray:
@@ -45,7 +47,7 @@ def log_prob(output: OutputLayer, h: Array, targets: Array) -> FloatArray:
 
 
 def measuring(measure: Callable[[FloatArray, Array], FloatArray], vocabulary: int) -> Scoring:
-    """What a measure makes of whole distributions, (k, V) and (k,), as a `Scoring`."""
+    """A `Scoring` that applies `measure` to whole distributions, (k, V) log p and (k,) targets."""
     size = max(1, _MEASURED // vocabulary)
 
     def scoring(output: OutputLayer, h: Array, targets: Array) -> FloatArray:
@@ -59,8 +61,7 @@ def measuring(measure: Callable[[FloatArray, Array], FloatArray], vocabulary: in
 class Softmax(OutputLayer):
     """p(w | h) proportional to exp(h . v_w + b_w): `weight` (V, H), `bias` (V,).
 
-    Token ids in `excluded` have probability zero. Where it is `tied` to an embedding, the weight is
-    that layer's.
+    Token ids in `excluded` have probability zero. If `tied` to an embedding, it shares its matrix.
     """
 
     def __init__(
@@ -123,10 +124,11 @@ class Softmax(OutputLayer):
 def softmax_loss(
     logits: Array, bias: Array, targets: Array, scale: float, excluded: list[int]
 ) -> float:
-    """Sum of -log softmax(logits + bias)[target]; `logits` becomes the gradient of scale times it.
+    """The sum of -log softmax(logits + bias)[target]; `logits` becomes the gradient of `scale`
+    times it.
 
-    `logits` (N, V), `targets` (N,). All passes are made over a few rows at a time, which stay in
-    the cache between them.
+    `logits` (N, V), `targets` (N,). All passes are made over a block of rows that stays in the
+    cache.
     """
     total = 0.0
     size = max(1, _BLOCK // logits.shape[1])
@@ -142,7 +144,7 @@ def softmax_loss(
 
 
 def log_softmax_at(logits: Array, bias: Array, targets: Array, excluded: list[int]) -> FloatArray:
-    """Log softmax(logits + bias)[target] of every row, (N,); `logits` (N, V) is used up."""
+    """Log softmax(logits + bias)[target] of every row, (N,); `logits` (N, V) is overwritten."""
     result = np.empty(len(logits))
     size = max(1, _BLOCK // logits.shape[1])
     for begin in range(0, len(logits), size):
@@ -155,7 +157,7 @@ def log_softmax_at(logits: Array, bias: Array, targets: Array, excluded: list[in
 def _exponentiate(
     z: Array, bias: Array, target: Array, index: Array, excluded: list[int]
 ) -> tuple[Array, Array]:
-    """Make z exp(z + bias - max); return its row sums and the log of its value at the targets."""
+    """Replace z by exp(z + bias - max); returns its row sums, and z + bias - max at the targets."""
     np.add(z, bias, out=z)
     for token in excluded:
         z[:, token] = -np.inf

@@ -1,4 +1,4 @@
-"""Words as vectors computed from their letters, so that a word never seen can be read."""
+"""Word vectors computed from characters, so that unseen words can be read."""
 
 import threading
 from collections.abc import Iterable, Sequence
@@ -13,18 +13,18 @@ from langmodels.neural.layers.base import Embedding, Generator, Layer, Linear, a
 from langmodels.neural.layers.parameters import Shape
 from langmodels.text.vocabulary import UNK, Vocabulary
 
-_PAD, _BEGIN, _END, _STRANGE = range(4)  # codes; then the specials, then the characters
-_LONGEST = 48  # characters of a word that are read
+_PAD, _BEGIN, _END, _STRANGE = range(4)  # then special tokens, then characters
+_LONGEST = 48  # characters of a word that are read; the rest is ignored
 
 
-_NUMBERING = threading.Lock()  # two threads must not give out one number twice
+_NUMBERING = threading.Lock()  # two threads must not assign one number
 
 
 class Spellings:
     """Words as rows of character codes: begin, characters, end, padding.
 
-    The words of the vocabulary have their ids as row numbers; a special token is one symbol of its
-    own. Other words get the numbers after those when they are first read.
+    Rows of words of the vocabulary are numbered by their ids; a special token is spelled by one
+    code of its own. Other words are assigned further numbers when they are first read.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -43,7 +43,7 @@ class Spellings:
         return [self._codes.get(character, _STRANGE) for character in word[:_LONGEST]]
 
     def ids(self, words: Sequence[str]) -> IntArray:
-        """Row numbers of words; those that the vocabulary lacks are spelled and remembered."""
+        """Row numbers of words; words not in the vocabulary are spelled and added."""
         ids = self._vocabulary.encode(words)
         unknown = [i for i in np.flatnonzero(ids == Vocabulary.unk_id).tolist() if words[i] != UNK]
         with _NUMBERING:
@@ -57,7 +57,9 @@ class Spellings:
 
 
 def _rows(words: Iterable[list[int]], before: IntArray | None = None) -> IntArray:
-    """IntArray with begin and end, padded to the longest word, below the rows of `before`."""
+    """Rows of codes with begin and end, padded to the longest word, appended to the rows of
+    `before`.
+    """
     spelled = [[_BEGIN, *codes, _END] for codes in words]
     width = max(map(len, spelled), default=0)
     done = 0 if before is None else len(before)
@@ -74,7 +76,7 @@ def _rows(words: Iterable[list[int]], before: IntArray | None = None) -> IntArra
 class Highway(Layer):
     """y = t relu(x W + b) + (1 - t) x, t = sigmoid(x W' + b') (Srivastava et al. 2015).
 
-    b' begins at -2, so that at first most of x passes unchanged.
+    b' is initialised to -2, so that at first most of x passes unchanged.
     """
 
     def __init__(self, width: int) -> None:
@@ -82,7 +84,7 @@ class Highway(Layer):
         super().__init__(parts={"transform": self.transform, "gate": self.gate})
 
     def initialise(self, rng: Generator) -> None:
-        """As linear layers, but for the gate's bias."""
+        """As for linear layers, but for the bias of the gate."""
         super().initialise(rng)
         self.values["gate.bias"].fill(-2)
 
@@ -105,14 +107,14 @@ class Highway(Layer):
 
 
 class SpelledEmbedding(Embedding):
-    """Embedded words, read off their letters (Kim et al. 2016, sections 2.2 and 2.3).
+    """Word embeddings computed from characters (Kim et al. 2016, sections 2.2 and 2.3).
 
-    Filters of several widths slide over the embedded characters of a word; the maximum over all
-    places of tanh(filter) is one number of its vector; highway layers follow. Every type is
-    computed once a call, however often it occurs.
+    Filters of several widths slide over the embedded characters of a word; the maximum of
+    tanh(filter) over all places is one component of its vector; highway layers follow. Each word
+    type is computed once per call, however often it occurs.
     """
 
-    table = None  # a word outside the vocabulary has a vector, too
+    table = None  # words outside the vocabulary have vectors, too
 
     def __init__(
         self,
@@ -136,10 +138,10 @@ class SpelledEmbedding(Embedding):
         Layer.__init__(self, own, parts)
 
     def initialise(self, rng: Generator) -> None:
-        """Characters normal, filters uniform; so that what a filter gives has unit variance.
+        """Characters normal, filters uniform, such that filter outputs have unit variance.
 
-        With less, the maxima over a word's places are much the same for all words, and training is
-        slow to tell words apart.
+        With less variance the maxima over a word are nearly the same for all words, and training is
+        slow to distinguish them.
         """
         for name, array in self.values.items():
             if name.startswith("filter"):
@@ -164,7 +166,7 @@ class SpelledEmbedding(Embedding):
         for part, width, windows in self._windows():
             z = windows @ self.values[f"filter.{width}"]
             places = np.arange(z.shape[1])
-            # A window must lie inside the word; a word shorter than it has the first one.
+            # Windows must lie inside the word; words shorter than a window use the first one.
             outside = places > np.maximum(lengths - width, 0)[:, None]
             z[outside] = -np.inf
             chosen = z.argmax(axis=1)
@@ -177,8 +179,8 @@ class SpelledEmbedding(Embedding):
         return y[self._inverse].reshape(*tokens.shape, self.width)
 
     def _order_others(self, types: Array, codes: IntArray) -> None:
-        """Put the words that the vocabulary lacks, whose ids depend on when each was first read, in
-        the order of their letters, so that rounding depends on what is read alone.
+        """Sort words outside the vocabulary, which are numbered by first occurrence, by their
+        spelling, so that rounding does not depend on what was read before.
         """
         first = int(np.searchsorted(types, self.spellings.n_known))
         if first + 1 >= len(types):
@@ -191,7 +193,9 @@ class SpelledEmbedding(Embedding):
         self._inverse = place[self._inverse]
 
     def _windows(self) -> list[tuple[slice, int, Array]]:
-        """For each width the columns of its filters, and all windows (N, places, width d)."""
+        """For each width, the columns of its filters in the output, the width, and all windows (N,
+        places, width d).
+        """
         size = self.shapes["characters"][1]
         found, begin = [], 0
         for width, n in self.filters.items():
@@ -201,7 +205,7 @@ class SpelledEmbedding(Embedding):
         return found
 
     def backward(self, dx: Array) -> None:
-        """Gradient of the vectors of words, (..., width)."""
+        """Back-propagate the gradient of the word vectors, (..., width)."""
         dy = np.zeros_like(self._y)
         add_rows(dy, self._inverse, rows(dx))
         for layer in reversed(self.highways):

@@ -1,1 +1,1 @@
-"""Recurrent language models, and what is built on them."""
+"""Recurrent language models: RNN, LSTM, GRU, and variants with other inputs."""

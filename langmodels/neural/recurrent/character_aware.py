@@ -1,4 +1,4 @@
-"""The character-aware language model: words in, words out, but read letter by letter."""
+"""The character-aware language model: it predicts words, and reads them character by character."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +20,7 @@ from langmodels.text.vocabulary import Vocabulary
 
 
 class CharacterAwareNetwork(RecurrentNetwork):
-    """A recurrent network whose input vectors are computed from the letters of words."""
+    """A recurrent network whose input vectors are computed from the characters of words."""
 
     def __init__(
         self,
@@ -42,17 +42,17 @@ class CharacterAwareNetwork(RecurrentNetwork):
 class CharacterAwareModel(RecurrentModel):
     """The model of Kim, Jernite, Sontag and Rush (2016), "Character-Aware Neural Language Models".
 
-    It predicts words of the vocabulary, but reads every word as a string of characters: filters of
-    several widths, the maximum of each over the word, highway layers, and a recurrent network. A
-    word that it has never seen means something to it by its letters, wherever text is given as text
-    or tokens. What is predicted is the same as for every other model.
+    It predicts words of the vocabulary like any other model, but reads every word as a string of
+    characters: filters of several widths, max-pooling over the word, highway layers, and a
+    recurrent network. Given as text or tokens, words outside the vocabulary are read by their
+    spelling.
 
     Args:
-        widths: the filters are 1 to so many characters wide.
-        filters: so many times its width are there of each width.
-        most: filters of one width, at most.
-        characters: width of the vectors of characters.
-        highways: highway layers over the filters.
+        widths: filters have widths of 1 to so many characters.
+        filters: number of filters of width w, as a multiple of w.
+        most: largest number of filters of one width.
+        characters: width of the character vectors.
+        highways: number of highway layers over the filters.
     """
 
     kind = "char-cnn-lstm"
@@ -105,7 +105,7 @@ class CharacterAwareModel(RecurrentModel):
         super()._check_extends(init)
         if self._alphabet(self.vocabulary) != self._alphabet(init.vocabulary):
             raise UsageError(
-                "new words have letters that it does not know; a higher min_count leaves them out"
+                "new words have characters that it does not know; a higher min_count drops them"
             )
 
     def _alphabet(self, vocabulary: Vocabulary) -> set[str]:
@@ -117,22 +117,24 @@ class CharacterAwareModel(RecurrentModel):
 
     @property
     def reads_streams(self) -> bool:
-        """It reads words that it does not predict."""
+        """False: targets differ from inputs for words outside the vocabulary."""
         return False
 
     @property
     def spellings(self) -> Spellings:
-        """The words that can be read."""
+        """The numbering and spelling of words that have been read."""
         network = self._network
         assert isinstance(network, CharacterAwareNetwork)
         return network.spellings
 
     def read(self, text: Text) -> IntArray:
-        """As `encode`; but unknown words have ids of their own, at which nothing is predicted."""
+        """Ids to read, as `encode`, but with ids of their own (never predicted) for words outside
+        the vocabulary.
+        """
         return self._spelled(self.sequences_of([text])).ids[1:][: len(self.encode(text))]
 
     def _spelled(self, sequences: Sequences) -> Sequences:
-        """The sequences with unknown words as `read` gives them, where these were kept."""
+        """The sequences with unknown words replaced as in `read`, if their spelling was kept."""
         if not sequences.unknown:
             return sequences
         return sequences.with_unknown(self.spellings.ids(sequences.unknown))
@@ -145,7 +147,7 @@ class CharacterAwareModel(RecurrentModel):
         return state
 
     def walk(self, sequences: Sequences) -> Iterator[tuple[RecurrentState, int]]:
-        """See `Contexts`; unknown words are read as written, where this was kept."""
+        """See `Contexts`; unknown words are read by their spelling, if it was kept."""
         walk = super().walk(self._spelled(sequences))
         return ((s, t) for (s, _), t in zip(walk, sequences.targets.tolist(), strict=True))
 
@@ -155,13 +157,13 @@ class CharacterAwareModel(RecurrentModel):
             raise UsageError(f"Ids of words must lie between 0 and {known - 1}.")
 
     def _streams(self, sequences: Sequences) -> list[tuple[IntArray, IntArray]]:
-        """Unknown words are read as written, where this was kept."""
+        """Unknown words are read by their spelling, if it was kept."""
         pairs = zip(self._spelled(sequences).streams(), sequences.streams(), strict=True)
         return [(read, targets) for (read, _), (_, targets) in pairs]
 
 
 class _SpelledBatches(StreamBatches):
-    """Batches of a corpus in which unknown words have ids of their own, but as targets `<unk>`."""
+    """Batches whose inputs have ids of unknown words as in `read`, and `<unk>` as their targets."""
 
     def __init__(
         self,

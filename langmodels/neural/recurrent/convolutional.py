@@ -14,7 +14,7 @@ from langmodels.settings import forwards
 class ConvolutionalRecurrentNetwork(RecurrentNetwork):
     """A recurrent network whose first layer is a causal convolution over the embedded input.
 
-    That layer takes part in everything as one more recurrent layer: its state is the last inputs.
+    The convolution is treated as one more recurrent layer, with the last inputs as its state.
     """
 
     def __init__(
@@ -51,13 +51,13 @@ class ConvolutionalRecurrentNetwork(RecurrentNetwork):
 class ConvolutionalRecurrentModel(RecurrentModel):
     """p(x_{t+1}) from a recurrent network over causal convolutions of the embedded text (CRNN).
 
-    Each filter sees the current token and the width - 1 before it, and nothing later.
+    A filter sees the current token and the width - 1 tokens before it.
 
     Args:
-        widths: of the filters, in tokens.
+        widths: widths of the filters, in tokens.
         channels: filters of each width.
         activation: relu or tanh.
-        pooling: the recurrent layer sees the maximum over so many past positions of each filter.
+        pooling: positions over which the output of each filter is max-pooled.
     """
 
     kind = "crnn"

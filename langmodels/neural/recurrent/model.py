@@ -21,32 +21,32 @@ from langmodels.text.corpus import Corpus
 from langmodels.text.sequences import Sequences
 
 RecurrentState = States | tuple[int, ...]
-"""The states of all layers; or, of a model of windows, the tokens in the window."""
+"""The states of all layers; for a model with `window`, the tokens in the window."""
 
 
 class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
     """h_t = cell(h_{t-1}, x_t), p(x_{t+1}) = softmax(W h_t + b).
 
-    A sequence begins from a zero state with `<s>`. Training reads the corpus as a stream, `steps`
-    tokens at a time, and carries the state over. With `window` it takes independent windows of so
-    many tokens instead, each to predict the token after it; then that many tokens are also all the
-    model ever sees (where there are fewer, `<s>` fills up).
+    A sequence starts with `<s>` and a zero state. Training reads the corpus as a stream, in chunks
+    of `steps` tokens between which the state is carried (truncated back-propagation through time).
+    With `window` the model instead reads only the last `window` tokens, in training and in scoring,
+    from a zero state; shorter contexts are padded with `<s>`.
 
     Args:
         cell: of the recurrent layers: rnn, lstm, gru, or one of another package.
         hidden: units in each layer.
-        layers: recurrent layers, one upon the other.
+        layers: number of stacked recurrent layers.
         embedding: width of the input vectors; none: as many as hidden units.
-        one_hot: tokens go in as they are, without input vectors.
-        tied: the input vectors are the output weights, too; none: where the shapes allow it and
-            there are more tokens than units.
+        one_hot: whether inputs are one-hot vectors, without an embedding.
+        tied: whether the embedding is also the matrix of the output layer; none: if the shapes
+            allow it and there are more tokens than units.
         dropout: rate between layers and before the output.
         input_dropout: rate before the first layer.
-        shared_dropout: one mask serves all steps of a chunk.
-        weight_dropout: rate on the recurrent weights.
-        cutoffs: ranks at which an adaptive softmax is cut; (): a full one; none: 2000+10000 for
-            more than 10,000 tokens.
-        window: tokens that the model sees; none: all before the next.
+        shared_dropout: whether one dropout mask serves all steps of a chunk.
+        weight_dropout: dropout rate on the hidden-to-hidden weights.
+        cutoffs: frequency ranks at which an adaptive softmax is cut; (): a full softmax; none:
+            2000+10000 for vocabularies of more than 10,000 tokens.
+        window: tokens of context; none: unlimited.
     """
 
     kind = "recurrent"
@@ -127,7 +127,7 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
 
     @property
     def context_length(self) -> int | None:
-        """The window, if there is one."""
+        """The window; None without one."""
         return self.window
 
     @property
@@ -136,7 +136,7 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
 
     @property
     def reads_streams(self) -> bool:
-        """Unless it reads windows."""
+        """True without `window`."""
         return self.window is None
 
     def start(self) -> RecurrentState:
@@ -154,7 +154,7 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
         return self._after(state, token)
 
     def start_after(self, state: RecurrentState, last: int) -> RecurrentState:
-        """The layers go on; a window begins anew."""
+        """See `Contexts`; the states are kept, but a window starts anew."""
         if isinstance(state, tuple):
             return self.start()
         return self._after(state, self.vocabulary.bos_id)
@@ -167,7 +167,7 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
         return self._network.final_states
 
     def log_distribution(self, state: RecurrentState) -> FloatArray:
-        """The output layer's distribution, (V,), in nats."""
+        """Log p of every next token in nats, (V,)."""
         if isinstance(state, tuple):
             h = self._network.forward(np.array(state)[:, None])[-1]
         else:
@@ -182,7 +182,7 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
         numbers: tuple[int, ...] = (),
         wanted: BoolArray | None = None,
     ) -> FloatArray:
-        """See `BatchedModel`; many sequences, or pieces of one, are run side by side."""
+        """See `BatchedModel`; many sequences, or pieces of one, are run in one batch."""
         if self.window is None:
             return score_pieces(self._network, self._streams(sequences), scoring, numbers, wanted)
 
@@ -195,18 +195,20 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
 
     @property
     def remembers(self) -> bool:
-        """Unless it reads windows."""
+        """True without `window`."""
         return self.window is None
 
     def score_on(self, sequences: Sequences, memory: Any = None) -> tuple[FloatArray, Any]:
-        """See `LanguageModel`; the states of the layers."""
+        """See `LanguageModel`; the memory is the states of the layers."""
         if self.window is not None:
             return super().score_on(sequences)
         ((inputs, targets),) = self._streams(sequences)
         return score_stretch(self._network, inputs, targets, memory)
 
     def _streams(self, sequences: Sequences) -> list[tuple[IntArray, IntArray]]:
-        """Inputs and targets of what is read in one go."""
+        """The inputs and targets of each stream of text: a sequence, or a document if state is
+        carried.
+        """
         return list(sequences.streams())
 
 
@@ -214,7 +216,8 @@ class RNNModel(RecurrentModel):
     """Elman's simple recurrent network (1990), with tanh units.
 
     Args:
-        relu: rectified linear units that begin as the identity (Le, Jaitly and Hinton 2015).
+        relu: rectified linear units with identity initialisation (Le, Jaitly and Hinton 2015) in
+            place of tanh.
     """
 
     kind = "rnn"
@@ -256,7 +259,7 @@ class LSTMModel(RecurrentModel):
 
 
 class GRUModel(RecurrentModel):
-    """Gated recurrent units (Cho et al. 2014), in the variant described at `cells.GRU`."""
+    """Gated recurrent units (Cho et al. 2014), in the variant of `cells.GRU`."""
 
     kind = "gru"
 
@@ -277,8 +280,7 @@ class GRUModel(RecurrentModel):
 class MinGRUModel(RecurrentModel):
     """Minimal gated recurrent units (Feng et al. 2024), whose gates do not see the state.
 
-    One layer remembers without looking at what it knows; the second has gates that see the first
-    one's state.
+    With two layers, the gates of the second depend on the history, through the states of the first.
     """
 
     kind = "mingru"

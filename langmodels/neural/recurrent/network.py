@@ -13,24 +13,23 @@ from langmodels.neural.layers.cells import CELLS, Elman, Recurrent
 from langmodels.neural.layers.sequence import SequenceLayer, State
 from langmodels.neural.network import SequenceNetwork
 
-# What pays for a thread more: so many elements of the state (B, H), or of a step's logits (B, V).
+# Work that pays for one more thread: elements of the state (B, H), or of a step's logits (B, V).
 _STATE_A_THREAD = 4096
 _LOGITS_A_THREAD = 65_536
 
 States = list[State]
-"""The state of every recurrent layer."""
+"""The states of all recurrent layers."""
 
 
 @dataclass(frozen=True)
 class RecurrentShape:
-    """What a recurrent language model is made of.
+    """The sizes and rates of a recurrent network.
 
     `cell`: one of `CELLS`, or "relu-rnn". `embedding`: width of the input vectors, None for one-hot
-    input. `dropout` between layers and before the output (Zaremba et al. 2014), `input_dropout` on
-    the embedded input; with `shared_dropout` one mask serves all steps of a chunk; `weight_dropout`
-    on the hidden-to-hidden weights. `tied`: the
-    output weights are the input embedding (Press and Wolf 2017). `cutoffs`: ranks at which an
-    adaptive softmax is cut, none for a full one.
+    input. `dropout` is between layers and before the output (Zaremba et al. 2014), `input_dropout`
+    on the embedded input, `weight_dropout` on the hidden-to-hidden weights; with `shared_dropout`
+    one mask serves all steps of a chunk. `tied`: the output matrix is the embedding (Press and Wolf
+    2017). `cutoffs`: frequency ranks at which an adaptive softmax is cut; () for a full softmax.
     """
 
     cell: str
@@ -87,7 +86,7 @@ class RecurrentNetwork(SequenceNetwork[States]):
         return {**layers, "output": self.output}
 
     def _embedding(self) -> Embedding | None:
-        """What tokens are read as; None for one-hot vectors."""
+        """The embedding layer; None for one-hot inputs."""
         shape = self.shape
         if shape.embedding is None:
             return None
@@ -99,11 +98,11 @@ class RecurrentNetwork(SequenceNetwork[States]):
         return CELLS[self.shape.cell](inputs, self.shape.hidden)
 
     def zero_states(self, batch: int) -> States:
-        """See `SequenceNetwork`: one a layer."""
+        """See `SequenceNetwork`; one state per layer."""
         return [layer.zero_state(batch) for layer in self.recurrent]
 
     def top(self, states: States) -> Array:
-        """See `SequenceNetwork`: what the top layer gave."""
+        """See `SequenceNetwork`: the output of the top layer."""
         return states[-1][0]
 
     # Forward and backward -------------------------------------------------------------------
@@ -138,10 +137,11 @@ class RecurrentNetwork(SequenceNetwork[States]):
             self.input.backward(dy)
 
     def shards(self, batch: int, threads: int) -> int:
-        """See `Network`. A small network runs faster on one thread.
+        """See `Network`. Small networks run faster on one thread.
 
-        Between short calls threads wait for Python's global lock longer than they compute. The work
-        outside the loop over time, which is large where the vocabulary is, pays off nevertheless.
+        In short calls, threads wait for Python's global lock longer than they compute; but the work
+        outside the loop over time, which grows with the vocabulary, may still be worth more
+        threads.
         """
         worth = max(
             batch * self.shape.hidden // _STATE_A_THREAD,

@@ -1,12 +1,11 @@
-"""Scoring long text with a recurrent network, many pieces of it at once, without changing the
-result.
+"""Scoring long text with a recurrent network, in many pieces at once, with the same result.
 
-A recurrence is sequential, but a trained network forgets: started from two different states it
-arrives at the same one after a while. So all pieces of a long sequence are run side by side from a
-zero state; then each is run again from where the piece before it ended, until its state is the same
-as it was the first time, from which point on everything is known. Where a piece ends before that
-happens, the next one is run again too. What comes out is what running from the beginning to the end
-gives, to within the rounding of single precision, whether the network forgets or not.
+A recurrence is sequential, but a trained network forgets: from two different initial states it
+arrives at the same state after a while. So all pieces of a long sequence are first run in one batch
+from a zero state. Then each is rerun from the final state of the piece before, until its state
+equals that of the first run, from where on all scores are known. If a piece ends before that, the
+next one is rerun in turn. The result is that of a sequential run up to the rounding of single
+precision, whether the network forgets or not.
 """
 
 from collections.abc import Sequence
@@ -20,19 +19,19 @@ from langmodels.neural.layers.softmax import Scoring, log_prob
 from langmodels.neural.recurrent.network import RecurrentNetwork, States
 from langmodels.threads import Workers, cpu_count
 
-_COLUMNS = 64  # pieces a thread into which one long sequence is cut
-_WIDTHS = 32, 128  # fewest and most pieces run side by side, where there are enough
-_STEPS = 128  # tokens between two comparisons of states
-_BLOCK = 32  # times so many pieces in work at once: a bound on memory
-_SAME = 1e-6  # largest difference of two states that count as the same; relative, above 1
+_COLUMNS = 64  # pieces per thread of one long sequence
+_WIDTHS = 32, 128  # fewest and most pieces in a batch, if there are enough
+_STEPS = 128  # tokens between comparisons of states
+_BLOCK = 32  # batches whose pieces are in memory at once
+_SAME = 1e-6  # tolerance for equal states: absolute, above 1 relative
 
 
 @dataclass(eq=False)
 class _Piece:
-    """A stretch of a sequence, and its `marks`: the states after every _STEPS tokens.
+    """A piece of a sequence, and its `marks`: the states after every `_STEPS` tokens.
 
-    `states`: those before a first piece, where they are not zero. `kept`: whether all marks are
-    asked for in the end.
+    `states` are those before the first piece of a sequence, None for zero ones. `kept`: whether all
+    marks must be valid in the end.
     """
 
     inputs: IntArray
@@ -54,10 +53,10 @@ def score_pieces(
     numbers: tuple[int, ...] = (),
     wanted: BoolArray | None = None,
 ) -> FloatArray:
-    """Log p of every target in nats, one sequence after the other, each from a zero state.
+    """Log p of every target in nats, (n_tokens,), sequence after sequence, each from a zero state.
 
-    `sequences`: inputs and targets, equally long. With another `scoring` what it gives instead, so
-    many `numbers` for each; zeros for what is not `wanted`.
+    `sequences` are inputs and targets of equal length. Another `scoring` returns (n_tokens,
+    *numbers) instead, with zeros for targets that are not `wanted`.
     """
     n = sum(len(inputs) for inputs, _ in sequences)
     result = np.empty((n, *numbers))
@@ -70,8 +69,8 @@ def score_pieces(
 def score_stretch(
     network: RecurrentNetwork, inputs: IntArray, targets: IntArray, states: States | None
 ) -> tuple[FloatArray, States]:
-    """Log p of targets in nats, (n,), n at least 1, after inputs, (n,), that are read from these
-    states on, from zero ones where there are none; and the states after all of them.
+    """Log p of n >= 1 targets in nats, (n,), given inputs (n,) read from `states` on (None: zero),
+    and the states after all inputs.
     """
     result = np.empty(len(inputs))
     threads = _threads(len(inputs))
@@ -80,7 +79,7 @@ def score_stretch(
     end = pieces[-1]
     end.kept = True
     _run_all(network, pieces, threads, log_prob)
-    # The mark of a piece that ends before its last steps were whole is none of its own.
+    # A piece shorter than a whole number of steps has no mark at its end.
     whole = len(end.inputs) // _STEPS
     states = end.marks[whole - 1] if whole else _start(end)
     if len(end.inputs) % _STEPS:
@@ -91,7 +90,7 @@ def score_stretch(
 
 
 def _threads(n: int) -> int:
-    """For so many tokens."""
+    """The number of threads for n tokens."""
     return min(cpu_count(), max(1, n // (8 * _STEPS)))
 
 
@@ -118,7 +117,7 @@ def _cut(
     wanted: BoolArray,
     columns: int,
 ) -> list[_Piece]:
-    """Pieces of nearly equal length where a sequence is long, whole numbers of _STEPS."""
+    """Cut long sequences into pieces of nearly equal length, multiples of `_STEPS`."""
     length = min(32, max(2, -(-len(result) // (columns * _STEPS)))) * _STEPS
     pieces: list[_Piece] = []
     offset = 0
@@ -139,7 +138,7 @@ def _cut(
 def _settle(
     replicas: list[RecurrentNetwork], workers: Workers, block: list[_Piece], scoring: Scoring
 ) -> None:
-    """Run pieces until every one has started from where the one before it ended."""
+    """Run pieces until each has been run from the final state of the one before."""
     inside = set(map(id, block))
     pending = block
     again = [p for p in block if p.previous is not None and id(p.previous) in inside]
@@ -176,7 +175,9 @@ def _run(
     starts: list[States | None],
     scoring: Scoring,
 ) -> None:
-    """Score pieces side by side, longest first, each until it ends or merges with its last run."""
+    """Score pieces in one batch, the longest first, each until it ends or merges with its earlier
+    run.
+    """
     states: States = [
         tuple(
             np.concatenate([zero if s is None else s[k][j] for s in starts])
@@ -196,7 +197,7 @@ def _run(
 def _advance(
     network: RecurrentNetwork, group: list[_Piece], states: States, begin: int, scoring: Scoring
 ) -> States:
-    """Score up to _STEPS tokens of every piece from `begin` on; note marks and merging."""
+    """Score up to `_STEPS` tokens of every piece from `begin` on; record marks and merging."""
     steps = min(_STEPS, len(group[0].inputs) - begin)
     inputs = np.zeros((steps, len(group)), np.int32)
     targets = np.zeros((steps, len(group)), np.int32)
@@ -228,7 +229,7 @@ def _advance(
 
 def _close(one: States, other: States) -> bool:
     return all(
-        # A cell that counts far is rounded more coarsely than one within (-1, 1).
+        # LSTM cells may be large, and are then rounded more coarsely than values within (-1, 1).
         bool((np.abs(a - b) <= _SAME * np.maximum(1, np.abs(a))).all())
         for x, y in zip(one, other, strict=True)
         for a, b in zip(x, y, strict=True)

@@ -1,4 +1,4 @@
-"""Cutting a corpus into batches: one stream in parallel pieces, or independent windows."""
+"""Cutting a corpus into batches: a stream in parallel pieces, or independent windows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -16,10 +16,10 @@ B_co = TypeVar("B_co", covariant=True)
 class Chunk:
     """T steps of B sequences.
 
-    `inputs` (T, B) token ids; `targets` (K, B): what follows after each of the last K steps, K = T
-    unless only the end of a window predicts. `keep` (T, B) is 0 where a sequence begins and the
-    state is to be forgotten first; None where no sequence does. `fresh`: the state before the
-    first step is zero; otherwise it is the one after the chunk before.
+    `inputs` (T, B) are token ids; `targets` (K, B) follow the last K steps, with K = T unless only
+    the end of a window predicts. `keep` (T, B) is 0 where a sequence starts and the state is reset
+    first; None if no sequence starts. `fresh`: the initial state is zero, and not that after the
+    chunk before.
     """
 
     inputs: IntArray
@@ -33,11 +33,11 @@ class Chunk:
         return self.targets.size
 
     def read_as(self, table: IntArray) -> "Chunk":
-        """With token `table[i]` wherever there is i."""
+        """The chunk with every id i replaced by `table[i]`."""
         return replace(self, inputs=table[self.inputs], targets=table[self.targets])
 
     def part(self, columns: slice) -> "Chunk":
-        """Some of the sequences."""
+        """A slice of the sequences."""
         keep = None if self.keep is None else self.keep[:, columns]
         return Chunk(
             np.ascontiguousarray(self.inputs[:, columns]),
@@ -48,29 +48,29 @@ class Chunk:
 
 
 class Batches(Protocol[B_co]):
-    """What a trainer takes its data from."""
+    """The interface from which a trainer takes its data."""
 
     n_shards: int
-    """Into how many parts, one a thread, each batch is cut."""
+    """The number of parts of a batch, one per thread."""
 
     @property
     def n_batches(self) -> int:
         """Batches in an epoch."""
 
     def epoch(self, number: int) -> Iterator[Sequence[B_co]]:
-        """The batches of an epoch, each as a list of shards; the same ones for the same number."""
+        """The batches of epoch `number`, each a list of shards; reproducible."""
 
 
 class StreamBatches:
-    """A corpus as one stream, cut into `batch_size` pieces that are read side by side.
+    """A corpus as one stream, cut into `batch_size` pieces that are read in parallel.
 
-    Chunk after chunk of `steps` tokens follows on from the one before (truncated
-    back-propagation through time with the state carried over). A new sequence begins from a zero
-    state, unless it goes on from another of its document. Each epoch begins at another place, so
-    that the cuts fall differently; up to `batch_size` - 1 tokens are left out of it.
+    Each chunk of `steps` tokens continues the one before (truncated back-propagation through time,
+    with the state carried). A new sequence starts from a zero state, unless it continues its
+    document. Each epoch starts at another offset, so that cuts fall elsewhere; up to `batch_size` -
+    1 tokens are omitted.
 
-    `shuffled`: the chunks come in random order instead, each from a zero state, so that what is
-    read at one time is from everywhere in the text. Less than one chunk for each batch is left out.
+    With `shuffled` the chunks come in random order, each from a zero state, so that a batch is
+    drawn from the whole text; fewer than `batch_size` chunks are omitted.
     """
 
     def __init__(
@@ -108,7 +108,7 @@ class StreamBatches:
         return self._n_batches
 
     def epoch(self, number: int) -> Iterator[Sequence[Chunk]]:
-        """The chunks of an epoch, cut by columns into shards."""
+        """The chunks of an epoch, each cut by columns into shards."""
         rng = np.random.default_rng([self._seed, number])
         offset = int(rng.integers(len(self._inputs)))
         columns = list(cuts(self._batch, self.n_shards))
@@ -139,7 +139,7 @@ class StreamBatches:
 class WindowBatches:
     """Independent windows in random order: the `length` tokens before a target, and the target.
 
-    At the beginning of a sequence windows are filled up with `<s>` on the left.
+    At the start of a sequence windows are padded with `<s>` on the left.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class WindowBatches:
         return -(-len(self._windows) // self._batch)
 
     def epoch(self, number: int) -> Iterator[Sequence[Chunk]]:
-        """The windows of an epoch, cut by columns into shards."""
+        """The windows of an epoch in batches, each cut by columns into shards."""
         order = np.random.default_rng([self._seed, number]).permutation(len(self._windows))
         for begin in range(0, len(order), self._batch):
             index = order[begin : begin + self._batch]
@@ -176,7 +176,7 @@ class Windows:
 
     @property
     def complete(self) -> BoolArray:
-        """Which windows are not filled up, (len,): their sequence has enough tokens before."""
+        """Which windows have no padding, (len,)."""
         whole: BoolArray = self._targets - self._length >= self._starts
         return whole
 
@@ -184,7 +184,7 @@ class Windows:
         return len(self._targets)
 
     def chunk(self, index: Array) -> Chunk:
-        """The windows of these targets, side by side."""
+        """The windows with these indices as a batch."""
         position = self._targets[index]
         steps = np.arange(-self._length, 0)[:, None]
         inputs = self._ids[np.maximum(position + steps, self._starts[index])]
@@ -192,7 +192,7 @@ class Windows:
 
 
 def cuts(size: int, n: int) -> Iterator[slice]:
-    """A range cut into n nearly equal parts; empty ones are left out."""
+    """Cut range(size) into n nearly equal slices, without empty ones."""
     for k in range(n):
         part = slice(size * k // n, size * (k + 1) // n)
         if part.stop > part.start:

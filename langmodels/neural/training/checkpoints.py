@@ -1,4 +1,4 @@
-"""Files from which a training run goes on where it was."""
+"""Checkpoints: files from which an interrupted training run resumes."""
 
 import json
 import os
@@ -17,18 +17,16 @@ from langmodels.tensors import open_arrays, save_arrays
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Everything that the rest of a run depends on: arrays, and figures as JSON can hold them."""
+    """Everything that the rest of a run depends on: arrays, and scalars as JSON values."""
 
     arrays: Mapping[str, Array]
     figures: Mapping[str, Any]
 
 
 class Checkpoint:
-    """A file from which a run goes on exactly where it was, written every `seconds` and every
-    epoch.
+    """A file from which a run resumes exactly, written every `seconds` and after every epoch.
 
-    `identity` is what must be the same in the run that goes on: settings and data, as JSON can hold
-    them.
+    `identity` is what must be equal in the run that resumes: settings and data, as JSON values.
     """
 
     def __init__(
@@ -40,25 +38,25 @@ class Checkpoint:
         self._saved = time.monotonic()
 
     def due(self) -> bool:
-        """Whether the last one was long enough ago."""
+        """Whether `seconds` have passed since the last one."""
         return time.monotonic() - self._saved >= self.seconds
 
     def begin(self, state: TrainingState) -> None:
-        """Write the state before the first step, which shows that there is room for it.
+        """Write the initial state, which shows that there is room for the file.
 
-        Raises LangmodelsError where it cannot be written.
+        Raises LangmodelsError if it cannot be written.
         """
         self._save(state)
 
     def check_writable(self) -> None:
-        """Raise LangmodelsError where the next state could not be written."""
+        """Raise LangmodelsError if the next checkpoint could not be written."""
         check_writable(self.path)
 
     def keep(self, state: TrainingState) -> None:
-        """Write the state of a run, in place of the one before.
+        """Write the state of a run, replacing the one before.
 
-        Where that cannot be done there is a warning, and the run goes on: what was learnt is worth
-        more than the way back to it.
+        If that fails there is a warning and the run goes on: its result is worth more than a
+        checkpoint.
         """
         try:
             self._save(state)
@@ -76,7 +74,9 @@ class Checkpoint:
         self._saved = time.monotonic()
 
     def _differences(self, other: str) -> str:
-        """What is different in another run: numbers and words as they are, texts by name."""
+        """The settings in which another run differs, for a message: values of scalars, names of
+        texts.
+        """
         here, found = json.loads(self.identity), []
         try:
             there = read_json(other)
@@ -92,9 +92,9 @@ class Checkpoint:
         return "; ".join(found)
 
     def read(self) -> TrainingState | None:
-        """The state in the file; None where there is no file yet.
+        """The state in the file; None if there is no file yet.
 
-        Raises LangmodelsError where it belongs to another run or is broken.
+        Raises LangmodelsError if it belongs to another run or is damaged.
         """
         if not self.path.exists():
             return None
@@ -115,7 +115,7 @@ class Checkpoint:
             raise self.incomplete(error) from error
 
     def incomplete(self, why: Exception) -> LangmodelsError:
-        """What to raise where a state lacks something, or holds something that cannot be."""
+        """The error for a state that is incomplete or invalid."""
         return LangmodelsError(
             f"{self.path} is not a complete checkpoint ({why}); remove it to begin anew."
         )

@@ -1,4 +1,4 @@
-"""The course of a training run, in figures."""
+"""The figures of a training run, epoch by epoch."""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass
 class Epoch:
-    """What happened in one epoch. Losses are in nats a token, norms before clipping."""
+    """The figures of one epoch. Losses are in nats per token, norms are before clipping."""
 
     number: int
     train_loss: float
@@ -15,14 +15,14 @@ class Epoch:
     learning_rate: float
     gradient_norm: float
     largest_gradient_norm: float
-    clipped: float  # share of the steps whose gradient was shortened to `clip_norm`
+    clipped: float  # share of the steps whose gradient was clipped
     tokens_per_second: float
     seconds: float
 
 
 @dataclass
 class Running:
-    """Sums over the updates of the epoch under way."""
+    """Sums over the updates of the current epoch."""
 
     loss: float = 0.0
     targets: int = 0
@@ -35,7 +35,7 @@ class Running:
 
 @dataclass
 class History:
-    """The course of a training run. `stopped`: "" (ran to its end), "early" or "interrupted"."""
+    """The record of a training run. `stopped`: "" (all epochs), "early" or "interrupted"."""
 
     epochs: list[Epoch] = field(default_factory=list)
     best_epoch: int | None = None
@@ -43,12 +43,12 @@ class History:
 
     @property
     def best_loss(self) -> float:
-        """The lowest validation loss, infinite where none was a number."""
+        """The lowest validation loss; infinite if none was finite."""
         losses = [e.validation_loss for e in self.epochs if e.validation_loss is not None]
         return min((loss for loss in losses if not math.isnan(loss)), default=math.inf)
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON can hold it."""
+        """The history as JSON values."""
         return asdict(self)
 
     @classmethod
@@ -58,9 +58,9 @@ class History:
 
 
 def validation_loss(model: Any) -> float | None:
-    """The mean -log p, in nats, of the validation text under a network as it is after training.
+    """The mean -log p of the validation text under a trained network, in nats per token.
 
-    None for models that are no networks, or had no such text.
+    None for other models and without validation text.
     """
     history = getattr(model, "history", None)
     loss = history.best_loss if isinstance(history, History) else math.inf
@@ -68,9 +68,9 @@ def validation_loss(model: Any) -> float | None:
 
 
 def was_interrupted(model: Any) -> bool:
-    """Whether Ctrl-C ended the training of a model, or of a part of it, before its time.
+    """Whether Ctrl-C ended the training of a model, or of one of its parts.
 
-    Networks stop in good order then, and `fit` returns.
+    `fit` then returns normally.
     """
     parts = [*getattr(model, "models", []), *([model.base] if hasattr(model, "base") else [])]
     history = getattr(model, "history", None)

@@ -1,4 +1,4 @@
-"""Rules for changing weights by gradients, in place on flat vectors."""
+"""Optimizers: rules that update weights by gradients, in place on flat vectors."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,14 +9,14 @@ from langmodels.arrays import Array, BoolArray
 from langmodels.errors import UsageError
 from langmodels.names import Registry
 
-_BLOCK = 32_768  # elements updated at once: all vectors of a block stay in the cache
+_BLOCK = 32_768  # elements updated at a time: all vectors of a block fit in the cache
 
 
 class Optimizer:
-    """Updates a vector w by gradients g, both flat; subclasses say how.
+    """The base class: updates a flat vector w by its gradient g.
 
     `l2` adds l2 * w to the gradient, the derivative of l2/2 |w|^2. `state` holds the vectors that
-    the rule remembers, `updates` how often it was applied.
+    the rule keeps between steps, by the `names` of the class, `updates` the number of steps.
     """
 
     names: tuple[str, ...] = ()
@@ -28,18 +28,18 @@ class Optimizer:
         self._size = size
 
     def step(self, w: Array, g: Array, learning_rate: float) -> None:
-        """One step on the whole vector."""
+        """A step on the whole vector."""
         self.begin_step()
         self.update(w, g, learning_rate, slice(0, self._size))
 
     def begin_step(self) -> None:
-        """Count a step; `update` is then called on every part of the vector."""
+        """Count a step, before `update` is called for each part of the vector."""
         self.updates += 1
 
     def update(
         self, w: Array, g: Array, learning_rate: float, part: slice, factor: float = 1.0
     ) -> None:
-        """Update a part of w, with `factor` times the gradient; g is used up."""
+        """Update a part of w with `factor` times the gradient; g is overwritten."""
         scratch = np.empty(min(_BLOCK, part.stop - part.start), w.dtype)
         for begin in range(part.start, part.stop, _BLOCK):
             block = slice(begin, min(begin + _BLOCK, part.stop))
@@ -51,11 +51,11 @@ class Optimizer:
             self._apply(wb, gb, tmp, learning_rate, *(v[block] for v in self._vectors()))
 
     def _vectors(self) -> list[Array]:
-        """What `_apply` is given a block of, besides w and g."""
+        """The vectors of which `_apply` is given a block, besides w and g."""
         return list(self.state.values())
 
     def _apply(self, w: Array, g: Array, tmp: Array, lr: float, *state: Array) -> None:
-        """Change w and the state; g and tmp are scratch."""
+        """Update a block of w and of the state; g and tmp may be overwritten."""
         g *= lr
         w -= g
 
@@ -122,7 +122,7 @@ class Adam(Optimizer):
         beta1, beta2 = self.betas
         _average(s, beta2, np.multiply(g, g, out=tmp))
         _average(m, beta1, g)
-        # The corrections are numbers, so they go into the learning rate and epsilon.
+        # The bias corrections are scalars: they go into the learning rate and epsilon.
         root = (1 - beta2**self.updates) ** 0.5
         np.sqrt(s, out=tmp)
         tmp += self.epsilon * root
@@ -132,9 +132,9 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam; weights are shrunk by lr * decay apart from it (Loshchilov and Hutter 2019).
+    """Adam with decoupled weight decay, w -= lr * decay * w (Loshchilov and Hutter 2019).
 
-    `decayed` (n,): which weights are shrunk; None: all.
+    `decayed` (n,) says which weights decay; None: all.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class AdamW(Adam):
 
 
 def _average(mean: Array, decay: float, new: Array) -> None:
-    """Mean = decay * mean + (1 - decay) * new; `new` is used up."""
+    """Mean = decay * mean + (1 - decay) * new, in place; `new` is overwritten."""
     mean *= decay
     new *= 1 - decay
     mean += new
@@ -201,9 +201,10 @@ def make_optimizer(
     beta2: float = 0.999,
     decayed: BoolArray | None = None,
 ) -> Optimizer:
-    """An optimizer by name; for "adamw" `l2` is the decoupled decay, of the weights `decayed`.
+    """An optimizer by name; for "adamw", `l2` is the decoupled weight decay of the weights
+    `decayed`.
 
-    Raises UsageError.
+    Raises UsageError for an unknown name or a negative `l2`.
     """
     rule = OPTIMIZERS.find(name)
     if l2 < 0:
@@ -216,9 +217,9 @@ def make_optimizer(
 
 
 def sum_gradients(g: Array, others: Sequence[Array], part: slice) -> float:
-    """Add a part of the other vectors to g, and return the sum of its squares.
+    """Add a slice of the other gradients to g, and return the sum of squares of that slice.
 
-    A block at a time, while it is in the cache; blocks are summed in double precision.
+    Block by block, for the cache; the sums of blocks are added in double precision.
     """
     total = 0.0
     for begin in range(part.start, part.stop, _BLOCK):
@@ -230,6 +231,6 @@ def sum_gradients(g: Array, others: Sequence[Array], part: slice) -> float:
 
 
 def parts(size: int, n: int) -> Iterator[slice]:
-    """A vector cut into n nearly equal parts."""
+    """Slices of a vector of `size` in n nearly equal parts."""
     for k in range(n):
         yield slice(size * k // n, size * (k + 1) // n)

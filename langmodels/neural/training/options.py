@@ -1,4 +1,4 @@
-"""How a network is trained: all settings in one place."""
+"""All hyper-parameters of training."""
 
 import math
 from collections.abc import Iterable
@@ -13,35 +13,35 @@ from langmodels.neural.training.schedules import SCHEDULES
 class TrainingOptions:
     """Hyper-parameters of training.
 
-    At most one of `clip_norm` (Pascanu, Mikolov and Bengio 2013) and `clip_value` is given. Polyak
-    averaging of the weights is exponentially weighted. The same seed and threads give the same
-    weights, bit for bit.
+    At most one of `clip_norm` (Pascanu, Mikolov and Bengio 2013) and `clip_value` may be given.
+    With the same seed and threads, weights are equal bit for bit.
 
     Args:
-        optimizer: rule by which gradients change weights: sgd, momentum, adagrad, rmsprop, adam or
-            adamw.
-        learning_rate: the first learning rate.
-        schedule: of the learning rate: constant, step, cosine, plateau or cooldown (falls in the
-            last three tenths).
-        warmup: steps of linear rise before it, a quarter of all steps at most.
-        final_rate: where cosine and cooldown end, as a fraction of the first learning rate.
-        decay_factor: what step and plateau multiply the rate by.
-        decay_every: epochs of step between decays, or of plateau without a better validation loss.
-        epochs: passes over the training text, at most.
-        tokens: of training in all, to the end of a step, in place of whole epochs; schedules end
-            with them. none: as the epochs have.
-        batch_size: sequences side by side.
-        steps: tokens over which gradients are propagated back before the chain is cut.
-        shuffled: whether chunks of `steps` come in random order, each from a zero state, and not as
-            one stream.
-        beta2: decay of the averages of squared gradients in adam and adamw.
-        clip_norm: the gradient is shortened to this Euclidean norm where it is longer.
-        clip_value: every component of the gradient is held within plus or minus this.
-        l2: weight of |w|^2 / 2 in the objective; for adamw the decoupled decay.
-        patience: stop after so many epochs without a better validation loss; none: never.
-        average: decay of a moving average of the weights, which is then what is evaluated and kept.
-        seed: of first weights, order and dropout.
-        threads: parts of a batch that are worked on at once; none: as many as pay off.
+        optimizer: sgd, momentum, adagrad, rmsprop, adam or adamw.
+        learning_rate: initial learning rate.
+        schedule: schedule of the learning rate: constant, step, cosine, plateau or cooldown (falls
+            in the last three tenths of the steps).
+        warmup: steps of linear increase from zero, at most a quarter of all steps.
+        final_rate: final learning rate of cosine and cooldown, as a fraction of the initial one.
+        decay_factor: factor by which step and plateau multiply the learning rate.
+        decay_every: epochs between decays of step, or without a better validation loss for plateau.
+        epochs: most passes over the training text.
+        tokens: total training tokens, in place of whole epochs; schedules end with them. none: as
+            many as the epochs have.
+        batch_size: sequences per batch.
+        steps: steps of truncated back-propagation through time.
+        shuffled: whether chunks of `steps` tokens come in random order, each from a zero state,
+            instead of as one stream.
+        beta2: decay of the moving average of squared gradients in adam and adamw.
+        clip_norm: largest Euclidean norm of the gradient, to which longer ones are scaled; none: no
+            limit.
+        clip_value: largest absolute value of a gradient component; none: no limit.
+        l2: weight of |w|^2 / 2 in the loss; for adamw the decoupled weight decay.
+        patience: epochs without a better validation loss after which training stops; none: never.
+        average: decay of an exponential moving average of the weights, which is then evaluated and
+            kept (Polyak averaging); 0: none.
+        seed: seed of initial weights, data order and dropout.
+        threads: threads, each for a part of a batch; none: as many as pay off.
 
     Raises UsageError for values outside their range.
     """
@@ -95,14 +95,14 @@ class TrainingOptions:
             raise UsageError("warmup, l2 and seed must not be negative.")
 
     def total_steps(self, n_batches: int, n_tokens: int) -> int:
-        """Steps of training where an epoch has so many batches and tokens."""
+        """The total number of steps, for epochs of so many batches and tokens."""
         if self.tokens is None:
             return self.epochs * n_batches
         return max(1, -(-self.tokens * n_batches // n_tokens))
 
 
 def whole_numbers(given: int | Iterable[int]) -> tuple[int, ...]:
-    """A setting of one or several whole numbers; one may stand by itself. Raises UsageError."""
+    """A tuple from one whole number or several. Raises UsageError for other values."""
     numbers = tuple(given) if isinstance(given, Iterable) else (given,)
     for number in numbers:
         check_whole(number=number)

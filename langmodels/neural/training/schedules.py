@@ -7,20 +7,20 @@ from langmodels.errors import UsageError
 
 SCHEDULES = ("constant", "step", "cosine", "plateau", "cooldown")
 
-_COOLING = 0.3  # of all steps
+_COOLING = 0.3  # share of all steps
 
 
 @dataclass
 class Schedule:
-    """Learning rate as a multiple of the first one; each begins with `warmup` steps of linear rise,
-    a quarter of all steps at most.
+    """The learning rate as a multiple of the initial one; each schedule starts with `warmup` steps
+    of linear increase, at most a quarter of all steps.
 
     "constant"; "step": times `factor` after every `every` epochs; "cosine": down to `final` along
     half a cosine over all steps (Loshchilov and Hutter 2017, equation 5, one period); "plateau":
     times `factor` whenever the validation loss has not fallen for `every` epochs; "cooldown":
-    constant, and down to `final` over the last three tenths of all steps, as one minus the root of
-    what is done of them (Hagele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond
-    Fixed Training Durations", section 3). Raises UsageError.
+    constant, and down to `final` over the last three tenths of all steps, by one minus the square
+    root of the share of these that is done (Hagele et al. 2024, "Scaling Laws and Compute-Optimal
+    Training Beyond Fixed Training Durations", section 3). Raises UsageError for an unknown kind.
     """
 
     kind: str
@@ -42,7 +42,7 @@ class Schedule:
             )
 
     def rate(self, step: int) -> float:
-        """The multiple for a step, counted from 0."""
+        """The multiple at a step, counted from 0."""
         if step < self.warmup:
             return (step + 1) / self.warmup
         if self.kind == "cosine":
@@ -58,7 +58,7 @@ class Schedule:
         return self.scale
 
     def observe(self, validation_loss: float) -> None:
-        """Take note of the loss after an epoch."""
+        """Report the validation loss of an epoch, on which "plateau" depends."""
         if validation_loss < self.best:
             self.best, self.waited = validation_loss, 0
             return

@@ -1,4 +1,4 @@
-"""The training loop: steps, epochs, early stopping, checkpoints, one for all networks."""
+"""The training loop of all networks: steps, epochs, early stopping, checkpoints."""
 
 import math
 import signal
@@ -33,11 +33,11 @@ _FIGURES = {
 }
 
 TRAINING = "Training"
-"""What the work of training is called where progress is shown."""
+"""The description of training in progress bars."""
 
 
 class HasTargets(Protocol):
-    """What the loop asks of a batch."""
+    """What the loop needs to know of a batch."""
 
     @property
     def n_targets(self) -> int:
@@ -50,10 +50,10 @@ B = TypeVar("B", bound=HasTargets)
 class Trainer(Generic[B]):
     """Trains a network on batches.
 
-    `n_tokens` is what an epoch has, by which `options.tokens` are measured. `validate` gives the
-    validation loss (nats a token) with the parameters as they are; the parameters that had the
-    lowest one are kept. `sample` gives a line to show after every epoch; `after_epoch` is called
-    with its figures.
+    `n_tokens` is the number of tokens of an epoch, against which `options.tokens` is measured.
+    `validate` returns the validation loss (nats per token) of the current parameters; those with
+    the lowest loss are kept. `sample` returns a line to show after every epoch; `after_epoch` is
+    called with the figures of every epoch.
     """
 
     def __init__(
@@ -102,10 +102,10 @@ class Trainer(Generic[B]):
         self.gradient_norm = 0.0
 
     def run(self) -> History:
-        """Train to the end, or until early stopping or Ctrl-C; leave the best weights in place.
+        """Train to the end, or until early stopping or Ctrl-C; then restore the best weights.
 
-        Raises LangmodelsError where the loss or a gradient is no longer a number, KeyboardInterrupt
-        where Ctrl-C came when all steps were taken, for whoever goes on from here.
+        Raises LangmodelsError if the loss or a gradient is not finite, and KeyboardInterrupt if
+        Ctrl-C was pressed after the last step.
         """
         if self.checkpoint is not None:
             self._go_on(self.checkpoint)
@@ -143,9 +143,9 @@ class Trainer(Generic[B]):
         return TrainingState(arrays, figures)
 
     def resume(self, state: TrainingState) -> None:
-        """Go on from what `state` gave.
+        """Restore what `state` returned.
 
-        Raises LangmodelsError where the state is not one of this run.
+        Raises LangmodelsError if the state cannot be one of this run.
         """
         self._check(state)
         arrays, figures = state.arrays, state.figures
@@ -175,7 +175,7 @@ class Trainer(Generic[B]):
         checkpoint.check_writable()
 
     def _check(self, state: TrainingState) -> None:
-        """Raise LangmodelsError where a state cannot be one of this run."""
+        """Raise LangmodelsError if a state cannot be one of this run."""
         dtype, shape = self.weights.dtype.name, self.weights.shape
         expected = {
             name: Expected(array.dtype.name, array.shape, finite=True)
@@ -203,13 +203,13 @@ class Trainer(Generic[B]):
             and [epoch["number"] for epoch in history["epochs"]] == list(range(done))
             and [type(value) for value in state.figures["schedule"]] == [float, float, int]
         ):
-            raise LangmodelsError("its steps and epochs do not fit together.")
+            raise LangmodelsError("its numbers of steps and epochs are inconsistent.")
 
     def one_step(self, shards: Sequence[B], workers: Workers) -> float:
-        """One step on a batch; returns the mean loss before it, in nats a token.
+        """One step on a batch; returns the mean loss before it, in nats per token.
 
-        `gradient_norm` is then the Euclidean norm of the gradient before clipping. Raises
-        LangmodelsError where either is not a number.
+        Afterwards `gradient_norm` is the Euclidean norm of the gradient before clipping. Raises
+        LangmodelsError if either is not finite.
         """
         before = self.running.loss
         self._step(shards, workers)
@@ -218,12 +218,14 @@ class Trainer(Generic[B]):
     def _epoch(
         self, number: int, workers: Workers, meter: Meter, interrupted: Callable[[], bool]
     ) -> bool:
-        """One epoch, or what is left of it; False where training is to end."""
+        """Run an epoch, or the rest of it after a checkpoint; returns False if training is to
+        end.
+        """
         for index, shards in enumerate(self.batches.epoch(number)):
             if self.step == self.total_steps:
-                break  # the checkpoint was written after the last step
+                break  # resumed from a checkpoint after the last step
             if number * self.batches.n_batches + index < self.step:
-                continue  # done before the checkpoint
+                continue  # already done before the checkpoint
             self._step(shards, workers)
             meter.advance(1, self._note())
             stop = interrupted()
@@ -238,7 +240,9 @@ class Trainer(Generic[B]):
         return not self.history.stopped
 
     def _step(self, shards: Sequence[B], workers: Workers) -> None:
-        """Loss and gradient on all shards at once, then one update, also on all parts at once."""
+        """Loss and gradient of all shards in parallel, then one update, in parallel over parts of
+        the weights.
+        """
         began = time.perf_counter()
         options, running, n = self.options, self.running, len(shards)
         targets = sum(shard.n_targets for shard in shards)
@@ -289,14 +293,14 @@ class Trainer(Generic[B]):
     def _move_average(self, part: slice) -> None:
         if self.average is None:
             return
-        # Early weights are far from good; a shorter average forgets them sooner.
+        # A shorter average at first forgets the initial weights sooner.
         t = self.step + 1
         decay = min(self.options.average, (1 + t) / (10 + t))
         average = self.average[part]
         average += (1 - decay) * (self.weights[part] - average)
 
     def _close_epoch(self, number: int) -> None:
-        """Validate, remember, decide whether to go on."""
+        """Validate, record the epoch, keep the best weights, and decide whether to stop."""
         r = self.running
         with self._averaged():
             for replica in self.replicas:
@@ -330,7 +334,7 @@ class Trainer(Generic[B]):
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
-        """The averaged weights in place of the last ones, where there is an average."""
+        """Within the block the network has the averaged weights, if there is an average."""
         if self.average is None:
             yield
             return
@@ -358,7 +362,9 @@ class Trainer(Generic[B]):
 
 @contextmanager
 def _interrupts() -> Iterator[Callable[[], bool]]:
-    """A function that says whether Ctrl-C was pressed; a second Ctrl-C interrupts as usual."""
+    """Yields a function that tells whether Ctrl-C was pressed; a second Ctrl-C interrupts at
+    once.
+    """
     pressed = False
 
     def note(number: int, frame: Any) -> None:

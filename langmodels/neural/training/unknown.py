@@ -1,4 +1,4 @@
-"""What `<unk>` is learnt from where the training text has no unknown word."""
+"""Training `<unk>` on rare words, where the training text has no unknown words."""
 
 from collections.abc import Iterator, Sequence
 from typing import Generic, Protocol, Self, TypeVar
@@ -11,27 +11,27 @@ from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
 
 PERIOD = 10
-"""Every word seen once stands for `<unk>` in one of so many epochs."""
+"""A word that occurs once is replaced by `<unk>` in one of so many epochs."""
 
 
 class Readable(Protocol):
-    """A batch that can be read with other words in place of some."""
+    """A batch in which token ids can be replaced."""
 
     def read_as(self, table: IntArray) -> Self:
-        """The batch with token `table[i]` wherever it had i."""
+        """The batch with every id i replaced by `table[i]`."""
 
 
 B = TypeVar("B", bound=Readable)
 
 
 class RareAsUnknown(Generic[B]):
-    """Batches in which some of the words seen once are `<unk>`, others in every epoch.
+    """Batches in which a tenth of the words that occur once are `<unk>`, others in every epoch.
 
-    A network that never meets `<unk>` drives its probability towards zero, and one unknown word
-    then weighs as much as dozens of others. What is seen once is most like what was never seen; by
-    the estimate of Good and Turing it is met as often. A tenth of it in every epoch teaches the
-    network where unknown words come and what may follow them, and leaves it nearly all that there
-    is to learn about the rare words themselves.
+    A network that never sees `<unk>` drives its probability towards zero, so that a single unknown
+    word costs as much as dozens of others. Words that occur once are most like unseen words, and by
+    the Good-Turing estimate as frequent all together. Replacing a tenth of them in every epoch
+    teaches the network where unknown words occur and what follows them, and costs little of what
+    there is to learn about the rare words themselves.
     """
 
     def __init__(self, batches: Batches[B], corpus: Corpus, seed: int) -> None:
@@ -54,7 +54,7 @@ class RareAsUnknown(Generic[B]):
 
 
 def seen_once(corpus: Corpus) -> IntArray:
-    """The ids of the words that occur once, `</s>` not being one; none where `<unk>` occurs."""
+    """The ids of words that occur once, without `</s>`; empty if `<unk>` occurs."""
     counts = corpus.id_counts()
     if counts[Vocabulary.unk_id]:
         return np.empty(0, np.int32)

@@ -26,7 +26,7 @@ from langmodels.text.sequences import Sequences
 
 @dataclass(frozen=True, eq=False)
 class WindowState:
-    """The network's state; where positions are learned also the tokens in the window, in order."""
+    """The network's state and, for learned positions, the tokens in the window, in order."""
 
     network: TransformerState
     tokens: tuple[int, ...] = ()
@@ -35,39 +35,41 @@ class WindowState:
 class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
     """A decoder-only Transformer (Vaswani et al. 2017; Radford et al. 2018), pre-normalised.
 
-    A state is the keys and values of the last `window` tokens, layer by layer. With rotary
-    positions every layer looks at the last `window` positions, and the text may go on for ever;
-    training reads it as a stream, `steps` tokens at a time, and looks back into the chunk before.
-    With learned positions there are only `window` of them: when they are used up, the model begins
-    a new window with the last half of the tokens in the old one; training reads chunks of `window`
-    tokens, each by itself. Scoring does exactly as stepping does.
+    The state is the keys and values of the last `window` tokens, layer by layer. With rotary
+    positions every layer attends to the last `window` positions of a text of any length; training
+    reads it as a stream, in chunks of `steps` tokens that attend to the chunk before. There are
+    only `window` learned positions: after these, a new window starts with the last half of the
+    tokens of the old one; training reads independent chunks of `window` tokens. Scoring and
+    stepping see the same contexts.
 
-    Chunks that are read each by itself (those, and `shuffled` ones) have `window` tokens at least,
-    and so many fewer stand side by side, whatever `steps` says: of a position, or a distance, that
-    no chunk came to nothing would be learnt.
+    Independent chunks (those, and `shuffled` ones) have at least `window` tokens whatever `steps`
+    is, and correspondingly fewer are in a batch: positions and distances that no chunk reaches
+    would not be trained.
 
-    With `positions="learned", norm="layer", activation="gelu", bias=True` it is GPT-2's network,
-    with the defaults, but for the tied output, Llama's.
+    With `positions="learned", norm="layer", activation="gelu", bias=True` it is the architecture of
+    GPT-2, by default that of Llama but for the tied output.
 
     Args:
-        width: of the vectors between layers.
-        heads: of attention in each layer; a divisor of the width.
-        layers: blocks of attention and position-wise units.
-        window: positions that a layer looks at, the present one included.
+        width: width of the vectors between layers.
+        heads: attention heads in each layer; a divisor of the width.
+        layers: number of blocks of attention and position-wise units.
+        window: positions that a layer attends to, the present one included.
         positions: rotary or learned.
         norm: rms or layer.
-        activation: of the position-wise units: swiglu or gelu.
-        inner: position-wise units in each layer; none: as many as usual.
-        bias: whether products have biases.
-        tied: the input vectors are the output weights, too; none: where the softmax is a full one.
-        dropout: rate on the embedded input and on what each half of a block adds.
-        cutoffs: ranks at which an adaptive softmax is cut; (): a full one; none: 2000+10000 for
-            more than 10,000 tokens.
-        optimizer: rule by which gradients change weights.
+        activation: activation of the position-wise units: swiglu or gelu.
+        inner: position-wise units in each layer; none: 8/3 of the width for swiglu, 4 times for
+            gelu.
+        bias: whether linear maps have biases.
+        tied: whether the embedding is also the matrix of the output layer; none: with a full
+            softmax.
+        dropout: rate on the embedded input and on the output of each half of a block.
+        cutoffs: frequency ranks at which an adaptive softmax is cut; (): a full softmax; none:
+            2000+10000 for vocabularies of more than 10,000 tokens.
+        optimizer: rule by which gradients change weights; see `TrainingOptions`.
         learning_rate: the highest learning rate.
-        warmup: steps of linear rise to it, a quarter of all steps at most.
-        beta2: decay of the averages of squared gradients.
-        l2: weight decay, of matrices alone where the optimizer is adamw.
+        warmup: steps of linear increase to it, at most a quarter of all steps.
+        beta2: decay of the moving average of squared gradients.
+        l2: weight decay; with adamw, of matrices only.
     """
 
     kind = "transformer"
@@ -142,20 +144,22 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
 
     @property
     def context_length(self) -> int:
-        """How far back anything can matter: through each layer in turn where windows slide."""
+        """The most preceding tokens that p depends on; windows that slide add up over the
+        layers.
+        """
         if self.positions == "learned":
             return self.window
         return self.layers * (self.window - 1) + 1
 
     def lengths_used(self, lengths: IndexArray) -> IndexArray:
-        """See `Contexts`; a new window of learned positions begins with half of the old one."""
+        """See `Contexts`; a new window of learned positions starts with half of the old one."""
         if self.positions == "learned":
             return in_windows(lengths, self.window, stride_of(self.window))
         return super().lengths_used(lengths)
 
     @property
     def reads_streams(self) -> bool:
-        """Unless its positions run out."""
+        """True for rotary positions, which do not run out."""
         return self.positions != "learned"
 
     def start(self) -> WindowState:
@@ -163,12 +167,14 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
         return self._after(WindowState(self._network.zero_states(1)), self.vocabulary.bos_id)
 
     def advance(self, state: WindowState, token: int) -> WindowState:
-        """One more token's keys and values. Raises UsageError for an id outside the vocabulary."""
+        """The state with the keys and values of one more token. Raises UsageError for an invalid
+        id.
+        """
         self._check_id(token)
         return self._after(state, token)
 
     def start_after(self, state: WindowState, last: int) -> WindowState:
-        """The window slides on."""
+        """See `Contexts`; the window slides on."""
         return self._after(state, self.vocabulary.bos_id)
 
     def _after(self, state: WindowState, token: int) -> WindowState:
@@ -182,7 +188,7 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
         return WindowState(network.final_states, tuple(tokens) if learned else ())
 
     def log_distribution(self, state: WindowState) -> FloatArray:
-        """The output layer's distribution, (V,), in nats."""
+        """Log p of every next token in nats, (V,)."""
         log_p: FloatArray = self._network.output.log_distribution(state.network.top)[0]
         return log_p
 
@@ -193,20 +199,20 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
         numbers: tuple[int, ...] = (),
         wanted: BoolArray | None = None,
     ) -> FloatArray:
-        """See `BatchedModel`; many sequences, or pieces of one, are run side by side."""
+        """See `BatchedModel`; many sequences, or pieces of one, are run in one batch."""
         return score_pieces(self._network, list(sequences.streams()), scoring, numbers, wanted)
 
     def score_on(self, sequences: Sequences, memory: Any = None) -> tuple[FloatArray, Any]:
-        """See `LanguageModel`; the tokens that windows still reach."""
+        """See `LanguageModel`; the memory is the tokens that windows still reach."""
         ((inputs, targets),) = sequences.streams()
         return score_stretch(self._network, inputs, targets, memory)
 
     def attention(self, text: Text) -> FloatArray:
-        """How much each token looks at each token, (layers, heads, T, T); rows sum to one.
+        """The attention weights of each token on each, (layers, heads, T, T); rows sum to one.
 
-        Row and column 0 are `<s>`, after which the text is read, unless learned positions were
-        used up on the way: then the T tokens are those of the window under way. Row t is what was
-        looked at when token t was read and t + 1 predicted.
+        Row and column 0 are `<s>`, unless learned positions ran out in the text: then the T tokens
+        are those of the last window. Row t are the weights with which token t + 1 is predicted,
+        after token t.
         """
         ids = [self.vocabulary.bos_id, *self.encode(text).tolist()]
         seen = self.state(text).tokens if self.positions == "learned" else ids

@@ -19,17 +19,18 @@ from langmodels.neural.training.batches import Chunk
 
 POSITIONS = ("rotary", "learned")
 
-_ELEMENTS_A_THREAD = 32_768  # of (B, T, C), T being the window: what pays for a thread more
+_ELEMENTS_A_THREAD = 32_768  # elements (B, window, C) that pay for one more thread
 
 
 @dataclass(frozen=True)
 class TransformerShape:
-    """What a Transformer is made of; `inner` units in each block, None for as many as usual.
+    """The sizes and variants of a Transformer.
 
-    `window`: each layer looks at so many positions, the present one included. `positions`: one of
-    `POSITIONS`; `norm`: one of `NORMS`; `activation`: one of `ACTIVATIONS`. `tied`: the output
-    weights are the input embedding (Press and Wolf 2017). `cutoffs`: ranks at which an adaptive
-    softmax is cut; a full one where there are none. Raises UsageError.
+    `window`: positions that a layer attends to, the present one included. `inner`: units in each
+    block; None for the default of the activation. `positions`: one of `POSITIONS`; `norm`: one of
+    `NORMS`; `activation`: one of `ACTIVATIONS`. `tied`: the output matrix is the embedding (Press
+    and Wolf 2017). `cutoffs`: frequency ranks at which an adaptive softmax is cut; () for a full
+    softmax. Raises UsageError for invalid values.
     """
 
     vocabulary: int
@@ -82,7 +83,8 @@ class Block(Layer):
             bias=shape.bias,
         )
         self.units = units(shape.width, shape.inner or units.usual(shape.width), shape.bias)
-        # Each block adds to the sum twice; it shall not grow with their number (Radford 2019).
+        # Scale down the two outputs of each block, so that their sum does not grow with depth
+        # (Radford 2019).
         self.attention.out.gain = self.units.down.gain = (2 * shape.layers) ** -0.5
         self.dropouts = [Dropout(shape.dropout), Dropout(shape.dropout)]
         super().__init__(
@@ -97,7 +99,8 @@ class Block(Layer):
     def forward(
         self, x: Array, memory: Memory, first: IntArray, rng: Generator | None, since: int = 0
     ) -> Array:
-        """In place on x[:, since:] (B, T - since, C), which is returned; x (B, T, C).
+        """Update x (B, T, C) in place from step `since` on, and return that part, (B, T - since,
+        C).
 
         See `SelfAttention.forward`.
         """
@@ -109,7 +112,7 @@ class Block(Layer):
         return x
 
     def backward(self, dx: Array) -> None:
-        """In place on dx (B, T, C)."""
+        """Back-propagate, in place on dx (B, T, C)."""
         for k, layer in ((1, self.units), (0, self.attention)):
             d = dx.copy() if self.dropouts[k].active else dx
             d = layer.backward(self.dropouts[k].backward(d))
@@ -118,9 +121,7 @@ class Block(Layer):
 
 @dataclass(frozen=True, eq=False)
 class TransformerState:
-    """What each block can look back at, and what the output layer sees after the last token
-    (B, C).
-    """
+    """The memory of each block, and the input of the output layer after the last token, (B, C)."""
 
     memories: Sequence[Memory]
     top: Array
@@ -159,7 +160,7 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
         rng: Generator | None = None,
         since: int = 0,
     ) -> Array:
-        """See `SequenceNetwork`; with `since` the outputs of steps before it are left out."""
+        """See `SequenceNetwork`; outputs of steps before `since` are omitted."""
         steps, batch = inputs.shape
         memories = (states or self.zero_states(batch)).memories
         first = _beginnings(memories[0], keep, steps, batch)
@@ -183,14 +184,14 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
         self.embedding.backward(dx)
 
     def _places(self, position: int, first: IntArray) -> Array:
-        """How far each step (B, T) is from the beginning of its sequence or window."""
+        """The distance of each step (B, T) from the start of its sequence or window."""
         places: Array = np.arange(position, position + first.shape[1]) - first
         if places.max() >= self.shape.window:
             raise ValueError(f"there are only {self.shape.window} learned positions")
         return places
 
     def attention(self, inputs: Array) -> FloatArray:
-        """How much each of T tokens (T,) looks at each, (layers, heads, T, T); rows sum to one."""
+        """The attention weights of T tokens (T,), (layers, heads, T, T); rows sum to one."""
         self.forward(inputs[:, None])
         maps = np.stack([block.attention.weights()[0] for block in self.blocks])
         return maps.astype(np.float64)
@@ -198,7 +199,7 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
     # States ---------------------------------------------------------------------------------
 
     def zero_states(self, batch: int) -> TransformerState:
-        """See `SequenceNetwork`: nothing to look back at."""
+        """See `SequenceNetwork`: empty memories."""
         empty = [Memory.empty(batch)] * self.shape.layers
         return TransformerState(empty, np.zeros((batch, self.shape.width), self.dtype))
 
@@ -218,7 +219,7 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
         return {**pairs, **place, "top": states.top}
 
     def carried_as(self, batch: Chunk) -> dict[str, Expected]:
-        """See `Network`: how far back all layers remember depends on what was read."""
+        """See `Network`: the length of the memories depends on what was read."""
         rows, width, dtype = batch.inputs.shape[1], self.shape.width, self.dtype.name
         pairs = Expected(dtype, (rows, "positions remembered", 2, width), finite=True)
         return {
@@ -237,13 +238,13 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
     # Training -------------------------------------------------------------------------------
 
     def loss(self, batch: Chunk, scale: float, rng: Generator | None) -> float:
-        """See `Network`. Learned positions begin anew with every chunk."""
+        """See `Network`; learned positions start anew with every chunk."""
         if self.shape.positions == "learned":
             self._states = None
         return super().loss(batch, scale, rng)
 
     def decayed(self) -> BoolArray:
-        """See `Network`: weight decay is for matrices."""
+        """See `Network`: only matrices decay."""
         sizes = [(a.size, a.ndim > 1) for _, a in self.parameters.items()]
         return np.repeat([flag for _, flag in sizes], [size for size, _ in sizes])
 
@@ -254,7 +255,7 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
 
 
 def _beginnings(memory: Memory, keep: Array | None, steps: int, batch: int) -> IntArray:
-    """Where the sequence began that each step belongs to, (B, T), in positions of the memory."""
+    """The position at which the sequence of each step started, (B, T), counted as in `Memory`."""
     first = np.repeat(memory.first[:, None], steps, axis=1)
     if keep is not None:
         here = np.arange(memory.position, memory.position + steps, dtype=np.int32)

@@ -1,9 +1,9 @@
-"""Scoring text with a Transformer, many pieces at once, without changing the result.
+"""Scoring text with a Transformer, in many pieces at once, with the same result.
 
-What a Transformer has read longer ago than its windows reach, through all layers, it does not see.
-So a long sequence is cut into pieces which, run side by side, each begin so much earlier than what
-is scored of them; the result is that of one run from the beginning to the end. Where positions are
-learned, the pieces are the windows themselves.
+A prediction depends on as many tokens as the windows of all layers reach back. So a long sequence
+is cut into pieces that are run in one batch, each starting that much before the part of it that is
+scored; the result is that of one sequential run. With learned positions, the pieces are the windows
+themselves.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,13 +18,13 @@ from langmodels.neural.transformer.network import TransformerNetwork
 from langmodels.threads import Workers, cpu_count
 
 _STEPS = 256  # tokens of each piece read at once
-_AT_ONCE = 2048  # tokens of all pieces read at once by one thread
-_PIECE = 8  # a piece is so many times as long as what it reads before it is scored
+_AT_ONCE = 2048  # tokens of all pieces read at once per thread
+_PIECE = 8  # length of a piece, as a multiple of its unscored part
 
 
 @dataclass(frozen=True, eq=False)
 class _Piece:
-    """Inputs, and the targets after the last `len(scores)` of them."""
+    """Inputs, and the targets of the last `len(scores)` of them."""
 
     inputs: IntArray
     targets: IntArray
@@ -33,7 +33,7 @@ class _Piece:
 
 
 def stride_of(window: int) -> int:
-    """How far apart windows begin where positions are learned."""
+    """The distance between the starts of consecutive windows of learned positions."""
     return max(1, window // 2)
 
 
@@ -44,10 +44,10 @@ def score_pieces(
     numbers: tuple[int, ...] = (),
     wanted: BoolArray | None = None,
 ) -> FloatArray:
-    """Log p of every target in nats, one sequence after the other.
+    """Log p of every target in nats, (n_tokens,), sequence after sequence.
 
-    `sequences`: inputs and targets, equally long. With another `scoring` what it gives instead, so
-    many `numbers` for each; zeros for what is not `wanted`.
+    `sequences` are inputs and targets of equal length. Another `scoring` returns (n_tokens,
+    *numbers) instead, with zeros for targets that are not `wanted`.
     """
     result = np.empty((sum(len(inputs) for inputs, _ in sequences), *numbers))
     wanted = np.ones(len(result), np.bool_) if wanted is None else wanted
@@ -70,8 +70,8 @@ def score_pieces(
 def score_stretch(
     network: TransformerNetwork, inputs: IntArray, targets: IntArray, before: IntArray | None
 ) -> tuple[FloatArray, IntArray]:
-    """Log p of targets in nats, (n,), after inputs, (n,), that go on from others: those `before`
-    that still matter. And those that matter after all of them.
+    """Log p of targets in nats, (n,), given inputs (n,) that continue the inputs `before`; and the
+    last inputs on which later predictions depend.
     """
     seen = np.empty(0, np.int32) if before is None else before
     inputs = np.concatenate([seen, inputs])
@@ -80,17 +80,19 @@ def score_stretch(
     scores = score_pieces(network, [(inputs, targets)], wanted=wanted)[len(seen) :]
     reach, stride = _reach(network)
     begin = max(0, len(inputs) - reach)
-    if network.shape.positions == "learned":  # where the next window begins
+    if network.shape.positions == "learned":  # start of the next window
         begin = begin // stride * stride if len(inputs) >= network.shape.window else 0
     return scores, inputs[begin:]
 
 
 def _reach(network: TransformerNetwork) -> tuple[int, int]:
-    """How many tokens before a piece are read again, and how many it has where windows are cut."""
+    """The number of tokens reread before a piece, and the length of a window of learned
+    positions.
+    """
     shape = network.shape
     if shape.positions == "learned":
         stride = stride_of(shape.window)
-        return shape.window - stride, stride  # those of a new window that are there already
+        return shape.window - stride, stride  # tokens kept from the old window
     before = shape.layers * (shape.window - 1)
     return before, max(_PIECE * before, _STEPS)
 
@@ -108,7 +110,7 @@ def _cut(
     offset = 0
     for inputs, targets in sequences:
         n = len(inputs)
-        # The first piece has nothing to read before it, and all of it is scored.
+        # The first piece has no tokens before it, and is scored from its start.
         for begin in [0, *range(before + stride, n, stride)] if n else []:
             end = min(n, begin + stride + (0 if begin else before))
             yield _Piece(
@@ -121,7 +123,7 @@ def _cut(
 
 
 def _groups(pieces: Sequence[_Piece], threads: int) -> Iterator[Sequence[_Piece]]:
-    """Pieces of about the same length."""
+    """Group pieces of about the same length into batches."""
     begin = 0
     while begin < len(pieces):
         steps = min(_STEPS, len(pieces[begin].inputs))
@@ -131,7 +133,7 @@ def _groups(pieces: Sequence[_Piece], threads: int) -> Iterator[Sequence[_Piece]
 
 
 def _run(network: TransformerNetwork, group: Sequence[_Piece], scoring: Scoring) -> None:
-    """Read pieces side by side, the longest first, from their beginnings to their ends."""
+    """Run a batch of pieces, the longest first."""
     longest = len(group[0].inputs)
     inputs = np.zeros((longest, len(group)), np.int32)
     targets, scored = np.zeros_like(inputs), np.zeros(inputs.shape, np.bool_)
@@ -146,7 +148,7 @@ def _run(network: TransformerNetwork, group: Sequence[_Piece], scoring: Scoring)
     steps = longest if network.shape.positions == "learned" else _STEPS
     for begin in range(0, longest, steps):
         chosen = scored[begin : begin + steps]
-        # What is only read shows in the last layer through its keys and values alone.
+        # Of unscored steps, the last layer needs only keys and values.
         needed = np.flatnonzero(chosen.any(axis=1))
         since = int(needed[0]) if len(needed) else len(chosen) - 1
         h = rows(network.forward(inputs[begin : begin + steps], states, since=since))

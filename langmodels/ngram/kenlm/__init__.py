@@ -1,4 +1,4 @@
-"""KenLM's binary files, as `build_binary` writes them: mapped, looked up where they lie."""
+"""Binary files of KenLM's `build_binary`, memory-mapped and queried in place."""
 
 from langmodels.ngram.kenlm.model import KenLMModel
 

@@ -1,4 +1,4 @@
-"""The frame of KenLM's binary files, version 5: header, tables, words.
+"""The container of KenLM's binary files, version 5: header, tables, words.
 
 A file begins with a fixed header, the n-gram counts of each order, and one of two layouts of the
 tables (`probing`, `trie`); the words follow in the order of their ids. Sizes follow from the
@@ -24,7 +24,7 @@ _SANITY = struct.pack("<fff", 0.0, 1.0, -0.5) + struct.pack("<IIIQ", 1, 0xFFFFFF
 _MAGIC_SIZE = 56
 _PARAMETERS = struct.Struct("<B3xfIB3xI")
 _COUNTS_AT = _MAGIC_SIZE + 32 + _PARAMETERS.size
-_MOST = (1 << 31) - 2  # n-grams of an order: their ids are 32 bits wide
+_MOST = (1 << 31) - 2  # n-grams per order: ids have 32 bits
 
 PROBING, REST_PROBING, TRIE, QUANTIZED, COMPRESSED, QUANTIZED_COMPRESSED = range(6)
 _KINDS = (
@@ -40,14 +40,14 @@ Bytes = NDArray[np.uint8]
 
 
 class Header(NamedTuple):
-    """What a file says of itself: its type, one of the numbers above, and n_1, ..., n_N."""
+    """The header of a file: its type, one of the constants above, and sizes n_1, ..., n_N."""
 
     type: int
     multiplier: float
-    """Places of a hash table for each entry."""
+    """Slots of a hash table per entry."""
     sizes: list[int]
     end: int
-    """Where the tables begin, in bytes."""
+    """The offset of the tables in bytes."""
 
     @property
     def order(self) -> int:
@@ -56,32 +56,36 @@ class Header(NamedTuple):
 
     @property
     def kind(self) -> str:
-        """The type in words."""
+        """The name of the type."""
         return _KINDS[self.type]
 
     @property
     def is_trie(self) -> bool:
-        """Whether n-grams can be listed: hash tables keep nothing but a number for each."""
+        """Whether the n-grams can be enumerated; hash tables keep only a hash of each."""
         return self.type >= TRIE
 
     @property
     def is_quantized(self) -> bool:
-        """Whether probabilities are places in a short table."""
+        """Whether probabilities are stored as indices into a code book."""
         return self.type in (QUANTIZED, QUANTIZED_COMPRESSED)
 
     @property
     def is_compressed(self) -> bool:
-        """Whether the upper bits of pointers stand apart."""
+        """Whether the upper bits of pointers are stored separately."""
         return self.type in (COMPRESSED, QUANTIZED_COMPRESSED)
 
 
 def damaged(why: str) -> LangmodelsError:
-    """The file cannot be what `build_binary` wrote; callers name it."""
+    """The error for a file that `build_binary` cannot have written; callers prepend its name."""
     return LangmodelsError(f"it is not a whole binary file of KenLM's: {why}")
 
 
 def read_header(data: Bytes) -> Header:
-    """Raises LangmodelsError for files cut short, unfinished, of other versions or machines."""
+    """Parse and check a header.
+
+    Raises LangmodelsError for files that are truncated, unfinished, or of another version or
+    machine.
+    """
     start = data[:_COUNTS_AT].tobytes()
     if start.startswith(MAGIC + b" incomplete"):
         raise damaged("its building was broken off; run build_binary again")
@@ -122,14 +126,14 @@ def read_header(data: Bytes) -> Header:
 
 
 class Parts:
-    """Hands out the parts of a file one after the other, each checked against its length."""
+    """Splits a file into consecutive parts, each checked against the length of the file."""
 
     def __init__(self, data: Bytes, at: int) -> None:
         self._data = data
         self.at = at
 
     def take(self, size: int) -> Bytes:
-        """The next `size` bytes, which are not read yet."""
+        """The next `size` bytes, mapped and not yet read."""
         end = self.at + size
         if end > len(self._data):
             raise damaged(
@@ -140,17 +144,17 @@ class Parts:
         return part
 
     def table(self, dtype: Any, n: int) -> Array:
-        """The next `n` entries of a table."""
+        """The next `n` items of type `dtype`."""
         kind = np.dtype(dtype)
         return np.ndarray((n,), kind, self.take(n * kind.itemsize))
 
     def rest(self) -> Bytes:
-        """All that is left."""
+        """The remaining bytes."""
         return self.take(len(self._data) - self.at)
 
 
 def read_words(data: Bytes, n: int) -> tuple[Vocabulary, IntArray]:
-    """The vocabulary at the end of a file, and the file's id of each of its tokens, (V,)."""
+    """The vocabulary at the end of a file with `n` words, and the file's id of each token, (V,)."""
     text = data.tobytes()
     if text.count(0) != n or not text.endswith(b"\0"):
         raise damaged(f"it ends in {text.count(0):,} words, not {n:,} (truncated?)")
@@ -174,5 +178,7 @@ def _ordinary(words: list[str]) -> Iterator[str]:
 
 
 def tokenizer_of(vocabulary: Vocabulary) -> Tokenizer:
-    """How the text of a foreign model was cut, as far as its vocabulary tells."""
+    """The tokenizer assumed for a foreign model: whitespace, or symbols where there is no
+    `</s>`.
+    """
     return FOREIGN if vocabulary.ends else SymbolTokenizer()

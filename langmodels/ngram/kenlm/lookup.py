@@ -1,10 +1,9 @@
-"""Log probabilities from KenLM's tables.
+"""Queries to KenLM's tables, whatever their layout.
 
-Below a node of these tables stand the n-grams that extend it *to the left*: an n-gram is looked up
-from its last word backwards. So p(w | c) is read at the end of the longest path w, c_n, c_n-1, ...
-and the back-off weights to be added are those on the path of c itself, beyond that length. For a
-text this takes one look-up an n-gram length, since the path of each position is the context of the
-next.
+The children of a node are the n-grams that extend it *to the left*: an n-gram is looked up from its
+last word backwards. p(w | c) is found at the end of the longest path w, c_n, c_n-1, ..., and the
+back-off weights to add are those on the path of c beyond that length. In a text the path of a
+position is the context of the next one, so each position takes one look-up per n-gram length.
 """
 
 from math import copysign
@@ -19,19 +18,21 @@ from langmodels.ngram.scoring import TextScorer
 from langmodels.text.vocabulary import Vocabulary
 
 _LOG10 = float(np.log(10.0))
-_ABOVE_ONE = 1.0  # log10: what rounding in eight bits does not explain
+_ABOVE_ONE = 1.0  # log10; more than quantization to eight bits explains
 
 Nodes = Array
 State = tuple[Any, ...]
-"""The context: the last word's id in the file, its log10 back-off weight, the word before it, the
-weight of both, and so on; no longer than it can matter to what comes."""
+"""The context as alternating items: the file's id of the last word, the log10 back-off weight of
+it, the id of the word before, the weight of the two, and so on, as far as it can affect later
+probabilities.
+"""
 
 
 class Store(Protocol):
-    """One of the two layouts: n-grams as nodes, found by extending others to the left.
+    """One of the two layouts. N-grams are nodes, found by extending shorter ones to the left.
 
-    Words are the file's ids; log probabilities and back-off weights are log10. Order N has weights
-    of zero.
+    Words are the file's ids; log probabilities and back-off weights are log10, the weights of order
+    N zero.
     """
 
     sizes: list[int]
@@ -42,24 +43,25 @@ class Store(Protocol):
     def extend(
         self, order: int, nodes: Nodes, words: IntArray
     ) -> tuple[IndexArray, Nodes, Array, Array]:
-        """Which nodes of the order below have an n-gram with these words before them, and these.
+        """Look up n-grams: nodes of the order below, (M,), extended by words before them, (M,).
 
-        `nodes` and `words` are (M,). Returns the places in them of the F that do, (F,) rising, and
-        the nodes, log p and back-off weights of what was found, (F,) each.
+        Returns the ascending indices of the F pairs that were found, (F,), and the nodes, log p and
+        back-off weights of their n-grams, (F,) each.
         """
 
     def unigram(self, word: int) -> tuple[int, float, float]:
         """Node, log p and back-off weight of one word."""
 
     def child(self, order: int, node: int, word: int) -> tuple[int, float, float] | None:
-        """The same of the n-gram that extends a node of the order below, where there is one."""
+        """The same for one n-gram, a node of the order below extended by `word`; None if there is
+        none.
+        """
 
 
 class KenLMLookup(TextScorer):
     """Scores from a `Store`, with the interface of `NGramTables`.
 
-    `file_ids` (V,): the file's id of each token of the vocabulary. All log probabilities that come
-    out are nats.
+    `file_ids` (V,) is the file's id of each token of the vocabulary. Results are in nats.
     """
 
     unseen_backoff = 0.0
@@ -83,7 +85,7 @@ class KenLMLookup(TextScorer):
 
     @property
     def ngram_counts(self) -> list[int]:
-        """How many n-grams of each order the file has, those included that KenLM filled in."""
+        """The number of n-grams of each order, with those that KenLM added as blanks."""
         return self._store.sizes
 
     # Single queries -------------------------------------------------------------------------
@@ -93,7 +95,9 @@ class KenLMLookup(TextScorer):
         return self.step((), bos)[2]
 
     def step(self, state: State, word: int) -> tuple[float, int, State]:
-        """Log p(word | state) in nats, the length of the n-gram that gave it, the next state."""
+        """Log p(word | state) in nats, the length of the longest n-gram found, and the next
+        state.
+        """
         store, order = self._store, self._order
         id = self._ids[word]
         node, log_p, weight = store.unigram(id)
@@ -109,7 +113,8 @@ class KenLMLookup(TextScorer):
                 following += (before, weight)
         if 2 * length <= len(state):
             log_p += sum(state[2 * length - 1 :: 2])
-        # A weight of -0 says that no n-gram continues this context: it changes nothing to come.
+        # KenLM writes a weight of -0.0 if no n-gram continues this context: it need not be in the
+        # state.
         while following and following[-1] == 0.0 and copysign(1.0, following[-1]) < 0.0:
             del following[-2:]
         if word == Vocabulary.bos_id:
@@ -121,15 +126,15 @@ class KenLMLookup(TextScorer):
         return self.step(state, word)[2]
 
     def score_next(self, state: State, word: int) -> tuple[float, int]:
-        """Log p(word | state) in nats, and the length of the n-gram that gave it."""
+        """Log p(word | state) in nats, and the length of the longest n-gram found."""
         return self.step(state, word)[:2]
 
     def backing_off(self, state: State) -> float:
-        """Log factor on unigram probabilities, for words never seen after the state, nats."""
+        """See `NGramLookup`."""
         return float(sum(state[1::2])) * _LOG10
 
     def log_distribution(self, state: State) -> FloatArray:
-        """Log p(w | state) of every word, (V,) float64, nats."""
+        """Log p(w | state) of every word in nats, (V,)."""
         nodes, log_p, _ = self._store.unigrams(self._file_ids)
         weights = state[1::2]
         scores = log_p.astype(np.float64) + sum(weights)
@@ -169,7 +174,7 @@ class KenLMLookup(TextScorer):
                 spread = np.zeros(len(ids), np.float32)
                 spread[at] = weight
                 weights.append(spread)
-                # No context reaches back over the beginning of its sequence, or of the text.
+                # No context reaches back past the start of its sequence.
                 goes_on = np.flatnonzero((at >= k) & ~begins.take(at - (k - 1)))
                 at, nodes = at.take(goes_on), nodes.take(goes_on)
         begins[:1] = True
@@ -183,9 +188,9 @@ class KenLMLookup(TextScorer):
 
 
 def _sound(scores: FloatArray) -> FloatArray:
-    """The same scores. Raises LangmodelsError where they show that the file is damaged."""
+    """The scores themselves. Raises LangmodelsError where one shows that the file is damaged."""
     if not scores.max(initial=-np.inf) < _ABOVE_ONE * _LOG10:
         raise LangmodelsError(
-            "The binary file is damaged: it holds probabilities that are above 1 or not numbers."
+            "The binary file is damaged: some probabilities are above 1 or not numbers."
         )
     return scores

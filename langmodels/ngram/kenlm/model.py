@@ -1,4 +1,4 @@
-"""The n-gram model that a binary file of KenLM's holds."""
+"""The n-gram model of a binary file of KenLM's."""
 
 import mmap
 import os
@@ -36,12 +36,12 @@ def is_kenlm_binary(path: str | os.PathLike[str]) -> bool:
 
 
 class KenLMModel(NGramModel):
-    """A model read in place from a binary file of KenLM's; see https://kheafield.com/code/kenlm.
+    """A model in a memory-mapped binary file of KenLM's; see https://kheafield.com/code/kenlm.
 
-    It scores, predicts and samples as other n-gram models do. Where the file holds a trie, `tables`
-    lists its n-grams, and so it can be pruned, merged or written in other formats; hash tables
-    cannot be listed. In a quantized file probabilities and weights are rounded, so that its scores
-    do not quite sum to one.
+    It scores, predicts and samples like any n-gram model. The n-grams of a trie can be enumerated
+    as `tables`, so that the model can be pruned, merged or written in other formats; those of hash
+    tables cannot. In a quantized file probabilities and weights are rounded, so that distributions
+    sum to one only approximately.
     """
 
     kind = "kenlm-binary"
@@ -67,11 +67,10 @@ class KenLMModel(NGramModel):
         tokenizer: Tokenizer | None = None,
         cleaning: str = "none",
     ) -> Self:
-        """Map a file that `build_binary` wrote, with the words in it.
+        """Map a file that `build_binary` wrote with its vocabulary.
 
-        `tokenizer`: how the text was cut into tokens; None for what is usual, `whitespace`.
-        `cleaning`: how it was cleaned before.
-        Raises LangmodelsError where it is cut short, contradicts itself or lacks its words.
+        `tokenizer` and `cleaning` are those of the model's text; by default `whitespace` and none.
+        Raises LangmodelsError for a file that is truncated, inconsistent or without vocabulary.
         """
         try:
             with Path(path).open("rb") as file:
@@ -87,7 +86,7 @@ class KenLMModel(NGramModel):
 
     @cached_property
     def lookup(self) -> KenLMLookup:
-        """What answers queries."""
+        """The look-up that answers queries."""
         return KenLMLookup(self._store, self._file_ids)
 
     @cached_property
@@ -95,8 +94,8 @@ class KenLMModel(NGramModel):
         """The n-grams of a trie as tables. Raises LangmodelsError for hash tables."""
         if not isinstance(self._store, TrieStore):
             raise LangmodelsError(
-                "A binary file of KenLM's with hash tables (probing) keeps a number for each "
-                "n-gram, not its words: they cannot be listed. Use the ARPA file that it was made "
+                "A binary file of KenLM's with hash tables (probing) keeps only a hash of "
+                "each n-gram, so that they cannot be listed. Use the ARPA file that it was made "
                 "from, or build a trie."
             )
         new = np.empty(len(self._file_ids), np.int32)
@@ -117,18 +116,20 @@ class KenLMModel(NGramModel):
         return tables_from_ngrams(rows, log_prob, backoff, len(self.vocabulary))
 
     def step_by_hash(self) -> Callable[[Context, int], tuple[float, Context, int]]:
-        """See `ProbingStore.step`; the words are ids of the vocabulary."""
+        """See `ProbingStore.step`; words are ids of the vocabulary."""
         assert isinstance(self._store, ProbingStore)
         return self._store.step(self._file_ids, Vocabulary.bos_id)
 
     def listed(self) -> NGramModel:
-        """The same n-grams in a model of this package's own."""
+        """The same n-grams as an `NGramModel` with tables of its own."""
         model = NGramModel.from_tables(self.tables, self.reading, smoothing="given")
         model.is_distribution = self.is_distribution  # type: ignore[misc]
         return model
 
     def normalized(self) -> NGramModel:  # type: ignore[override]
-        """See `NGramModel.normalized`; of a quantized trie its n-grams with other weights."""
+        """See `NGramModel.normalized`; a quantized trie becomes a model with new back-off
+        weights.
+        """
         return self if self.is_distribution else self.listed().normalized()
 
     def sample_next(
@@ -143,7 +144,7 @@ class KenLMModel(NGramModel):
         return 2 * sum(self.header.sizes) - self.header.sizes[-1]
 
     def used_in(self, state: Any, length: int) -> int:
-        """How many tokens at the end of a context can matter; `<s>` is not counted as one."""
+        """How many of the last tokens are in the state; `<s>` does not count."""
         return min(length, len(state) // 2)
 
     # Files ----------------------------------------------------------------------------------

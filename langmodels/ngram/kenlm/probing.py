@@ -1,4 +1,4 @@
-"""The layout of hash tables: an n-gram is a 64-bit number, found by linear probing."""
+"""The "probing" layout: an n-gram is a 64-bit hash in a table with linear probing."""
 
 import struct
 from collections.abc import Callable
@@ -14,16 +14,15 @@ from langmodels.ngram.kenlm.binary import REST_PROBING, Header, Parts, damaged
 _TIMES, _WORD = 8978948897894561157, 17894857484156487943
 _MASK = (1 << 64) - 1
 _LONGEST = 1 << 16
-"""Places tried for an n-gram; a sound table has a free one long before."""
+"""Slots tried for an n-gram; an undamaged table has a free one long before."""
 _FULL = "its hash tables have no free places"
 
 Context = Any
-"""The file's id of the last word, the log10 back-off weight of it, the id of the word before, the
-weight of the last two, and so on; 0 is the empty context."""
+"""The state of `lookup.State` as nested or flat values; 0 is the empty context."""
 
 
 class ProbingStore:
-    """Nodes are the numbers that stand for n-grams: no n-gram can be listed."""
+    """A `Store` of hash tables. Nodes are the hashes of n-grams, which cannot be enumerated."""
 
     def __init__(self, header: Header, parts: Parts) -> None:
         self.sizes = header.sizes
@@ -32,7 +31,7 @@ class ProbingStore:
         version, _ = parts.table("<u4", 2).tolist()
         if version != 0:
             raise damaged(f"its vocabulary is of the unknown version {version}")
-        parts.take(12 * places[0])  # hashes of the words: these are read from the end of the file
+        parts.take(12 * places[0])  # word hashes, not needed: the words are at the end of the file
         weighted = [("log_p", "<f4"), ("weight", "<f4"), *rest]
         self._unigrams = parts.table(weighted, header.sizes[0] + 1)[:-1]
         if not (self._unigrams["log_p"] == self._unigrams["log_p"]).all():
@@ -101,18 +100,18 @@ class ProbingStore:
         raise damaged(_FULL)
 
     def step(self, ids: IntArray, bos: int) -> Callable[[Context, int], tuple[float, Context, int]]:
-        """A function of a context and a word, for callers that ask for many, one at a time.
+        """A fast function (context, word) -> (log10 p, context, length), for many single queries.
 
-        `ids` (V,) are the file's ids of the words. The function gives log10 p, which is 0 of `bos`
-        after the empty context, the context after the word, and the length of the n-gram found.
-        Copies the longest n-grams' numbers, 8 bytes for each place.
+        `ids` (V,) are the file's ids of the words. The function returns log10 p (0 for `bos` after
+        the empty context), the context after the word, and the length of the n-gram found. The
+        table of the highest order is copied, 8 bytes per slot.
         """
         nodes = ids.tolist()
         factors = [(1 + id) * _WORD & _MASK for id in range(self.sizes[0])]
         log_ps = (-np.abs(self._unigrams["log_p"][ids])).tolist()
         log_ps[bos] = 0.0
         weights = self._unigrams["weight"][ids].tolist()
-        # Numbers that lie askew cannot be read from memory views.
+        # Memory views cannot read unaligned numbers.
         keys = [np.require(table["key"], requirements="A").data for table in self._tables]
         if not all((np.asarray(column) == 0).any() for column in keys):
             raise damaged(_FULL)
@@ -139,7 +138,7 @@ class ProbingStore:
                         following += before, charges[at]
                 if 2 * length <= len(context):
                     log_p += sum(context[2 * length - 1 :: 2])
-            # A weight of -0 says that no n-gram continues this context: it changes nothing to come.
+            # A weight of -0.0: no n-gram continues this context, which therefore ends here.
             while following and not following[-1] and copysign(1.0, following[-1]) < 0.0:
                 del following[-2:]
             return log_p, tuple(following) or 0, length
@@ -148,5 +147,5 @@ class ProbingStore:
 
 
 def _places(n: int, multiplier: float) -> int:
-    """Places in a table of n entries."""
+    """The number of slots of a table with n entries."""
     return max(n + 1, int(np.float32(multiplier) * np.float32(n)))

@@ -1,4 +1,4 @@
-"""The layout of a trie: entries of a few bits each, sorted by word below every node."""
+"""The "trie" layout: bit-packed entries, sorted by word below every node."""
 
 from bisect import bisect_left
 from functools import cached_property
@@ -12,16 +12,18 @@ from langmodels.ngram.lookup import find_children
 from langmodels.ngram.tables import Float32Array
 
 _QUANTIZED_VERSION, _ARRAY_VERSION = 2, 0
-_MOST_BITS = 57  # that lie in eight bytes wherever they begin
-_UNPACKED = 1 << 24  # entries of an order that are unpacked at most, 16 bytes each
-_CHECKED = 1 << 22  # entries of an order up to which all pointers are looked at when it is opened
+_MOST_BITS = 57  # widest field that eight bytes hold at any bit offset
+_UNPACKED = 1 << 24  # orders of up to so many entries are unpacked, 16 bytes each
+_CHECKED = 1 << 22  # orders of up to so many entries have their pointers checked
 
 
 class BitColumn:
-    """One field of every entry of an order: `width` bits each `stride` bits, from `first` on."""
+    """A bit field of every entry of an order: `width` bits every `stride` bits, starting at bit
+    `first`.
+    """
 
     def __init__(self, data: Bytes, n: int, first: int, width: int, stride: int) -> None:
-        # From every byte on, eight of them as a number.
+        # A view of the data as overlapping 64-bit numbers, one starting at every byte.
         self._words = np.ndarray((len(data) - 7,), "<u8", data, strides=(1,))
         self._data = data.data
         self._n, self._first, self._stride = n, first, stride
@@ -31,7 +33,9 @@ class BitColumn:
         return self._n
 
     def take(self, at: Array, /, *, mode: str = "clip") -> Array:
-        """The field of some entries, (M,) int64; places beyond the ends are those of the ends."""
+        """The field of the entries at indices `at`, (M,) int64; indices are clipped to the
+        range.
+        """
         bit = np.clip(at, 0, self._n - 1).astype(np.int64, copy=False) * np.int64(self._stride)
         bit += np.int64(self._first)
         values: Array = self._words[bit >> 3]
@@ -46,9 +50,9 @@ class BitColumn:
 
 
 class Pointers:
-    """Pointers of which each entry has the lower bits only.
+    """Pointers to children, of which the entries hold only the lower bits.
 
-    `upper` has the others: element j is the first entry whose upper bits are at least j.
+    `upper` encodes the others: item j is the first entry whose upper bits are at least j.
     """
 
     def __init__(self, lower: BitColumn, upper: IndexArray, bits: int) -> None:
@@ -58,7 +62,7 @@ class Pointers:
         return len(self._lower)
 
     def take(self, at: Array, /, *, mode: str = "clip") -> Array:
-        """The pointers of some entries, (M,) int64."""
+        """The pointers of the entries at indices `at`, (M,) int64."""
         upper = np.searchsorted(self._upper, at, side="right") - 1
         upper <<= self._bits
         return upper | self._lower.take(at)
@@ -69,7 +73,7 @@ class Pointers:
 
 
 class Floats:
-    """Numbers that bit fields stand for: places in a table, or bits of float32 themselves."""
+    """Numbers encoded in bit fields: indices into a code book, or the bits of float32."""
 
     def __init__(self, codes: BitColumn, table: Float32Array | None, sign: int = 0) -> None:
         self._codes, self._table, self._sign = codes, table, np.uint32(sign)
@@ -78,7 +82,7 @@ class Floats:
         return len(self._codes)
 
     def take(self, at: Array, /, *, mode: str = "clip") -> Float32Array:
-        """Those of some entries, (M,)."""
+        """The numbers of the entries at indices `at`, (M,)."""
         codes = self._codes.take(at)
         if self._table is not None:
             return self._table[codes]
@@ -91,11 +95,10 @@ class Floats:
 
 
 class _Level:
-    """The entries of one order above the first, and where their children begin.
+    """The entries of one order above the first, with pointers to their children.
 
-    The order N has neither weights nor children. All are packed in bits; where an order is not too
-    large they are unpacked when they are first used, since picking bits takes several times as
-    long as reading numbers.
+    Order N has neither weights nor pointers. Unless an order is too large, its fields are unpacked
+    into arrays at first use, which are several times faster to read.
     """
 
     def __init__(
@@ -132,7 +135,7 @@ class _Level:
 
     @cached_property
     def scalars(self) -> tuple[Any, Any, Any, Any]:
-        """Words, log p, weights and pointers as sequences of plain numbers."""
+        """Words, log p, weights and pointers as sequences of Python numbers."""
         columns = self.words, self.log_p, self.weight, self.pointers
         first, second, third, fourth = (
             column.data if isinstance(column, np.ndarray) else column for column in columns
@@ -141,7 +144,7 @@ class _Level:
 
 
 class TrieStore:
-    """Nodes are the places of entries in their order."""
+    """A `Store` of a trie. Nodes are the indices of entries within their order."""
 
     def __init__(self, header: Header, parts: Parts) -> None:
         self.sizes = header.sizes
@@ -204,7 +207,9 @@ class TrieStore:
         return at, log_p[at], 0.0 if weight is None else weight[at]
 
     def ngrams(self) -> list[tuple[IntArray, Float32Array, Float32Array | None]]:
-        """All n-grams by order: words (n_k, k) in reading order, log p and back-off weights."""
+        """All n-grams by order: words (n_k, k), first word first, log p and back-off weights
+        (n_k,), log10.
+        """
         rows: IntArray = np.arange(self.sizes[0], dtype=np.int32)[:, np.newaxis]
         result: list[tuple[IntArray, Float32Array, Float32Array | None]] = [
             (rows, self._log_p, self._weight)
@@ -228,7 +233,7 @@ _Tables = tuple[Float32Array, Float32Array]
 
 
 def _quantization(header: Header, parts: Parts) -> list[_Tables | tuple[None, None]]:
-    """By order from 2 on, the probabilities and back-off weights that codes stand for."""
+    """The code books of log p and back-off weights, for orders 2 to N; None where not quantized."""
     if not header.is_quantized:
         return [(None, None)] * (header.order - 1)
     version, p_bits, b_bits = parts.take(8)[:3].tolist()
@@ -240,7 +245,7 @@ def _quantization(header: Header, parts: Parts) -> list[_Tables | tuple[None, No
     for k in range(2, header.order + 1):
         p = parts.table("<f4", 1 << p_bits)
         b = parts.table("<f4", 1 << b_bits) if k < header.order else np.zeros(1, np.float32)
-        # Places that no code uses may hold anything but numbers above 0.
+        # Unused codes may stand for anything but numbers above 0.
         if (p > 0).any() or np.isnan(p).any() or np.isnan(b).any():
             raise damaged(f"the probabilities of its order {k} are not below 1")
         tables.append((p, b))
@@ -254,7 +259,7 @@ def _level(
     p_table: Float32Array | None,
     b_table: Float32Array | None,
 ) -> _Level:
-    """An order's entries, with the array of upper pointer bits before them where there is one."""
+    """Read the entries of an order, and the array of upper pointer bits that may precede them."""
     last = order == header.order
     n = header.sizes[order - 1]
     word_bits = header.sizes[0].bit_length()
@@ -288,7 +293,7 @@ def _level(
 
 
 def _upper_bits(header: Header, parts: Parts, order: int) -> tuple[int, IndexArray]:
-    """How many bits of a pointer stand in its entry, and the array of the others."""
+    """The number of pointer bits that an entry holds, and the array that encodes the others."""
     n, n_next = header.sizes[order - 1], header.sizes[order]
     at, head = parts.at, parts.take(2)
     if head[0] != _ARRAY_VERSION:
@@ -308,7 +313,7 @@ def _upper_bits(header: Header, parts: Parts, order: int) -> tuple[int, IndexArr
 
 
 def _check(pointers: Any, n_children: int, order: int) -> None:
-    """Small tries are looked at whole; the pointers of large ones are trusted to be in range."""
+    """Check that pointers ascend and are in range; those of large orders are trusted."""
     n = len(pointers)
     starts = pointers.take(np.arange(n) if n <= _CHECKED else np.array([0, n - 1]))
     if starts[0] != 0 or starts[-1] != n_children or (np.diff(starts) < 0).any():

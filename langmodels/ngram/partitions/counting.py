@@ -1,10 +1,10 @@
 """The n-grams of a partition, counted by sorting its windows.
 
-A window is a word and the words before it. It knows the rank of its last k words among all n-grams
-of that order, so the next order is sorted by two numbers, the word before and that rank: n-grams
-come out in lexicographic order, and the rank is that of their suffix. Ends of sequences are counted
-along as if they were words, so that every context is there, whatever follows it; they are no
-n-grams, and left out of what is returned.
+A window is a word and the words before it. The rank of its last k words among all k-grams is kept,
+so that the next order is sorted by two numbers, the word before and that rank: the n-grams come out
+in lexicographic order, and the rank is the id of their suffix. The end of a sequence is counted as
+if it were a word, so that every context is found whatever follows it, and is removed from the
+result.
 """
 
 from collections.abc import Mapping
@@ -26,25 +26,26 @@ _NONE = np.empty(0, np.int32)
 
 @dataclass(frozen=True)
 class PartCounts(NGramCounts):
-    """The n-grams of a partition from order `lowest` on, in groups of whole contexts.
+    """The n-grams of a partition, of orders `lowest` to N, grouped by context.
 
-    Contexts take the place of the nodes one order below: `child_start[k-2]`, (M + 1,), says where
-    the k-grams of each begin. In the lowest order the suffixes are words.
+    Contexts are numbered by themselves, not as nodes of the order below: `child_start[k-2]`, (M +
+    1,), is where the k-grams of each of the M contexts begin. In the lowest order, suffixes are
+    word ids.
     """
 
     lowest: int
     context_counts: list[IntArray]
     """(M,) how often each context of k-grams occurs."""
     initial: list[tuple[int, int]]
-    """First and past-last of the k-grams that begin with `<s>`."""
+    """By order, the half-open range of ids of k-grams that begin with `<s>`."""
     initial_of_contexts: list[tuple[int, int]]
-    """First and past-last of their contexts."""
+    """By order, the half-open range of their contexts."""
     continuation: IntArray | None = None
-    """The continuation counts of the lowest order, where suffixes do not tell."""
+    """Continuation counts of the lowest order, if they cannot be derived from `suffixes`."""
 
     @classmethod
     def none(cls, lowest: int, vocabulary_size: int) -> "PartCounts":
-        """Orders below the lowest, above 1, without n-grams; the others are to be added."""
+        """Counts with empty orders below `lowest`; the others are to be added."""
         n = lowest - 1
         words = [np.arange(vocabulary_size, dtype=np.int32), *[_NONE] * (n - 1)]
         starts, empty, ranges = [_NONE] * (n - 1), [_NONE] * n, [(0, 0)] * n
@@ -59,10 +60,10 @@ class PartCounts(NGramCounts):
         order: int,
         continuation: IndexArray | None = None,
     ) -> "PartCounts":
-        """The n-grams of a stem and one word more, whose counts are (V,); higher orders empty.
+        """The n-grams of a stem and one more word, with `counts` (V,); higher orders are empty.
 
-        `size`: how often the stem occurs. `continuation`, (V,): see there; None: nothing comes
-        before the stem.
+        `size` is how often the stem occurs, `continuation` (V,) the continuation counts; None if
+        nothing precedes the stem.
         """
         lowest = len(stem) + 1
         if stem:
@@ -93,7 +94,7 @@ class PartCounts(NGramCounts):
         context_counts: IntArray,
         initial: Array,
     ) -> None:
-        """The next order."""
+        """Append the next order; `initial` is the range of its n-grams and that of its contexts."""
         self.words.append(words)
         self.child_start.append(starts)
         self.counts.append(counts)
@@ -104,7 +105,7 @@ class PartCounts(NGramCounts):
         self.initial_of_contexts.append((c, d))
 
     def fill(self, order: int) -> None:
-        """Empty orders up to this one."""
+        """Append empty orders up to `order`."""
         while self.order < order:
             self.add(_NONE, _NONE, _NONE, _NONE, _NONE, np.zeros(4, np.int64))
 
@@ -124,12 +125,12 @@ class PartCounts(NGramCounts):
 
     @property
     def orders(self) -> list[int]:
-        """Those whose n-grams are there."""
+        """The orders that have been counted."""
         every = range(self.lowest, self.order + 1)
         return [k for k in every if k == 1 or len(self.child_start[k - 2])]
 
     def to_arrays(self) -> dict[str, Array]:
-        """For a file."""
+        """The arrays to store."""
         arrays: dict[str, Array] = {}
         for k in self.orders:
             arrays[f"{k}.words"] = self.words[k - 1]
@@ -161,11 +162,11 @@ def count_windows(
     """Count the n-grams of a partition.
 
     Args:
-        windows: (M, W) what comes next, and before it W - 1 words, the last first, those of a stem
-            left out; words beyond an `<s>` do not matter.
-        lowest: the order of n-grams with one of these words before the stem.
+        windows: (M, W) the predicted word, then the W - 1 words before it, nearest first, without
+            those of the partition's stem; words beyond an `<s>` are ignored.
+        lowest: the order of the n-grams with one word before the stem.
         vocabulary_size: V.
-        contexts: rising, the contexts of one word that there are, seen or not; None: those seen.
+        contexts: ascending, all contexts of length one, seen or not; None: those seen.
     """
     part = PartCounts.none(lowest, vocabulary_size)
     sorter = _Windows(windows, vocabulary_size)
@@ -184,7 +185,7 @@ def count_windows(
 
 
 def _placed(values: IntArray, places: IndexArray, size: int) -> IntArray:
-    """(size,) the values at their places, 0 elsewhere."""
+    """(size,) an array with `values` at `places`, 0 elsewhere."""
     result = np.zeros(size, np.int32)
     result[places] = values
     return result
@@ -192,42 +193,43 @@ def _placed(values: IntArray, places: IndexArray, size: int) -> IntArray:
 
 @dataclass
 class _Order:
-    """The n-grams of one order, or those that begin with some of the words."""
+    """The n-grams of one order, or of a piece of it: a range of first words."""
 
     words: IntArray
     counts: IntArray
     suffixes: IntArray
     sizes: IntArray
-    """(M,) how many n-grams each context has."""
+    """(M,) the number of n-grams of each context."""
     context_counts: IntArray
     context_words: IntArray
-    """The first word of each context."""
+    """(M,) the first word of each context."""
     initial: IndexArray
     every_word: IntArray
-    """(n,) the last words, the ends of sequences among them."""
+    """(n,) the last words, with ends of sequences."""
     every_context: IntArray
-    """(n,) which context each has."""
+    """(n,) the context of each."""
     real: Array
-    """(n,) how many n-grams there are up to each, which is none if it is an end."""
+    """(n,) the running number of n-grams; ends of sequences do not count."""
 
 
 class _Windows:
-    """Windows and their ranks, an order after another."""
+    """The windows of a partition with the ranks of their last k words; `extend` raises k by one."""
 
     def __init__(self, windows: IntArray, vocabulary_size: int) -> None:
         self._windows = windows
         self._size = vocabulary_size
-        # Of single words: the ranks, and what the words, contexts and places of n-grams are.
+        # For k = 1 an n-gram is a word: its rank, last word and id are the word id, its context is
+        # 0.
         self._rank = windows[:, 0].copy()
         self._words = np.arange(vocabulary_size, dtype=np.int32)
         self._contexts = np.zeros(vocabulary_size, np.int32)
         self._places = self._words
 
     def extend(self, k: int) -> _Order:
-        """From the last k words of the windows to one more."""
+        """Count the last k + 1 words of the windows."""
         before = np.ascontiguousarray(self._windows[:, k])
         rank_bits = max(1, len(self._words)).bit_length()
-        # A word, a rank and a place share 63 bits; see `_sorted_by_word` for what a piece can be.
+        # A word, a rank and a place share 63 bits, which bounds the size of a piece.
         positions, pieces = _sorted_by_word(
             before, self._size, min(_PIECE, 1 << (61 - rank_bits) // 2)
         )
@@ -269,13 +271,13 @@ class _Windows:
             at, order = found[i]
             self._rank[at] += np.int32(bases[i])
             if order.initial[2] < order.initial[3]:
-                self._rank[at[before.take(at) == BOS_ID]] = -1  # nothing stands before <s>
+                self._rank[at[before.take(at) == BOS_ID]] = -1  # nothing precedes <s>
 
         parallel_map(settle, range(len(found)))
         return self._joined([order for _, order in found])
 
     def _order(self, first_words: IntArray, suffixes: IntArray, counts: IntArray) -> _Order:
-        """What is known of sorted n-grams."""
+        """Derive contexts and sizes from sorted n-grams."""
         words, shorter = self._words.take(suffixes), self._contexts.take(suffixes)
         opens = np.empty(len(words), np.bool_)
         opens[:1] = True
@@ -303,7 +305,7 @@ class _Windows:
         )
 
     def _joined(self, orders: list[_Order]) -> _Order:
-        """One order of its pieces; leaves what the next order needs."""
+        """Concatenate the pieces of an order, and keep what the next order needs."""
         n_contexts = np.cumsum([0, *(len(order.sizes) for order in orders)]).tolist()
         n_ngrams = np.cumsum([0, *(len(order.words) for order in orders)]).tolist()
         for i, order in enumerate(orders):
@@ -337,9 +339,9 @@ class _Windows:
 def _sorted_by_word(
     words: IntArray, vocabulary_size: int, size: int
 ) -> tuple[IntArray, list[slice]]:
-    """The places of words in the order of their ids, and pieces of that between different words.
+    """The positions of `words` sorted by word id, and slices of them cut between different words.
 
-    A piece has a single word, or less than 2 `size` places.
+    A slice holds a single word, or fewer than 2 `size` positions.
     """
     counts = np.bincount(words, minlength=vocabulary_size)
     starts = np.zeros(vocabulary_size + 1, np.int64)

@@ -1,7 +1,6 @@
-"""An n-gram model of a text that is larger than memory, by stages whose results are files.
+"""Fitting an n-gram model to a text larger than memory, in stages whose results are files.
 
-What is finished is a file of its own in the work folder. A run that was killed goes on from there:
-whatever a file says is not worked out again.
+Each finished stage has its file in the work folder, so that a run that was killed resumes there.
 """
 
 from collections.abc import Callable, Mapping
@@ -34,9 +33,9 @@ from langmodels.text.stored_text import StoredText
 
 
 def is_whole(folder: Path) -> bool:
-    """Whether the stages of an earlier run left in a work folder what they wrote.
+    """Whether the files that earlier stages left in a work folder are complete.
 
-    A disk may have lost the end of it when the power failed.
+    A power failure may have truncated them.
     """
     try:
         for path in folder.iterdir():
@@ -62,7 +61,7 @@ PLAN, SURVEY, SHUFFLED = "plan", "survey", "shuffled"
 
 
 def check_in_parts(model: object) -> NGramModel:
-    """The model, where it can be estimated from partitions. Raises UsageError where it cannot."""
+    """The model itself, if it can be estimated from partitions; raises UsageError otherwise."""
     if type(model) is not NGramModel:
         name = getattr(model, "kind", type(model).__name__)
         raise UsageError(f"--memory is for plain n-gram models, not {name}.")
@@ -83,12 +82,14 @@ def check_in_parts(model: object) -> NGramModel:
 def fit_on_disk(
     model: NGramModel, text: StoredText, folder: Path, capacity: int, jobs: Jobs = 1
 ) -> NGramModel:
-    """Fit a model to a text, with no more than about `capacity` tokens worked on at a time in one
-    process. `jobs`: who does partitions; `folder` is where all of them find it.
+    """Fit a model to a text, with about `capacity` tokens in memory per process.
 
-    The tables are those that `fit` makes, bit for bit, but they are columns of files in `folder`:
-    the model can be saved, as a file of its own or in ARPA format, and answers no queries before it
-    is opened from there. `check_in_parts` says which models can be had.
+    `jobs` is the number of processes or an executor; all of its workers must see `folder`, the work
+    folder.
+
+    The tables equal those of `NGramModel.fit` bit for bit, but are columns of files in `folder`:
+    the model can be saved, as a model file or in ARPA format, and must be opened from there to be
+    queried. See `check_in_parts` for which models are possible.
     """
     check_in_parts(model)
     model.reading = text.reading
@@ -100,7 +101,7 @@ def fit_on_disk(
 
 @dataclass(frozen=True)
 class _Fit:
-    """The stages, one after another."""
+    """One run, stage by stage."""
 
     smoothing: Smoothing
     order: int
@@ -110,7 +111,7 @@ class _Fit:
     jobs: Jobs = 1
 
     def tables(self) -> NGramTables:
-        """All stages."""
+        """Run all stages; returns the merged tables."""
         smoothing = self.smoothing
         plan = self._plan()
         self._shuffle(plan)
@@ -139,7 +140,7 @@ class _Fit:
     def _each(
         self, description: str, task: Callable[..., int], plan: Plan, *arguments: Any
     ) -> None:
-        """Have something done for each partition, the larger ones first."""
+        """Run a task on each partition, the larger ones first."""
         parts = sorted(plan.partitions, key=lambda part: -part.size)
         with track(description, total=len(self.text.ids)) as meter, executor(self.jobs) as pool:
             for size in mapped(pool, task, parts, *arguments):
@@ -160,7 +161,7 @@ class _Fit:
         return Plan.from_arrays(open_arrays(path, mmap=False)[1])
 
     def _shuffle(self, plan: Plan) -> None:
-        """The windows of every partition, in a file each."""
+        """Write the windows of each partition to a file of its own."""
         done = self.folder / SHUFFLED
         if done.exists() or not plan.partitions:
             return
@@ -170,7 +171,7 @@ class _Fit:
             with track("Shuffling", total=len(self.text.ids)) as meter:
                 for following, words in windows(self.text, self.order - 1):
                     found = plan.numbers(words, self.order - 1)
-                    # Numbers of 16 bits are sorted in linear time.
+                    # NumPy sorts 16-bit integers in linear time.
                     places = np.argsort(found.astype(np.uint16), kind="stable")
                     rows = np.stack([following, *words], axis=1)[places]
                     ordered = found[places]
@@ -187,8 +188,8 @@ class _Fit:
         save_arrays(done, sums, {})
 
     def _survey(self, plan: Plan) -> tuple[list[IndexArray], dict[Stem, PartCounts]]:
-        """What is spread over partitions: for each order how many n-grams have which count, and the
-        n-grams that branches have.
+        """What concerns several partitions: the counts-of-counts of each order, and the n-grams of
+        the branches.
         """
         path = self.folder / SURVEY
         if not path.exists():
@@ -222,7 +223,8 @@ class _Fit:
             columns = open_columns(self._place.file("counts", part.number))
             for name in columns.keys() & found.keys():
                 found[name] = found[name] + columns[name][:]
-            # An n-gram of a leaf has one word before the stem, that of another is the stem's own.
+            # The lowest n-grams of a leaf extend its stem to the left by a word; those of others
+            # are the stem and the predicted word.
             stem = part.stem if part.leaf else part.stem[1:]
             words, often = (columns[f"{part.lowest}.{name}"] for name in ("words", "counts"))
             for some, n in zip(words.pieces(), often.pieces(), strict=True):

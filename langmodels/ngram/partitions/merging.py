@@ -1,9 +1,9 @@
-"""The tables of partitions put together in lexicographic order, without comparing n-grams.
+"""Merging the tables of partitions into lexicographic order, without comparing n-grams.
 
-The (k-1)-grams of the whole text, in order, are the contexts of its k-grams. Each lies in one
-partition, which has its contexts in the same order: so what comes next are always the k-grams of
-the next context of some partition. The same walk brings back-off weights, which are the contexts'
-own, to their n-grams.
+The (k-1)-grams of the whole text, in order, are the contexts of its k-grams. Each is a context of
+one partition, which stores its contexts in the same order: so the next k-grams are always those of
+the next context of some partition. The same pass assigns the back-off weights, which partitions
+store with contexts, to the (k-1)-grams.
 """
 
 from collections.abc import Mapping
@@ -22,22 +22,26 @@ from langmodels.progress import track
 
 _CONTEXTS = 1 << 18
 _NGRAMS = 1 << 20
-"""So many are brought in order at a time, or those of one context."""
+"""Contexts, and n-grams, reordered at a time; the n-grams of one context stay together."""
 
 Parts = Mapping[int, Mapping[str, Column]]
-"""By number, the tables of each partition and branch: of its orders k `k.words` and `k.log_prob`,
-and of their contexts `k.sizes`, how many k-grams each has, and `k.backoff`."""
+"""The tables of each partition and branch, by number. For order k they have `k.words` and
+`k.log_prob` of its n-grams, and `k.sizes` (the number of k-grams) and `k.backoff` of its contexts.
+"""
 
 
 def merge_partitions(
     plan: Plan, parts: Parts, unigrams: Array, folder: Path, unseen_backoff: float = 0.0
 ) -> NGramTables:
-    """Tables whose arrays are columns of files in `folder`; `unigrams`: (V,) log probabilities."""
+    """The tables of the whole text, whose arrays are columns of files in `folder`.
+
+    `unigrams` (V,) are the log probabilities of order 1.
+    """
     words: list[Any] = [np.arange(len(unigrams), dtype=np.int32)]
     log_prob: list[Any] = [unigrams]
     child_start: list[Any] = []
     backoff: list[Any] = []
-    # Of the n-grams of the order below, the last word, the last but one and so on.
+    # The last words of all n-grams of the order below, then their last but one, and so on.
     tails: list[Any] = words[:]
     total = sum(len(c) for part in parts.values() for name, c in part.items() if "words" in name)
     with track("Merging", total=total) as meter:
@@ -60,7 +64,7 @@ def merge_partitions(
 
 
 class _Order:
-    """The k-grams of all partitions, as their contexts come by."""
+    """Merges the k-grams of all partitions, a block of contexts at a time."""
 
     def __init__(self, plan: Plan, parts: Parts, k: int, writer: Any) -> None:
         self._plan = plan
@@ -74,14 +78,16 @@ class _Order:
         self.log_prob = writer("log_prob", np.float32)
         self.starts = writer("child_start", np.int32)
         self.backoff = writer("backoff", np.float32)
-        # Those of the next order's contexts that are looked at beside the last word.
+        # The words, besides the last, by which contexts of the next order are routed.
         deeper = min(plan.depth, k) if k < plan.order else 1
         self.tails = [writer(f"tail.{i}", np.int32) for i in range(1, deeper)]
         self._n = 0
         self.starts.append(np.zeros(1, np.int32))
 
     def add(self, contexts: list[IntArray]) -> int:
-        """What follows the next contexts, given by their last words; how many n-grams that is."""
+        """Merge the k-grams of the next contexts, given by their last words; returns their
+        number.
+        """
         found = self._plan.numbers(contexts, self._k - 1)
         sizes, weights = self._collected(found, ("sizes", "backoff"), None)
         ends = np.cumsum(sizes, dtype=np.int64)
@@ -102,7 +108,9 @@ class _Order:
     def _collected(
         self, found: IntArray, names: tuple[str, ...], sizes: IntArray | None
     ) -> list[Array]:
-        """Columns of the next contexts, brought in their order: an item each, or `sizes` each."""
+        """The next items of columns, from the partitions `found` (M,) in this order: one for each
+        context, or `sizes` (M,) of them.
+        """
         # Numbers of 16 bits are sorted in linear time.
         order = np.argsort(found.astype(np.uint16), kind="stable")
         ordered = found[order]
@@ -113,7 +121,7 @@ class _Order:
             place[order] = np.arange(len(order))
             counts = np.diff(begins, append=len(order)).tolist()
         else:
-            # Where the run of each context begins among all, put together by partitions.
+            # Where the run of each context begins once the runs are concatenated by partition.
             from_parts = np.empty(len(order), np.int64)
             from_parts[order] = np.cumsum(sizes[order]) - sizes[order]
             here = np.cumsum(sizes) - sizes

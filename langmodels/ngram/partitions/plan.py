@@ -1,4 +1,4 @@
-"""Which partition a token of a text goes to: by the word before it, or by several."""
+"""Assigning the tokens of a text to partitions, by the word before them, or by several."""
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,74 +15,75 @@ from langmodels.text.stored_text import StoredText
 Stem = tuple[int, ...]
 """The last words of a context, first to last."""
 
-_BLOCK = 1 << 20  # tokens
+_BLOCK = 1 << 20  # tokens read at a time
 _MOST = 500
-"""So many partitions can be open files at once, or nearly."""
+"""The limit on partitions, each of which is an open file during the shuffle."""
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Windows of a text: the tokens whose context ends in `stem`, or part of them.
+    """The tokens of a text whose context ends in `stem`, or a part of them.
 
-    A `leaf` holds those before whose stem certain words stand: of each context, all that follows
-    it. What is no leaf holds all tokens after one whole context, the stem.
+    A `leaf` holds those where one of certain words precedes the stem, for each of its contexts all
+    tokens that follow. A partition that is no leaf holds all tokens after one whole context, which
+    is the stem.
     """
 
     number: int
     stem: Stem
     size: int
-    """Tokens, ends of sequences included."""
+    """The number of tokens, with ends of sequences."""
     leaf: bool
 
     @property
     def lowest(self) -> int:
-        """The least order of its n-grams."""
+        """The lowest order of its n-grams."""
         return len(self.stem) + (2 if self.leaf else 1)
 
 
 @dataclass(frozen=True)
 class Branch:
-    """A stem after which there is too much for one partition; the root is the empty stem.
+    """A stem that too many tokens follow for one partition; the root is the empty stem.
 
-    Its own n-grams, the stem and one word more, are put together from what the partitions have:
-    they alone are spread over several.
+    The n-grams of the stem and one more word are spread over several partitions, the only ones that
+    are; their counts are summed over these.
     """
 
     number: int
     stem: Stem
     size: int
     route: IntArray
-    """(V,) for each word before the stem, the number of the partition or branch that has it."""
+    """(V,) the number of the partition or branch for each word before the stem."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The partitions of a text and the branches between them, numbered together.
+    """The partitions of a text and the branches that lead to them, numbered together.
 
-    An n-gram w1 .. wk of a partition and its suffix w2 .. wk lie in the same one, unless the suffix
-    is what a branch has; and of each context all n-grams do. So a partition is estimated as a text
-    of its own would be, from the probabilities that its branch gives to words.
+    All n-grams of a context lie in one partition, and so do an n-gram w1 .. wk and its suffix w2 ..
+    wk, unless the suffix belongs to a branch. So a partition is estimated like a text of its own,
+    given the probabilities of the words after its branch.
     """
 
     order: int
     partitions: list[Partition]
     branches: list[Branch]
-    """The root first, and each after the one it grows from."""
+    """The root first, and each branch after its parent."""
 
     @property
     def depth(self) -> int:
-        """How many words of a context at most are looked at."""
+        """The most words of a context that decide about the partition."""
         return 1 + max(len(branch.stem) for branch in self.branches)
 
     def parent(self, stem: Stem) -> Branch:
-        """The branch of a stem."""
+        """The branch with a given stem."""
         return next(branch for branch in self.branches if branch.stem == stem)
 
     def numbers(self, words: Sequence[Array], length: int) -> IntArray:
-        """The partitions or branches that have the n-grams with given contexts, (M,).
+        """The number of the partition or branch of the n-grams with given contexts, (M,).
 
-        `words`: of contexts of `length` words the last, the last but one and so on, (M,) each; as
-        many as `depth`, where they are as long.
+        `words` are the last words of the contexts, the last but one, and so on, (M,) each: `depth`
+        of them, or all where `length`, the length of the contexts, is less.
         """
         found: IntArray = self.branches[0].route.take(words[0])
         for branch in self.branches[1:]:
@@ -94,7 +95,7 @@ class Plan:
         return found
 
     def to_arrays(self) -> dict[str, Array]:
-        """For a file."""
+        """The arrays to store."""
         arrays: dict[str, Array] = {"order": np.array([self.order])}
         for part in self.partitions:
             arrays[f"partition.{part.number}"] = np.array([part.leaf, part.size, *part.stem])
@@ -123,10 +124,11 @@ class Plan:
 
 
 def make_plan(text: StoredText, order: int, capacity: int) -> Plan:
-    """Divide the tokens of a text so that no partition but those of one context has more than
-    `capacity`, at least 2.
+    """Partition the tokens of a text.
 
-    Raises LangmodelsError where that makes more partitions than there can be open files.
+    No partition has more than `capacity` tokens (at least 2), unless it is of a single context.
+
+    Raises LangmodelsError if there would be more partitions than open files are allowed.
     """
     plan = Plan(order, [], [])
     if order == 1:
@@ -140,7 +142,7 @@ def make_plan(text: StoredText, order: int, capacity: int) -> Plan:
             large = branch.before > capacity
             group, sizes = _grouped(np.where(large, 0, branch.before), capacity)
             if branch.stem and not sizes.any():
-                sizes = sizes[:0]  # words that are never there need a place after the root alone
+                sizes = sizes[:0]  # words that never precede it need a route at the root only
             of_groups = [next(numbers) for _ in sizes]
             route = np.array([*of_groups, 0], np.int32).take(group)
             for number, size in zip(of_groups, sizes.tolist(), strict=True):
@@ -155,7 +157,7 @@ def make_plan(text: StoredText, order: int, capacity: int) -> Plan:
             plan.branches.append(Branch(branch.number, branch.stem, branch.size, route))
         if len(plan.partitions) > _MOST:
             raise LangmodelsError(
-                f"With so little memory there would be more than {_MOST:,} partitions; give more."
+                f"With so little memory there would be over {_MOST:,} partitions; give more memory."
             )
         _look_before(text, plan, grown)
         waiting = grown
@@ -164,7 +166,7 @@ def make_plan(text: StoredText, order: int, capacity: int) -> Plan:
 
 @dataclass(frozen=True)
 class _Stem:
-    """What is to become a branch; `before`, (V,), is how often each word stands before it."""
+    """A stem that is to become a branch; `before` (V,) counts the words before it."""
 
     number: int
     stem: Stem
@@ -173,8 +175,9 @@ class _Stem:
 
 
 def _grouped(counts: IndexArray, capacity: int) -> tuple[IndexArray, IndexArray]:
-    """Words put together in groups of no more than `capacity`, which no count exceeds: the group of
-    each, (V,), and what each group comes to.
+    """Group words so that the counts of a group sum to at most `capacity`, which no count exceeds.
+
+    Returns the group of each word, (V,), and the sum of each group.
     """
     half = max(1, capacity // 2)
     order = np.argsort(-counts, kind="stable")
@@ -187,7 +190,7 @@ def _grouped(counts: IndexArray, capacity: int) -> tuple[IndexArray, IndexArray]
 
 
 def _look_before(text: StoredText, plan: Plan, stems: list[_Stem]) -> None:
-    """Count the words before stems of one length."""
+    """Count the words before stems, all of one length, into their `before`."""
     if not stems:
         return
     depth = len(stems[0].stem)
@@ -201,11 +204,11 @@ def _look_before(text: StoredText, plan: Plan, stems: list[_Stem]) -> None:
 
 
 def windows(text: StoredText, length: int) -> Iterator[tuple[IntArray, list[IntArray]]]:
-    """Every place of a text, a million at a time: the word that comes next, and `length` words of
-    its context, the last first, (M,) each.
+    """Yield the positions of a text, a million at a time: the predicted word, and the `length`
+    words before it, nearest first, (M,) each.
 
-    After the end of a sequence `<s>` comes next; beyond the `<s>` before it the context is not its
-    own.
+    The `<s>` of the next sequence stands for the end of one; context words beyond an `<s>` belong
+    to another sequence.
     """
     for ids in text.blocks(_BLOCK, length - 1, 1):
         n = len(ids) - length

@@ -1,4 +1,4 @@
-"""Estimation within an amount of memory: the work folder, the space it takes, what is refused."""
+"""Estimation within an amount of memory: the entry point, its work folder and its checks."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,11 +18,11 @@ from langmodels.storage import LOCK, work_folder
 from langmodels.text.stored_text import StoredText
 
 _RESERVE = 64 << 20
-"""Bytes for what is read and written in pieces."""
+"""Bytes for buffers of reading and writing."""
 _A_WORD = 64
-"""Bytes for each word of the vocabulary, in arrays that have one number or a few for each."""
+"""Bytes per word of the vocabulary in all arrays of length V together."""
 _LEAST = 1 << 16
-"""Tokens of a partition: with fewer, most of the time would go into files."""
+"""The smallest capacity of a partition in tokens: with less, most time would go into files."""
 
 
 @contextmanager
@@ -35,20 +35,21 @@ def fitted_within(
     key: str | None = None,
     jobs: Jobs = 1,
 ) -> Iterator[tuple[NGramModel, StoredText]]:
-    """A model fitted to a text in about `memory` bytes, to be saved inside the `with` block.
+    """Fit a model to a text in about `memory` bytes; yields the model, to be saved inside the
+    `with` block, and the text.
 
     Args:
-        model: an n-gram model; see `check_in_parts`. Or what makes one for a text of so many
-            tokens.
-        read: reads the text into files of a folder, by `StoredText.read`.
-        memory: bytes that each process may take, its own and those of the vocabulary among them.
-        folder: where a work folder is made, which is removed in the end, after Ctrl-C too.
-        key: a name for text and settings. What a run that was killed has finished is taken over by
-            the next one with the same key; None: by none.
-        jobs: processes, or an executor such as a Dask cluster's, that share the partitions; all of
-            them must find the folder under its path.
+        model: an n-gram model that passes `check_in_parts`, or a function that makes one, given the
+            number of tokens of the text.
+        read: a function that reads the text into files of a folder, as `StoredText.read` does.
+        memory: bytes that each process may use in all.
+        folder: where to make the work folder, which is removed in the end, even after Ctrl-C.
+        key: a name for text and settings: a run resumes what a killed run with the same key has
+            left. None: nothing is resumed.
+        jobs: number of processes, or an executor such as a Dask cluster's, for the partitions; all
+            workers must see the folder under its path.
 
-    Raises LangmodelsError where memory or disk are too small, UsageError for other models.
+    Raises LangmodelsError for too little memory or disk, UsageError for models of other kinds.
     """
     if isinstance(model, LanguageModel):
         check_in_parts(model)
@@ -60,7 +61,7 @@ def fitted_within(
                 try:
                     ngrams = _fit(model, text, work, memory, jobs)
                 except (FileNotFoundError, ArithmeticError, LookupError, TypeError, ValueError):
-                    # A file is not there, or its header is not that of its arrays.
+                    # A file is missing, or its header does not fit its arrays.
                     _empty(work)
                     text = None
             if text is None:
@@ -87,8 +88,9 @@ def _fit(
 
 
 def _left_over(work: Path) -> StoredText | None:
-    """The text that an earlier run has read, whose further stages stand beside it if they are
-    whole; without one the folder is empty.
+    """The text that an earlier run has stored, if it is complete; None after emptying the folder.
+
+    Results of later stages are kept if they are complete, too.
     """
     with suppress(LangmodelsError):
         text = StoredText.open(work)
@@ -107,12 +109,12 @@ def _empty(work: Path) -> None:
 
 
 def window_bytes(order: int) -> int:
-    """Memory that a token of a partition takes while its n-grams are counted and estimated."""
+    """Bytes per token of a partition while its n-grams are counted and smoothed."""
     return 48 + 20 * order
 
 
 def _capacity(memory: int, order: int, vocabulary_size: int) -> int:
-    """How many tokens a partition may have."""
+    """The number of tokens that a partition may have within `memory` bytes."""
     taken = memory_used() + _RESERVE + _A_WORD * vocabulary_size
     capacity = (memory - taken) // window_bytes(order)
     if capacity < _LEAST:
@@ -125,7 +127,7 @@ def _capacity(memory: int, order: int, vocabulary_size: int) -> int:
 
 
 def _check_space(work: Path, tokens: int, order: int) -> None:
-    """Say how much disk is needed. Raises LangmodelsError where there is less."""
+    """Report how much disk is needed. Raises LangmodelsError if less is free."""
     least = 4 * tokens * (1 + order)
     most = least + 40 * tokens * (order - 1)
     free = shutil.disk_usage(work).free

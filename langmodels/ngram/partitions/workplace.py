@@ -1,7 +1,6 @@
-"""What is done for one partition: counting its windows, and making tables of the counts.
+"""The two tasks of a partition: counting its windows, and smoothing the counts.
 
-Both read files and leave files that are whole or not there, so it does not matter who does them, or
-how often.
+Both read files and write files atomically, so any process may run them, even more than once.
 """
 
 from collections.abc import Mapping
@@ -21,10 +20,10 @@ from langmodels.tensors import open_arrays, save_arrays
 
 @dataclass(frozen=True)
 class Workplace:
-    """The folder with the files of all partitions, and what is to be made of them.
+    """The folder with the files of all partitions, and the settings of the model.
 
-    Of each partition there are `windows.N`, then `counts.N`, then `tables.N`; of each branch
-    `tables.N`.
+    A partition with number N has the files `windows.N`, `counts.N` and `tables.N`, each in place of
+    the one before; a branch has `tables.N`.
     """
 
     folder: Path
@@ -34,11 +33,11 @@ class Workplace:
     """V."""
 
     def file(self, kind: str, number: int) -> Path:
-        """A file of a partition or a branch."""
+        """The path of a file of a partition or a branch."""
         return self.folder / f"{kind}.{number}"
 
     def count(self, part: Partition, plan: Plan) -> None:
-        """The counts of a partition, and how many of its n-grams have which."""
+        """Turn the windows of a partition into its counts, with counts-of-counts."""
         path, source = self.file("counts", part.number), self.file("windows", part.number)
         if path.exists() or self.file("tables", part.number).exists():
             source.unlink(missing_ok=True)
@@ -58,7 +57,7 @@ class Workplace:
         source.unlink(missing_ok=True)
 
     def censuses(self, counts: PartCounts) -> dict[str, Array]:
-        """By order, how many n-grams have which count, as far as smoothing asks."""
+        """`Smoothing.census` of each order, under the name `k.census`."""
         smoothing = self.smoothing
         return {
             f"{k}.census": smoothing.census(smoothing.order_counts(counts, k))
@@ -66,9 +65,9 @@ class Workplace:
         }
 
     def estimate(self, part: Partition, values: Mapping[Stem, Array]) -> None:
-        """The tables of a partition, in place of its counts.
+        """Turn the counts of a partition into its tables.
 
-        `values`: by branch, (V,) what smoothing made of the n-grams that the branch has.
+        `values` holds for each branch, by its stem, the probabilities of the words after it, (V,).
         """
         path = self.file("counts", part.number)
         if not self.file("tables", part.number).exists():
@@ -79,9 +78,9 @@ class Workplace:
         path.unlink(missing_ok=True)
 
     def smooth(self, number: int, counts: PartCounts, values: Array) -> Array:
-        """Smooth, leave out by count what is rare, and keep the tables in a file.
+        """Smooth counts, drop n-grams below `min_counts`, and store the tables.
 
-        `values`, (V,), are those of the order below by their last words. Returns those of the
+        `values` (V,) are the probabilities of the order below, by last word. Returns those of the
         lowest order, (n,).
         """
         smoothing = self.smoothing
@@ -96,7 +95,7 @@ class Workplace:
             sizes = np.diff(starts)
             if smoothing.cuts:
                 kept = counts.counts[k - 1] >= smoothing.min_count(k)
-                # All unigrams stay.
+                # Unigrams are never dropped.
                 least = smoothing.min_count(k - 1) if k > 2 else 0
                 stays = counts.context_counts[k - 1] >= least
                 words, log_prob = words[kept], log_prob[kept]
@@ -113,17 +112,19 @@ class Workplace:
 
 
 def columns_of(part: Partition, order: int) -> list[int]:
-    """Which of the next word (0) and the words before it, the last first, a partition keeps."""
+    """The columns of `plan.windows` that a partition stores: 0 is the predicted word, i the i-th
+    word before it.
+    """
     return [0, *range(len(part.stem) + 1, order)] if part.leaf else [0]
 
 
 def count(part: Partition, place: Workplace, plan: Plan) -> int:
-    """See `Workplace.count`; returns how many tokens the partition has."""
+    """Run `Workplace.count`; returns the size of the partition, for progress."""
     place.count(part, plan)
     return part.size
 
 
 def estimate(part: Partition, place: Workplace, values: Mapping[Stem, Array]) -> int:
-    """See `Workplace.estimate`; returns how many tokens the partition has."""
+    """Run `Workplace.estimate`; returns the size of the partition, for progress."""
     place.estimate(part, values)
     return part.size

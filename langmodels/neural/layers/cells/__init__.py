@@ -1,4 +1,4 @@
-"""Recurrent layers by name: Elman network, LSTM, GRU and minimal GRU, one file each."""
+"""The registry of recurrent layers: Elman network, LSTM, GRU and minimal GRU, one file each."""
 
 from langmodels.names import Registry
 from langmodels.neural.layers.cells.base import Recurrent

@@ -1,14 +1,14 @@
-"""What recurrent layers have in common, unrolled over time and differentiated by hand.
+"""The base class of recurrent layers, unrolled over time and differentiated by hand.
 
-Arrays are time-major: (T, B, width) for T steps of B sequences. Inside the loop over time stands
-only what the recurrence forces there, written into arrays that exist already. The input's share of
-all pre-activations is one matrix product before the loop; the gradients of the weights are single
-products after it; all derivatives of the gates are computed a block of steps at a time.
+Arrays are time-major: (T, B, width) for T steps of B sequences. The loop over time contains only
+what depends on the step before, written into preallocated arrays. The input's contribution to all
+pre-activations is one matrix product before the loop; the gradients of the weights are single
+products after it; the derivatives of the gates are computed for a block of steps at a time.
 
 Logistic gates are computed as 1 / (1 + exp(z)) from negated pre-activations: the sign (and, for the
 LSTM, the 2 in tanh(z) = 2 sigmoid(2z) - 1) is put into scaled copies of the weights, so that three
-calls serve all gates of a step. Fewer calls count twice: threads that share a batch wait for each
-other's Python between them.
+calls compute all gates of a step. Few calls matter doubly, since threads that share a batch wait
+for each other's Python between calls.
 """
 
 from abc import abstractmethod
@@ -26,7 +26,7 @@ from langmodels.neural.layers.base import (
 )
 from langmodels.neural.layers.sequence import SequenceLayer, State
 
-_BLOCK = 65_536  # elements of (steps, B, H) whose gate derivatives are computed at once
+_BLOCK = 65_536  # elements (steps, B, H) of a block of gate derivatives
 
 
 class Recurrent(SequenceLayer[State]):
@@ -52,7 +52,7 @@ class Recurrent(SequenceLayer[State]):
             array[...] = rng.uniform(-bound, bound, array.shape)
 
     def refresh(self) -> None:
-        """Scale copies of the weights by `_scale` (G H,), where the cell has one."""
+        """Copy the weights, scaled by `_scale` (G H,) if the cell has one."""
         self._scaled, self._weight, self._mask = self.values, self.values["hidden"], None
         if self._scale is not None:
             scale = self._scale.astype(self.values["bias"].dtype)
@@ -66,7 +66,7 @@ class Recurrent(SequenceLayer[State]):
             }
 
     def drop_weights(self, rate: float, rng: Generator) -> None:
-        """Zero a fraction of the hidden-to-hidden weights until the next `refresh`.
+        """Zero a random fraction of the hidden-to-hidden weights until the next `refresh`.
 
         One mask for all steps (DropConnect; Merity, Keskar and Socher 2018, section 2).
         """
@@ -82,7 +82,7 @@ class Recurrent(SequenceLayer[State]):
         self._mask = mask
 
     def zero_state(self, batch: int) -> State:
-        """The state at the beginning of sequences: zeros, (B, H) each."""
+        """The initial state of `batch` sequences: zeros, (B, H) each."""
         dtype = self.values["bias"].dtype
         return tuple(np.zeros((batch, self.hidden), dtype) for _ in range(self.n_states))
 
@@ -98,9 +98,9 @@ class Recurrent(SequenceLayer[State]):
     ) -> Array:
         """Hidden states (T, B, H) after each of T steps; `final_state` is the state after the last.
 
-        `x`: inputs (T, B, E); or token ids (T, B), which stand for rows of `embedding` (V, E), or
-        without one for one-hot vectors. `state` is zero where not given. `keep` (T, B) is 0 where
-        the state is to be forgotten before a step, and 1 elsewhere.
+        `x` are inputs (T, B, E), or token ids (T, B), which stand for rows of `embedding` (V, E)
+        or, without one, for one-hot vectors. `state` is the initial state, by default zero. `keep`
+        (T, B) is 0 where the state is reset to zero before a step, and 1 elsewhere.
         """
         steps, batch = x.shape[:2]
         self._x, self._embedding = x, embedding
@@ -116,13 +116,13 @@ class Recurrent(SequenceLayer[State]):
             if self._keep is not None:
                 before[0] *= self._keep[0]
         self._z = z
-        with np.errstate(over="ignore"):  # exp of a large z is infinite, and its gate is 0
+        with np.errstate(over="ignore"):  # exp overflows to inf for large z: the gate is 0
             self._run(z)
         return self._after[0]
 
     @property
     def final_state(self) -> State:
-        """The state after the last step of the last `forward`, copied."""
+        """A copy of the state after the last step of the last `forward`."""
         return tuple(after[-1].copy() for after in self._after)
 
     def _project(self, x: Array, embedding: Array | None, z: Array) -> None:
@@ -131,7 +131,7 @@ class Recurrent(SequenceLayer[State]):
             np.matmul(rows(x), weight, out=rows(z))
         elif embedding is None:
             np.take(weight, x, axis=0, out=z, mode="clip")
-        else:  # an affine map of a looked-up row is a row of the mapped table
+        else:  # map the table, then look up its rows
             table = embedding @ weight
             table += bias
             np.take(table, x, axis=0, out=z, mode="clip")
@@ -139,7 +139,9 @@ class Recurrent(SequenceLayer[State]):
         z += bias
 
     def _series(self, k: int, steps: int, batch: int) -> tuple[Array, Array]:
-        """State k before and after every step; views of one array unless some are forgotten."""
+        """State array k before and after every step, (T, B, H) each; views of one array unless
+        states are reset.
+        """
         name, dtype = f"state {k}", self.values["bias"].dtype
         if self._keep is None:
             both = self.space.array(name, (steps + 1, batch, self.hidden), dtype)
@@ -148,23 +150,25 @@ class Recurrent(SequenceLayer[State]):
         return both[0], both[1]
 
     def _hand_on(self, t: int) -> None:
-        """Make the states after step t those before t + 1, except for what is forgotten."""
+        """Copy the states after step t to those before t + 1, with resets."""
         if self._keep is not None and t + 1 < len(self._keep):
             for before, after in zip(self._before, self._after, strict=True):
                 np.multiply(after[t], self._keep[t + 1], out=before[t + 1])
 
     @abstractmethod
     def _run(self, z: Array) -> None:
-        """Fill the states after every step, given the input's share of the pre-activations."""
+        """Compute the states after every step, given the input's part of the pre-activations, (T,
+        B, G H).
+        """
 
     # Backward -------------------------------------------------------------------------------
 
     def backward(self, dy: Array, final: State | None = None) -> Array:
-        """Gradient with respect to the input, or to `embedding`, from that of the hidden states.
+        """The gradient with respect to the input, or to `embedding`.
 
-        `dy` (T, B, H) is used up: afterwards it holds the whole of dL/dh_t, later steps included.
-        `final`: gradient with respect to the state after the last step. `initial_gradient` is
-        afterwards that of the state before the first one.
+        `dy` (T, B, H) is the gradient of the outputs; afterwards it holds the total dL/dh_t, with
+        the contribution of later steps. `final` is the gradient of the state after the last step.
+        Afterwards `initial_gradient` is that of the state before the first step.
         """
         batch = dy.shape[1]
         dz = self.space.array("dz", self._z.shape, dy.dtype)
@@ -181,7 +185,7 @@ class Recurrent(SequenceLayer[State]):
         return np.matmul(dz, self.values["input"].T, out=dx)
 
     def _tokens_backward(self, dz: Array) -> Array:
-        """As `_inputs_backward` with the gradients summed by token first."""
+        """`_inputs_backward` for token ids: gradients are first summed by token."""
         weight = self.values["input"]
         size = len(weight if self._embedding is None else self._embedding)
         table = sum_by_row(size, self._x.ravel(), dz)
@@ -197,15 +201,15 @@ class Recurrent(SequenceLayer[State]):
             self.gradients["hidden"] *= self._mask
 
     def _blocks(self, steps: int, batch: int) -> Iterator[slice]:
-        """Stretches of time, last first."""
+        """Slices of time, the last first."""
         size = max(1, _BLOCK // (batch * self.hidden))
         for end in range(steps, 0, -size):
             yield slice(max(0, end - size), end)
 
     @abstractmethod
     def _run_back(self, dh: Array, dz: Array, carry: State) -> None:
-        """Make `dh` (T, B, H) whole, fill `dz` (T, B, G H) and the gradient of `hidden`.
+        """Complete `dh` (T, B, H), and compute `dz` (T, B, G H) and the gradient of `hidden`.
 
-        `carry` holds the gradient with respect to the state after the last step, and in the end
-        that before the first.
+        `carry` holds the gradient of the state after the last step, and in the end that before the
+        first.
         """

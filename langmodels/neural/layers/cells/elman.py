@@ -11,8 +11,8 @@ from langmodels.neural.layers.sequence import State
 class Elman(Recurrent):
     """h_t = tanh(x_t W + h_{t-1} U + b), the simple recurrent network of Elman (1990).
 
-    With `relu` instead of tanh, U begins as the identity and b as zero (Le, Jaitly and Hinton 2015,
-    "A Simple Way to Initialize Recurrent Networks of Rectified Linear Units").
+    With `relu` instead of tanh, U is initialised to the identity and b to zero (Le, Jaitly and
+    Hinton 2015, "A Simple Way to Initialize Recurrent Networks of Rectified Linear Units").
     """
 
     gates = 1

@@ -10,9 +10,9 @@ from langmodels.neural.layers.sequence import State
 class GRU(Recurrent):
     """Gated recurrent unit (Cho et al. 2014), with the reset gate after the matrix product.
 
-    r, u = sigmoid(x W + h U + b), n = tanh(x W_n + b_n + r (h U_n + b')),
-    h_t = (1 - u) n + u h_{t-1}. This variant (the one of cuDNN and PyTorch) needs one product a
-    step and a second bias b', `hidden_bias`; Cho et al. have n = tanh(x W_n + (r h) U_n + b_n).
+    r, u = sigmoid(x W + h U + b), n = tanh(x W_n + b_n + r (h U_n + b')), h_t = (1 - u) n + u
+    h_{t-1}. This variant, that of cuDNN and PyTorch, needs one product per step and a second bias
+    b', `hidden_bias`; Cho et al. have n = tanh(x W_n + (r h) U_n + b_n).
     """
 
     gates = 3
@@ -69,7 +69,8 @@ class GRU(Recurrent):
         slope_n = self.space.array("slope n", n.shape, n.dtype)
         through = self.space.array("through", (batch, width), dh.dtype)
         for block in self._blocks(steps, batch):
-            # Every pre-activation's gradient is a multiple of dh; the third is that of h U_n + b'.
+            # The gradients of all pre-activations are multiples of dh; the third is that of h U_n +
+            # b'.
             slope = self.space.array("slope", (*n[block].shape[:2], 3, width), z.dtype)
             slope_r, slope_u, slope_hn = slope[:, :, 0], slope[:, :, 1], slope[:, :, 2]
             candidate = slope_n[block]

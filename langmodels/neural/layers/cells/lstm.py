@@ -11,9 +11,9 @@ from langmodels.neural.layers.sequence import State
 class LSTM(Recurrent):
     """Long short-term memory (Hochreiter and Schmidhuber 1997).
 
-    With a forget gate (Gers, Schmidhuber and Cummins 2000): i, f, o = sigmoid(x W + h U + b) and
-    g = tanh(x W + h U + b), each with columns of its own, in the order i, f, g, o;
-    c_t = f c_{t-1} + i g, h_t = o tanh(c_t). The forget gate's bias begins at 1.
+    With a forget gate (Gers, Schmidhuber and Cummins 2000): i, f, o = sigmoid(x W + h U + b) and g
+    = tanh(x W + h U + b), each with its own columns of W, U and b, in the order i, f, g, o; c_t = f
+    c_{t-1} + i g, h_t = o tanh(c_t). The bias of the forget gate is initialised to 1.
     """
 
     gates = 4
@@ -42,7 +42,9 @@ class LSTM(Recurrent):
         return {name: array.copy() for name, array in arrays.items()}
 
     def _series(self, k: int, steps: int, batch: int) -> tuple[Array, Array]:
-        """As the base class, but c_{t-1} lies beside g_t, so that one product serves i and f."""
+        """As the base class, but c_{t-1} is stored beside g_t, so that one product serves i and
+        f.
+        """
         if k == 0:
             return super()._series(k, steps, batch)
         dtype = self.values["bias"].dtype
@@ -57,7 +59,7 @@ class LSTM(Recurrent):
         (steps, batch, width), dtype = h_after.shape, z.dtype
         weight, one, two = self._scaled["hidden"], np.ones((), dtype), np.full((), 2, dtype)
         recurrent = self.space.array("recurrent", (batch, 4 * width), dtype)
-        # Gate by gate, (steps, 4, B, H): what one call works on lies together.
+        # By gate, (steps, 4, B, H), so that each call works on contiguous memory.
         self._gates = gates = self.space.array("gates", (steps, 4, batch, width), dtype)
         self._products = self.space.array("i g, f c", (steps, 2, batch, width), dtype)
         self._tanh_c = self.space.array("tanh c", h_after.shape, dtype)
@@ -91,7 +93,7 @@ class LSTM(Recurrent):
         dz_gates = self._by_gate(dz)
         share = self.space.array("share", (batch, width), dh.dtype)
         for block in self._blocks(steps, batch):
-            # What each pre-activation's gradient is a multiple of: dc for i, f and g, dh for o.
+            # The factors of the gradients of pre-activations, on dc for i, f and g, on dh for o.
             slope = self.space.array("slope", gates[block].shape, dh.dtype)
             np.subtract(1, gates[block], out=slope)
             slope[:, :2] *= products[block]  # i (1 - i) g and f (1 - f) c

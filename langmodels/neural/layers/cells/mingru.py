@@ -13,9 +13,7 @@ class MinGRU(Recurrent):
     """h_t = (1 - u_t) h_{t-1} + u_t n_t, u = sigmoid(x W + b), n = x W_n + b_n.
 
     Feng, Tung, Hassan, Bengio and Hosseini (2024), "Were RNNs All We Needed?", section 3.1: a GRU
-    without hidden-to-hidden weights and without tanh. Gates and candidates of all steps are whole-
-    array calls, what is left is a linear recurrence (`scan`). What a gate does depends on its own
-    token alone; on the history it depends in a second layer, whose input has one.
+    without hidden-to-hidden weights and without tanh. x
     """
 
     gates = 2
@@ -26,7 +24,7 @@ class MinGRU(Recurrent):
         del self.shapes["hidden"]
 
     def refresh(self) -> None:
-        """Nothing depends on the parameters alone."""
+        """Nothing is derived from the parameters."""
         self._scaled = self.values
 
     def drop_weights(self, rate: float, rng: Generator) -> None:
@@ -51,7 +49,7 @@ class MinGRU(Recurrent):
         self._decay = decay = self.space.array("decay", after.shape, z.dtype)
         np.subtract(1, u, out=decay)
         if self._keep is not None:
-            decay[1:] *= self._keep[1:]  # the first state has its own already
+            decay[1:] *= self._keep[1:]  # the first state is already set
         inputs = self.space.array("inputs", after.shape, z.dtype)
         np.multiply(u, n, out=inputs)
         self.scan(decay, inputs, before[0], after, self.space)
@@ -61,7 +59,7 @@ class MinGRU(Recurrent):
     def _run_back(self, dh: Array, dz: Array, carry: State) -> None:
         (later,) = carry
         dh[-1] += later
-        # The same recurrence, from the last step to the first.
+        # The same recurrence, backwards in time.
         self.scan(self._decay[:0:-1], dh[-2::-1], dh[-1], dh[-2::-1], self.space)
         du, dn = dz[:, :, : self.hidden], dz[:, :, self.hidden :]
         np.multiply(dh, self._gate, out=dn)
