@@ -153,7 +153,7 @@ def test_networks_that_do_not_fit(tmp_path: Path) -> None:
         assert not model.is_fitted
     spelled = make_model("char-cnn-lstm:hidden=4:filters=1:epochs=1").fit(read("ab abc abc"))
     again: Any = make_model("char-cnn-lstm:hidden=4:filters=1:epochs=1")
-    with pytest.raises(UsageError, match="letters that it does not know"):
+    with pytest.raises(UsageError, match="characters that it does not know"):
         again.fit("ab abx", init=spelled)
     assert "bca" in again.fit("ab bca", init=spelled).vocabulary
 

@@ -103,8 +103,8 @@ class FeedForwardModel(OfOrder, BatchedModel[tuple[int, ...], FeedForwardNetwork
         hidden: tanh units.
         direct: whether the output layer also sees the input vectors.
         dropout: rate on the hidden units.
-        cutoffs: frequency ranks at which an adaptive softmax is cut; (): a full softmax; none:
-            2000+10000 for vocabularies of more than 10,000 tokens.
+        cutoffs: frequency ranks at which an adaptive softmax is cut; (): a full one; none:
+            2000+10000 for more than 10,000 tokens.
         batch_size: predicted tokens in a batch.
     """
 

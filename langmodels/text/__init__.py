@@ -1,1 +1,1 @@
-"""Text and how it is read: cleaning, tokens, vocabularies, corpora and their parts."""
+"""Text and how it is read: cleaning, tokenization, vocabularies, corpora and splits."""

@@ -1,7 +1,7 @@
-"""Bins of real numbers, learnt from data: which bin a number is in, and how it lies in there.
+"""Bins of real numbers, estimated from data, and the density of numbers within a bin.
 
-What lies in a bin follows a density of its own, uniform between two edges and exponential beyond
-the outer ones, so that probabilities of bins become densities of numbers.
+Numbers within a bin have a density of their own, uniform between two edges and exponential beyond
+the outer ones, which turns probabilities of bins into densities of numbers.
 """
 
 import math
@@ -21,7 +21,9 @@ MAX_BINS = 100_000
 
 
 def _quantile_edges(values: FloatArray, bins: int) -> FloatArray:
-    """Edges between equally many values; fewer where values repeat so often that edges coincide."""
+    """Edges between which equally many values lie; fewer if values repeat so often that edges
+    coincide.
+    """
     return np.unique(np.quantile(values, np.arange(1, bins) / bins))
 
 
@@ -37,7 +39,7 @@ BINNINGS: dict[str, Callable[[FloatArray, int], FloatArray]] = {
 
 
 def check_bins(bins: int, binning: str) -> None:
-    """Raises UsageError for numbers of bins and ways of making them that cannot be."""
+    """Raise UsageError for an impossible number of bins or an unknown binning."""
     if not 2 <= bins <= MAX_BINS:
         raise UsageError(f"The number of bins must lie between 2 and {MAX_BINS:,}, not {bins}.")
     if binning not in BINNINGS:
@@ -61,7 +63,7 @@ class Quantizer:
     def fit(
         cls, values: ArrayLike, bins: int = DEFAULT_BINS, binning: str = "quantile"
     ) -> "Quantizer":
-        """Bins from training values (n,), by "quantile" or "uniform" edges.
+        """Make bins from training values (n,), with "quantile" or "uniform" edges.
 
         Bins without a training value are merged with a neighbour, so there may be fewer than
         `bins`. Raises UsageError for fewer than two bins or an unknown binning, LangmodelsError for
@@ -88,7 +90,7 @@ class Quantizer:
             if not len(empty):
                 break
             edges = np.delete(edges, np.minimum(empty, len(edges) - 1))
-        if not len(edges):  # nearly all values are one value
+        if not len(edges):  # nearly all values are equal
             edges, cuts = x[-1:], np.searchsorted(x, x[-1:])
         medians = np.array([np.median(part) for part in np.split(x, cuts)])
         low = float(edges[0] - x[: cuts[0]].mean())
@@ -110,7 +112,7 @@ class Quantizer:
         ]
 
     def index(self, values: ArrayLike) -> IndexArray:
-        """The bin of each value."""
+        """The index of the bin of each value."""
         return np.searchsorted(self.edges, np.asarray(values, np.float64), side="right")
 
     def log_densities(self, values: ArrayLike) -> FloatArray:
@@ -127,8 +129,8 @@ class Quantizer:
     def grid_costs(self, values: ArrayLike, step: float) -> FloatArray:
         """-log p(value | its bin) in nats for values that are multiples of `step`.
 
-        Every multiple in an inner bin is equally probable, and those beyond an outer edge form a
-        geometric distribution, so that probabilities in a bin sum to one.
+        The multiples in an inner bin are equally probable, those beyond an outer edge have a
+        geometric distribution, so that the probabilities in a bin sum to one.
         """
         x = np.asarray(values, np.float64)
         bins = self.index(x)
@@ -145,7 +147,7 @@ class Quantizer:
         return found
 
     def draw(self, bins: ArrayLike, rng: np.random.Generator) -> FloatArray:
-        """A number at random from each bin: uniform in inner bins, exponential in the outer."""
+        """A random number from each of `bins`: uniform in inner bins, exponential in outer ones."""
         index = np.asarray(bins, np.int64)
         low = np.concatenate([self.edges[:1], self.edges])
         width = np.concatenate([[0.0], np.diff(self.edges), [0.0]])
@@ -163,7 +165,7 @@ class Quantizer:
         ]
 
     def config(self) -> dict[str, Any]:
-        """The bins as JSON can hold them."""
+        """The bins as JSON values."""
         return {
             "edges": self.edges.tolist(),
             "medians": self.medians.tolist(),
@@ -172,7 +174,7 @@ class Quantizer:
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Quantizer":
-        """Inverse of `config`. Raises LangmodelsError where the numbers are no bins."""
+        """Inverse of `config`. Raises LangmodelsError for values that are not bins."""
         try:
             edges = np.array(config["edges"], np.float64)
             medians = np.array(config["medians"], np.float64)

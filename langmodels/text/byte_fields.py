@@ -1,7 +1,7 @@
-"""Words and numbers in text as bytes, found and read by array code.
+"""Splitting bytes into words, looking words up and parsing numbers, in array code.
 
-`str.split` and a dictionary take several times as long for each word, and hold the interpreter's
-lock meanwhile, so that a second core is of no use to them.
+`str.split` and a dictionary take several times as long per word, and hold the interpreter's lock,
+so that threads do not help.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,20 +14,22 @@ from langmodels.arrays import Array, BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.threads import parallel_map, slices
 
 _MAX_WORD = 16
-"""Bytes in the longest words that two numbers can stand for; others are kept in a dictionary."""
+"""The longest words, in bytes, that are stored as two 64-bit numbers; longer ones are in a
+dictionary.
+"""
 _MAX_NUMBER = 18
-"""Bytes in the longest numbers that `decimals` reads: their digits fit in 64 bits."""
+"""The longest numbers, in bytes, that `decimals` parses: their digits fit in 64 bits."""
 
 _WORD = 8  # bytes read at a time
 _PADDING = bytes(2 * _WORD + _MAX_NUMBER)
 _BLOCK = 1 << 18
-"""Fields worked on at a time. In far shorter ones threads wait for each other and gain nothing."""
+"""Fields processed at a time. With much shorter blocks threads wait for each other."""
 _LOW_BYTES = np.array([(1 << 8 * n) - 1 for n in range(_WORD + 1)], np.uint64)
 _MIX, _SPREAD = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xC2B2AE3D27D4EB4F)
 _SIZE, _HALF, _BELOW_SIZE = np.uint64(56), np.uint64(32), np.uint64((1 << 56) - 1)
-"""Where in a mark the size of a field is."""
+"""The bits of a mark that hold the size of the field."""
 _WHOLE = np.complex128
-"""Two numbers of 64 bits in one item, which NumPy gathers faster than a pair."""
+"""A dtype of two 64-bit numbers: NumPy gathers one item faster than a pair."""
 _BOTH = np.uint16(0x0101)
 _TENS = 10.0 ** np.arange(_MAX_NUMBER + 1)
 _ZERO, _POINT, _PLUS, _MINUS = b"0.+-"
@@ -38,7 +40,7 @@ WholeArray = NDArray[np.complex128]
 
 @dataclass(frozen=True, eq=False)
 class Fields:
-    """Pieces of a text: field i is data[starts[i]:ends[i]], and `data` ends in some padding."""
+    """Substrings of a text: field i is data[starts[i]:ends[i]]; `data` ends in padding."""
 
     data: bytes
     starts: IndexArray
@@ -55,24 +57,24 @@ class Fields:
             yield self.data[start:end]
 
     def select(self, which: Array | slice) -> "Fields":
-        """Some of the fields."""
+        """A subset of the fields, by mask, indices or slice."""
         return replace(self, starts=self.starts[which], ends=self.ends[which])
 
     @property
     def sizes(self) -> IndexArray:
-        """How many bytes each has."""
+        """The length of each field in bytes."""
         return self.ends - self.starts
 
 
 def space_table(characters: bytes) -> BoolArray:
-    """(256,) which bytes are white space, for `split_fields`."""
+    """The table `is_space` for `split_fields`: (256,), true for the bytes in `characters`."""
     table = np.zeros(256, np.bool_)
     table[list(characters)] = True
     return table
 
 
 def split_fields(text: bytes, is_space: BoolArray) -> Fields:
-    """What stands between white space."""
+    """The fields between white space, as defined by the table `is_space` (256,)."""
     data = np.frombuffer(text, np.uint8)
     spaces = np.flatnonzero(data <= np.flatnonzero(is_space)[-1].astype(np.uint8))
     blank = is_space.take(data.take(spaces))
@@ -90,13 +92,14 @@ def split_fields(text: bytes, is_space: BoolArray) -> Fields:
 
 
 def encode_text(text: str) -> bytes:
-    """UTF-8, lone surrogates included."""
+    """UTF-8 bytes; lone surrogates are encoded like other characters."""
     return text.encode("utf-8", "surrogatepass")
 
 
 def encode_tokens(text: str) -> bytes:
-    """UTF-8, in which lone surrogates are the bytes that pieces of characters have there; where
-    there are others, as texts may have them, all are as `encode_text` writes them.
+    """UTF-8 bytes, in which each lone surrogate of a piece of a character stands for its byte.
+
+    If there are other lone surrogates, as some texts have, the same as `encode_text`.
     """
     try:
         return text.encode("utf-8", "surrogateescape")
@@ -110,7 +113,7 @@ def encode_tokens(text: str) -> bytes:
 class WordIndex:
     """Ids of words, for looking up many at a time: a hash table with linear probing.
 
-    `ids` says which words, not empty, have which ids. Those that come first are found fastest.
+    `ids` maps words, which are not empty, to ids. The first words are found fastest.
     """
 
     def __init__(self, ids: Mapping[bytes, int]) -> None:
@@ -130,7 +133,7 @@ class WordIndex:
         todo = np.flatnonzero(alone)
         while len(todo):
             free = todo[owner[slot[todo]] < 0][::-1]
-            owner[slot[free]] = free  # of several words for one slot, the first has it
+            owner[slot[free]] = free  # of several words for a slot, the first gets it
             todo = todo[owner[slot[todo]] != todo]
             slot[todo] = (slot[todo] + 1) & self._mask
         taken = np.flatnonzero(owner >= 0)
@@ -143,7 +146,7 @@ class WordIndex:
         self._whole[slot[some]] = whole[alone[longer]]
 
     def find(self, fields: Fields) -> IntArray:
-        """The id of each field, -1 where it is none of the words."""
+        """The id of each field, (n,); -1 for a field that is not among the words."""
         found = np.empty(len(fields), np.int32)
 
         def run(block: slice) -> None:
@@ -153,7 +156,7 @@ class WordIndex:
         return found
 
     def _find(self, fields: Fields) -> IntArray:
-        """The same for a block."""
+        """`find` for a block of fields."""
         marks, longer, whole = _marks(fields)
         slot = self._first_slot(marks)
         there = self._marks.take(slot)
@@ -178,24 +181,24 @@ class WordIndex:
         return ids
 
     def _first_slot(self, marks: NDArray[np.uint64]) -> IndexArray:
-        """Where the search for a mark begins."""
+        """The slot at which the search for each mark starts."""
         slot = marks * _MIX
         slot >>= self._shift
         return slot.view(np.int64)
 
 
 def _differ(some: WholeArray, others: WholeArray) -> BoolArray:
-    """Which are not the same; they are whole numbers, and as they are typed some are NaN."""
+    """Which items differ; compared as integers, since as complex numbers some are NaN."""
     same = some.view(np.uint64) == others.view(np.uint64)
     differ: BoolArray = same.view(np.uint16) != _BOTH
     return differ
 
 
 def _marks(fields: Fields) -> tuple[NDArray[np.uint64], IndexArray, WholeArray]:
-    """A number for each field, (n,), never zero and the same for the same field.
+    """A mark for each field, (n,): a 64-bit hash that is never zero.
 
-    That of up to seven bytes has no other field. Longer ones are given, too, and their first
-    sixteen bytes: up to these, they are the same where number and bytes are.
+    Marks identify fields of up to seven bytes. Also returns the indices of longer fields and their
+    first sixteen bytes; fields of up to sixteen bytes are equal if both mark and bytes are.
     """
     data, size = fields.data, fields.sizes
     words = np.ndarray(len(data) - _WORD + 1, "<u8", data, strides=(1,))  # from every byte on
@@ -222,7 +225,7 @@ def _marks(fields: Fields) -> tuple[NDArray[np.uint64], IndexArray, WholeArray]:
 
 
 def decimals(fields: Fields) -> FloatArray:
-    """The numbers that the fields are, such as -1.25; NaN for what is longer or written otherwise.
+    """Parse fields as decimal numbers, such as -1.25; NaN for longer ones or other notations.
 
     Accurate to float64's last digit.
     """

@@ -1,6 +1,6 @@
-"""Named ways of cleaning and normalising text before it is cut into tokens.
+"""Named cleanings, which normalise text before tokenization.
 
-Several are joined by `+`, and are applied in that order: `nfc+lower`.
+Several are joined by `+` and applied in order: `nfc+lower`.
 """
 
 import unicodedata
@@ -15,9 +15,9 @@ from langmodels.text.lines import check_length, lines_of
 
 @dataclass(frozen=True)
 class Cleaning:
-    """A way of cleaning: `apply` takes a text in pieces and gives it in pieces.
+    """A cleaning: `apply` maps a text in pieces to the cleaned text in pieces.
 
-    `linewise`: every line is cleaned by itself and stays a line.
+    `linewise`: every line is cleaned by itself and remains a line.
     """
 
     apply: Callable[[Iterable[str]], Iterator[str]]
@@ -25,7 +25,7 @@ class Cleaning:
 
 
 def clean_article(chunks: Iterable[str]) -> Iterator[str]:
-    """The classic preparation of a book for a small character model.
+    """The usual preparation of a book for a small character model.
 
     Strip every line, lower-case it, drop what is not ASCII, skip blank lines, join by single
     spaces.
@@ -39,17 +39,17 @@ def clean_article(chunks: Iterable[str]) -> Iterator[str]:
 
 
 def without_accents(text: str) -> str:
-    """Letters without the marks above, below and through them; composed again (NFC)."""
+    """Remove combining marks and strokes from letters; the result is composed (NFC)."""
     return unicodedata.normalize("NFC", _base_letters(text))
 
 
 def ascii_punctuation(text: str) -> str:
-    """Marks of typography and of East Asian scripts as the ASCII marks closest to them."""
+    """Replace typographic and East Asian punctuation by the closest ASCII marks."""
     return text.translate(_PUNCTUATION)
 
 
 def clean_ccnet(text: str) -> str:
-    """Lines as CCNet prepares them for its models: lower case, no accents, digits as 0, ASCII
+    """Normalise lines as CCNet does for its models: lower case, no accents, digits as 0, ASCII
     punctuation, no control characters.
 
     Wenzek et al. 2020, "CCNet: Extracting High Quality Monolingual Datasets from Web Crawl Data",
@@ -70,12 +70,12 @@ def _base_letters(text: str) -> str:
 
 
 def _pieces(change: Callable[[str], str]) -> Cleaning:
-    """A change of single characters, which may be made to pieces cut anywhere."""
+    """A cleaning that maps characters one by one, so that pieces may be cut anywhere."""
     return Cleaning(lambda chunks: map(change, chunks))
 
 
 def _lines(change: Callable[[str], str]) -> Cleaning:
-    """A change to which neighbouring characters matter, but never across the end of a line."""
+    """A cleaning that depends on neighbouring characters within a line."""
 
     def apply(chunks: Iterable[str]) -> Iterator[str]:
         rest = ""
@@ -128,7 +128,7 @@ def clean(chunks: Iterable[str], how: str) -> Iterator[str]:
 
 
 def is_linewise(how: str) -> bool:
-    """Whether every line is cleaned by itself and stays a line."""
+    """Whether a named cleaning cleans every line by itself and keeps it a line."""
     return all(cleaning.linewise for cleaning in _steps(how))
 
 

@@ -1,4 +1,4 @@
-"""A corpus: token ids of a text, and how it was read."""
+"""A corpus: the token ids of a text, with the reading that made them."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,11 +25,11 @@ from langmodels.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True, eq=False)
 class Corpus(WithReading, Sequences):
-    """Sequences of a text: their ids and offsets, how they were read, and what is known beside.
+    """The sequences of a text as ids and offsets, with their reading and what is known of the text.
 
-    `characters`: characters of text that the ids stand for. `text`: that text, where it was kept.
-    `lines` (D+1,): with which of its lines each document begins, and how many there are; None where
-    it is one document.
+    `characters` is the length of the text. `text` is the text itself, if it was kept. `lines`
+    (D+1,) are the first line of each of D documents, and the number of lines; None for a single
+    document.
     """
 
     reading: Reading
@@ -40,18 +40,18 @@ class Corpus(WithReading, Sequences):
 
     @property
     def document_starts(self) -> IndexArray | None:
-        """With which character of `text` each of D documents begins, and its length, (D + 1,).
+        """The offset in `text` of each of D documents, and the length of the text, (D + 1,).
 
-        None where the text is one document or was not kept.
+        None for a single document, and if the text was not kept.
         """
         if self.text is None or self.lines is None:
             return None
         return line_starts(self.text, self.lines)
 
     def stream(self) -> TextStream:
-        """The text and its documents, to be read in another way.
+        """The text with its documents, for reading it in another way.
 
-        Raises LangmodelsError where the text was not kept.
+        Raises LangmodelsError if the text was not kept.
         """
         if self.text is None:
             raise LangmodelsError(
@@ -62,29 +62,30 @@ class Corpus(WithReading, Sequences):
 
     @property
     def n_oov(self) -> int:
-        """How many tokens are `<unk>`."""
+        """The number of `<unk>` tokens."""
         return int(self.id_counts()[Vocabulary.unk_id])
 
     @property
     def n_types(self) -> int:
-        """How many different tokens occur, `<unk>` and the boundaries left out."""
+        """The number of distinct tokens, without `<unk>` and the boundaries."""
         return int(np.count_nonzero(self.id_counts()[self.vocabulary.n_special :]))
 
     def id_counts(self) -> IndexArray:
-        """How often each id occurs, (V,)."""
+        """The count of each id, (V,)."""
         return occurrences(self.held, len(self.vocabulary))
 
     def sequences(self) -> Iterator[IntArray]:
-        """Each sequence's ids, boundaries left out."""
+        """Yield the ids of each sequence, without boundaries."""
         end = -1 if self.vocabulary.ends else None
         for begin, stop in zip(self.offsets[:-1].tolist(), self.offsets[1:].tolist(), strict=True):
             yield self.ids[begin + 1 : stop][:end]
 
     @checked
     def head(self, n_tokens: int) -> "Corpus":
-        """About the first `n_tokens`: whole sequences where they have ends, else cut to the token.
+        """A corpus of about the first `n_tokens`: of whole sequences if they have ends, else cut
+        exactly.
 
-        At least one sequence is kept.
+        It has at least one sequence.
         """
         if n_tokens >= self.n_tokens:
             return self
@@ -113,7 +114,7 @@ class Corpus(WithReading, Sequences):
         )
 
     def _documents_of_head(self, n: int) -> IndexArray | None:
-        """Where documents begin among the first n sequences."""
+        """The offsets of documents among the first n sequences."""
         return None if self.documents is None else np.unique(np.minimum(self.documents, n))
 
     def __len__(self) -> int:
@@ -139,15 +140,14 @@ class Corpus(WithReading, Sequences):
         name: str = "",
         keep_text: bool = False,
     ) -> "Corpus":
-        """Clean a text and read it into ids.
+        """Clean, tokenize and encode a text.
 
-        `text` is a string, the path of a file or folder as `--corpus` takes it, a list of lines,
-        or a stream of pieces, cut anywhere. `tokenizer`: one, or the name of a level. Without a
-        `vocabulary` one is made: the tokens seen at least `min_count` times, of these the
-        `max_size` most frequent. With one, tokens that it lacks become `<unk>`. Blank lines are not
-        sequences. The words `<s>` and `</s>` in a text count as `<unk>`. A tokenizer that learns is
-        fitted to the text where the vocabulary is; the corpus has the fitted one. Where the
-        documents of a stream begin is kept.
+        `text` is a string, the path of a file or folder as `--corpus` takes it, a list of lines, or
+        a stream of pieces, cut anywhere. `tokenizer` is a tokenizer or the name of a level. Without
+        `vocabulary` one is made of the `max_size` most frequent tokens that occur at least
+        `min_count` times; tokens not in the vocabulary become `<unk>`. Blank lines are not
+        sequences. The words `<s>` and `</s>` in a text become `<unk>`. A tokenizer that learns is
+        fitted to the text if the vocabulary is. The documents of a stream are kept.
 
         Raises LangmodelsError where the text has no tokens or the file cannot be read.
 
@@ -178,7 +178,7 @@ class Corpus(WithReading, Sequences):
         name: str = "",
         keep_text: bool = False,
     ) -> "Corpus":
-        """As `from_text`, for a text that was cleaned already, in the named way."""
+        """`from_text` for a text that has already been cleaned as `cleaning` says."""
         if vocabulary is None and tokenizer.learns:
             whole = "".join(parted(stream))
             tokenizer = tokenizer.fit(whole)
@@ -212,7 +212,7 @@ class Corpus(WithReading, Sequences):
 
     @classmethod
     def of(cls, sequences: Sequences, reading: Reading, name: str = "") -> "Corpus":
-        """Sequences of ids with what they mean."""
+        """A corpus of given sequences and their reading."""
         return cls(
             sequences.held,
             sequences.offsets,
@@ -228,7 +228,7 @@ class Corpus(WithReading, Sequences):
     def read_by(
         cls, reading: Reading, text: RawText, *, name: str = "", keep_text: bool = False
     ) -> "Corpus":
-        """A text read as another was. Raises what `from_text` raises."""
+        """A text read by a given reading. Raises what `from_text` raises."""
         return cls.from_text(
             text,
             reading.tokenizer,
@@ -242,10 +242,12 @@ class Corpus(WithReading, Sequences):
     def extending(
         cls, reading: Reading, text: RawText, *, min_count: int = 1, name: str = ""
     ) -> "Corpus":
-        """A text read as another was, its new tokens numbered behind those known.
+        """A text read by a given reading whose vocabulary is extended by the new tokens of the
+        text.
 
-        New are those that are not known and occur `min_count` times; others are `<unk>`. Where
-        tokens were learnt, as subwords are, none are new. Raises what `from_text` raises.
+        Unknown tokens that occur at least `min_count` times are added at the end of the vocabulary;
+        others become `<unk>`. Learnt vocabularies, such as those of subwords, are not extended.
+        Raises what `from_text` raises.
 
         >>> known = Corpus.from_text("red fox").reading
         >>> Corpus.extending(known, "red hen").vocabulary.tokens[3:]
@@ -260,7 +262,7 @@ class Corpus(WithReading, Sequences):
         return own.recoded(reading.vocabulary.extended(new))
 
     def recoded(self, vocabulary: Vocabulary) -> "Corpus":
-        """The same text in another vocabulary; tokens that it lacks become `<unk>`."""
+        """The corpus re-encoded in another vocabulary, with `<unk>` for tokens that this lacks."""
         ids = vocabulary.ids_of(self.vocabulary)[self.held]
         unknown = None
         if self.unknown is not None:
@@ -280,7 +282,7 @@ class Corpus(WithReading, Sequences):
         *,
         name: str = "",
     ) -> "Corpus":
-        """Already tokenized sequences, each with boundaries added, empty ones included."""
+        """A corpus of tokenized sequences, to which boundaries are added; empty ones are kept."""
         texts = list(sequences)
         found = Sequences.bounded(map(vocabulary.encode, texts), vocabulary)
         characters = sum(len(tokenizer.detokenize(t)) + int(vocabulary.ends) for t in texts)
@@ -288,4 +290,4 @@ class Corpus(WithReading, Sequences):
 
 
 AnyText = Corpus | RawText
-"""What a model can be fitted to: a corpus, or a text that is read in words."""
+"""What models can be fitted to: a corpus, or a plain text, which is split into words."""

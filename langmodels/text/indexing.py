@@ -1,4 +1,4 @@
-"""Text in pieces to token ids, by array code where words stand between white space."""
+"""Encoding text in pieces as token ids, in array code where tokens are separated by white space."""
 
 import re
 import warnings
@@ -25,14 +25,14 @@ from langmodels.text.vocabulary import (
 
 
 class MarkWarning(UserWarning):
-    """A text has the marks of boundaries typed around its lines."""
+    """The lines of a text have boundary marks typed around them."""
 
 
 class BlankWarning(UserWarning):
-    """A text that is read in words has hardly any blanks between them."""
+    """A text to be split into words has hardly any white space."""
 
 
-# Scripts that are written without blanks between words.
+# Scripts written without spaces between words.
 _UNSPACED = regex.compile(
     r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}\p{Tibetan}]"
 )
@@ -41,7 +41,7 @@ _LOOKED_AT = 10_000  # characters
 
 
 class Pieces:
-    """A text that comes in chunks, cut where no token is cut."""
+    """Iterates over a text in pieces that are cut between tokens."""
 
     def __init__(self, chunks: Iterable[str], tokenizer: Tokenizer, keep: bool) -> None:
         self._chunks = chunks
@@ -53,7 +53,8 @@ class Pieces:
     def __iter__(self) -> Iterator[str]:
         rest = ""
         marked = inside = 0
-        # A word has an end; a record of symbols, such as a chromosome, may be one long line.
+        # Words are limited in length; a record of symbols, such as a chromosome, may be one long
+        # line.
         chunks = _slices(self._chunks)
         for chunk in parted(chunks) if self._tokenizer.needs_blanks else chunks:
             text = rest + chunk
@@ -85,7 +86,7 @@ class Pieces:
             )
 
     def _marks_in(self, piece: str) -> int:
-        """How many marks a tokenizer of words finds inside the lines of a piece."""
+        """The number of boundary marks inside the lines of a piece, for tokenizers of words."""
         if not self._tokenizer.rare_types or (BOS not in piece and EOS not in piece):
             return 0
         return sum(token in (BOS, EOS) for token in self._tokenizer.tokenize(piece))
@@ -111,20 +112,20 @@ class Pieces:
 
 
 def _slices(chunks: Iterable[str]) -> Iterator[str]:
-    """The same text in pieces of which the ids, eight times as long, take little memory."""
+    """Split chunks into smaller ones, whose ids, eight times as large, take little memory."""
     for chunk in chunks:
         for begin in range(0, len(chunk), _AT_ONCE):
             yield chunk[begin : begin + _AT_ONCE]
 
 
 _AT_ONCE = 1 << 20
-"""Characters that are read together."""
+"""Characters encoded at a time."""
 
 _MANY = 1 << 17
-"""Characters for which it pays to index a vocabulary."""
+"""The length in characters from which indexing the vocabulary pays."""
 
 _LONG = 1 << 22
-"""Tokens of a text whose ids are kept in as few bytes as hold them."""
+"""The length in tokens from which ids are stored in the narrowest integer type."""
 
 # What str.split takes for white space.
 _SPACES = space_table(b"\t\n\v\f\r\x1c\x1d\x1e\x1f ")
@@ -135,20 +136,22 @@ _UNK = 1
 
 
 class Bounded(NamedTuple):
-    """A text in ids: `<s>` before every line and `</s>` after it, or `<s>` before a stream."""
+    """An encoded text: `<s>` before and `</s>` after every line, or `<s>` before a stream."""
 
     ids: Array
-    """Of type int32, those of a long text in as few bytes as hold them."""
+    """int32, or for a long text the narrowest integer type."""
     offsets: IndexArray
-    """Where each sequence begins, and the length of `ids`."""
+    """The offset of each sequence, and the length of `ids`."""
     kept: BoolArray
-    """Which lines of the text are sequences: all but blank ones; empty for a stream."""
+    """Which lines of the text are sequences, all but blank ones; empty for a stream."""
 
 
 def index_chunks(
     pieces: Iterable[str], tokenizer: Tokenizer, min_count: int, max_size: int | None
 ) -> tuple[Bounded, Vocabulary, list[str]]:
-    """Ids of all pieces, the vocabulary made of them, what became `<unk>`."""
+    """Encode pieces and make their vocabulary; returns ids, vocabulary and the tokens that became
+    `<unk>`.
+    """
     numbering = Numbering(tokenizer)
     parts = [_narrow(numbering.read(text)) for text in pieces]
     vocabulary, final = numbering.settle(min_count, max_size)
@@ -162,9 +165,9 @@ def index_chunks(
 
 
 class Numbering:
-    """Ids by first appearance, while a text is read whose vocabulary is not known before its end.
+    """Numbers tokens by first occurrence, for a text whose vocabulary is known only at its end.
 
-    `LINE_END` stands for line ends, 1 for `<unk>` and what is read as it.
+    Id `LINE_END` stands for line ends, id 1 for `<unk>` and boundary marks in the text.
     """
 
     LINE_END = 0
@@ -172,20 +175,20 @@ class Numbering:
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
         self._seen: defaultdict[str, int] = defaultdict()
-        # No token is empty, so "" only holds the place.
+        # No token is empty, so "" is a placeholder.
         self._seen[tokenizer.line_end if tokenizer.ends else ""] = self.LINE_END
         self._seen.update({UNK: _UNK, BOS: _UNK, EOS: _UNK})
-        # The specials share an id, so ids are not dense here; numbering goes on from the size.
+        # Special tokens share an id, so new ids start at the size of the dictionary.
         self._seen.default_factory = self._seen.__len__
         self._n_reserved = len(self._seen)
         self._n_indexed = 0
         self._counts = np.zeros(self._n_reserved, np.int64)
 
     def read(self, text: str) -> IntArray:
-        """The ids of a piece of text."""
+        """The ids of a piece of text, new tokens included."""
         seen, tokenizer = self._seen, self._tokenizer
         if tokenizer.splits_lines and len(seen) > 2 * self._n_indexed + self._n_reserved:
-            # Most words of the following pieces are among those known now.
+            # Index the words known so far: most words of later pieces are among them.
             self._index = WordIndex({encode_text(t): i for t, i in seen.items()})
             self._n_indexed = len(seen)
         if self._n_indexed:
@@ -201,11 +204,11 @@ class Numbering:
 
     @property
     def tokens(self) -> list[str]:
-        """The tokens by their ids here."""
+        """The tokens by their provisional ids."""
         return list(self._seen)
 
     def settle(self, min_count: int, max_size: int | None) -> tuple[Vocabulary, IntArray]:
-        """The vocabulary of what was read, and for each id here the one there."""
+        """The vocabulary, and the final id of each provisional id."""
         tokens = self.tokens
         counts = self._counts[: len(tokens)]
         order = frequency_order(counts[self._n_reserved :], min_count, max_size) + self._n_reserved
@@ -221,17 +224,17 @@ class Numbering:
 
 
 def _narrow(ids: IntArray) -> Array:
-    """The same in as few bytes as hold them: all parts of a text are kept till the end."""
+    """Ids in the narrowest integer type, since all parts of a text are kept to the end."""
     return ids.astype(_narrowest(int(ids.max(initial=0))))
 
 
 def _narrowest(largest: int) -> np.dtype[Any]:
-    """What holds ids up to this one in the fewest bytes."""
+    """The narrowest integer type for ids up to `largest`."""
     return np.min_scalar_type(largest) if largest < 1 << 16 else np.dtype(np.int32)
 
 
 def _unseen(tokenizer: Tokenizer, seen: Mapping[str, int]) -> list[str]:
-    """Tokens that a text lacks, but that another one may have."""
+    """The tokens of a closed set (`Tokenizer.types`) that a text lacks."""
     return [token for token in tokenizer.types or () if token not in seen]
 
 
@@ -243,10 +246,10 @@ def encode_chunks(
     unknown: bool = False,
     blank_lines: bool = False,
 ) -> tuple[Bounded, list[str] | None]:
-    """Ids of pieces in a given vocabulary, and what became `<unk>`.
+    """Encode pieces in a given vocabulary; returns ids and the tokens that became `<unk>`.
 
-    Tokens that became `<unk>` are kept where `unknown` asks for them, and blank lines are
-    sequences where `blank_lines` does.
+    Those are collected only if `unknown`, else None. Blank lines are sequences only if
+    `blank_lines`.
     """
     if tokenizer.ends != vocabulary.ends:
         raise UsageError(
@@ -264,7 +267,7 @@ def encoded(
     vocabulary: Vocabulary,
     kept: list[str] | None = None,
 ) -> Iterator[IntArray]:
-    """The ids of each piece; what became `<unk>` is added to `kept`."""
+    """Yield the ids of each piece; tokens that became `<unk>` are appended to `kept`."""
     known: TokenIds | None = None
     for text in pieces:
         if tokenizer.splits_lines and vocabulary.eos_id is not None and len(text) >= _MANY:
@@ -295,10 +298,10 @@ def _word_ids(
     *,
     wide_spaces: bool,
 ) -> IntArray:
-    """The same for a text that a tokenizer with `splits_lines` reads, by array code.
+    """The ids of a text for tokenizers with `splits_lines`, in array code.
 
-    `others` has the ids of words that are not in the index; without it they are `<unk>`, and are
-    added to `kept`.
+    `others` assigns ids to words that are not in the index; without it they become `<unk>`, and are
+    appended to `kept`.
     """
     if wide_spaces and not text.isascii():
         text = _OTHER_SPACES.sub(" ", text)
@@ -322,11 +325,11 @@ def with_boundaries(
     final: IntArray | None = None,
     blank_lines: bool = False,
 ) -> Bounded:
-    """The ids of a text, whose parts end anywhere, in one array and with boundaries.
+    """Concatenate the ids of a text in parts, and insert boundaries.
 
-    `parts`: ids with line ends as `</s>`; each is given up as it is copied, so that no more than
-    the ids of the text are kept twice. `final` maps their ids to others. `blank_lines`: whether
-    these are sequences.
+    `parts` are ids with `</s>` for line ends, cut anywhere; each is released after copying, so that
+    memory holds the ids at most twice. `final` maps provisional ids to final ones. `blank_lines`:
+    whether blank lines are sequences.
     """
     eos, bos = vocabulary.eos_id, vocabulary.bos_id
     size = sum(map(len, parts))
@@ -336,12 +339,12 @@ def with_boundaries(
         ids[0] = bos
     else:
         end = eos if final is None else Numbering.LINE_END
-        # Pages of memory that blank lines leave unused are never touched.
+        # An upper bound on the size: unused pages of memory are never touched.
         ids = np.empty(size + sum(int(np.count_nonzero(p == end)) for p in parts) + 2, dtype)
     at = int(eos is None)
     starts: list[IndexArray] = []
     kept: list[BoolArray] = []
-    begins = True  # whether what comes is the beginning of a line
+    begins = True  # whether the next id starts a line
     parts.reverse()
     while parts:
         part = parts.pop()

@@ -1,4 +1,4 @@
-"""Every way of cutting text by name: the levels that a text can be modelled at.
+"""The registry of tokenizers by name: the levels at which a text can be modelled.
 
 Adding one is one class with a `level`, and one line here or an entry point of another package.
 """
@@ -50,7 +50,8 @@ TOKENIZERS: Registry[type[Tokenizer]] = Registry(
 
 @checked
 def make_tokenizer(level: str, **options: Any) -> Tokenizer:
-    """The tokenizer of a level, with options: `symbols:width=3`, or as keywords.
+    """The tokenizer of a level; options are given in the name, as `symbols:width=3`, or as
+    keywords.
 
     Raises UsageError for an unknown level or option.
 
@@ -77,7 +78,7 @@ def make_tokenizer(level: str, **options: Any) -> Tokenizer:
 
 
 def restore_tokenizer(config: Mapping[str, Any]) -> Tokenizer:
-    """The tokenizer that a file notes: its `level`, and what its `config` gave.
+    """The tokenizer stored in a file as its `level` and its `config`.
 
     Raises UsageError for an unknown level or option.
     """

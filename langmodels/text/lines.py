@@ -1,4 +1,4 @@
-"""Lines of texts that come in pieces: none is longer than memory and time allow."""
+"""Lines of texts that come in pieces, with a limit on their length."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -7,19 +7,20 @@ from itertools import chain
 from langmodels.errors import LangmodelsError
 
 LONGEST_LINE = 1 << 24
-"""Characters of a line where a line is one thing: a sentence, a record, a word."""
+"""The longest line in characters, where a line is a unit: a sentence, a record, a word."""
 
 
 class LineEndWarning(UserWarning):
-    """What is several lines elsewhere, each a sequence, is one here."""
+    """A text of several lines, which in a corpus are sequences of their own, is read as one
+    sequence.
+    """
 
 
 def split_lines(chunks: Iterable[str], *, limited: bool = True) -> Iterator[list[str]]:
-    r"""The lines of a text that comes in pieces, those that end in one piece together.
+    r"""Yield the lines of a text in pieces, as a list for each piece.
 
-    A line ends at "\n" alone, whatever other separators it holds. Raises LangmodelsError where one
-    is longer than `LONGEST_LINE`, as those of a device are that never ends, unless they are not to
-    be `limited`.
+    Lines end at "\n" only. If `limited`, a line longer than `LONGEST_LINE`, such as that of an
+    endless device, raises LangmodelsError.
     """
     rest, number = "", 0
     for chunk in chunks:
@@ -34,12 +35,12 @@ def split_lines(chunks: Iterable[str], *, limited: bool = True) -> Iterator[list
 
 
 def lines_of(chunks: Iterable[str], *, limited: bool = True) -> Iterator[str]:
-    """The same, line by line."""
+    """`split_lines`, line by line."""
     return chain.from_iterable(split_lines(chunks, limited=limited))
 
 
 def check_length(line: str, what: str) -> None:
-    """Raise LangmodelsError for a line, named in it, that is longer than `LONGEST_LINE`."""
+    """Raise LangmodelsError, which calls the line `what`, for one longer than `LONGEST_LINE`."""
     if len(line) > LONGEST_LINE:
         raise LangmodelsError(
             f"{what} has more than {LONGEST_LINE:,} characters; is this a text? Cut it into lines "
@@ -48,7 +49,9 @@ def check_length(line: str, what: str) -> None:
 
 
 def parted(chunks: Iterable[str]) -> Iterator[str]:
-    """The pieces themselves, of a text in which nothing without a blank is that long."""
+    """The pieces unchanged. Raises LangmodelsError for a stretch without white space longer than
+    `LONGEST_LINE`.
+    """
     run = ""
     for chunk in chunks:
         end = max(map(chunk.rfind, " \n\t")) + 1
@@ -58,10 +61,10 @@ def parted(chunks: Iterable[str]) -> Iterator[str]:
 
 
 def in_parts(chunks: Iterable[str], size: int) -> Iterator[str]:
-    """A text in parts of about `size` characters, of which all but the last end with a line.
+    """Yield a text in parts of about `size` characters that end at line ends.
 
-    Before each there is a line that ends with no white space, and in each there is something else
-    than that: so whatever white space is taken to belong to is in the same part.
+    A part is cut only after a line that does not end in white space, and contains more than white
+    space: so white space is in the same part as the tokens on either side that it may belong to.
     """
     held = ""
     for chunk in chunks:

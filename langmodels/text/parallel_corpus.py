@@ -1,4 +1,4 @@
-"""Corpora of pairs: sequences, each with a source that it is conditional on."""
+"""Corpora of pairs: target sequences, each with a source sequence."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,12 +13,12 @@ from langmodels.text.tokenization import SymbolTokenizer, Tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
 Side = str | Sequence[str]
-"""One side of a pair: text for its tokenizer, or tokens."""
+"""One side of a pair: a string, which is tokenized, or tokens."""
 
 
 @dataclass(frozen=True, eq=False)
 class ParallelCorpus(Corpus):
-    """A corpus of targets; sequence i of `source` is what sequence i of it is conditional on."""
+    """A corpus of targets; sequence i is conditional on sequence i of the corpus `source`."""
 
     source: Corpus = field(kw_only=True)
 
@@ -33,11 +33,11 @@ class ParallelCorpus(Corpus):
         like: "ParallelCorpus | None" = None,
         name: str = "",
     ) -> "ParallelCorpus":
-        """Encode (source, target) pairs; without tokenizers every character is a token.
+        """Encode (source, target) pairs; by default every character is a token.
 
-        Both sides have ends, whatever the tokenizer. `like`: take vocabularies and tokenizers from
-        this corpus (validation and test pairs need those of training), else they are made from the
-        pairs. Raises LangmodelsError where there are no pairs.
+        The sequences of both sides end in `</s>`, whatever the tokenizer. Vocabularies and
+        tokenizers are those of `like` (validation and test pairs need those of training), or are
+        made from the pairs. Raises LangmodelsError if there are none.
         """
         source_tokenizer = source_tokenizer or SymbolTokenizer(1, lines=True)
         target_tokenizer = target_tokenizer or SymbolTokenizer(1, lines=True)
@@ -61,11 +61,11 @@ class ParallelCorpus(Corpus):
         )
 
     def blocks(self, size: int, reach: int | None = None) -> Iterator[tuple[Sequences, int]]:
-        """See `Sequences`: one part, as targets are nothing without their sources."""
+        """See `Sequences`: a single part, since the sources are needed with the targets."""
         yield self, 0
 
     def head(self, n_tokens: int) -> "ParallelCorpus":
-        """As `Corpus.head`, with the sources of the pairs that are left."""
+        """See `Corpus.head`; the sources are cut accordingly."""
         targets = cast(ParallelCorpus, super().head(n_tokens))
         offsets = self.source.offsets[: targets.n_sequences + 1]
         source = replace(self.source, held=self.source.held[: int(offsets[-1])], offsets=offsets)

@@ -1,4 +1,6 @@
-"""Pieces by a tokenizer that is there, of whatever kind: that of a pretrained model."""
+"""Subwords by an existing tokenizer of the package `tokenizers`, such as that of a pretrained
+model.
+"""
 
 import json
 import re
@@ -24,7 +26,7 @@ from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK
 
 _AROUND = 2000
-"""Characters around a cut that are looked at."""
+"""Characters on each side of a cut that are tokenized to verify it."""
 _TRIED = 3
 _BLANK = re.compile(r"(?<=\w)\s")
 _MOST_PIECES = 1 << 22
@@ -32,18 +34,17 @@ _PROBES = ("a b", "a  b\n\nc\t d ", "\u00e9 e\u0301 \ufb01 \uff21 \u4e2d I'm . ,
 
 
 class PiecesTokenizer(Tokenizer):
-    """Pieces of a text, which is one stream, by a tokenizer of the package `tokenizers`.
+    """The pieces of a tokenizer of the package `tokenizers`; the text is one stream.
 
-    Pieces that are made of bytes are written as in `SubwordTokenizer`; others as their tokenizer
-    writes them, a blank as U+2581. Both give back the text, but for a blank that it may have at its
-    very beginning, if the tokenizer changes nothing before it cuts. What it has no piece for is a
-    token that the vocabulary does not know. What it calls `<s>` and `</s>`, and ids that it has no
-    piece for, stand in square brackets: they are tokens like others here.
+    Byte-level pieces are written as in `SubwordTokenizer`, others as their tokenizer writes them,
+    with U+2581 for a space. If the tokenizer does not normalise text, both are reversible but for a
+    space at the very start. Text without a piece becomes an unknown token. The tokenizer's own
+    `<s>` and `</s>`, and ids without a piece, are ordinary tokens here, written in square brackets.
 
     Args:
-        file: a `tokenizer.json`, which is kept inside model files.
-        model: its contents.
-        size: ids in all, where a model has more than its tokenizer.
+        file: path of a `tokenizer.json`, whose contents are stored in model files.
+        model: the contents of such a file.
+        size: number of ids, if a model has more than its tokenizer.
     """
 
     level = "pieces"
@@ -65,7 +66,7 @@ class PiecesTokenizer(Tokenizer):
 
     @cached_property
     def reversible(self) -> bool:  # type: ignore[override]
-        """Whether `detokenize` gives back the very text."""
+        """Whether `detokenize` restores the text exactly."""
         return all(self.detokenize(self.tokenize(text)) == text for text in _PROBES)
 
     @cached_property
@@ -74,17 +75,17 @@ class PiecesTokenizer(Tokenizer):
 
     @cached_property
     def _bytewise(self) -> bool:
-        """Whether pieces are made of bytes, so that none is missing."""
+        """Whether pieces are byte-level, so that any text can be encoded."""
         return "\u0120" in "".join(self._encoding(" a").tokens)
 
     @cached_property
     def _prefixed(self) -> bool:
-        """Whether a blank is put before every text."""
+        """Whether the tokenizer puts a space before every text."""
         return "".join(self._encoding("a").tokens).startswith(BLANK)
 
     @cached_property
     def _unknown(self) -> int | None:
-        """The id of what there is no piece for."""
+        """The id of the unknown token; None without one."""
         known = json.loads(self.model).get("model", {})
         if isinstance(number := known.get("unk_id"), int):
             return number
@@ -93,7 +94,7 @@ class PiecesTokenizer(Tokenizer):
 
     @cached_property
     def _pieces(self) -> list[str]:
-        """Pieces by the library's ids, each once."""
+        """Pieces by the library's ids, made unique."""
         byte_of = {c: bytes([b]) for b, c in byte_characters().items()}
         known = self._cut.get_vocab()
         last = max([self._unknown or 0, *known.values()])
@@ -154,12 +155,14 @@ class PiecesTokenizer(Tokenizer):
             return token
         if BLANK in token or BYTE_PIECE.fullmatch(token):
             return "" if BYTE_PIECE.fullmatch(token) else token.replace(BLANK, " ")
-        # After another one, which shows whether there is a blank before it.
+        # Decode it after another piece, which shows whether it starts with a space.
         once, twice = (self._cut.decode([number] * n, skip_special_tokens=False) for n in (1, 2))
         return str(twice[len(once) :])
 
     def token_ends(self, text: str) -> IndexArray:
-        """All pieces of one character say that they have all of it; it belongs to the last here."""
+        """See `Tokenizer`. The library reports a character split into pieces for all of them; here
+        it belongs to the last.
+        """
         spans = np.array(self._encoding(text).offsets, np.int64).reshape(-1, 2)
         ends = spans[:, 1].copy()
         ends[:-1] = np.minimum(ends[:-1], spans[1:, 0])
@@ -169,9 +172,11 @@ class PiecesTokenizer(Tokenizer):
         return found
 
     def safe_cut(self, text: str) -> int:
-        """As in `Tokenizer`, by trying: a piece of an unknown tokenizer may run over anything.
+        """See `Tokenizer`; found by trial, since the pieces of an unknown tokenizer may span
+        anything.
 
-        A blank after a word is where a text may be cut, if the text around is cut the same.
+        A cut before the space after a word is safe if the text around it is tokenized the same on
+        both sides.
         """
         last = len(text) - _AROUND
         if last <= 0:
@@ -196,7 +201,7 @@ class PiecesTokenizer(Tokenizer):
 
 
 def _byte(piece: str) -> bytes:
-    """The byte that a piece like `<0x0A>` stands for, nothing for other pieces."""
+    """The byte of a piece such as `<0x0A>`; empty for other pieces."""
     if len(piece) == 6 and piece.startswith("<0x") and piece.endswith(">"):
         with suppress(ValueError):
             return bytes.fromhex(piece[3:5])

@@ -1,4 +1,4 @@
-"""How a text is read: cleaned, cut into tokens, and numbered."""
+"""How a text is read: cleaned, tokenized, and encoded as ids."""
 
 import json
 import warnings
@@ -21,15 +21,15 @@ from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 
 Text = str | Sequence[str] | Sequence[int] | Array
-"""What a sequence may be given as: a plain string, a list of tokens, or ids."""
+"""The forms in which a sequence may be given: a string, a list of tokens, or ids."""
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How strings become ids: one value, which a corpus and the models learnt from it share.
+    """How strings become ids: a value shared by a corpus and the models fitted to it.
 
-    `cleaning` is applied first (one of `CLEANINGS`), then `tokenizer` cuts what is left, and
-    `vocabulary` numbers the tokens.
+    `cleaning` (names in `CLEANINGS`, joined by `+`) is applied first, then `tokenizer`, and
+    `vocabulary` maps tokens to ids.
 
     >>> from langmodels.text.words import WordTokenizer
     >>> reading = Reading(WordTokenizer(), Vocabulary(["the", "cat"]), "lower")
@@ -44,23 +44,22 @@ class Reading:
     cleaning: str = "none"
 
     def is_like(self, other: "Reading") -> bool:
-        """Whether texts are cleaned and cut in the same way, whatever the vocabulary."""
+        """Whether cleaning and tokenizer are the same, whatever the vocabulary."""
         return self.metadata() == other.metadata()
 
     def knows_the_same(self, other: "Reading") -> bool:
-        """Whether the tokens of every text are the same, and which of them are unknown."""
+        """Whether every text has the same tokens, with the same ones unknown."""
         return self.is_like(other) and self.vocabulary.knows_the_same(other.vocabulary)
 
     def tokens(self, text: str) -> Sequence[str]:
-        """The tokens of a text, which is taken as one sequence.
+        """The tokens of a text, which is read as one sequence.
 
-        In words, `<s>` and `</s>` around it are the boundaries that it has anyway; inside they are
-        unknown words. Warns of line ends in it where a line is a sequence.
+        For tokenizers of words, `<s>` and `</s>` typed around it are dropped, as boundaries are
+        added anyway; inside the text they are unknown words. Warns of line ends in it if a line is
+        a sequence.
         """
         if not isinstance(text, str):
-            raise UsageError(
-                f"What is to be cut into tokens is a string, not {type(text).__name__}."
-            )
+            raise UsageError(f"Only a string can be cut into tokens, not {type(text).__name__}.")
         text = "".join(clean([text], self.cleaning))
         if self.vocabulary.ends and "\n" in text and "\n" in text.strip():
             warnings.warn(
@@ -82,32 +81,32 @@ class Reading:
         return self.vocabulary.ends and is_linewise(self.cleaning)
 
     def characters(self, text: str) -> int:
-        """How many characters a text has, without `<s>` and `</s>` typed around its lines."""
+        """The length of a text in characters, without `<s>` and `</s>` typed around its lines."""
         return len(self.tokenizer.without_marks(text)[0])
 
     def encode(self, text: Text) -> IntArray:
-        """Token ids of a sequence given as a string, tokens or ids; no boundaries are added.
+        """The token ids of a sequence given as a string, tokens or ids, without boundaries.
 
-        Raises UsageError for ids outside the vocabulary, for `<s>`, which is nothing to predict,
-        and for lists of what are not tokens but texts.
+        Raises UsageError for ids outside the vocabulary, for `<s>`, which is never predicted, and
+        for lists whose items are texts of several tokens.
         """
         return self._encoded(text)[0]
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Tokens of ids."""
+        """The tokens of ids."""
         return self.vocabulary.decode(ids)
 
     def text(self, tokens: Iterable[str]) -> str:
-        """Tokens as running text."""
+        """Join tokens into running text."""
         return self.tokenizer.detokenize(tokens)
 
     def sequences(self, texts: Sequence[Text], *, unknown: bool = False) -> Sequences:
-        """Texts, each a sequence of its own, empty ones included, with boundaries.
+        """Encode texts, each as one sequence with boundaries; empty ones are kept.
 
-        `unknown`: keep the tokens that become `<unk>`. Raises what `encode` raises.
+        With `unknown` the tokens that become `<unk>` are kept. Raises what `encode` raises.
         """
         if len(texts) > 1 and self.has_lines:
-            # Together they are a text of so many lines, which array code can read.
+            # Fast path: joined, they are a text of as many lines.
             lines = [t for t in texts if isinstance(t, str) and "\n" not in t]
             if len(lines) == len(texts):
                 together = self._together("\n".join(lines), len(lines), unknown)
@@ -125,11 +124,11 @@ class Reading:
         return Sequences(found.ids, found.offsets, unknown=kept)
 
     def lines(self, texts: Sequence[str], *, unknown: bool = False) -> tuple[Sequences, IndexArray]:
-        """The lines of texts, each a sequence of its own, blank ones included, with boundaries; and
-        which text each of them is of, (S,).
+        """Encode the lines of texts, each as one sequence with boundaries; blank ones are kept.
+        Also returns the index of the text of each line, (S,).
 
         Where cleaning goes over line ends, they are the lines that it leaves. Raises
-        LangmodelsError where one is longer than any sentence is.
+        LangmodelsError for a line longer than `LONGEST_LINE`.
         """
         if not is_linewise(self.cleaning):
             cleaned = ["".join(clean([text], self.cleaning)) for text in texts]
@@ -146,7 +145,7 @@ class Reading:
         return found, text_of
 
     def _together(self, text: str, n_lines: int, unknown: bool) -> Sequences | None:
-        """The lines of a text by array code; None where that finds another number of them."""
+        """The lines of a text in array code; None if that finds another number of lines."""
         text, _ = self.tokenizer.without_marks("".join(clean([text, "\n"], self.cleaning)))
         (ids, offsets, _), words = encode_chunks(
             [text], self.tokenizer, self.vocabulary, unknown=unknown, blank_lines=True
@@ -156,7 +155,7 @@ class Reading:
         return Sequences(ids, offsets, unknown=words)
 
     def _encoded(self, text: Text) -> tuple[IntArray, Sequence[Any]]:
-        """Ids, and the tokens that they are the ids of (`<unk>`s where ids were given)."""
+        """Ids, and the tokens that they encode (`<unk>` where ids were given)."""
         vocabulary = self.vocabulary
         if isinstance(text, str):
             tokens = self.tokens(text)
@@ -171,7 +170,7 @@ class Reading:
             self._check_tokens(given)
             return vocabulary.encode(given), given
         ids = np.array([])
-        with suppress(ValueError):  # where lists of several lengths are in it
+        with suppress(ValueError):  # ragged nested lists
             ids = np.asarray(items)
         if ids.ndim != 1 or ids.dtype.kind not in "iu":
             raise _no_sequence(text)
@@ -196,12 +195,12 @@ class Reading:
     # Files ----------------------------------------------------------------------------------
 
     def metadata(self) -> dict[str, str]:
-        """What a file keeps of this beside the vocabulary."""
+        """Tokenizer and cleaning, for storage."""
         tokenizer = {"level": self.tokenizer.level, **self.tokenizer.config()}
         return {"tokenizer": json.dumps(tokenizer), "cleaning": self.cleaning}
 
     def arrays(self) -> dict[str, Array]:
-        """The vocabulary as arrays."""
+        """The vocabulary as arrays, for storage."""
         return self.vocabulary.to_arrays()
 
     @classmethod
@@ -209,7 +208,7 @@ class Reading:
         """Inverse of `metadata` and `arrays`. Raises LangmodelsError, ValueError or KeyError."""
         tokenizer = restore_tokenizer(read_json(metadata["tokenizer"]))
         cleaning = metadata.get("cleaning", "none")
-        clean((), cleaning)  # refuses an unknown name
+        clean((), cleaning)  # raises for an unknown name
         vocabulary = Vocabulary.from_arrays(arrays)
         if tokenizer.ends != vocabulary.ends:
             raise LangmodelsError("only one of its tokenizer and its vocabulary has line ends.")
@@ -229,19 +228,19 @@ class _Reads(Protocol):
 
 
 class WithReading:
-    """What has a `reading`, and with it a vocabulary, a tokenizer and a cleaning."""
+    """A mixin for classes with a `reading`: shortcuts to its parts."""
 
     @property
     def vocabulary(self: _Reads) -> Vocabulary:
-        """The known tokens by id."""
+        """The vocabulary of the reading."""
         return self.reading.vocabulary
 
     @property
     def tokenizer(self: _Reads) -> Tokenizer:
-        """How text is cut."""
+        """The tokenizer of the reading."""
         return self.reading.tokenizer
 
     @property
     def cleaning(self: _Reads) -> str:
-        """How text is cleaned before, one of `CLEANINGS` or several joined by `+`."""
+        """The cleaning of the reading: names in `CLEANINGS`, joined by `+`."""
         return self.reading.cleaning

@@ -1,4 +1,4 @@
-"""Sequences of token ids, many of them in one array."""
+"""Many sequences of token ids, concatenated in one array."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -13,14 +13,14 @@ from langmodels.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True, eq=False)
 class Sequences:
-    """Sequences one after the other, each with its boundaries.
+    """Concatenated sequences, each with its boundaries.
 
-    `held` (N,): the `ids`, in whatever type of integers; every sequence is `<s> w1 .. wn </s>`
-    where its vocabulary has ends, and `<s> w1 .. wn` otherwise. `offsets` (S+1,) int64: where each
-    sequence begins in `ids`, and N.
-    `unknown`: the tokens that stand behind the ids of `<unk>`, in order, where they were kept.
-    `documents` (D+1,) int64: with which sequence each document begins, and S; None where all are
-    one. `carry`: whether a model's state is to go from each sequence of a document to the next.
+    `held` (N,) are the ids, in any integer type; every sequence is `<s> w1 .. wn </s>` if its
+    vocabulary has ends, and `<s> w1 .. wn` otherwise. `offsets` (S+1,) int64 is the start of each
+    of the S sequences, and N. `unknown` are the tokens that were replaced by `<unk>`, in order, if
+    they were kept. `documents` (D+1,) int64 is the first sequence of each of D documents, and S;
+    None for a single document. `carry` says whether a model's state is to be carried from each
+    sequence of a document to the next.
     """
 
     held: Array
@@ -31,7 +31,7 @@ class Sequences:
 
     @classmethod
     def bounded(cls, inside: Iterable[IntArray], vocabulary: Vocabulary) -> "Sequences":
-        """Sequences given without their boundaries, empty ones included."""
+        """Sequences from ids without boundaries, which are added; empty ones are kept."""
         first = np.array([vocabulary.bos_id], np.int32)
         last = np.array([] if vocabulary.eos_id is None else [vocabulary.eos_id], np.int32)
         parts: list[IntArray] = []
@@ -44,7 +44,7 @@ class Sequences:
 
     @classmethod
     def rows(cls, matrix: Array) -> "Sequences":
-        """The rows of a matrix (S, n) of ids, whose boundaries are in place."""
+        """Sequences from the rows of a matrix (S, n) of ids that include boundaries."""
         n, width = matrix.shape
         return cls(
             np.ascontiguousarray(matrix, np.int32).ravel(),
@@ -53,7 +53,7 @@ class Sequences:
 
     @property
     def ids(self) -> IntArray:
-        """The ids of all sequences, (N,) int32; from the first time on they are `held` so."""
+        """The ids of all sequences, (N,) int32; the first access converts `held`."""
         if self.held.dtype != np.int32:
             object.__setattr__(self, "held", self.held.astype(np.int32))
         return self.held
@@ -65,44 +65,44 @@ class Sequences:
 
     @property
     def n_tokens(self) -> int:
-        """Number of predicted tokens: what a perplexity is an average over."""
+        """Number of predicted tokens, over which a perplexity averages."""
         return len(self.held) - self.n_sequences
 
     @property
     def lengths(self) -> IndexArray:
-        """Predicted tokens of each sequence, (S,)."""
+        """The number of predicted tokens of each sequence, (S,)."""
         return np.diff(self.offsets) - 1
 
     @property
     def is_target(self) -> BoolArray:
-        """Which of the ids a model predicts, (N,): all but the beginnings."""
+        """Which ids are predicted, (N,): all but `<s>`."""
         targets = np.ones(len(self.held), np.bool_)
         targets[self.offsets[:-1]] = False
         return targets
 
     @property
     def targets(self) -> IntArray:
-        """What a model predicts, (n_tokens,): every id but `<s>`, `</s>` included."""
+        """The predicted ids, (n_tokens,): all but `<s>`."""
         return self.held[self.is_target].astype(np.int32, copy=False)
 
     def whole(self) -> Iterator[IntArray]:
-        """The ids of each sequence, boundaries included."""
+        """Yield the ids of each sequence, with boundaries."""
         return (self.ids[a:b] for a, b in pairwise(self.offsets.tolist()))
 
     def carried(self) -> Self:
-        """The same sequences, state carried over those of a document."""
+        """The sequences with `carry`: state is carried within documents."""
         return replace(self, carry=True)
 
     @property
     def _carried(self) -> IndexArray | None:
-        """Where documents begin over which state is carried; None where it is not."""
+        """The offsets of documents, in sequences, if state is carried; None if not."""
         if not self.carry:
             return None
         return np.array([0, self.n_sequences]) if self.documents is None else self.documents
 
     @property
     def begins_afresh(self) -> BoolArray:
-        """Which of the ids are read by a model that remembers nothing, (N,)."""
+        """At which ids a model starts from its initial state, (N,)."""
         fresh = np.zeros(len(self.held), np.bool_)
         carried = self._carried
         starts = self.offsets if carried is None else self.offsets[carried]
@@ -111,27 +111,30 @@ class Sequences:
 
     @property
     def is_input(self) -> BoolArray:
-        """Which of the ids a model reads before it predicts, (N,): all but the last of each."""
+        """Which ids a model reads before a prediction, (N,): all but the last of each sequence."""
         inputs = np.ones(len(self.held), np.bool_)
         inputs[self.offsets[1:][np.diff(self.offsets) > 0] - 1] = False
         return inputs
 
     def streams(self) -> Iterator[tuple[IntArray, IntArray]]:
-        """Inputs and targets, equally long, of what is read in one go: sequences or documents."""
+        """The inputs and targets, of equal length, of each stream: a sequence, or a document if
+        state is carried.
+        """
         carried = self._carried
         if carried is None:
             return ((ids[:-1], ids[1:]) for ids in self.whole())
         inputs, targets = self.ids[self.is_input], self.targets
-        # Each sequence has one id less in either.
+        # Inputs and targets have one id fewer per sequence.
         bounds = (self.offsets - np.arange(len(self.offsets)))[carried].tolist()
         return ((inputs[a:b], targets[a:b]) for a, b in pairwise(bounds))
 
     def blocks(self, size: int, reach: int | None = None) -> Iterator[tuple["Sequences", int]]:
-        """The same in parts of about `size` ids; and how many targets of each are there again.
+        """Yield parts of about `size` ids, with the number of leading targets that repeat those of
+        earlier parts.
 
-        Cut between sequences, between documents where state is carried over these. With a `reach`,
-        how many of the ids before a target can matter, longer sequences are cut too, and what
-        reaches over a cut is repeated; without one they stay whole.
+        Cuts are between sequences, or between documents if state is carried. `reach` is the number
+        of ids before a target on which its prediction can depend: with it, longer sequences are
+        cut, too, and parts overlap by it; with None they stay whole.
         """
         carried = self._carried if reach is None else None
         first = np.arange(len(self.offsets)) if carried is None else carried
@@ -148,7 +151,7 @@ class Sequences:
             begin = end
 
     def _between(self, first: int, last: int, unknown: int) -> "Sequences":
-        """Sequences `first` to `last`, before which there are so many that are `<unk>`."""
+        """Sequences `first` to `last`, before which `unknown` ids are `<unk>`."""
         if last - first == self.n_sequences:
             return self
         ids = self.held[self.offsets[first] : self.offsets[last]]
@@ -167,22 +170,22 @@ class Sequences:
         )
 
     def _stretches(self, size: int, reach: int) -> Iterator[tuple["Sequences", int]]:
-        """One sequence in parts that begin `reach` ids early; what is unknown is not kept."""
+        """Parts of a single sequence, each starting `reach` ids early; `unknown` is not kept."""
         for begin in range(0, len(self.held), size):
             early = max(0, begin - reach)
             ids = self.held[early : begin + size]
             yield Sequences(ids, np.array([0, len(ids)], np.int64)), max(begin - early - 1, 0)
 
     def between(self, first: int, last: int) -> "Sequences":
-        """The sequences from `first` to before `last`, with what documents there are in them."""
+        """The sequences [first, last), with their documents."""
         known = self.held[: self.offsets[first]] if self.unknown else self.held[:0]
         unknown = int(np.count_nonzero(known == Vocabulary.unk_id))
         return self._between(first, last, unknown)
 
     def without_empty(self, *, ends: bool = True) -> tuple["Sequences", BoolArray]:
-        """Those sequences that have tokens, and which they are, (S,).
+        """The sequences that have tokens, and the mask of these, (S,).
 
-        `ends`: whether sequences have ends, which are no tokens here. Documents are not handed on.
+        `ends`: whether sequences have `</s>`, which does not count. Documents are dropped.
         """
         sizes = np.diff(self.offsets)
         kept = self.lengths > int(ends)
@@ -192,20 +195,20 @@ class Sequences:
         return Sequences(self.held[np.repeat(kept, sizes)], offsets, unknown=self.unknown), kept
 
     def without_ends(self, eos: int) -> "Sequences":
-        """The same sequences without the ends `</s>`, whose id is given: nothing follows them."""
+        """The sequences without `</s>`, whose id is `eos`."""
         kept = self.held != eos
         kept[self.offsets[:-1]] = True
         before = np.concatenate([[0], np.cumsum(kept)])
         return replace(self, held=self.held[kept], offsets=before[self.offsets])
 
     def sums(self, values: FloatArray) -> FloatArray:
-        """For each sequence, (S,), the sum of what belongs to its targets; `values` (n_tokens,)."""
+        """The sum over the targets of each sequence, (S,), of `values` (n_tokens,)."""
         sequence = np.repeat(np.arange(self.n_sequences), self.lengths)
         totals = np.bincount(sequence, weights=values, minlength=self.n_sequences)
         return totals.astype(np.float64, copy=False)
 
     def with_unknown(self, ids: IntArray) -> "Sequences":
-        """These sequences with other ids, (number of `<unk>`,), in the places of `<unk>`."""
+        """The sequences with the `<unk>` ids replaced, in order, by `ids` (number of `<unk>`,)."""
         changed = self.ids.copy()
         changed[changed == Vocabulary.unk_id] = ids
         return Sequences(changed, self.offsets, documents=self.documents, carry=self.carry)

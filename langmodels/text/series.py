@@ -1,8 +1,8 @@
-"""Series of numbers as sequences of symbols: bins learnt from the training part, and the way back.
+"""Series of numbers as sequences of symbols: bins estimated from the training part, and decoding.
 
-A model of the bins gives p(bin | context). What lies in a bin follows a density of its own, uniform
-between two edges and exponential beyond the outer ones, so that every model of bins is a density of
-the numbers as well:
+A model of the bins gives p(bin | context). Numbers within a bin have a density of their own,
+uniform between two edges and exponential beyond the outer ones, so that every model of bins is also
+a density of the numbers:
 
     log p(x | context) = log p(bin of x | context) + log p(x | bin)
 
@@ -23,13 +23,12 @@ from langmodels.text.tokenization import Tokenizer
 
 
 class SeriesTokenizer(Tokenizer):
-    """Numbers between white space as bins; a token is a number that stands for its bin.
+    """Numbers between white space, discretised; a token is a number that stands for its bin.
 
-    `bins` and `binning` ("quantile" or "uniform") say how bins are made, which happens when a
-    training corpus is read; `differences` makes them of the steps from each number to the next
-    (n numbers are n - 1 tokens then). `quantizer` are bins made before, as `Quantizer.config` gives
-    them, and `start` the number from which differences are summed up again: the last training
-    number.
+    `bins` and `binning` ("quantile" or "uniform") say how bins are made when a training corpus is
+    read; with `differences` they are bins of the differences between consecutive numbers (n numbers
+    are then n - 1 tokens). `quantizer` are existing bins, as given by `Quantizer.config`, and
+    `start` the number from which differences are summed when decoding: the last training number.
 
     >>> tokenizer = SeriesTokenizer(bins=2).fit("1 2 3 10")
     >>> tokenizer.tokenize("0 2.4 2.6 99")
@@ -58,7 +57,7 @@ class SeriesTokenizer(Tokenizer):
 
     @property
     def quantizer(self) -> Quantizer:
-        """The bins. Raises UsageError before they are made."""
+        """The bins. Raises UsageError if the tokenizer is not fitted."""
         if self._quantizer is None:
             raise UsageError("The bins of a series come from a training text; fit to one first.")
         return self._quantizer
@@ -68,7 +67,7 @@ class SeriesTokenizer(Tokenizer):
         return True
 
     def fit(self, text: str) -> "SeriesTokenizer":
-        """The tokenizer with bins made from a text; itself where it has bins already."""
+        """A tokenizer with bins made from a text; itself if it already has bins."""
         if self._quantizer is not None:
             return self
         numbers = parse_numbers(text)
@@ -80,7 +79,9 @@ class SeriesTokenizer(Tokenizer):
         )
 
     def values(self, text: str) -> FloatArray:
-        """What is put into bins: the numbers of a text or, with `differences`, their steps."""
+        """The values to discretise: the numbers of a text or, with `differences`, their
+        differences.
+        """
         numbers = parse_numbers(text)
         if not self.differences:
             return numbers
@@ -94,21 +95,22 @@ class SeriesTokenizer(Tokenizer):
 
     def safe_cut(self, text: str) -> int:
         if self.differences:
-            return 0  # a cut would lose the step over it
+            return 0  # a cut would lose a difference
         return max(text.rfind("\n"), text.rfind(" "), text.rfind("\t")) + 1
 
     def detokenize(self, tokens: Iterable[str]) -> str:
-        """The number of each token; with `differences`, their sums from `start` on."""
+        """The number of each token as text; with `differences`, their sums from `start` on."""
         tokens = list(tokens)
         if not self.differences:
             return " ".join(tokens)
         return " ".join(f"{number:.10g}" for number in self.numbers(tokens).tolist())
 
     def numbers(self, tokens: Iterable[str], rng: np.random.Generator | None = None) -> FloatArray:
-        """The series that tokens stand for: a random number out of each bin, or its label.
+        """Decode tokens to numbers: the labels of the bins, or with `rng` a random number from
+        each.
 
-        With `differences`, n tokens give n + 1 numbers, `start` first. What is no number, as the
-        boundary symbols and `<unk>`, is left out.
+        With `differences`, n tokens give n + 1 numbers, `start` first. Boundary symbols and `<unk>`
+        are skipped.
         """
         values = np.array([float(t) for t in tokens if _is_number(t)])
         if rng is not None:
@@ -118,11 +120,11 @@ class SeriesTokenizer(Tokenizer):
         return values
 
     def lost_nats(self, text: str) -> tuple[IndexArray, FloatArray]:
-        """What it takes to tell the numbers of a text from their bins, as decimals.
+        """The cost of the decimals of each number, given its bin.
 
-        Returns the characters of the text up to and with each token's number and the white space
-        after it, and -log p(number | bin) in nats, both (n,), for numbers with as many decimals as
-        the most precise one has.
+        Returns the end in the text of each token's number and the white space after it, and -log
+        p(number | bin) in nats, both (n,), where numbers have as many decimals as the most precise
+        one.
         """
         ends = np.array([m.end() for m in regex.finditer(r"\S+\s*", text)], np.int64)
         step = 10.0 ** -_decimals(text)
@@ -175,7 +177,7 @@ def _is_number(word: str) -> bool:
 
 
 def _decimals(text: str) -> int:
-    """Decimals of the most precise number in a text."""
+    """The number of decimals of the most precise number in a text."""
     longest = 0
     for fraction, exponent in regex.findall(r"(?:\.(\d*))?(?:[eE]([+-]?\d+))?(?=\s|$)", text):
         longest = max(longest, len(fraction) - int(exponent or 0))

@@ -1,4 +1,4 @@
-"""Training, validation and test parts of a text, without leaks."""
+"""Splitting a text into training, validation and test parts, without leaks."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -23,9 +23,9 @@ WAYS = ("contiguous", "lines", "documents")
 
 @dataclass(frozen=True)
 class Splits:
-    """Three corpora with one vocabulary, which comes from the training part alone.
+    """Three corpora with one vocabulary, made from the training part alone.
 
-    `how` says in a few words how the text was divided.
+    `how` describes in a few words how the text was divided.
     """
 
     train: Corpus
@@ -48,8 +48,8 @@ class Splits:
     ) -> "Splits":
         """Clean a text, divide it (see `divide`), and encode the parts.
 
-        `options` are `min_count`, `max_size`, `vocabulary` and `name`, as `Corpus.from_text` takes
-        them; without a vocabulary it comes from the training part.
+        `options` are `min_count`, `max_size`, `vocabulary` and `name` of `Corpus.from_text`; by
+        default the vocabulary is made from the training part.
         """
         tokenizer = make_tokenizer(tokenizer) if isinstance(tokenizer, str) else tokenizer
         parts = divide(
@@ -126,7 +126,7 @@ class Splits:
         return cls(train, validation, test, how)
 
     def carried(self) -> "Splits":
-        """The same parts, state carried over the lines of a document."""
+        """The parts with state carried through the lines of documents."""
         parts = (self.train.carried(), self.validation.carried(), self.test.carried())
         return Splits(*parts, self.how)
 
@@ -146,17 +146,17 @@ def divide(
     needs_blanks: bool = False,
     seed: int = 0,
 ) -> tuple[TextStream, TextStream, TextStream]:
-    """Divide a text into training, validation and test parts of these fractions.
+    """Divide a text into training, validation and test parts of the given fractions.
 
-    `contiguous`: three stretches in order, so that nothing in a later part was seen in an earlier
-    one; cut to the character, or, `at_breaks`, at the nearest line break (space where there is only
-    one line). `lines` and `documents`: whole ones drawn at random by the seed, kept in order;
-    identical ones go to the same part, so that none is both trained and tested on. The parts know
-    their documents where the text does, but where its lines were drawn.
+    `by` is how: `contiguous` gives three stretches in order, cut at an exact character or, with
+    `at_breaks`, at the nearest line break (at a space if there is only one line). `lines` and
+    `documents` assign whole ones at random, by the seed, and keep their order; identical ones are
+    in the same part, so that none is both trained and tested on. Documents are kept, except by
+    `lines`.
 
-    Raises UsageError for impossible fractions and for documents of a text that is one,
-    LangmodelsError for a text too small to divide, and, where it `needs_blanks`, for one with a
-    stretch without any that is too long.
+    Raises UsageError for impossible fractions and for `documents` of a single document,
+    LangmodelsError for a text that is too small and, if it `needs_blanks`, for one with too long a
+    stretch without white space.
     """
     if by not in WAYS:
         raise UsageError(f"There is no split {by!r}; choose one of {', '.join(WAYS)}.")
@@ -203,7 +203,7 @@ def _documents(text: str, stream: TextStream) -> list[str]:
 def _stretches(
     text: str, fractions: Fractions, at_breaks: bool, documents: IndexArray | None
 ) -> list[TextStream]:
-    # The test part is measured first: it is the one whose size people compare.
+    # Place the test part first: its size is the one that must be exact.
     third = int(len(text) * (1 - fractions[2]) + 1e-6)
     second = int(len(text) * fractions[0] + 1e-6)
     if at_breaks:
@@ -214,7 +214,7 @@ def _stretches(
         n = part.count("\n")
         inside: list[int] = []
         if documents is not None:
-            # A document that is cut is one in either part; the last line may have no end.
+            # A document that is cut is a document in both parts; the last line may have no end.
             cuts = np.unique(np.clip(documents - line, 0, n + (not part.endswith("\n"))))
             inside = np.diff(cuts).tolist()
         parts.append(TextStream([part], inside))
@@ -223,7 +223,7 @@ def _stretches(
 
 
 def _near_break(text: str, position: int) -> int:
-    """The line break nearest to a position, or the space where no line break is near."""
+    """The line break nearest to a position, or the nearest space if no line break is near."""
     reach = max(200, len(text) // 50)
     for mark in ("\n", " "):
         before = text.rfind(mark, max(0, position - reach), position) + 1
@@ -235,12 +235,12 @@ def _near_break(text: str, position: int) -> int:
 
 
 def _drawn(texts: Sequence[str], fractions: Fractions, seed: int) -> tuple[list[str], ...]:
-    """Texts in three parts, drawn by the seed and kept in order; as many as the fractions say."""
+    """Assign texts to three parts at random, by the seed; their order is kept."""
     number = {text: i for i, text in enumerate(dict.fromkeys(texts))}
     rank = np.random.default_rng(seed).permutation(len(number))
     first = round(fractions[0] * len(number))
     second = round((fractions[0] + fractions[1]) * len(number))
-    # Of few texts, each part gets one.
+    # If there are few texts, each part gets at least one.
     second = min(max(second, 2), len(number) - 1)
     first = min(max(first, 1), second - 1)
     part = np.where(rank < first, 0, np.where(rank < second, 1, 2))

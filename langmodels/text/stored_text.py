@@ -1,4 +1,4 @@
-"""A text whose ids lie in a file, for what is larger than memory."""
+"""A text whose ids are stored in a file, for texts larger than memory."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ _IDS, _NUMBERS, _ABOUT = "ids", "numbers", "text"
 
 @dataclass(frozen=True)
 class StoredText(WithReading):
-    """Ids of a text in a folder, and what is known of them; the same ids as a `Corpus` has.
+    """The ids of a text in files of a folder; they equal those of a `Corpus`.
 
-    `ids` (T,) int32 on disk: sequences with their boundaries, one after the other. `counts` (V,)
-    int64: how often each id stands there.
+    `ids` (T,) int32, on disk: the concatenated sequences with boundaries. `counts` (V,) int64: the
+    count of each id.
     """
 
     ids: Column
@@ -44,17 +44,17 @@ class StoredText(WithReading):
 
     @property
     def n_oov(self) -> int:
-        """How many tokens are `<unk>`."""
+        """The number of `<unk>` tokens."""
         return int(self.counts[Vocabulary.unk_id])
 
     @property
     def n_types(self) -> int:
-        """How many different tokens occur, `<unk>` and the boundaries left out."""
+        """The number of distinct tokens, without `<unk>` and the boundaries."""
         return int(np.count_nonzero(self.counts[self.vocabulary.n_special :]))
 
     def blocks(self, size: int, before: int, after: int) -> Iterator[IntArray]:
-        """Runs of `size` ids, each with `before` ids in front and `after` behind it; `<s>` beyond
-        the ends of the text.
+        """Yield blocks of `size` ids, each extended by `before` ids in front and `after` ids
+        behind; `<s>` pads the text at both ends.
         """
         total = len(self.ids)
         for start in range(0, total, size):
@@ -80,7 +80,7 @@ class StoredText(WithReading):
         name: str = "",
         limit: int = 2**31 - 2**16,
     ) -> "StoredText":
-        """Read a cleaned text, as `Corpus.from_cleaned` does, into files of a folder.
+        """Encode a cleaned text, as `Corpus.from_cleaned` does, into files of a folder.
 
         Raises LangmodelsError where the text has no tokens, or more than `limit`; UsageError for
         a tokenizer that learns from whole texts.
@@ -130,9 +130,9 @@ class StoredText(WithReading):
 
     @classmethod
     def open(cls, folder: Path) -> "StoredText | None":
-        """What `read` left in a folder; None where it did not come to its end.
+        """Open what `read` wrote to a folder; None if it was not completed.
 
-        Raises LangmodelsError where it is not what was left there.
+        Raises LangmodelsError for damaged files.
         """
         if not (folder / _ABOUT).exists():
             return None
@@ -157,7 +157,9 @@ def _numbered(
     max_size: int | None,
     folder: Path,
 ) -> tuple[Vocabulary, Iterator[IntArray]]:
-    """The vocabulary that a text gives, and the text's ids in it, by way of a file."""
+    """The vocabulary made from a text, and the text's ids in it; provisional ids go through a
+    file.
+    """
     numbering = Numbering(tokenizer)
     with ColumnWriter(folder / _NUMBERS, np.int32) as writer:
         for ids in counted(map(numbering.read, pieces)):
@@ -168,7 +170,7 @@ def _numbered(
 
 
 def _bounded(blocks: Iterable[IntArray], vocabulary: Vocabulary) -> Iterator[IntArray]:
-    """Ids of consecutive pieces, with the boundaries that the whole text has."""
+    """Yield the ids of consecutive pieces with the boundaries of the whole text inserted."""
     if vocabulary.eos_id is None:
         yield np.array([vocabulary.bos_id], np.int32)
         yield from blocks

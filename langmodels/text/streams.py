@@ -1,4 +1,4 @@
-"""A text as it comes: in one piece or in many, and perhaps made of documents."""
+"""Texts as streams of pieces, possibly consisting of documents."""
 
 import os
 import warnings
@@ -13,18 +13,18 @@ from langmodels.kinds import OPENERS
 from langmodels.text.cleaning import clean, is_linewise
 from langmodels.text.lines import LineEndWarning
 
-_PIECE = 1 << 22  # characters of a string that are looked at together
+_PIECE = 1 << 22  # characters of a piece of a string
 _LONGEST_NAME = 4096  # characters of a path
-_TOGETHER = 1 << 20  # characters of documents that are put together
+_TOGETHER = 1 << 20  # characters of documents joined into a piece
 
 
 class TextStream:
-    """A text in pieces that may end anywhere, made of documents, each of which ends with a line.
+    """A text in pieces that may end anywhere, consisting of documents that end at line ends.
 
-    `lines`: how many lines each document has. It is complete once all pieces were taken, and the
-    same list for whatever takes the pieces, changes them and hands them on; whoever makes the
-    pieces fills it, with whatever ended before a piece before that piece is given. It stays empty
-    where nothing is known of documents.
+    `lines` is the number of lines of each document. The producer of the pieces appends to it: a
+    document that ends before a piece is in it when that piece is yielded, and it is complete when
+    all pieces are consumed. Streams derived from this one share the list. It stays empty if
+    documents are unknown.
     """
 
     def __init__(self, pieces: Iterable[str], lines: list[int] | None = None) -> None:
@@ -36,7 +36,7 @@ class TextStream:
 
     @classmethod
     def of_documents(cls, texts: Iterable[str]) -> "TextStream":
-        """The texts of documents, put together in pieces of bounded size."""
+        """A stream of the texts of documents, joined into pieces of bounded size."""
         lines: list[int] = []
 
         def pieces() -> Iterator[str]:
@@ -57,7 +57,7 @@ class TextStream:
 
     @classmethod
     def of_one(cls, pieces: Iterable[str]) -> "TextStream":
-        """The pieces of one document, which are left as they are."""
+        """A stream of a single document in given pieces."""
         lines: list[int] = []
 
         def counted() -> Iterator[str]:
@@ -73,7 +73,7 @@ class TextStream:
 
     @classmethod
     def joined(cls, streams: Iterable["TextStream"]) -> "TextStream":
-        """Several texts one after the other, each beginning a line."""
+        """Concatenate several streams, each starting on a new line."""
         lines: list[int] = []
 
         def pieces() -> Iterator[str]:
@@ -92,23 +92,24 @@ class TextStream:
         return cls(pieces(), lines)
 
     def cleaned(self, how: str) -> "TextStream":
-        """The text after the named cleanings; its documents are lost where lines do not stay."""
+        """The cleaned text; documents are lost if the cleaning does not keep lines."""
         return TextStream(clean(self, how), self.lines if is_linewise(how) else [])
 
     def starts(self) -> IndexArray | None:
-        """With which line each of D documents begins, and how many lines there are, (D + 1,).
+        """The first line of each of D documents, and the number of lines, (D + 1,).
 
-        For a text that was read to its end; None where it is one document.
+        Call it after the text was read to its end; None for a single document.
         """
         if len(self.lines) < 2:
             return None
         return np.concatenate([[0], np.cumsum(self.lines, dtype=np.int64)])
 
     def batches(self, batches: Iterable[list[str]]) -> Iterator[tuple[list[str], IndexArray]]:
-        """The lines of this text in batches, each with those of its lines that begin documents.
+        """Yield batches of the lines of this text, each with the indices of lines that start
+        documents.
 
-        These, (n,), are counted from the beginning of the batch. The batches may be made of pieces
-        that another thread takes ahead.
+        The indices, (n,), count from the start of the batch. `batches` may be made of pieces that
+        another thread reads ahead.
         """
         done = known = begin = 0
         told = -1
@@ -126,16 +127,18 @@ class TextStream:
 
 
 RawText = str | Path | Iterable[str] | TextStream
-"""A text as it comes: a string, the path of a file, a list of lines, a stream of pieces."""
+"""The forms in which a text may be given: a string, the path of a file, a list of lines, or a
+stream of pieces.
+"""
 
 
 def text_stream(text: RawText) -> TextStream:
-    """The pieces of a text; of a list or a column, whose items are lines, each with its line end.
+    """A text in any of these forms as a stream; the items of a list or a column are lines.
 
-    A file is read as the commands read it: compressed ones, and the texts of its documents.
+    Files are read as by the commands, with decompression and by document format.
 
-    Raises LangmodelsError for a file that cannot be read, UsageError for what is no text and for
-    a string that is the name of a file.
+    Raises LangmodelsError for a file that cannot be read, UsageError for a value that is not a text
+    and for a string that is the name of a file.
     """
     if isinstance(text, Path):
         text = OPENERS[-1](text)
@@ -150,13 +153,13 @@ def _pieces(text: str | Iterable[str]) -> Iterable[str]:
                 f"or [{text!r}] if that is the text."
             )
         return (text[i : i + _PIECE] for i in range(0, len(text), _PIECE))
-    # What iterates over its keys or the names of its columns is no text.
+    # Iterating over these would give keys or column names.
     if not isinstance(text, Iterable) or isinstance(text, bytes | Mapping) or _is_frame(text):
         raise UsageError(
             f"A text is a string, a path, a list of lines or a stream of strings, not a "
             f"{type(text).__name__}."
         )
-    if isinstance(text, Sized):  # a list, or the column of a data frame
+    if isinstance(text, Sized):  # a list or a column of a data frame
         for line in text:
             if not isinstance(line, str):
                 raise UsageError(f"The lines of a text are strings, not {type(line).__name__}.")
@@ -165,7 +168,9 @@ def _pieces(text: str | Iterable[str]) -> Iterable[str]:
 
 
 def _watched(pieces: Iterable[str]) -> Iterator[str]:
-    """The same; warns of lines, which are a list, where a text in pieces is expected."""
+    """The pieces unchanged; warns if they look like lines without line ends, which belong in a
+    list.
+    """
     n, is_one = 0, True
     for piece in pieces:
         n += 1
@@ -181,18 +186,20 @@ def _watched(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def _names_file(text: str) -> bool:
-    """Whether it is a path that was meant, as far as one can tell."""
+    """Whether a string is probably meant as a path."""
     # A Path raises for names that are too long.
     return len(text) < _LONGEST_NAME and "\n" not in text and os.path.isfile(text)  # noqa: PTH113
 
 
 def _is_frame(value: object) -> bool:
-    """Whether it is a table of pandas or Polars, rather than a column of one."""
+    """Whether a value is a data frame of pandas or Polars, rather than a column."""
     return hasattr(value, "columns")
 
 
 def line_starts(text: str, lines: IndexArray) -> IndexArray:
-    """With which character of a text each of these lines (n,) begins; its length past the last."""
+    """The offset in a text of each of the given lines (n,); the length of the text for one past the
+    last.
+    """
     breaks = np.flatnonzero(np.frombuffer(text.encode("utf-32-le", "surrogatepass"), "<u4") == 10)
     starts = np.concatenate([[0], breaks + 1, [len(text)]]).astype(np.int64)
     return starts[np.minimum(lines, len(starts) - 1)]

@@ -1,7 +1,6 @@
-"""Subwords: pieces learnt on the training text, or taken over from a tokenizer that is there.
+"""Subword tokenizers: learnt on the training text, or models of SentencePiece.
 
-What learns and applies pieces are the packages `tokenizers` and `sentencepiece`, which are not
-installed with the core of this one.
+They use the optional packages `tokenizers` and `sentencepiece`.
 """
 
 import base64
@@ -20,27 +19,27 @@ from langmodels.text.tokenization import LineTokenizer, Tokenizer
 from langmodels.text.vocabulary import UNK
 
 BLANK = "\u2581"
-"""What stands for a blank in pieces that are made of characters."""
+"""Stands for a space in character-based pieces."""
 BYTE_PIECE = regex.compile(r"<0x[0-9A-F]{2}>")
-"""What stands for a byte there."""
+"""The notation of a byte in such pieces."""
 
-_AT_ONCE = 8_192  # characters that are cut together
+_AT_ONCE = 8_192  # characters tokenized at a time
 _BYTES = 256
 _PROBE = "A b  c\n\te\u0301 \u00e9 \u6f22 \U0001f642's \ufb01\n\n"
-"""What no tokenizer can put together again unless it keeps every byte."""
-_EDGE = regex.compile(r"(?<=\S)\s")  # white space after a word: pieces never run over it
+"""A text that only a lossless tokenizer restores."""
+_EDGE = regex.compile(r"(?<=\S)\s")  # no piece spans the boundary before this white space
 
 
 class SubwordTokenizer(Tokenizer):
-    """Pieces of UTF-8 text, learnt on the training text; the text is one stream, ends included.
+    """Byte-level pieces, learnt on the training text; the text is one stream, with its newlines.
 
-    Every byte is a piece, so that nothing is unknown. A piece that is not whole characters is
-    written with a lone surrogate for each byte, as Python writes undecodable bytes.
+    Every byte is a piece, so that there are no unknown tokens. Pieces that are not whole characters
+    are written with a lone surrogate for each byte, as Python's `surrogateescape` does.
 
     Args:
-        vocab: pieces in all, the 256 bytes included.
-        model: pieces learnt before, in the JSON of the package `tokenizers`; a `tokenizer.json` of
-            somebody else's is for `PiecesTokenizer`.
+        vocab: number of pieces, with the 256 bytes.
+        model: pieces learnt before, as JSON of the package `tokenizers`; for a foreign
+            `tokenizer.json` use `PiecesTokenizer`.
     """
 
     reversible = True
@@ -56,9 +55,9 @@ class SubwordTokenizer(Tokenizer):
         self.model = model
 
     def fit(self, text: str) -> Self:
-        """The tokenizer with pieces learnt on a text; itself where it has pieces already.
+        """A tokenizer with pieces learnt on a text; itself if it already has pieces.
 
-        Raises LangmodelsError where the package `tokenizers` is missing.
+        Raises LangmodelsError if the package `tokenizers` is missing.
         """
         if self.model is not None:
             return self
@@ -77,7 +76,7 @@ class SubwordTokenizer(Tokenizer):
 
     @cached_property
     def _applied(self) -> tuple[Any, list[str]]:
-        """The library's tokenizer, and its pieces by id as they are written here."""
+        """The library's tokenizer, and its pieces by id in our notation."""
         if self.model is None:
             raise UsageError("Pieces come from a training text; fit to one first.")
         cut = open_tokenizer(self.model)
@@ -128,7 +127,7 @@ class SubwordTokenizer(Tokenizer):
         return edges[-1] if edges else 0
 
     def _stretches(self, text: str) -> Iterator[str]:
-        """A text in stretches that can be cut one by one."""
+        """Yield stretches of a text that can be tokenized independently."""
         begin = 0
         while begin < len(text):
             edge = _EDGE.search(text, begin + _AT_ONCE)
@@ -145,10 +144,10 @@ class SubwordTokenizer(Tokenizer):
 
 
 class BPETokenizer(SubwordTokenizer):
-    """Byte-pair encoding: the most frequent neighbours become one piece, again and again.
+    """Byte-pair encoding: the most frequent pair of neighbouring pieces is merged, repeatedly.
 
     Sennrich, Haddow and Birch 2016, "Neural Machine Translation of Rare Words with Subword Units";
-    on bytes, within words, as GPT-2 has it.
+    on bytes and within words, as in GPT-2.
     """
 
     level = "bpe"
@@ -180,13 +179,13 @@ class UnigramTokenizer(SubwordTokenizer):
 
 
 class SentencePieceTokenizer(LineTokenizer):
-    """The pieces of a model of the package `sentencepiece`; one line is one sequence.
+    """The pieces of a SentencePiece model; a line is a sequence.
 
-    Pieces are written as that package writes them, a blank as U+2581.
+    Pieces are written as in SentencePiece, with U+2581 for a space.
 
     Args:
-        file: the `.model` file, which is kept inside model files.
-        model: its contents in base64.
+        file: path of the `.model` file, whose contents are stored in model files.
+        model: the contents of such a file in base64.
     """
 
     level = "sentencepiece"
@@ -216,14 +215,14 @@ class SentencePieceTokenizer(LineTokenizer):
             model = base64.b64decode(self.model)
             processor = sentencepiece.SentencePieceProcessor(model_proto=model)
             for i in range(processor.get_piece_size()):
-                processor.id_to_piece(i)  # one that is not UTF-8 is refused here, not when it comes
+                processor.id_to_piece(i)  # fails here for a piece that is not UTF-8
             return processor
         except (RuntimeError, ValueError, OSError) as error:
             raise LangmodelsError("This is no model of sentencepiece.") from error
 
     @property
     def types(self) -> Sequence[str]:
-        """All pieces but those that stand for no text."""
+        """All pieces but control symbols."""
         sp = self._processor
         ids = range(sp.get_piece_size())
         return [sp.id_to_piece(i) for i in ids if not (sp.is_control(i) or sp.is_unknown(i))]
@@ -273,9 +272,9 @@ class SentencePieceTokenizer(LineTokenizer):
 
 
 def open_tokenizer(model: str) -> Any:
-    """The tokenizer of the package `tokenizers` that its JSON describes, for texts of any length.
+    """A tokenizer of the package `tokenizers` from its JSON, without truncation or padding.
 
-    Raises LangmodelsError where it is none, or the package is missing.
+    Raises LangmodelsError for invalid JSON and if the package is missing.
     """
     package = tokenizers_package()
     with library_errors("be read"):
@@ -287,7 +286,7 @@ def open_tokenizer(model: str) -> Any:
 
 @contextmanager
 def library_errors(what: str) -> Iterator[None]:
-    """What the library raises, plain exceptions, as a sentence: the pieces cannot ..."""
+    """Turn exceptions of the library into a LangmodelsError, "The pieces cannot `what`: ..."."""
     try:
         yield
     except Exception as error:
@@ -318,8 +317,8 @@ def _alphabet() -> list[str]:
 
 
 def byte_characters() -> dict[int, str]:
-    """The printable character that stands for each byte in byte-level pieces, as GPT-2 chose them:
-    printable Latin-1 characters for themselves, the others in order from U+0100 on.
+    """The printable character for each byte in byte-level pieces, as in GPT-2: printable Latin-1
+    characters stand for themselves, the other bytes are numbered from U+0100 on.
     """
     printable = [*range(0x21, 0x7F), *range(0xA1, 0xAD), *range(0xAE, 0x100)]
     others = [b for b in range(_BYTES) if b not in printable]
@@ -327,24 +326,26 @@ def byte_characters() -> dict[int, str]:
 
 
 def _characters_before(data: Array) -> IndexArray:
-    """How many characters begin in the first 0 .. n bytes of UTF-8, (n + 1,); `data` (n,)."""
+    """The number of characters that start in the first 0, ..., n bytes of UTF-8 `data` (n,), (n +
+    1,).
+    """
     # All bytes but the continuation bytes 10xxxxxx begin a character.
     begun: IndexArray = np.cumsum((data & 0xC0) != 0x80, dtype=np.int64)
     return np.concatenate([np.zeros(1, np.int64), begun])
 
 
 _PIECE, _PIECE_END = 2, 5
-"""Numbers of fields in what sentencepiece tells of a text: its pieces, and in these, their ends."""
+"""Field numbers in a `SentencePieceText` message: of the pieces, and within these of their end."""
 
 
 def _piece_ends(message: bytes) -> list[int]:
-    """Bytes of the text up to and with each piece, from sentencepiece's `SentencePieceText`."""
+    """The end of each piece in bytes of the text, from a `SentencePieceText` message."""
     pieces = [value for number, value in _fields(message) if number == _PIECE]
     return [dict(_fields(piece)).get(_PIECE_END, 0) for piece in pieces]
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, Any]]:
-    """Numbers and values of the fields of a message in Protocol Buffers' encoding."""
+    """Yield the numbers and values of the fields of a Protocol Buffers message."""
 
     def whole(at: int) -> tuple[int, int]:
         value = shift = 0

@@ -1,4 +1,4 @@
-"""Text to tokens and back: the interface; characters, bytes, symbols, and what is cut already."""
+"""Tokenizers: the interface, and those of characters, bytes, symbols and pre-tokenized text."""
 
 import re
 from abc import ABC, abstractmethod
@@ -15,26 +15,25 @@ from langmodels.text.vocabulary import BOS, EOS
 # A noncharacter of Unicode: no text contains it, and str.split keeps it as a word of its own.
 _NONCHARACTER = "\ufdd0"
 MAX_WIDTH = 10_000
-"""Characters in the widest symbols."""
+"""The largest width of symbols, in characters."""
 _TO_BLANKS = str.maketrans("\t\n\r", "   ")
 
 
 class Tokenizer(ABC):
-    """A way of cutting text into tokens.
+    """A tokenizer: text to tokens, and back.
 
-    `level` names it; `ends` says whether every line is a sequence with an end (words) or the whole
-    text one endless stream (characters, bytes, symbols); `reversible` whether `detokenize` gives
-    back the very text; `learns` whether there is something to `fit` on the training text;
-    `splits_lines` whether the tokens of each line are just what white space separates in it, and
-    `wide_spaces` whether that is all of Unicode's or blanks, tabs and carriage returns alone.
-    `alphabet`: how many tokens there can be at all, None where there is no end to them.
-    `rare_types`: whether new types never cease to come, so that limits to the vocabulary are meant
-    for it; `changes_text`: whether tokens are not the very text, but what was made of it;
-    `min_count`: the least count of known tokens unless another is asked for. `unit`: what
-    one of its tokens is called; `usual_order`: of n-gram models of them. `separator`: what is read
-    between two tokens that are shown in a row.
+    `level` is its name. `ends`: every line is a sequence that ends in `</s>` (words), else the
+    whole text is one stream (characters, bytes, symbols). `reversible`: `detokenize` restores the
+    text exactly. `learns`: it must be fitted to the training text. `splits_lines`: the tokens of a
+    line are what white space separates, and `wide_spaces`: that is all of Unicode's, else only
+    spaces, tabs and carriage returns. `alphabet`: the number of possible tokens, None for no limit.
+    `rare_types`: the vocabulary grows without bound with the text, so that `min_count` and
+    `max_size` apply. `changes_text`: tokens are not substrings of the text. `min_count`: default
+    count that a token must have to be in the vocabulary. `unit`: the name of a token.
+    `usual_order`: default order of n-gram models. `separator`: what to put between tokens for
+    display.
 
-    Whoever needs to know something of a level asks for one of these, never for its name.
+    Other code asks for these properties, never for the name of a level.
     """
 
     level: ClassVar[str]
@@ -54,39 +53,40 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def tokenize(self, text: str) -> Sequence[str]:
-        """The tokens of a text (of one sequence, where `ends`), without boundary symbols."""
+        """The tokens of a text (of one sequence, if `ends`), without boundary symbols."""
 
     @abstractmethod
     def detokenize(self, tokens: Iterable[str]) -> str:
-        """Text that reads like these tokens; exactly the original where `reversible`."""
+        """The text of tokens; exactly the original if `reversible`."""
 
     def tokenize_lines(self, text: str) -> Sequence[str]:
-        """Tokens of a piece of a corpus; where `ends`, each line ends in the token `line_end`."""
+        """The tokens of a piece of a corpus; if `ends`, each line ends in the token `line_end`."""
         return self.tokenize(text)
 
     def without_marks(self, text: str) -> tuple[str, int]:
-        """A text without `<s>` and `</s>` typed around its lines, and how many there were.
+        """Remove `<s>` and `</s>` typed around the lines of a text; returns the text and their
+        number.
 
-        Only where lines are sequences of words; elsewhere they are characters like others.
+        Only tokenizers of words do; for others they are characters like any.
         """
         return text, 0
 
     def is_several(self, token: str) -> bool:
-        """Whether what is given as one token is plainly more than one."""
+        """Whether a string given as one token is clearly several."""
         return len(token) > 1 and len(self.tokenize(token)) > 1
 
     def gaps(self, text: str) -> Sequence[str] | None:
-        """What lies before each of the n tokens of `tokenize_lines` and after the last, (n + 1,).
+        """The text before each of the n tokens of `tokenize_lines` and after the last, (n + 1,).
 
-        None where tokens do not stand in the text one after the other. Tokens that run on over
-        white space, as k-mers may, do not fit between these gaps.
+        None if tokens are not consecutive substrings of the text. Tokens that span white space, as
+        k-mers may, are not covered.
         """
         return None
 
     def token_ends(self, text: str) -> IndexArray:
-        """Characters of `text` up to and with each token of `tokenize_lines`, (n,) int64.
+        """The end in `text` of each token of `tokenize_lines`, in characters, (n,) int64.
 
-        Raises LangmodelsError where tokens do not stand in the text one after the other.
+        Raises LangmodelsError if tokens are not consecutive substrings of the text.
         """
         tokens = self.tokenize_lines(text)
         ends = np.fromiter(map(len, tokens), np.int64, len(tokens))
@@ -100,42 +100,42 @@ class Tokenizer(ABC):
         return np.cumsum(ends)
 
     def reads(self, token: str) -> str:
-        """How a token stands in a text as a rule, with the blank before it where it holds one.
+        """The usual spelling of a token in a text, with a leading space if it includes one.
 
-        Empty where it is part of a character.
+        Empty for a part of a character.
         """
         return token
 
     def safe_cut(self, text: str) -> int:
-        """How much of the beginning of `text` has the same tokens whatever text comes after it."""
+        """The length of the longest prefix of `text` whose tokens do not depend on what follows."""
         return len(text)
 
     @property
     def at_breaks(self) -> bool:
-        """Whether a text is to be divided at white space, since a cut elsewhere breaks a token."""
+        """Whether a text must be split at white space, since other cuts would break tokens."""
         return self.ends
 
     @property
     def needs_blanks(self) -> bool:
-        """Whether a token ends at a blank, so that a text without any is none of such tokens."""
+        """Whether tokens end at white space, so that a text needs some."""
         return self.rare_types
 
     @property
     def types(self) -> Sequence[str] | None:
-        """All tokens that there can be, seen in training or not; None where new ones may come."""
+        """All possible tokens, seen in training or not; None for an open set."""
         return None
 
     def fit(self, text: str) -> "Tokenizer":
-        """What this tokenizer becomes once it has seen the training text; itself by default."""
+        """The tokenizer fitted to the training text; by default itself."""
         return self
 
     def config(self) -> dict[str, Any]:
-        """Constructor arguments, for storage."""
+        """The constructor arguments, for storage."""
         return {}
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Tokenizer":
-        """The tokenizer that `config` was of."""
+        """Inverse of `config`."""
         return cls(**config)
 
     def __eq__(self, other: object) -> bool:
@@ -153,7 +153,7 @@ class Tokenizer(ABC):
 
 
 class _Units(Tokenizer):
-    """What characters and bytes share: one stream, or with `lines` each line a sequence."""
+    """The base class of characters and bytes: one stream, or with `lines` a sequence per line."""
 
     separator = ""
     reversible = True
@@ -168,8 +168,8 @@ class _Units(Tokenizer):
 class CharacterTokenizer(_Units):
     """Every character (Unicode code point) is a token, newlines included.
 
-    The text is one stream; with `lines` every line is a sequence with an end, as names in a list
-    are, and its newline is no token but that end.
+    The text is one stream; with `lines` every line is a sequence, such as a name in a list, and
+    `</s>` takes the place of its newline.
     """
 
     level = "char"
@@ -202,7 +202,7 @@ class ByteTokenizer(_Units):
         return np.cumsum((data & 0xC0) != 0x80, dtype=np.int64)
 
     def detokenize(self, tokens: Iterable[str]) -> str:
-        # A token that is not a byte (a special symbol in a sample) is left as it is written.
+        # Tokens that are not bytes (special symbols in a sample) are kept as written.
         data = b"".join(
             t.encode("latin-1") if len(t) == 1 and ord(t) < 256 else t.encode() for t in tokens
         )
@@ -217,7 +217,7 @@ _MARKS = re.compile(
 
 
 class LineTokenizer(Tokenizer):
-    """What tokenizers of words share: one line is one sequence."""
+    """The base class of tokenizers of words: a line is a sequence."""
 
     ends = True
     rare_types = True
@@ -225,28 +225,28 @@ class LineTokenizer(Tokenizer):
 
     def without_marks(self, text: str) -> tuple[str, int]:
         """See `Tokenizer`."""
-        # A single character is looked for several times as fast as a mark.
+        # Searching for one character first is several times as fast.
         if "<" not in text or (BOS not in text and EOS not in text):
             return text, 0
         return _MARKS.subn("", text)
 
     def is_several(self, token: str) -> bool:
-        # Words that another tokenizer cut may be cut further by this one.
+        # False for words: a token of another tokenizer may be several of this one.
         return len(token.split()) > 1
 
     def safe_cut(self, text: str) -> int:
         cut = text.rfind("\n") + 1
         if cut or len(text) < _LONG_LINE:
             return cut
-        # No line end for a megabyte: any space will do.
+        # No line end for a megabyte: cut at any space.
         return max(text.rfind(" "), text.rfind("\t")) + 1
 
 
 class WhitespaceTokenizer(LineTokenizer):
-    """Text that is already tokenized: whatever stands between white space is a token.
+    """Pre-tokenized text: tokens are separated by white space.
 
-    White space is Unicode's; with `unicode=False` it is tab, blank and carriage return alone, as
-    other tools have it: no-break spaces and form feeds then belong to words.
+    White space is as in Unicode; with `unicode=False` only tab, space and carriage return, as in
+    other tools: no-break spaces and form feeds are then parts of words.
     """
 
     level = "whitespace"
@@ -265,7 +265,7 @@ class WhitespaceTokenizer(LineTokenizer):
         return self.tokenize(text.replace("\n", f" {_NONCHARACTER} "))
 
     def gaps(self, text: str) -> Sequence[str]:
-        # `\S` is what str.split splits at.
+        # `\S` agrees with str.split on what white space is.
         return re.split(r"\S+|\n" if self.unicode else r"[^\t\n\r ]+|\n", text)
 
     def detokenize(self, tokens: Iterable[str]) -> str:
@@ -276,12 +276,12 @@ class WhitespaceTokenizer(LineTokenizer):
 
 
 class SymbolTokenizer(Tokenizer):
-    """Symbols: what white space separates, or every `width` characters of what it separates.
+    """Symbols: separated by white space, or every `width` characters, ignoring white space.
 
     `width=0` reads events ("login click click logout"), `width=1` nucleotides or residues, and
-    `width=k` non-overlapping k-mers. The text is one stream, and line breaks mean nothing; with
-    `lines` every line is a sequence with an end, as the records of a FASTA file are, and its last
-    k-mer may be shorter.
+    `width=k` non-overlapping k-mers. The text is one stream, in which line breaks are ignored; with
+    `lines` every line is a sequence, such as a record of a FASTA file, and its last k-mer may be
+    shorter.
     """
 
     level = "symbols"
@@ -333,7 +333,7 @@ class SymbolTokenizer(Tokenizer):
         return max(text.rfind("\n"), text.rfind(" "), text.rfind("\t")) + 1
 
     def _whole_symbols(self, text: str) -> int:
-        """Where the last whole symbol of a stream ends: symbols run on over line breaks."""
+        """The end of the last whole symbol of a stream; symbols may span line breaks."""
         over = len("".join(text.split())) % self.width
         end = len(text)
         while over:

@@ -23,18 +23,20 @@ _RESERVED = frozenset((UNK, BOS, EOS))
 
 
 class TokenIds(dict[str, int]):
-    """Token of text to id, that of `<unk>` for an unknown one. Hits cost no Python."""
+    """A dictionary from tokens to ids, with the id of `<unk>` for unknown tokens. Hits run no
+    Python code.
+    """
 
     def __missing__(self, token: str) -> int:
         return Vocabulary.unk_id
 
 
 class Vocabulary:
-    """An ordered set of tokens: the specials first, then whatever the training text gave.
+    """An ordered set of tokens: special tokens first, then those of the training text.
 
-    Ids: 0 is `<unk>`, 1 is `<s>`, and 2 is `</s>` where sequences have ends (`ends=True`, as lines
-    of words do); in a vocabulary for endless streams (characters, bytes) there is no `</s>` and
-    `eos_id` is None. `<s>` is never predicted.
+    Id 0 is `<unk>`, 1 is `<s>`, and 2 is `</s>` if sequences have ends (`ends=True`, as for lines
+    of words); a vocabulary for streams (characters, bytes) has no `</s>`, and `eos_id` is None.
+    `<s>` is never predicted.
 
     >>> v = Vocabulary(["the", "cat"])
     >>> v.encode(["the", "dog"]).tolist(), v.decode([3, 0])
@@ -45,9 +47,9 @@ class Vocabulary:
     bos_id = 1
 
     _stored: tuple[str, Array]
-    """All tokens of a file together, and where each begins."""
+    """The concatenated tokens of a file, and the offset of each."""
     _arrays: dict[str, Array] | None = None
-    """What the file held."""
+    """The arrays of the file."""
 
     @checked
     def __init__(self, tokens: Iterable[str], *, ends: bool = True) -> None:
@@ -55,7 +57,7 @@ class Vocabulary:
         self.eos_id: int | None = 2 if ends else None
         ordinary = list(tokens)
         ids = _number(ordinary, len(specials))
-        # A text may contain "<s>" as a word; it must not become the boundary symbol.
+        # "<s>" as a word of a text must not become the boundary symbol.
         if len(ids) < len(ordinary) or not _RESERVED.isdisjoint(ids):
             ordinary = [t for t in dict.fromkeys(ordinary) if t not in _RESERVED]
             ids = _number(ordinary, len(specials))
@@ -91,10 +93,10 @@ class Vocabulary:
         max_size: int | None = None,
         ends: bool = True,
     ) -> "Vocabulary":
-        """Keep tokens seen at least `min_count` times, of these the `max_size` most frequent.
+        """The vocabulary of the `max_size` most frequent tokens seen at least `min_count` times.
 
-        `max_size` counts ordinary tokens, not the specials. Equally frequent tokens keep the order
-        of `counts`. Raises UsageError for a `min_count` or `max_size` below one.
+        `max_size` does not count special tokens. Ties keep the order of `counts`. Raises UsageError
+        for a `min_count` or `max_size` below one.
         """
         tokens = list(counts)
         order = frequency_order(
@@ -104,26 +106,26 @@ class Vocabulary:
 
     @property
     def ends(self) -> bool:
-        """Whether sequences end with `</s>`."""
+        """Whether sequences end in `</s>`."""
         return self.eos_id is not None
 
     @property
     def n_special(self) -> int:
-        """How many of the first ids are specials."""
+        """The number of special tokens, which have the first ids."""
         return 3 if self.ends else 2
 
     @property
     def n_predictable(self) -> int:
-        """How many tokens a distribution spreads its mass over: all but `<s>`."""
+        """The number of tokens that can be predicted: all but `<s>`."""
         return len(self) - 1
 
     @property
     def tokens(self) -> list[str]:
-        """All tokens by id. Not a copy: do not change it."""
+        """All tokens by id; not a copy, do not modify it."""
         return self._tokens
 
     def id(self, token: str) -> int:
-        """The id of a token, specials included; that of `<unk>` where it is unknown."""
+        """The id of a token, special or not; that of `<unk>` if it is unknown."""
         if token == BOS:
             return self.bos_id
         if token == EOS and self.eos_id is not None:
@@ -138,46 +140,48 @@ class Vocabulary:
 
     @property
     def text_ids(self) -> "TokenIds":
-        """The map behind `encode`. Not a copy: do not change it."""
+        """The mapping behind `encode`; not a copy, do not modify it."""
         return self._ids
 
     @cached_property
     def word_index(self) -> WordIndex:
-        """The same map for words as UTF-8 bytes, many at a time."""
+        """The same mapping for batches of words as UTF-8 bytes."""
         words = self._tokens[self.n_special :]
         return WordIndex({encode_text(t): i for i, t in enumerate(words, self.n_special)})
 
     def encode(self, tokens: Sequence[str]) -> IntArray:
-        """Ids of tokens of text, int32; no boundaries are added.
+        """Ids of tokens of a text, (n,) int32, without boundaries.
 
-        Unknown tokens become `<unk>`, and so do `<s>` and `</s>`: in a text they are words like
-        others that the vocabulary lacks, not boundaries.
+        Unknown tokens become `<unk>`, and so do `<s>` and `</s>`, which in a text are unknown words
+        and not boundaries.
         """
         return np.fromiter(map(self._ids.__getitem__, tokens), np.int32, len(tokens))
 
     def ids_of(self, other: "Vocabulary") -> IntArray:
-        """The id here of each token of another vocabulary with the same specials, (len(other),)."""
+        """The id in this vocabulary of each token of another one with the same special tokens,
+        (len(other),).
+        """
         ids = self.encode(other.tokens)
         ids[: other.n_special] = np.arange(other.n_special)
         return ids
 
     def extended(self, tokens: Iterable[str]) -> "Vocabulary":
-        """Another one, with those tokens that are new behind its own, whose ids stay."""
+        """A vocabulary with new tokens appended; existing ids stay."""
         new = (token for token in tokens if token not in self._ids)
         return Vocabulary([*self._tokens[self.n_special :], *new], ends=self.ends)
 
     def knows_the_same(self, other: "Vocabulary") -> bool:
-        """Whether the same tokens are known, whatever their ids."""
+        """Whether both have the same tokens, whatever their ids."""
         if self._ids.keys() != other._ids.keys():
             return False
         return self.ends == other.ends
 
     def extends(self, other: "Vocabulary") -> bool:
-        """Whether it is another one, perhaps with more tokens behind."""
+        """Whether it equals another vocabulary, possibly with tokens appended."""
         return self.ends == other.ends and self._tokens[: len(other)] == other._tokens
 
     def decode(self, ids: Iterable[int]) -> list[str]:
-        """Tokens of ids."""
+        """The tokens of ids."""
         return [self.token(int(i)) for i in ids]
 
     def __len__(self) -> int:
@@ -195,7 +199,7 @@ class Vocabulary:
         return f"Vocabulary({len(self)} tokens, ends={self.ends})"
 
     def to_arrays(self) -> dict[str, Array]:
-        """The tokens as UTF-8 bytes and the character offset of each, for storage."""
+        """The tokens as UTF-8 bytes, and the offset of each in characters, for storage."""
         if self._arrays is not None:
             return self._arrays
         ordinary = self._tokens[self.n_special :]
@@ -210,7 +214,7 @@ class Vocabulary:
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, Array]) -> "Vocabulary":
-        """Inverse of `to_arrays`. Raises LangmodelsError where the arrays do not fit together."""
+        """Inverse of `to_arrays`. Raises LangmodelsError for inconsistent arrays."""
         check_arrays(arrays, _EXPECTED)
         try:
             text = arrays["vocabulary.text"].tobytes().decode("utf-8", "surrogatepass")
@@ -221,7 +225,7 @@ class Vocabulary:
             raise LangmodelsError("the array 'vocabulary.offsets' is damaged.")
         vocabulary = cls((), ends=bool(arrays["vocabulary.ends"][0]))
         vocabulary._arrays = {name: arrays[name] for name in _EXPECTED}
-        # A large model opens at once if its tokens are made and numbered when asked for.
+        # Tokens and ids are created on demand, so that large models open at once.
         vocabulary._stored = text, offsets
         vocabulary._size = vocabulary.n_special + max(len(offsets) - 1, 0)
         del vocabulary._tokens, vocabulary._ids
@@ -235,7 +239,7 @@ def _number(tokens: list[str], first: int) -> "TokenIds":
 def frequency_order(
     counts: IndexArray, min_count: int = 1, max_size: int | None = None
 ) -> IndexArray:
-    """Indices of the counts to keep, most frequent first, ties in their given order.
+    """Indices of the counts to keep, in descending order of count; ties keep their order.
 
     Raises UsageError for a `min_count` or `max_size` below one.
     """

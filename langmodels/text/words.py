@@ -1,4 +1,4 @@
-"""Words: cut at the word boundaries of Unicode, and put together again as running text."""
+"""Words: tokenization at Unicode's word boundaries, and joining words into running text."""
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -11,14 +11,14 @@ from langmodels.text.tokenization import LineTokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK
 
 _SECONDS, _SLOWEST = 0.25, 200_000
-"""Time for matching somebody's pattern: seconds, and one more for each so many characters."""
+"""The time limit for a user's pattern: seconds, plus a second per so many characters."""
 _TRIES = 20
 _LONGEST_PATTERN = 10_000
 
 
 def _unicode_words() -> str:
-    """The pattern of a token after Unicode's Word_Break property."""
-    extend = r"[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}]*+"  # WB4: they belong to what is before
+    """The regular expression of a token, by Unicode's Word_Break property."""
+    extend = r"[\p{WB=Extend}\p{WB=Format}\p{WB=ZWJ}]*+"  # WB4: part of what precedes them
     letter = rf"[\p{{WB=ALetter}}\p{{WB=Hebrew_Letter}}]{extend}"
     digit = rf"\p{{WB=Numeric}}{extend}"
     between_letters = rf"[\p{{WB=MidLetter}}\p{{WB=MidNumLet}}\p{{WB=Single_Quote}}]{extend}"
@@ -28,7 +28,8 @@ def _unicode_words() -> str:
     picture = rf"\p{{Extended_Pictographic}}{extend}"
     return "|".join(
         (
-            # Most words of most texts, where nothing follows that could belong to them: faster.
+            # A fast alternative for most words, after which nothing follows that could belong to
+            # them.
             r"[A-Za-z]++(?=[ \n,;!?\)\"-])",
             *map(regex.escape, (UNK, BOS, EOS)),
             rf"(?:{letters}|{digits})++",  # WB9, WB10: mp3, 3rd
@@ -46,21 +47,22 @@ UNICODE_WORDS = _unicode_words()
 
 
 class WordTokenizer(LineTokenizer):
-    r"""Words, numbers and marks, cut at the word boundaries of Unicode (UAX 29, WB1 to WB999).
+    r"""Words, numbers and punctuation, split at the word boundaries of Unicode (UAX 29, WB1 to
+    WB999).
 
-    Apostrophes, joiners, soft hyphens, combining marks and variation selectors stay inside words,
-    emoji sequences and flags are one token each, and so are the marks `<unk>`, `<s>` and `</s>`,
-    which are unknown words. Unlike there, a
-    low line is a mark of its own, and dashes or full stops typed in a row are one token. Scripts
-    that put no blanks between words (Chinese, Japanese, Thai) come out in characters.
+    Apostrophes, joiners, soft hyphens, combining marks and variation selectors stay inside words;
+    emoji sequences and flags are one token each, and so are `<unk>`, `<s>` and `</s>` typed in the
+    text, which are unknown words. Unlike in UAX 29, an underscore is a token of its own, and
+    several dashes or full stops in a row are one token. Scripts without spaces between words
+    (Chinese, Japanese, Thai) are split into characters.
 
-    Not reversible: the spaces are lost.
+    Not reversible: white space is lost.
 
     Args:
-        lower: fold case first.
-        pattern: a pattern of the package `regex` for a token, without capturing groups, in place of
-            all that.
-        unicode: false for words, numbers and marks as version 0.1 cut them.
+        lower: whether to lower-case the text first.
+        pattern: a regular expression (package `regex`) of a token, without capturing groups, in
+            place of Unicode's rules.
+        unicode: false: split as version 0.1 did.
 
     >>> WordTokenizer().tokenize("Don't eat 3.5 pies -- yet!")
     ["Don't", 'eat', '3.5', 'pies', '--', 'yet', '!']
@@ -69,8 +71,9 @@ class WordTokenizer(LineTokenizer):
     level = "word"
     unit = "word"
     min_count = 2
-    """Words seen once become `<unk>`, from which a model learns what unknown words are like; text
-    that is tokenized already is taken as it is."""
+    """Words that occur once become `<unk>`, from which models learn about unknown words;
+    pre-tokenized text is taken as it is.
+    """
 
     OLD_PATTERN = (
         r"[\p{L}\p{M}]+(?:['’][\p{L}\p{M}]+)*"  # words: don't, l'été
@@ -90,7 +93,7 @@ class WordTokenizer(LineTokenizer):
         used = pattern or (UNICODE_WORDS if unicode else self.OLD_PATTERN)
         try:
             self._word = regex.compile(used)
-            # What a token begins with is never the newline, so it can come last.
+            # No token starts with a newline, so that alternative can come last.
             self._word_or_end = regex.compile(f"(?:{used})|\n")
         except regex.error as error:
             raise UsageError(f"The token pattern is not a regular expression: {error}.") from error
@@ -117,7 +120,7 @@ class WordTokenizer(LineTokenizer):
         return self._timed(self._word_or_end.split, text)
 
     def _timed(self, match: Callable[..., list[str]], text: str) -> list[str]:
-        """Matches, unless a pattern of somebody else's would go on for ever (see `regex`)."""
+        """Match with a time limit for a user's pattern, which might backtrack for ever."""
         text = text.lower() if self.lower else text
         if self.pattern is None:
             return match(text)
@@ -128,7 +131,7 @@ class WordTokenizer(LineTokenizer):
                 return match(text, timeout=seconds)
             except TimeoutError:
                 if time.thread_time() - began > seconds / 2:
-                    break  # else others had the processor meanwhile
+                    break  # else other processes had the processor
         raise LangmodelsError(
             "The token pattern needs too much time for this text; write it without repeats "
             f"inside repeats: {self.pattern[:60]!r}."
@@ -142,14 +145,14 @@ class WordTokenizer(LineTokenizer):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "WordTokenizer":
-        """Files of version 0.1 do not say how words are cut: as they were then."""
+        """Files of version 0.1 do not say how words are split: as in that version."""
         return cls(**{"unicode": False, **config})
 
 
 _NO_SPACE_BEFORE = frozenset(".,;:!?)]}%…’”»،؛؟।॥") | {"..."}
 _NO_SPACE_AFTER = frozenset("([{“«‘„‚¿¡")
-_LOW_QUOTES = {"„": "“", "‚": "‘"}  # closed by what opens quotations elsewhere
-# Writing without blanks between words, with its own marks of full width.
+_LOW_QUOTES = {"„": "“", "‚": "‘"}  # closed by marks that open quotations in other languages
+# Scripts without spaces between words, with full-width punctuation.
 _DENSE = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}"
 _WIDE = r"\u3000-\u303f\uff00-\uffef"
 _NO_SPACE_BETWEEN = regex.compile(
@@ -158,7 +161,8 @@ _NO_SPACE_BETWEEN = regex.compile(
 
 
 def join_words(tokens: Iterable[str]) -> str:
-    """Words and marks as running text: marks close up to the word that they belong to.
+    """Join words and punctuation into running text, without spaces before or after marks where none
+    belong.
 
     >>> join_words(["Oh", "dear", "!", "(", "she", "said", ")"])
     'Oh dear! (she said)'
@@ -166,7 +170,7 @@ def join_words(tokens: Iterable[str]) -> str:
     parts: list[str] = []
     glue = True
     open_quote = False
-    low = ""  # what closes a quotation that began low
+    low = ""  # closes a quotation opened by a low mark
     last = ""
     for token in tokens:
         closes = token in _NO_SPACE_BEFORE or (token == '"' and open_quote) or token == low

@@ -38,14 +38,14 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
         layers: number of stacked recurrent layers.
         embedding: width of the input vectors; none: as many as hidden units.
         one_hot: whether inputs are one-hot vectors, without an embedding.
-        tied: whether the embedding is also the matrix of the output layer; none: if the shapes
-            allow it and there are more tokens than units.
+        tied: whether input vectors are also output weights; none: if shapes allow it and there are
+            more tokens than units.
         dropout: rate between layers and before the output.
         input_dropout: rate before the first layer.
         shared_dropout: whether one dropout mask serves all steps of a chunk.
         weight_dropout: dropout rate on the hidden-to-hidden weights.
-        cutoffs: frequency ranks at which an adaptive softmax is cut; (): a full softmax; none:
-            2000+10000 for vocabularies of more than 10,000 tokens.
+        cutoffs: frequency ranks at which an adaptive softmax is cut; (): a full one; none:
+            2000+10000 for more than 10,000 tokens.
         window: tokens of context; none: unlimited.
     """
 

@@ -19,8 +19,8 @@ class TrainingOptions:
     Args:
         optimizer: sgd, momentum, adagrad, rmsprop, adam or adamw.
         learning_rate: initial learning rate.
-        schedule: schedule of the learning rate: constant, step, cosine, plateau or cooldown (falls
-            in the last three tenths of the steps).
+        schedule: of the learning rate: constant, step, cosine, plateau or cooldown (falls in the
+            last three tenths of the steps).
         warmup: steps of linear increase from zero, at most a quarter of all steps.
         final_rate: final learning rate of cosine and cooldown, as a fraction of the initial one.
         decay_factor: factor by which step and plateau multiply the learning rate.

@@ -63,8 +63,8 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
         tied: whether the embedding is also the matrix of the output layer; none: with a full
             softmax.
         dropout: rate on the embedded input and on the output of each half of a block.
-        cutoffs: frequency ranks at which an adaptive softmax is cut; (): a full softmax; none:
-            2000+10000 for vocabularies of more than 10,000 tokens.
+        cutoffs: frequency ranks at which an adaptive softmax is cut; (): a full one; none:
+            2000+10000 for more than 10,000 tokens.
         optimizer: rule by which gradients change weights; see `TrainingOptions`.
         learning_rate: the highest learning rate.
         warmup: steps of linear increase to it, at most a quarter of all steps.

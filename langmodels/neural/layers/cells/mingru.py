@@ -13,7 +13,9 @@ class MinGRU(Recurrent):
     """h_t = (1 - u_t) h_{t-1} + u_t n_t, u = sigmoid(x W + b), n = x W_n + b_n.
 
     Feng, Tung, Hassan, Bengio and Hosseini (2024), "Were RNNs All We Needed?", section 3.1: a GRU
-    without hidden-to-hidden weights and without tanh. x
+    without hidden-to-hidden weights and without tanh. Gates and candidates of all steps are whole-
+    array calls; what remains is a linear recurrence (`scan`). A gate depends only on the
+    input of its own step; in a second layer that input contains the history.
     """
 
     gates = 2
