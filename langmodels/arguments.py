@@ -12,9 +12,11 @@ import os
 import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from typing import Any, ParamSpec, TypeVar
+from dataclasses import dataclass
+from typing import Annotated, Any, ParamSpec, TypeVar
 
 from langmodels.errors import UsageError
+from langmodels.names import nearest
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -27,8 +29,27 @@ class ArgumentError(UsageError, TypeError):
     """An argument of the wrong kind; a TypeError, as Python has it, and a sentence."""
 
 
+class UnknownOptionError(UsageError, TypeError):
+    """A keyword that nothing takes; a TypeError, as Python has it, and a sentence."""
+
+
+@dataclass(frozen=True)
+class AtLeast:
+    """The least value of a number, in its annotation: `Annotated[int, AtLeast(0)]`."""
+
+    least: int
+
+    def __repr__(self) -> str:
+        return f"at least {self.least}"
+
+
+Seed = Annotated[int, AtLeast(0)]
+"""Of a generator of random numbers."""
+
+
 def checked(function: Callable[P, R]) -> Callable[P, R]:
-    """Decorate a function: an argument that is not what its annotation says is an ArgumentError.
+    """Decorate a function: an argument that is not what its annotation says is an ArgumentError,
+    and a keyword that it does not take an UnknownOptionError.
 
     Of several values one of each type is looked at, of streams, which come once, none.
 
@@ -44,10 +65,28 @@ list.
 
     @functools.wraps(function)
     def looked_at(*args: P.args, **kwargs: P.kwargs) -> R:
-        check_arguments(_signature(function), args, kwargs)
+        signature = _signature(function)
+        check_keywords(signature, kwargs, function.__name__)
+        check_arguments(signature, args, kwargs)
         return function(*args, **kwargs)
 
     return looked_at
+
+
+def check_keywords(signature: inspect.Signature, given: Iterable[str], name: str) -> None:
+    """Raise UnknownOptionError for the first keyword that is not taken by what is called `name`."""
+    known = {
+        parameter.name: parameter.kind
+        for parameter in signature.parameters.values()
+        if parameter.kind not in (parameter.POSITIONAL_ONLY, parameter.VAR_POSITIONAL)
+    }
+    if inspect.Parameter.VAR_KEYWORD in known.values():
+        return
+    known.pop("self", None)
+    for option in given:
+        if option not in known:
+            hint = nearest(option, known) if known else "it has none."
+            raise UnknownOptionError(f"{name} has no option {option!r}; {hint}")
 
 
 def check_arguments(
@@ -55,7 +94,7 @@ def check_arguments(
 ) -> None:
     """Raise ArgumentError for the first argument that is not what its annotation says.
 
-    Missing and superfluous ones are left to the call itself.
+    Missing ones, and more than there are places for, are left to the call itself.
     """
     try:
         bound = signature.bind_partial(*args, **kwargs)
@@ -67,13 +106,17 @@ def check_arguments(
         if parameter.kind in _MANY or kind is parameter.empty:
             continue
         if _is(kind, value):
-            if name == "seed" and _is_whole(value) and value < 0:  # whatever draws refuses that
-                raise ArgumentError(f"seed must be 0 or more, not {value}.")
             continue
         given, inside = _culprit(kind, value)
         raise ArgumentError(
             f"{name} must be {_in_words(kind)}, not {inside}{_shown(given)}{_hint(kind, given)}."
         )
+
+
+def check_fields(dataclass: object) -> None:
+    """`check_arguments` of what a dataclass was made of, for its `__post_init__`."""
+    made_by: Callable[..., Any] = type(dataclass)
+    check_arguments(_signature(made_by), (), vars(dataclass))
 
 
 @functools.cache
@@ -94,10 +137,15 @@ def _is(kind: Any, value: Any) -> bool:
         found = _is_whole(value)
     elif kind is float:
         found = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    elif origin is Annotated:
+        plain, *limits = typing.get_args(kind)
+        found = _is(plain, value) and all(value >= limit.least for limit in limits)
     elif origin in (typing.Union, types.UnionType):
         found = any(_is(one, value) for one in typing.get_args(kind))
     elif origin is typing.Literal:
         found = value in typing.get_args(kind)
+    elif origin is Callable:
+        found = callable(value)
     elif _is_several(kind):
         items = _items(kind, value)
         found = items is not None and all(_is(_item(kind), one) for one in items)
@@ -164,17 +212,18 @@ def _items(kind: Any, value: Any) -> Collection[Any] | None:
 
 def _culprit(kind: Any, value: Any) -> tuple[Any, str]:
     """What is wrong about a value: one of its items where it is several, as it should be."""
-    for several in filter(_is_several, _alternatives(kind)):
+    for several in filter(_is_several, alternatives(kind)):
         for one in _items(several, value) or ():
             if not _is(_item(several), one):
                 return one, "one with "
     return value, ""
 
 
-def _alternatives(kind: Any) -> Iterator[Any]:
+def alternatives(kind: Any) -> Iterator[Any]:
+    """The kinds of which an annotation allows any."""
     if typing.get_origin(kind) in (typing.Union, types.UnionType):
         for one in typing.get_args(kind):
-            yield from _alternatives(one)
+            yield from alternatives(one)
     else:
         yield kind
 
@@ -187,17 +236,18 @@ _WORDS = {
     "PathLike": ("a path", "paths"),
     "Path": ("a path", "paths"),
     "ndarray": ("an array", "arrays"),
+    "Callable": ("a function", "functions"),
     "NoneType": ("None", "Nones"),
 }
 
 
 def _in_words(kind: Any, *, many: bool = False) -> str:
     """What an annotation wants: `a number or None`, `an NGramModel`, `a list of strings`."""
-    kinds = list(_alternatives(kind))
+    kinds = list(alternatives(kind))
     words: list[str] = []
     for one in kinds:
         if _is_several(one):
-            inside = list(_alternatives(_item(one)))
+            inside = list(alternatives(_item(one)))
             above = [k for k in kinds[: kinds.index(one)] if not _is_several(k)]
             what = "these" if inside == above else _in_words(_item(one), many=True)
             origin = typing.get_origin(one)
@@ -206,6 +256,10 @@ def _in_words(kind: Any, *, many: bool = False) -> str:
                 shape = "a list or a stream"
             of = f"{_length(one)} {what}" if _length(one) else f"{shape} of {what}"
             words.append(shape if _item(one) is Any else of)
+        elif typing.get_origin(one) is Annotated:
+            plain, *limits = typing.get_args(one)
+            least = "".join(f" of {limit.least} or more" for limit in limits)
+            words.append(f"{_in_words(plain, many=many)}{least}")
         elif typing.get_origin(one) is typing.Literal:
             words += map(repr, typing.get_args(one))
         else:
@@ -233,12 +287,12 @@ def _shown(value: Any) -> str:
 
 def _hint(kind: Any, value: Any) -> str:
     """What to do, as the end of the sentence, where what is given is almost what is wanted."""
-    kinds = list(_alternatives(kind))
+    kinds = list(alternatives(kind))
     for several in filter(_is_several, kinds):
         mapping = issubclass(typing.get_origin(several), Mapping)
         if _is(_item(several), value) and (_item(several) is not Any or isinstance(value, str)):
             return "; give it a name, {name: it}" if mapping else "; put it in a list"
-        kinds += _alternatives(_item(several))
+        kinds += alternatives(_item(several))
     if isinstance(value, str | os.PathLike) and any(hasattr(k, "load") for k in kinds):
         return "; langmodels.load opens the file of one"
     wants_path = any(typing.get_origin(k) is os.PathLike for k in kinds)

@@ -8,6 +8,7 @@ the standard budget, these are, too.
 from dataclasses import dataclass, replace
 from typing import Any
 
+from langmodels.arguments import Seed, check_fields
 from langmodels.settings import parse_name
 from langmodels.text.levels import TOKENIZERS
 from langmodels.text.tokenization import Tokenizer
@@ -58,9 +59,12 @@ class Setting:
 
     level: str = "word"
     order: int | None = None
-    seed: int = 0
+    seed: Seed = 0
     budget: str = "standard"
     tokens: int = 0
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     @property
     def ngram_order(self) -> int:

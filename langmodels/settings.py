@@ -7,25 +7,20 @@ class's docstring; `repr`, `get_params`, model files, lists of options and error
 import functools
 import inspect
 import re
-import types
 import typing
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from langmodels.arguments import check_arguments
+from langmodels.arguments import alternatives, check_arguments, check_keywords
 from langmodels.errors import UsageError
-from langmodels.names import Late, nearest
+from langmodels.names import Late
 
 F = TypeVar("F", bound=Callable[..., Any])
 Target = Callable[..., Any]
 """A class or a function that takes hyper-parameters."""
 
 _KEYWORDS = inspect.Parameter.VAR_KEYWORD
-
-
-class UnknownOptionError(UsageError, TypeError):
-    """A keyword that a constructor does not take; a TypeError, as Python has it, and a sentence."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +37,12 @@ class Parameter:
     @property
     def type(self) -> str:
         """Its type as Python writes it: `int | None`."""
-        if isinstance(self.annotation, type) and not typing.get_args(self.annotation):
-            return self.annotation.__name__
-        return re.sub(r"\b(?:\w+\.)+(?=\w)", "", str(self.annotation))
+        return " | ".join(map(_as_python, alternatives(self.annotation)))
 
     @property
     def kind(self) -> str:
         """Its type in words: `whole number or none`."""
-        return " or ".join(dict.fromkeys(map(_in_words, _alternatives(self.annotation))))
+        return " or ".join(dict.fromkeys(map(_in_words, alternatives(self.annotation))))
 
 
 def forwards(to: Target | None = None, *, without: Collection[str] = ()) -> Callable[[F], F]:
@@ -116,13 +109,7 @@ def _signature(target: Target) -> inspect.Signature:
 
 def check_options(target: Target, given: Collection[str], name: str) -> None:
     """Raise UnknownOptionError for the first option that `target`, called `name`, does not take."""
-    known = signature(target).parameters
-    if any(p.kind is _KEYWORDS for p in known.values()):
-        return
-    for option in given:
-        if option not in known:
-            hint = nearest(option, known) if known else "it has none."
-            raise UnknownOptionError(f"{name} has no option {option!r}; {hint}")
+    check_keywords(signature(target), given, name)
 
 
 def meanings_of(target: Any) -> dict[str, str]:
@@ -288,10 +275,14 @@ def _takes_more(own: Mapping[str, inspect.Parameter]) -> bool:
     return any(p.kind is _KEYWORDS for p in own.values())
 
 
-def _alternatives(annotation: Any) -> tuple[Any, ...]:
-    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
-        return typing.get_args(annotation)
-    return (annotation,)
+def _as_python(annotation: Any) -> str:
+    if typing.get_origin(annotation) is typing.Annotated:
+        annotation = typing.get_args(annotation)[0]
+    if annotation in (None, type(None)):
+        return "None"
+    if isinstance(annotation, type) and not typing.get_args(annotation):
+        return annotation.__name__
+    return re.sub(r"\b(?:\w+\.)+(?=\w)", "", str(annotation))
 
 
 _WORDS = {int: "whole number", float: "number", bool: "true or false", str: "word"}
@@ -300,6 +291,8 @@ _WORDS = {int: "whole number", float: "number", bool: "true or false", str: "wor
 def _in_words(annotation: Any) -> str:
     if annotation in (None, type(None)):
         return "none"
+    if typing.get_origin(annotation) is typing.Annotated:
+        return _in_words(typing.get_args(annotation)[0])
     if typing.get_args(annotation):
         return f"{_in_words(typing.get_args(annotation)[0])}s joined by +"
     return _WORDS.get(annotation, getattr(annotation, "__name__", str(annotation)))

@@ -12,6 +12,7 @@ import pytest
 import langmodels
 from langmodels.arguments import ArgumentError, checked
 from langmodels.errors import LangmodelsError
+from langmodels.models.decoding import Decoding
 
 TEXT = "the cat sat\nthe dog sat\na cat ran\n" * 8
 WORDS = langmodels.NGramModel(2, smoothing="witten_bell").fit(TEXT)
@@ -184,6 +185,27 @@ def test_public_functions_look_at_their_arguments(name: str) -> None:
         assert hasattr(function, "__wrapped__")
 
 
+def test_seeds_are_said_to_be_that() -> None:
+    """Of every function and constructor that people call: none draws by a negative one."""
+    of_seeds = 0
+    for name in langmodels.__all__:
+        thing = getattr(langmodels, name)
+        if not inspect.isclass(thing) and not inspect.isfunction(thing):
+            continue
+        methods = (
+            [m for _, m in inspect.getmembers(thing, callable)] if inspect.isclass(thing) else []
+        )
+        for function in (thing, *methods):
+            try:
+                seed = inspect.signature(function, eval_str=True).parameters.get("seed")
+            except (NameError, TypeError, ValueError):
+                continue
+            if seed is not None:
+                assert "at least 0" in str(seed.annotation), function
+                of_seeds += 1
+    assert of_seeds > 15
+
+
 @pytest.mark.parametrize(
     ("call", "sentence"),
     [
@@ -276,8 +298,10 @@ def test_what_annotations_do_not_allow_is_named(arguments: dict[str, Any], messa
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: WORDS.sample(seed=-1), "seed must be 0 or more, not -1"),
-        (lambda: langmodels.evaluate(WORDS, TEXT, seed=-1), "seed must be 0 or more, not -1"),
+        (lambda: WORDS.sample(seed=-1), "seed must be a whole number of 0 or more, a Generator"),
+        (lambda: langmodels.evaluate(WORDS, TEXT, seed=-1), "seed must be a whole number of 0 or"),
+        (lambda: langmodels.Setting(seed=-1), "seed must be a whole number of 0 or more, not -1"),
+        (lambda: Decoding(top_k="x"), "top_k must be a whole number or None, not 'x'"),  # type: ignore[arg-type]
         (lambda: WORDS.sample(max_tokens=-1), "max_tokens must be 0 or more"),
         (lambda: langmodels.FillingModel(WORDS, -1), "candidates must be 0 or more"),
         (lambda: langmodels.rescore(WORDS, [["a"]], weight=float("nan")), "finite numbers"),
@@ -310,6 +334,17 @@ def test_a_field_that_no_document_has_is_noticed(folder: Path) -> None:
             lambda: langmodels.compare("unigram", TEXT * 9).plot("x.png", ["qualty"]),
             "There is no plot 'qualty'; did you mean quality",
         ),
+        (lambda: WORDS.predict(top_k=3), r"^predict has no option 'top_k'; choose from context, k"),  # type: ignore[call-arg]
+        (lambda: WORDS.sample_text(n=3), "^sample has no option 'n'; choose from prompt"),
+        (
+            lambda: langmodels.LSTMModel().fit(TEXT, after_epoch="x"),  # type: ignore[arg-type]
+            "after_epoch must be a function or None, not 'x'",
+        ),
+        (lambda: WORDS.vocabulary.token(10**9), r"from 0 to \d+, not 1000000000\.$"),
+        (lambda: WORDS.vocabulary.decode([1.5]), "ids must be a list or a stream of whole numbers"),  # type: ignore[list-item]
+        (lambda: WORDS.vocabulary.id(["the"]), "token must be a string, not a list"),  # type: ignore[arg-type]
+        (lambda: WORDS.reading.text(3), "tokens must be a list or a stream of strings"),  # type: ignore[arg-type]
+        (lambda: CORPUS.recoded("word"), "vocabulary must be a Vocabulary, not 'word'"),  # type: ignore[arg-type]
     ],
 )
 def test_what_a_method_is_given_is_looked_at(call: Callable[[], Any], message: str) -> None:

@@ -377,6 +377,14 @@ def test_what_a_table_says(fitted: Any) -> None:
     assert 0 <= model.context_used("the cat sat") <= len(model.encode("the cat sat"))
 
 
+@pytest.mark.parametrize("token", [10**9, -1, 2.5, "x"])
+def test_what_is_no_token_is_neither_read_nor_scored(fitted: Any, token: Any) -> None:
+    model = fitted[0]
+    for ask in (model.advance, model.log_prob_next):
+        with pytest.raises(UsageError):
+            ask(model.start(), token)
+
+
 def test_bad_input_is_refused(fitted: Any) -> None:
     model, _, _, level = fitted
     for call in (

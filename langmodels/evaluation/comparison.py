@@ -10,7 +10,7 @@ from typing import Any
 
 from rich.console import RenderableType
 
-from langmodels.arguments import checked
+from langmodels.arguments import Seed, checked
 from langmodels.datasets import Source
 from langmodels.errors import LangmodelsError, UsageError, unreadable
 from langmodels.evaluation.budgets import expected_times, parse_budget, run_within
@@ -61,12 +61,14 @@ class Comparison:
         data: dict[str, Any] = jsonable(self.results)
         return data
 
+    @checked
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to a JSON file that `load` reads."""
         with atomic_write(path) as file:
             file.write(f"{json_text(self.results, 1)}\n".encode("utf-8", "replace"))
 
     @classmethod
+    @checked
     def load(cls, path: str | os.PathLike[str]) -> "Comparison":
         """Read a saved comparison. Raises LangmodelsError where the file is none."""
         try:
@@ -79,10 +81,12 @@ class Comparison:
                 f"{path} is not a saved comparison, which `compare --report FILE.json` writes."
             ) from error
 
+    @checked
     def report(self, path: str | os.PathLike[str]) -> None:
         """Write a report: .html, .md, .tex, .csv or .json, by the ending of the name."""
         write_report(self.results, path)
 
+    @checked
     def figures(self, folder: str | os.PathLike[str]) -> list[Path]:
         """Write the plots of the report as PDF files into a folder; return their paths.
 
@@ -90,6 +94,7 @@ class Comparison:
         """
         return save_figures(self.results, folder)
 
+    @checked
     def plot(self, path: str | os.PathLike[str], names: Sequence[str] = ("quality",)) -> None:
         """Draw into a .png, .svg or .pdf; `names` are those of `report.plots.PLOTS`."""
         save_plot(self.results, path, names)
@@ -113,7 +118,7 @@ def compare(
     *,
     levels: Sequence[str] = (),
     order: int | None = None,
-    seed: int = 0,
+    seed: Seed = 0,
     seeds: int = 1,
     budget: str = "standard",
     min_count: int | None = None,

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.arguments import checked
+from langmodels.arguments import Seed, checked
 from langmodels.arrays import FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.alignment import align
@@ -148,7 +148,7 @@ def evaluate(
     *,
     training_text: RawText | None = None,
     carry: bool = False,
-    seed: int = 0,
+    seed: Seed = 0,
     against: str | None = None,
 ) -> Evaluation:
     """Measure finished models on a text, which was cleaned as theirs were.

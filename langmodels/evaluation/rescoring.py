@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from langmodels.arguments import Seed, checked
 from langmodels.arrays import BoolArray, FloatArray, IndexArray
 from langmodels.errors import LangmodelsError
 from langmodels.evaluation.error_rates import edit_distances
@@ -130,12 +131,13 @@ def _smoothed(table: FloatArray) -> FloatArray:
     return mean
 
 
+@checked
 def tune(
     models: Sequence[LanguageModel[Any]],
     lists: Iterable[Sequence[Hypothesis]],
     references: Mapping[str, str],
     *,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> Tuning:
     """Fit the weights of models and a bonus for length so that the fewest words are wrong.
 

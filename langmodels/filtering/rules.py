@@ -1,12 +1,11 @@
 """What is kept: thresholds on the scores of documents, given or as quantiles."""
 
-import inspect
 import math
 from dataclasses import dataclass
 
 import numpy as np
 
-from langmodels.arguments import check_arguments
+from langmodels.arguments import check_fields
 from langmodels.arrays import BoolArray, FloatArray, IndexArray
 from langmodels.errors import UsageError
 
@@ -25,7 +24,7 @@ class Rule:
     buckets: int | None = None
 
     def __post_init__(self) -> None:
-        check_arguments(inspect.signature(Rule), (), vars(self))
+        check_fields(self)
         if sum(value is not None for value in (self.at_most, self.keep, self.buckets)) != 1:
             raise UsageError("Say one thing: a limit, the share to keep, or a number of buckets.")
         if self.at_most is not None and math.isnan(self.at_most):

@@ -150,7 +150,7 @@ class AdaptiveModel(LanguageModel[AdaptiveState]):
 
     def advance(self, state: AdaptiveState, token: int) -> AdaptiveState:
         """The history with one more token, from which the tree learns when it is next needed."""
-        self._check_id(token)
+        self.vocabulary.check_id(token)
         return AdaptiveState(state, token, state.length + 1)
 
     def start_after(self, state: AdaptiveState, last: int) -> AdaptiveState:
@@ -186,7 +186,7 @@ class AdaptiveModel(LanguageModel[AdaptiveState]):
 
     def log_prob_next(self, state: AdaptiveState, token: int) -> float:
         """Log p(token | context) in nats."""
-        self._check_id(token)
+        self.vocabulary.check_id(token)
         if token == self.vocabulary.bos_id:
             return -np.inf
         return float(np.log(self._at(state).prob(token)))

@@ -118,12 +118,14 @@ class FullContextModel(LanguageModel[Match]):
         return self._model.counts.matcher.start
 
     def advance(self, state: Match, token: int) -> Match:
+        self.vocabulary.check_id(token)
         return self._model.advance(state, token)
 
     def log_distribution(self, state: Match) -> FloatArray:
         return self._model.log_distribution(state)
 
     def log_prob_next(self, state: Match, token: int) -> float:
+        self.vocabulary.check_id(token)
         return self._model.log_prob(state, token)
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from langmodels.arguments import checked
+from langmodels.arguments import Seed, checked
 from langmodels.arrays import FloatArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.contexts import Contexts, S
@@ -85,7 +85,7 @@ class LanguageModel(Model, Contexts[S]):
 
     def log_prob_next(self, state: S, token: int) -> float:
         """Log p(token | context) in nats."""
-        self._check_id(token)
+        self.vocabulary.check_id(token)
         return float(self.log_distribution(state)[token])
 
     def sample_next(self, state: S, rng: np.random.Generator, *, unk: bool = False) -> int:
@@ -273,7 +273,7 @@ class LanguageModel(Model, Contexts[S]):
         top_p: float | None = None,
         greedy: bool = False,
         unk: bool = False,
-        seed: int | np.random.Generator | None = None,
+        seed: Seed | np.random.Generator | None = None,
     ) -> list[str]:
         """Tokens drawn from the model after a prompt (which is not repeated).
 
@@ -333,13 +333,6 @@ class LanguageModel(Model, Contexts[S]):
                 if not np.allclose(self.token_scores(text)[: len(text)], scores[: len(text)]):
                     raise LangmodelsError("its arrays are damaged: scores disagree.")
                 state, tokens, scores = self.start(), [], []
-
-    def _check_id(self, token: int) -> None:
-        """Raise UsageError for an id outside the vocabulary: NumPy would index from the end with a
-        negative one.
-        """
-        if not 0 <= token < len(self.vocabulary):
-            raise UsageError(f"Token ids must lie between 0 and {len(self.vocabulary) - 1}.")
 
     def _token_id(self, token: str | int) -> int:
         if not isinstance(token, str):

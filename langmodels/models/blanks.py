@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 import regex
 
-from langmodels.arguments import checked
+from langmodels.arguments import Seed, checked
 from langmodels.arrays import FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
@@ -94,7 +94,6 @@ class Cloze(WithReading, ABC):
         corpus = Corpus.of(self.reading.sequences([sequence]), self.reading)
         return float(self.score_blanks(corpus).sum())
 
-    @checked
     @checked
     def fill(self, text: str, k: int = 10, *, width: int = 16) -> list[Filling]:
         """The `k` most probable ways to fill the blanks of a text, best first.
@@ -333,7 +332,7 @@ def evaluate_blanks(cloze: Cloze, blanks: Sequence[Blank]) -> BlankScores:
 
 
 def compare_on_blanks(
-    models: Mapping[str, Cloze], corpus: Corpus, n: int = 500, seed: int = 0
+    models: Mapping[str, Cloze], corpus: Corpus, n: int = 500, seed: Seed = 0
 ) -> dict[str, BlankScores]:
     """The scores of every model, by name, on the same random blanks, at most `n` of them.
 

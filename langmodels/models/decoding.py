@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from langmodels.arguments import check_fields
 from langmodels.arrays import FloatArray
 from langmodels.errors import UsageError
 from langmodels.text.vocabulary import Vocabulary
@@ -34,6 +35,7 @@ class Decoding:
     unk: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self)
         if not (self.temperature >= 0 and math.isfinite(self.temperature)):
             raise UsageError(f"The temperature must be 0 or more, not {self.temperature}.")
         if self.top_k is not None and self.top_k < 1:

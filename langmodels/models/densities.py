@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.arguments import checked
+from langmodels.arguments import Seed, checked
 from langmodels.arrays import FloatArray
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
@@ -30,7 +30,7 @@ def log_densities(model: LanguageModel[Any], text: str) -> FloatArray:
 
 @checked
 def sample_series(
-    model: LanguageModel[Any], n: int, prompt: str = "", *, seed: int | None = None, **options: Any
+    model: LanguageModel[Any], n: int, prompt: str = "", *, seed: Seed | None = None, **options: Any
 ) -> FloatArray:
     """Numbers drawn from a model of series after a prompt: bins are sampled, then a number within
     each.

@@ -65,12 +65,13 @@ class UnigramModel(LanguageModel[None]):
         return None
 
     def advance(self, state: None, token: int) -> None:
-        return None
+        self.vocabulary.check_id(token)
 
     def log_distribution(self, state: None) -> FloatArray:
         return self._log_p.copy()
 
     def log_prob_next(self, state: None, token: int) -> float:
+        self.vocabulary.check_id(token)
         return float(self._log_p[token])
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:

@@ -169,7 +169,7 @@ class DynamicModel(LanguageModel[DynamicState]):
 
     def advance(self, state: DynamicState, token: int) -> DynamicState:
         """One step of all layers, after a gradient step if a chunk is complete."""
-        self._check_id(token)
+        self.vocabulary.check_id(token)
         return self._go_on(state, token, token)
 
     def start_after(self, state: DynamicState, last: int) -> DynamicState:

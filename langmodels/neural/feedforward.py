@@ -155,7 +155,7 @@ class FeedForwardModel(OfOrder, BatchedModel[tuple[int, ...], FeedForwardNetwork
 
     def advance(self, state: tuple[int, ...], token: int) -> tuple[int, ...]:
         """The last n - 1 tokens."""
-        self._check_id(token)
+        self.vocabulary.check_id(token)
         return (*state[1:], token)
 
     def log_distribution(self, state: tuple[int, ...]) -> FloatArray:

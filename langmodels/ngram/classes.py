@@ -105,6 +105,7 @@ class ClassModel(OfOrder, LanguageModel[State]):
 
     def advance(self, state: State, token: int) -> State:
         """The context after one more token; its class becomes part of the state."""
+        self.vocabulary.check_id(token)
         return self.tables.advance(state, int(self.class_of[token]))
 
     def log_distribution(self, state: State) -> FloatArray:
@@ -114,7 +115,7 @@ class ClassModel(OfOrder, LanguageModel[State]):
 
     def log_prob_next(self, state: State, token: int) -> float:
         """Log p(token | context) in nats."""
-        self._check_id(token)
+        self.vocabulary.check_id(token)
         of_class, _ = self.tables.score_next(state, int(self.class_of[token]))
         return of_class + float(self.log_share[token])
 

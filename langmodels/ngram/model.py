@@ -284,6 +284,7 @@ class NGramModel(OfOrder, LanguageModel[State]):
 
     def advance(self, state: State, token: int) -> State:
         """The context after one more token."""
+        self.vocabulary.check_id(token)
         return self.lookup.advance(state, token)
 
     def log_distribution(self, state: State) -> FloatArray:
@@ -292,10 +293,11 @@ class NGramModel(OfOrder, LanguageModel[State]):
 
     def log_prob_next(self, state: State, token: int) -> float:
         """Log p(token | context) in nats."""
-        return self.lookup.score_next(state, token)[0]
+        return self.score_next(state, token)[0]
 
     def score_next(self, state: State, token: int) -> tuple[float, int]:
         """Log p(token | context) in nats, and the length of the longest n-gram found."""
+        self.vocabulary.check_id(token)
         return self.lookup.score_next(state, token)
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:

@@ -144,7 +144,7 @@ class PretrainedModel(LanguageModel[State]):
         return State((self._beginning,), 1, None)
 
     def advance(self, state: State, token: int) -> State:
-        self._check_id(token)
+        self.vocabulary.check_id(token)
         theirs = int(self._theirs[token])
         if theirs < 0:
             raise UsageError(f"{self.name} has no token {self.vocabulary.token(token)}.")

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.arguments import checked
+from langmodels.arguments import Seed, checked
 from langmodels.errors import LangmodelsError
 from langmodels.neural.recurrent.model import RNNModel
 from langmodels.neural.training.history import Epoch
@@ -33,7 +33,7 @@ class Iteration:
     generated: str
 
 
-def article_model(iterations: int = 25, seed: int = 0, **options: Any) -> RNNModel:
+def article_model(iterations: int = 25, seed: Seed = 0, **options: Any) -> RNNModel:
     """The network of the experiment: 128 tanh units, one-hot windows of 10, batches of 128,
     RMSprop.
 
@@ -62,7 +62,7 @@ def run_article(
     show: Callable[[Iteration], None],
     *,
     iterations: int = 25,
-    seed: int = 0,
+    seed: Seed = 0,
     **options: Any,
 ) -> RNNModel:
     """Train the article's network; `show` is called after every iteration. Returns the model.

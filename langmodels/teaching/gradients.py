@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from langmodels.arguments import checked
+from langmodels.arguments import Seed, checked
 from langmodels.arrays import Array, FloatArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.neural.base import NeuralModel
@@ -24,7 +24,7 @@ from langmodels.threads import Workers
 
 @checked
 def gradient_by_lag(
-    model: RecurrentModel, corpus: Corpus, *, lags: int = 50, samples: int = 64, seed: int = 0
+    model: RecurrentModel, corpus: Corpus, *, lags: int = 50, samples: int = 64, seed: Seed = 0
 ) -> FloatArray:
     """How strongly the loss at one position depends on the hidden states before it.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.arguments import checked
+from langmodels.arguments import Seed, checked
 from langmodels.arrays import FloatArray, IndexArray
 from langmodels.datasets.synthetic import RecallSource
 from langmodels.errors import UsageError
@@ -57,7 +57,7 @@ def recall_curve(
     lags: Sequence[int],
     *,
     lines: int = 100,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> RecallCurve:
     """How often each fitted model finds the cue the most probable one, by lag.
 

@@ -211,6 +211,7 @@ class Corpus(WithReading, Sequences):
         )
 
     @classmethod
+    @checked
     def of(cls, sequences: Sequences, reading: Reading, name: str = "") -> "Corpus":
         """A corpus of given sequences and their reading."""
         return cls(
@@ -239,6 +240,7 @@ class Corpus(WithReading, Sequences):
         )
 
     @classmethod
+    @checked
     def extending(
         cls, reading: Reading, text: RawText, *, min_count: int = 1, name: str = ""
     ) -> "Corpus":
@@ -261,6 +263,7 @@ class Corpus(WithReading, Sequences):
         new = own.vocabulary.decode(np.flatnonzero(often).tolist())
         return own.recoded(reading.vocabulary.extended(new))
 
+    @checked
     def recoded(self, vocabulary: Vocabulary) -> "Corpus":
         """The corpus re-encoded in another vocabulary, with `<unk>` for tokens that this lacks."""
         ids = vocabulary.ids_of(self.vocabulary)[self.held]

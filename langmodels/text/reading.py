@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from langmodels.arguments import checked
 from langmodels.arrays import Array, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.storage import read_json
@@ -43,10 +44,12 @@ class Reading:
     vocabulary: Vocabulary
     cleaning: str = "none"
 
+    @checked
     def is_like(self, other: "Reading") -> bool:
         """Whether cleaning and tokenizer are the same, whatever the vocabulary."""
         return self.metadata() == other.metadata()
 
+    @checked
     def knows_the_same(self, other: "Reading") -> bool:
         """Whether every text has the same tokens, with the same ones unknown."""
         return self.is_like(other) and self.vocabulary.knows_the_same(other.vocabulary)
@@ -92,10 +95,12 @@ class Reading:
         """
         return self._encoded(text)[0]
 
+    @checked
     def decode(self, ids: Iterable[int]) -> list[str]:
         """The tokens of ids."""
         return self.vocabulary.decode(ids)
 
+    @checked
     def text(self, tokens: Iterable[str]) -> str:
         """Join tokens into running text."""
         return self.tokenizer.detokenize(tokens)
@@ -174,8 +179,8 @@ class Reading:
             ids = np.asarray(items)
         if ids.ndim != 1 or ids.dtype.kind not in "iu":
             raise _no_sequence(text)
-        if ids.min() < 0 or ids.max() >= len(vocabulary):
-            raise UsageError(f"Token ids must lie between 0 and {len(vocabulary) - 1}.")
+        for outermost in (int(ids.min()), int(ids.max())):
+            vocabulary.check_id(outermost)
         if (ids == Vocabulary.bos_id).any():
             raise UsageError(f"{BOS} marks the beginning; it cannot stand inside a sequence.")
         return ids.astype(np.int32), (UNK,) * len(ids)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.arguments import checked
+from langmodels.arguments import Seed, checked
 from langmodels.arrays import IndexArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.corpus import Corpus
@@ -42,7 +42,7 @@ class Splits:
         *,
         fractions: Fractions = DEFAULT_FRACTIONS,
         by: str = "contiguous",
-        seed: int = 0,
+        seed: Seed = 0,
         cleaning: str = "none",
         **options: Any,
     ) -> "Splits":
@@ -137,6 +137,7 @@ def split_text(text: RawText, **options: Any) -> tuple[str, str, str]:
     return first, second, third
 
 
+@checked
 def divide(
     text: RawText,
     *,
@@ -144,7 +145,7 @@ def divide(
     by: str = "contiguous",
     at_breaks: bool = False,
     needs_blanks: bool = False,
-    seed: int = 0,
+    seed: Seed = 0,
 ) -> tuple[TextStream, TextStream, TextStream]:
     """Divide a text into training, validation and test parts of the given fractions.
 

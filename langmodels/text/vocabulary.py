@@ -1,5 +1,6 @@
 """The map between tokens and ids."""
 
+import operator
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import pairwise
@@ -20,6 +21,10 @@ _EXPECTED = {
 
 UNK, BOS, EOS = "<unk>", "<s>", "</s>"
 _RESERVED = frozenset((UNK, BOS, EOS))
+
+
+class TokenIdError(UsageError, IndexError):
+    """No id of a token; an IndexError, as Python has it, and a sentence."""
 
 
 class TokenIds(dict[str, int]):
@@ -124,6 +129,7 @@ class Vocabulary:
         """All tokens by id; not a copy, do not modify it."""
         return self._tokens
 
+    @checked
     def id(self, token: str) -> int:
         """The id of a token, special or not; that of `<unk>` if it is unknown."""
         if token == BOS:
@@ -133,10 +139,20 @@ class Vocabulary:
         return self._ids[token]
 
     def token(self, id: int) -> str:
-        """The token of an id. Raises IndexError outside 0..len-1."""
-        if not 0 <= id < len(self):
-            raise IndexError(f"token id {id} is outside 0..{len(self) - 1}")
+        """The token of an id. Raises what `check_id` raises."""
+        self.check_id(id)
         return self._tokens[id]
+
+    def check_id(self, id: int) -> None:
+        """Raise TokenIdError for an id outside the vocabulary: arrays would be indexed from their
+        end with a negative one.
+        """
+        try:
+            if 0 <= operator.index(id) < self._size:
+                return
+        except TypeError:
+            pass
+        raise TokenIdError(f"Token ids are whole numbers from 0 to {len(self) - 1}, not {id!r}.")
 
     @property
     def text_ids(self) -> "TokenIds":
@@ -157,6 +173,7 @@ class Vocabulary:
         """
         return np.fromiter(map(self._ids.__getitem__, tokens), np.int32, len(tokens))
 
+    @checked
     def ids_of(self, other: "Vocabulary") -> IntArray:
         """The id in this vocabulary of each token of another one with the same special tokens,
         (len(other),).
@@ -165,24 +182,28 @@ class Vocabulary:
         ids[: other.n_special] = np.arange(other.n_special)
         return ids
 
+    @checked
     def extended(self, tokens: Iterable[str]) -> "Vocabulary":
         """A vocabulary with new tokens appended; existing ids stay."""
         new = (token for token in tokens if token not in self._ids)
         return Vocabulary([*self._tokens[self.n_special :], *new], ends=self.ends)
 
+    @checked
     def knows_the_same(self, other: "Vocabulary") -> bool:
         """Whether both have the same tokens, whatever their ids."""
         if self._ids.keys() != other._ids.keys():
             return False
         return self.ends == other.ends
 
+    @checked
     def extends(self, other: "Vocabulary") -> bool:
         """Whether it equals another vocabulary, possibly with tokens appended."""
         return self.ends == other.ends and self._tokens[: len(other)] == other._tokens
 
+    @checked
     def decode(self, ids: Iterable[int]) -> list[str]:
         """The tokens of ids."""
-        return [self.token(int(i)) for i in ids]
+        return [self.token(i) for i in ids]
 
     def __len__(self) -> int:
         return self._size

@@ -176,7 +176,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
 
     def advance(self, state: DecoderState, token: int) -> DecoderState:
         """One step of the decoder."""
-        self._check_id(token)
+        self.vocabulary.check_id(token)
         return self._after(state.encoded, token)
 
     def log_distribution(self, state: DecoderState) -> FloatArray:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from langmodels.arrays import IntArray
-from langmodels.errors import UsageError
+from langmodels.errors import UsageError, check_whole
 from langmodels.neural.layers.spelling import SpelledEmbedding, Spellings
 from langmodels.neural.recurrent.model import RecurrentModel, RecurrentState
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape
@@ -153,6 +153,7 @@ class CharacterAwareModel(RecurrentModel):
 
     def _check_input(self, token: int) -> None:
         known = len(self.spellings.codes)
+        check_whole(token=token)
         if not 0 <= token < known:
             raise UsageError(f"Ids of words must lie between 0 and {known - 1}.")
 

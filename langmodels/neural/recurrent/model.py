@@ -160,7 +160,7 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
         return self._after(state, self.vocabulary.bos_id)
 
     def _check_input(self, token: int) -> None:
-        self._check_id(token)
+        self.vocabulary.check_id(token)
 
     def _after(self, states: States, token: int) -> States:
         self._network.forward(np.array([[token]]), states)

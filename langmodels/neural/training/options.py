@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from langmodels.arguments import Seed
 from langmodels.errors import UsageError, check_whole
 from langmodels.neural.training.optimizers import OPTIMIZERS
 from langmodels.neural.training.schedules import SCHEDULES
@@ -64,7 +65,7 @@ class TrainingOptions:
     l2: float = 0.0
     patience: int | None = 3
     average: float = 0.0
-    seed: int = 0
+    seed: Seed = 0
     threads: int | None = None
 
     def __post_init__(self) -> None:

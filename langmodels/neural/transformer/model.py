@@ -170,7 +170,7 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
         """The state with the keys and values of one more token. Raises UsageError for an invalid
         id.
         """
-        self._check_id(token)
+        self.vocabulary.check_id(token)
         return self._after(state, token)
 
     def start_after(self, state: WindowState, last: int) -> WindowState:
