@@ -1,7 +1,7 @@
-"""Documents: texts with an identity, as files of several formats hold them.
+"""Documents: texts with an id and other fields, in files of several formats.
 
-A format is a class in `FORMATS`. It is chosen by the ending of a file's name, before that of a
-compression; for a name with `?text=FIELD` and no such ending, by how the file begins.
+A format is a class in `FORMATS`. It is chosen by the ending of the file's name (leaving out that of
+a compression) or, for a name with `?text=FIELD` and no known ending, by how the file begins.
 """
 
 import csv
@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 from langmodels.addresses import is_address, open_to_read
 from langmodels.datasets.fasta import FASTA_ENDINGS, fasta_lines
 from langmodels.datasets.files import CHUNK, LIVE_CHUNK, explained, read_chunks, shown_name
-from langmodels.datasets.rows import csv_rows
+from langmodels.datasets.rows import csv_rows, sniffed_delimiter
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.names import Registry
 from langmodels.packed import STANDARD_INPUT, without_compression
@@ -26,14 +26,14 @@ from langmodels.text.lines import in_parts, lines_of, parted
 from langmodels.text.streams import TextStream
 
 PART = 1 << 18
-"""Characters of a part of a long document, about."""
+"""About how many characters the parts of a long document have."""
 
-_SAMPLE = 50  # records by which the field that holds the text is found
+_SAMPLE = 50  # records that are looked at to find the field with the text
 
 
 @dataclass(frozen=True)
 class Document:
-    """A text, what it is called, and whatever else was said of it."""
+    """A text with its id and the other fields of its record."""
 
     text: str
     id: str
@@ -42,10 +42,11 @@ class Document:
 
 @dataclass(frozen=True)
 class Request:
-    """What is read of a file: `text` and `id` name fields, None for what the format finds.
+    """A file to read documents from, and how.
 
-    With `live` the text of a pipe is given as it comes. `span`: of a plain file of lines, the bytes
-    where a stretch of whole lines begins and ends, and the number of the first one.
+    `text` and `id`: the fields that hold them; None leaves it to the format. `live`: give out the
+    text of a pipe as it comes. `span`: read only the lines between two byte offsets of a plain
+    file, given as (begin, end, number of the first line).
     """
 
     path: str
@@ -59,20 +60,20 @@ class Request:
 
     @property
     def name(self) -> str:
-        """The file in messages."""
+        """What the file is called in messages."""
         return shown_name(self.path)
 
     def chunks(self) -> Iterator[str]:
-        """The file as it is."""
+        """The decoded text of the whole file, in pieces."""
         chunk = LIVE_CHUNK if self.live else CHUNK
         return read_chunks(self.path, self.encoding, chunk, errors=self.errors, live=self.live)
 
 
 class DocumentFormat(ABC):
-    """A way in which a file holds documents.
+    """A file format that holds documents.
 
-    `endings` are those of the names of such files, in small letters. `level` and `options` are
-    those of the tokenizer that their texts are made for, if any.
+    `endings`: how the names of such files end, in lower case. `level` and `options`: the tokenizer
+    that such texts are meant for, if any.
     """
 
     endings: ClassVar[tuple[str, ...]]
@@ -81,14 +82,14 @@ class DocumentFormat(ABC):
 
     @abstractmethod
     def documents(self, request: Request) -> Iterator[Document]:
-        """The documents of a file, read as they are asked for."""
+        """The documents of a file, read lazily."""
 
     def parts(self, request: Request) -> Iterator[tuple[Document, bool]]:
-        """The same, long ones in parts of some lines; with each, whether it begins a document."""
+        """(part, whether it begins a document); long documents are cut into runs of lines."""
         return ((document, True) for document in self.documents(request))
 
     def open(self, request: Request) -> TextStream:
-        """Their texts in pieces, without what else is said of them."""
+        """The texts of the documents as a stream, without their other fields."""
         return TextStream.of_documents(document.text for document in self.documents(request))
 
 
@@ -122,7 +123,7 @@ class PlainText(DocumentFormat):
 
 
 class Fasta(DocumentFormat):
-    """Records of nucleotides or residues: one a line."""
+    """Records of nucleotides or residues; each is a document of one line."""
 
     endings = FASTA_ENDINGS
     level = "symbols"
@@ -144,13 +145,13 @@ class Fasta(DocumentFormat):
 
 
 class Records(DocumentFormat):
-    """Formats of records with named fields, one of which holds the text."""
+    """Base of formats whose records have named fields, one of which holds the text."""
 
     @abstractmethod
     def records(
         self, request: Request, fields: tuple[str, ...] | None = None
     ) -> Iterator[Mapping[str, Any]]:
-        """The records, or of each only some fields where that is less work."""
+        """The records of a file; where it saves work, only these fields of each."""
 
     def documents(self, request: Request) -> Iterator[Document]:
         name, records = self._opened(request, None)
@@ -171,7 +172,7 @@ class Records(DocumentFormat):
     def _opened(
         self, request: Request, fields: tuple[str, ...] | None
     ) -> tuple[str, Iterator[Mapping[str, Any]]]:
-        """The field that holds the text, asked for or the only one that can, and the records."""
+        """The name of the field with the text, as requested or found, and the records."""
         records = self.records(request, fields)
         if request.text is not None:
             return request.text, records
@@ -181,10 +182,10 @@ class Records(DocumentFormat):
     def _with_text(
         self, records: Iterator[Mapping[str, Any]], name: str, request: Request
     ) -> Iterator[tuple[int, Mapping[str, Any], str]]:
-        """Number, record and text of those that have some."""
+        """(number, record, text) of each record that has a text; numbers count from 1."""
         missing = 0
         first: Mapping[str, Any] | None = None
-        known = False  # whether a record has that field at all
+        known = False  # whether any record so far has that field at all
         for i, record in enumerate(records, start=1):
             first = record if first is None else first
             known = known or name in record
@@ -213,9 +214,9 @@ class Records(DocumentFormat):
 
 
 def text_field(sample: Sequence[Mapping[str, Any]], request: Request) -> str:
-    """The field that holds the text of some records: "text", or the only one that can.
+    """The name of the field with the text: "text", or the only one whose values look like texts.
 
-    Raises UsageError where there is no such field.
+    Raises UsageError where there is no such field, or several.
     """
     if any(isinstance(record.get("text"), str) for record in sample):
         return "text"
@@ -282,7 +283,7 @@ class Delimited(Records):
     ) -> Iterator[Mapping[str, Any]]:
         lines = (f"{line}\n" for line in lines_of(request.chunks()))
         head = list(islice(lines, _SAMPLE))
-        delimiter = request.delimiter or _sniffed(request.path, head)
+        delimiter = request.delimiter or sniffed_delimiter(request.path, head[:1])
         rows = csv_rows(chain(head, lines), delimiter, request.name)
         names = next(rows, [])
         longer = 0
@@ -299,17 +300,8 @@ class Delimited(Records):
             )
 
 
-def _sniffed(path: str, lines: list[str]) -> str:
-    if without_compression(path).endswith((".tsv", ".tab")):
-        return "\t"
-    try:
-        return csv.Sniffer().sniff("".join(lines[:1]), delimiters=",;\t|").delimiter
-    except csv.Error:  # a single column has no delimiter
-        return ","
-
-
 class Parquet(Records):
-    """A table in Apache Parquet's format, read a batch of rows at a time."""
+    """A table in the Apache Parquet format, read a batch of rows at a time."""
 
     endings = (".parquet", ".pq")
 
@@ -330,9 +322,9 @@ class Parquet(Records):
 
 @contextmanager
 def open_parquet(request: Request) -> Iterator[Any]:
-    """A Parquet file as pyarrow's ParquetFile.
+    """Open a Parquet file, as pyarrow's ParquetFile.
 
-    Raises LangmodelsError without that package, and where the file cannot be read or is damaged.
+    Raises LangmodelsError where pyarrow is missing, or the file cannot be read or is damaged.
     """
     try:
         parquet: Any = importlib.import_module("pyarrow.parquet")
@@ -369,20 +361,20 @@ FORMATS: Registry[type[DocumentFormat]] = Registry(
     },
     group="langmodels.document_formats",
 )
-"""What files are read as, by the endings of their names."""
+"""The formats of files, which are recognised by the endings of their names."""
 
 
 def format_by_name(path: str) -> DocumentFormat:
-    """The format that a file's name promises, plain text where it promises none."""
+    """The format that the ending of a file's name stands for, plain text where it is unknown."""
     name = without_compression(path)
     known = (kind for _, kind in FORMATS.working() if name.endswith(kind.endings))
     return next(known, PlainText)()
 
 
 def format_of(request: Request) -> DocumentFormat:
-    """The format of a file, of which a little is read where its name does not tell.
+    """The format to read a file in; its beginning is read where its name does not tell.
 
-    Delimited tables of which no field is asked for are read as the text that they are.
+    A delimited table is plain text unless a field of it is requested.
     """
     known = format_by_name(request.path)
     if request.text is None:
@@ -396,7 +388,7 @@ def format_of(request: Request) -> DocumentFormat:
 
 
 def _warn_of_json(start: str, request: Request) -> None:
-    """JSON lines read as prose are a mistake, as a rule."""
+    """Warn of JSON lines that are read as plain text, which is usually a mistake."""
     lines = [line for line in start[:100_000].split("\n")[:4] if line.strip()][:3]
     whole = lines[:-1] if len(lines) > 1 else lines
     try:
@@ -412,7 +404,7 @@ def _warn_of_json(start: str, request: Request) -> None:
 
 
 def _warn_of_columns(start: str, request: Request) -> None:
-    """So are the commas and the names of columns of a table that has several."""
+    """Warn of a table that is read as plain text, column names and commas included."""
     if columns := _columns(start, request):
         warnings.warn(
             f"{request.name} is a table and is read as plain text; to read a column of it, say "
@@ -422,7 +414,7 @@ def _warn_of_columns(start: str, request: Request) -> None:
 
 
 def warn_of_rows(request: Request) -> None:
-    """Warn where each line of a table would be a document, its first one too."""
+    """Warn of a table whose lines would each be a document, the one of column names too."""
     if isinstance(format_by_name(request.path), Delimited) and _columns(
         next(request.chunks(), ""), request
     ):
@@ -434,11 +426,11 @@ def warn_of_rows(request: Request) -> None:
 
 
 def _columns(start: str, request: Request) -> list[str]:
-    """The names of the columns of a table that has several; none of what is no table."""
+    """The column names of a table with several columns; empty if this is no such table."""
     if not isinstance(format_by_name(request.path), Delimited):
         return []
     head, _, rest = start.partition("\n")
-    columns = next(csv.reader([head], delimiter=_sniffed(request.path, [head])), [])
+    columns = next(csv.reader([head], delimiter=sniffed_delimiter(request.path, [head])), [])
     words = [column for column in columns if column.strip() and not _is_number(column)]
     return columns if len(columns) > 1 and words == columns and rest else []
 

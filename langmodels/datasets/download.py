@@ -1,4 +1,4 @@
-"""Downloads that can be cut and resumed, and that appear whole or not at all."""
+"""Downloads that can be interrupted and resumed; a file appears whole or not at all."""
 
 import itertools
 import os
@@ -31,11 +31,11 @@ class NotFoundError(LangmodelsError):
 
 
 class _Unfinished(LangmodelsError):
-    """The server gave a part of the file, or nothing."""
+    """The server sent only part of the file, or nothing."""
 
 
 class _NetworkError(Exception):
-    """The server was not reached, or stopped answering; another attempt may do."""
+    """The server could not be reached, or stopped answering; another attempt may succeed."""
 
     def __init__(self, cause: Exception) -> None:
         reason = getattr(cause, "reason", cause)  # that of an URLError is what it wraps
@@ -51,17 +51,17 @@ def download(
     timeout: float = 30.0,
     largest: int = _LARGEST,
 ) -> None:
-    """Fetch `url` into the file `target`, whose folder is made where it is missing.
+    """Fetch `url` into the file `target`, whose folder is created if it is missing.
 
-    What has arrived is kept in `target` + ".part" until everything has; a later attempt, or a later
-    run, asks for the rest, provided that the server can say (by ETag or date, in If-Range) that the
-    file is still the same. `check` is given the complete file before it gets its name, and refuses
-    it by raising; it is deleted then, as is whatever no later attempt could use. `timeout` is in
-    seconds of silence, `largest` in bytes.
+    Until the file is complete, what has arrived is in `target` + ".part"; a later attempt, or a
+    later run, asks for the rest, if the server can confirm (by ETag or date, in If-Range) that the
+    file has not changed. `check` is called with the complete file before it gets its name, and
+    refuses it by raising an exception; the file is then deleted, as is one that no later attempt
+    could continue. `timeout`: seconds without data; `largest`: bytes.
 
     Raises NotFoundError where the server has no such file, and LangmodelsError where it cannot be
-    reached, refuses, sends elsewhere than to http or https, sends more than `largest`, or breaks
-    off `attempts` times without anything new, or where the file cannot be written.
+    reached, refuses, redirects to other than http or https, sends more than `largest`, or breaks
+    off `attempts` times in a row without new data, or where the file cannot be written.
     """
     if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
         raise LangmodelsError(f"Cannot download {url}: its address must begin with http or https.")
@@ -82,7 +82,7 @@ def download(
                 except urllib.error.HTTPError as error:
                     error.close()
                     problem = f"{error.code} {error.reason}"
-                    if error.code == 416:  # what is here is not a beginning of what is there
+                    if error.code == 416:  # our part is not the beginning of the server's file
                         part.delete()
                     elif error.code in (404, 410):
                         raise NotFoundError(f"{host} has no file {url}.") from error
@@ -100,7 +100,7 @@ def download(
         if check is not None:
             check(part.path)
         part.path.replace(target)
-        part.delete()  # what belonged to it
+        part.delete()  # its tag
     except LangmodelsError as error:
         if not (isinstance(error, _Unfinished) and part.is_resumable()):
             part.delete()
@@ -118,7 +118,7 @@ def download(
 
 @dataclass(frozen=True)
 class _Part:
-    """An unfinished file, and beside it what the server called this version of it."""
+    """An unfinished file, and beside it the server's tag of this version (ETag or date)."""
 
     path: Path
 
@@ -139,11 +139,11 @@ class _Part:
             return ""
 
     def is_resumable(self) -> bool:
-        """Whether a later attempt can go on from it."""
+        """Whether a later attempt can continue it."""
         return self.size() > 0 and self.tag() != ""
 
     def begin(self, tag: str) -> None:
-        """Start afresh."""
+        """Start again with an empty file of this version."""
         self.delete()
         if tag:
             self._tag_path.write_text(tag, "ascii")
@@ -155,14 +155,14 @@ class _Part:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows to http and https alone; the original goes to ftp as well."""
+    """Follows redirects to http and https only; the base class follows them to ftp as well."""
 
     def redirect_request(
         self, req: urllib.request.Request, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         if urllib.parse.urlsplit(newurl).scheme not in ("http", "https"):
             raise LangmodelsError(
-                f"{req.host} sends elsewhere, to {newurl[:200]}, which is neither http nor https."
+                f"{req.host} redirects to {newurl[:200]}, which is neither http nor https."
             )
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -171,7 +171,7 @@ _opener = urllib.request.build_opener(_Redirects)
 
 
 def _fetch(url: str, part: _Part, timeout: float, largest: int, meter: Meter) -> bool:
-    """Make one request and append what comes to `part`; return whether the file is complete."""
+    """Make one request, append the answer to `part`, and return whether the file is complete."""
     headers = {"User-Agent": _USER_AGENT, "Accept-Encoding": "identity"}
     held, tag = part.size(), part.tag()
     if held and tag:
@@ -188,7 +188,7 @@ def _fetch(url: str, part: _Part, timeout: float, largest: int, meter: Meter) ->
         if response.status == 206 and span and int(span[1]) == held:
             total: int | None = int(span[2])
         elif response.status == 206:
-            part.delete()  # an answer to another question; the next attempt asks for everything
+            part.delete()  # not the range asked for; the next attempt asks for everything
             return False
         else:
             length = response.headers.get("Content-Length", "")
@@ -217,7 +217,7 @@ def _too_large(url: str, largest: int) -> LangmodelsError:
 
 
 def _blocks(response: HTTPResponse) -> Iterator[bytes]:
-    """The body; what goes wrong here is the network's fault, not the disk's."""
+    """The body of a response; an OSError here is one of the network, not of the disk."""
     try:
         while block := response.read(_BLOCK):
             yield block
@@ -226,7 +226,7 @@ def _blocks(response: HTTPResponse) -> Iterator[bytes]:
 
 
 def _tag_of(response: HTTPResponse) -> str:
-    """What can be given as If-Range: a strong ETag or else a date."""
+    """The response's value for If-Range: a strong ETag, else the date, else empty."""
     tag = response.headers.get("ETag", "")
     tag = tag if tag.startswith('"') else response.headers.get("Last-Modified", "")
     return tag if tag.isascii() else ""

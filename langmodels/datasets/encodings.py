@@ -1,4 +1,4 @@
-"""Decoding: what to do with bytes that are no text, and which encoding a text may be in."""
+"""Decoding text: what becomes of bytes that are no text, and guesses at the right encoding."""
 
 import codecs
 import threading
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from langmodels.errors import LangmodelsError, UsageError
 
 ERRORS = ("strict", "replace", "ignore")
-"""What may become of bytes that are no text: refused, U+FFFD instead, or left out."""
+"""What becomes of bytes that are no text: they are refused, read as U+FFFD, or left out."""
 
 
 class _Mended(threading.local):
-    """How many places in what this thread decoded were no text."""
+    """Counts the places that were no text in all that this thread has decoded."""
 
     places = 0
 
@@ -39,7 +39,7 @@ codecs.register_error("langmodels.ignore", _mend(""))
 
 
 def make_decoder(encoding: str, errors: str) -> codecs.IncrementalDecoder:
-    """A decoder for a stream. Raises UsageError for unknown encodings and ways with errors."""
+    """A decoder for a stream. Raises UsageError for an unknown encoding or `errors`."""
     if errors not in ERRORS:
         raise UsageError(f"Errors of encoding are {', '.join(ERRORS)}, not {errors!r}.")
     how = errors if errors == "strict" else f"langmodels.{errors}"
@@ -56,10 +56,10 @@ def make_decoder(encoding: str, errors: str) -> codecs.IncrementalDecoder:
 def undecodable(
     name: str, encoding: str, offset: int, data: bytes, at: int, error: UnicodeError
 ) -> LangmodelsError:
-    """What is wrong with bytes that a strict decoder refused, and what may be right.
+    """The error to raise for bytes that a strict decoder refused; it suggests another encoding.
 
-    `offset`: of the first byte that it refused, in the file. `data`: bytes from there and around,
-    which begin in the file at `at`.
+    `offset`: position in the file of the first byte refused. `data`: the bytes around it, which
+    begin in the file at `at`.
     """
     if isinstance(error, UnicodeDecodeError):
         byte = error.object[error.start]
@@ -74,9 +74,9 @@ def undecodable(
 
 
 def likely_encoding(data: bytes, tried: str, at: int = 0) -> str:
-    """An encoding in which bytes make sense, found by trying; not the one that was tried.
+    """An encoding other than `tried` in which bytes can be decoded, found by trying.
 
-    `at`: where in the file they begin.
+    `at`: the position in the file at which the bytes begin.
     """
     if at == 0 and data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return "utf-16"
@@ -84,8 +84,8 @@ def likely_encoding(data: bytes, tried: str, at: int = 0) -> str:
     if wide is not None:
         return wide
     name: str = codecs.lookup(tried).name
-    # What is between 0x80 and 0x9f are marks in cp1252 (quotes, dashes) and control characters in
-    # latin-1, which no text has; without them the two are the same.
+    # Bytes 0x80 to 0x9f are punctuation in cp1252 (quotes, dashes) and control characters, which no
+    # text has, in latin-1; for a text without them the two are the same.
     marks = any(0x80 <= byte <= 0x9F for byte in data)
     candidates: tuple[str, ...] = ("utf-8", "cp1252", "latin-1") if marks else ("utf-8", "latin-1")
     for candidate in candidates:
@@ -100,7 +100,10 @@ def likely_encoding(data: bytes, tried: str, at: int = 0) -> str:
 
 
 def utf16_without_mark(data: bytes) -> str | None:
-    """Whether bytes look like UTF-16 without a mark: every other one is mostly zero."""
+    """The kind of UTF-16 that bytes without a byte order mark look like, or None.
+
+    Every other byte is mostly zero in it.
+    """
     even, odd = data[:4096:2], data[1:4096:2]
     if len(odd) < 2:
         return None

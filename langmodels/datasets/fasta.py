@@ -9,13 +9,13 @@ _COMMENT = re.compile(r"^;.*\n", re.MULTILINE)
 
 
 def fasta_lines(chunks: Iterable[str]) -> Iterator[str]:
-    """The records of a FASTA text, given in pieces, as text with one line a record.
+    """A FASTA text, given in pieces, as a text with one record a line.
 
     Headers (">") and comments (";") are dropped, the lines of a record joined, and letters put in
     upper case, since lower case only marks repeats. Whatever precedes the first header is a record
     too, so that a bare sequence is read as one. Gaps and stops ("-", "*") stay as symbols.
     """
-    inside = False  # whether part of a record has been given out
+    inside = False  # whether part of a record has been yielded, but not its end
     for text in _whole_lines(chunks):
         for i, block in enumerate(_HEADER.split(_COMMENT.sub("", text))):
             if i and inside:

@@ -1,4 +1,4 @@
-"""Text files as streams of text: plain, compressed or standard input, in pieces of bounded size."""
+"""Reading text files in pieces of bounded size: plain, compressed, or standard input."""
 
 import gzip
 import lzma
@@ -24,12 +24,12 @@ from langmodels.packed import STANDARD_INPUT, as_it_comes, open_bytes, open_raw
 __all__ = ["CHUNK", "ERRORS", "STANDARD_INPUT", "decoded", "read_bytes", "read_chunks", "read_text"]
 
 CHUNK = 8 << 20  # bytes read at a time
-LIVE_CHUNK = 1 << 18  # where what is read goes on at once
-_AROUND = 1 << 19  # bytes on either side of a bad one by which an encoding is guessed
+LIVE_CHUNK = 1 << 18  # the same where each piece is to go on at once
+_AROUND = 1 << 19  # bytes on either side of a bad one from which the encoding is guessed
 
 
 class Readable(Protocol):
-    """What is open to be read as bytes."""
+    """A file opened for reading bytes."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -42,20 +42,20 @@ def read_chunks(
     errors: str = "strict",
     live: bool = False,
 ) -> Iterator[str]:
-    r"""Yield the text of a file in pieces that come from `chunk` bytes each (after decompression).
+    r"""Yield the text of a file in pieces, each decoded from `chunk` bytes (after decompression).
 
     Names that end in .gz, .xz, .bz2 or .zst are decompressed; "-" is standard input. A piece may
     end anywhere, in the middle of a line too, but never inside a character. A byte order mark is
     dropped, and "\r\n" becomes "\n"; a lone "\r" stays, which is white space.
 
-    `errors` is one of `ERRORS`: where bytes that are no text are not refused, a warning says how
-    many places there were. With `live` a piece is what has come, without waiting for more.
+    `errors` is one of `ERRORS`; unless bytes that are no text are refused, a warning counts the
+    places. `live`: give out what a pipe has so far without waiting for `chunk` bytes.
 
-    Raises LangmodelsError where the file is missing, a folder, not readable, damaged or truncated,
-    or not text in this encoding; UsageError where the encoding is unknown.
+    Raises LangmodelsError where the file is missing, a folder, not readable, damaged, truncated, or
+    not text in this encoding; UsageError where the encoding is unknown.
     """
     name = shown_name(path)
-    make_decoder(encoding, errors)  # refuses what there is none of before the file is looked for
+    make_decoder(encoding, errors)  # refuses an unknown encoding before the file is looked for
     with explained(name), open_bytes(os.fspath(path)) as file:
         reader = as_it_comes(file) if live else file
         yield from decoded(reader, name, encoding, chunk, errors=errors)
@@ -117,13 +117,13 @@ def decoded(
 
 
 def shown_name(path: str | os.PathLike[str]) -> str:
-    """What a file is called in messages."""
+    """The name of a file in messages: "Standard input" for "-"."""
     return "Standard input" if os.fspath(path) == STANDARD_INPUT else os.fspath(path)
 
 
 @contextmanager
 def explained(name: str) -> Iterator[None]:
-    """Turn what goes wrong while a file is read into LangmodelsErrors that name it."""
+    """Turn exceptions raised while a file is read into LangmodelsErrors that name it."""
     try:
         yield
     except FileNotFoundError as error:
@@ -131,7 +131,7 @@ def explained(name: str) -> Iterator[None]:
     except IsADirectoryError as error:
         raise LangmodelsError(f"{name} is a folder; give the name of a text file in it.") from error
     except PermissionError as error:
-        if Path(name).is_dir():  # what opening a folder comes to on Windows
+        if Path(name).is_dir():  # on Windows, opening a folder raises this
             raise LangmodelsError(f"{name} is a folder; give the name of a text file.") from error
         raise LangmodelsError(
             f"{name} may not be read by this user; change its permissions or copy it."
@@ -162,7 +162,7 @@ def read_text(path: str | os.PathLike[str], encoding: str = "utf-8", errors: str
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """The bytes of a file as they lie there, compressed or not; "-" is standard input.
+    """The bytes of a file, not decompressed; "-" is standard input.
 
     Raises LangmodelsError where it cannot be read.
     """

@@ -17,7 +17,7 @@ _HOME = "https://www.gutenberg.org"
 
 
 class Book(NamedTuple):
-    """A book: its title, its author, the year in which it was first published."""
+    """A book: its title, its author, and the year of its first publication."""
 
     title: str
     author: str
@@ -57,8 +57,8 @@ CATALOGUE: dict[int, Book] = {
     4300: Book("Ulysses", "James Joyce", 1922),
 }
 
-# "*** START OF THE PROJECT GUTENBERG EBOOK 11 ***", and what it was over the years; a long title
-# runs on over several lines up to the closing asterisks.
+# "*** START OF THE PROJECT GUTENBERG EBOOK 11 ***", and its variants over the years; a long title
+# may run over several lines up to the closing asterisks.
 _START = re.compile(
     r"^\*{3} ?START OF (?:THE|THIS) PROJECT GUTENBERG E(?:BOOK|TEXT)"
     r"(?:[^*\n]*(?:\n[^*\n]+){0,3}\*{3}|[^\n]*)[ \t]*$",
@@ -68,12 +68,12 @@ _SMALL_PRINT = re.compile(r"^\*END[* ]+THE SMALL PRINT[^\n]*$", re.MULTILINE | r
 _END = re.compile(
     r"^\*{3} ?END OF (?:THE|THIS) PROJECT GUTENBERG E(?:BOOK|TEXT)", re.MULTILINE | re.IGNORECASE
 )
-# Ahead of the closing marker, and in old texts instead of it; the title may need a second line.
+# A line before the closing marker, in old texts in place of it; the title may need a second line.
 _END_NOTE = re.compile(
     r"^(?:This is the )?End of (?:the |this )?Project Gutenberg\b", re.MULTILINE | re.IGNORECASE
 )
-# A first paragraph about who made the electronic text is no part of the book. Where it does not
-# say that it is about that, it is one of names and nothing else, or of who proofreads them.
+# A first paragraph on who made the electronic text, which is no part of the book. Where it begins
+# with a bare "Produced by", nothing but names may follow, or a word such as "proofreading".
 _CREDITS = re.compile(
     r"\s*(?:(?P<text>(?:This )?e-?(?:text|book) (?:was |is )?(?:created|produced|prepared|"
     r"transcribed))|produced|prepared|transcribed) by\b(?P<whom>.*?)(?:\n[ \t]*\n|\Z)",
@@ -95,7 +95,7 @@ def book_number(name: str) -> int:
 
 
 def describe(number: int) -> str:
-    """What is known of a book without asking anybody."""
+    """Title, author and year of a book of `CATALOGUE`, else only its number."""
     book = CATALOGUE.get(number)
     if book is None:
         return f"book {number} of Project Gutenberg"
@@ -103,7 +103,7 @@ def describe(number: int) -> str:
 
 
 def cached_file(number: int) -> Path:
-    """Where a book is kept, as it was sent, once it has been downloaded."""
+    """The path at which a downloaded book is kept, unchanged."""
     return cache_folder() / "gutenberg" / f"pg{number}.txt"
 
 
@@ -112,8 +112,7 @@ def read_book(number: int, base_url: str | None = None) -> Iterator[str]:
 
     `base_url` is the server's address, by default $LANGMODELS_GUTENBERG or Project Gutenberg's
     own; a mirror must have the same paths (/cache/epub/11/pg11.txt). Raises LangmodelsError where
-    the book does not exist, cannot be fetched, or is not what a book of Project Gutenberg looks
-    like.
+    the book does not exist, cannot be fetched, or does not look like a book of Project Gutenberg.
     """
     target = cached_file(number)
     if not target.is_file():
@@ -160,7 +159,7 @@ def _names_makers(text: str) -> bool:
 
 
 def _extent(text: str) -> tuple[int, int]:
-    """Where the book begins and ends in the text; 0 and len(text) where there are no markers."""
+    """Offsets of the book's beginning and end; 0 and len(text) where there are no markers."""
     mark = _END.search(text)
     end = mark.start() if mark else len(text)
     # An old header, small print and all, may come after a new one.
@@ -173,7 +172,7 @@ def _extent(text: str) -> tuple[int, int]:
 
 
 def _check(path: Path) -> None:
-    """Refuse what is not a complete book: a page of a captive portal, binary data, a fragment."""
+    """Raise LangmodelsError unless a file is a complete book, not a login page or a fragment."""
     try:
         text = files.read_text(path)
     except LangmodelsError:

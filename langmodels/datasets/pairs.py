@@ -1,4 +1,4 @@
-"""Pairs of sequences: what an encoder-decoder learns to turn into what."""
+"""Pairs of source and target sequences, for encoder-decoders."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ from langmodels.text.tokenization import Tokenizer
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Sources and their targets, token by token.
+    """Sources and their targets, as lists of tokens.
 
-    `alternatives`: for each pair all targets that are right, where there is more than one.
+    `alternatives`: for each source all correct targets, where there may be more than one.
     """
 
     sources: list[list[str]]
@@ -26,7 +26,7 @@ class Pairs:
 
     @property
     def references(self) -> list[list[list[str]]]:
-        """All right targets of each source."""
+        """All correct targets of each source."""
         if self.alternatives is None:
             return [[target] for target in self.targets]
         return self.alternatives
@@ -45,9 +45,9 @@ class Pairs:
 
 @dataclass(frozen=True)
 class PublishedResult:
-    """What others report for a task: error rates of tokens (None: not given) and of targets, in %.
+    """A published result on a task: error rates of tokens (None: not given) and sequences, in %.
 
-    `data`: what it was measured on.
+    `data`: the test data that it was measured on.
     """
 
     system: str
@@ -61,9 +61,9 @@ class PublishedResult:
 class PairSplits:
     """A task: training, validation and test pairs without a source in common.
 
-    The tokenizers turn text into sources and targets back into text. `how` says how the pairs were
-    divided; `published` are results of others to set beside one's own. Raises LangmodelsError where
-    a part is empty.
+    The tokenizers cut texts into sources, and join targets into texts. `how`: in a few words, how
+    the pairs were divided. `published`: results of others to compare with. Raises LangmodelsError
+    where a part is empty.
     """
 
     name: str
@@ -83,9 +83,9 @@ class PairSplits:
             )
 
     def corpora(self) -> tuple[ParallelCorpus, ParallelCorpus, ParallelCorpus]:
-        """The three parts encoded, with the vocabularies of the training pairs.
+        """Training, validation and test pairs, encoded with the vocabularies of the training pairs.
 
-        Of a pair with alternatives, the target is the first.
+        Where a source has several correct targets, the first is taken.
         """
         train = ParallelCorpus.from_pairs(
             self.train,

@@ -1,4 +1,4 @@
-"""Several files by one name: a folder, a pattern, or names with commas between them."""
+"""The files that one name stands for: a folder, a pattern, or names separated by commas."""
 
 import glob
 import os
@@ -14,8 +14,8 @@ from langmodels.packed import STANDARD_INPUT
 def find_files(name: str) -> list[str] | None:
     """The files that a name stands for, sorted; None where it stands for none.
 
-    A folder is all files in it and in the folders in it, but for hidden ones; in a pattern `*`
-    stands for any characters, `**` for any folders and `[abc]` for one of these. Raises
+    A folder stands for all files in it and its subfolders, except hidden ones. In a pattern, `*`
+    stands for any characters, `**` for any folders and `[abc]` for one of these characters. Raises
     LangmodelsError for a folder without files, or with too many.
     """
     if name == STANDARD_INPUT:

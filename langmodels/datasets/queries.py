@@ -1,4 +1,4 @@
-"""What follows a question mark in the name of a text: `data.csv?series=price,bins=16`."""
+"""Options after the question mark in the name of a text: `data.csv?series=price,bins=16`."""
 
 import re
 from collections.abc import Iterable
@@ -8,9 +8,9 @@ from langmodels.errors import UsageError
 
 
 def parse_query(query: str, known: Iterable[str], owner: str) -> dict[str, str]:
-    """The parts of a query, with `&` or commas between them, by name.
+    """Parse a query of `name=value` parts with `&` or commas between them.
 
-    Raises UsageError for names that are not known or given twice; `owner` is whose they are.
+    Raises UsageError, which names `owner`, for names that are not `known` or are given twice.
 
     >>> parse_query("order=2,seed=7", ["order", "seed"], "synthetic:markov")
     {'order': '2', 'seed': '7'}

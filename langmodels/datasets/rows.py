@@ -1,16 +1,17 @@
-"""Rows of delimited files, as far as quotation marks let them be read."""
+"""Rows of delimited files, and the delimiter between their fields."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from langmodels.errors import LangmodelsError
+from langmodels.packed import without_compression
 
 
 def csv_rows(lines: Iterable[str], delimiter: str, name: str) -> Iterator[list[str]]:
-    """The rows of a table, whose lines come with their ends; `name` is for messages.
+    """The rows of a delimited table; `lines` include their line ends, `name` is for messages.
 
-    Raises LangmodelsError where it is none, and where a quotation mark that opens a field is never
-    closed, so that all that comes after it would be that field.
+    Raises LangmodelsError where it is no such table, and where a quotation mark that opens a field
+    is never closed, so that the rest of the file would be one field.
     """
     row_lines: list[str] = []
 
@@ -40,3 +41,13 @@ def csv_rows(lines: Iterable[str], delimiter: str, name: str) -> Iterator[list[s
             raise LangmodelsError(f"{name} is not a delimited file: {error}.") from error
     finally:
         csv.field_size_limit(limit)
+
+
+def sniffed_delimiter(path: str, lines: Sequence[str]) -> str:
+    """The delimiter of a table: a tab by the file's name, else guessed from its first lines."""
+    if without_compression(path).endswith((".tsv", ".tab")):
+        return "\t"
+    try:
+        return csv.Sniffer().sniff("".join(lines), delimiters=",;\t|").delimiter
+    except csv.Error:  # a single column has no delimiter
+        return ","

@@ -1,7 +1,7 @@
-"""Files of documents that are read in batches and written again, with columns added or fewer rows.
+"""Files of documents that are read in batches and written again, with new columns or fewer rows.
 
-A document that cannot be read (bytes that are no text, no JSON, no text in its field) costs itself
-alone. What is written of another is what was read, byte for byte, and the new columns.
+A document that cannot be read (not text, not JSON, or without text in its field) is left out; it
+does not stop the others. These are written byte for byte as they were read, plus the new columns.
 """
 
 import codecs
@@ -44,10 +44,10 @@ _GROUP, _GROUP_BYTES = 1 << 16, 1 << 26  # rows or bytes of a group that is writ
 
 @dataclass(frozen=True)
 class Batch:
-    """Documents that were read together: n that have a text, and those that have none.
+    """Documents that were read together: n that have a text, and those that could not be read.
 
-    `rows`: the documents as the format has them. `texts` (n,). `numbers` (n,): counted from 1 in
-    the file. `bad`: number and reason of each of the others.
+    `rows`: the n documents in the format's own form. `texts`: n texts. `numbers`: their n numbers
+    in the file, counted from 1. `bad`: (number, reason) of each document that could not be read.
     """
 
     rows: Any
@@ -56,7 +56,7 @@ class Batch:
     bad: list[tuple[int, str]]
 
     def column(self, name: str) -> list[Any]:
-        """A field of each document, None where it has none, (n,)."""
+        """The values of a field of the n documents, None where one lacks it."""
         return [None] * len(self.texts)
 
 
@@ -77,13 +77,17 @@ class _Table(Batch):
 
 
 Kinds = Mapping[str, type]
-"""New columns by name: of what type their values are (float, int or str), which may be None."""
+"""The type of each new column by name: float, int or str; values may also be None."""
 Columns = Mapping[str, Sequence[Any]]
-"""Their values, one for each row that is written."""
+"""The values of each new column by name, one for each row that is written."""
 
 
 class Shard(ABC):
-    """A file of documents, which are `unit`s of it. `takes_columns`: whether it has any."""
+    """A file of documents.
+
+    `unit`: what a document is called in messages. `takes_columns`: whether the format has a place
+    for new columns.
+    """
 
     format: ClassVar[type[DocumentFormat]]
     unit: ClassVar[str]
@@ -94,17 +98,20 @@ class Shard(ABC):
 
     @abstractmethod
     def batches(self) -> Iterator[Batch]:
-        """The documents. Raises LangmodelsError for a file that cannot be read."""
+        """The documents in batches. Raises LangmodelsError for a file that cannot be read."""
 
     def settled(self) -> Request:
-        """The request, with the name of the field that holds the text where it is found."""
+        """The request, with the name of the field that holds the text filled in."""
         return self.request
 
     @abstractmethod
     def writing(
         self, file: IO[bytes], name: str, columns: Kinds
     ) -> "AbstractContextManager[Writer]":
-        """What writes documents of this file, with new columns, to another called `name`."""
+        """A context manager: the writer of this file's documents, with new columns, to `file`.
+
+        `name` is that file's name, whose ending says how to compress it.
+        """
 
 
 class Writer(ABC):
@@ -112,11 +119,11 @@ class Writer(ABC):
 
     @abstractmethod
     def write(self, batch: Batch, keep: BoolArray, columns: Columns) -> None:
-        """Write those of a batch that are kept, (n,), with columns added."""
+        """Write the documents of a batch that `keep` (n,) marks, with columns added."""
 
 
 class LineShard(Shard):
-    """Plain text: a line is a document, blank ones are none. There is no place for columns."""
+    """Plain text: every line that is not blank is a document; there is no place for columns."""
 
     format: ClassVar[type[DocumentFormat]] = PlainText
     unit = "line"
@@ -129,7 +136,7 @@ class LineShard(Shard):
             number += len(lines)
 
     def batch(self, lines: list[bytes], first: int) -> Batch:
-        """Some lines, of which the first has this number."""
+        """Parse consecutive lines; `first` is the number of the first one."""
         batch = Batch([], [], [], [])
         for number, line in enumerate(lines, start=first):
             if not line.strip():
@@ -149,11 +156,11 @@ class LineShard(Shard):
             yield LineWriter(packed, self)
 
     def written(self, batch: Batch, rows: list[int], columns: Columns) -> bytes:
-        """Some documents of a batch, a line each, with new columns."""
+        """The bytes of some documents of a batch, a line each, with new columns."""
         return b"".join(batch.rows[i] + b"\n" for i in rows)
 
     def _lines(self) -> Iterator[list[bytes]]:
-        """The lines of the file, those of a block together."""
+        """The lines of the file, those that end in the same block together."""
         rest, first = b"", True
         for block in self._blocks():
             if first and (self.request.span or (0,))[0] == 0:
@@ -187,7 +194,7 @@ class LineShard(Shard):
 
 
 def _filled(read: Callable[[int], bytes], size: int) -> bytes:
-    """So many bytes, or what is left: those who unpack may give less at a time."""
+    """Read `size` bytes, or all that is left; a decompressor's `read` may return fewer."""
     parts: list[bytes] = []
     while size and (some := read(size)):
         parts.append(some)
@@ -196,7 +203,7 @@ def _filled(read: Callable[[int], bytes], size: int) -> bytes:
 
 
 class LineWriter(Writer):
-    """Writes a line a document."""
+    """Writes one document a line."""
 
     def __init__(self, file: IO[bytes], shard: LineShard) -> None:
         self._file, self._shard = file, shard
@@ -205,7 +212,7 @@ class LineWriter(Writer):
         self.append(self._shard.written(batch, np.flatnonzero(keep).tolist(), columns))
 
     def append(self, written: bytes) -> None:
-        """Write what `LineShard.written` gave."""
+        """Write bytes returned by `LineShard.written`."""
         self._file.write(written)
 
 
@@ -214,7 +221,7 @@ _SCAN: Callable[[str, int], tuple[Any, int]] = _DECODER.scan_once  # type: ignor
 
 
 def _decoded_line(line: str) -> Any:
-    """The JSON value of a line, as the decoder has it, which looks for blanks at either end."""
+    """The JSON value of a line; skips the search for white space around it, if there is none."""
     try:
         value, end = _SCAN(line, 0)
     except StopIteration:
@@ -223,7 +230,7 @@ def _decoded_line(line: str) -> Any:
 
 
 class JSONShard(LineShard):
-    """One JSON object a line."""
+    """JSON lines: every line is an object, with the text in one of its fields."""
 
     format = JSONLines
     takes_columns = True
@@ -272,7 +279,7 @@ class JSONShard(LineShard):
         return batch
 
     def written(self, batch: Batch, rows: list[int], columns: Columns) -> bytes:
-        """The objects as they were, with new fields; earlier ones of these names go."""
+        """The objects as they were, with new fields, which replace old ones of the same names."""
         if not columns or not isinstance(batch, _Objects):
             return super().written(batch, rows, columns)
         beginnings = [_open_object(batch.rows[i], batch.records[i], columns) for i in rows]
@@ -283,7 +290,7 @@ class JSONShard(LineShard):
 
 
 def _open_object(row: bytes, record: dict[str, Any], columns: Columns) -> bytes:
-    """An object as it was written, without its end and without fields of these names."""
+    """An object as it was written, up to where new fields go, without old ones of their names."""
     if not columns.keys().isdisjoint(record):
         rest = {name: value for name, value in record.items() if name not in columns}
         row = json.dumps(rest, ensure_ascii=False).encode("utf-8", "surrogatepass")
@@ -292,7 +299,8 @@ def _open_object(row: bytes, record: dict[str, Any], columns: Columns) -> bytes:
 
 
 def _as_json(values: Sequence[Any]) -> list[bytes]:
-    with suppress(ValueError):  # of numbers that JSON has not
+    """Each value as JSON; numbers are encoded in one call, which is faster."""
+    with suppress(ValueError):  # raised for NaN and infinity, which `json_text` writes
         together = json.dumps(values, allow_nan=False)
         if '"' not in together:
             return together[1:-1].encode().split(b", ") if values else []
@@ -300,7 +308,7 @@ def _as_json(values: Sequence[Any]) -> list[bytes]:
 
 
 class ParquetShard(Shard):
-    """A table in Apache Parquet's format."""
+    """A table in the Apache Parquet format; a row is a document."""
 
     format = Parquet
     unit = "row"
@@ -398,12 +406,12 @@ class _ParquetWriter(Writer):
         self._held, self._rows = [], 0
 
     def close(self) -> None:
-        """Write what is left, and the end of the file."""
+        """Write the rows that are left, and the end of the file."""
         self._flush()
         self._writer.close()
 
     def abandon(self) -> None:
-        """Have the package not end the file when it throws the writer away."""
+        """Keep pyarrow from completing an unfinished file when the writer is deleted."""
         self._writer.is_open = False
 
 
@@ -413,13 +421,13 @@ _SHARDS: dict[type[DocumentFormat], type[Shard]] = {
 
 
 def holds_documents(request: Request) -> bool:
-    """Whether a file is one of documents with fields that can be written again."""
+    """Whether a file holds documents with fields, in a format that can be written."""
     kind = _SHARDS.get(type(format_of(request)))
     return kind is not None and kind.takes_columns
 
 
 def may_be_cut(request: Request, least: int) -> bool:
-    """Whether a file looks as if it could be cut into stretches of so many bytes."""
+    """Whether a file seems to be a plain local one of lines, with at least 2 * `least` bytes."""
     name = request.path
     if is_address(name) or without_compression(name) != name.lower() or not Path(name).is_file():
         return False
@@ -429,10 +437,10 @@ def may_be_cut(request: Request, least: int) -> bool:
 
 
 def stretches(request: Request, most: int, least: int) -> list[tuple[int, int, int]]:
-    """A file of lines cut into at most so many stretches of whole lines, see `Request.span`.
+    """Cut a file into at most `most` stretches of whole lines, given as `Request.span`.
 
-    Each has at least so many bytes, about. There is none for a file that is packed, lives in a
-    store, or is no file of lines.
+    Each has about `least` bytes or more. Empty for a file that is compressed, remote, too small, or
+    not made of lines.
     """
     if not may_be_cut(request, least):
         return []
@@ -440,7 +448,7 @@ def stretches(request: Request, most: int, least: int) -> list[tuple[int, int, i
     size = Path(name).stat().st_size
     n = min(most, size // least)
     with open_bytes(name) as file:
-        if not isinstance(file, io.BufferedReader):  # it is packed, whatever its name says
+        if not isinstance(file, io.BufferedReader):  # it is compressed, whatever its name says
             return []
         bounds = [0]
         for k in range(1, n):
@@ -458,11 +466,11 @@ def stretches(request: Request, most: int, least: int) -> list[tuple[int, int, i
 
 
 def shard_of(request: Request) -> Shard:
-    """A file as a shard. Raises UsageError for a format that is not written again."""
+    """A file as a shard. Raises UsageError for a format that cannot be written."""
     kind = type(format_of(request))
     if kind not in _SHARDS:
         raise UsageError(
-            f"{request.name} has a format that is not written again; use JSON lines, Parquet or "
-            "plain text."
+            f"{request.name} has a format that cannot be written; use JSON lines, Parquet or plain "
+            "text."
         )
     return _SHARDS[kind](request)

@@ -30,9 +30,9 @@ from langmodels.text.streams import TextStream, text_stream
 Opener = Callable[[], Iterable[str]]
 
 PLAIN = "a file"
-"""All that is known of a text that is one file of the reader's own."""
+"""Description of a text that is a single file of the user's."""
 
-# What is said of the corpora that ship with the package, by file name.
+# Descriptions of the corpora that ship with the package, by file name.
 _SHIPPED: dict[str, str] = {
     "wonderland.txt": "The Thirteenth Stair, an original tale written for this package (CC0)",
     **{
@@ -46,47 +46,45 @@ _FIRST_PARENT = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Source:
-    """A text that can be opened, and what is known about it before a model has seen it.
-
-    `level` is the tokenization that the source was made for, where there is one, and `options` are
-    those of its tokenizer. `language` is the code (ISO 639-1) of what it is written in, empty for a
-    text in no language, None where nobody knows. `entropy_bits` is the entropy rate in bits per
-    character, every newline counted as a character, where it is known: no model can do better on
-    average. With `entropy_is_bound` it is only a lower bound of the rate. `entropy_note` says in a
-    clause what the figure is. `generator` is the true model of a synthetic source. `has_fields`:
-    whether its documents may have any.
-    """
+    """A text that can be opened, and what is known about it before it is read."""
 
     name: str
     description: str
     opener: Opener = field(repr=False, compare=False)
     level: str | None = None
+    """The level that the text is meant for, None where it may be any."""
     entropy_bits: float | None = None
+    """Its entropy rate in bits per character, newlines included, where it is known: no model can do
+    better on average."""
     entropy_is_bound: bool = False
+    """Whether `entropy_bits` is only a lower bound of the entropy rate."""
     entropy_note: str = ""
+    """What the figure `entropy_bits` is, in a clause."""
     generator: Generator | None = field(default=None, repr=False, compare=False)
+    """The true model of a synthetic text."""
     options: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """Options of the tokenizer of `level`."""
     language: str | None = None
+    """Its language (ISO 639-1); empty for a text in no language, None where it is unknown."""
     document_opener: Callable[[], Iterator[Document]] | None = field(
         default=None, repr=False, compare=False
     )
-
     part_opener: Callable[[], Iterator[tuple[Document, bool]]] | None = field(
         default=None, repr=False, compare=False
     )
     has_fields: bool = False
+    """Whether its documents may have fields beside their text."""
 
     def open(self) -> TextStream:
         """The text in pieces of bounded size, which may end anywhere.
 
-        Reading them raises LangmodelsError where the text cannot be had: what the file, or the
-        network, said.
+        Iterating over them raises LangmodelsError where the file cannot be read or downloaded.
         """
         found = self.opener()
         return TextStream(found) if isinstance(found, Iterator) else text_stream(found)
 
     def documents(self) -> Iterator[Document]:
-        """Yield the documents, with id and fields; a text that is not made of any is one.
+        """Yield the documents, with id and fields; a text without any is a single document.
 
         Raises what :meth:`open` raises.
         """
@@ -95,8 +93,9 @@ class Source:
         return iter([Document(self.read(), self.name)])
 
     def parts(self) -> Iterator[tuple[Document, bool]]:
-        """The documents, long ones of plain text in parts of some lines; with each, whether it
-        begins a document. Raises what :meth:`open` raises.
+        """(part, whether it begins a document); long plain documents are cut into runs of lines.
+
+        Raises what :meth:`open` raises.
         """
         if self.part_opener is not None:
             return self.part_opener()
@@ -121,13 +120,12 @@ class Listing:
 def find_source(
     name: str, encoding: str = "utf-8", errors: str = "strict", *, live: bool = False
 ) -> Source:
-    """Return the source that `name` names; `encoding` is that of files given by their paths.
+    """Return the source that `name` stands for, see the module's description.
 
-    `errors`: what is done with bytes that are no text, one of `encodings.ERRORS`. `live`: the text
-    of a pipe is given as it comes, in smaller pieces. Nothing is read,
-    generated or downloaded until the source is opened. Raises LangmodelsError for a name that means
-    nothing (with the names that come close) or a folder without files, UsageError for a bad
-    parameter of a generator.
+    `encoding` and `errors` (one of `encodings.ERRORS`) apply to files. `live`: give out the text of
+    a pipe as it comes, in smaller pieces. Nothing is read, generated or downloaded until the source
+    is opened. Raises LangmodelsError for an unknown name (suggesting similar ones) or a folder
+    without files, UsageError for a bad parameter of a generator.
     """
     if not name.strip():
         raise UsageError(
@@ -163,9 +161,9 @@ def find_source(
 
 
 def open_path(path: Path) -> TextStream:
-    """The text of the files that a path names, and of nothing else; see `find_source`.
+    """The text of a file, a folder or a pattern of files, as `find_source` reads it.
 
-    Raises LangmodelsError where there are none.
+    Raises LangmodelsError where there are no such files.
     """
     requests = find_requests(str(path))
     if requests is None:
@@ -176,7 +174,7 @@ def open_path(path: Path) -> TextStream:
 def find_requests(
     name: str, encoding: str = "utf-8", errors: str = "strict", *, live: bool = False
 ) -> list[Request] | None:
-    """What is to be read of which files, where a name stands for files of texts, else None."""
+    """The files that a name stands for and how to read them; None if it stands for no files."""
     paths = find_files(name)
     if paths is not None:
         return [Request(path, encoding, errors, live=live) for path in paths]
@@ -194,7 +192,7 @@ def find_requests(
 
 @checked
 def list_sources() -> list[Listing]:
-    """Return what `find_source` can find beside the user's own files, the shipped corpora first."""
+    """Return all that `find_source` knows by name beside files; shipped corpora come first."""
     shipped = [
         Listing(path.name, "shipped", _SHIPPED.get(path.name, "a corpus of this package"), True)
         for path in _shipped_files()
@@ -222,7 +220,7 @@ def list_sources() -> list[Listing]:
 
 
 def _files_source(name: str, requests: list[Request]) -> Source:
-    """The texts of files, one after the other, each in its own format."""
+    """The source that joins the texts of files, each read in its own format."""
 
     def text() -> TextStream:
         return TextStream.joined(format_of(request).open(request) for request in requests)
@@ -289,7 +287,7 @@ def _shipped_files() -> list[Path]:
     folder = shipped_folder()
     if not folder.is_dir():
         return []
-    hidden = (".md", ".py", ".json")  # what explains the corpora
+    hidden = (".md", ".py", ".json")  # files about the corpora
     return sorted(p for p in folder.iterdir() if p.is_file() and p.suffix not in hidden)
 
 
@@ -298,7 +296,7 @@ def _shipped_file(name: str) -> Path | None:
 
 
 def _language(name: str) -> str:
-    """Of a shipped corpus: what stands before the ending of its name, English without that."""
+    """Language code of a shipped corpus: `de` of lighthouse.de.txt; English if there is none."""
     return Path(name).suffixes[0].removeprefix(".") if Path(name).suffixes[1:] else "en"
 
 

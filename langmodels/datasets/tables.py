@@ -1,17 +1,15 @@
 """Columns of delimited files (CSV, TSV, one entry a line) as events or as a series of numbers."""
 
-import csv
 import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
-from pathlib import PurePath
 from typing import Any
 
 from langmodels.datasets import files
 from langmodels.datasets.queries import parse_query
-from langmodels.datasets.rows import csv_rows
+from langmodels.datasets.rows import csv_rows, sniffed_delimiter
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.text.lines import lines_of
 
@@ -55,7 +53,7 @@ class Table:
 
     @property
     def level(self) -> str:
-        """The level of tokens that the text is made for."""
+        """The level that the text is meant for."""
         if self.series:
             return "series"
         return "symbols" if self.case is None else "whitespace"
@@ -63,8 +61,8 @@ class Table:
     def read(self) -> Iterator[str]:
         """The text, in pieces.
 
-        Raises LangmodelsError for a file that cannot be read, a column that is not there, and an
-        entry of a series that is no number.
+        Raises LangmodelsError for a file that cannot be read, a missing column, and an entry of a
+        series that is not a number.
         """
         if self.series:
             entries = self._numbers()
@@ -109,11 +107,11 @@ class Table:
             )
 
     def _rows(self, columns: Sequence[str]) -> Iterator[tuple[int, list[str]]]:
-        """Number of each row and its cells in these columns, the header left out."""
+        """(row number, its cells in these columns), without the header and empty rows."""
         pieces = files.read_chunks(self.path, self.encoding, errors=self.errors)
         lines = (f"{line}\n" for line in lines_of(pieces))  # a cell may go on over line ends
         head = list(islice(lines, _SNIFFED_LINES))
-        delimiter = self.delimiter or self._sniff(head)
+        delimiter = self.delimiter or sniffed_delimiter(self.path, head)
         named = not all(map(_is_position, columns))
         wanted = [] if named else [int(column) - 1 for column in columns]
         for number, row in enumerate(csv_rows(chain(head, lines), delimiter, self.path), start=1):
@@ -140,14 +138,6 @@ class Table:
             f"{self.path} has no column {column!r}; its first row has {shown[:500]}."
         )
 
-    def _sniff(self, lines: Sequence[str]) -> str:
-        if ".tsv" in PurePath(self.path).suffixes:
-            return "\t"
-        try:
-            return csv.Sniffer().sniff("".join(lines), delimiters=",;\t|").delimiter
-        except csv.Error:  # a single column has no delimiter
-            return ","
-
 
 def _is_position(column: str) -> bool:
     return re.fullmatch("[0-9]{1,6}", column) is not None
@@ -156,10 +146,10 @@ def _is_position(column: str) -> bool:
 def parse_table(
     path: str, query: str, encoding: str, errors: str = "strict"
 ) -> tuple[Table, dict[str, Any]]:
-    """The table that `path?query` names, and the options of its tokenizer.
+    """The table that `path?query` describes, and the options of its tokenizer.
 
-    The query holds `name=value` parts with "&" or "," between them; %2C stands for a comma in a
-    name. Raises UsageError for parts that it cannot have.
+    The query is made of `name=value` parts with "&" or "," between them; %2C stands for a comma in
+    a name. Raises UsageError for parts that it cannot have.
     """
     values = parse_query(query, _OPTIONS, path)
     if ("series" in values) == ("events" in values):
@@ -185,7 +175,7 @@ def parse_table(
 
 
 def delimiter_of(name: str) -> str:
-    """A delimiter by its name or as it is. Raises UsageError for more than one character."""
+    """The delimiter called `name`, or `name` itself if that is one character, else UsageError."""
     delimiter = DELIMITERS.get(name, name)
     if len(delimiter) != 1:
         raise UsageError(f"A delimiter is one character or one of {', '.join(DELIMITERS)}.")
@@ -193,7 +183,7 @@ def delimiter_of(name: str) -> str:
 
 
 def series_options(values: Mapping[str, str]) -> dict[str, Any]:
-    """Options of the tokenizer of a series, among the parts of a query."""
+    """The options of `SeriesTokenizer` among the parts of a query, parsed."""
     options: dict[str, Any] = {}
     if "bins" in values:
         try:
@@ -208,7 +198,7 @@ def series_options(values: Mapping[str, str]) -> dict[str, Any]:
 
 
 def take_series_options(name: str) -> tuple[str, dict[str, Any]]:
-    """A name without those parts of its query that are options of a tokenizer, and these."""
+    """Split `path?query` into the name without options of `SeriesTokenizer`, and these."""
     path, _, query = name.partition("?")
     parts = re.split("[&,]", query) if query else []
     taken = [part for part in parts if part.partition("=")[0] in _SERIES_OPTIONS]
@@ -218,7 +208,7 @@ def take_series_options(name: str) -> tuple[str, dict[str, Any]]:
 
 
 def truth(value: str, name: str) -> bool:
-    """A yes or no as people write it. Raises UsageError for anything else."""
+    """Parse true/yes/1 or false/no/0 of an option `name`. Raises UsageError for anything else."""
     answers = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
     if value.lower() not in answers:
         raise UsageError(f"{name} must be true or false, not {value!r}.")

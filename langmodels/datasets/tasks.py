@@ -68,7 +68,7 @@ _FRACTIONS = (0.8, 0.9)  # where training and validation pairs end
 
 
 def number_words(number: int) -> list[str]:
-    """A whole number from 0 to 10**15 - 1 in words, as it is said in Britain.
+    """A whole number from 0 to 10**15 - 1 in words, in British English.
 
     >>> " ".join(number_words(1206))
     'one thousand two hundred and six'
@@ -108,9 +108,9 @@ def _below_hundred(number: int) -> list[str]:
 def numbers(size: int = 20_000, digits: int = 9, seed: int = 0) -> PairSplits:
     """Numbers in words to digits: "two hundred and six" to "2 0 6".
 
-    Numbers have 1 to `digits` digits, each length equally often as far as there are enough numbers
-    of it, so that sources have lengths from one word to some thirty. Each number occurs once; a
-    tenth each is for validation and test, at random.
+    Numbers have 1 to `digits` digits; all lengths are equally frequent as far as there are enough
+    numbers, so that sources have one to some thirty words. No number occurs twice. A tenth of the
+    pairs is for validation and a tenth for test, at random.
 
     Raises UsageError for more numbers than there are.
     """
@@ -132,8 +132,8 @@ def numbers(size: int = 20_000, digits: int = 9, seed: int = 0) -> PairSplits:
 def dates(size: int = 20_000, seed: int = 0) -> PairSplits:
     """Dates in words to ISO 8601: "the third of may nineteen ninety four" to "1994-05-03".
 
-    Days from 1600 to 2099, each worded in one of four ways, two of which put the month first. Each
-    day occurs once; a tenth each is for validation and test, at random.
+    Days from 1600 to 2099, each worded in one of four ways, two of which put the month first. No
+    day occurs twice. A tenth of the pairs is for validation and a tenth for test, at random.
 
     Raises UsageError for more days than there are.
     """
@@ -194,7 +194,7 @@ TASKS: Registry[Callable[..., PairSplits]] = Registry(
     {"numbers": numbers, "dates": dates, "pronunciation": pronunciation},
     group="langmodels.tasks",
 )
-"""Functions that make pairs of sequences, with whole numbers as their parameters."""
+"""Functions that make the pairs of a task; their parameters are whole numbers."""
 
 
 def make_task(name: str) -> PairSplits:

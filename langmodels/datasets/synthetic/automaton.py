@@ -71,13 +71,13 @@ def run(
 
 
 def thresholds(distributions: FloatArray) -> FloatArray:
-    """Where a uniform number passes from each index to the next, (..., k-1), for :func:`choose`."""
+    """Cumulative probabilities of distributions (..., k) without the last, for :func:`choose`."""
     bounds: FloatArray = np.cumsum(distributions[..., :-1], axis=-1)
     return bounds
 
 
 def choose(bounds: FloatArray, u: FloatArray) -> IndexArray:
-    """Index that a uniform number in [0, 1), (n,), falls on in each row of thresholds, (n, k-1)."""
+    """The index drawn by each uniform number `u` (n,) from the row of thresholds (n, k-1), (n,)."""
     index: IndexArray = (u[:, None] >= bounds).sum(axis=1)
     return index
 
@@ -95,10 +95,10 @@ class Automaton:
 
     @classmethod
     def of_lines(cls, arcs: Sequence[Mapping[str, tuple[int, float]]], alphabet: str) -> Self:
-        """The automaton with these arcs: of each state the next one and p, by the symbol made.
+        """An automaton that writes lines, each beginning in state 0.
 
-        Its text is lines, each of which begins in state 0. What is impossible leads to a state of
-        its own, and the line after that begins afresh.
+        `arcs`: for each state, (next state, probability) by symbol. An impossible symbol leads to a
+        dead state until the end of the line.
         """
         dead = len(arcs)
         probabilities = np.zeros((dead + 1, len(alphabet)))
@@ -111,7 +111,7 @@ class Automaton:
         return cls(probabilities, successors)
 
     def sample(self, length: int, rng: np.random.Generator) -> IndexArray:
-        """Return `length` symbols."""
+        """Draw a sequence of `length` symbols."""
         u = rng.random(length)
         bounds = thresholds(self.probabilities)
 
@@ -155,7 +155,7 @@ class LineSource(Generator):
     @cached_property
     @abstractmethod
     def automaton(self) -> Automaton:
-        """What makes the lines; see `Automaton.of_lines`."""
+        """The automaton that writes the lines; see `Automaton.of_lines`."""
 
     def generate(self) -> str:
         """Return whole lines of together about `length` characters."""

@@ -1,4 +1,4 @@
-"""What every generator is: parameters, a seed, a text, and the truth about that text."""
+"""The interface of generators: parameters, a seed, a text, and its true probabilities."""
 
 import dataclasses
 import math
@@ -55,9 +55,9 @@ class Generator(ABC):
     def log_probs(self, text: str) -> FloatArray:
         """Return the log probability, in nats, of each character given all before it, (len(text),).
 
-        The text begins where the source begins; -inf is the log probability of what cannot come
-        next, and what is given for the rest of that line then has no meaning. Raises
-        LangmodelsError for a character that the source never makes.
+        The text begins where the source begins. An impossible character has -inf, and the values of
+        the rest of its line are meaningless. Raises LangmodelsError for a character outside the
+        source's alphabet.
         """
 
     @property
@@ -86,7 +86,7 @@ class Generator(ABC):
         return f"synthetic:{self.kind}" + ("?" + "&".join(changed) if changed else "")
 
     def _structure_rng(self) -> np.random.Generator:
-        """Random numbers that make the source, apart from those that make its text."""
+        """The random numbers that define the source; its text is drawn from others."""
         return np.random.default_rng([self.seed, 0])
 
     def _text_rng(self) -> np.random.Generator:
@@ -112,7 +112,7 @@ def spell(ids: IndexArray, alphabet: str) -> str:
 
 
 def whole_lines(text: str) -> str:
-    """A text without the line that it breaks off in, unless that is all of it."""
+    """A text without its unfinished last line, unless that is all of it."""
     return text[: text.rfind("\n") + 1] or text
 
 

@@ -1,4 +1,4 @@
-"""Hidden Markov sources: letters made by states that are never seen."""
+"""Hidden Markov sources: letters emitted by hidden states."""
 
 from abc import abstractmethod
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ _MAX_TABLE = 2_000_000  # numbers in the table from which the bounds are compute
 
 @dataclass(frozen=True)
 class HiddenMarkovGenerator(Generator):
-    """A stationary hidden Markov source: what follows from its two tables of probabilities.
+    """A stationary hidden Markov source, given by its transition and emission probabilities.
 
     No finite context says everything about the state, so no n-gram model is exactly right.
 

@@ -15,12 +15,12 @@ WIDTH = DECIMALS + 4  # characters of a line: sign, digit, point, decimals, newl
 _STEP = 10.0**-DECIMALS
 _LARGEST = 10 ** (DECIMALS + 1) - 1  # in steps
 _CHARACTERS = "+-.\n0123456789"
-_WARM_UP = 10_000  # numbers, after which the past is forgotten
+_WARM_UP = 10_000  # numbers generated and dropped, after which the series is stationary
 
 
 @dataclass(frozen=True)
 class SeasonalSource(Generator):
-    """A stationary autoregressive series of order 2 whose swings are damped and kept up by noise.
+    """A stationary autoregressive series of order 2: damped oscillations kept up by noise.
 
         x_t = 2 d cos(2 pi / period) x_t-1 - d^2 x_t-2 + noise,    noise ~ N(0, sigma^2)
 
@@ -135,7 +135,7 @@ def _write(numbers: IndexArray) -> str:
 
 
 def _read(ids: IndexArray) -> tuple[IndexArray, BoolArray]:
-    """Inverse of `_write`: numbers in steps, (n,), and which characters may stand there, (n, 7)."""
+    """Inverse of `_write`: numbers in steps, (n,), and a mask of well-formed characters, (n, 7)."""
     table = ids.reshape(-1, WIDTH)
     formed = table >= 4
     formed[:, 0] = table[:, 0] <= 1
@@ -153,7 +153,7 @@ def _log_interval(
     above = ((high + 0.5) * _STEP - means) / deviations
     below = np.where(low <= -_LARGEST, -np.inf, below)
     above = np.where(high >= _LARGEST, np.inf, above)
-    # On the upper side of the mean, mirrored: differences of numbers near one are worthless.
+    # Mirror intervals above the mean: differences of probabilities near one lose all digits.
     flip = below > 0
     below, above = np.where(flip, -above, below), np.where(flip, -below, above)
     from scipy.special import log_ndtr  # slow to import
