@@ -1,11 +1,11 @@
-"""The one exception that is meant for people."""
+"""Exceptions and warnings whose messages are meant for the user."""
 
 import operator
 from typing import Any
 
 
 class LangmodelsError(ValueError):
-    """Something the user can mend: one sentence saying what is wrong and what to do about it.
+    """Something the user can put right: one sentence says what is wrong and what to do about it.
 
     The command line prints the sentence without a traceback and exits with :attr:`exit_status`.
     """
@@ -14,17 +14,17 @@ class LangmodelsError(ValueError):
 
 
 class UsageError(LangmodelsError):
-    """A request that could never work as it was put: an unknown name, an impossible option."""
+    """A request that could never work: an unknown name, an impossible option."""
 
     exit_status = 2
 
 
 class FileWarning(UserWarning):
-    """Something in a file is not as it should be; the figures may suffer for it."""
+    """Something in a file is not as it should be, so that figures may be wrong."""
 
 
 def unreadable(name: object, error: Exception) -> LangmodelsError:
-    """What is to be said of a file that could not be opened or read."""
+    """The error to raise for a file that could not be opened or read."""
     if isinstance(error, FileNotFoundError):
         return LangmodelsError(f"There is no file {name}; check the path.")
     reason = getattr(error, "strerror", None) or str(error)
@@ -32,7 +32,7 @@ def unreadable(name: object, error: Exception) -> LangmodelsError:
 
 
 def check_whole(**values: Any) -> None:
-    """Raise UsageError for the first of the named values that is no whole number."""
+    """Raise UsageError for the first of the named values that is not a whole number."""
     for name, value in values.items():
         try:
             operator.index(value)

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 DASH = "–"
-"""For what does not exist or cannot be measured."""
+"""Stands for a figure that does not exist or cannot be measured."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table of strings. `left`: how many first columns hold names, the others hold figures.
+    """A table of strings.
 
-    `notes` stand below it; `emphasis` are rows set apart (the limit).
+    `left`: how many columns, from the first, hold names and are aligned to the left; the others
+    hold figures. `notes`: sentences below the table. `emphasis`: the indices of rows that are set
+    apart, such as an entropy that no model can beat.
     """
 
     title: str
@@ -25,7 +27,7 @@ class Table:
 
 
 def figure(value: float | None, digits: int = 2) -> str:
-    """A number with so many decimals; "infinite" and a dash where it is none."""
+    """A number with `digits` decimals; "infinite", or a dash for None and NaN."""
     if value is None or math.isnan(value):
         return DASH
     if math.isinf(value):
@@ -34,21 +36,21 @@ def figure(value: float | None, digits: int = 2) -> str:
 
 
 def perplexity(value: float) -> str:
-    """Four significant digits or so."""
+    """A perplexity with about four significant digits."""
     if not math.isfinite(value):
         return figure(value)
     return figure(value, 0 if value >= 10_000 else 1 if value >= 100 else 2)
 
 
 def interval(bounds: tuple[float, float] | None, digits: int = 3) -> str:
-    """Two numbers."""
+    """Two bounds as "1.234-1.456"; a dash for None and NaN."""
     if bounds is None or any(map(math.isnan, bounds)):
         return DASH
     return f"{figure(bounds[0], digits)}-{figure(bounds[1], digits)}"
 
 
 def count(value: float) -> str:
-    """A number of things: whole, and in millions or powers of ten where it is long."""
+    """A count as a whole number; large ones in millions, or as a power of ten."""
     if not math.isfinite(value):
         return figure(value)
     if value >= 1e9:
@@ -59,7 +61,7 @@ def count(value: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """A time, in the unit that suits it."""
+    """A time in µs, ms, s or min, whichever suits it."""
     if seconds is None or math.isnan(seconds):
         return DASH
     if seconds < 1e-3:
@@ -70,7 +72,7 @@ def duration(seconds: float | None) -> str:
 
 
 def size(n_bytes: float | None) -> str:
-    """An amount of memory (powers of 1000)."""
+    """A number of bytes in B, kB, MB or GB (powers of 1000)."""
     if n_bytes is None:
         return DASH
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
@@ -81,7 +83,7 @@ def size(n_bytes: float | None) -> str:
 
 
 def percent(share: float) -> str:
-    """A share; never 0 % for what is not nothing."""
+    """A share from 0 to 1 in per cent; only exactly 0 is "0 %"."""
     if 0 < share < 0.0005:
         return "< 0.1 %"
     value = 100 * share
@@ -89,30 +91,29 @@ def percent(share: float) -> str:
 
 
 def p_value(p: float) -> str:
-    """As journals print it."""
+    """A p-value as journals print it."""
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
 def times(exponent: float) -> str:
-    """What doubling multiplies by, from a growth exponent."""
+    """The factor by which doubling the input multiplies a cost that grows with this exponent."""
     return DASH if math.isnan(exponent) else f"x {2**exponent:.2f}"
 
 
 SIGNS = {"␣": " ", "↵": "\n", "⇥": "\t"}
-"""What stands for characters that a table or a list cannot show."""
-
+"""Visible signs, by which white space is shown, and the characters that they stand for."""
 
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-# Those that open and close embeddings, overrides and isolates make what stands there read as
-# something else. The marks of Arabic and Hebrew text, U+200E, U+200F and U+061C, cannot.
+# Characters that begin and end embeddings, overrides and isolates can make a text read as another.
+# The direction marks of Arabic and Hebrew text, U+200E, U+200F and U+061C, cannot.
 _STEERING = re.compile(f"{_CONTROLS.pattern}|[\u202a-\u202e\u2066-\u2069]")
 _JOINERS = "\u200c\u200d"
-"""What stands inside the words of Persian and Hindi, and in emoji."""
+"""Invisible characters inside words of Persian and Hindi, and inside emoji."""
 _NO_TEXT = re.compile("[\ud800-\udfff]")
 
 
 def listed(token: str) -> str:
-    r"""A token in a list with one a line: as it is, unless it would not come back from there.
+    r"""A token for a file with one token a line: as it is, if reading the line gives it back.
 
     >>> print(listed("co-op"), listed("10\u00a0kg") == "10\u00a0kg", listed(" "), listed("\n"))
     co-op True ␣ ↵
@@ -123,10 +124,10 @@ def listed(token: str) -> str:
 
 
 def visible(token: str, space: str = "␣") -> str:
-    r"""A token as it can be printed: white space and control characters by a sign.
+    r"""A token made visible: white space becomes a sign, and control characters an escape.
 
-    A byte that is no whole character, which stands in a piece as a lone surrogate, is shown as it
-    is; so are the joiners between letters.
+    A lone surrogate, which stands for an incomplete byte of a subword piece, becomes \xNN. Joiners
+    between letters are left as they are.
 
     >>> print(visible("\n"), visible("\x1b"), visible("\udce6"), visible("\u202e"))
     ↵ \x1b \xe6 \u202e
@@ -142,8 +143,10 @@ def visible(token: str, space: str = "␣") -> str:
 
 
 def printable(text: str) -> str:
-    r"""A text that cannot steer a terminal: control characters but line ends and tabs as \xNN, and
-    those that turn the direction of what follows as \uNNNN.
+    r"""A text that is safe to print on a terminal.
+
+    Control characters, except line ends and tabs, become \xNN, and characters that change the
+    direction of the text after them \uNNNN.
 
     >>> print(printable(chr(27) + "[31mred"), printable("a\u202eb"))
     \x1b[31mred a\u202eb

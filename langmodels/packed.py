@@ -1,4 +1,4 @@
-"""Compressed files: which kinds are read, and how those that are not are known."""
+"""Compressed files: reading and writing some kinds, and recognising others."""
 
 import bz2
 import gzip
@@ -19,18 +19,19 @@ from langmodels.addresses import is_address, open_to_read
 from langmodels.errors import LangmodelsError
 
 STANDARD_INPUT = "-"
-_LITTLE = 1 << 10  # packed bytes unpacked at a time: they may be 32 MB
-_BLOCK = 1 << 18  # bytes unpacked at a time
+_LITTLE = 1 << 10  # compressed bytes that are decompressed at a time: they may become 32 MB
+_BLOCK = 1 << 18  # bytes to decompress to at a time
 MOST_UNPACKED, MOST_TIMES = 1 << 25, 250
-"""Bytes that anything may be unpacked to, and how many times its size what is longer may be.
+"""A file may decompress to so many bytes or, beyond that, to so many times its size.
 
-Text is packed to a tenth or a fifth, and logs to a fiftieth.
+Text is compressed to a fifth or a tenth, and logs to a fiftieth.
 """
 
 
 class _ZstandardReader(io.RawIOBase):
-    """Unpacks Zstandard frames one after the other; the package's own reader takes a file that is
-    cut short for a whole one.
+    """Decompresses Zstandard frames one after the other.
+
+    The package's own reader does not notice that a file is truncated.
     """
 
     def __init__(self, file: IO[bytes]) -> None:
@@ -46,11 +47,11 @@ class _ZstandardReader(io.RawIOBase):
         raise io.UnsupportedOperation("readinto")
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, so many of them; all without a `size`; fewer at the end."""
+        """The next `size` bytes, fewer at the end; without a `size`, all that are left."""
         return gathered(self.read1, size)
 
     def read1(self, size: int = -1) -> bytes:
-        """The next bytes, at most so many and as many as a little of the file gives."""
+        """Up to `size` of the next bytes, as many as one read of the file gives."""
         self._ready = self._ready or memoryview(self._next())
         size = len(self._ready) if size < 0 else size
         found, self._ready = self._ready[:size], self._ready[size:]
@@ -82,7 +83,7 @@ COMPRESSIONS: dict[str, tuple[bytes, Callable[[IO[bytes]], Any]]] = {
     ".bz2": (b"BZh", bz2.open),
     ".zst": (b"\x28\xb5\x2f\xfd", _ZstandardReader),
 }
-"""By the ending of names: how such a file begins, and what unpacks it as a stream."""
+"""By the ending of names: the first bytes of such a file, and the function that opens it."""
 
 _NOT_READ = {
     b"\x04\x22\x4d\x18": "lz4",
@@ -97,7 +98,7 @@ _OTHER = {b"PAR1": ("a Parquet file", ".parquet"), b"%PDF": ("a PDF file", "")}
 
 
 def gathered(read: Callable[[int], bytes | memoryview], size: int) -> bytes:
-    """The next bytes, at most so many, or all where that is below zero, of what gives a few."""
+    """Call `read` until there are `size` bytes, or up to the end if `size` is negative."""
     parts: list[bytes | memoryview] = []
     left = size
     while left and (part := read(left)):
@@ -115,10 +116,10 @@ def without_compression(name: str) -> str:
 
 
 def open_bytes(name: str) -> AbstractContextManager[IO[bytes]]:
-    """The bytes of a file or of standard input (`-`), unpacked as they are read.
+    """Open a file or standard input (`-`) for reading; compressed files are decompressed.
 
-    A file whose name does not say that it is compressed is known by its first bytes. Raises
-    LangmodelsError for kinds of compression that are not read, OSError for what cannot be opened.
+    Compression is recognised by the name or the first bytes. Raises LangmodelsError for kinds of
+    compression that are not supported, OSError for a file that cannot be opened.
     """
     if "\0" in name:
         raise LangmodelsError(f"No file can be called {name!r}: the name has a NUL character.")
@@ -138,8 +139,11 @@ def open_bytes(name: str) -> AbstractContextManager[IO[bytes]]:
 
 
 def open_raw(name: str) -> IO[bytes]:
-    """A file as it lies there. Raises LangmodelsError for a device, which may never end."""
-    file = Path(name).open("rb")  # noqa: SIM115 - closed by whoever reads it to its end
+    """Open a file without decompressing it.
+
+    Raises LangmodelsError for a device, which may never end.
+    """
+    file = Path(name).open("rb")  # noqa: SIM115 - closed by the caller
     mode = os.fstat(file.fileno()).st_mode
     if stat.S_ISCHR(mode) and not file.isatty() and name != os.devnull:
         file.close()
@@ -149,10 +153,11 @@ def open_raw(name: str) -> IO[bytes]:
 
 @contextmanager
 def compressing(file: IO[bytes], name: str) -> Iterator[IO[bytes]]:
-    """A stream that packs what is written to it into `file`, as the ending of `name` says.
+    """A stream that compresses what is written to it into `file`, as the ending of `name` says.
 
-    The same content gives the same bytes, but for gzip, which the package zlib-ng packs in less
-    than half the time where it is installed. Raises LangmodelsError where a package is missing.
+    The same content always gives the same bytes, except that gzip files depend on whether the
+    package zlib-ng is installed, which takes less than half the time. Raises LangmodelsError where
+    a package is missing.
     """
     ending = next((suffix for suffix in COMPRESSIONS if name.lower().endswith(suffix)), "")
     stream: Any
@@ -191,16 +196,16 @@ def _zstandard() -> Any:
 
 @dataclass(frozen=True)
 class Reader:
-    """What can be read of a file."""
+    """An object with the `read` method of a file, and nothing else."""
 
     read: Callable[[int], bytes]
 
 
 def as_it_comes(file: IO[bytes]) -> Reader:
-    """An open file of which as much is read as is there, without waiting for more."""
+    """An open file whose `read` returns what there is, without waiting for more."""
     raw = getattr(file, "raw", None)
     if file is getattr(sys.stdin, "buffer", None) and raw is not None:
-        # Its buffer has a lock, and a thread that waits there must not hold it as Python ends.
+        # A thread that waits in the buffer's `read` holds a lock that Python needs when it exits.
         return Reader(raw.read)
     return Reader(getattr(file, "read1", file.read))
 
@@ -224,7 +229,7 @@ def _unpacked(file: Any, name: str) -> AbstractContextManager[IO[bytes]]:
 
 
 class _Counted:
-    """A file of which is known how much was read."""
+    """A file that counts the bytes read from it."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
@@ -241,10 +246,10 @@ class _Counted:
 
 
 class _Unpacking(AbstractContextManager[IO[bytes]]):
-    """A stream that unpacks, and the file that it reads from: both are closed.
+    """A decompressing stream; closing it also closes the file below.
 
-    A small file that unpacks without an end is refused. Whatever looks like one is unpacked so far
-    ahead that it is, before anybody works on what it holds.
+    It refuses small files that decompress to huge ones. Where the data look like such a file, it
+    decompresses far enough ahead to decide, before any of them are given out.
     """
 
     def __init__(self, file: IO[bytes], opener: Callable[[IO[bytes]], Any], name: str) -> None:
@@ -255,15 +260,15 @@ class _Unpacking(AbstractContextManager[IO[bytes]]):
         self._blocks: deque[memoryview] = deque()
 
     def read(self, size: int = -1) -> bytes:
-        """The next bytes, at most so many; all of them without a `size`."""
+        """The next `size` bytes, fewer at the end; without a `size`, all that are left."""
         return gathered(lambda left: self._some(left, self._stream.read), size)
 
     def read1(self, size: int = -1) -> bytes:
-        """The next bytes as soon as there are some, at most so many."""
+        """Up to `size` of the next bytes, as soon as there are some."""
         return bytes(self._some(size, getattr(self._stream, "read1", self._stream.read)))
 
     def _some(self, size: int, read: Callable[[int], bytes]) -> memoryview:
-        """Some of the next bytes; none at the end."""
+        """Up to `size` of the next bytes, none at the end."""
         if not self._blocks:
             self._look_ahead(read)
         if not self._blocks:
@@ -275,7 +280,7 @@ class _Unpacking(AbstractContextManager[IO[bytes]]):
         return block
 
     def _look_ahead(self, read: Callable[[int], bytes]) -> None:
-        """Unpack a block, and as much more as is packed more tightly than any text."""
+        """Decompress a block, and go on as long as the data are compressed more than any text."""
         before, unpacked = self._packed.taken, 0
         while data := read(_BLOCK):
             self._blocks.append(memoryview(data))

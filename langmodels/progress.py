@@ -1,7 +1,7 @@
 """Progress of long work: bars on a terminal, a line now and then elsewhere.
 
-A library does not print. The command line calls `enable(console)` once; until then `track` does
-nothing but count, and `say` nothing at all.
+A library does not print. The command line calls `enable(console)` once; until then `track` only
+counts, and `say` does nothing.
 """
 
 import itertools
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """What one process tells another of a piece of work; `completed` is None when it ends."""
+    """The progress of a piece of work, sent between processes; `completed` is None at its end."""
 
     key: str
     description: str
@@ -36,7 +36,7 @@ class Report:
 
 
 Listener: TypeAlias = Callable[[Report], None]
-"""Is told of all work on which a report is given, that of other processes too."""
+"""Called with every report on any work, that of other processes included."""
 
 _EVERY = 0.1  # seconds between two reports of one piece of work
 
@@ -51,7 +51,7 @@ _numbers = itertools.count()
 
 @dataclass
 class Meter:
-    """One piece of work under way."""
+    """A piece of work under way, and how much of it is done."""
 
     _show: Callable[[float, str], None] | None = None
     completed: float = 0
@@ -64,7 +64,7 @@ class Meter:
             self._show(self.completed, note)
 
     def wait(self, passed: float, left: float, note: str = "") -> None:
-        """Say that `passed` seconds are behind and `left` are to come: the units are seconds."""
+        """For work measured in seconds: `passed` have gone by and about `left` are to come."""
         if self._expect is not None:
             self._expect(passed + left)
         self.advance(passed - self.completed, note)
@@ -73,8 +73,8 @@ class Meter:
 def enable(console: "Console | None", *, verbose: bool = False) -> None:
     """Show the progress of work started from now on, on `console` (None: show nothing).
 
-    Where the console is no terminal, a line says now and then what is under way. With `verbose`
-    every piece of work that ends is a line with the time that it took.
+    Where the console is no terminal, a line now and then says what is under way. With `verbose`, a
+    line at the end of each piece of work says how long it took.
     """
     before = _display.get()
     if isinstance(before, Lines):
@@ -88,8 +88,10 @@ def enable(console: "Console | None", *, verbose: bool = False) -> None:
 
 
 def show_progress() -> None:
-    """Show the progress of work started from now on: in a notebook bars in the cell's output, in a
-    program what the command line shows, on standard error.
+    """Show the progress of work started from now on.
+
+    In a notebook, as bars in the cell's output; in a program, on standard error, as the command
+    line does.
     """
     from rich.console import Console
 
@@ -103,7 +105,7 @@ def show_progress() -> None:
 
 
 def shown() -> bool:
-    """Whether anybody sees it."""
+    """Whether progress is shown at all."""
     return _console.get() is not None
 
 
@@ -139,7 +141,7 @@ def track(description: str, total: float | None = None) -> Iterator[Meter]:
         with _bar(progress, description, total) as meter:
             yield meter
         return
-    # Slow to import, and needed where somebody looks on.
+    # Slow to import, and needed only where progress is shown.
     from rich.progress import (
         BarColumn,
         Progress,
@@ -167,10 +169,13 @@ def track(description: str, total: float | None = None) -> Iterator[Meter]:
 
 
 class Lines:
-    """Progress in a file or a pipe: after some seconds of silence, a line on what is under way."""
+    """Progress for a file or a pipe: after some seconds of silence, a line on what is under way.
+
+    It has the methods of Rich's Progress that are used here.
+    """
 
     SILENCE = (10.0, 60.0)
-    """Seconds: the first silence, doubled after every line, and the longest."""
+    """Seconds before the first line and, as they double after every line, the most between two."""
 
     def __init__(self, console: "Console") -> None:
         self._console = console
@@ -193,7 +198,7 @@ class Lines:
         self._tasks[number] = (description, total, completed, note)
 
     def expect(self, number: "TaskID", seconds: float) -> None:
-        """The total of a task is so many seconds."""
+        """Set the total of a task, which is measured in seconds."""
         self._timed.add(number)
         description, _, completed, note = self._tasks[number]
         self._tasks[number] = (description, seconds, completed, note)
@@ -203,11 +208,11 @@ class Lines:
         del self._tasks[number]
 
     def start(self) -> None:
-        """Begin to tell, from a thread of its own: work may be silent for long."""
+        """Begin to print lines, from a thread of its own: work may not report for long."""
         threading.Thread(target=self._run, daemon=True).start()
 
     def stop(self) -> None:
-        """Tell no more."""
+        """Print no more lines."""
         self._stopped.set()
 
     def say(self, text: str) -> None:
@@ -216,7 +221,7 @@ class Lines:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
 
     def tell(self) -> None:
-        """Print what is under way."""
+        """Print a line on all work under way."""
         parts = []
         for number, (description, total, completed, note) in list(self._tasks.items()):
             share = f" {100 * min(completed / total, 1):.0f} %" if total else ""
@@ -262,13 +267,13 @@ def _bar(progress: "Display", description: str, total: float | None) -> Iterator
 
 
 def report_to(send: Callable[[Report], None]) -> None:
-    """In a process that works for another: hand on what would be shown, some times a second."""
+    """In a worker process: send reports instead of showing them, a few times a second."""
     _send.set(send)
 
 
 @contextmanager
 def named(name: str) -> Iterator[None]:
-    """Put a name before the descriptions of the work in this block, where it is reported."""
+    """Put a name before the descriptions of work in this block, in reports."""
     token = _prefix.set(f"{name}: ")
     try:
         yield
@@ -278,7 +283,7 @@ def named(name: str) -> Iterator[None]:
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Call `listener` in this block with every report that is shown."""
+    """Call `listener` with every report on work in this block."""
     token = _listener.set(listener)
     try:
         yield
@@ -307,12 +312,12 @@ def _reported(
 
 @dataclass
 class Replay:
-    """Shows, in the display that is open, what other processes report."""
+    """Shows the reports of other processes in the current display."""
 
     _bars: dict[str, "TaskID"] = field(default_factory=dict)
 
     def show(self, source: str, report: Report) -> None:
-        """Show a report; the same key of another source is another piece of work."""
+        """Show a report. Keys are those of its source: equal keys of two sources are two works."""
         progress, key = _display.get(), f"{source} {report.key}"
         listener = _listener.get()
         if listener is not None:
@@ -328,7 +333,7 @@ class Replay:
         progress.update(self._bars[key], completed=report.completed, note=report.note)
 
     def forget(self, source: str) -> None:
-        """Take away what a source showed: it is gone."""
+        """Remove the bars of a source that has ended."""
         progress = _display.get()
         for key in [key for key in self._bars if key.startswith(f"{source} ")]:
             number = self._bars.pop(key)

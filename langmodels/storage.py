@@ -1,4 +1,4 @@
-"""Files written whole or not at all; folders for work and caches; JSON that may be hostile."""
+"""Files that are written whole or not at all, work and cache folders, untrusted JSON."""
 
 import hashlib
 import json
@@ -21,12 +21,12 @@ from langmodels.errors import LangmodelsError
 if os.name == "posix":
     import fcntl
 
-# What JSON may be, so that no small file takes long or much memory.
+# Limits for JSON, so that no small file takes long or much memory to read.
 _MAX_BARE = 1 << 22  # bytes outside strings
 _MAX_DIGITS = 64
 
 CACHE_VARIABLE = "LANGMODELS_CACHE"
-"""Environment variable with the folder for what can be had again."""
+"""Environment variable with the folder for files that can be downloaded or made again."""
 
 
 @contextmanager
@@ -34,11 +34,11 @@ def atomic_write(path: str | os.PathLike[str], *, synced: bool = True) -> Iterat
     """Open a binary file that appears at `path` whole, or not at all.
 
     The data go to a temporary file in the same folder, which is synced and renamed over `path` when
-    the block ends, and removed when it ends in an exception (Ctrl-C included); those that killed
-    processes left behind are removed by the next write of the same file. A file that is replaced
-    hands on its mode. A link keeps its place and its target is replaced; what is no file but a
-    device or a pipe is written to as it is. What is not `synced` may be lost, or be there in part,
-    after the machine itself has stopped: for files that are looked at and can be made again.
+    the block ends, and removed if it ends in an exception (Ctrl-C included); the next write of the
+    same file removes those that killed processes left behind. The new file gets the mode of the one
+    it replaces. Of a symbolic link, the target is replaced. A device or a pipe is written to
+    directly. Without `synced`, a file may be lost or incomplete after the machine itself has
+    crashed: for files that are checked when read and can be made again.
 
     Raises LangmodelsError where the folder is missing or not writable, `path` is a folder, or the
     disk is full. An address (see `addresses`) is written to the store that it names.
@@ -54,7 +54,7 @@ def atomic_write(path: str | os.PathLike[str], *, synced: bool = True) -> Iterat
         if given.is_dir():
             raise LangmodelsError(f"{given} is a folder; give the name of a file to write.")
         if given.exists() and not given.is_file():
-            # Renaming would put a file in the place of /dev/null.
+            # Renaming would replace /dev/null by a file.
             with given.open("wb") as file:
                 yield file
             return
@@ -77,9 +77,7 @@ def atomic_write(path: str | os.PathLike[str], *, synced: bool = True) -> Iterat
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:
-    """Raise LangmodelsError for an address, and where `atomic_write` could not write even a small
-    file now.
-    """
+    """Raise LangmodelsError for an address, or where `atomic_write` would fail even now."""
     addresses.check_path(path)
     target = Path(os.path.realpath(path))
     try:
@@ -95,7 +93,7 @@ def check_writable(path: str | os.PathLike[str]) -> None:
             with os.fdopen(temporary.descriptor, "wb") as file:
                 file.write(bytes(1 << 12))
                 file.flush()
-                os.fsync(file.fileno())  # some file systems only now say that they are full
+                os.fsync(file.fileno())  # some file systems report only here that they are full
         finally:
             temporary.close()
     except OSError as error:
@@ -112,7 +110,7 @@ class _Temporary:
 
     @classmethod
     def beside(cls, target: Path) -> Self:
-        """A file with the mode of the one that it is to replace. Raises OSError."""
+        """Create one with the mode of the file that it will replace. Raises OSError."""
         try:
             mode: int | None = stat.S_IMODE(target.stat().st_mode)
         except FileNotFoundError:
@@ -130,7 +128,7 @@ class _Temporary:
                 with suppress(OSError):  # a file system without locks
                     fcntl.flock(lock, fcntl.LOCK_EX)
                 if os.fstat(descriptor).st_nlink == 0:
-                    # Another writer took it for abandoned before it was locked.
+                    # Another writer removed it as abandoned before it was locked.
                     os.close(descriptor)
                     os.close(lock)
                     continue
@@ -139,7 +137,7 @@ class _Temporary:
             return cls(path, descriptor, lock)
 
     def close(self) -> None:
-        """Remove what was not renamed, and let go of the lock."""
+        """Remove the file unless it was renamed, and release the lock."""
         with suppress(OSError):
             self.path.unlink()
         if self.lock is not None:
@@ -147,7 +145,7 @@ class _Temporary:
 
 
 def _prefix(target: Path) -> str:
-    """How the names of a target's temporary files begin; short enough for any name."""
+    """The beginning of the names of a target's temporary files, short enough for file systems."""
     name = target.name
     if len(os.fsencode(name)) > 200:
         name = f"{name[:40]}.{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}"
@@ -173,17 +171,16 @@ def _remove_abandoned(target: Path) -> None:
 
 
 LOCK = "lock"
-"""The file of a work folder that whoever works there has locked."""
+"""The file in a work folder that the process working there has locked."""
 
 
 @contextmanager
 def work_folder(parent: str | os.PathLike[str], key: str | None = None) -> Iterator[Path]:
-    """A folder in `parent` for what work needs on its way, removed when the block ends, be it in an
-    exception (Ctrl-C included).
+    """A folder in `parent` for intermediate files, removed when the block ends, even by Ctrl-C.
 
-    A process that was killed leaves it behind; the next one with the same `key` finds it as it is,
-    and with None nobody does. Raises LangmodelsError where it cannot be made, or another process
-    is at work in it.
+    A process that was killed leaves its folder behind, and the next one with the same `key` finds
+    it as it is; without a key, each has a new one. Raises LangmodelsError where it cannot be made,
+    or another process is at work in it.
     """
     name = secrets.token_hex(8) if key is None else hashlib.sha256(key.encode()).hexdigest()[:16]
     folder = Path(parent) / f"langmodels-work-{name}"
@@ -211,10 +208,10 @@ def work_folder(parent: str | os.PathLike[str], key: str | None = None) -> Itera
 
 
 def cache_folder() -> Path:
-    """Where downloads and finished runs are kept: $LANGMODELS_CACHE, or among the system's caches.
+    """The folder for downloads and finished runs: $LANGMODELS_CACHE, or the system's cache folder.
 
-    These are $XDG_CACHE_HOME or ~/.cache on Linux, ~/Library/Caches on macOS, and %LOCALAPPDATA% on
-    Windows, followed by `langmodels`. The folder need not exist.
+    That is `langmodels` in $XDG_CACHE_HOME or ~/.cache on Linux, in ~/Library/Caches on macOS, and
+    in %LOCALAPPDATA% on Windows. The folder need not exist.
     """
     chosen = os.environ.get(CACHE_VARIABLE)
     if chosen:
@@ -225,7 +222,7 @@ def cache_folder() -> Path:
     if sys.platform == "darwin":
         return Path("~/Library/Caches/langmodels").expanduser()
     base = os.environ.get("XDG_CACHE_HOME", "")
-    # The XDG specification has relative paths ignored.
+    # The XDG specification says that relative paths are to be ignored.
     return Path(base if base.startswith("/") else "~/.cache").expanduser() / "langmodels"
 
 
@@ -233,9 +230,9 @@ _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
 def read_json(text: str | bytes) -> Any:
-    """JSON from a file that may be damaged or hostile. Raises ValueError where it is no good.
+    """Parse JSON from a file that may be damaged or hostile. Raises ValueError where it is invalid.
 
-    Memory and time are bounded by limits on length, on what is not in strings, and on digits.
+    Memory and time are bounded by limits on its size outside strings and on the digits of numbers.
     """
     data = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(data) > _MAX_BARE and len(_STRING.sub(b"", data)) > _MAX_BARE:

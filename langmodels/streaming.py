@@ -1,4 +1,4 @@
-"""Streams whose reader does not wait for them: taken in another thread, a little ahead."""
+"""Reading a stream ahead in another thread, and in batches."""
 
 import queue
 import threading
@@ -9,15 +9,15 @@ from typing import Generic, Self, TypeVar
 T = TypeVar("T")
 
 PATIENCE = 0.5
-"""Seconds that what has come waits for more to be worked on together."""
+"""Seconds that an item waits for others to make up a batch."""
 
-_LOOK = 0.1  # seconds between two looks at whether somebody still wants what comes
+_LOOK = 0.1  # seconds between two checks whether the reader or the producer has stopped
 
 
 class Ahead(Generic[T]):
-    """What an iterable gives, taken by another thread, at most `size` items ahead of the reader.
+    """Iterates over `items`, which another thread takes at most `size` items ahead.
 
-    A context manager: the thread takes nothing more after the block. Ctrl-C is heard while waiting.
+    A context manager: after the block the thread takes no more items. Ctrl-C works while waiting.
     """
 
     def __init__(self, items: Iterable[T], size: int) -> None:
@@ -39,11 +39,11 @@ class Ahead(Generic[T]):
 
     @property
     def ended(self) -> bool:
-        """Whether everything was taken."""
+        """Whether the last item has been taken."""
         return self._ended
 
     def take(self, seconds: float | None = None) -> list[T]:
-        """The next item, or nothing where the end, or this time, comes first.
+        """A list of the next item, empty at the end or if none comes within `seconds`.
 
         Raises what the iterable raises.
         """
@@ -85,9 +85,9 @@ class Ahead(Generic[T]):
 def gathered(
     items: Iterable[T], size: Callable[[T], int], full: int, seconds: float = PATIENCE
 ) -> Iterator[list[T]]:
-    """Items of a stream in batches: one is given when it is `full` or so many seconds old.
+    """Items of a stream in batches; one is given out when it is full or `seconds` old.
 
-    `size` says how much of a full batch an item is. Memory holds a batch or two.
+    A batch is full when the `size`s of its items add up to `full`. Memory holds a batch or two.
     """
     with Ahead(items, 8) as stream:
         while not stream.ended:

@@ -1,11 +1,11 @@
-"""Named arrays in one file: nothing executed on load, arrays mapped from disk.
+"""Named arrays in one file: nothing is executed on load, and arrays are mapped from disk.
 
 The format is safetensors: eight bytes with the length of a JSON header (little-endian), the header,
-then the raw arrays. See https://huggingface.co/docs/safetensors for the layout. A checksum of each
-array stands in the header's metadata.
+then the raw arrays. See https://huggingface.co/docs/safetensors for the layout. The header's
+metadata also have a checksum of each array.
 
-A mapped file must stay as it is while it is used: where another program cuts it short, the system
-ends this process (SIGBUS) as soon as what is gone is read. `mmap=False` reads the file instead.
+A mapped file must not change while it is in use: if another program truncates it, the system ends
+this process (SIGBUS) as soon as the missing part is read. `mmap=False` reads the file instead.
 """
 
 import json
@@ -44,10 +44,10 @@ _DTYPES: dict[str, np.dtype[Any]] = {
 _NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _ALIGN = 64
 _CHECKSUMS = "crc32"
-"""The name among the metadata under which the checksums are kept."""
-_VERIFIED = 1 << 26  # bytes of arrays that are verified as a file is opened; a moment's work
+"""Name of the metadata entry with the checksums."""
+_VERIFIED = 1 << 26  # up to so many bytes of arrays are verified when a file is opened
 
-# What a header may be, so that no small file takes long or much memory; see `read_json` too.
+# Limits of a header, so that no small file takes long or much memory to read; see also `read_json`.
 _MAX_HEADER = 1 << 25  # bytes
 _MAX_RANK = 8
 _MAX_SIZE = 1 << 48
@@ -58,10 +58,10 @@ def save_arrays(
 ) -> None:
     """Write named arrays and string metadata to one safetensors file, atomically.
 
-    Columns of other files may stand for arrays; they are copied a piece at a time. Arrays begin at
-    multiples of 64 bytes, so that they can be used where they lie when mapped. Raises
-    LangmodelsError where the file cannot be written or would be too large to be read, TypeError for
-    a dtype the format lacks.
+    Arrays may also be columns of other files, which are copied a piece at a time. The arrays begin
+    at a multiple of 64 bytes in the file and are ordered by item size, so that each is aligned when
+    mapped. Raises LangmodelsError where the file cannot be written or its header would be too long
+    to be read, TypeError for a dtype that the format lacks.
     """
     entries: dict[str, Any] = {}
     contiguous: dict[str, Array | Column] = {}
@@ -102,7 +102,7 @@ def _contiguous(array: Array | Column) -> Array | Column:
 
 
 def _data(array: Array | Column) -> Iterator[memoryview]:
-    """The bytes of an array, some at a time."""
+    """The bytes of an array, piece by piece."""
     if array.size:
         for piece in array.pieces() if isinstance(array, Column) else [array.reshape(-1)]:
             yield piece.view(np.uint8).data
@@ -122,21 +122,21 @@ def _checksum(array: Array | Column) -> int:
 
 @dataclass(frozen=True)
 class Origin:
-    """A file as it was when it was opened."""
+    """The identity of a file at the time it was opened."""
 
     path: Path
     identity: tuple[int, ...]
-    """Number, size and time of change: another file of the name has others, and on all hosts that
-    share a folder they are the same."""
+    """Inode, size and modification time: they tell it from another file of the same name, and are
+    the same on all hosts that share the folder."""
 
     @classmethod
     def of(cls, path: Path, status: os.stat_result) -> Self:
-        """What a file is now."""
+        """The present identity of a file."""
         identity = (status.st_ino, status.st_size, status.st_mtime_ns)
         return cls(path.absolute(), identity)
 
     def is_there(self) -> bool:
-        """Whether the file is still what it was."""
+        """Whether the same file is still there."""
         try:
             return Origin.of(self.path, self.path.stat()) == self
         except OSError:
@@ -144,7 +144,7 @@ class Origin:
 
 
 class StoredArrays(dict[str, Array]):
-    """The arrays of a file by name, read-only; `origin` is the file."""
+    """The arrays of a file by name, read-only; `origin` identifies the file."""
 
     def __init__(
         self,
@@ -157,7 +157,7 @@ class StoredArrays(dict[str, Array]):
         self._checksums = dict(checksums or {})
 
     def under(self, prefix: str) -> "StoredArrays":
-        """Those whose names begin with `prefix`, by what follows it."""
+        """The arrays whose names begin with `prefix`, named without it."""
         n = len(prefix)
         return StoredArrays(
             {name[n:]: a for name, a in self.items() if name.startswith(prefix)},
@@ -166,9 +166,9 @@ class StoredArrays(dict[str, Array]):
         )
 
     def verify(self) -> bool:
-        """Compare the arrays with their checksums; False where the file does not have them all.
+        """Compare arrays with their checksums; return whether all arrays have one.
 
-        Raises LangmodelsError, with the name of the array that was damaged.
+        Raises LangmodelsError, which names the array, where one is damaged.
         """
         for name, array in self.items():
             if name in self._checksums and _checksum(array) != self._checksums[name]:
@@ -186,9 +186,9 @@ def open_arrays(
     """Map a safetensors file; return its metadata and its arrays, read-only and not yet read.
 
     Every size and offset is checked against the file before an array is made, so that a truncated
-    or hostile file raises LangmodelsError and nothing else. Checksums are compared at once where
-    there are few megabytes of arrays; for others see `StoredArrays.verify`. With `mmap=False` the
-    file is read as a whole, and may change afterwards.
+    or hostile file raises LangmodelsError and nothing else. Checksums are compared at once for
+    files of up to 64 MB; for larger ones call `StoredArrays.verify`. With `mmap=False` the whole
+    file is read, and may change afterwards.
     """
     check_path(path)
     target = Path(path)
@@ -208,8 +208,9 @@ def open_arrays(
 
 
 def open_columns(path: str | os.PathLike[str]) -> dict[str, Column]:
-    """The arrays of a file as columns, of which nothing is kept in memory; checked as
-    `open_arrays` does, checksums apart.
+    """The arrays of a file as columns, which are read from disk when they are sliced.
+
+    They are checked as in `open_arrays`, except for checksums.
     """
     target = Path(path)
     data, _ = _contents(target, mapped=True)
@@ -221,19 +222,19 @@ def open_columns(path: str | os.PathLike[str]) -> dict[str, Column]:
 
 
 _Place = tuple[np.dtype[Any], list[int], int]
-"""What is known of an array before it is read: its dtype, its shape, where it begins."""
+"""Where an array is in a file: its dtype, its shape, and the byte at which it begins."""
 
 
 def _header(
     target: Path, data: map_file | bytes
 ) -> tuple[dict[str, str], dict[str, int], dict[str, _Place]]:
-    """Metadata, checksums and places of the arrays of a file."""
+    """Parse and check a header: metadata, checksums, and the place of each array."""
     size = len(data)
     length = int.from_bytes(data[:8], "little")
     if length > min(size - 8, _MAX_HEADER):
         if data[8:9] not in (b"{", b""):
             raise LangmodelsError(
-                f"{target} is not a model file; of a text, `langmodels train` makes one."
+                f"{target} is not a model file; `langmodels train` makes one from a text."
             )
         raise _broken(target, "its header does not fit in the file")
     try:
@@ -268,7 +269,10 @@ def _header(
 
 
 def _contents(path: Path, *, mapped: bool) -> tuple[map_file | bytes, os.stat_result]:
-    """A whole file. Raises LangmodelsError where it cannot be read or is too short."""
+    """The contents of a file, and its status when it was opened.
+
+    Raises LangmodelsError where it cannot be read or is too short.
+    """
     try:
         if path.exists() and not (path.is_file() or path.is_dir()):
             raise LangmodelsError(f"{path} is a device or a pipe, not a file; save it as one.")
@@ -284,7 +288,7 @@ def _contents(path: Path, *, mapped: bool) -> tuple[map_file | bytes, os.stat_re
 
 
 def _index(value: Any) -> int:
-    """A size or an offset. Raises ValueError for anything else."""
+    """Check that a value is a possible size or offset. Raises ValueError otherwise."""
     if type(value) is not int or not 0 <= value <= _MAX_SIZE:
         raise ValueError(f"{value!r} is no size")
     return value

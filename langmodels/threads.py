@@ -1,9 +1,9 @@
 """Threads: array code on every core, and the parts of one training step.
 
-NumPy and BLAS release Python's global lock while they compute, so that threads which each take
-a part of the work use several cores for the element-wise work too. `Workers` hold BLAS to one
-thread meanwhile: its own threads would compete with these, and where the processors are busy with
-other work, they wait for each other longer than they compute.
+NumPy and BLAS release Python's global lock while they compute, so that several threads, each with a
+part of the work, use several cores even for element-wise operations. `Workers` limits BLAS to one
+thread meanwhile: its own threads would compete with these, and on a busy machine they would wait
+for each other longer than they compute.
 """
 
 import os
@@ -31,18 +31,18 @@ _sharers = 1
 
 
 def share_cores(n: int) -> None:
-    """Say that `n` processes like this one are at work here: `parallel_map` leaves them cores."""
+    """Say that `n` processes like this one share this machine's cores; see `cores`."""
     global _sharers
     _sharers = n
 
 
 def cores() -> int:
-    """How many cores this process has for itself."""
+    """How many cores this process may use as its share, at least one."""
     return max(1, cpu_count() // _sharers)
 
 
 def parallel_map(function: Callable[[A], R], tasks: Iterable[A]) -> list[R]:
-    """`[function(t) for t in tasks]`, with as many tasks at a time as there are cores for us.
+    """`[function(t) for t in tasks]`, in as many threads as `cores()`.
 
     An exception in a task is raised here, after the tasks already running have ended.
     """
@@ -55,7 +55,7 @@ def parallel_map(function: Callable[[A], R], tasks: Iterable[A]) -> list[R]:
 
 
 def slices(length: int, size: int) -> list[slice]:
-    """Cut `range(length)` into consecutive slices of at most `size`, nearly equal ones."""
+    """Cut `range(length)` into consecutive slices of nearly equal length, at most `size`."""
     n = -(-length // size)
     return [slice(length * k // n, length * (k + 1) // n) for k in range(n)]
 
@@ -96,13 +96,13 @@ class Workers:
 
 
 class PerThread(Generic[A]):
-    """A thing of its own for every thread that asks, for things that two threads must not share."""
+    """Holds one object for each thread, for objects that threads must not share."""
 
     def __init__(self) -> None:
         self._things: dict[int, A] = {}
 
     def get(self, make: Callable[[], A]) -> A:
-        """The thing of the calling thread; `make` makes it the first time."""
+        """The object of the calling thread; `make` makes it the first time."""
         thread = threading.get_ident()
         if thread not in self._things:
             self._things[thread] = make()

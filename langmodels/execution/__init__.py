@@ -1,10 +1,10 @@
-"""Execution: independent tasks elsewhere, behind `concurrent.futures.Executor`.
+"""Execution of independent tasks, behind the interface of `concurrent.futures.Executor`.
 
-Whoever has tasks opens `executor(jobs)`, submits them, and reads `completed` or `mapped`; none of
-that tells where they run: here, in processes of this machine, or on a Dask cluster. Tasks are pure:
-what they need comes with them, by value or by path, what they find is returned or written to files
-that are whole or not there. So a lost worker costs a repeat and never a figure. Models and other
-things that the program has registered are known to all workers.
+Code that has tasks opens `executor(jobs)`, submits them, and iterates over `completed` or `mapped`.
+It does not know where they run: in this process, in others of this machine, or on a Dask cluster.
+Tasks are pure: their inputs come with them, by value or by path, and their results are returned or
+written to files that appear whole. So a task whose worker is lost can simply be run again. Models
+and other things that the program has registered are known to all workers.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -37,26 +37,26 @@ __all__ = [
 R = TypeVar("R")
 
 Jobs = int | Executor
-"""Who does tasks: so many processes of this machine, or an executor that is open."""
+"""Where tasks run: a number of processes of this machine, or an open executor."""
 
-_REFRESH = 0.2  # seconds between two looks at what workers report
+_REFRESH = 0.2  # seconds between two updates of the progress that workers report
 
 
 @checked
 def executor(
     jobs: Jobs | None = 1, scheduler: str | None = None
 ) -> AbstractContextManager[Executor]:
-    """Who does tasks, for a `with` block.
+    """A context manager: the executor that runs tasks in a `with` block.
 
     Args:
-        jobs: so many processes of this machine, or for one job this process itself; an executor
-            that is open is used as it is, and not closed but after Ctrl-C. None: one job, or as
-            many workers as there are processors.
-        scheduler: the address of a Dask scheduler (`tcp://host:8786`), whose workers are used;
-            or `local` for a Dask cluster of `jobs` workers of this machine, as long as the block.
+        jobs: number of processes of this machine; one job runs in this process itself. An open
+            executor is used as it is, and left open except after Ctrl-C. None means one job or,
+            for a `local` scheduler, as many workers as there are processors.
+        scheduler: the address of a Dask scheduler (`tcp://host:8786`) whose workers are used, or
+            `local` for a Dask cluster of `jobs` workers of this machine that ends with the block.
 
-    Raises UsageError for less than one job, LangmodelsError where there is no such scheduler or no
-    package for it.
+    Raises UsageError for less than one job, LangmodelsError where no such scheduler answers or its
+    package is missing.
     """
     if isinstance(jobs, Executor):
         return _Lent(jobs)
@@ -68,7 +68,7 @@ def executor(
 
 
 class _Lent(AbstractContextManager[Executor]):
-    """An executor of somebody else: only Ctrl-C ends it."""
+    """The caller's own executor, which is left open; only Ctrl-C shuts it down."""
 
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
@@ -82,17 +82,17 @@ class _Lent(AbstractContextManager[Executor]):
 
 
 def n_workers(jobs: Jobs) -> int:
-    """How many tasks run at a time; one, where an executor does not say."""
+    """How many tasks run at a time; one, for an executor that does not say."""
     return jobs if isinstance(jobs, int) else int(getattr(jobs, "workers", 1))
 
 
 def share(executor: Executor, value: Any) -> Any:
-    """What to submit for a large value that many tasks take: each process is sent it once."""
+    """A stand-in to submit for a large value of many tasks: each process is sent it only once."""
     return executor.share(value) if isinstance(executor, TaskExecutor) else value
 
 
 def completed(executor: Executor, futures: Sequence[Future[R]]) -> Iterator[Future[R]]:
-    """Futures of an executor as they are done; the progress of their work is shown meanwhile."""
+    """Yield futures as they are completed; meanwhile the progress of their work is shown."""
     if isinstance(executor, Here):
         for future in futures:
             executor.run(future)
@@ -110,9 +110,10 @@ def completed(executor: Executor, futures: Sequence[Future[R]]) -> Iterator[Futu
 def mapped(
     executor: Executor, function: Callable[..., R], items: Iterable[Any], *values: Any
 ) -> Iterator[R]:
-    """`function(item, *values)` of each item, in order, while the items come.
+    """Yield `function(item, *values)` for each item, in order.
 
-    A few more items are taken than there are workers; `values` are sent to each process once.
+    Items are taken lazily, twice as many ahead as there are workers; `values` are sent to each
+    process once.
     """
     if isinstance(executor, Here):
         for item in items:

@@ -1,4 +1,4 @@
-"""What tasks and those who do them have in common, wherever they run."""
+"""The base of executors, and the one that runs tasks in this process."""
 
 import queue
 import signal
@@ -15,16 +15,16 @@ from langmodels.errors import LangmodelsError
 R = TypeVar("R")
 
 ATTEMPTS = 4
-"""How often a task is begun before the deaths of its workers are taken for its own doing."""
+"""How often a task is tried before the deaths of its workers are blamed on the task."""
 
 
 class WorkerLost(LangmodelsError):
-    """A task whose worker died every time that it was tried."""
+    """The worker of a task died in every attempt."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """A function with its arguments, of which some may stand for shared values."""
+    """A function with its arguments; some of these may be stand-ins for shared values."""
 
     function: Callable[..., Any]
     args: tuple[Any, ...]
@@ -32,23 +32,26 @@ class Call:
 
 
 def without_interrupts() -> set[int]:
-    """Have this thread, and what it starts from now on, hear nothing of Ctrl-C.
+    """Block SIGINT (Ctrl-C) in this thread and in the threads and processes that it starts.
 
-    Returns the signals that it heard nothing of before, for `signal.pthread_sigmask`.
+    Returns the signals blocked before, to be restored by `signal.pthread_sigmask`.
     """
     if not hasattr(signal, "pthread_sigmask"):
         return set()
-    # The thread that starts the first process starts this one, too, which has it hear again.
+    # multiprocessing starts this helper with the first process, and then unblocks SIGINT.
     resource_tracker.ensure_running()
     return {int(number) for number in signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])}
 
 
 Reports = queue.SimpleQueue[tuple[str, progress.Report | None]]
-"""What workers report of their progress, each with who it is; None when its work ends."""
+"""Queue of (worker, report of its progress); the report is None when the worker's task ends."""
 
 
 class TaskExecutor(Executor):
-    """An executor that knows more than others. `workers`: how many tasks it does at a time."""
+    """An executor that shares large values and reports progress.
+
+    `workers`: how many tasks it runs at a time.
+    """
 
     workers: int = 1
 
@@ -56,11 +59,11 @@ class TaskExecutor(Executor):
         self._reports: Reports = queue.SimpleQueue()
 
     def share(self, value: Any) -> Any:
-        """What stands for a value among the arguments of many tasks, so that it is sent once."""
+        """A stand-in for a value among the arguments of many tasks, so that it is sent once."""
         return value
 
     def show_reports(self, replay: progress.Replay) -> None:
-        """Show what workers have reported of their progress since the last time."""
+        """Show the progress that workers have reported since the last call."""
         with suppress(queue.Empty):
             while True:
                 source, report = self._reports.get_nowait()
@@ -74,20 +77,20 @@ class TaskExecutor(Executor):
 
 
 class Here(TaskExecutor):
-    """The process and thread that asks: a task runs when `completed` comes to it."""
+    """Runs tasks in the calling thread, each when `completed` comes to it."""
 
     def __init__(self) -> None:
         super().__init__()
         self._calls: dict[Future[Any], Call] = {}
 
     def submit(self, function: Callable[..., R], /, *args: Any, **kwargs: Any) -> Future[R]:
-        """Note what is to be done."""
+        """Note a call; `run` makes it."""
         future: Future[R] = Future()
         self._calls[future] = Call(function, args, kwargs)
         return future
 
     def run(self, future: Future[Any]) -> None:
-        """Do it. KeyboardInterrupt is raised here, other exceptions by the future's `result`."""
+        """Make a noted call. KeyboardInterrupt is raised here, other exceptions by the future."""
         call = self._calls.pop(future)
         future.set_running_or_notify_cancel()
         try:

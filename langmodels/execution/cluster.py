@@ -1,4 +1,4 @@
-"""Tasks on a Dask cluster: scheduling, moving data and repeating what is lost are Dask's."""
+"""Tasks on a Dask cluster, which schedules them, moves data and repeats lost tasks."""
 
 import importlib
 import itertools
@@ -26,32 +26,32 @@ from langmodels.threads import cpu_count, share_cores
 R = TypeVar("R")
 
 LOCAL = "local"
-"""The name of a cluster that is started here."""
+"""The name of a cluster that is started on this machine for the occasion."""
 
-_TIMEOUT = 30  # seconds in which a scheduler answers
-_LOST = 10  # seconds in which a worker that died comes back by itself
-_REFILL = 2  # seconds between two looks at whether workers are missing
+_TIMEOUT = 30  # seconds to wait for a scheduler's answer
+_LOST = 10  # seconds after which a worker that died is taken for lost
+_REFILL = 2  # seconds between two checks for missing workers
 
 _SETTINGS = {
     "distributed.scheduler.allowed-failures": ATTEMPTS - 1,
     "distributed.deploy.lost-worker-timeout": f"{_LOST}s",
     "distributed.admin.large-graph-warning-threshold": "1GB",
-    # Dask has workers give memory back at once. Fetched anew for each array, with its pages, it
-    # doubles the time of what works through a text in blocks.
+    # By default, Dask's workers return freed memory to the system at once. Fetching its pages again
+    # for each array doubles the time of tasks that work through a text in blocks.
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
 }
-"""Of Dask, for clusters that are started here."""
+"""Dask's settings for a `local` cluster."""
 
 
 class Cluster(TaskExecutor):
     """The workers of a Dask scheduler; a context manager.
 
-    A task whose worker dies, or is stopped for the memory that it takes, is begun again on another
-    one, as often as the scheduler allows (`distributed.scheduler.allowed-failures`; a `local`
-    cluster has `ATTEMPTS` less one); then its future raises WorkerLost. Tasks that the scheduler
-    lost, because it was restarted, are submitted again, `ATTEMPTS` times in all.
+    A task whose worker dies, or is stopped for using too much memory, is run again on another
+    worker, as often as the scheduler allows (`distributed.scheduler.allowed-failures`, which is
+    `ATTEMPTS - 1` in a `local` cluster); then its future raises WorkerLost. Tasks that a restarted
+    scheduler has lost are submitted again, up to `ATTEMPTS` times in all.
 
-    Raises LangmodelsError without the package `distributed`, and where no scheduler answers.
+    Raises LangmodelsError where the package `distributed` is missing or no scheduler answers.
     """
 
     def __init__(self, address: str, jobs: int) -> None:
@@ -96,7 +96,7 @@ class Cluster(TaskExecutor):
             self._client.subscribe_topic(self._name, self._heard)
 
     def share(self, value: Any) -> Any:
-        """See `TaskExecutor`: a task of its own makes the value, which so cannot be lost."""
+        """See `TaskExecutor`. Dask can restore the value, as it is the result of a task."""
         data = pickle.dumps(value)
         return self._client.submit(pickle.loads, data, key=self._key("shared"), pure=False)
 
@@ -110,21 +110,21 @@ class Cluster(TaskExecutor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Finish what was submitted, or `cancel_futures`: what runs, too."""
+        """Wait for submitted tasks, or with `cancel_futures` stop them, running ones included."""
         with self._lock:
             while wait and not cancel_futures and self._pending:
-                self._settled.wait(1)  # Ctrl-C is heard between
+                self._settled.wait(1)  # without a timeout, Ctrl-C would not be noticed
             if self._stopped:
                 return
             self._stopped = True
         self._closing.set()
-        with suppress(TimeoutError):  # what is left ends with this process
+        with suppress(TimeoutError):  # threads that are left end with this process
             self._client.close(timeout=_TIMEOUT)
             if self._cluster is not None:
                 self._cluster.close(timeout=_TIMEOUT)
 
     def _refill(self) -> None:
-        """Start workers in the place of those that died so early that Dask does not."""
+        """Replace workers that died so early that Dask itself does not replace them."""
         with self._dask.config.set(_SETTINGS):
             while not self._closing.wait(_REFILL):
                 with suppress(Exception):  # it is being closed
@@ -148,7 +148,7 @@ class Cluster(TaskExecutor):
         task.add_done_callback(lambda ended: self._ended(future, call, attempt, ended))
 
     def _ended(self, future: Future[Any], call: Call, attempt: int, task: Any) -> None:
-        """Hand on what became of a task, in a thread of Dask's."""
+        """Pass the result of a Dask task on to our future; runs in a thread of Dask's."""
         self._reports.put((str(task.key), None))
         try:
             if task.status == "finished":
@@ -157,9 +157,9 @@ class Cluster(TaskExecutor):
                 self._settle(future, None, _explained(task.exception(timeout=_TIMEOUT)))
             else:
                 raise LookupError(task.status)
-        except Exception:  # the result went with its worker, or the task with its scheduler
+        except Exception:  # the result was lost with its worker, or the task with its scheduler
             if self._stopped or attempt >= ATTEMPTS:
-                lost = WorkerLost(f"its scheduler lost it, {attempt} times over.")
+                lost = WorkerLost(f"its scheduler lost it {attempt} times.")
                 self._settle(future, None, lost)
             else:
                 self._begin(future, call, attempt + 1)
@@ -180,7 +180,7 @@ class Cluster(TaskExecutor):
 
 @contextmanager
 def _without_interrupts() -> Iterator[None]:
-    """Threads and processes that are started in this block do not hear of Ctrl-C."""
+    """Threads and processes that are started in this block ignore Ctrl-C."""
     before = without_interrupts()
     try:
         yield
@@ -190,12 +190,12 @@ def _without_interrupts() -> Iterator[None]:
 
 
 def _explained(error: BaseException) -> BaseException:
-    """The error of a task; where its workers died, in a sentence."""
+    """The error of a task; a WorkerLost with a readable message where its workers died."""
     if type(error).__name__ == "KilledWorker":
         times = getattr(error, "allowed_failures", ATTEMPTS - 1) + 1
         return WorkerLost(
-            f"its worker died, {times} times over; if memory is short, use fewer workers or give "
-            "them more."
+            f"its worker died {times} times; if memory is short, use fewer workers or give them "
+            "more."
         )
     return error
 
@@ -211,7 +211,7 @@ def _work(
     *args: Any,
     **kwargs: Any,
 ) -> R:
-    """Do a task on one core, and tell of its progress."""
+    """Run a task on one core, and report its progress."""
     names.receive(additions)
     share_cores(cpu_count())
     if topic is not None:

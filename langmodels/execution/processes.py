@@ -1,4 +1,4 @@
-"""Processes of this machine that do tasks, and notice when one of them dies."""
+"""An executor of processes on this machine that survives the death of a process."""
 
 import contextlib
 import itertools
@@ -31,12 +31,12 @@ R = TypeVar("R")
 
 _spawn = multiprocessing.get_context("spawn")
 _GUARD = 'put what it does under `if __name__ == "__main__":`, or use one job'
-_starting = threading.Lock()  # multiprocessing keeps a list of children that threads share
+_starting = threading.Lock()  # starting processes changes a list that is not thread-safe
 
 
 @dataclass(frozen=True)
 class _Shared:
-    """Stands for a value among arguments."""
+    """A stand-in for a shared value among arguments."""
 
     key: int
 
@@ -44,10 +44,10 @@ class _Shared:
 class Processes(TaskExecutor):
     """`jobs` processes of this machine, started when there is work for them; a context manager.
 
-    A task whose worker dies (killed, or for want of memory) is begun again in a new process,
+    A task whose worker dies (killed, or out of memory) is run again in a new process, up to
     `ATTEMPTS` times in all; then its future raises WorkerLost, and the other tasks go on. Workers
-    end with the block, at once where an exception leaves it, and when the process that started
-    them is gone, however it ended. They ignore Ctrl-C, which is for the process that waits.
+    end with the block (at once if an exception leaves it), or when the process that started them
+    ends, however it does. They ignore Ctrl-C, which is for the process that waits.
     """
 
     def __init__(self, jobs: int) -> None:
@@ -67,7 +67,7 @@ class Processes(TaskExecutor):
             thread.start()
 
     def share(self, value: Any) -> _Shared:
-        """See `share`."""
+        """See `TaskExecutor`."""
         shared = _Shared(next(self._keys))
         self._values[shared.key] = value
         return shared
@@ -79,7 +79,7 @@ class Processes(TaskExecutor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Finish what was submitted, or `cancel_futures`: what runs, too."""
+        """Wait for submitted tasks, or with `cancel_futures` stop them, running ones included."""
         if cancel_futures:
             with self._lock:
                 self._stopped = True
@@ -92,8 +92,8 @@ class Processes(TaskExecutor):
                 thread.join()
 
     def _serve(self) -> None:
-        """What the thread of each worker does: hand it calls, one at a time."""
-        without_interrupts()  # a process inherits it from its first moment
+        """Run by one thread for each worker: pass it calls, one at a time."""
+        without_interrupts()  # inherited by the process from its start
         worker: _Worker | None = None
         while (item := self._calls.get()) is not None:
             future, call = item
@@ -104,7 +104,7 @@ class Processes(TaskExecutor):
         self._end(worker)
 
     def _do(self, future: Future[Any], call: Call, worker: "_Worker | None") -> "_Worker | None":
-        """Have a call done; returns the worker for the next one, None where it died."""
+        """Have a worker make a call; return the worker for the next call, None if it died."""
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 worker = worker or self._start()
@@ -138,7 +138,7 @@ class Processes(TaskExecutor):
 
 
 class _Died(Exception):
-    """A worker is gone; the message says how."""
+    """A worker died; the message says how."""
 
 
 class _Worker:
@@ -150,7 +150,7 @@ class _Worker:
             arguments = theirs, reported, sharers, names.additions()
             self.process = _spawn.Process(target=_work, args=arguments, daemon=True)
             self.process.start()
-        theirs.close()  # so that its end is seen here when the process ends
+        theirs.close()  # so that reading fails here once the process has ended
         self.name = str(self.process.pid)
         self._known: set[int] = set()
         self._begun = False
@@ -161,7 +161,7 @@ class _Worker:
         values: dict[int, Any],
         reports: Reports,
     ) -> Any:
-        """The result of a call. Raises what it raises, and _Died."""
+        """The result of a call. Raises what the call raises, or _Died."""
         arguments = (*call.args, *call.kwargs.values())
         keys = {a.key for a in arguments if isinstance(a, _Shared)} - self._known
         try:
@@ -178,10 +178,10 @@ class _Worker:
         return content
 
     def _exchange(self, message: bytes | None = None) -> tuple[str, Any]:
-        """Send a message, if any, and read one."""
+        """Send a message, if there is one, and receive one. Raises _Died."""
         try:
             if not self._begun:
-                self._pipe.recv_bytes()  # it says that it is there
+                self._pipe.recv_bytes()  # the worker's "ready"
                 self._begun = True
             if message is not None:
                 self._pipe.send_bytes(message)
@@ -192,14 +192,14 @@ class _Worker:
         return kind, content
 
     def _epitaph(self) -> str:
-        """How the process ended."""
+        """How the process ended, for the message of WorkerLost."""
         self.process.join(5)
         code = self.process.exitcode or 0
         if not self._begun:
             return f"its process could not start; in a script, {_GUARD}."
         how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with status {code}"
         advice = "; if memory is short, use fewer jobs" if code == -9 else ""
-        return f"its process {how}, {ATTEMPTS} times over{advice}."
+        return f"its process {how}, {ATTEMPTS} times{advice}."
 
     def close(self) -> None:
         """Let the process end."""
@@ -220,7 +220,7 @@ def _signal_name(number: int) -> str:
 def _work(
     pipe: Connection, reported: bool, sharers: int, additions: Mapping[str, list[names.Handed]]
 ) -> None:
-    """Do what comes through the pipe until it is closed."""
+    """Make the calls that come through the pipe, until it is closed."""
     warnings.simplefilter("ignore", RuntimeWarning, append=True)  # as the command line does
     names.receive(additions)
     share_cores(sharers)
@@ -250,7 +250,10 @@ def _work(
 
 
 def _loaded(message: bytes) -> tuple[Call, dict[int, Any]]:
-    """What was sent. Raises LangmodelsError where it names what is not found here."""
+    """The call and the shared values of a message.
+
+    Raises LangmodelsError where it refers to a function or class that is not found here.
+    """
     try:
         call, shared = pickle.loads(message)
     except (AttributeError, ImportError) as error:
@@ -259,7 +262,7 @@ def _loaded(message: bytes) -> tuple[Call, dict[int, Any]]:
 
 
 def _unsendable(error: Exception) -> str:
-    return f"Other processes cannot be sent this ({error}); {names.IMPORTABLE}."
+    return f"This cannot be sent to other processes ({error}); {names.IMPORTABLE}."
 
 
 def _call(call: Call, values: dict[int, Any]) -> Any:
@@ -269,7 +272,7 @@ def _call(call: Call, values: dict[int, Any]) -> Any:
 
 
 def _sendable(error: BaseException) -> BaseException:
-    """The error itself, or where it cannot be sent, one that says the same."""
+    """The error itself or, if it cannot be pickled, a RuntimeError with its message."""
     try:
         pickle.loads(pickle.dumps(error))
         return error
@@ -278,7 +281,7 @@ def _sendable(error: BaseException) -> BaseException:
 
 
 def _end_with_parent() -> None:
-    """End this process, whatever it is doing, when the one that started it is gone."""
+    """End this process at once when the one that started it has ended."""
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()

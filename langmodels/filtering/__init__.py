@@ -1,8 +1,8 @@
-"""Filtering collections of documents by what models make of them.
+"""Filtering collections of documents by the scores that models give them.
 
-Every file of documents is a task: its documents are scored, the scores are kept in a file beside
-the output, and from all scores together come the thresholds by which documents are written. What is
-finished is not done again.
+Every file of documents is a task: its documents are scored, and the scores are kept in a file
+beside the output. The thresholds come from the scores of all files, and then every file's documents
+are written. A later run does not repeat what is finished.
 """
 
 from langmodels.filtering.report import FilterReport, write_page

@@ -1,6 +1,6 @@
-"""A large file in pieces, so that several workers share it: every piece a task, joined in the end.
+"""Cutting a large file into pieces that several workers share, and joining their results.
 
-A piece is a stretch of whole lines. What comes of all pieces together is what comes of the file.
+A piece is a stretch of whole lines. The joined results are the same as those of the whole file.
 """
 
 import re
@@ -20,17 +20,17 @@ from langmodels.filtering.tasks import Outcome, Thresholds, Work, drawn, is_done
 from langmodels.storage import atomic_write
 
 SMALLEST = 1 << 24
-"""Bytes of a piece, at least: so many are scored in a second or two."""
+"""Least size of a piece in bytes; it takes a second or two to score."""
 _MOST = 1 << 8
-"""Pieces of a file, at most: each has its own files while the work lasts."""
+"""Most pieces of a file; each has files of its own while the work lasts."""
 _NAME = re.compile(r"\d+-of-\d+\.[a-z]+")
 
 
 def pieces_of(work: Work, pool: Executor, thresholds: Thresholds | None) -> list[Work]:
-    """The pieces in which a file is filtered; itself where it is small, packed, or done before.
+    """The pieces in which to filter a file; the file itself if it is small, compressed or finished.
 
-    They are the same for any number of workers, so that one run goes on with those of another. A
-    single worker takes the file as a whole unless there are some.
+    Pieces do not depend on the number of workers, so that a run can continue those of another. A
+    single worker takes the whole file, unless an earlier run left pieces of it.
     """
     alone = n_workers(pool) < 2
     if is_done(work, thresholds) or (alone and not _left(work)):
@@ -52,13 +52,13 @@ def pieces_of(work: Work, pool: Executor, thresholds: Thresholds | None) -> list
 
 
 def leave_none(work: Work) -> None:
-    """Remove what is left of pieces of a file, which is written."""
+    """Remove the files of a finished file's pieces."""
     for name in _left(work):
         remove(name)
 
 
 def _left(work: Work) -> list[str]:
-    """The files of the work that belong to pieces."""
+    """The paths of all files that belong to pieces of a file."""
     if not may_be_cut(work.request, SMALLEST):
         return []
     whole = replace(work.paths, piece="").beside(".")
@@ -68,7 +68,7 @@ def _left(work: Work) -> list[str]:
 def joined(
     work: Work, pieces: Sequence[Work], outcomes: Sequence[Outcome], thresholds: Thresholds | None
 ) -> Outcome:
-    """The outcome of a file from those of its pieces."""
+    """Join the results of a file's pieces into the result of the file."""
     scored = _joined_scores(work, outcomes)
     if thresholds is None:
         return Outcome(scored, skipped=all(outcome.skipped for outcome in outcomes))

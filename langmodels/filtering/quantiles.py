@@ -1,5 +1,6 @@
-"""Exact quantiles of more numbers than memory holds: by sorting those of small groups, and of large
-ones by counting, sixteen bits at a time.
+"""Exact quantiles of more numbers than memory holds.
+
+Small groups are sorted; in large ones numbers are counted, sixteen bits at a time.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,19 +13,19 @@ from langmodels.arrays import FloatArray, IndexArray
 _BITS = 16
 _LEVELS = 64 // _BITS
 _HELD = 1 << 21
-"""Numbers that are sorted in memory; a group that has more is large."""
+"""Numbers that are sorted in memory together; a group that has more is large."""
 _COUNTED = 1 << 6
-"""Ranks that are looked for together in large groups: each has a table of counts."""
+"""Ranks in large groups that are looked for together; each needs a table of 65,536 counts."""
 
 Parts = Callable[[], Iterable[tuple[FloatArray, IndexArray]]]
-"""What gives all numbers in pieces, (n,), with the group of each, (n,), as often as it is asked."""
+"""Called for each pass over the numbers: yields pieces (n,) and the group of each number, (n,)."""
 
 
 def order_statistics(parts: Parts, ranks: Sequence[Sequence[int]]) -> list[list[float]]:
-    """Of each group the numbers with these ranks, counted from 1 for the smallest.
+    """For each group, the numbers with the given ranks; rank 1 is the smallest number.
 
-    None of the numbers is NaN. They are read once to see how many each group has, once more for
-    each `_HELD` numbers of small groups, and four times for each `_COUNTED` ranks in large ones.
+    The numbers must not be NaN. They are read once to find the sizes of groups, once more for each
+    `_HELD` numbers in small groups, and four times for each `_COUNTED` ranks in large ones.
     """
     sizes = np.zeros(len(ranks), np.int64)
     for _, groups in parts():
@@ -41,7 +42,7 @@ def order_statistics(parts: Parts, ranks: Sequence[Sequence[int]]) -> list[list[
 
 
 def _together(groups: IndexArray, sizes: IndexArray) -> Iterator[IndexArray]:
-    """Groups in turn, as many at a time as have `_HELD` numbers."""
+    """The groups in batches that have up to `_HELD` numbers."""
     totals = np.cumsum(sizes[groups])
     begin = 0
     while begin < len(groups):
@@ -54,7 +55,7 @@ def _together(groups: IndexArray, sizes: IndexArray) -> Iterator[IndexArray]:
 def _by_sorting(
     parts: Parts, ranks: Sequence[Sequence[int]], some: IndexArray
 ) -> dict[tuple[int, int], float]:
-    """The numbers of some groups by group and rank."""
+    """The numbers looked for in some small groups, by (group, rank)."""
     place = np.full(len(ranks), -1, np.int64)
     place[some] = np.arange(len(some))
     kept: list[FloatArray] = []
@@ -64,7 +65,7 @@ def _by_sorting(
         kept.append(numbers[own >= 0])
         owners.append(own[own >= 0])
     together, owner = np.concatenate(kept), np.concatenate(owners)
-    ordered = together[np.lexsort((together, owner))] + 0.0  # there is one zero
+    ordered = together[np.lexsort((together, owner))] + 0.0  # turns -0.0 into 0.0
     ends = np.cumsum(np.bincount(owner, minlength=len(some)))
     return {
         (group, rank): float(ordered[begin + rank - 1])
@@ -74,10 +75,9 @@ def _by_sorting(
 
 
 def _by_counting(parts: Parts, wanted: Sequence[tuple[int, int]]) -> dict[tuple[int, int], float]:
-    """The numbers of these groups and ranks.
+    """The numbers with the given (group, rank), by these.
 
-    As in a radix sort, each of four passes finds the next sixteen bits of the numbers that are
-    looked for.
+    As in a radix sort, each of four passes finds the next sixteen bits of every number.
     """
     prefixes = np.zeros(len(wanted), np.uint64)
     left = [rank for _, rank in wanted]
@@ -102,8 +102,8 @@ _SIGN = np.uint64(1 << 63)
 
 
 def _sortable(numbers: FloatArray) -> NDArray[np.uint64]:
-    """Whole numbers in the order of these."""
-    bits = (np.asarray(numbers, np.float64) + 0.0).view(np.uint64)  # there is one zero
+    """Unsigned integers that have the same order as the numbers."""
+    bits = (np.asarray(numbers, np.float64) + 0.0).view(np.uint64)  # + 0.0 turns -0.0 into 0.0
     return np.where(bits & _SIGN, ~bits, bits | _SIGN)
 
 

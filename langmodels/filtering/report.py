@@ -1,4 +1,4 @@
-"""What was filtered, told: counts, thresholds, a histogram, examples."""
+"""The report on a filtered collection: counts, thresholds, a histogram, examples."""
 
 import html
 import math
@@ -17,7 +17,7 @@ from langmodels.storage import atomic_write
 
 BINS = 24
 _TAIL = 0.005
-"""The share of documents at either end that the first and the last bin of the histogram take."""
+"""Share of documents at either end that fall into the first and the last bin of the histogram."""
 _GROUPS = 50  # rows of a table
 
 
@@ -33,8 +33,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Group:
-    """Documents that were compared with each other. `thresholds`: the highest score of each part
-    but the last, in bits. `parts`: documents of each part.
+    """Documents that were compared with each other.
+
+    `thresholds`: the highest score of each part but the last, in bits. `parts`: how many documents
+    are in each part.
     """
 
     name: str
@@ -46,10 +48,11 @@ class Group:
 class FilterReport:
     """What `filter_documents` did.
 
-    `files`: those that were read; `skipped` of them were finished before, `failed` says why others
-    could not be. `documents`: those that have a score; `bad`: those that have none. `unit`: of
-    scores. `edges` (bins + 1) and `histogram` (parts, bins): how many documents of each part have a
-    score between two edges; the first and the last bin take what lies beyond.
+    `files`: how many files were read; `skipped` of them had been finished by an earlier run.
+    `failed`: why others could not be read, by path. `documents`: how many have a score; `bad`: how
+    many have none. `unit`: the unit of scores. `histogram` (parts, bins): how many documents of
+    each part have a score between two of the `edges` (bins + 1,); the first and the last bin also
+    count the scores beyond.
     """
 
     model: str
@@ -70,7 +73,7 @@ class FilterReport:
 
     @property
     def has_perplexities(self) -> bool:
-        """Whether two to the power of a score is a perplexity."""
+        """Whether 2**score is a perplexity: scores are in bits per token of one model."""
         return self.against is None and self.unit == "bits/token"
 
 
@@ -82,7 +85,7 @@ def report_of(
     output: str,
     failed: dict[str, str],
 ) -> FilterReport:
-    """The report on files that were filtered, from their scores."""
+    """Make the report from the stored scores of the files that were filtered."""
     names = sorted({name for outcome in outcomes for name in outcome.shard.groups})
     number = {name: i for i, name in enumerate(names)}
     n_parts = len(rule.names)
@@ -135,7 +138,7 @@ def report_of(
 
 
 def _edges(parts: Parts, n: int) -> FloatArray:
-    """Where the bins of the histogram begin and end."""
+    """The edges of the histogram's bins, (BINS + 1,), for the n scores in `parts`."""
     if n == 0:
         return np.linspace(0.0, 1.0, BINS + 1)
     ranks = [max(1, math.ceil(_TAIL * n)), max(1, math.floor((1 - _TAIL) * n))]
@@ -150,7 +153,7 @@ def _edges(parts: Parts, n: int) -> FloatArray:
 
 
 def parts_table(report: FilterReport) -> Table:
-    """How much is in each part."""
+    """Documents, tokens and characters in each part."""
     rows = [
         (
             part.name,
@@ -173,7 +176,7 @@ def parts_table(report: FilterReport) -> Table:
 
 
 def thresholds_table(report: FilterReport) -> Table:
-    """The thresholds, and how many documents of each group fall into which part."""
+    """The thresholds of each group, and how many of its documents are in each part."""
     names = [part.name for part in report.parts]
     unit = "perplexity" if report.has_perplexities else report.unit
     columns = [report.by or "", *(f"{name} up to" for name in names[:-1]), *names]
@@ -191,7 +194,7 @@ def thresholds_table(report: FilterReport) -> Table:
 
 
 def bars(report: FilterReport) -> list[tuple[float, int]]:
-    """Where each bin of the histogram begins, and how many documents are in it."""
+    """(lower edge, number of documents) of each bin of the histogram."""
     totals = [sum(column) for column in zip(*report.histogram, strict=True)]
     return list(zip(report.edges, totals, strict=False))
 
@@ -206,7 +209,7 @@ def _shown(report: FilterReport, threshold: float) -> str:
 
 
 def write_page(report: FilterReport, path: str | os.PathLike[str]) -> None:
-    """Write the report as one HTML file, without a script and without the network."""
+    """Write the report as one HTML file that needs no script and no network."""
     from langmodels.evaluation.report.html import page, table_html
 
     against = f", against {report.against}" if report.against else ""
@@ -228,7 +231,7 @@ def write_page(report: FilterReport, path: str | os.PathLike[str]) -> None:
 
 
 def _svg(report: FilterReport) -> str:
-    """A histogram whose bars are stacked, the best part in full colour."""
+    """The histogram as SVG, with stacked bars; the best part is in full colour."""
     width, height, left = 640, 200, 8
     most = max((total for _, total in bars(report)), default=0) or 1
     step = (width - 2 * left) / BINS
@@ -269,5 +272,5 @@ def _examples(report: FilterReport) -> Iterator[str]:
 
 
 def visible_text(text: str) -> str:
-    """A text of several lines whose control characters show."""
+    """A text with its control characters made visible, line by line."""
     return "\n".join(visible(line, " ") for line in text.split("\n"))

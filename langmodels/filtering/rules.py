@@ -1,4 +1,4 @@
-"""What is kept: thresholds on the scores of documents, given or as quantiles."""
+"""Rules for what is kept: thresholds on the scores of documents, given or as quantiles."""
 
 import math
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ from langmodels.errors import UsageError
 class Rule:
     """How documents are chosen by their scores, in bits; lower ones are better.
 
-    One of these: `at_most`, the highest score that is kept; `keep`, the share of documents that is
-    kept, the best ones; `buckets`, so many parts of equal size, from the best to the worst, all of
-    which are kept.
+    Exactly one of three is given: `at_most`, the highest score that is kept; `keep`, the share of
+    documents that is kept, the best ones; `buckets`, the number of parts of equal size, from the
+    best to the worst, into which all documents are sorted.
     """
 
     at_most: float | None = None
@@ -26,17 +26,19 @@ class Rule:
     def __post_init__(self) -> None:
         check_fields(self)
         if sum(value is not None for value in (self.at_most, self.keep, self.buckets)) != 1:
-            raise UsageError("Say one thing: a limit, the share to keep, or a number of buckets.")
+            raise UsageError(
+                "Give one of three: a limit, the share to keep, or a number of buckets."
+            )
         if self.at_most is not None and math.isnan(self.at_most):
-            raise UsageError("The limit of scores is a number.")
+            raise UsageError("The limit of scores must be a number, not NaN.")
         if self.keep is not None and not 0 < self.keep < 1:
-            raise UsageError(f"The share to keep lies between 0 and 1, not {self.keep:g}.")
+            raise UsageError(f"The share to keep must lie between 0 and 1, not {self.keep:g}.")
         if self.buckets is not None and not 2 <= self.buckets <= 100:
-            raise UsageError(f"There are 2 to 100 buckets, not {self.buckets}.")
+            raise UsageError(f"The number of buckets must be 2 to 100, not {self.buckets}.")
 
     @property
     def names(self) -> list[str]:
-        """The parts into which documents fall, from the best to the worst."""
+        """The names of the parts into which documents are sorted, from the best to the worst."""
         if self.buckets is None:
             return ["kept", "left out"]
         if self.buckets == 3:
@@ -45,11 +47,11 @@ class Rule:
 
     @property
     def thresholds(self) -> list[float] | None:
-        """The highest score of each part but the last, where it is known before documents are."""
+        """The highest score of each part but the last, where the rule itself gives it."""
         return None if self.at_most is None else [self.at_most]
 
     def ranks(self, n: int) -> list[int]:
-        """Of n documents in order, counted from 1, those whose scores are the thresholds."""
+        """The ranks, counted from 1, of those of n documents whose scores are the thresholds."""
         if self.keep is not None:
             shares = [self.keep]
         else:
@@ -66,7 +68,7 @@ class Rule:
         return parts
 
     def kept(self, parts: IndexArray) -> BoolArray:
-        """Which documents are written, (n,)."""
+        """Mask of the documents that are written, (n,), from the part of each."""
         if self.buckets is not None:
             return np.ones(len(parts), np.bool_)
         kept: BoolArray = parts == 0

@@ -1,4 +1,4 @@
-"""A collection filtered: every file a task, thresholds from the scores of all."""
+"""Filtering a collection: every file is a task, and the thresholds come from all scores."""
 
 import itertools
 import os
@@ -41,26 +41,26 @@ def filter_documents(
     as_is: bool = False,
     jobs: Jobs | None = None,
 ) -> FilterReport:
-    r"""Write those documents of files that a rule keeps, a file for a file, into a folder.
+    r"""Write the documents that a rule keeps, one output file for each input file, into a folder.
 
     Args:
         inputs: the files: JSON lines, Parquet, or plain text, in which a line is a document. As
-            after `langmodels filter`, folders and patterns stand for what is in them, and
+            after `langmodels filter`, folders and patterns stand for the files in them, and
             `?text=FIELD` names the field of the text.
-        output: the folder, in which `scores` holds what a later run need not do again, and
+        output: the folder. Its subfolder `scores` holds what a later run need not repeat, and
             `bad.jsonl` lists the documents that have no score.
         model: the file of the model.
-        rule: what is kept.
+        rule: which documents are kept.
         against: the file of a model of general text. The score is then the difference of the two
             cross-entropies (Moore and Lewis 2010).
-        per: scores are bits for each `token` or each `character`.
-        by: a field; documents are compared with those of the same value.
-        as_is: add no columns.
-        jobs: processes (None: this one), or an open executor, such as that of
+        per: whether scores are in bits per `token` or per `character`.
+        by: a field by which documents are grouped; each is compared with those of its group.
+        as_is: write documents unchanged, without new columns.
+        jobs: number of processes (None: this one only), or an open executor, such as that of
             `langmodels.executor(scheduler=...)`.
 
-    A file that cannot be read does not keep the others from being finished; it is named in the
-    report. Raises UsageError for inputs that the output would replace.
+    A file that cannot be read is named in the report, and the others are finished. Raises
+    UsageError for inputs that the output would replace.
 
     >>> import json, pathlib, tempfile
     >>> import langmodels
@@ -78,7 +78,7 @@ def filter_documents(
     requests = [replace(r, path=absolute(r.path)) for r in _requests(inputs)]
     other = None if against is None else absolute(against)
     scoring = Scoring(absolute(model), other, per, by)
-    output = absolute(output)  # workers may stand elsewhere
+    output = absolute(output)  # workers may have another working directory
     works = [
         Work(request, paths, scoring, rule, as_is)
         for request, paths in zip(requests, _paths(requests, output), strict=True)
@@ -108,7 +108,7 @@ def filter_documents(
 def _requests(
     inputs: str | os.PathLike[str] | Sequence[str | os.PathLike[str] | Request],
 ) -> list[Request]:
-    """What is to be read of which files. Raises LangmodelsError for files that are not there."""
+    """The files to read, and how. Raises LangmodelsError for files that are missing."""
     names = [inputs] if isinstance(inputs, str | os.PathLike) else inputs
     requests: list[Request] = []
     for name in names:
@@ -124,7 +124,7 @@ def _requests(
 
 
 def _paths(requests: Sequence[Request], output: str) -> list[Paths]:
-    """Where each file goes: under its name, below the folder that all of them are in."""
+    """The output paths: files keep their names relative to the folder that they all are in."""
     parts = [r.path.replace(os.sep, "/").split("/") for r in requests]
     levels = zip(*(folder for *folder, _ in parts), strict=False)
     n = len(list(itertools.takewhile(lambda level: len(set(level)) == 1, levels)))
@@ -143,7 +143,9 @@ def _check(works: Sequence[Work]) -> None:
         if _same(work.paths.shard, work.request.path):
             raise UsageError(f"{name} would be replaced; write to another folder.")
         if name.lower().startswith((*RESERVED, "scores/")):
-            raise UsageError(f"{name} is a name of what is written beside documents; rename it.")
+            raise UsageError(
+                f"{name} is the name of a file that filtering itself writes; rename the input."
+            )
         if not shard.takes_columns:
             warn_of_rows(work.request)
         if not shard.takes_columns and work.rule.buckets is not None:
@@ -162,7 +164,7 @@ def _same(one: str, other: str) -> bool:
 
 
 def _check_models(scoring: Scoring) -> None:
-    """Open the models before there is work. Raises LangmodelsError for files that are none."""
+    """Open the models before work begins. Raises LangmodelsError for files that are no models."""
     model = opened(scoring.model)
     if scoring.against is None or scoring.per != "token":
         return
@@ -175,6 +177,7 @@ def _check_models(scoring: Scoring) -> None:
 
 
 RESERVED = ("bad.jsonl", "report.html", "report.json")
+"""Names in the output folder that no file of documents may have."""
 
 
 def _run(
@@ -184,7 +187,7 @@ def _run(
     failed: dict[str, str],
     what: str,
 ) -> dict[str, Outcome]:
-    """The outcome of each file by its name; what went wrong with others goes to `failed`."""
+    """The outcome of each file by its path; the error of one that fails is put into `failed`."""
     sizes = {work.request.path: size(work.request.path) for work in works}
     outcomes: dict[str, Outcome] = {}
     with track(what, total=sum(sizes.values())) as progress:
@@ -230,7 +233,7 @@ def _until_interrupted(
 
 
 def _thresholds(outcomes: Sequence[Outcome], rule: Rule) -> Thresholds:
-    """Of each group, from the scores of all files."""
+    """The thresholds of each group, from the scores of all files."""
     names = sorted({name for outcome in outcomes for name in outcome.shard.groups})
     number = {name: i for i, name in enumerate(names)}
 

@@ -28,17 +28,19 @@ RECORD = np.dtype(
         ("group", "<i4"),
     ]
 )
-"""What is kept of a document that has a text."""
+"""The record that is kept of each document with a text."""
 
-_AT_ONCE = 1 << 16  # records that are read together
+_AT_ONCE = 1 << 16  # records that are read at a time
 
 Records = NDArray[np.void]
 
 
 @dataclass(frozen=True)
 class Paths:
-    """Where things are that belong to a file of documents: `name` is its name in the output,
-    `piece` an ending for what belongs to a piece of it alone.
+    """The paths of the files that belong to one file of documents.
+
+    `output`: the folder. `name`: the file's name in it. `piece`: an ending for the files of a piece
+    of it, empty for those of the whole.
     """
 
     output: str
@@ -47,20 +49,20 @@ class Paths:
 
     @property
     def shard(self) -> str:
-        """The documents that are kept."""
+        """The path that the kept documents are written to."""
         return self.beside(".part") if self.piece else join(self.output, self.name)
 
     def beside(self, ending: str) -> str:
-        """A file of the work."""
+        """The path of a file in the folder `scores`, by its ending."""
         return join(self.output, "scores", f"{self.name}{self.piece}{ending}")
 
 
 @dataclass
 class ScoredShard:
-    """What is known of a file whose documents were scored.
+    """A file whose documents have been scored; the records themselves are on disk.
 
-    `key`: what decides the scores. `groups`: the values of the field that groups are made by.
-    `checksum`: CRC-32 of the records.
+    `key`: all that the scores depend on. `documents` and `bad`: how many have a text, and how many
+    have no score. `groups`: the names of groups by number. `checksum`: CRC-32 of the records.
     """
 
     paths: Paths
@@ -72,7 +74,7 @@ class ScoredShard:
 
     @classmethod
     def find(cls, paths: Paths, key: list[Any]) -> "ScoredShard | None":
-        """That of an earlier run; None where there is none, of other scores, or a damaged one."""
+        """The result of an earlier run; None if there is none, or it is damaged or another."""
         with suppress(OSError, ValueError, KeyError, TypeError):
             with open_to_read(paths.beside(".json")) as file:
                 data = json.load(file)
@@ -90,7 +92,7 @@ class ScoredShard:
 
     @contextmanager
     def writing(self) -> Iterator["ScoreWriter"]:
-        """What takes the scores of the file; they are there when the block has ended."""
+        """A context manager: the writer of the file's scores, which appear when the block ends."""
         make_folder_of(self.paths.beside(""))
         remove(self.paths.beside(".json"))
         with (
@@ -104,14 +106,14 @@ class ScoredShard:
             file.write(json_text(known).encode())
 
     def records(self) -> Iterator[Records]:
-        """The records of the documents in order, some at a time."""
+        """The records of the documents in order, `_AT_ONCE` at a time."""
         with open_to_read(self.paths.beside(".scores")) as file:
             while data := file.read(_AT_ONCE * RECORD.itemsize):
                 yield np.frombuffer(data, RECORD)
 
 
 _KNOWN = ("key", "documents", "bad", "groups", "checksum")
-"""What is kept of a file beside its scores."""
+"""The attributes that are stored in the file beside the scores."""
 
 
 def _checksum(before: int, records: Records) -> int:
@@ -119,14 +121,14 @@ def _checksum(before: int, records: Records) -> int:
 
 
 class ScoreWriter:
-    """Takes the scores of a file."""
+    """Writes the scores of a file, and notes the documents that have none."""
 
     def __init__(self, shard: ScoredShard, scores: IO[bytes], bad: IO[bytes]) -> None:
         self._shard, self._scores, self._bad = shard, scores, bad
         self._numbers: dict[str, int] = {}
 
     def groups(self, values: Sequence[Any]) -> list[int]:
-        """The numbers of groups, which are called as the values."""
+        """The number of each document's group, given the values of the field that groups them."""
         numbers = self._numbers
         names = ["" if value is None else str(value) for value in values]
         found = [numbers.setdefault(name, len(numbers)) for name in names]
@@ -134,19 +136,19 @@ class ScoreWriter:
         return found
 
     def write(self, records: Records) -> None:
-        """Keep some more."""
+        """Append records."""
         self._scores.write(records.tobytes())
         self._shard.documents += len(records)
         self._shard.checksum = _checksum(self._shard.checksum, records)
 
     def refuse_like(self, shard: ScoredShard) -> None:
-        """Note those that were noted of a piece of the file."""
+        """Note the documents that were noted for a piece of the file."""
         self._shard.bad += shard.bad
         with open_to_read(shard.paths.beside(".bad")) as part:
             shutil.copyfileobj(part, self._bad)
 
     def refuse(self, request: Request, documents: Sequence[tuple[int, str]]) -> None:
-        """Note documents that have no text."""
+        """Note documents that have no score, as (number, reason)."""
         self._shard.bad += len(documents)
         for number, reason in documents:
             entry = {"file": os.fspath(request.path), "document": number, "reason": reason}

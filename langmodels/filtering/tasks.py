@@ -1,4 +1,4 @@
-"""The task of a file: score its documents, and write those that are kept."""
+"""The task of one file: score its documents, and write those that are kept."""
 
 import functools
 import json
@@ -28,16 +28,17 @@ from langmodels.streaming import Ahead
 from langmodels.threads import cores
 
 SHOWN = 3
-"""Documents of each part that are shown as examples."""
-_LENGTH = 400  # characters of an example
+"""Number of documents of each part that the report shows as examples."""
+_LENGTH = 400  # characters of an example, at most
 
 
 @dataclass(frozen=True)
 class Scoring:
-    """How documents are scored: by which models, for each `token` or `character`, in what groups.
+    """How documents are scored: by which models, per `token` or `character`, in what groups.
 
-    With `against`, the score is the difference of the two models' cross-entropies, as in Moore and
-    Lewis 2010, "Intelligent Selection of Language Model Training Data".
+    `model` and `against`: paths. With `against`, the score is the difference of the two models'
+    cross-entropies, as in Moore and Lewis 2010, "Intelligent Selection of Language Model Training
+    Data". `by`: the field by which documents are grouped.
     """
 
     model: str
@@ -46,7 +47,7 @@ class Scoring:
     by: str | None = None
 
     def key(self, request: Request) -> list[Any]:
-        """What decides the scores of a file."""
+        """All that the scores of a file depend on; equal keys mean equal scores."""
         models = [identity(m) for m in (self.model, self.against) if m is not None]
         how = [self.per, self.by, request.text, request.encoding, *(request.span or ())]
         return [repr(RECORD), models, how, identity(request.path)]
@@ -54,7 +55,7 @@ class Scoring:
 
 @dataclass(frozen=True)
 class Example:
-    """A document that stands for its part in the report. `draw` decides which are taken."""
+    """A document shown in the report. Those with the lowest `draw` of their part are taken."""
 
     part: int
     draw: int
@@ -66,7 +67,7 @@ class Example:
 
 @dataclass(frozen=True)
 class Work:
-    """A file to be filtered. With `as_is` no columns are added to its documents."""
+    """A file to be filtered. With `as_is`, no columns are added to its documents."""
 
     request: Request
     paths: Paths
@@ -76,7 +77,7 @@ class Work:
 
     @property
     def columns(self) -> Kinds:
-        """What is added to documents."""
+        """The columns that are added to documents."""
         if self.as_is:
             return {}
         columns = dict(FIGURES)
@@ -88,12 +89,12 @@ class Work:
 
 
 Thresholds = dict[str, list[float]]
-"""Of each group."""
+"""By group, the highest score of each part but the last, in bits."""
 
 
 @dataclass
 class Outcome:
-    """What was made of a file; `skipped`: nothing, as all was there."""
+    """The result of a file's task; `skipped`: whether an earlier run had done it all."""
 
     shard: ScoredShard
     examples: list[Example] = field(default_factory=list)
@@ -101,9 +102,10 @@ class Outcome:
 
 
 def filter_shard(work: Work, thresholds: Thresholds | None) -> Outcome:
-    """Score the documents of a file, and with thresholds write those that are kept.
+    """Score the documents of a file and, if there are thresholds, write those that are kept.
 
-    What was done before is not done again. Raises LangmodelsError for a file that cannot be read.
+    What an earlier run finished is not repeated. Raises LangmodelsError for a file that cannot be
+    read.
     """
     key = work.scoring.key(work.request)
     scored = ScoredShard.find(work.paths, key)
@@ -142,7 +144,7 @@ def filter_shard(work: Work, thresholds: Thresholds | None) -> Outcome:
 
 
 def _scored(work: Work, shard: Shard, scored: ScoredShard) -> Iterator[tuple[Batch, Records]]:
-    """The documents of a file with their scores, which are kept on the way."""
+    """The documents of a file with their scores, which are stored on the way."""
     with scored.writing() as writer:
         for batch in _read(shard):
             records = _records(batch.texts, work.scoring)
@@ -165,7 +167,7 @@ def _read(shard: Shard) -> Iterator[Batch]:
 
 
 def _stored(shard: Shard, scored: ScoredShard) -> Iterator[tuple[Batch, Records]]:
-    """The same from an earlier run."""
+    """The documents of a file with the scores stored by an earlier run."""
     rest, pieces = np.empty(0, RECORD), scored.records()
     for batch in _read(shard):
         n = len(batch.texts)
@@ -185,13 +187,13 @@ def _records(texts: Sequence[str], scoring: Scoring) -> Records:
     records["score"] = _bits(scores, scoring.per)
     if scoring.against is not None:
         general = score_texts(opened(scoring.against), texts)
-        with np.errstate(invalid="ignore"):  # of two infinite ones
+        with np.errstate(invalid="ignore"):  # inf - inf, for texts impossible under both models
             records["score"] -= _bits(general, scoring.per)
     return records
 
 
 def _without_score(tokens: int) -> str:
-    """Why a document with so many tokens has no score."""
+    """Why a document has no score, given its number of tokens."""
     return "is impossible under both models" if tokens else "has no tokens"
 
 
@@ -204,9 +206,7 @@ def _bits(scores: TextScores, per: str) -> FloatArray:
 
 
 def opened(path: str) -> LanguageModel[Any]:
-    """The model of a file, opened once in each process while it stays the same; all map the same
-    memory.
-    """
+    """The model in a file, opened once in each process as long as the file stays the same."""
     try:
         same = identity(path)
     except OSError:
@@ -233,7 +233,7 @@ class _Selection:
         self._work, self._writer, self._kinds = work, writer, columns
         self._scored, self._thresholds = scored, thresholds
         self._table: FloatArray = np.empty((0, 0))
-        """The thresholds of the groups, (groups, parts - 1)."""
+        """The thresholds of each group, (groups, parts - 1)."""
         self.examples: list[Example] = []
 
     @classmethod
@@ -241,7 +241,7 @@ class _Selection:
     def writing(
         cls, work: Work, shard: Shard, scored: ScoredShard, thresholds: Thresholds
     ) -> Iterator["_Selection"]:
-        """What writes to the output, which is there when the block has ended."""
+        """A context manager; the output file appears when the block ends."""
         path = work.paths.shard
         make_folder_of(path)
         remove(work.paths.beside(".done"))
@@ -250,7 +250,7 @@ class _Selection:
             yield cls(work, writer, scored, thresholds, columns)
 
     def take(self, batch: Batch, records: Records) -> None:
-        """Write some documents."""
+        """Write the documents of a batch that are kept."""
         rule, scores = self._work.rule, records["score"]
         parts = rule.parts(scores, self._limits(records["group"]))
         keep = rule.kept(parts) & ~np.isnan(scores)
@@ -265,7 +265,7 @@ class _Selection:
             return np.tile(rule.thresholds, (len(groups), 1))
         names = self._scored.groups
         if len(self._table) < len(names):
-            none = [math.nan] * (len(rule.names) - 1)  # of a group of which nothing has a score
+            none = [math.nan] * (len(rule.names) - 1)  # for a group none of which has a score
             table = [self._thresholds.get(name, none) for name in names]
             self._table = np.array(table, np.float64).reshape(len(names), len(none))
         limits: FloatArray = self._table[groups]
@@ -281,7 +281,7 @@ class _Selection:
         return columns
 
     def _draw(self, batch: Batch, scores: FloatArray, parts: IndexArray) -> None:
-        """Have some documents of each part stand for it, by numbers that only look random."""
+        """Choose examples of each part by a hash, so that the choice is the same in every run."""
         draws = np.array(batch.numbers, np.uint64) * np.uint64(0x9E3779B97F4A7C15)
         draws ^= np.uint64(zlib.crc32(self._work.paths.name.encode())) << np.uint64(16)
         draws *= np.uint64(0xC2B2AE3D27D4EB4F)
@@ -302,7 +302,7 @@ class _Selection:
 
 
 def drawn(examples: Sequence[Example]) -> list[Example]:
-    """Some of each part."""
+    """The `SHOWN` examples of each part with the lowest `draw`."""
     taken: list[Example] = []
     for example in sorted(examples, key=lambda e: (e.part, e.draw)):
         if sum(other.part == example.part for other in taken) < SHOWN:
@@ -310,18 +310,18 @@ def drawn(examples: Sequence[Example]) -> list[Example]:
     return taken
 
 
-# What was done before -----------------------------------------------------------------------------
+# What an earlier run finished ---------------------------------------------------------------------
 
 
 def _stamp(work: Work, scored: ScoredShard, thresholds: Thresholds) -> Any:
-    """What decides what is written, as JSON has it."""
+    """All that the output of a file depends on, as JSON returns it."""
     chosen = {name: thresholds.get(name) for name in scored.groups}
     rule = [work.rule.at_most, work.rule.keep, work.rule.buckets, work.as_is]
     return json.loads(json_text([scored.key, rule, chosen]))
 
 
 def is_done(work: Work, thresholds: Thresholds | None) -> bool:
-    """Whether all that a file needs was done before: its scores, or with thresholds, its output."""
+    """Whether an earlier run finished a file: its scores or, with thresholds, its output."""
     scored = ScoredShard.find(work.paths, work.scoring.key(work.request))
     if scored is None or thresholds is None:
         return scored is not None
@@ -329,7 +329,7 @@ def is_done(work: Work, thresholds: Thresholds | None) -> bool:
 
 
 def note(work: Work, scored: ScoredShard, thresholds: Thresholds, examples: list[Example]) -> None:
-    """Keep what decided the output of a file, which is written."""
+    """Note that the output of a file is finished, and what it depended on."""
     done = {
         "stamp": _stamp(work, scored, thresholds),
         "output": identity(work.paths.shard),
@@ -345,7 +345,7 @@ def _checksum(examples: Any) -> int:
 
 
 def _written(work: Work, scored: ScoredShard, thresholds: Thresholds) -> list[Example] | None:
-    """The examples of a file that was written in the same way before, if it was."""
+    """The examples of a file if an earlier run finished the same output, else None."""
     with suppress(OSError, ValueError, KeyError, TypeError):
         with open_to_read(work.paths.beside(".done")) as file:
             data = json.load(file)
