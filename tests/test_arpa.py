@@ -4,6 +4,7 @@ import bz2
 import gzip
 import lzma
 import math
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -335,6 +336,24 @@ def test_notes_that_make_no_sense_are_refused(tmp_path: Path, note: str) -> None
         NGramModel.from_arpa(path)
     # Who says how the text was cut knows better.
     assert NGramModel.from_arpa(path, make_tokenizer("word")).tokenizer.level == "word"
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_a_note_may_hold_a_large_tokenizer(tmp_path: Path, suffix: str) -> None:
+    """Larger than what is read of a file to see what it is; pieces may be parts of characters."""
+    pytest.importorskip("tokenizers")
+    text = "".join(map(chr, range(0x4E00, 0x5A00))) * 2
+    corpus = Corpus.from_text(text, make_tokenizer("bpe", vocab=3000))
+    model = NGramModel(2, "witten_bell").fit(corpus)
+    path = tmp_path / f"large.arpa{suffix}"
+    model.save_arpa(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = NGramModel.from_arpa(path)
+    assert path.suffix == ".gz" or path.read_bytes().index(b"\\data\\") > 1 << 16
+    assert again.score(text[5:50]) == pytest.approx(model.score(text[5:50]), abs=1e-3)
+    other = path.rename(tmp_path / "large")  # known by what is in it
+    assert load(other).score(text[5:50]) == again.score(text[5:50])
 
 
 def test_kenlm_reads_characters(tmp_path: Path) -> None:

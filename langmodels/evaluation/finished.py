@@ -297,9 +297,10 @@ def _paid(name: str, corpus: Corpus, training_text: RawText | None) -> TextCosts
         )
     elif corpus.tokenizer.ends or not (corpus.tokenizer.reversible and corpus.tokenizer.alphabet):
         raise LangmodelsError(
-            f"{name} reads the text in other tokens than the rest, so that only bits per "
-            "character compare; what words leave out of them is learnt on a training text: use "
-            "`langmodels compare --models A,B --corpus TRAINING --test TEXT`, or --part test."
+            f"{name} reads the text in other tokens than the rest, or knows others, so that only "
+            "bits per character compare; what words leave out of them is learnt on a training "
+            "text: use `langmodels compare --models A,B --corpus TRAINING --test TEXT`, or --part "
+            "test."
         )
     return text_costs(Splits(train, train, corpus, ""))
 

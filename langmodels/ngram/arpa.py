@@ -23,8 +23,8 @@ import numpy as np
 from langmodels.arrays import Array
 from langmodels.errors import LangmodelsError
 from langmodels.ngram.arpa_checks import check_sums
-from langmodels.ngram.arpa_reader import NOTE, ZERO, ArpaReader, escaped, has_space
-from langmodels.ngram.arpa_source import is_arpa_name, is_arpa_text, open_arpa
+from langmodels.ngram.arpa_reader import ZERO, ArpaReader, escaped, has_space
+from langmodels.ngram.arpa_source import NOTE, is_arpa_name, is_arpa_text, open_arpa
 from langmodels.ngram.tables import NGramTables
 from langmodels.ngram.trie import ngram_words
 from langmodels.packed import compressing

@@ -9,11 +9,10 @@ import numpy as np
 
 from langmodels.arrays import BoolArray, IndexArray
 from langmodels.errors import LangmodelsError
-from langmodels.ngram.arpa_source import ByteSource
+from langmodels.ngram.arpa_source import ByteSource, longest_header
 from langmodels.text.byte_fields import Fields, space_table, split_fields
 
 _READ = 1 << 22  # bytes
-_HEADER = 1 << 16  # bytes within which the data line must come
 _DATA = re.compile(rb"^[\t\r ]*\\data\\[\t\r ]*$", re.IGNORECASE | re.MULTILINE)
 _LINE = 1 << 20  # bytes that a line, or a run of blank lines, may have
 _BLANKS = b"\t\n\r "
@@ -49,9 +48,10 @@ class Lines:
 
         Raises LangmodelsError where there is no data line.
         """
-        while len(self._rest) < _HEADER and self._fill():
-            pass
-        found = _DATA.search(self._rest, 0, max(_HEADER, _READ))
+        found, passed = None, 0
+        while found is None and len(self._rest) < longest_header(self._rest) and self._fill():
+            found = _DATA.search(self._rest, passed)
+            passed = self._rest.rfind(b"\n") + 1
         if found is None:
             # A data line later than this means another kind of file.
             raise LangmodelsError(f"{self._name} is not an ARPA file: it has no \\data\\ line.")

@@ -10,7 +10,7 @@ import numpy as np
 from langmodels.arrays import FloatArray, IntArray
 from langmodels.errors import FileWarning, LangmodelsError
 from langmodels.ngram.arpa_lines import Block, Entries, Lines, shown
-from langmodels.ngram.arpa_source import ByteSource
+from langmodels.ngram.arpa_source import NOTE, ByteSource
 from langmodels.ngram.building import RepeatedNGramError, tables_from_ngrams
 from langmodels.ngram.tables import MAX_ORDER, Float32Array, NGramTables
 from langmodels.progress import Meter, track
@@ -26,8 +26,6 @@ ZERO = -99.0
 """Written for log10 of zero; in files of other tools it means 10^-99, as in KenLM."""
 MISSING_UNK = -100.0
 """Log10 p given to `<unk>` where the file has none; KenLM's choice."""
-NOTE = b"# langmodels "
-"""The prefix of the comment of `write_arpa`, a JSON object on tokenization, cleaning and zeros."""
 
 _LOG10 = np.log(10.0)
 _LEAST = ZERO * 10
@@ -199,12 +197,13 @@ class ArpaReader:
         try:
             return [t.decode() for t in self._ids]
         except UnicodeDecodeError as error:
-            warnings.warn(
-                f"{self._name} has words that are not UTF-8, {shown(error.object)} for one, "
-                "which no text will have; convert the file first, as `iconv` does.",
-                FileWarning,
-                stacklevel=2,
-            )
+            if not getattr(self.tokenizer, "splits_characters", False):
+                warnings.warn(
+                    f"{self._name} has words that are not UTF-8, {shown(error.object)} for one, "
+                    "which no text will have; convert the file first, as `iconv` does.",
+                    FileWarning,
+                    stacklevel=2,
+                )
         return [t.decode("utf-8", "surrogateescape") for t in self._ids]
 
     def _without_ends(self, sections: list[_Section], ids: dict[str, int]) -> bool:

@@ -12,7 +12,10 @@ from typing import IO, Protocol
 from langmodels.errors import unreadable
 from langmodels.packed import COMPRESSIONS, open_bytes, without_compression
 
+NOTE = b"# langmodels "
+"""The prefix of the comment of `write_arpa`, a JSON object on tokenization, cleaning and zeros."""
 _START = 1 << 16  # bytes within which the data line must come
+_NOTED = 1 << 26  # the same after that comment, which may hold a whole tokenizer
 _MARK = "\\data\\"
 _UTF8_MARK = b"\xef\xbb\xbf"
 _WIDE = ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be")
@@ -82,8 +85,17 @@ def _start_of(file: IO[bytes]) -> bytes:
     return start
 
 
+def longest_header(start: bytes) -> int:
+    """The bytes within which the data line of a file must come; `start` is its beginning."""
+    begins = NOTE + b"{"
+    noted = start.startswith(begins) or start.find(b"\n" + begins, 0, _START) >= 0
+    return _NOTED if noted else _START
+
+
 def _encoding(start: bytes) -> str | None:
     r"""The encoding of a file's `\data\` line; None without such a line."""
+    if longest_header(start.removeprefix(_UTF8_MARK)) > _START:
+        return "utf-8"
     lower = start.lower()
     for encoding in ("utf-8", *_WIDE):
         at = lower.find(_MARK.encode(encoding))

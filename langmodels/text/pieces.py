@@ -52,6 +52,7 @@ class PiecesTokenizer(Tokenizer):
     separator = ""
     usual_order = 5
     changes_text = True
+    splits_characters = True
 
     def __init__(self, file: str | None = None, model: str | None = None, size: int = 0) -> None:
         if file is not None:

@@ -47,6 +47,7 @@ class SubwordTokenizer(Tokenizer):
     unit = "piece"
     separator = ""
     usual_order = 5
+    splits_characters = True
 
     def __init__(self, vocab: int = 2000, model: str | None = None) -> None:
         if vocab <= _BYTES:

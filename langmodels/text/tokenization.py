@@ -28,8 +28,9 @@ class Tokenizer(ABC):
     line are what white space separates, and `wide_spaces`: that is all of Unicode's, else only
     spaces, tabs and carriage returns. `alphabet`: the number of possible tokens, None for no limit.
     `rare_types`: the vocabulary grows without bound with the text, so that `min_count` and
-    `max_size` apply. `changes_text`: tokens are not substrings of the text. `min_count`: default
-    count that a token must have to be in the vocabulary. `unit`: the name of a token.
+    `max_size` apply. `changes_text`: tokens are not substrings of the text.
+    `splits_characters`: tokens may hold bytes of characters, as lone surrogates. `min_count`:
+    default count that a token must have to be in the vocabulary. `unit`: the name of a token.
     `usual_order`: default order of n-gram models. `separator`: what to put between tokens for
     display.
 
@@ -49,6 +50,7 @@ class Tokenizer(ABC):
     usual_order: ClassVar[int] = 6
     separator: str = " "
     changes_text: ClassVar[bool] = False
+    splits_characters: ClassVar[bool] = False
     line_end: ClassVar[str] = "\n"
 
     @abstractmethod
