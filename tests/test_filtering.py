@@ -291,6 +291,33 @@ def test_a_broken_file_is_named_and_the_others_are_finished(
     assert names == ["bad.jsonl", "fine.jsonl"]
 
 
+@pytest.mark.parametrize("fine", [True, False])
+def test_where_no_report_can_be_written_files_that_failed_are_named(
+    folder: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    fine: bool,
+) -> None:
+    (tmp_path / "torn.jsonl.gz").write_bytes(gzip.compress(b'{"text": "a"}')[:-9])
+    if fine:
+        (tmp_path / "fine.jsonl").write_text('{"text": "red fox", "lang": "en"}\n')
+
+    def full(*_: object) -> None:
+        raise LangmodelsError("No space left.")
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr("langmodels.cli.filter.write_page", full)
+    inputs = str(tmp_path / "*.jsonl*")
+    rule = ["--keep", "0.5", "--by", "lang"]
+    assert main(["filter", "m.lm", inputs, "-o", str(tmp_path / "out"), *rule]) == 1
+    printed = capsys.readouterr()
+    assert "torn.jsonl.gz" in printed.err
+    assert "No space left." in printed.err
+    assert "has the field" not in printed.err  # no more than that is known of torn files
+    assert f"files   {int(fine)}" in printed.out
+
+
 def test_addresses_of_stores(run: Run, folder: Path, tmp_path: Path) -> None:
     fsspec = pytest.importorskip("fsspec")
     run("--keep", "0.3")

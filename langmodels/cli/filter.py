@@ -110,18 +110,24 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
             as_is=args.as_is,
             jobs=jobs,
         )
-    write_page(report, join(args.output, "report.html"))
-    with atomic_write(join(args.output, "report.json")) as file:
-        file.write(f"{json_text(report, 2)}\n".encode())
+    problems = []
+    if report.failed:
+        problems.append(
+            f"{len(report.failed)} of {report.files + len(report.failed)} files could not be "
+            f"filtered: {' '.join(report.failed.values())}"
+        )
+    try:
+        write_page(report, join(args.output, "report.html"))
+        with atomic_write(join(args.output, "report.json")) as file:
+            file.write(f"{json_text(report, 2)}\n".encode())
+    except LangmodelsError as error:
+        problems.append(str(error))
     if args.json:
         print_json(jsonable(report))
     else:
         _print(report, console)
-    if report.failed:
-        raise LangmodelsError(
-            f"{len(report.failed)} of {report.files + len(report.failed)} files could not be "
-            f"filtered: {' '.join(report.failed.values())}"
-        )
+    if problems:
+        raise LangmodelsError(" ".join(problems))
     return None
 
 

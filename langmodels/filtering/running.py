@@ -96,7 +96,7 @@ def filter_documents(
             thresholds = _thresholds(scored, rule)
         outcomes = _run(pool, works, thresholds, failed, "Writing documents")
     done = [outcomes[work.request.path] for work in works if work.request.path in outcomes]
-    if by is not None and not any(name for each in done for name in each.shard.groups):
+    if by is not None and done and not any(name for each in done for name in each.shard.groups):
         warnings.warn(
             f"No document has the field {by!r}, so that all are one group; check its name.",
             stacklevel=2,

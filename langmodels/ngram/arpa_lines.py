@@ -49,8 +49,10 @@ class Lines:
         Raises LangmodelsError where there is no data line.
         """
         found, passed = None, 0
-        while found is None and len(self._rest) < longest_header(self._rest) and self._fill():
+        while len(self._rest) < longest_header(self._rest) and self._fill():
             found = _DATA.search(self._rest, passed)
+            if found is not None and found.end() < len(self._rest):  # else its line may go on
+                break
             passed = self._rest.rfind(b"\n") + 1
         if found is None:
             # A data line later than this means another kind of file.
