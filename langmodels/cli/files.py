@@ -1,8 +1,8 @@
-"""The files of a command line: declared where the parser is made, checked before any work.
+"""The files of a command line: declared as types of arguments, and checked before any work.
 
-An argument of type `InputFile` (or of one of its kinds) is read, one of type `OutputFile` is
-written. `check_files` finds them among the parsed arguments of any command: no output replaces an
-input, another output or what the command prints, and every output can be written.
+An argument of type `InputFile` (or of a subclass) is read, one of type `OutputFile` is written.
+`check_files` finds them among the parsed arguments of any command, and sees that no output replaces
+an input, another output or the file that the command prints to, and that all can be written.
 """
 
 import argparse
@@ -27,19 +27,17 @@ class InputFile(str):
     __slots__ = ()
 
     def paths(self) -> Iterator[str]:
-        """The files that are meant, there or not."""
+        """The paths that the name may stand for, whether they exist or not."""
         yield str(self)
 
 
 class TextName(InputFile):
-    """The name of a text: files, folders or patterns with commas between, options after a question
-    mark.
-    """
+    """The name of a text: files, folders or patterns with commas between, then `?` and options."""
 
     __slots__ = ()
 
     def paths(self) -> Iterator[str]:
-        """The files that are meant, there or not."""
+        """See `InputFile`."""
         files = self.partition("?")[0]
         for name in (str(self), files, *split_names(files)):
             yield name
@@ -53,7 +51,7 @@ class FileNames(InputFile):
     __slots__ = ()
 
     def paths(self) -> Iterator[str]:
-        """The files that are meant, there or not."""
+        """See `InputFile`."""
         yield str(self)
         yield from split_names(self)
 
@@ -70,19 +68,19 @@ class OutputFile(str):
     __slots__ = ()
 
     def check(self) -> None:
-        """Say before the work, not after it, that the file cannot be written."""
+        """Raise LangmodelsError before the work, not after it, if the file cannot be written."""
         _check_named(self)
         check_writable(self)
 
 
 def _check_named(output: str) -> None:
-    """Raise UsageError where an output is "-", of which a file of that name would be made."""
+    """Raise UsageError for the output "-", which would become a file of that name."""
     if output == STANDARD_INPUT:
         raise UsageError("An output needs a name of its own; '-' is none.")
 
 
 def _check_matplotlib() -> None:
-    """Raise LangmodelsError where there can be no pictures."""
+    """Raise LangmodelsError if matplotlib is not installed."""
     if find_spec("matplotlib") is None:
         raise LangmodelsError(
             "Plots need matplotlib, which is not installed: pip install 'langmodels[report]'."
@@ -96,7 +94,7 @@ class PlotFile(OutputFile):
     SUFFIXES = (".png", ".svg", ".pdf")
 
     def check(self) -> None:
-        """Say before the work that the picture cannot be drawn or written."""
+        """Raise LangmodelsError before the work if the picture cannot be drawn or written."""
         if not self.lower().endswith(self.SUFFIXES):
             raise UsageError(f"A plot is a .png, .svg or .pdf file, not {self}.")
         _check_matplotlib()
@@ -104,12 +102,12 @@ class PlotFile(OutputFile):
 
 
 class OutputFolder(str):
-    """The name of a folder that files are written to; it may be there."""
+    """The name of a folder that files are written to; it may exist."""
 
     __slots__ = ()
 
     def check(self) -> None:
-        """Say before the work that it is something else."""
+        """Raise UsageError before the work if a file has that name."""
         _check_named(self)
         if Path(self).exists() and not Path(self).is_dir():
             raise UsageError(f"{self} is a file; name a folder.")
@@ -121,7 +119,7 @@ class PlotFolder(OutputFolder):
     __slots__ = ()
 
     def check(self) -> None:
-        """Say before the work that there can be no pictures."""
+        """Raise LangmodelsError before the work if no pictures can be drawn."""
         _check_matplotlib()
         super().check()
 
@@ -132,8 +130,8 @@ class TableFile(OutputFile):
     __slots__ = ()
 
     def check(self) -> None:
-        """Say before the work that the table cannot be written."""
-        # Much to import, for this alone.
+        """Raise LangmodelsError before the work if the table cannot be written."""
+        # Slow to import, and needed only here.
         from langmodels.evaluation.table_files import check_ending, parquet_library
 
         if check_ending(self) == ".parquet":
@@ -142,13 +140,13 @@ class TableFile(OutputFile):
 
 
 def check_files(args: argparse.Namespace) -> None:
-    """Look at all files of a command line before its work begins.
+    """Check all files of a command line before its work begins.
 
-    Raises UsageError where an output would replace an input, another output or what the command
-    prints, by whatever names, and LangmodelsError where an output cannot be written.
+    Raises UsageError where an output would replace an input, another output or the file that the
+    command prints to, under whatever name, and LangmodelsError where an output cannot be written.
     """
     inputs, outputs = named(args, InputFile), named(args, OutputFile)
-    read, printed = _status(0), _status(1)  # whatever Python calls its streams
+    read, printed = _status(0), _status(1)  # the real ones, not sys.stdin and sys.stdout
     for i, output in enumerate(outputs):
         for other in outputs[:i]:
             if _same(output, other):
@@ -179,7 +177,7 @@ F = TypeVar("F", InputFile, OutputFile, OutputFolder)
 
 
 def named(args: argparse.Namespace, kind: type[F]) -> list[F]:
-    """The file names of one kind among parsed arguments."""
+    """The file names of a kind among parsed arguments, those in lists included."""
     found: list[F] = []
     for value in vars(args).values():
         for item in value if isinstance(value, list | tuple) else [value]:
@@ -189,7 +187,7 @@ def named(args: argparse.Namespace, kind: type[F]) -> list[F]:
 
 
 def _reads(path: str, output: str) -> bool:
-    """Whether the text `path`, a file or a folder, holds the file `output`."""
+    """Whether reading `path`, a file or a folder, reads the file `output`."""
     if _same(path, output):
         return True
     there = Path(output)
@@ -201,7 +199,7 @@ def _reads(path: str, output: str) -> bool:
 
 
 def _same(a: str, b: str) -> bool:
-    """Whether two names are one file, be it there or not."""
+    """Whether two names stand for the same file, whether it exists or not."""
     if os.path.normcase(os.path.realpath(a)) == os.path.normcase(os.path.realpath(b)):
         return not _is_same_file(_stat(a), _stat(os.devnull))
     return _is_same_file(_stat(a), _stat(b))  # hard links
@@ -226,5 +224,5 @@ def _is_same(a: os.stat_result | None, b: os.stat_result | None) -> bool:
 
 
 def _is_same_file(a: os.stat_result | None, b: os.stat_result | None) -> bool:
-    """As `_is_same`, devices and pipes apart."""
+    """As `_is_same`, but false for devices and pipes."""
     return _is_same(a, b) and a is not None and stat.S_ISREG(a.st_mode)

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
+from rich.table import Table
 
 from langmodels.arrays import FloatArray
 from langmodels.cli.files import InputFile
@@ -120,15 +121,26 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if args.json:
         print_json({name: _as_json(by_lag[name], courses.get(name, {})) for name in models})
         return None
+    console.print(_lag_table(by_lag))
+    if courses:
+        console.print(_course_table(courses, args.steps))
+    return None
+
+
+def _lag_table(by_lag: dict[str, FloatArray]) -> Table:
+    """The norm of the gradient at each of `LAGS`, in per cent of that at lag 0."""
     table = make_table(
-        "lag", *models, title="gradient of the loss by the state `lag` tokens ago, % of that at 0"
+        "lag", *by_lag, title="gradient of the loss by the state `lag` tokens ago, % of that at 0"
     )
-    for lag in (lag for lag in LAGS if lag < lags):
-        shares = (100 * norms[lag] / norms[0] for norms in by_lag.values())
-        table.add_row(str(lag), *(f"{s:.3g}" for s in shares))
-    console.print(table)
-    if not courses:
-        return None
+    for lag in LAGS:
+        if all(lag < len(norms) for norms in by_lag.values()):
+            shares = (100 * norms[lag] / norms[0] for norms in by_lag.values())
+            table.add_row(str(lag), *(f"{s:.3g}" for s in shares))
+    return table
+
+
+def _course_table(courses: dict[str, dict[str, NormCourse]], steps: int) -> Table:
+    """Norms and losses of networks trained with and without clipping."""
     table = make_table(
         "network",
         "clipping",
@@ -136,15 +148,14 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         "largest",
         "last loss",
         left=("network", "clipping"),
-        title=f"norm of the gradient, before clipping, over {args.steps} steps",
+        title=f"norm of the gradient, before clipping, over {steps} steps",
     )
     for name, ways in courses.items():
         for way, course in ways.items():
             norms = course.norms if len(course.norms) else np.array([np.nan])
             last = "diverged" if course.diverged else f"{course.losses[-1]:.3f}"
             table.add_row(name, way, f"{np.median(norms):.3g}", f"{norms.max():.3g}", last)
-    console.print(table)
-    return None
+    return table
 
 
 def _load(path: str) -> RecurrentModel:

@@ -27,35 +27,35 @@ COMMANDS = {
     "compare": "train several models on one text and compare them on its held-out part",
     "scale": "measure how time, memory and quality grow with the text, and a step with the context",
     "train": "estimate a model from a text and write it to a file",
-    "score": "log probabilities of sentences and documents",
-    "filter": "keep those documents of a collection that a model finds probable",
-    "surprisal": "a table of surprisal, one row a word of a text, for experiments on reading",
+    "score": "print log probabilities of sentences and documents",
+    "filter": "keep the documents of a collection that a model finds probable",
+    "surprisal": "write a table of the surprisal of every word of a text, for reading experiments",
     "evaluate": "measure how well saved models predict a text",
-    "predict": "the most probable next tokens after a context",
-    "fill": "the most probable words for the blanks of a text",
+    "predict": "show the most probable next tokens after a context",
+    "fill": "show the most probable words for the blanks of a text",
     "translate": "turn sequences into others with an encoder-decoder: numbers in words into digits",
-    "sample": "text drawn from a model, or its most probable continuations",
-    "explain": "a sentence through the chain rule, token by token, for one or several models",
-    "attention": "what a transformer looks at in a text, layer by layer",
-    "article": "a character RNN on a cleaned book, with text generated after each iteration",
-    "gradients": "why recurrent networks are hard to train: gradients by lag, clipping, gates",
-    "recall": "how long models remember: a cue to repeat after a growing stretch of other symbols",
-    "lessons": "notebooks to work through: from counting to attention, with exercises",
-    "play": "a page in the browser: many models on any text, side by side, to play with",
-    "mix": "interpolate models, merge n-gram models into one, adapt one to a text",
-    "prune": "make an n-gram model smaller by leaving out what it can spare",
-    "rescore": "put n-best lists in the order that a model prefers",
+    "sample": "draw text from a model, or find its most probable continuations",
+    "explain": "take a sentence through the chain rule, token by token, for one or several models",
+    "attention": "show what a transformer attends to in a text, layer by layer",
+    "article": "train a character RNN on a cleaned book, generating text after each iteration",
+    "gradients": "show why recurrent networks are hard to train: gradients by lag, clipping, gates",
+    "recall": "measure how long models remember a cue that must be repeated later",
+    "lessons": "list or copy notebooks to work through: from counting to attention, with exercises",
+    "play": "open a page in the browser: many models on any text, side by side, to play with",
+    "mix": "interpolate models, merge n-gram models into one, or adapt one to a text",
+    "prune": "make an n-gram model smaller by leaving out n-grams or words",
+    "rescore": "sort n-best lists by the scores of a model",
     "convert": "turn ARPA files into model files and back",
-    "compress": "write a file in as many bits as a model finds it surprising",
+    "compress": "compress a file to the cross-entropy of a model",
     "decompress": "restore a file that `langmodels compress` wrote",
     "count": "count the n-grams of a text",
-    "info": "what is in a model file",
-    "cite": "what to cite for the methods of a comparison, as BibTeX",
+    "info": "show what is in a model file",
+    "cite": "print the works to cite for a comparison or for models, as BibTeX",
     "models": "list the models, or the options of one",
     "corpora": "list the corpora that have a name, or fetch one",
 }
-"""The commands, in the order in which the help lists them, and what each is for: one module of this
-package each, which is imported when it is asked for.
+"""The commands in the order of the help, with what each does. Each is a module of this package,
+which is imported only when it is used.
 """
 
 _SYNONYMS = {
@@ -70,16 +70,15 @@ _SYNONYMS = {
     "serve": "play",
     "test": "evaluate",
 }
-"""What commands are called elsewhere."""
+"""Names that people may try, and the commands that they mean."""
 
 INTERRUPTED = 130  # what shells report for a program ended by Ctrl-C
 
 TRACEBACK = "LANGMODELS_TRACEBACK"
-"""Environment variable that lets unforeseen errors through as Python shows them."""
-
+"""Environment variable that makes unforeseen errors show Python's traceback."""
 
 Handler = Callable[[int, FrameType | None], object]
-"""Of a signal."""
+"""A signal handler."""
 
 
 class Command(Protocol):
@@ -95,7 +94,7 @@ class Command(Protocol):
 
 
 class _Once(argparse._StoreAction):
-    """What is given with an option; a second one would silently replace the first."""
+    """Stores an option's value, and refuses a second one, which would replace it silently."""
 
     def __call__(
         self,
@@ -109,13 +108,13 @@ class _Once(argparse._StoreAction):
             if self.dest in given:
                 raise argparse.ArgumentError(self, "given twice; give it once")
             given.add(self.dest)
-            if self.nargs is None and values == []:  # what `--option=--` comes to
+            if self.nargs is None and values == []:  # from `--option=--`
                 raise argparse.ArgumentError(self, "expected one argument")
         super().__call__(parser, namespace, values, option_string)
 
 
 class _Arguments(argparse.Namespace):
-    """Arguments that know which of them were looked at, their copies with them."""
+    """Arguments that record in `_seen`, shared with their copies, which of them were used."""
 
     def __init__(self, **values: Any) -> None:
         super().__init__(**values)
@@ -128,7 +127,7 @@ class _Arguments(argparse.Namespace):
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose complaints are one line, like every other error."""
+    """A parser whose errors are one line, like all errors of the command line."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
@@ -143,7 +142,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError(f"{message[:1].lower()}{message[1:]}{hint} (see `{self.prog} --help`)")
 
     def _hint(self, unknown: list[str]) -> str:
-        """What may have been meant by arguments that the parser does not know."""
+        """A hint at what was meant by arguments that the parser does not know; may be empty."""
         known = self._option_string_actions
         models = next((option for option in ("--models", "--model") if option in known), None)
         for option in (word.partition("=")[0] for word in unknown if word.startswith("--")):
@@ -168,16 +167,16 @@ class _Parser(argparse.ArgumentParser):
         return f"; give the text by --corpus{others.get(models or '', '')}"
 
     def _print_message(self, message: str, file: Any = None) -> None:
-        # The original passes over errors in silence.
+        # The original ignores errors of writing.
         (file or sys.stdout).write(message)
 
 
 def main(argv: Sequence[str] | None = None, *, early: Handler | None = None) -> int:
     """Run one command line and return its exit status.
 
-    0 is success, 2 a command line that makes no sense, 1 any other error, 130 Ctrl-C, 141 a reader
-    of standard output that went away. Errors are one line on standard error. `early` is what
-    answered Ctrl-C until now; from the beginning of the command's work it raises KeyboardInterrupt.
+    0 is success, 2 a wrong command line, 1 any other error, 130 Ctrl-C, 141 a closed standard
+    output. Errors are one line on standard error. `early`: the handler of Ctrl-C up to now; during
+    the command, Ctrl-C raises KeyboardInterrupt.
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     pressed: list[int] = []
@@ -191,12 +190,12 @@ def main(argv: Sequence[str] | None = None, *, early: Handler | None = None) -> 
             finally:
                 progress.enable(None)
             return streams.finish(status)
-    except LangmodelsError as error:  # there is no standard output
+    except LangmodelsError as error:  # standard output is closed
         return streams.finish(_fail(str(error), error.exit_status))
 
 
 def _failed(error: BaseException, *, interrupted: bool) -> int:
-    """Say in one line what went wrong; return the exit status."""
+    """Print what went wrong in one line; return the exit status."""
     if isinstance(error, LangmodelsError):
         return _fail(str(error), error.exit_status)
     if isinstance(error, KeyboardInterrupt):
@@ -214,7 +213,7 @@ def _failed(error: BaseException, *, interrupted: bool) -> int:
         return _fail(f"the system reports: {error.strerror or error}{where}.", 1)
     if os.environ.get(TRACEBACK):
         raise error
-    if interrupted:  # some libraries turn it into an error of their own
+    if interrupted:  # some libraries turn KeyboardInterrupt into an error of their own
         return _fail("interrupted.", INTERRUPTED)
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return _fail(
@@ -270,7 +269,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _warn_of_unused(parser: argparse.ArgumentParser, args: _Arguments) -> None:
-    """Say which options were given for nothing: no work looked at them."""
+    """Warn of options that were given although the command did not use them."""
     given, seen = vars(args), {*vars(args)["_seen"], "quiet", "verbose"}
     unused = [
         action.option_strings[0]
@@ -305,10 +304,10 @@ def _configure(parser: argparse.ArgumentParser, module: Command) -> None:
     module.configure(parser)
     volume = parser.add_mutually_exclusive_group()
     volume.add_argument(
-        *_QUIET, action="store_true", help="no progress on standard error; warnings stay"
+        *_QUIET, action="store_true", help="show no progress on standard error, only warnings"
     )
     volume.add_argument(
-        *_VERBOSE, action="store_true", help="say on standard error how long each step takes"
+        *_VERBOSE, action="store_true", help="say on standard error how long each step took"
     )
 
 
@@ -371,8 +370,7 @@ def _warnings_as_lines() -> Iterator[None]:
         streams.complain("warning", str(message))
 
     with warnings.catch_warnings():
-        # What NumPy says of an overflow means nothing to whoever typed the command; what comes of
-        # it is looked at.
+        # NumPy's warnings of overflows mean nothing to users; their results are checked.
         warnings.simplefilter("ignore", RuntimeWarning, append=True)
         warnings.showwarning = show
         yield
@@ -380,13 +378,13 @@ def _warnings_as_lines() -> Iterator[None]:
 
 @contextmanager
 def _counted(pressed: list[int], early: Handler | None) -> Iterator[None]:
-    """Let Ctrl-C raise KeyboardInterrupt in this block, and note the presses."""
+    """Let Ctrl-C raise KeyboardInterrupt in this block, and record the presses in `pressed`."""
 
     def press(number: int, frame: FrameType | None) -> None:
         pressed.append(number)
         signal.default_int_handler(number, frame)
 
-    # What comes in a callback, of a weak reference for one, is passed over there: once more.
+    # Exceptions in callbacks, such as those of weak references, are ignored by Python: raise again.
     again = threading.Timer(0.01, _thread.interrupt_main)
     again.daemon = True
 
@@ -398,7 +396,7 @@ def _counted(pressed: list[int], early: Handler | None) -> Iterator[None]:
 
     hook = sys.unraisablehook
     before = signal.getsignal(signal.SIGINT)
-    # It may be ignored, or somebody else's; and only the main thread hears of it.
+    # Leave a handler alone that is not ours; and only the main thread can set one.
     ours = before in (signal.default_int_handler, early)
     if ours and threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, press)

@@ -1,4 +1,4 @@
-"""Options that several commands share: which text, how it is read and divided, what comes out."""
+"""Options that several commands share: which text, how it is read and divided, the output."""
 
 import argparse
 import copy
@@ -32,38 +32,38 @@ def add_corpus_options(
         metavar="NAME",
         required=default is None and not optional,
         default=default,
-        help="a file (.gz, .xz, .bz2, .zst too), a folder, a pattern or several files with commas "
-        "between them; FASTA, JSON lines and Parquet by their names; a field of documents "
-        "(docs.jsonl?text=FIELD,id=FIELD), a column of a table (data.csv?series=COLUMN for "
-        "numbers, log.csv?events=COLUMN,case=COLUMN for symbols, ?text=COLUMN for texts), - for "
-        "standard input, or a name that `langmodels corpora` lists"
+        help="a file (also .gz, .xz, .bz2, .zst), a folder, a pattern, or several files with "
+        "commas between; FASTA, JSON lines and Parquet files are recognised by their names; a "
+        "field of documents (docs.jsonl?text=FIELD,id=FIELD); a column of a table "
+        "(data.csv?series=COLUMN for numbers, log.csv?events=COLUMN,case=COLUMN for symbols, "
+        "?text=COLUMN for texts); - for standard input; or a name that `langmodels corpora` lists"
         + (f" (default: {default})" if default else ""),
     )
     add_text_options(group)
     group.add_argument(
         "--level",
         metavar="LEVEL",
-        help=f"unit of the models: {', '.join(TOKENIZERS)} "
-        f"(default: what the corpus is made for, else {DEFAULT_LEVEL})",
+        help=f"what the tokens are: {', '.join(TOKENIZERS)} "
+        f"(default: the level that the corpus is meant for, else {DEFAULT_LEVEL})",
     )
-    group.add_argument("--pattern", help="word level: regular expression of a token")
+    group.add_argument("--pattern", help="level word: regular expression that matches a token")
     group.add_argument(
         "--width",
         type=int,
-        help="symbols level: characters to a symbol (default: what white space separates)",
+        help="level symbols: characters in a symbol (default: what white space separates)",
     )
     group.add_argument(
         "--lines",
         action="store_true",
         default=None,
-        help="levels char, byte and symbols: each line is a sequence with an end, not a stretch of "
-        "one stream",
+        help="levels char, byte and symbols: each line is a sequence with an end (default: the "
+        "text is one stream)",
     )
     group.add_argument(
         "--min-count",
         type=int,
         metavar="N",
-        help="rarer tokens become <unk> (default: 2 at level word, else 1, which keeps all)",
+        help="tokens that occur less often become <unk> (default: 2 at level word, else 1)",
     )
     group.add_argument(
         "--vocab-size",
@@ -75,19 +75,14 @@ def add_corpus_options(
     add_carry_option(group)
     add_split_options(group)
     group.add_argument(
-        "--validation", type=TextName, metavar="FILE", help="a validation text of your own"
+        "--validation", type=TextName, metavar="FILE", help="take this text for validation"
     )
-    group.add_argument(
-        "--test",
-        type=TextName,
-        metavar="FILE",
-        help="a test text of your own, where the command measures",
-    )
+    group.add_argument("--test", type=TextName, metavar="FILE", help="take this text for testing")
     add_seed_option(parser)
 
 
 def add_text_options(group: argparse._ActionsContainer) -> None:
-    """How a text is decoded and cleaned."""
+    """Options for how a text is decoded and cleaned."""
     group.add_argument("--encoding", default="utf-8", help="encoding of the files (default: utf-8)")
     add_errors_option(group)
     group.add_argument("--lower", action="store_true", help="lower-case the text")
@@ -97,44 +92,45 @@ def add_text_options(group: argparse._ActionsContainer) -> None:
         type=parse_cleaning,
         default="none",
         metavar="HOW",
-        help=f"clean the text first: {', '.join(CLEANINGS)}, or several of them with commas, in "
-        "that order (default: none)",
+        help=f"clean the text first: {', '.join(CLEANINGS)}, or several of these with commas "
+        "between, applied in that order (default: none)",
     )
 
 
 def add_errors_option(group: argparse._ActionsContainer, default: str = "strict") -> None:
-    """What becomes of bytes that are no text."""
+    """The option for what becomes of bytes that are no text."""
     group.add_argument(
         "--errors",
         choices=ERRORS,
         default=default,
-        help=f"bytes that are no text in this encoding: refuse them, read them as U+FFFD or leave "
-        f"them out; they are counted (default: {default})",
+        help="what to do with bytes that are no text in this encoding: refuse them, replace them "
+        f"by U+FFFD, or ignore them; a warning counts them (default: {default})",
     )
 
 
 def add_carry_option(group: argparse._ActionsContainer) -> None:
-    """Whether what networks and caches remember goes over the lines of the text."""
+    """The option for carrying the state of networks and caches from line to line."""
     group.add_argument(
         "--carry",
         action="store_true",
-        help="carry state over the lines of a document: networks and caches remember what stood "
-        "before a line",
+        help="carry state from line to line within a document: networks and caches then remember "
+        "the lines before",
     )
 
 
 def add_vocabulary_option(parser: argparse.ArgumentParser) -> None:
-    """For commands that learn from a whole text."""
+    """The option of a given vocabulary, for commands that learn from a whole text."""
     parser.add_argument(
         "--vocabulary",
         type=InputFile,
         metavar="FILE",
-        help="the tokens to know, one a line, instead of those of the text; all others are <unk>",
+        help="a file with the known tokens, one a line, instead of those of the text; all others "
+        "become <unk>",
     )
 
 
 def add_split_options(group: argparse._ActionsContainer) -> None:
-    """How a text is divided."""
+    """Options for how a text is divided into parts."""
     group.add_argument(
         "--split",
         metavar="HOW",
@@ -150,40 +146,40 @@ def add_split_options(group: argparse._ActionsContainer) -> None:
 
 
 def add_seed_option(parser: argparse.ArgumentParser, what: str = "all that is random") -> None:
-    """Where anything is drawn."""
+    """The option of a seed, for commands that draw at random."""
     parser.add_argument(
         "--seed", type=parse_seed, default=0, metavar="N", help=f"seed of {what} (default: 0)"
     )
 
 
 def add_json_option(parser: argparse._ActionsContainer) -> None:
-    """Every command has it."""
+    """The option --json, which every command has."""
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
 
 
 def add_plot_option(parser: argparse._ActionsContainer, what: str) -> None:
-    """For commands whose result one would rather look at."""
+    """The option of a picture file; `what` says what is drawn."""
     parser.add_argument(
         "--plot", type=PlotFile, metavar="FILE", help=f"draw {what} into a .png, .svg or .pdf"
     )
 
 
 def replaced(args: argparse.Namespace, **values: Any) -> argparse.Namespace:
-    """The arguments, some of them with other values."""
+    """A copy of the arguments in which some have other values."""
     other = copy.copy(args)
     vars(other).update(values)
     return other
 
 
 def parse_seed(text: str) -> int:
-    """A seed: a whole number that is not negative."""
+    """Parse a seed: a whole number of at least 0."""
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f"a seed is a whole number of at least 0, not {text!r}")
     return int(text)
 
 
 def parse_fractions(text: str) -> Fractions:
-    """`0.8,0.1,0.1` as three numbers."""
+    """Parse `0.8,0.1,0.1` as three numbers."""
     try:
         first, second, third = (float(part) for part in text.split(","))
     except ValueError:
@@ -194,7 +190,7 @@ def parse_fractions(text: str) -> Fractions:
 
 
 def parse_cleaning(text: str) -> str:
-    """Names of cleanings with commas between, as a reading has them."""
+    """Parse names of cleanings with commas between; returns them joined by `+`."""
     how = "+".join(name.strip() for name in text.split(","))
     try:
         clean((), how)

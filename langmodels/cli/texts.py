@@ -1,4 +1,4 @@
-"""The texts that a command line asks for: read, cut, divided, in a vocabulary."""
+"""The texts that a command line asks for, as corpora: read, tokenized, divided, encoded."""
 
 import argparse
 from collections.abc import Iterator
@@ -20,12 +20,12 @@ from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 
 LEVEL_OPTIONS = ("pattern", "width", "lines")
-"""Options of the command line that are options of some levels."""
+"""Options of the command line that are passed on to the tokenizers of some levels."""
 T = TypeVar("T", Corpus, Splits)
 
 
 def carried(args: argparse.Namespace, text: T) -> T:
-    """A corpus or its parts, as one document each where --carry asks for it."""
+    """A corpus or its parts, with state carried from line to line if --carry is given."""
     return text.carried() if getattr(args, "carry", False) else text
 
 
@@ -54,13 +54,13 @@ def open_text(source: Source) -> TextStream:
 
 
 def cleaning_of(args: argparse.Namespace, tokenizer: Tokenizer) -> str:
-    """The cleaning that --clean and --lower ask for, beyond what the tokenizer does itself."""
+    """The cleaning that --clean and --lower ask for, unless the tokenizer lower-cases itself."""
     folds = getattr(tokenizer, "lower", False)
     return "lower" if args.lower and args.clean == "none" and not folds else str(args.clean)
 
 
 def tokenizer_of(args: argparse.Namespace, source: Source) -> Tokenizer:
-    """The tokenizer that --level and its options ask for. Raises UsageError where they clash."""
+    """The tokenizer that --level and its options ask for. Raises UsageError if they do not fit."""
     level = args.level or source.level or DEFAULT_LEVEL
     options: dict[str, Any] = dict(source.options) if level == source.level else {}
     takes = parameters(TOKENIZERS.find(parse_name(level)[0]))
@@ -83,9 +83,9 @@ def min_count_of(args: argparse.Namespace, tokenizer: Tokenizer) -> int:
 
 
 def load_splits(args: argparse.Namespace) -> tuple[Splits, Source]:
-    """Training, validation and test parts as the options ask, and where the text came from.
+    """Training, validation and test parts as the options ask, and the source of the text.
 
-    Raises UsageError for options that clash, LangmodelsError for texts that cannot be read or
+    Raises UsageError for contradictory options, LangmodelsError for texts that cannot be read or
     divided.
     """
     source = text_of(args)
@@ -126,7 +126,7 @@ def load_splits(args: argparse.Namespace) -> tuple[Splits, Source]:
 def _divided(
     args: argparse.Namespace, source: Source, tokenizer: Tokenizer
 ) -> tuple[TextStream, TextStream]:
-    """A training and a validation part where the test text is another, in their usual ratio."""
+    """Training and validation parts, in their usual ratio, where --test gives the test text."""
     first, second, _ = args.fractions or DEFAULT_FRACTIONS
     share = first / (first + second)
     train, *rest = divide(
@@ -141,7 +141,7 @@ def _divided(
 
 
 def _put_together(first: TextStream, second: TextStream) -> TextStream:
-    """Two parts of a text that stand one after the other, cut in the middle of a line perhaps."""
+    """Join two consecutive parts of a text, which may have been cut in the middle of a line."""
     text = "".join(first)
     lines = [*first.lines]
     if first.lines and second.lines and not text.endswith("\n"):
@@ -152,9 +152,10 @@ def _put_together(first: TextStream, second: TextStream) -> TextStream:
 
 
 def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Source]:
-    """What to train on: the whole text and --validation, or with --split or --fractions its parts.
+    """Training and validation corpora (None without one), and the source of the text.
 
-    The whole text is read as a stream. Raises what `load_splits` raises.
+    They are the whole text, read as a stream, and --validation; or, with --split or --fractions,
+    parts of the text. Raises what `load_splits` raises.
     """
     if args.split or args.fractions or (args.validation and args.test):
         splits, source = load_splits(args)
@@ -187,9 +188,9 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
 
 
 def given_vocabulary(args: argparse.Namespace, tokenizer: Tokenizer) -> Vocabulary | None:
-    """The tokens of the file that --vocabulary names, one a line, in its order, if it is given.
+    """The vocabulary in the file that --vocabulary names, in its order; None without the option.
 
-    Raises UsageError where there can be none.
+    Raises UsageError for a level that learns its tokens, and for options that limit them.
     """
     path = getattr(args, "vocabulary", None)
     if path is None:
@@ -199,13 +200,13 @@ def given_vocabulary(args: argparse.Namespace, tokenizer: Tokenizer) -> Vocabula
     if args.min_count is not None or args.vocab_size is not None:
         raise UsageError("--vocabulary says which tokens to keep; give no --min-count beside it.")
     tokens = read_words(path, args.encoding, args.errors)
-    if not tokenizer.rare_types:  # what is no word may be a blank, for which a sign stands
+    if not tokenizer.rare_types:  # such files have signs in the place of white space
         tokens = [SIGNS.get(token, token) for token in tokens]
     return Vocabulary(tokens, ends=tokenizer.ends)
 
 
 def read_words(path: str, encoding: str = "utf-8", errors: str = "strict") -> list[str]:
-    """The different tokens of a file, one a line. Raises LangmodelsError where there are none."""
+    """The distinct tokens in a file with one a line. Raises LangmodelsError if there are none."""
     lines = lines_of(read_chunks(path, encoding, errors=errors))
     tokens = dict.fromkeys(t for line in lines if (t := line.strip()) not in ("", UNK, BOS, EOS))
     if not tokens:
@@ -216,7 +217,7 @@ def read_words(path: str, encoding: str = "utf-8", errors: str = "strict") -> li
 def corpus_for(
     model: LanguageModel[Any], args: argparse.Namespace, name: str | None = None
 ) -> Corpus:
-    """The text that --corpus (or `name`) names as a model reads it, in the model's vocabulary."""
+    """The text that --corpus (or `name`) names, read with a model's tokenizer and vocabulary."""
     source = text_of(args, name)
     corpus = Corpus.from_text(
         open_text(source),
@@ -229,6 +230,6 @@ def corpus_for(
 
 
 def cleaning_for(args: argparse.Namespace, model: Model) -> str:
-    """The cleaning that --clean and --lower ask for, by default that of the model's training."""
+    """The cleaning that --clean and --lower ask for, by default that of the model's reading."""
     asked = cleaning_of(args, model.tokenizer)
     return model.reading.cleaning if asked == "none" else asked

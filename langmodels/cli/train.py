@@ -33,6 +33,7 @@ from langmodels.cli.output import (
     print_json,
 )
 from langmodels.cli.texts import LEVEL_OPTIONS, load_training, min_count_of
+from langmodels.datasets import Source
 from langmodels.errors import UsageError
 from langmodels.formatting import duration, size
 from langmodels.models.base import LanguageModel
@@ -73,22 +74,22 @@ examples:
   langmodels train --corpus monday.txt --keep-counts --output news.lm
   langmodels train --corpus tuesday.txt --init news.lm --output both.lm
 
---init goes on: a network is trained further, from the weights in the file and with its settings
-unless --model gives others, on this text or the same once more; the counts of an n-gram model that
-kept them are added to, and the result is that of both texts at once. The text is read as the first
-was; words that are new are added. With --model dynamic the network in the file stays as it is, and
-becomes one that goes on learning from what it reads; the text is that which it was trained on, and
---validation one to choose the rate on.
+--init continues from a saved model. A network is trained further, on a new text or once more on the
+same, with its old settings unless --model gives others. To an n-gram model that kept its counts
+(--keep-counts), those of the text are added: the result is the same as of both texts at once. The
+text is read as the first one was, and its new words are added to the vocabulary. With --model
+dynamic, the network in the file stays as it is and becomes one that learns while it reads; the text
+is the one that it was trained on, and its learning rate is chosen on --validation.
 
-A network is trained with a line on standard error after every epoch. Ctrl-C ends training early:
-the best weights so far are written, unless there is a file of that name already; with --checkpoint
-the same command goes on from there another time.
+While a network is trained, a line on standard error follows every epoch. Ctrl-C ends training
+early: the best weights so far are written, unless the output file exists already. With
+--checkpoint, the same command continues an interrupted training.
 
 Words that occur once are read as <unk>, from which the model learns what unknown words are like;
 --min-count 1 keeps them. At other levels all tokens are kept.
 
-The whole text is used, unless --split or --fractions holds a part of it out; then
-`langmodels evaluate` with the same options measures the model on the part never seen.
+The whole text is used for training, unless --split or --fractions holds a part of it out; then
+`langmodels evaluate` with the same options measures the model on that part.
 """
 
 
@@ -99,46 +100,50 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAME[:OPTION=VALUE...]",
         help=f"one of {', '.join(MODELS)} (default: {DEFAULT_MODEL})",
     )
-    parser.add_argument("--order", type=int, metavar="N", help="tokens to an n-gram")
     parser.add_argument(
-        "--smoothing", metavar="NAME", help="the n-gram model with this smoothing method"
+        "--order", type=int, metavar="N", help="n-gram models: number of tokens in an n-gram"
+    )
+    parser.add_argument(
+        "--smoothing", metavar="NAME", help="train an n-gram model with this smoothing method"
     )
     parser.add_argument(
         "--classes",
         type=int,
         metavar="N",
-        help="the class n-gram model, with so many classes of words",
+        help="train a class n-gram model with N classes of words",
     )
     parser.add_argument(
         "--prune",
         type=int,
         nargs="+",
         metavar="N",
-        help="n-gram models: leave out n-grams that occur at most this often, by order, the last "
-        "number for all higher ones (0 0 1: trigrams and longer ones that occur once)",
+        help="n-gram models: leave out n-grams that occur at most N times; one number for each "
+        "order, the last one also for higher orders (0 0 1 drops trigrams and longer n-grams that "
+        "occur once)",
     )
     add_quantize_option(parser)
     parser.add_argument(
         "--keep-counts",
         action="store_true",
-        help="n-gram models: keep the counts of all words in the file, so that --init can add text",
+        help="n-gram models: keep the counts of all n-grams in the file, so that a later --init "
+        "can add text",
     )
     parser.add_argument(
         "--init",
         type=InputFile,
         metavar="FILE",
-        help="go on from a model: train a network further on this text, or add the text to an "
-        "n-gram model that kept its counts; read as its text was, new words added",
+        help="continue from a saved model: train a network further on this text, or add the text "
+        "to an n-gram model that kept its counts; new words are added to the vocabulary",
     )
     parser.add_argument(
         "--checkpoint",
         type=OutputFile,
         metavar="FILE",
-        help="networks: keep the state of training here every few minutes; where it is there "
-        "already, go on from it, bit for bit as if nothing had happened",
+        help="networks: save the state of training in this file every few minutes; if the file "
+        "exists, continue from it, with exactly the result of an uninterrupted run",
     )
     parser.add_argument(
-        "--sample", type=int, metavar="N", help="networks: show N tokens of it after every epoch"
+        "--sample", type=int, metavar="N", help="networks: show a sample of N tokens every epoch"
     )
     parser.add_argument(
         "--output",
@@ -146,14 +151,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=OutputFile,
         required=True,
         metavar="FILE",
-        help=f"the file to write; n-gram models as ARPA where the name ends in {ARPA_NAMES}",
+        help="the model file to write; n-gram models are written as ARPA where the name ends in "
+        f"{ARPA_NAMES}",
     )
     parser.add_argument(
         "--counts",
         type=FileNames,
         metavar="FILE[,FILE...]",
-        help="n-gram models: estimate from counts that `langmodels count` or SRILM wrote, added "
-        "up, instead of a --corpus; --level says how the text was cut (default: at blanks)",
+        help="n-gram models: train on the sum of count files, written by `langmodels count` or "
+        "SRILM, instead of a --corpus; --level says how their text was cut (default: whitespace)",
     )
     add_memory_options(parser)
     add_corpus_options(parser, default=None, optional=True)
@@ -177,25 +183,12 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if args.memory is not None:
         _train_on_disk(args, name, options, console)
         return None
-    if init is not None:
-        model = continued(init, name, options, args)
-        extending = network_of(model) is not init  # else the network stays as it is
-        train, validation, source = load_more(init, args, extending=extending)
-    else:
-        make_model(name, Setting(seed=args.seed), **options)  # a bad option is better said at once
-        train, validation, source = load_training(_all_tokens(args) if args.keep_counts else args)
-        level, tokens = train.tokenizer.level, train.n_tokens
-        setting = Setting(level, seed=args.seed, tokens=tokens)
-        if setting.chosen:
-            progress.say(setting.chosen)
-        model = make_model(name, setting, **options)
+    model, train, validation, source = _unfitted(args, name, options, init)
     least = min_count_of(args, train.tokenizer)
     began = time.perf_counter()
-    if isinstance(model, NGramModel) and init is None and args.keep_counts:
-        model.fit_counts(TextCounts.of(train, model.order, least), validation, keep_counts=True)
-    else:
-        _fit(model, train, validation, init, args)
+    _fit(model, train, validation, init, args)
     if isinstance(model, NGramModel) and model.counts is not None:
+        # All words were read, and all are counted; the model knows fewer.
         least = model.counts.min_count
         train = train.recoded(model.vocabulary)
         validation = None if validation is None else validation.recoded(model.vocabulary)
@@ -208,7 +201,6 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     else:
         model.save(output)
     report = describe(model, name, train, validation, 0 if args.vocabulary else least)
-    new = 0
     if init is not None:
         new = sum(token not in init.vocabulary for token in model.vocabulary.tokens)
         report |= {"init": args.init, "new_tokens": new}
@@ -218,21 +210,42 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         "output": str(output),
         "bytes": output.stat().st_size,
     }
-    status = INTERRUPTED if interrupted else None
     if args.json:
         print_json(report)
-        return status
-    rows = _rows(args, model, train, source.name, least)
+    else:
+        rows = _rows(args, model, train, source.name, least) | _outcome(report, interrupted)
+        console.print(facts_table(rows, title=name))
+    return INTERRUPTED if interrupted else None
+
+
+def _unfitted(
+    args: argparse.Namespace, name: str, options: dict[str, Any], init: LanguageModel[Any] | None
+) -> tuple[LanguageModel[Any], Corpus, Corpus | None, Source]:
+    """The model to train, its training and validation texts, and where they come from."""
     if init is not None:
-        rows["goes on from"] = f"{args.init}; {new:,} tokens are new"
-    if validation is not None:
+        model = continued(init, name, options, args)
+        extending = network_of(model) is not init  # else the network stays as it is
+        return model, *load_more(init, args, extending=extending)
+    make_model(name, Setting(seed=args.seed), **options)  # refuses bad options before the text
+    train, validation, source = load_training(_all_tokens(args) if args.keep_counts else args)
+    setting = Setting(train.tokenizer.level, seed=args.seed, tokens=train.n_tokens)
+    if setting.chosen:
+        progress.say(setting.chosen)
+    return make_model(name, setting, **options), train, validation, source
+
+
+def _outcome(report: dict[str, Any], interrupted: bool) -> dict[str, str]:
+    """The facts that are printed of a finished training, from its report."""
+    rows = {}
+    if "init" in report:
+        rows["goes on from"] = f"{report['init']}; {report['new_tokens']:,} tokens are new"
+    if "validation_perplexity" in report:
         rows["validation"] = f"perplexity {format_perplexity(report['validation_perplexity'])}"
     if interrupted:
         rows["interrupted"] = "the best weights so far are kept"
-    rows["time"] = duration(seconds)
-    rows["file"] = f"{output} ({size(report['bytes'])})"
-    console.print(facts_table(rows, title=name))
-    return status
+    rows["time"] = duration(report["seconds"])
+    rows["file"] = f"{report['output']} ({size(report['bytes'])})"
+    return rows
 
 
 def _rows(
@@ -242,7 +255,7 @@ def _rows(
     source: str,
     least: int,
 ) -> dict[str, str]:
-    """What is said of any model and the text that it learnt from."""
+    """The facts that are printed of any trained model and its text."""
     return {
         "settings": settings_line(model),
         "text": f"{source}: {train.n_tokens:,} tokens, {train.n_types:,} types"
@@ -274,7 +287,10 @@ def _train_on_disk(
 
 
 def _all_tokens(args: argparse.Namespace) -> argparse.Namespace:
-    """Options that read all tokens. Raises UsageError where others leave some out."""
+    """The arguments, so that all tokens are kept.
+
+    Raises UsageError for options that leave some out.
+    """
     if args.vocabulary or args.vocab_size is not None:
         raise UsageError(
             "--keep-counts keeps the counts of all words; leave out --vocabulary and --vocab-size."
@@ -289,7 +305,11 @@ def _fit(
     init: LanguageModel[Any] | None,
     args: argparse.Namespace,
 ) -> None:
-    """Train a model, from what another one has learnt where there is one."""
+    """Train a model, continuing from `init` if there is one."""
+    if isinstance(model, NGramModel) and init is None and args.keep_counts:
+        counts = TextCounts.of(train, model.order, min_count_of(args, train.tokenizer))
+        model.fit_counts(counts, validation, keep_counts=True)
+        return
     network, before = network_of(model), network_of(init)
     if isinstance(network, NetworkModel) and network is not before:
         _fit_network(network, train, validation, before, args)
@@ -300,14 +320,14 @@ def _fit(
 
 
 def _rare(args: argparse.Namespace, train: Corpus | StoredText, least: int) -> str:
-    """What became of rare tokens, and of those that a given vocabulary lacks."""
+    """A clause on the tokens that became `<unk>`, being rare or not in a given vocabulary."""
     if args.vocabulary:
         others = f", {train.n_oov:,} others read as <unk>" if train.n_oov else ""
         return f", vocabulary of {args.vocabulary}{others}"
     limit = f", min-count {least}" if train.tokenizer.rare_types else ""
     if not train.n_oov:
         return limit
-    rare = least > 1 or args.vocab_size is not None  # else they are <unk>s of the text's own
+    rare = least > 1 or args.vocab_size is not None  # otherwise the text itself has <unk>
     return f"{limit}, {train.n_oov:,} {'of them' if rare else 'literally'} <unk>"
 
 
@@ -355,7 +375,7 @@ def _fit_network(
     init: NetworkModel[Any] | None,
     args: argparse.Namespace,
 ) -> None:
-    """Train, with a line after every epoch where progress is shown."""
+    """Train a network; where progress is shown, a line follows every epoch."""
     options = model.options
     epochs = options.epochs if options.tokens is None else -(-options.tokens // train.n_tokens)
 
@@ -379,7 +399,10 @@ def _fit_network(
 
 
 def _options(args: argparse.Namespace, name: str) -> dict[str, Any]:
-    """Hyper-parameters that have options of their own. Raises UsageError where they do not fit."""
+    """The hyper-parameters given by options such as --order.
+
+    Raises UsageError for options that do not fit the model or each other.
+    """
     options = {k: getattr(args, k) for k in ("order", "classes") if getattr(args, k) is not None}
     for key in options.keys() & parse_name(name)[1].keys():
         raise UsageError(f"--{key} {options[key]} and {name} both give {key}; give one of them.")
@@ -402,7 +425,7 @@ def _options(args: argparse.Namespace, name: str) -> dict[str, Any]:
     elif args.prune:
         if args.prune[0] != 0 or args.prune != sorted(args.prune):
             raise UsageError(
-                "The numbers of --prune begin with 0, for single words, and never fall: "
+                "The numbers of --prune must begin with 0, for single words, and must not fall: "
                 "0 0 1, for example."
             )
         options["min_counts"] = tuple(n + 1 for n in args.prune)
@@ -410,7 +433,7 @@ def _options(args: argparse.Namespace, name: str) -> dict[str, Any]:
 
 
 def model_name(args: argparse.Namespace) -> str:
-    """The model that --model and --smoothing ask for, as `make_model` takes it."""
+    """The name of the model that --model, --smoothing or --classes asks for."""
     if args.smoothing is None:
         name = str(args.model or (DEFAULT_MODEL if args.classes is None else "class"))
         return parse_model(name)[0].name + "".join(name.partition(":")[1:])
@@ -431,7 +454,7 @@ def describe(
     validation: Corpus | None,
     min_count: int,
 ) -> dict[str, Any]:
-    """What is known of a freshly trained model."""
+    """The JSON report on a freshly trained model."""
     report: dict[str, Any] = {
         "name": name,
         "kind": model.kind,
