@@ -743,7 +743,7 @@ def test_a_fitted_model_is_measured_as_it_is() -> None:
     assert comparison.results.tests[0].better == "all"
     assert found.interval is not None
     assert "few: finished, measured as they are" in rendered(comparison)
-    with pytest.raises(UsageError, match="scaling trains"):
+    with pytest.raises(UsageError, match="is trained already; scaling trains every model"):
         scale({"few": few}, splits)
     assert math.isnan(found.timing.full.seconds)
     assert comparison.to_json()["models"][1]["timing"]["growth"][0]["seconds"] is None

@@ -1,4 +1,4 @@
-"""Comparing models fairly: the same text, the same split, every character paid for."""
+"""Fair comparisons of models: the same text, the same split, every character accounted for."""
 
 from langmodels.evaluation.comparison import Comparison, compare
 from langmodels.evaluation.finished import Evaluation, evaluate

@@ -1,4 +1,4 @@
-"""`compare`: models held against one another on the same text, character for character."""
+"""`compare`: train and measure several models on the same split of a text."""
 
 import json
 import os
@@ -44,33 +44,36 @@ from langmodels.text.streams import RawText
 
 
 class Comparison:
-    """What `compare` found: prints in a terminal and in a notebook, saves and loads.
+    """The outcome of `compare`. It displays itself in terminals and notebooks.
 
-    `results` has every figure as plain data.
+    `results` holds every figure as plain data.
     """
 
     def __init__(self, results: Results) -> None:
         self.results = results
 
     def records(self) -> list[dict[str, Any]]:
-        """One flat record a model, best first, for a data frame or a CSV file."""
+        """One flat dictionary per model, best first, for a data frame or a CSV file."""
         return records(self.results)
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, as JSON can hold it; see `langmodels.interchange` for infinite figures."""
+        """All results as JSON values; see `langmodels.interchange` for infinite figures."""
         data: dict[str, Any] = jsonable(self.results)
         return data
 
     @checked
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write everything to a JSON file that `load` reads."""
+        """Write all results to a JSON file, which `load` reads."""
         with atomic_write(path) as file:
             file.write(f"{json_text(self.results, 1)}\n".encode("utf-8", "replace"))
 
     @classmethod
     @checked
     def load(cls, path: str | os.PathLike[str]) -> "Comparison":
-        """Read a saved comparison. Raises LangmodelsError where the file is none."""
+        """Read a saved comparison.
+
+        Raises LangmodelsError where the file cannot be read or holds anything else.
+        """
         try:
             data = json.loads(Path(path).read_text(encoding="utf-8"))
             return cls(structure(Results, data))
@@ -83,20 +86,27 @@ class Comparison:
 
     @checked
     def report(self, path: str | os.PathLike[str]) -> None:
-        """Write a report: .html, .md, .tex, .csv or .json, by the ending of the name."""
+        """Write a report; the suffix of `path` chooses .html, .md, .tex, .csv or .json.
+
+        Raises what `write_report` raises.
+        """
         write_report(self.results, path)
 
     @checked
     def figures(self, folder: str | os.PathLike[str]) -> list[Path]:
-        """Write the plots of the report as PDF files into a folder; return their paths.
+        """Write each plot of the report to a PDF file in a folder; returns their paths.
 
-        Raises LangmodelsError without matplotlib.
+        Raises LangmodelsError where matplotlib is not installed.
         """
         return save_figures(self.results, folder)
 
     @checked
     def plot(self, path: str | os.PathLike[str], names: Sequence[str] = ("quality",)) -> None:
-        """Draw into a .png, .svg or .pdf; `names` are those of `report.plots.PLOTS`."""
+        """Draw the plots of these `names`, keys of `report.plots.PLOTS`, side by side in one
+        .png, .svg or .pdf file.
+
+        Raises UsageError for other names, LangmodelsError where matplotlib is not installed.
+        """
         save_plot(self.results, path, names)
 
     def __rich__(self) -> RenderableType:
@@ -136,55 +146,58 @@ def compare(
 ) -> Comparison:
     """Train models on the training part of a text and compare them on its test part.
 
-    Finished models are compared with them, as they are.
+    Fitted models can take part; they are measured without further training.
 
     Args:
-        models: names with options (`"kneser-ney:order=3"`, `"mkn:level=char"`), files, models, or a
-            mapping of labels to any of these; None for all registered models that are compared by
-            default. Unfitted models are fitted at the level of `corpus`; fitted ones and files are
-            measured as they are, in their own tokens and vocabulary. Where one fills blanks, as
-            `"bidirectional-gru"` does, all are put to that task, too.
+        models: names with options (`"kneser-ney:order=3"`, `"mkn:level=char"`), paths of model
+            files, models, or a mapping of labels to any of these; None for the registered models
+            that are compared by default. Unfitted models are fitted at the level of `corpus`;
+            fitted ones and files are measured as they are, with their own tokens and vocabulary.
+            Where one only fills blanks, as `"bidirectional-gru"` does, all are measured on that
+            task, too.
         corpus: splits that kept their text, or a text (a string, the `pathlib.Path` of a file, a
             list of lines), which is divided 80/10/10.
         levels: units at which named models are trained; by default that of the splits, or words.
-        order: of n-gram models, by default the level's.
-        seed: of everything random.
+        order: order of n-gram models; None for the default of the level.
+        seed: seed of training, sampling and resampling.
         seeds: how many seeds random models are trained with.
-        budget: "quick", "standard" or "thorough": what the models may cost; or a time for all of it
-            ("90s", "10m", "2h"), of which networks have what is left: see `budgets`.
-        min_count: least count of known tokens at levels whose types are often rare, where `corpus`
-            does not say it: in a text, and at other levels than that of the splits. None: 2 for
-            words, 1 for what is tokenized already, as for everything else.
-        max_size: largest vocabulary of words there.
-        source: where the text came from; its entropy, if known, is the limit.
-        plan: what is measured; by default the budget's plan.
-        jobs: processes, or an open executor, such as `langmodels.executor(scheduler=...)` is;
-            figures do not depend on it, but times do. None: one process a network, up to the number
-            of processors and four.
-        cache: folder where finished runs are kept and looked up; None for no cache.
-        against: label of the model that all others are tested against, or "all" for every pair; by
-            default neighbours in the ranking are tested.
+        budget: "quick", "standard" or "thorough", which sets the sizes and epochs of models; or a
+            time for the whole comparison ("90s", "10m", "2h"), of which networks get what n-gram
+            models leave; see `budgets`.
+        min_count: least training count of a known token at levels whose types are often rare; used
+            where `corpus` is a text, and at levels other than that of the splits. None for the
+            default of the tokenizer: 2 for words, 1 for all else, text tokenized before included.
+        max_size: largest vocabulary at such levels, other than that of the splits; None: no limit.
+        source: where the text came from; its entropy, if known, is shown as the limit.
+        plan: what is measured; None for the plan of the budget.
+        jobs: number of processes, or an open executor, such as
+            `langmodels.executor(scheduler=...)`; times depend on it, other figures do not. None for
+            one process per network, at most four and at most the number of processors.
+        cache: folder in which finished runs are stored and looked up; None for no cache.
+        against: label of the model that all others are tested against, or "all" to test every pair;
+            None to test each model against the next one in the ranking.
         draws: how many settings of each sweep (`"lstm:hidden=64|128:dropout=0|0.3"`) are trained,
-            drawn by the seed; None for all. That with the least loss on the validation text stands
-            in the comparison.
-        compressors: whether those of Python's standard library are shown beside the models.
-        settings: further settings to record.
-        on_finished: called with the figures of every model as soon as they are complete, one that
-            was tried in a sweep as well.
-        began: when the work on the text began, by `time.monotonic`, from where a budget that is a
-            time counts; None: now.
+            drawn at random with `seed`; None for all. The setting with the least validation loss
+            enters the comparison.
+        compressors: whether to show the compressors of Python's standard library, too.
+        settings: further settings to record in the results.
+        on_finished: called with the figures of each model as soon as it has been trained with all
+            its seeds, each setting of a sweep included.
+        began: the time, by `time.monotonic`, from which a time budget counts; None for now.
 
-    Returns the comparison of all models that finished; those that failed are listed with the
-    reason, and on Ctrl-C the others as unfinished. A model's figures do not depend on what it is
-    compared with.
+    Returns the comparison of all models that finished. Models that failed are listed with the
+    reason; after Ctrl-C, those that remain are listed as unfinished. The figures of a model do not
+    depend on which others it is compared with.
 
-    Raises UsageError for unknown names and impossible settings, LangmodelsError for a text that is
-    too small or lacks, and where every model fails.
+    Raises UsageError for unknown names and impossible settings, LangmodelsError where the text is
+    missing or too small, or where every model fails.
     """
     seconds = parse_budget(budget)
     began = time.monotonic() if began is None else began
     if seeds < 1:
         raise UsageError(f"The number of seeds must be at least 1, not {seeds}.")
+    if draws is not None and draws < 1:
+        raise UsageError(f"At least one setting of a sweep must be drawn, not {draws}.")
     if not isinstance(corpus, Splits):
         level = levels[0] if levels else "word"
         tokenizer = make_tokenizer(level)
@@ -194,36 +207,7 @@ def compare(
     levels = tuple(dict.fromkeys(levels)) or (material.level,)
     preset = budget if seconds is None else "standard"
     setting = Setting(level=levels[0], order=order, seed=seed, budget=preset)
-    if draws is not None and draws < 1:
-        raise UsageError(f"At least one setting of a sweep must be drawn, not {draws}.")
-
-    def tokens_at(level: str) -> int:
-        return material.at(level).splits.train.n_tokens
-
-    found = make_candidates(models, levels, setting, draws, tokens_at)
-    if draws is not None and not any(candidate.sweep for candidate in found):
-        raise UsageError("There is no sweep to draw from; give an option several values, a=1|2.")
-    if against is not None and against != ALL:
-        against = label_asked(against, found)
-        labels = [candidate.label for candidate in found]
-        if against.partition(" (")[0] not in labels:
-            raise UsageError(
-                f"There is no model {against!r} to test against; there are {', '.join(labels)}."
-            )
-    for level in dict.fromkeys(c.level for c in found if not c.given):
-        if chosen := replace(setting, level=level, tokens=tokens_at(level)).chosen:
-            say(chosen)
-    candidates = [
-        candidate
-        if candidate.finished is None
-        else replace(candidate, level=material.read_by(candidate.finished, candidate.label, levels))
-        for candidate in found
-    ]
-    if against is not None and against != ALL:
-        names = names_in_tests(candidates)
-        if find_name(against, names) is None:
-            meant = [name for name in names if name.startswith(f"{against} (")] or names
-            raise UsageError(f"Say which model is to be tested against: one of {', '.join(meant)}.")
+    candidates, against = _candidates(models, levels, setting, draws, against, material)
     plan = plan or PLANS[preset]
     if not any(candidate.fills_blanks for candidate in candidates):
         plan = replace(plan, blanks=0)
@@ -243,15 +227,7 @@ def compare(
             on_finished(model_result(material, candidate, runs, seed))
 
     if seconds is None:
-        new = [i for i, t in enumerate(trials) if kept is None or not kept.has(t, material, plan)]
-        expected = None
-        if shown() and new:
-            times, measured = expected_times([trials[i] for i in new], material, plan, jobs)
-            by_trial = dict(zip(new, times, strict=True))
-            expected = [by_trial.get(i, Work(0.0)) for i in range(len(trials))]
-            if measured:
-                left = forecast_of(expected, trials, jobs).left()
-                say(f"About {duration(left)}, if no network stops early.")
+        expected = _forecast_work(trials, material, plan, jobs, kept) if shown() else None
         runs, failed = run_trials(
             trials, material, plan, jobs=jobs, cache=kept, expected=expected, tell=tell
         )
@@ -266,11 +242,11 @@ def compare(
     }
     if failed and not runs:
         raise LangmodelsError("; ".join(f"{label}: {why}" for label, why in failures.items()))
-    finished: dict[str, tuple[Candidate, dict[int, AnyRun]]] = {}
+    finished: dict[tuple[str, str], tuple[Candidate, dict[int, AnyRun]]] = {}
     for i, run in sorted(runs.items()):
-        trial = trials[i]
-        key = f"{trial.candidate.label}\n{trial.candidate.level}"
-        finished.setdefault(key, (trial.candidate, {}))[1][trial.seed] = run
+        candidate = trials[i].candidate
+        key = candidate.label, candidate.level
+        finished.setdefault(key, (candidate, {}))[1][trials[i].seed] = run
     recorded = {
         "levels": list(levels),
         "order": order,
@@ -296,3 +272,69 @@ def compare(
             compressors,
         )
     )
+
+
+def _candidates(
+    models: Models | None,
+    levels: Sequence[str],
+    setting: Setting,
+    draws: int | None,
+    against: str | None,
+    material: Material,
+) -> tuple[list[Candidate], str | None]:
+    """The candidates that names and models stand for, and the label that `against` stands for.
+
+    The defaults of named models depend on the length of the text at their level. Finished models
+    get the level at which `material` has the text as they read it. Raises UsageError where names or
+    options are unknown, there is no sweep to draw from, or `against` is none or several of the
+    models.
+    """
+
+    def tokens_at(level: str) -> int:
+        return material.at(level).splits.train.n_tokens
+
+    found = make_candidates(models, levels, setting, draws, tokens_at)
+    if draws is not None and not any(candidate.sweep for candidate in found):
+        raise UsageError("There is no sweep to draw from; give an option several values, a=1|2.")
+    one_asked = against is not None and against != ALL
+    if against is not None and one_asked:
+        against = label_asked(against, found)
+        labels = [candidate.label for candidate in found]
+        if against.partition(" (")[0] not in labels:
+            raise UsageError(
+                f"There is no model {against!r} to test against; there are {', '.join(labels)}."
+            )
+    for level in dict.fromkeys(c.level for c in found if not c.given):
+        if chosen := replace(setting, level=level, tokens=tokens_at(level)).chosen:
+            say(chosen)
+    candidates = [
+        candidate
+        if candidate.finished is None
+        else replace(candidate, level=material.read_by(candidate.finished, candidate.label, levels))
+        for candidate in found
+    ]
+    if against is not None and one_asked:
+        names = names_in_tests(candidates)
+        if find_name(against, names) is None:
+            meant = [name for name in names if name.startswith(f"{against} (")] or names
+            raise UsageError(f"Say which model is to be tested against: one of {', '.join(meant)}.")
+    return candidates, against
+
+
+def _forecast_work(
+    trials: Sequence[Trial], material: Material, plan: Plan, jobs: Jobs, cache: RunCache | None
+) -> list[Work] | None:
+    """The expected time of each trial, 0 for those in the cache; None where all are.
+
+    Prints the expected total where it rests on a measurement.
+    """
+    new = [i for i, t in enumerate(trials) if cache is None or not cache.has(t, material, plan)]
+    if not new:
+        return None
+    times, measured = expected_times([trials[i] for i in new], material, plan, jobs)
+    by_trial = dict(zip(new, times, strict=True))
+    expected = [by_trial.get(i, Work(0.0)) for i in range(len(trials))]
+    if measured:
+        left = forecast_of(expected, trials, jobs).left()
+        say(f"About {duration(left)}, if no network stops early.")
+    return expected

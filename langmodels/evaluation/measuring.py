@@ -1,4 +1,4 @@
-"""Fit one model and take every measurement that needs it, so that it can be forgotten after."""
+"""Train one model and take every measurement of it, after which it need not be kept."""
 
 import ctypes
 import gc
@@ -26,20 +26,20 @@ from langmodels.text.splits import Splits
 
 T = TypeVar("T")
 
-_QUICK_FIT = 0.25  # seconds; shorter fits are repeated, and the shortest is believed
+_QUICK_FIT = 0.25  # seconds; of fits that take less, the shortest of `_REPEATS` is reported
 _REPEATS = 3
-_WARM_UP = 2000  # tokens scored before the clock runs
-_STEPS = 16  # steps over which the time of one is averaged
+_WARM_UP = 2000  # tokens scored before scoring is timed
+_STEPS = 16  # predictions over which the time of one is averaged
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is measured besides the quality on the whole training text.
+    """What is measured besides the loss after training on the whole text.
 
-    `growth`: smaller fractions of the training text to train on, too. `contexts`: lengths of the
-    context after which a step is timed. `calibration`: test tokens whose whole distributions are
-    looked at. `sample`: characters of text to sample. `blanks`: how many test tokens are left blank
-    to be filled, where a model that fills blanks takes part.
+    `growth`: fractions of the training text on which to train as well, ascending. `contexts`: the
+    context lengths, in tokens, at which one prediction is timed. `calibration`: number of test
+    tokens whose full distributions are computed. `sample`: characters of text to sample. `blanks`:
+    number of test tokens to blank and fill, where a model made for that takes part; 0 for none.
     """
 
     growth: tuple[float, ...] = (0.25, 0.5)
@@ -58,12 +58,13 @@ PLANS = {
 
 @dataclass(frozen=True)
 class Fit:
-    """Figures of one training run: `tokens` it saw, nats of test loss in all, costs.
+    """The loss and the costs of one training run.
 
-    `nats` is infinite where a test token has probability zero. `seconds` of training (NaN, and no
-    `tokens`, for a finished model), `peak`: bytes
-    by which resident memory grew at most meanwhile, None where the system does not tell, `size`:
-    bytes of the model's arrays, `rate`: test tokens scored per second.
+    `tokens`: size of the training text, 0 for a finished model. `nats`: total loss on the test
+    text, infinite where a token has probability zero. `seconds` of training, NaN for a finished
+    model. `size`: bytes of the model's arrays. `rate`: test tokens scored per second. `peak`: the
+    largest growth of resident memory in training, in bytes; None where the system does not report
+    it.
     """
 
     tokens: int
@@ -78,10 +79,11 @@ class Fit:
 class Run:
     """Everything measured of one candidate with one seed at one level.
 
-    `scores`: log p of every test target in nats, (n,). `fits`: by growing training size, the whole
-    text last. `steps`: seconds a step after a context of each length of the plan. `warnings`: what
-    fitting on the whole text complained of. `filled`: how blanks were filled, if any were.
-    `validation`: mean -log p over the targets of the validation text, nats.
+    `scores`: log p of every test target in nats, (n,). `fits`: one per training size, ascending,
+    the whole text last. `validation`: mean -log p over the targets of the validation text, in nats.
+    `steps`: seconds per prediction by context length. `history`: mean training and validation loss
+    of each epoch, in nats per token. `warnings`: those given in fitting on the whole text.
+    `filled`: how well it fills blanks; None where there were none.
     """
 
     scores: FloatArray
@@ -100,7 +102,10 @@ class Run:
 
 @dataclass(frozen=True)
 class ClozeRun:
-    """What is measured of a model that only fills blanks; `seconds` of training."""
+    """What is measured of a model that only fills blanks.
+
+    `seconds` of training, NaN for a finished model.
+    """
 
     filled: Filled
     seconds: float
@@ -113,7 +118,7 @@ AnyRun = Run | ClozeRun
 def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan) -> AnyRun:
     """Train a candidate on growing parts of the training text and measure it on the test text.
 
-    One that is finished is measured as it is.
+    A finished model is measured without training.
     """
     if candidate.fills_blanks:
         return _measure_cloze(candidate, seed, material, plan)
@@ -146,7 +151,7 @@ def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan
 
 
 class _Trained(NamedTuple):
-    """A model, its scores of the test text, and what led to them; as in `Run`."""
+    """A trained model with those fields of its `Run` that training yields."""
 
     model: LanguageModel[Any]
     scores: FloatArray
@@ -155,7 +160,7 @@ class _Trained(NamedTuple):
 
 
 def _train(candidate: Candidate, seed: int, splits: Splits, plan: Plan) -> _Trained:
-    """Train on growing parts of the training text, the whole of it last."""
+    """Train on growing parts of the training text, the whole text last; returns the last model."""
     fits: list[Fit] = []
     for fraction in (*plan.growth, 1.0):
         part = splits.train.head(max(1, round(fraction * splits.train.n_tokens)))
@@ -172,7 +177,7 @@ def _train(candidate: Candidate, seed: int, splits: Splits, plan: Plan) -> _Trai
 
 
 def _scored(model: LanguageModel[Any], test: Corpus) -> tuple[FloatArray, Fit]:
-    """Scores of a model on the test text, and what is known of it without having trained it."""
+    """Log p of every test target, (n,), and the `Fit` of a model as if it had not been trained."""
     scores, rate = _timed_scores(model.normalized(), test)
     size = sum(array.nbytes for array in model.arrays().values())
     return scores, Fit(0, -float(scores.sum()), math.nan, size, rate)
@@ -190,7 +195,7 @@ def _measure_cloze(
 
 
 def draw_sample(model: LanguageModel[Any], characters: int, seed: int) -> str:
-    """About so many characters of sampled text: several lines where lines end."""
+    """Sampled text of about so many characters: up to 20 lines where lines end, else a stretch."""
     rng = np.random.default_rng(seed)
     lines: list[str] = []
     while (missing := characters - sum(map(len, lines))) > 0 and len(lines) < 20:
@@ -204,9 +209,10 @@ def draw_sample(model: LanguageModel[Any], characters: int, seed: int) -> str:
 def step_seconds(
     model: LanguageModel[Any], corpus: Corpus, contexts: Sequence[int]
 ) -> dict[int, float]:
-    """Seconds for p(x | h) and the next h after contexts of these lengths, by length.
+    """Seconds for one prediction, p(x | h) and the next state h, by length of the context.
 
-    The context is the beginning of the corpus as one sequence, lines run together.
+    The contexts are the first tokens of the corpus as one sequence, without boundary tokens.
+    Lengths that the corpus is too short for are left out.
     """
     special = (corpus.vocabulary.eos_id, corpus.vocabulary.bos_id)
     tokens = [t for t in corpus.ids[: 4 * (max(contexts) + _STEPS)].tolist() if t not in special]
@@ -246,7 +252,7 @@ def _timed_fit(
 
 
 def _history(model: LanguageModel[Any]) -> list[dict[str, float | None]]:
-    """Losses by epoch, nats a token, of a model that keeps a record of its training."""
+    """Mean losses of each epoch, in nats per token; empty for models that keep no such record."""
     epochs = getattr(getattr(model, "history", None), "epochs", [])
     return [{"training": e.train_loss, "validation": e.validation_loss} for e in epochs]
 
@@ -264,11 +270,11 @@ def _timed(work: Callable[[], T]) -> tuple[T, float]:
 
 
 class PeakMemory:
-    """By how much a block of code makes resident memory grow at most.
+    """A context manager that measures the largest growth of resident memory in its block.
 
-    `growth` in bytes after the block, None where /proc does not tell (systems other than Linux).
-    The kernel keeps the high-water mark, so that measuring costs nothing. Memory that was freed
-    earlier is given back first; it would be used again without a trace.
+    `growth`: bytes, set at the end of the block; None without /proc (systems other than Linux). The
+    kernel keeps the high-water mark, so that measuring costs no time. Memory that was freed before
+    is returned to the system first, as its reuse would not show as growth.
     """
 
     _PROC = Path("/proc/self")
@@ -282,7 +288,7 @@ class PeakMemory:
         with suppress(OSError, AttributeError, TypeError):
             ctypes.CDLL(None).malloc_trim(0)
         try:
-            (self._PROC / "clear_refs").write_text("5")  # the mark begins at the present size
+            (self._PROC / "clear_refs").write_text("5")  # resets the high-water mark
             self._before = self._read("VmRSS")
         except OSError:
             self._before = None

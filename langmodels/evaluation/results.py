@@ -1,4 +1,7 @@
-"""What a comparison found, as plain data: everything that is printed, and nothing else."""
+"""The results of a comparison as plain data: everything that is printed, and nothing else.
+
+The first paragraph of each docstring is its description in the JSON Schema.
+"""
 
 import math
 from dataclasses import dataclass, field
@@ -13,7 +16,10 @@ from langmodels.text.levels import TOKENIZERS
 
 @dataclass(frozen=True)
 class Limit:
-    """The entropy of a source in bits per character, where it is known: no model does better."""
+    """The known entropy of a source in bits per character, which no model can go below.
+
+    `is_bound`: whether `bits` is not the entropy, but a lower bound of it.
+    """
 
     bits: float
     is_bound: bool
@@ -24,17 +30,16 @@ class Limit:
 class LevelResult:
     """The text at one level.
 
-    `per`: what the losses of its models are divided by, "char" of the raw text, or "token" where
-    tokens cannot be found in the text; the latter only where there is one level.
-
-    `tokens`, `types` and unknown tokens (`oov`) of the training, validation and test part;
-    `vocabulary`: ids in all; `min_count`: least count of a known token in training;
-    `carried`: whether state was carried over the lines of the text;
-    `unit` is the level's name for a token. `read_by`: the finished model whose tokens and
-    vocabulary these are, where they are not the text's own.
-    `extras`: bits per character that every model of the level pays beyond its tokens, by reason.
-    `groups`: for each way of breaking the losses down, labels and target counts. `passage`: tokens
-    at the beginning of the test text.
+    `tokens`, `types`, `oov`: counts of tokens, types and unknown tokens in the training, validation
+    and test part. `vocabulary`: number of ids. `min_count`: least training count of a known token.
+    `per`: the unit that losses are divided by, "char" of the raw text, or "token" where tokens
+    cannot be found in the text; the latter only where there is one level. `extras`: bits per
+    character added to every model of the level for what its tokens do not encode, by reason.
+    `contexts`: how often contexts of each length occur in training. `groups`: for each breakdown of
+    the losses, the labels of its groups and the number of targets in each. `passage`: the tokens at
+    the beginning of the test text. `lowered`: whether tokens are lower-cased. `carried`: whether
+    state was carried from each line to the next. `read_by`: the finished model whose tokens and
+    vocabulary these are, empty where they are the text's own.
     """
 
     level: str
@@ -55,18 +60,18 @@ class LevelResult:
 
     @property
     def unit(self) -> str:
-        """What a token is called."""
+        """What a token of this level is called, such as "word"."""
         name = self.level.partition(" (")[0].partition(":")[0]
         return TOKENIZERS[name].unit if name in TOKENIZERS else name
 
     @property
     def separator(self) -> str:
-        """What to show between tokens: nothing where they are the whole text."""
+        """What to show between tokens: a blank, or nothing where tokens hold the white space."""
         return " " if self.per == "token" or "spacing" in self.extras else ""
 
     @property
     def reading(self) -> str:
-        """The unit, and whose tokens they are or how they were made, where there are several."""
+        """The unit; in parentheses the model whose tokens they are, or the options of the level."""
         level, _, own = self.level.partition(" (")
         options = self.read_by if own else level.partition(":")[2]
         return f"{self.unit} ({options})" if options else self.unit
@@ -74,7 +79,7 @@ class LevelResult:
 
 @dataclass(frozen=True)
 class Growth:
-    """A model after training on `tokens` tokens, `size` bytes of arrays; costs are in `Timing`."""
+    """A model's size, in bytes of arrays, and test loss after training on so many tokens."""
 
     tokens: int
     size: int
@@ -84,7 +89,11 @@ class Growth:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one training run cost: seconds, peak bytes (None if unknown), test tokens a second."""
+    """The cost of training on so many tokens, and the speed of scoring afterwards.
+
+    `seconds` of training, NaN for finished models; `peak`: growth of resident memory in training,
+    in bytes, None where unknown; `rate`: test tokens scored per second.
+    """
 
     tokens: int
     seconds: float
@@ -94,11 +103,12 @@ class Cost:
 
 @dataclass(frozen=True)
 class Timing:
-    """All that differs from run to run and machine to machine.
+    """All figures that differ between runs and machines.
 
-    `growth`: costs by training size, the whole text last. `steps`: seconds a step after a context
-    of each length. `exponents`: how training "seconds", "peak" memory and scoring "rate" grow with
-    the training text, and "steps" with the context: 0 is not at all, 1 in proportion.
+    `growth`: costs by training size, ascending, the whole text last. `steps`: seconds per
+    prediction, by length of the context. `exponents`: a of y ~ x^a, where y is training "seconds",
+    "peak" memory or scoring "rate" and x the training size, or y is "steps" and x the length of the
+    context.
     """
 
     growth: list[Cost]
@@ -107,14 +117,16 @@ class Timing:
 
     @property
     def full(self) -> Cost:
-        """Costs of training on the whole text."""
+        """The cost of training on the whole text."""
         return self.growth[-1]
 
 
 @dataclass(frozen=True)
 class BlankFigures:
-    """How so many blanks were filled: how often the right token came first, the mean of one over
-    its rank, and the mean of its -log p in nats.
+    """How well a number of blanks was filled.
+
+    `accuracy`: share of blanks whose right token ranked first; `reciprocal_rank`: mean of one over
+    the rank of the right token; `loss`: mean -log p of the right token, in nats.
     """
 
     blanks: int
@@ -130,10 +142,10 @@ class BlankFigures:
 
 @dataclass(frozen=True)
 class Filled:
-    """How a model filled blanks by what comes `before` them, and by `both` sides.
+    """How well a model fills blanks given the tokens before them, and given both sides.
 
-    Models made for blanks have no `before`; the others, for both sides, try their most probable
-    tokens and keep what makes the whole sequence probable.
+    `before` is None for models made for blanks. For `both`, other models try their most probable
+    tokens in the blank and rank them by the probability of the whole sequence.
     """
 
     before: BlankFigures | None
@@ -142,7 +154,7 @@ class Filled:
 
 @dataclass(frozen=True)
 class ClozeResult:
-    """A model that fills blanks and gives sequences no probability; means over its seeds."""
+    """A model that only fills blanks, and gives sequences no probability; means over its seeds."""
 
     label: str
     name: str
@@ -156,7 +168,7 @@ class ClozeResult:
 
 @dataclass(frozen=True)
 class Validation:
-    """A model's figures on the validation text, by which settings may be chosen."""
+    """A model's loss on the validation text, by which settings may be chosen."""
 
     perplexity: float
     bits_per_token: float
@@ -166,7 +178,8 @@ class Validation:
 class Try:
     """One setting of a sweep: the options that vary, and its figures, means over its seeds.
 
-    `perplexity` and `bits_per_character` are those of the test text, and have chosen nothing.
+    `perplexity` and `bits_per_character` are of the test text, and play no part in the choice.
+    `chosen`: whether it has the least validation loss.
     """
 
     label: str
@@ -180,10 +193,10 @@ class Try:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A model of which many settings were tried, that with the least validation loss was chosen.
+    """A model that was trained with many settings, to choose the one with least validation loss.
 
-    `name`: as it was asked for; `settings`: how many there are in all, of which `tries` were
-    drawn; these are ordered by their validation loss.
+    `name`: as it was asked for; `settings`: how many there are in all; `tries`: those that were
+    trained, by ascending validation loss.
     """
 
     name: str
@@ -196,15 +209,17 @@ class Sweep:
 class ModelResult:
     """One model's figures on the test text, means over its seeds.
 
-    `bits_per_character` is per character of raw text, all extras paid (see `LevelResult.per`);
-    `interval` holds its mean over texts like this with 95 % confidence, None where it is infinite.
-    `zero_share`: share of the test tokens with probability zero. `seeds`: bits per character by
-    seed; `spread` is their standard deviation. `bands`: mean bits per token by group. `passage`:
-    bits of its tokens. `finished`: measured as it came, not trained here. `history`, `warnings`:
-    what the model recorded and complained of in training.
-    `exponents`: how "size" and "bits" grow with the training text. `filled`: only where models
-    that fill blanks are compared as well. `validation`: figures on the validation text.
-    `perplexities`: perplexity by seed.
+    `bits_per_character`: per character of raw text, the extras of the level included; per token
+    where `LevelResult.per` says so. `interval`: its 95 % confidence interval, None where it is
+    infinite. `seeds`, `perplexities`: bits per character and perplexity by seed. `zero_share`:
+    share of the test tokens with probability zero. `is_distribution`: false where scores do not
+    sum to one and were normalised. `growth`: figures by training size, the whole text last.
+    `exponents`: a of y ~ x^a, where y is "size" or "bits" and x the training size. `bands`: mean
+    bits per token in each group of each breakdown (`LevelResult.groups`). `passage`: bits of each
+    token of `LevelResult.passage`. `history`: training and validation loss by epoch, in nats per
+    token. `warnings`: those given in training. `filled`: None unless models that fill blanks are
+    compared as well. `finished`: whether it was trained before. `validation`: its loss on the
+    validation text.
     """
 
     label: str
@@ -237,7 +252,7 @@ class ModelResult:
 
     @property
     def size(self) -> int:
-        """Bytes of the model's arrays."""
+        """Bytes of the model's arrays after training on the whole text."""
         return self.growth[-1].size
 
     @property
@@ -260,15 +275,15 @@ def _deviation(values: list[float]) -> float | None:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """Neighbours in the ranking: is the better one really better?
+    """A paired test of two models.
 
-    `difference`: bits per character by which `worse` costs more, with its 95 % interval; `p`:
-    two-sided, by approximate randomization over `Text.resampled`, or where there are several seeds
-    by the hierarchical bootstrap over these and seeds; `corrected`: after Holm's correction for the
-    number of tests. `effect`: Cohen's d, the mean difference of the blocks over its standard
-    deviation, weighted by their sizes, with its 95 % interval. `detectable`: the smallest true
-    difference, in bits per character, that a test on as much text would find four times in five
-    (at p < 0.05, before corrections).
+    `difference`: bits per character (or token, see `Results.per`) by which `worse` has the larger
+    loss, with its 95 % `interval`. `p`: two-sided p-value, by approximate randomization over
+    `Text.resampled`, or with several seeds by the hierarchical bootstrap over these and seeds;
+    `corrected`: the p-value after Holm's correction for the number of tests. `effect`: Cohen's d,
+    the mean difference of blocks over its standard deviation, both weighted by size, with its 95 %
+    interval. `detectable`: the true difference that a test on as much text would find with a power
+    of 80 % (at p < 0.05, uncorrected).
     """
 
     better: str
@@ -283,16 +298,16 @@ class PairedTest:
 
     @property
     def significant(self) -> bool:
-        """Whether it can be said that `better` is better."""
+        """Whether the corrected p-value is below 0.05."""
         return self.corrected < 0.05
 
 
 @dataclass(frozen=True)
 class Compressor:
-    """What a compressor makes of the test text, in bits per character of it.
+    """The size of the compressed test text, in bits per character.
 
-    `alone`: of the test text by itself. `after_training`: by how much it makes a file longer that
-    begins with the training text, the compressor's way of having learnt from that.
+    `alone`: of the test text by itself. `after_training`: by how much the test text lengthens the
+    compressed training text when it is appended to that.
     """
 
     name: str
@@ -311,10 +326,11 @@ class Differences:
 
 @dataclass(frozen=True)
 class Text:
-    """The text compared on: its name, how it was divided, characters and documents of its parts.
+    """The text of a comparison, how it was split, and the sizes of its parts.
 
-    `resampled`: what intervals and tests are over, `units` "blocks" of the test text or its
-    "documents".
+    `characters`, `documents`: of the training, validation and test part. `resampled`: what
+    intervals and tests resample, "blocks" of the test text or its "documents"; `units`: how many
+    there are.
     """
 
     name: str
@@ -328,14 +344,14 @@ class Text:
 
 @dataclass(frozen=True)
 class Results:
-    """Everything a comparison found; `models` best first, and `cloze` models, which fill blanks.
+    """The results of a comparison.
 
-    `unfinished`: what Ctrl-C cut off, called as in the tests, by label, and level where there are
-    several; `failures`: why others have no figures, by the same name, and the seed where there are
-    several.
-    `clear_best`: whether the best model is better than each other one, by tests against all.
-    `sweeps`: models of which many settings were tried. `compressors`: to hold models against, where
-    they were asked for.
+    `models`: language models, best first; `cloze`: models that only fill blanks. `unfinished`:
+    models that Ctrl-C stopped, by label, with the level where there are several; `failures`: why
+    other models have no figures, by the same names, with the seed where there are several.
+    `clear_best`: whether the best model is significantly better than every other one.
+    `sweeps`: models that were trained with many settings. `compressors`: general-purpose
+    compressors on the same text, where asked for.
     """
 
     text: Text
@@ -354,18 +370,20 @@ class Results:
     compressors: list[Compressor] = field(default_factory=list)
 
     def by_character(self, level: str) -> bool:
-        """Whether the tokens of a level are the characters of the text, one for one."""
+        """Whether the tokens of a level are the characters of the text, one to one."""
         tokens = next(found.tokens for found in self.levels if found.level == level)
         return tokens[2] == self.text.characters[2]
 
     @property
     def per(self) -> str:
-        """What the figures that rank the models are per: "char" or "token"."""
+        """The unit of the losses that rank the models: "char" or "token"."""
         return self.levels[0].per if self.levels else "char"
 
 
 def records(results: Results) -> list[dict[str, Any]]:
-    """One flat record a model, best first; then those that only fill blanks."""
+    """One flat dictionary per model, best first; then those that only fill blanks. All have the
+    same keys, with NaN for figures that a model does not have.
+    """
     rows: list[dict[str, Any]] = [
         {
             "model": m.label,

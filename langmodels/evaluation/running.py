@@ -1,4 +1,4 @@
-"""Measure many candidates: from the cache, one after the other, or in several processes."""
+"""Measure many candidates, in this process or in several; finished runs are kept in a cache."""
 
 import functools
 import hashlib
@@ -31,25 +31,25 @@ from langmodels.threads import cpu_count
 
 @dataclass(frozen=True)
 class Trial:
-    """One candidate to be measured with one seed."""
+    """One candidate to be trained and measured with one seed."""
 
     candidate: Candidate
     seed: int
 
 
 class RunCache:
-    """Finished runs in a folder, by a hash of all that decides them.
+    """A folder of finished runs, each in a file named by a hash of everything it depends on.
 
-    The hash covers the model and its options, the seed, the ids of all parts of the text, what is
-    measured, and the source code of the package; a run whose file is broken is measured again.
-    Models with code from elsewhere, which may change unseen, are not kept.
+    The hash covers the model and its options, the seed, the ids of all parts of the text, the plan
+    and the source code of this package. A run whose file is damaged is measured again. Models with
+    code from outside the package, which may change unnoticed, are not stored.
     """
 
     def __init__(self, folder: str | os.PathLike[str]) -> None:
         self.folder = Path(folder)
 
     def key(self, trial: Trial, material: Material, plan: Plan) -> str:
-        """The name of a trial's file."""
+        """The name of the file of a trial, without its suffix."""
         parts = [
             trial.candidate.name,
             trial.candidate.level,
@@ -62,13 +62,13 @@ class RunCache:
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
     def has(self, trial: Trial, material: Material, plan: Plan) -> bool:
-        """Whether a trial was run before, as far as one can see without reading the run."""
+        """Whether there is a file for a trial; it is not read, and may turn out to be damaged."""
         if not trial.candidate.repeatable:
             return False
         return (self.folder / f"{self.key(trial, material, plan_of(trial, plan))}.run").is_file()
 
     def load(self, key: str, kind: type[AnyRun]) -> AnyRun | None:
-        """A finished run of this kind, or None."""
+        """The stored run of this key; None where there is none, or its file is damaged."""
         path = self.folder / f"{key}.run"
         if not path.is_file():
             return None
@@ -86,7 +86,7 @@ class RunCache:
             return None
 
     def save(self, key: str, run: AnyRun) -> None:
-        """Keep a finished run, where the folder can be written."""
+        """Store a finished run; without an error where the folder cannot be written."""
         arrays = {"scores": run.scores} if isinstance(run, Run) else {}
         rest = {f.name: getattr(run, f.name) for f in fields(run) if f.name not in arrays}
         path = self.folder / f"{key}.run"
@@ -96,41 +96,45 @@ class RunCache:
 
 
 def default_cache_folder() -> Path:
-    """Where the command line keeps finished runs: beside the downloads."""
+    """The folder in which the command line stores finished runs, beside the downloads."""
     return cache_folder() / "runs"
 
 
 @functools.cache
 def _code_digest() -> str:
-    """A hash of the package's source, so that no figure outlives the code that made it."""
+    """A hash of the source of this package, so that a change of code makes stored runs void."""
     text = hashlib.sha256()
     folder = Path(__file__).parents[1]
     for path in sorted(folder.rglob("*.py")):
         part = path.relative_to(folder).parts[0]
-        if part not in ("cli", "teaching"):  # which make no figures
+        if part not in ("cli", "teaching"):  # no figure depends on these
             text.update(path.read_bytes())
     return text.hexdigest()
 
 
 def worthwhile_jobs(trials: Sequence[Trial]) -> int:
-    """One process a network, up to the number of processors.
+    """The default number of processes: one per network, at most one per processor, at most four.
 
-    More than four would hold the text too often; and n-gram models take less time than a process
-    takes to start.
+    Each process holds a copy of the text, hence the limit of four. An n-gram model is estimated in
+    less time than a process takes to start.
     """
     networks = sum(trial.candidate.random for trial in trials)
     return max(1, min(networks, cpu_count(), 4))
 
 
 def worth_having(jobs: Jobs, n: int) -> Jobs:
-    """No other process for a single trial."""
+    """`jobs`, but no second process where there are less than two trials."""
     return min(jobs, 1) if isinstance(jobs, int) and n < 2 else jobs
 
 
 Runs = dict[int, AnyRun]
+"""What was measured of trials, by their index."""
+
 Failures = dict[int, LangmodelsError]
+"""Why trials failed, by their index."""
+
 Tell = Callable[[Trial, AnyRun], None]
-"""Called with every trial that is finished, as soon as it is."""
+"""Called with every trial and what was measured of it, as soon as it is finished."""
 
 
 def run_trials(
@@ -145,33 +149,45 @@ def run_trials(
     in_order: bool = False,
     tell: Tell | None = None,
 ) -> tuple[Runs, Failures]:
-    """Measure every trial; runs and failures by index in `trials`.
+    """Measure every trial. Returns the runs and the failures, by index in `trials`.
 
-    `expected`: what each is expected to take, by which the time that is left is shown; more is to
-    be done after it `until` a time by `time.monotonic`.
-    `in_order`: trials begin in their order, not the long ones first. `jobs` processes share the
-    work. A trial that fails, or whose process dies, does not keep the others from being finished.
-    On Ctrl-C what is finished is returned; KeyboardInterrupt goes on only where nothing is. Raises
-    UsageError for what cannot be fitted as it was put, and for `jobs` below one.
+    Args:
+        trials: what to measure.
+        material: the text, at every level.
+        plan: what is measured.
+        jobs: number of processes, or an open executor.
+        cache: where finished runs are looked up and stored.
+        expected: the expected time of each trial; with it, the progress bar shows the time left.
+        until: the time by `time.monotonic` at which the whole comparison ends, where it goes on
+            after these trials; the time left is shown to then.
+        in_order: whether trials start in the given order; else n-gram models start first, and
+            networks that are expected to take long before others.
+        tell: called with every finished trial.
+
+    A trial that fails, or whose process dies, does not stop the others. After Ctrl-C the finished
+    runs are returned; KeyboardInterrupt is raised only where there are none. Raises UsageError
+    where a model cannot be fitted with its options, and for `jobs` below one.
     """
     done: Runs = {}
     failed: Failures = {}
     order = _order(trials, in_order or jobs == 1)
     with _overall(trials, order, expected, until, n_workers(jobs)) as advance:
         for trial in trials:
-            material.at(trial.candidate.level)  # once, before it is sent to other processes
+            material.at(trial.candidate.level)  # encoded here, not once in every process
         keys: dict[int, str] = {}
         if cache is not None:
-            for i, trial in enumerate(trials):
-                if trial.candidate.repeatable:
-                    keys[i] = cache.key(trial, material, plan_of(trial, plan))
-                    kind = ClozeRun if trial.candidate.fills_blanks else Run
-                    found = cache.load(keys[i], kind)
-                    if found is not None:
-                        done[i] = found
-                        if tell is not None:
-                            tell(trial, found)
-                        advance(i)
+            keys = {
+                i: cache.key(trial, material, plan_of(trial, plan))
+                for i, trial in enumerate(trials)
+                if trial.candidate.repeatable
+            }
+            for i, key in keys.items():
+                found = cache.load(key, ClozeRun if trials[i].candidate.fills_blanks else Run)
+                if found is not None:
+                    done[i] = found
+                    if tell is not None:
+                        tell(trials[i], found)
+                    advance(i)
         todo = [i for i in order if i not in done]
         try:
             with executor(worth_having(jobs, len(todo))) as pool:
@@ -205,10 +221,11 @@ def run_trials(
 
 
 def _order(trials: Sequence[Trial], as_given: bool) -> list[int]:
-    """The order in which trials begin, by index."""
+    """The indices of trials in the order in which they start."""
     order = list(range(len(trials)))
     if not as_given:
-        # Of the networks, the long ones first: the larger ones are named later.
+        # n-gram models first; then networks from the last named to the first: users tend to name
+        # small networks before large ones, and a long trial should not be left for the end.
         order.sort(key=lambda i: (trials[i].candidate.random, -i))
     return order
 
@@ -216,7 +233,7 @@ def _order(trials: Sequence[Trial], as_given: bool) -> list[int]:
 def forecast_of(
     expected: Sequence[Work], trials: Sequence[Trial], jobs: Jobs, *, in_order: bool = False
 ) -> Forecast:
-    """When trials are done that are run in the order of `run_trials`."""
+    """A forecast of when trials end that `run_trials` runs, from their expected times."""
     order = _order(trials, in_order or jobs == 1)
     return Forecast([expected[i] for i in order], n_workers(jobs))
 
@@ -229,9 +246,11 @@ def _overall(
     until: float | None,
     workers: int,
 ) -> Iterator[Callable[[int], None]]:
-    """Show how far all trials are; call what this gives with the index of each that is done.
+    """Show one progress bar for all trials; yields a function to call with the index of each
+    trial that ends.
 
-    Where it is known how long they take, that is how far the time is.
+    With `expected` times the bar shows the share of the time that has passed, else that of the
+    work, estimated roughly.
     """
     if expected is None:
         with track("Comparing models", total=sum(map(_work_of, trials))) as work:
@@ -273,7 +292,7 @@ def _overall(
 
 
 class _Listener:
-    """Hears how far the training of networks is, and says it to a forecast."""
+    """Passes the progress reports of networks in training on to a forecast."""
 
     def __init__(self, labels: Sequence[str], forecast: Forecast) -> None:
         self._labels, self._forecast = labels, forecast
@@ -295,7 +314,7 @@ class _Listener:
 
 
 def _work_of(trial: Trial) -> float:
-    """About how long a trial takes, in units of an n-gram model; for the time that is left."""
+    """A rough estimate of how long a trial takes, in multiples of an n-gram model."""
     return 20.0 if trial.candidate.random else 1.0
 
 
@@ -304,7 +323,7 @@ def _are_random(trials: Sequence[Trial], which: Sequence[int]) -> bool:
 
 
 def say_standings(trials: Sequence[Trial], done: Runs, material: Material) -> None:
-    """A table of what is finished, best first, for those who wait for the networks."""
+    """Print a table of the finished models, best first, to read while networks train."""
     rows = []
     for i, run in done.items():
         if isinstance(run, Run):
@@ -320,7 +339,7 @@ def say_standings(trials: Sequence[Trial], done: Runs, material: Material) -> No
 
 
 def _quality(trial: Trial, run: Run, material: Material) -> tuple[float, float, str]:
-    """Perplexity, and bits for each unit of the text, which the third says."""
+    """Perplexity per token, bits per character or token, and which: "char" or "token"."""
     figures, costs = run.fits[-1], material.at(trial.candidate.level).costs
     loss = figures.nats / len(run.scores)
     bits = (figures.nats + float(costs.extra.sum())) / math.log(2) / costs.length
@@ -328,7 +347,7 @@ def _quality(trial: Trial, run: Run, material: Material) -> tuple[float, float, 
 
 
 def _in_short(trial: Trial, run: AnyRun, material: Material) -> str:
-    """What can be said of a model before the others are finished."""
+    """A line about a finished model, printed before the others are."""
     label = trial.candidate.label
     if isinstance(run, ClozeRun):
         return f"{label}: blanks filled"
@@ -345,5 +364,5 @@ def _measure(trial: Trial, shared: tuple[Material, Plan]) -> AnyRun:
 
 
 def plan_of(trial: Trial, plan: Plan) -> Plan:
-    """What is measured of one candidate: of a setting of many, nothing on less of the text."""
+    """The plan for one trial: settings of a sweep are trained on the whole text only."""
     return replace(plan, growth=()) if trial.candidate.sweep else plan

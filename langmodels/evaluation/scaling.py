@@ -1,4 +1,6 @@
-"""`scale`: how cost and quality grow with the training text, and a step's cost with the context."""
+"""`scale`: how quality and cost grow with the training text, and the time of one prediction with
+the context.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -14,9 +16,10 @@ from langmodels.text.splits import Splits
 from langmodels.text.streams import RawText
 
 CONTEXTS = (1, 4, 16, 64, 256, 1024)
-"""Lengths of the context after which a step is timed."""
+"""Context lengths, in tokens, at which one prediction is timed."""
 
 MAX_DOUBLINGS = 20
+"""2^20 parts: a text of a million tokens begins with one."""
 
 
 @checked
@@ -28,11 +31,13 @@ def scale(
     budget: str = "standard",
     **options: Any,
 ) -> Comparison:
-    """Train every model on texts of size n / 2^doublings, ..., n / 2, n and measure what grows.
+    """Train every model on the first n / 2^doublings, ..., n / 2, n training tokens, and measure
+    loss, size, memory and time at each size.
 
-    All sizes share vocabulary and test text. `options` are those of `compare`; the comparison that
-    comes back is a full one. Raises UsageError for less than two doublings, for models that only
-    fill blanks and for finished ones, and what `compare` raises.
+    All sizes have the same vocabulary and test text. `options` are those of `compare`. Returns a
+    full comparison. Raises UsageError for less than 2 or more than `MAX_DOUBLINGS` doublings, for a
+    time as budget, for finished models, sweeps and models that only fill blanks, and all that
+    `compare` raises.
     """
     if not 2 <= doublings <= MAX_DOUBLINGS:
         raise UsageError(
@@ -40,20 +45,25 @@ def scale(
         )
     if parse_budget(budget) is not None:
         raise UsageError(
-            "Scaling trains every model on texts of several sizes, which a time is not given out "
-            f"for; name a budget: {', '.join(BUDGETS)}."
+            "Scaling has no time budget, since every model is trained on texts of several sizes; "
+            f"name a budget: {', '.join(BUDGETS)}."
         )
     levels = options.get("levels") or [Setting().level]
     for candidate in make_candidates(models, levels, Setting()):
         if candidate.fills_blanks:
-            raise UsageError(f"{candidate.label} fills blanks; scaling is for language models.")
+            raise UsageError(
+                f"{candidate.label} only fills blanks; scaling is for language models."
+            )
         if candidate.sweep is not None:
             raise UsageError(
                 f"{candidate.sweep.name} is a sweep; choose a setting with `langmodels compare` "
                 "first, and scale that one."
             )
         if candidate.finished is not None:
-            raise UsageError(f"{candidate.label} is finished; scaling trains models anew.")
+            raise UsageError(
+                f"{candidate.label} is trained already; scaling trains every model, so name it "
+                "with its options instead."
+            )
     growth = tuple(2.0**-k for k in range(doublings, 0, -1))
     plan = replace(PLANS[budget], growth=growth, contexts=CONTEXTS)
     return compare(models, corpus, budget=budget, plan=plan, **options)

@@ -1,4 +1,4 @@
-"""Paired tests of models on the blocks of one text: is the better one really better?"""
+"""Paired significance tests of models on the blocks of one text."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,23 +12,25 @@ from langmodels.evaluation.results import PairedTest
 from langmodels.evaluation.statistics import effect_size, holm, paired_p_values, resample
 
 Ranked = Sequence[tuple[str, FloatArray]]
-"""Models, best first: the name of each, and what it pays for each block of the text, (B,), or with
-each of several seeds, (S, B)."""
+"""Models, best first: the name of each and its bits in each block of the text, (B,), or with each
+of S seeds, (S, B)."""
 
 ALL = "all"
-"""In place of a model to test against: every pair."""
-
+"""The value of `against` that asks for tests of every pair."""
 
 _ROUNDING = 1e-5
-"""Bits that rounding in files makes: what differs by less is the same."""
+"""Bits per character or token: models that differ by less are taken to be the same one, saved in
+files with different rounding."""
 
 
 def paired_tests(
     ranked: Ranked, sizes: FloatArray, against: str | None, seed: int = 0
 ) -> list[PairedTest]:
-    """Neighbours in the ranking; `against` one model, all others; against `ALL`, every pair.
+    """Tests of each model against the next one, for `against` None; of one model against all
+    others, for its name; or of every pair, for `ALL`.
 
-    Raises UsageError where there is none of that name.
+    `sizes`: the size of each block, (B,). p-values are corrected for the number of tests. Raises
+    UsageError where there is no model of that name.
     """
     if against is None:
         return neighbour_tests(ranked, sizes, seed)
@@ -38,7 +40,7 @@ def paired_tests(
 
 
 def neighbour_tests(ranked: Ranked, sizes: FloatArray, seed: int = 0) -> list[PairedTest]:
-    """Each model against the next one of the ranking; `sizes` of blocks, (B,)."""
+    """Each model against the next one in the ranking; `sizes` of the blocks, (B,)."""
     return _tests(list(pairwise(ranked)), sizes, seed)
 
 
@@ -50,7 +52,7 @@ def all_pairs(ranked: Ranked, sizes: FloatArray, seed: int = 0) -> list[PairedTe
 def one_against_all(
     ranked: Ranked, sizes: FloatArray, name: str, seed: int = 0
 ) -> list[PairedTest]:
-    """One model against every other. Raises UsageError where there is none of that name."""
+    """The model of this name against every other one. Raises UsageError where there is none."""
     names = [other for other, _ in ranked]
     if name not in names:
         raise UsageError(
@@ -67,10 +69,10 @@ def _tests(
     sizes: FloatArray,
     seed: int,
 ) -> list[PairedTest]:
-    """The first of each pair, which ranks higher, against the second; p after Holm's correction.
+    """Tests of pairs, whose first model ranks higher; p-values after Holm's correction.
 
-    Where a model of a pair was trained with several seeds, p is that of the hierarchical bootstrap
-    over seeds and blocks, and else of approximate randomization over blocks.
+    The test is approximate randomization over blocks, or the hierarchical bootstrap over seeds and
+    blocks where a model of the pair was trained with several seeds.
     """
     if not pairs:
         return []

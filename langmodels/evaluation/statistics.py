@@ -1,9 +1,9 @@
-"""Intervals, tests and growth exponents: how sure a figure is.
+"""Confidence intervals, paired tests and growth exponents.
 
-Losses along a text depend on one another, so the unit that is resampled is a document, where the
-text has several, or a block of neighbouring characters. These are those of the raw text: models
-with different units share them, which is what makes a paired test between a word model and a
-character model possible.
+Losses of neighbouring tokens are correlated, so the units of resampling are documents, where the
+text has enough of them, or blocks of neighbouring characters. Both are cut in the raw text, at the
+same places for models with different tokens; that allows paired tests of a word model against a
+character model.
 """
 
 import math
@@ -20,25 +20,27 @@ CONFIDENCE = 0.95
 POWER = 0.8
 _MIN_BLOCKS, _MAX_BLOCKS, _BLOCK = 20, 400, 200
 _MIN_DOCUMENTS = 20
-"""Of fewer documents, intervals cover less than they say (92 % of ten): blocks are resampled."""
-_BATCH = 1_000_000  # numbers drawn at once
+"""With fewer documents, 95 % intervals cover less (92 % with ten): then blocks are resampled."""
+_BATCH = 1_000_000  # random signs drawn at once, which bounds memory
 
 
 def block_edges(characters: int) -> FloatArray:
-    """Ends of equal blocks of a text of so many characters, (B + 1,), the first one 0.
+    """Edges of B blocks of equal length in a text of so many characters, (B + 1,), from 0 to its
+    length.
 
-    Blocks have 200 characters or more, unless there would be fewer than 20 of them, or more than
-    400.
+    Blocks have 200 characters, shorter ones where there would be fewer than 20 blocks, longer ones
+    where there would be more than 400.
     """
     n = min(_MAX_BLOCKS, max(_MIN_BLOCKS, characters // _BLOCK))
     return np.linspace(0.0, characters, n + 1)
 
 
 def document_edges(starts: IndexArray) -> FloatArray | None:
-    """Ends of D documents, (B + 1,), the first one 0; None where there are less than 20.
+    """Edges of B blocks of whole documents, (B + 1,), from 0 to the length of the text; None where
+    there are fewer than 20 documents.
 
-    `starts` (D + 1,): with which character each begins, and how many there are. Of more than 400,
-    neighbours are put together, so many to a block.
+    `starts` (D + 1,): the offset of the first character of each of D documents, then the length of
+    the text. Up to 400 documents are a block each; of more, neighbours are grouped in 400 blocks.
     """
     edges = np.unique(starts)
     n = len(edges) - 1
@@ -50,9 +52,14 @@ def document_edges(starts: IndexArray) -> FloatArray | None:
 
 
 class Places:
-    """Where the edges of blocks lie among targets that end at characters `ends`, some at a time.
+    """Where the edges of blocks lie among the targets of a model.
 
-    `n`: how many targets there are. Nothing is kept but the ends on both sides of each edge.
+    Args:
+        edges: edges of B blocks, in characters, (B + 1,).
+        ends: the character offset at which each target ends, ascending, in consecutive arrays.
+
+    `n`: the number of targets. `at`: after how many targets a running total must be known to
+    interpolate it at the edges, ascending. Memory does not grow with the text.
     """
 
     def __init__(self, edges: FloatArray, ends: Iterable[IndexArray]) -> None:
@@ -70,11 +77,14 @@ class Places:
 
     @property
     def sizes(self) -> FloatArray:
-        """How many targets each block has, (B,)."""
+        """How many targets each block has, (B,); parts of targets count as fractions."""
         return self.differences(self.at.astype(np.float64))
 
     def differences(self, totals: FloatArray) -> FloatArray:
-        """For each block, (B,), by how much a total grows in it, known after the targets `at`."""
+        """By how much a running total grows in each block, (B,).
+
+        `totals`: the total after each of the targets `at`, (len(at),).
+        """
         at_edges = np.interp(self._edges, self._position, totals)
         at_edges[0] = 0.0  # targets that take up no characters may come first
         found: FloatArray = np.diff(at_edges)
@@ -82,7 +92,7 @@ class Places:
 
 
 class BlockSums:
-    """`block_sums` of costs that come some at a time."""
+    """`block_sums` for costs that arrive in consecutive arrays."""
 
     def __init__(self, places: Places) -> None:
         self._places = places
@@ -103,15 +113,20 @@ class BlockSums:
 
     @property
     def sums(self) -> FloatArray:
-        """What each block costs, (B,)."""
+        """The sum of the costs in each block, (B,)."""
         return self._places.differences(self._totals)
 
 
 def block_sums(costs: FloatArray, ends: IndexArray, edges: FloatArray) -> FloatArray:
-    """What each block costs, (B,): `costs` (n,) of targets that end at characters `ends` (n,).
+    """The sum of costs in each block, (B,).
 
-    A target that straddles an edge is divided in proportion; the sum over blocks is the sum of the
-    costs.
+    Args:
+        costs: the cost of each target, (n,).
+        ends: the character offset at which each target ends, ascending, (n,).
+        edges: edges of the blocks, in characters, (B + 1,).
+
+    The cost of a target that straddles an edge is divided in proportion to the characters on either
+    side, so that the sums over blocks and over targets are equal.
     """
     blocks = BlockSums(Places(edges, [ends]))
     blocks.add(costs)
@@ -212,10 +227,15 @@ def bootstrap_interval(
     seed: int = 0,
     confidence: float = CONFIDENCE,
 ) -> tuple[float, float]:
-    """Interval of the mean, what all blocks cost (B,) over their sizes (B,), by the bootstrap.
+    """Bootstrap confidence interval of a mean, the sum of `sums` over the sum of `sizes`.
 
-    Blocks are of size 1 unless `sizes` are given; the larger counts for more. `sums` may be (S, B),
-    those of S seeds; see `resample`.
+    Args:
+        sums: the cost of each block, (B,), or of each block with each of S seeds, (S, B).
+        sizes: the size of each block, (B,); None: all have size 1.
+        seed: of the resampling.
+        confidence: the probability with which the interval covers the mean.
+
+    Returns its lower and upper end, both NaN where `resample` returns None.
     """
     found = resample([np.atleast_2d(sums)], sizes=sizes, seed=seed)
     return (math.nan, math.nan) if found is None else found.interval(confidence)
@@ -228,18 +248,25 @@ def effect_size(
     seed: int = 0,
     confidence: float = CONFIDENCE,
 ) -> tuple[float, tuple[float, float]]:
-    """Cohen's d of paired differences of blocks, mean over standard deviation; its interval.
+    """Cohen's d of paired differences, their mean over their standard deviation, and its interval.
 
-    `sums`: by how much all in a block differs, (B,). Of blocks with `sizes` (B,) the difference is
-    that over the size, and the larger count for more, in the mean and in the deviation. By the
-    bootstrap over blocks, as `bootstrap_interval`, without resamples in which nothing differs. Not
-    a number where nothing does.
+    Args:
+        sums: the difference of two models' costs in each block, (B,).
+        sizes: the size of each block, (B,), or None for size 1. Differences are per unit of size,
+            and mean and deviation are weighted by size.
+        seed: of the resampling.
+        confidence: the probability with which the interval covers the effect.
+
+    The interval is that of the bootstrap over blocks, without resamples whose differences are all
+    equal. Effect and interval are NaN where the differences of all blocks are equal.
     """
     n = len(sums)
     sizes = np.ones(n) if sizes is None else sizes
 
     def moments(counts: FloatArray | IndexArray) -> tuple[FloatArray, FloatArray]:
-        """Mean and variance where blocks are drawn so often, (R, B)."""
+        """Mean and variance of each of R resamples, (R,) each; how often each drew each block,
+        (R, B).
+        """
         total = counts @ sizes
         means = counts @ sums / total
         return means, counts @ (np.square(sums) / sizes) / total - np.square(means)
@@ -250,19 +277,19 @@ def effect_size(
         return math.nan, (math.nan, math.nan)
     counts = np.random.default_rng([seed, n]).multinomial(n, np.full(n, 1 / n), size=RESAMPLES)
     means, variances = moments(counts)
-    differ = variances > 1e-12 * spread  # but for rounding
-    # The variances of resamples are too small by as much as that of a sample.
+    differ = variances > 1e-12 * spread  # without this, rounding alone would count as a deviation
+    # The bootstrap variance is too small by (n - 1) / n, and so is the variance of the sample.
     effects = means[differ] / np.sqrt(variances[differ] * (n / (n - 1)) ** 2)
     effect = float(mean) / math.sqrt(spread * n / (n - 1))
     return effect, Resampled(effects, n - 1.0, n).interval(confidence)
 
 
 def paired_p_values(differences: FloatArray, *, seed: int = 0) -> FloatArray:
-    """Two-sided p of the hypothesis that paired differences of blocks have mean zero.
+    """Two-sided p-values, (P,), of the hypothesis that paired differences have mean zero.
 
-    `differences` (P, B), of P pairs; the result is (P,). Approximate randomization: the sign of
-    each difference is flipped at random (Noreen 1989, "Computer-Intensive Methods for Testing
-    Hypotheses"), for all pairs alike. At least 1 / (FLIPS + 1).
+    `differences` (P, B): those of P pairs of models in B blocks. By approximate randomization,
+    which flips the signs of differences at random (Noreen 1989, "Computer-Intensive Methods for
+    Testing Hypotheses"); the same flips serve all pairs. No p-value is below 1 / (FLIPS + 1).
     """
     n = differences.shape[1]
     observed = np.abs(differences.sum(axis=1))
@@ -273,7 +300,7 @@ def paired_p_values(differences: FloatArray, *, seed: int = 0) -> FloatArray:
     rows = max(1, _BATCH // n)
     for begin in range(0, FLIPS, rows):
         signs = rng.integers(0, 2, size=(min(rows, FLIPS - begin), n), dtype=np.int8) * 2.0 - 1.0
-        # Rounding must not make a resample that flips nothing look smaller than what was seen.
+        # The tolerance: flipping no sign, or all, must count as at least as large as observed.
         sums = np.abs(differences @ signs.T)
         as_large += np.count_nonzero(sums >= observed[:, None] * (1 - 1e-12), axis=1)
     p: FloatArray = np.where(observed == 0, 1.0, (as_large + 1) / (FLIPS + 1))
@@ -281,12 +308,12 @@ def paired_p_values(differences: FloatArray, *, seed: int = 0) -> FloatArray:
 
 
 def paired_p_value(differences: FloatArray, *, seed: int = 0) -> float:
-    """`paired_p_values` of one pair, (B,)."""
+    """`paired_p_values` for one pair, whose `differences` are (B,)."""
     return float(paired_p_values(differences[None], seed=seed)[0])
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values corrected for their number (Holm 1979), in the given order."""
+    """The p-values, corrected for multiple tests by Holm's step-down method (1979), in order."""
     order = np.argsort(p_values, kind="stable")
     corrected = [0.0] * len(p_values)
     worst = 0.0
@@ -298,7 +325,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 @dataclass(frozen=True)
 class Exponent:
-    """The slope of log y over log x, y ~ x^value; `error` is its standard error, NaN if unknown."""
+    """The exponent a of y ~ x^a, `value`, and its standard `error`; NaN where unknown."""
 
     value: float
     error: float
@@ -311,10 +338,10 @@ class Exponent:
 
 
 def growth_exponent(x: Sequence[float], y: Sequence[float]) -> Exponent:
-    """Fit y = c x^a by least squares on logarithms; a and its standard error.
+    """Fit y = c x^a by least squares on logarithms; returns a with its standard error.
 
-    NaN where there are fewer than two different points or something is not positive; the error
-    needs three points.
+    Points that are not positive and finite are left out. NaN where fewer than two different x
+    remain; the standard error needs three points.
     """
     a, b = np.asarray(x, np.float64), np.asarray(y, np.float64)
     good = (a > 0) & (b > 0) & np.isfinite(a) & np.isfinite(b)

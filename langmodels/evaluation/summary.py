@@ -1,4 +1,4 @@
-"""From runs to results: means over seeds, intervals, tests, and where the bits go."""
+"""From runs to results: means over seeds, intervals, tests and breakdowns of the loss."""
 
 import math
 import os
@@ -49,8 +49,10 @@ from langmodels.text.splits import Splits
 from langmodels.text.vocabulary import UNK
 
 LONGEST_CONTEXT = 8
+"""Tokens of the longest contexts that are looked up in the training text."""
+
 PASSAGE = 400
-"""Characters of the passage whose tokens are shown one by one."""
+"""Characters of the passage whose losses are shown token by token."""
 
 
 def summarise(
@@ -64,9 +66,20 @@ def summarise(
     against: str | None = None,
     compressors: bool = False,
 ) -> Results:
-    """Turn runs, by candidate and seed, into results.
+    """The results of a comparison, from the runs of its candidates.
 
-    Of the settings of a sweep, only that with the least validation loss is compared.
+    Args:
+        material: the text, at every level.
+        finished: candidates with their runs by seed.
+        source: where the text came from, if known.
+        settings: what is recorded of the call.
+        seed: of resampling.
+        unfinished: names of models that Ctrl-C left unfinished.
+        failures: why other models have no figures, by name.
+        against: as in `compare`.
+        compressors: whether to measure the compressors of the standard library.
+
+    Of a sweep, only the setting with the least validation loss is compared.
     """
     measured = [
         _Summary(candidate, found, material.at(candidate.level), seed)
@@ -117,7 +130,7 @@ def summarise(
 def model_result(
     material: Material, candidate: Candidate, runs: Mapping[int, AnyRun], seed: int
 ) -> ModelResult | ClozeResult:
-    """The figures of one candidate, by its runs with all their seeds, without those of others."""
+    """The figures of one candidate, from its runs by seed."""
     fitted = {s: run for s, run in runs.items() if isinstance(run, Run)}
     if fitted:
         return _Summary(candidate, fitted, material.at(candidate.level), seed).result()
@@ -125,7 +138,7 @@ def model_result(
 
 
 def _compressors(splits: Splits) -> list[Compressor]:
-    """The compressors of the standard library on the test text.
+    """What the compressors of the standard library make of the test text.
 
     Raises LangmodelsError where the splits did not keep their text.
     """
@@ -154,7 +167,9 @@ def _cloze_result(candidate: Candidate, runs: Sequence[ClozeRun]) -> ClozeResult
 
 
 def _choose(measured: Sequence["_Summary"]) -> tuple[list[Sweep], set["_Summary"]]:
-    """Every sweep at every level, and the settings that were not chosen by validation loss."""
+    """The sweeps, one per level, and the settings of each that were not chosen: all but that with
+    the least validation loss.
+    """
     groups: dict[tuple[SweepOf, str], list[_Summary]] = {}
     for summary in measured:
         candidate = summary.candidate
@@ -181,7 +196,11 @@ def _choose(measured: Sequence["_Summary"]) -> tuple[list[Sweep], set["_Summary"
 
 
 class _Summary:
-    """One candidate's runs, averaged over seeds and set out over the characters of the text."""
+    """The runs of one candidate: figures averaged over seeds, and losses by block of the text.
+
+    `scores`: mean log p of every test target, in nats, (n,). `blocks`: bits in each block with each
+    of S seeds, (S, B), the extras of the level included; set only where `finite`.
+    """
 
     def __init__(
         self, candidate: Candidate, runs: dict[int, Run], material: LevelMaterial, seed: int
@@ -221,7 +240,7 @@ class _Summary:
         return (self.bits_per_character, self.zero_share, self.label, self.candidate.level)
 
     def _per_character(self, nats: float) -> float:
-        """Bits per character of a model that pays so many nats for all test tokens."""
+        """Bits per character, from the total loss on the test tokens in nats."""
         total = nats + float(self.material.costs.extra.sum())
         return total / math.log(2) / self.characters
 
@@ -285,7 +304,7 @@ class _Summary:
 
 
 def _mean_fit(fits: Sequence[Fit]) -> Fit:
-    """What models with different seeds cost and reached on the same text, on average."""
+    """The mean over models trained with different seeds; the largest of their memory peaks."""
     peaks = [fit.peak for fit in fits if fit.peak is not None]
     return Fit(
         fits[0].tokens,
@@ -298,7 +317,7 @@ def _mean_fit(fits: Sequence[Fit]) -> Fit:
 
 
 def passage_length(material: LevelMaterial) -> int:
-    """How many targets the passage that is shown token by token has."""
+    """The number of targets of the passage that is shown token by token."""
     return int(np.searchsorted(material.costs.ends, PASSAGE, side="right"))
 
 
@@ -333,9 +352,10 @@ def _level_result(material: LevelMaterial) -> LevelResult:
 
 
 def _least_count(train: Corpus) -> int:
-    """How often the rarest known token must occur in the training part.
+    """The least count of a known token in the training part.
 
-    Once more than the most frequent unknown one does, where these are known.
+    Where the corpus has its unknown tokens: one more than the count of the most frequent of them,
+    else the count of the rarest known token.
     """
     unknown = Counter(token for token in train.unknown or () if token != UNK)
     if unknown:
@@ -346,10 +366,10 @@ def _least_count(train: Corpus) -> int:
 
 
 def _tests(summaries: Sequence["_Summary"], seed: int, against: str | None) -> list[PairedTest]:
-    """Each neighbour in the ranking against the next, one against all others, or all pairs.
+    """The tests of `paired_tests`, among models with finite losses.
 
-    None against a model whose losses are infinite, or that failed: figures of hours are not given
-    up for it.
+    No tests, and a warning, where the model to test against has infinite losses or failed: an error
+    would discard what may have taken hours to compute.
     """
     ranked, sizes = _ranked(summaries)
     if against is None or against == ALL:
@@ -364,8 +384,8 @@ def _tests(summaries: Sequence["_Summary"], seed: int, against: str | None) -> l
 
 
 def find_name(asked: str, names: Sequence[str]) -> str | None:
-    """The name of a model in tests, which has its level where there are several, by name or label;
-    None where no or more than one name is meant.
+    """Which of `names`, as `names_in_tests` makes them, is meant by a name or label; None where
+    none is, or several are.
     """
     if asked in names:
         return asked
@@ -374,7 +394,10 @@ def find_name(asked: str, names: Sequence[str]) -> str | None:
 
 
 def _is_clear(summaries: Sequence["_Summary"], seed: int) -> bool:
-    """Whether the best model is better than each other; infinite losses are certainly worse."""
+    """Whether the best model is significantly better than every other one.
+
+    Models with infinite loss count as worse without a test.
+    """
     ranked, sizes = _ranked(summaries)
     if len(summaries) < 2 or not ranked:
         return False
@@ -382,7 +405,7 @@ def _is_clear(summaries: Sequence["_Summary"], seed: int) -> bool:
 
 
 def _ranked(summaries: Sequence["_Summary"]) -> tuple[Ranked, FloatArray]:
-    """Models with finite figures, best first, what they pay for the blocks, and these' sizes."""
+    """Models with finite losses, best first, with their bits by block, and the blocks' sizes."""
     finite = [s for s in summaries if s.finite]
     names = names_in_tests([s.candidate for s in summaries])
     ranked = [(name, s.blocks) for name, s in zip(names, summaries, strict=True) if s.finite]
@@ -390,13 +413,13 @@ def _ranked(summaries: Sequence["_Summary"]) -> tuple[Ranked, FloatArray]:
 
 
 def names_in_tests(candidates: Sequence[Candidate]) -> list[str]:
-    """What models are called in tests: their labels, with the level where there are several."""
+    """The names of models in tests: their labels, followed by the level where there are several."""
     several = len({candidate.level for candidate in candidates}) > 1
     return [f"{c.label} ({c.level})" if several else c.label for c in candidates]
 
 
 def _differences(summaries: Sequence[_Summary]) -> list[Differences]:
-    """Where the two best models of each level disagree."""
+    """The test tokens on which the two best models of each level differ most."""
     found = []
     for level in dict.fromkeys(s.candidate.level for s in summaries):
         best = [s for s in summaries if s.candidate.level == level and s.finite][:2]
@@ -419,5 +442,5 @@ def _environment() -> dict[str, str]:
 
 
 def as_recorded(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Options as JSON gives them back: lists for tuples."""
+    """Options as they would be read back from JSON: tuples become lists."""
     return {k: list(v) if isinstance(v, tuple) else v for k, v in options.items()}

@@ -19,7 +19,9 @@ _SIMPLE: dict[Any, dict[str, Any]] = {
 
 
 def comparison_schema() -> dict[str, Any]:
-    """The schema (draft 2020-12). Fields may be added; those that are required stay."""
+    """The schema as JSON values (draft 2020-12). Later versions may add fields to it; they remove
+    none that is required.
+    """
     definitions: dict[str, Any] = {"number": _NUMBER}
     top = _schema(Results, definitions)
     return {
@@ -47,12 +49,12 @@ def _schema(kind: Any, definitions: dict[str, Any]) -> dict[str, Any]:
         raise TypeError(f"no schema for {kind!r}")
     name = kind.__name__
     if name not in definitions:
-        definitions[name] = {}  # it may hold itself
+        definitions[name] = {}  # ends the recursion where a type contains itself
         hints = get_type_hints(kind)
         own = fields(kind)
         definitions[name] = {
             "type": "object",
-            "description": (kind.__doc__ or "").split("\n\n")[0].replace("\n", " ").strip(),
+            "description": " ".join((kind.__doc__ or "").split("\n\n")[0].split()),
             "properties": {f.name: _schema(hints[f.name], definitions) for f in own},
             "required": [
                 f.name for f in own if f.default is MISSING and f.default_factory is MISSING
