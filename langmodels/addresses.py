@@ -81,7 +81,7 @@ def remove(name: str) -> None:
 
 
 def make_folder_of(name: str) -> None:
-    """See that the folder of a file is there. Raises LangmodelsError where a file is."""
+    """See that the folder of a file is there. Raises LangmodelsError where it cannot be made."""
     if is_address(name):
         store, path = _store(name)
         store.makedirs(path.rpartition("/")[0], exist_ok=True)
@@ -91,6 +91,10 @@ def make_folder_of(name: str) -> None:
             folder.mkdir(parents=True, exist_ok=True)
         except FileExistsError as error:
             raise LangmodelsError(f"{folder} is a file; give the name of a folder.") from error
+        except OSError as error:
+            raise LangmodelsError(
+                f"Cannot make the folder {folder}: {error.strerror or error}."
+            ) from error
 
 
 def find(name: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Files that are written whole or not at all, work and cache folders, untrusted JSON."""
 
+import gc
 import hashlib
 import json
 import os
@@ -65,15 +66,26 @@ def atomic_write(path: str | os.PathLike[str], *, synced: bool = True) -> Iterat
             file.flush()
             if synced:
                 os.fsync(file.fileno())
-        temporary.path.replace(target)
+        _replace(temporary.path, target)
     except OSError as error:
         reason = error.strerror or str(error)
+        if os.name == "nt" and isinstance(error, PermissionError):
+            reason += " (Windows does not replace a model file that a program has open)"
         raise LangmodelsError(
             f"Cannot write {given}: {reason}. Any earlier file of that name is unchanged."
         ) from error
     finally:
         if temporary is not None:
             temporary.close()
+
+
+def _replace(path: Path, target: Path) -> None:
+    try:
+        path.replace(target)
+    except PermissionError:
+        # Windows does not replace a mapped file. An unused model may still map this one.
+        gc.collect()
+        path.replace(target)
 
 
 def check_writable(path: str | os.PathLike[str]) -> None:

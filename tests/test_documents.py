@@ -4,6 +4,7 @@ import bz2
 import gzip
 import json
 import lzma
+import os
 import tracemalloc
 import warnings
 from collections.abc import Callable, Iterator
@@ -328,6 +329,21 @@ def test_a_folder_of_all_there_is_is_refused(tmp_path: Path, monkeypatch: Any) -
     assert found == [str(tmp_path / "a/c.txt"), str(tmp_path / "b.txt")]
     monkeypatch.setattr("langmodels.datasets.paths._MOST", 1)
     with pytest.raises(LangmodelsError, match="more than 1 files"):
+        find_files(str(tmp_path))
+
+
+def test_a_folder_with_one_that_cannot_be_read_is_refused(tmp_path: Path, monkeypatch: Any) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    (tmp_path / "closed").mkdir()
+    scan = os.scandir
+
+    def closed(path: Any) -> Any:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    with pytest.raises(LangmodelsError, match=r"the folder .*closed: Permission denied"):
         find_files(str(tmp_path))
 
 

@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -175,6 +176,32 @@ def test_an_address_is_no_path_that_is_missing(tmp_path: Path) -> None:
     for use in (check_writable, open_arrays):
         with pytest.raises(LangmodelsError, match="is an address, where a path is needed"):
             use(path.as_uri())
+
+
+def test_a_file_that_an_unused_model_maps_is_replaced(tmp_path: Path, monkeypatch: Any) -> None:
+    """As Windows refuses it, until there is no such model any more."""
+
+    class Model:
+        def __init__(self) -> None:
+            self.itself = self
+
+    model: Model | None = Model()
+    alive = weakref.ref(model)
+    replace = Path.replace
+
+    def refuse(path: Path, target: Path) -> Path:
+        if alive() is not None:
+            raise PermissionError(13, "Access is denied")
+        return replace(path, target)
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(LangmodelsError, match="Access is denied"), atomic_write(tmp_path / "m"):
+        pass
+    model = None
+    with atomic_write(tmp_path / "m") as file:
+        file.write(b"new")
+    assert (tmp_path / "m").read_bytes() == b"new"
+    assert alive() is None
 
 
 def test_an_interrupted_write_leaves_the_old_file(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from langmodels import addresses
 from langmodels.addresses import is_address
-from langmodels.errors import LangmodelsError
+from langmodels.errors import LangmodelsError, unreadable
 from langmodels.names import split_names
 from langmodels.packed import STANDARD_INPUT
 
@@ -16,7 +16,7 @@ def find_files(name: str) -> list[str] | None:
 
     A folder stands for all files in it and its subfolders, except hidden ones. In a pattern, `*`
     stands for any characters, `**` for any folders and `[abc]` for one of these characters. Raises
-    LangmodelsError for a folder without files, or with too many.
+    LangmodelsError for a folder without files, with too many, or with an unreadable subfolder.
     """
     if name == STANDARD_INPUT:
         return [name]
@@ -43,7 +43,12 @@ _MOST = 100_000  # files in a folder
 
 def _in_folder(name: str) -> list[str]:
     found: list[str] = []
-    for folder, folders, files in os.walk(name):
+
+    def fail(error: OSError) -> None:
+        # Files that are left out in silence would be missed by nobody.
+        raise unreadable(f"the folder {error.filename}", error)
+
+    for folder, folders, files in os.walk(name, onerror=fail):
         folders[:] = sorted(f for f in folders if not f.startswith("."))
         paths = (Path(folder, f) for f in sorted(files) if not f.startswith("."))
         found += [str(path) for path in paths if path.is_file()]
