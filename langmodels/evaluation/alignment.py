@@ -1,4 +1,4 @@
-"""Where in the raw text the tokens of a corpus stand, and what lies between them."""
+"""Alignment of the tokens of a corpus with the raw text, and the gaps between them."""
 
 import operator
 from collections import defaultdict
@@ -15,30 +15,30 @@ from langmodels.text.vocabulary import EOS
 
 @dataclass(frozen=True, eq=False)
 class Strings:
-    """A long sequence of strings of which few differ: string i is `types[ids[i]]`; `ids` (n,)."""
+    """A long sequence of n strings with few distinct ones: string i is `types[ids[i]]`."""
 
     types: list[str]
     ids: IndexArray
 
     @classmethod
     def of(cls, strings: Iterable[str]) -> "Strings":
-        """Number strings by their first appearance."""
+        """Number strings by first occurrence."""
         numbers: defaultdict[str, int] = defaultdict()
         numbers.default_factory = numbers.__len__
         ids = np.fromiter(map(numbers.__getitem__, strings), np.int64)
         return cls(list(numbers), ids)
 
     def map(self, function: Callable[[str], str]) -> "Strings":
-        """`function` of every string; it is called once a type."""
+        """`function` of every string; it is called once per type."""
         images = Strings.of(map(function, self.types))
         return Strings(images.types, images.ids[self.ids])
 
     def after(self, first: str) -> "Strings":
-        """The string before each one, (n,); `first` before the first."""
+        """The sequence shifted by one: the string before each, and `first` before the first."""
         return Strings([*self.types, first], np.concatenate([[len(self.types)], self.ids])[:-1])
 
     def counts(self) -> IndexArray:
-        """How often each type occurs."""
+        """The count of each type."""
         return np.bincount(self.ids, minlength=len(self.types))
 
     def __getitem__(self, index: Array) -> "Strings":
@@ -53,12 +53,12 @@ class Strings:
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """A text and where in it the targets of a model stand, n in all.
+    """A text, and the positions in it of the n targets of a model.
 
-    `tokens`: as the model knows them, `</s>` for the end of a line (`is_end`). Target i stands at
-    text[starts[i]:ends[i]], which differs from its token where a tokenizer folds case, and is empty
-    for `</s>`: that stands just before the first token of the next line. `together`: there is
-    nothing between the tokens of a line.
+    `tokens` are the targets as the model knows them, with `</s>` at line ends (`is_end`). Target i
+    is text[starts[i]:ends[i]], which differs from its token if the tokenizer folds case, and is
+    empty for `</s>`, whose position is just before the first token of the next line. `together`:
+    the tokens of a line have no gaps between them.
     """
 
     text: str
@@ -70,20 +70,22 @@ class Alignment:
 
     @property
     def surfaces(self) -> Strings:
-        """The targets as they stand in the text."""
+        """The targets as spelled in the text."""
         return Strings.of(_slices(self.text, self.starts, self.ends))
 
     @property
     def with_gap(self) -> IndexArray:
-        """The targets with a gap before them: all but the first and those that begin a line.
+        """Indices of the targets preceded by a gap: all but the first, and those that begin a line.
 
-        Of tokens that stand together, the ends of lines alone.
+        If `together`, only those of `</s>`.
         """
         return np.flatnonzero(self.is_end if self.together else np.r_[False, ~self.is_end[:-1]])
 
     @property
     def gaps(self) -> Strings:
-        """What lies before each target of `with_gap`: white space, or whatever tokenizing lost."""
+        """The gap before each target of `with_gap`: white space, or other text that tokenization
+        dropped.
+        """
         at = self.with_gap
         return Strings.of(_slices(self.text, self.ends[at - 1], self.starts[at]))
 
@@ -99,9 +101,9 @@ class Alignment:
 
 
 def align(text: str, tokenizer: Tokenizer) -> Alignment:
-    """Find every token of a text again.
+    """Locate every token of a text.
 
-    Raises LangmodelsError for a tokenizer whose tokens are not in the text, in order.
+    Raises LangmodelsError if the tokens are not consecutive substrings of the text.
     """
     folded = text.lower() if getattr(tokenizer, "lower", False) else text
     tokens = Strings.of(tokenizer.tokenize_lines(text))
@@ -128,8 +130,10 @@ def align(text: str, tokenizer: Tokenizer) -> Alignment:
 
 
 def _with_line_ends(aligned: Alignment, line: IndexArray) -> Alignment:
-    """Put `</s>` after the last token of each line; blank lines are none. `line` (n,)."""
-    tokens = Strings.of([*aligned.tokens.types, EOS])  # which a text may have as a word
+    """Insert `</s>` after the last token of each non-blank line. `line` (n,) is the line of each
+    token.
+    """
+    tokens = Strings.of([*aligned.tokens.types, EOS])  # a text may contain it as a word
     after = np.append(np.flatnonzero(np.diff(line)) + 1, len(line))
     place = np.append(aligned.starts, len(aligned.text))[after]
     return Alignment(

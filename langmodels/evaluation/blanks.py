@@ -1,4 +1,4 @@
-"""Blanks: what it is worth to see both sides of a token, on the same blanks for all models."""
+"""The fill-in-the-blank task of comparisons: all models fill the same blanks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,13 +15,13 @@ from langmodels.models.blanks import (
 from langmodels.text.corpus import Corpus
 
 CANDIDATES = 50
-"""Tokens that a one-directional model tries in a blank, where it is to see both sides."""
-_REACH = 64  # tokens on each side of a blank: what is further away costs time and tells little
-_SEED = 0  # all models, whatever their seeds, get the same blanks
+"""`FillingModel.candidates` of left-to-right models when they are to use both sides."""
+_REACH = 64  # tokens of context on each side of a blank: more costs time and changes little
+_SEED = 0  # the same blanks for all models and seeds
 
 
 def fill_blanks(model: LanguageModel[Any] | Cloze, test: Corpus, n: int) -> Filled:
-    """Blank `n` tokens of a text and see how well a model fills them."""
+    """The figures of a model on `n` blanks of a test text."""
     blanks = choose_blanks(test, n, _SEED, reach=_REACH)
     if isinstance(model, Cloze):
         return Filled(None, _figures(evaluate_blanks(model, blanks)))
@@ -39,7 +39,7 @@ def _figures(scores: BlankScores) -> BlankFigures:
 
 
 def mean_filled(runs: Sequence[Filled]) -> Filled:
-    """Means over seeds."""
+    """The mean figures over seeds."""
     return Filled(
         _mean([run.before for run in runs if run.before is not None]),
         _mean([run.both for run in runs if run.both is not None]),

@@ -1,4 +1,4 @@
-"""Where the bits go: losses by position, word frequency, matched n-gram length; disagreements."""
+"""Breakdowns of the loss by position, word frequency and matched n-gram length; disagreements."""
 
 import math
 from collections.abc import Sequence
@@ -15,13 +15,15 @@ from langmodels.text.vocabulary import EOS, Vocabulary
 
 LONGEST_MATCH = 8
 UNKNOWN = "unknown"
-"""The group of unknown tokens, of which nothing is known but what <unk> costs."""
+"""The label of the group of unknown tokens."""
 _SHOWN_WORDS, _SHOWN_SYMBOLS = 8, 40
 
 
 @dataclass(frozen=True, eq=False)
 class Grouping:
-    """A division of the test targets: `labels` of the groups and `group` (n,), each target's."""
+    """A partition of the test targets: `labels` of the groups, and the `group` (n,) of each
+    target.
+    """
 
     name: str
     labels: list[str]
@@ -29,18 +31,18 @@ class Grouping:
 
     @property
     def counts(self) -> list[int]:
-        """Targets in each group."""
+        """The number of targets in each group."""
         return [int(n) for n in np.bincount(self.group, minlength=len(self.labels))]
 
     def means(self, bits: FloatArray) -> list[float]:
-        """Mean of `bits` (n,) over each group; NaN for an empty one."""
+        """The mean of `bits` (n,) in each group; NaN for an empty one."""
         totals = np.bincount(self.group, weights=bits, minlength=len(self.labels))
         with np.errstate(invalid="ignore", divide="ignore"):
             return [float(m) for m in totals / np.array(self.counts)]
 
 
 def groupings(splits: Splits) -> list[Grouping]:
-    """Every way in which the losses are broken down, empty groups left out."""
+    """All groupings by which losses are broken down, without empty groups."""
     found = [
         _by_match(splits),
         _by_frequency(splits),
@@ -62,7 +64,7 @@ def _by_match(splits: Splits) -> Grouping:
 
 
 def _by_frequency(splits: Splits) -> Grouping:
-    """By how often a token was seen; unknown ones apart, which <unk> stands for however rare."""
+    """By the token's count in training; unknown tokens are a group of their own."""
     counts = splits.train.id_counts()
     edges = [0, 1, 2, 10, 100, 1000, 10_000, 100_000]
     targets = splits.test.targets
@@ -72,9 +74,9 @@ def _by_frequency(splits: Splits) -> Grouping:
 
 
 def _by_position(test: Corpus) -> Grouping:
-    """Position in the line: in the sequence, or, in a stream of characters, since the newline.
+    """By position in the line: in the sequence, or in a stream of characters since the newline.
 
-    In a stream without newlines, position in the text.
+    In a stream without newlines, by position in the text.
     """
     before = np.concatenate([[np.int32(-1)], test.ids[:-1]])
     begins = before == Vocabulary.bos_id
@@ -103,7 +105,7 @@ def _banded(name: str, values: IndexArray, edges: Sequence[int]) -> Grouping:
 
 @dataclass(frozen=True)
 class Disagreement:
-    """A test token that two models rate differently: its context, and the bits each pays for it."""
+    """A test token with different costs under two models: its context, and the bits of each."""
 
     context: str
     token: str
@@ -113,10 +115,11 @@ class Disagreement:
 def disagreements(
     test: Corpus, first: FloatArray, second: FloatArray, k: int = 5
 ) -> list[Disagreement]:
-    """The tokens on which two models differ most: `k` better for the first, `k` for the second.
+    """The tokens on which two models differ most: `k` cheaper for the first, and `k` for the
+    second.
 
-    `first` and `second` are bits of every target, (n,). Each token type stands for itself once a
-    side. Targets where a model pays infinitely much are left out.
+    `first` and `second` are the bits of every target, (n,). Each token type occurs at most once per
+    side. Targets with infinite cost are left out.
     """
     targets = test.targets
     difference = np.where(np.isfinite(first) & np.isfinite(second), first - second, 0.0)

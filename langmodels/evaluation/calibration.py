@@ -1,4 +1,4 @@
-"""Calibration: whether what a model gives probability p happens in a share p of the cases."""
+"""Calibration: whether events with predicted probability p occur with frequency p."""
 
 import math
 from dataclasses import dataclass
@@ -12,12 +12,14 @@ from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
 
 BANDS = (0.0, 0.001, 0.01, 0.03, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0)
-"""Edges of the probability bands."""
+"""The edges of the probability bands."""
 
 
 @dataclass(frozen=True)
 class Band:
-    """Predictions with a probability from `low` to `high`: how many, their mean, how many came."""
+    """The predictions with a probability from `low` to `high`: their number `n`, their mean
+    `predicted` probability, and the `observed` frequency.
+    """
 
     low: float
     high: float
@@ -28,12 +30,12 @@ class Band:
 
 @dataclass(frozen=True)
 class Calibration:
-    """How the predictions for the first `tokens` targets of a test text came true.
+    """The calibration of a model on the first `tokens` targets of a test text.
 
-    `expected_bits`: mean entropy of the distributions, what the model expects to pay for a token;
-    `paid_bits`: what it pays; equal for a calibrated model, less is overconfidence. `accuracy`: how
-    often the most probable token came; `confidence`: its mean probability. `misplaced`: half the
-    sum over bands of |predicted - observed| mass per token, the share that is in the wrong band.
+    `expected_bits` is the mean entropy of the distributions, `paid_bits` the mean loss: equal for a
+    calibrated model, while an overconfident one expects less than it pays. `accuracy` is how often
+    the most probable token occurs, `confidence` its mean probability. `misplaced` is half the sum
+    over bands of |predicted - observed| probability mass per token.
     """
 
     tokens: int
@@ -46,7 +48,7 @@ class Calibration:
 
 
 def calibrate(model: LanguageModel[Any], test: Corpus, tokens: int) -> Calibration:
-    """Look at the whole distribution before each of the first `tokens` targets of a corpus."""
+    """Measure calibration, from the distributions before the first `tokens` targets of a corpus."""
     edges = np.array(BANDS)
     n, mass, hits = (np.zeros(len(BANDS) - 1) for _ in range(3))
     entropy, paid, right, confidence = [], [], [], []

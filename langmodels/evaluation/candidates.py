@@ -1,4 +1,4 @@
-"""What is to be compared: registered models with their options, or a caller's own."""
+"""The candidates of a comparison: registered models with their options, or the caller's own."""
 
 import copy
 import math
@@ -30,17 +30,18 @@ from langmodels.text.levels import TOKENIZERS
 AnyModel = LanguageModel[Any] | ClozeModel
 Named = str | os.PathLike[str] | AnyModel
 MOST_SETTINGS = 1000
-"""Of one sweep, unless some are drawn."""
+"""The most settings of one sweep, unless only some are drawn."""
 
 Models = Named | Sequence[Named] | Mapping[str, Named]
-"""Names with options or files, as after `--models`, or models; a mapping gives them labels."""
+"""Names with options, or paths of files, as after `--models`, or models; a mapping gives labels."""
 
 
 @dataclass(frozen=True)
 class SweepOf:
-    """Settings of one model, of which the best is to be chosen: as typed, and how many there are.
+    """A sweep over settings of one model, of which the best is chosen: its name as typed, and the
+    number of settings.
 
-    `options`: the names of those that vary.
+    `options` are the names of the options that vary.
     """
 
     name: str
@@ -52,11 +53,11 @@ class SweepOf:
 class Candidate:
     """One model of a comparison.
 
-    `options` are all its hyper-parameters; one with a `seed` among them is random, and is trained
-    once for each seed of the comparison, or where its name gives one (`own_seed`) with that.
-    `prototype` is the caller's own model, copied before it is fitted. A model that is `finished` is
-    none of these, but measured as it is; where it came from a file, `path` is that. One of many
-    settings of a model has the `sweep` that they are.
+    `options` are all its hyper-parameters. A candidate with a `seed` among them is random: it is
+    trained once for each seed of the comparison, or only with its own if its name states one
+    (`own_seed`). `prototype` is a caller's unfitted model, which is copied before fitting. A
+    `finished` model is measured as it is; `path` is its file, if it came from one. `sweep` is the
+    sweep to which the candidate belongs, if any.
     """
 
     label: str
@@ -70,7 +71,7 @@ class Candidate:
     sweep: SweepOf | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """For another process: what is in a file is opened there again, and shared."""
+        """For another process: a model from a file is reopened there, and its arrays are shared."""
         return {**self.__dict__, **({"finished": None} if self.path else {})}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -85,25 +86,25 @@ class Candidate:
 
     @property
     def given(self) -> bool:
-        """Whether it is a model of the caller's, finished or not, and not one by name."""
+        """Whether it is a model object of the caller's, and not one by name."""
         return self.prototype is not None or self.finished is not None
 
     @property
     def repeatable(self) -> bool:
-        """Whether its names and options say all of it: none of the code is the caller's."""
+        """Whether name and options determine it: none of its code is the caller's."""
         named = [self.name, parse_name(self.level)[0]]
         named += [value for value in self.options.values() if isinstance(value, str)]
         return not self.given and not any(map(is_added, named))
 
     def seeds(self, first: int, n: int) -> list[int]:
-        """The seeds with which it is to be trained where random models are with so many."""
+        """The seeds to train it with: `n` from `first` on if it is random, else one."""
         if not self.random:
             return [first]
         return [self.options["seed"]] if self.own_seed else list(range(first, first + n))
 
     @property
     def summary(self) -> str:
-        """What the model is, in a clause."""
+        """A short description of the model."""
         if self.finished is not None:
             return f"a finished {type(self.finished).__name__}"
         spec = _find(self.name)
@@ -111,18 +112,18 @@ class Candidate:
 
     @property
     def caveat(self) -> str:
-        """What has to be said of its figures, if anything."""
+        """A sentence to print beside its figures, or nothing."""
         return getattr(self.finished or self.prototype or self.make(), "caveat", "")
 
     @property
     def fills_blanks(self) -> bool:
-        """Whether that is all it does."""
+        """Whether it is a `ClozeModel`, which only fills blanks."""
         if self.given:
             return isinstance(self.finished or self.prototype, ClozeModel)
         return self.name in CLOZE_MODELS
 
     def make(self, seed: int | None = None) -> AnyModel:
-        """A new model to fit, with another seed where one is given and it is random."""
+        """A new unfitted model, with the given seed if it is random."""
         if self.prototype is not None:
             return copy.deepcopy(self.prototype)
         options = dict(self.options)
@@ -138,13 +139,13 @@ def make_candidates(
     draws: int | None = None,
     tokens_at: Callable[[str], int] | None = None,
 ) -> list[Candidate]:
-    """The candidates that names and models stand for, at every one of the levels.
+    """The candidates for names and models, at each of the levels.
 
-    None stands for the registered models that are compared by default. The option `level` of a name
-    (`mkn:level=char`) sets the level of that model. Each is there once, however often it is named.
-    A name with several values of options (`lstm:hidden=64|128`) is a sweep, and stands for all its
-    settings, or for so many `draws` of them, by the seed of `setting`. `tokens_at` tells how many
-    tokens the training text has at a level, by which models have their defaults.
+    None stands for the registered models compared by default. The option `level` in a name
+    (`mkn:level=char`) overrides the levels. Repeated names count once. A name with several values
+    of an option (`lstm:hidden=64|128`) is a sweep over all combinations, or over `draws` of them,
+    drawn by the seed of `setting`. `tokens_at` returns the number of training tokens at a level, on
+    which default hyper-parameters depend.
 
     Raises UsageError for unknown names, options and levels.
     """
@@ -195,7 +196,8 @@ def make_candidates(
 
 
 def _settings_of(text: str, draws: int | None, seed: int) -> tuple[SweepOf | None, list[str]]:
-    """The names that a name with several values of options stands for: all, or some drawn.
+    """The sweep of a name with several values of options, and the names of all its settings or of
+    those drawn.
 
     Raises UsageError for an option without a value.
     """
@@ -229,7 +231,7 @@ def _settings_of(text: str, draws: int | None, seed: int) -> tuple[SweepOf | Non
 
 
 def _of_model(model: Model, label: str, level: str) -> Candidate:
-    """A caller's model: to be fitted, or where it is already, to be measured as it is."""
+    """The candidate of a caller's model, to be fitted or, if it is fitted, measured as it is."""
     if not isinstance(model, LanguageModel | ClozeModel):
         raise UsageError(f"{label} is a {type(model).__name__}, which `compare` cannot measure.")
     options = _config_of(model)
@@ -257,7 +259,7 @@ def _of_name(
     found = []
     for level in [str(own)] if own is not None else levels:
         here = replace(setting, level=level)
-        # A bad option is an error before any work is done, and reading the text is some.
+        # Report a bad option now, before the text is read.
         spec.make_exactly({**spec.options(here), **given})
         if tokens_at is not None:
             here = replace(here, tokens=tokens_at(level))
@@ -302,7 +304,7 @@ def _check_level(level: str) -> None:
 
 
 def _config_of(model: AnyModel) -> dict[str, Any]:
-    """Hyper-parameters of a model, as far as it can tell them."""
+    """The hyper-parameters of a model, as far as they are JSON values."""
     try:
         config = model.config()
         return dict(config.get("arguments", config))

@@ -1,10 +1,10 @@
-"""Bits per character of the raw text: what makes models with different units comparable.
+"""Bits per character of the raw text, by which models of different units are comparable.
 
-A model of words says nothing of what tokenizing threw away. For its figure to be one of the same
-text that a character model predicts, the rest is paid for here: the spelling of unknown words, the
-white space between tokens, the capitals where a tokenizer folds case, and the decimals of numbers
-in bins. All but the last are predicted by a small n-gram model fitted on the training text, so that
-tokens and extras together are a lossless code of the text, and the sum is -log of a probability of
+A model of words assigns no probability to what tokenization drops. So that its loss is of the same
+text as that of a character model, the rest is charged here: the spelling of unknown words, the
+white space between tokens, capitals if the tokenizer folds case, and the decimals of binned
+numbers. All but the last are predicted by small n-gram models fitted to the training text. Tokens
+and these extras together are a lossless code of the text: the total is -log of a probability of
 that text.
 """
 
@@ -31,20 +31,24 @@ from langmodels.text.tokenization import CharacterTokenizer, WhitespaceTokenizer
 from langmodels.text.vocabulary import BOS, EOS, Vocabulary
 
 CODE_POINTS = 0x110000
-"""What an unseen character is chosen from, uniformly; unseen bytes are chosen from 256."""
+"""The number of code points, over which unseen characters are uniform; unseen bytes are over
+256.
+"""
 
 
 Rows = tuple[Strings, ...]
-"""Columns of equal length: the last one to be predicted from the others, the farthest first."""
+"""Columns of equal length: the last one is predicted from the others, whose most distant comes
+first.
+"""
 
 
 @dataclass(frozen=True)
 class TextCosts:
-    """What the targets of a test corpus cost beyond a model's own -log p.
+    """The costs of the targets of a test corpus beyond the model's own -log p.
 
-    `ends` (n,): characters of raw text up to and with each target, of `length` in all. `extra`
-    (n,): nats. `parts`: the nats of `extra` in all, by reason. `per`: "char", or "token" where
-    tokens cannot be found in the text, and are counted instead of characters.
+    `ends` (n,) is the end of each target in characters of the raw text, which has `length`. `extra`
+    (n,) are nats, and `parts` their totals by reason. `per` is "char", or "token" if tokens cannot
+    be located in the text and losses are per token.
     """
 
     ends: IndexArray
@@ -55,15 +59,15 @@ class TextCosts:
 
 
 def token_costs(splits: Splits) -> TextCosts:
-    """For tokens that stand for no text: nothing is paid beyond them, and they are what counts."""
+    """The costs for tokens without text: no extras, and losses per token."""
     n = splits.test.n_tokens
     return TextCosts(np.arange(1, n + 1), np.zeros(n), n, per="token")
 
 
 def text_costs(splits: Splits) -> TextCosts:
-    """The extras of the test part, by models fitted on the training part.
+    """The extra costs of the test part, by models fitted to the training part.
 
-    Raises LangmodelsError where the splits did not keep their text or tokens cannot be found in it.
+    Raises LangmodelsError if the splits did not keep their text, or tokens cannot be located in it.
     """
     if splits.train.text is None or splits.test.text is None:
         raise LangmodelsError("Bits per character need the text; make the corpora with keep_text.")
@@ -100,7 +104,9 @@ def text_costs(splits: Splits) -> TextCosts:
 
 
 def check_same_text(lengths: Iterable[int]) -> None:
-    """Raise LangmodelsError where readings of a text have other characters of it to pay for."""
+    """Raise LangmodelsError if several readings of a text charge different numbers of
+    characters.
+    """
     if len(set(lengths)) > 1:
         raise LangmodelsError(
             f"Boundary marks ({BOS} or {EOS}) are typed in the text. Levels of words take them for "
@@ -110,9 +116,9 @@ def check_same_text(lengths: Iterable[int]) -> None:
 
 
 def _stream_costs(test: Corpus, train_text: str, text: str) -> TextCosts:
-    """Tokens that are the whole text, one after the other: only what is unknown costs more.
+    """The costs if tokens make up the whole text: only unknown tokens have extras.
 
-    One of an alphabet is chosen from the unseen rest of it, any other is spelled.
+    A token of a finite alphabet is drawn uniformly from its unseen members, any other is spelled.
     """
     tokenizer, vocabulary = test.tokenizer, test.vocabulary
     ends = tokenizer.token_ends(text)
@@ -132,10 +138,11 @@ def _stream_costs(test: Corpus, train_text: str, text: str) -> TextCosts:
 
 
 def resampled(length: int, per: str, corpus: Corpus) -> tuple[FloatArray, str]:
-    """Ends of what is resampled of a text, (B + 1,), the first one 0, and what that is.
+    """The edges of the units that are resampled, (B + 1,), starting with 0, and their name:
+    "documents" or "blocks".
 
-    Whole documents where there are several, else blocks of neighbouring characters, or tokens where
-    these are what counts (`per`), of which there are `length`.
+    Units are documents if there are enough, else blocks of neighbouring characters, or of tokens if
+    `per` is "token"; there are `length` of these.
     """
     starts = corpus.document_starts if per == "char" else None
     edges = None if starts is None else document_edges(starts)
@@ -144,10 +151,10 @@ def resampled(length: int, per: str, corpus: Corpus) -> tuple[FloatArray, str]:
 
 @dataclass(frozen=True)
 class _Surfaces:
-    """What stands in a text for each target of a tokenizer that changes it, n in all.
+    """The substring of a text for each of the n targets of a tokenizer that changes text.
 
-    `ends` (n,): characters up to and with each; they take up the whole text. `rows`: whether it is
-    the first of a line, what kind of piece it is, and how the text differs from the piece.
+    `ends` (n,) are the ends of the substrings, which cover the text. `rows` are for each whether it
+    starts a line, the kind of its token, and how it differs from the token.
     """
 
     ends: IndexArray
@@ -160,8 +167,8 @@ def _surfaces(text: str, reading: Reading) -> _Surfaces:
     if tokenizer.ends:
         tokens, ends = [*tokens, tokenizer.line_end], np.append(ends, len(text))
     is_end = np.array([tokenizer.ends and token == tokenizer.line_end for token in tokens])
-    # The end of a line goes on over the blank lines that follow; those at the beginning are the
-    # first token's.
+    # A line end includes the blank lines that follow; blank lines at the start belong to the first
+    # token.
     kept = np.flatnonzero(~is_end | np.r_[False, ~is_end[:-1]])
     ends = ends[np.append(kept[1:] - 1, len(tokens) - 1)] if len(kept) else ends[:0]
     where, kinds, changes = [], [], []
@@ -192,14 +199,18 @@ def _surfaces(text: str, reading: Reading) -> _Surfaces:
 
 
 def _change(expected: str, surface: str) -> str:
-    """How what stands in a text differs from what should: "same", "no blank", or what it is."""
+    """How a substring differs from the expected one: "same", "no blank", or the substring
+    itself.
+    """
     if surface == expected:
         return "same"
     return "no blank" if expected == f" {surface}" else f"={surface}"
 
 
 def _changed_costs(test: Corpus, train_text: str, text: str) -> TextCosts:
-    """Tokens of a text that was changed: what it was before is paid for, unknown pieces too."""
+    """The costs if the tokenizer changes the text: the original is charged for, and unknown
+    tokens.
+    """
     train, found = _surfaces(train_text, test.reading), _surfaces(text, test.reading)
     if len(found.ends) != test.n_tokens:
         raise LangmodelsError("Bits per character need the text that the corpus was made from.")
@@ -211,7 +222,9 @@ def _changed_costs(test: Corpus, train_text: str, text: str) -> TextCosts:
 
 
 class Speller:
-    """A character model of words (each word of a text once) and of its gaps: -log p of a string."""
+    """A character n-gram model of the words (each type once) and gaps of a text, for the cost of
+    spelling.
+    """
 
     _ORDER = 5
 
@@ -226,7 +239,7 @@ class Speller:
         return Corpus.from_sequences(strings, CharacterTokenizer(lines=True), self._vocabulary)
 
     def costs(self, strings: Strings) -> FloatArray:
-        """Nats that it takes to spell each string, (n,), its end included."""
+        """-log p in nats of each string, (n,), with its end."""
         if not len(strings):
             return np.zeros(0)
         used, inverse = np.unique(strings.ids, return_inverse=True)
@@ -240,9 +253,10 @@ class Speller:
 
 
 def _spacing_costs(train: Alignment, test: Alignment, speller: Speller) -> FloatArray:
-    """Nats for the gap of each target, (n,): p(gap | gap before, token before, token after).
+    """The cost in nats of the gap before each target, (n,): p(gap | gap before, token before, token
+    after).
 
-    The gap before it is what tells an opening quotation mark from a closing one.
+    The gap before distinguishes opening from closing quotation marks.
     """
     costs = np.zeros(len(test.tokens))
     rows = _gap_rows(test)
@@ -257,13 +271,15 @@ def _spacing_costs(train: Alignment, test: Alignment, speller: Speller) -> Float
 
 
 def _gap_rows(alignment: Alignment) -> Rows:
-    """Gap before, kind of the token before, kind of the token after, gap."""
+    """The columns: gap before, kind of the token before, kind of the token after, gap."""
     at, gaps, kinds = alignment.with_gap, alignment.gaps, alignment.tokens.map(_kind)
     return gaps.after("line"), kinds[at - 1], kinds[at], gaps
 
 
 def _kind(token: str) -> str:
-    """What spacing depends on: the mark, or only that it is a word, a number, the line's end."""
+    """The kind of a token, on which spacing depends: a punctuation mark itself, or word, number,
+    line end.
+    """
     if token == EOS:
         return "end"
     if token[0].isalnum():
@@ -272,13 +288,13 @@ def _kind(token: str) -> str:
 
 
 def _capital_costs(train: Alignment, test: Alignment) -> FloatArray:
-    """Nats for the case of each target, (n,): p(case | token before, token)."""
+    """The cost in nats of the case of each target, (n,): p(case | token before, token)."""
     costs = np.zeros(len(test.tokens))
     at, rows = _case_rows(test)
     if len(at):
         paid, unseen = _conditional_costs(_case_rows(train)[1], rows)
         paid[unseen] += np.log(len(_CASES))
-        # Mixed case is written out, a bit for each letter that has one.
+        # Mixed case costs a bit for each cased letter.
         surfaces = test.surfaces
         letters = [sum(map(_has_case, s)) if _case(s) == "mixed" else 0 for s in surfaces.types]
         costs[at] = paid + np.log(2) * np.array(letters)[surfaces.ids[at]]
@@ -289,7 +305,7 @@ _CASES = ("lower", "title", "upper", "mixed")
 
 
 def _case_rows(alignment: Alignment) -> tuple[IndexArray, Rows]:
-    """The targets that have a case; token before ("line" for none), token, case of each."""
+    """Indices of the cased targets, and for each: token before ("line" for none), token, case."""
     cases = alignment.surfaces.map(_case)
     at = np.flatnonzero(np.array([bool(case) for case in cases.types], np.bool_)[cases.ids])
     before = alignment.tokens.map(lambda token: "line" if token == EOS else token).after("line")
@@ -297,7 +313,7 @@ def _case_rows(alignment: Alignment) -> tuple[IndexArray, Rows]:
 
 
 def _case(surface: str) -> str:
-    """One of `_CASES`, empty for what has no case."""
+    """One of `_CASES`; empty for a string without cased letters."""
     if not _has_case(surface):
         return ""
     forms = (surface.lower(), surface[:1].upper() + surface[1:].lower(), surface.upper())
@@ -309,10 +325,10 @@ def _has_case(text: str) -> bool:
 
 
 def _conditional_costs(train: Rows, test: Rows) -> tuple[FloatArray, BoolArray]:
-    """-log p of the last entry of each row given the others, (n,), and whether it was never seen.
+    """-log p of the last entry of each row given the others, (n,), and whether that entry was
+    unseen.
 
-    Interpolated by Witten-Bell through the shorter contexts: the rows are sequences of an n-gram
-    model, of whose predictions only that one is used.
+    Rows are the sequences of a Witten-Bell n-gram model, of which only the last prediction is used.
     """
     n, width = len(test[0]), len(test)
     counts: Counter[str] = Counter()

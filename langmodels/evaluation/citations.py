@@ -10,14 +10,14 @@ from langmodels.evaluation.results import Results
 
 @dataclass(frozen=True)
 class Citation:
-    """A work: its key, its kind, and its fields by name."""
+    """A work: its BibTeX key, entry type and fields."""
 
     key: str
     kind: str
     fields: Mapping[str, str]
 
     def bibtex(self) -> str:
-        """The entry."""
+        """The BibTeX entry."""
         lines = [f"  {name} = {{{value}}}," for name, value in self.fields.items()]
         return "\n".join([f"@{self.kind}{{{self.key},", *lines, "}"])
 
@@ -215,27 +215,29 @@ METHODS: dict[str, tuple[str, ...]] = {
     "transformer-gpt2": ("vaswani-2017", "radford-2019"),
     "mixture": ("kneser-1995", "chen-1999", "hochreiter-1997", "jelinek-1980"),
 }
-"""Keys of works by the names of models; what is not here is common knowledge."""
+"""Keys of works to cite, by names of models."""
 
 COMPARING = ("hesterberg-2015", "noreen-1989", "holm-1979")
-"""For the intervals and tests of every table."""
+"""The works behind the intervals and tests of every table."""
 
 
 def works_of(results: Results) -> list[Citation]:
-    """What a table's methods are from: its models, its intervals and tests, and this package."""
+    """The works to cite for a table: for its models, its intervals and tests, and this package."""
     names = [_method(model.name, model.options) for model in results.models]
     return works_for(names, comparing=True)
 
 
 def works_for(names: Iterable[str], *, comparing: bool = False) -> list[Citation]:
-    """What the models of these names are from, by key; with `comparing`, and the statistics."""
+    """The works to cite for models by name, sorted by key; with `comparing` also those for the
+    statistics.
+    """
     keys = {key for name in names for key in METHODS.get(name, ())}
     keys |= {_OURS.key, *(COMPARING if comparing else ())}
     return [WORKS[key] for key in sorted(keys)]
 
 
 def _method(name: str, options: Mapping[str, Any]) -> str:
-    """The name of a model's method; finished n-gram models tell their smoothing."""
+    """The key of a model in `METHODS`; for n-gram models of files, their smoothing."""
     smoothing = options.get("smoothing")
     if name not in METHODS and isinstance(smoothing, str):
         return smoothing.replace("_", "-")

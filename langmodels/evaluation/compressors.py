@@ -1,4 +1,4 @@
-"""The compressors of the standard library, to hold models against."""
+"""The compressors of the standard library, as baselines."""
 
 import bz2
 import lzma
@@ -10,9 +10,9 @@ COMPRESSORS: dict[str, Callable[[bytes], bytes]] = {
     "bz2": lambda data: bz2.compress(data, 9),
     "xz": lambda data: lzma.compress(data, preset=9 | lzma.PRESET_EXTREME),
 }
-"""By name, each as it compresses best: `gzip -9` (whose header is longer), `bzip2 -9`, `xz -9e`."""
+"""By name, at the strongest setting: as `gzip -9` (with a shorter header), `bzip2 -9`, `xz -9e`."""
 
 
 def compressed_sizes(data: bytes) -> dict[str, int]:
-    """Bytes that each of `COMPRESSORS` makes of a file."""
+    """The size in bytes of data compressed by each of `COMPRESSORS`."""
     return {name: len(compressor(data)) for name, compressor in COMPRESSORS.items()}

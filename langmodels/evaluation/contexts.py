@@ -1,4 +1,4 @@
-"""How much of a test text's contexts training has seen, by their length."""
+"""How many contexts of the test text occur in training, by length."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from langmodels.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class ContextCount:
-    """Contexts of `length` tokens; `<s>` may be the first of them.
+    """Statistics of contexts of `length` tokens, of which the first may be `<s>`.
 
-    `possible`: how many there could be. `in_training`: how many different ones occur. `seen`: share
-    of the test targets with so long a history whose context occurs in training. `continued`: share
-    of them whose context occurs there with the target after it; relative frequencies give the
-    others probability zero.
+    `possible` is the number of possible contexts, `in_training` that of distinct ones in training.
+    `seen` is the share of test targets (among those with so long a history) whose context occurs in
+    training, `continued` the share whose context occurs there followed by the target; without
+    smoothing, all others have probability zero.
     """
 
     length: int
@@ -29,9 +29,9 @@ class ContextCount:
 
 
 def match_lengths(train: Corpus, test: Corpus, longest: int) -> IndexArray:
-    """Length of the longest n-gram of the training text that ends at each test target, (n,).
+    """The length of the longest n-gram of the training text that ends at each test target, (n,).
 
-    At most `longest`; 0 for a token that training lacks. `<s>` counts as a token of an n-gram.
+    At most `longest`; 0 for a token not in training. `<s>` counts as a token.
     """
     lengths = np.zeros(len(test.ids), np.int64)
     for n, (_, found) in enumerate(_n_grams(train, test, longest), 1):
@@ -41,9 +41,9 @@ def match_lengths(train: Corpus, test: Corpus, longest: int) -> IndexArray:
 
 
 def context_counts(train: Corpus, test: Corpus, longest: int) -> list[ContextCount]:
-    """Count contexts of 0 to `longest` tokens, or fewer where no test sequence is so long."""
+    """The statistics of contexts of 0 to `longest` tokens, or up to the longest test sequence."""
     starts = np.repeat(test.offsets[:-1], np.diff(test.offsets))
-    history = np.arange(len(test.ids)) - starts  # tokens before, <s> included; 0 for <s> itself
+    history = np.arange(len(test.ids)) - starts  # tokens before each, with <s>; 0 for <s>
     known_context = np.ones(len(test.ids), np.bool_)
     distinct = 1
     counts: list[ContextCount] = []
@@ -66,7 +66,9 @@ def context_counts(train: Corpus, test: Corpus, longest: int) -> list[ContextCou
 
 
 def _n_grams(train: Corpus, test: Corpus, longest: int) -> Iterator[tuple[int, BoolArray]]:
-    """For n = 1..longest: how many n-grams training has, and whether it has each of the test's."""
+    """Yield for n = 1..longest the number of distinct n-grams in training, and whether the n-gram
+    at each test position is among them.
+    """
     counts = count_ngrams(train.ids, len(train.vocabulary), longest)
     known = counts.counts[0] > 0
     numbers = np.where(known[test.ids], test.ids, -1)

@@ -1,4 +1,4 @@
-"""How far sequences are from what they should be: edit distance and the rates made of it."""
+"""Error rates of sequences against references, by edit distance."""
 
 from collections.abc import Sequence
 
@@ -7,21 +7,21 @@ import numpy as np
 from langmodels.arrays import IndexArray
 from langmodels.errors import UsageError
 
-_BATCH = 4096  # pairs at a time, which bounds memory
+_BATCH = 4096  # pairs at a time: bounds memory
 
 
 def edit_distances(
     hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[str]]
 ) -> IndexArray:
-    """Levenshtein distance of each hypothesis from its reference, (n,).
+    """The Levenshtein distance of each hypothesis from its reference, (n,).
 
     The fewest insertions, deletions and substitutions of tokens that turn one into the other
-    (Wagner & Fischer 1974), all pairs side by side. Raises UsageError where there are not as many
+    (Wagner & Fischer 1974), for all pairs in parallel. Raises UsageError unless there are as many
     references as hypotheses.
     """
     if len(hypotheses) != len(references):
         raise UsageError(
-            f"{len(hypotheses)} hypotheses cannot be held against {len(references)} references."
+            f"{len(hypotheses)} hypotheses cannot be compared with {len(references)} references."
         )
     found = np.zeros(len(hypotheses), np.int64)
     for begin in range(0, len(hypotheses), _BATCH):
@@ -43,9 +43,9 @@ def _distances(
     found = distances[rows, right_lengths]
     for i in range(left.shape[1]):
         substituted = distances[:, :-1] + (left[:, i, None] != right)
-        after = distances + 1  # deleted
+        after = distances + 1  # deletion
         np.minimum(after[:, 1:], substituted, out=after[:, 1:])
-        # Insertions cost one a column: a running minimum of what is left without them.
+        # An insertion costs one per column: a running minimum of the distance minus the column.
         distances = np.minimum.accumulate(after - columns, axis=1) + columns
         ended = left_lengths == i + 1
         found[ended] = distances[rows, right_lengths][ended]
@@ -55,7 +55,9 @@ def _distances(
 def _padded(
     sequences: Sequence[Sequence[str]], ids: dict[str, int]
 ) -> tuple[IndexArray, IndexArray]:
-    """Ids of tokens, (n, longest), and lengths, (n,); new tokens get the next free ids."""
+    """The token ids of sequences, padded, (n, longest), and their lengths, (n,); `ids` is extended
+    by new tokens.
+    """
     lengths = np.fromiter(map(len, sequences), np.int64, len(sequences))
     table = np.full((len(sequences), int(lengths.max(initial=0))), -1, np.int64)
     for row, sequence in zip(table, sequences, strict=True):
@@ -66,10 +68,11 @@ def _padded(
 def token_error_rate(
     hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
 ) -> float:
-    """Edits to the nearest of each item's references, as a share of the tokens of these.
+    """The token error rate: edits to the nearest reference of each item, over the tokens of these
+    references.
 
-    `references` has one list of acceptable sequences for each hypothesis. Of references that are
-    equally near, the first counts. Raises UsageError for an item without references.
+    `references` has a list of acceptable sequences for each hypothesis; of equally near ones the
+    first counts. Raises UsageError for an item without references.
     """
     distances, lengths = _nearest(hypotheses, references)
     return float(distances.sum() / max(lengths.sum(), 1))
@@ -78,7 +81,7 @@ def token_error_rate(
 def sequence_error_rate(
     hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
 ) -> float:
-    """Share of hypotheses that are none of their references; see `token_error_rate`."""
+    """The share of hypotheses that equal none of their references; see `token_error_rate`."""
     wrong = _nearest(hypotheses, references)[0] > 0
     return float(wrong.mean()) if len(wrong) else 0.0
 
@@ -86,10 +89,10 @@ def sequence_error_rate(
 def _nearest(
     hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
 ) -> tuple[IndexArray, IndexArray]:
-    """Distance from the nearest reference and the length of that one, (n,) each."""
+    """The distance from the nearest reference, and the length of that reference, (n,) each."""
     if len(hypotheses) != len(references):
         raise UsageError(
-            f"{len(hypotheses)} hypotheses cannot be held against {len(references)} references."
+            f"{len(hypotheses)} hypotheses cannot be compared with {len(references)} references."
         )
     counts = np.fromiter(map(len, references), np.int64, len(references))
     if not counts.all():

@@ -1,8 +1,8 @@
-"""Finished models on one text, as they are: what each pays for it, and which is better.
+"""`evaluate`: measure finished models on a text and test which is better, without training.
 
-No training text is needed where all models read alike: their tokens are the same, and what tokens
-do not say is the same for all. Where they do not, each pays for every character, as in `compare`;
-what unknown words and spaces cost is then learnt on a training text.
+If all models have the same reading, they predict the same tokens, and no training text is needed.
+Otherwise bits per character are compared, as in `compare`, and the models that charge for unknown
+words and spaces need a training text.
 """
 
 import math
@@ -32,19 +32,19 @@ from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import Vocabulary
 
 _LOCATED = 1 << 18
-"""Characters of a stream whose tokens are located together."""
+"""Characters of a stream whose tokens are located at a time."""
 
 AnyModel = LanguageModel[Any] | str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
 class Figures:
-    """A model's averages over a text; `interval` is that of `bits`, None where these are infinite.
+    """The figures of a model on a text; `interval` is that of `bits`, None if these are infinite.
 
-    `bits` are per what the models share, see `Evaluation.per`; alone, per token.
-    `perplexity_without_oov` leaves out the unknown tokens, and is NaN where all are;
-    `is_distribution` is false for scores that were renormalised; `caveat` is what the model has to
-    say of its figures, if anything.
+    `bits` are per token or character, as `Evaluation.per` says; for a single model per token.
+    `perplexity_without_oov` excludes unknown tokens, and is NaN if all are; `is_distribution` is
+    false for scores that were renormalised; `caveat` is a sentence to print beside the figures, or
+    empty.
     """
 
     model: str
@@ -66,11 +66,11 @@ class Figures:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Several finished models on one text, best first, and tests of neighbours.
+    """The figures of several models on a text, best first, and paired tests.
 
-    `per`: what `Figures.bits` and the tests are per: "token" where all models have the same ones,
-    else "char" of the raw text, everything that tokens do not say paid for. `resampled`: what
-    intervals and tests are over, `units` "blocks" of the text or its "documents".
+    `per` is the unit of `Figures.bits` and of the tests: "token" if all models predict the same
+    tokens, else "char" of the raw text, extra costs included. Intervals and tests resample `units`
+    of the text, which are `resampled`: "blocks" or "documents".
     """
 
     per: str
@@ -82,7 +82,9 @@ class Evaluation:
 
 @dataclass
 class _Tally:
-    """Sums over the targets of a text: log p of all and of the known ones in nats, and counts."""
+    """Running sums over the targets of a text: log p of all and of the known ones in nats, and
+    counts.
+    """
 
     log_p: float = 0.0
     known_log_p: float = 0.0
@@ -90,7 +92,7 @@ class _Tally:
     impossible: int = 0
 
     def add(self, targets: IntArray, scores: FloatArray) -> None:
-        """Some more targets (n,), and log p of each in nats."""
+        """Add further targets (n,), and their log p in nats."""
         unknown = targets == Vocabulary.unk_id
         self.log_p += float(scores.sum())
         self.known_log_p += float(scores.sum(where=~unknown))
@@ -98,7 +100,7 @@ class _Tally:
         self.impossible += int(np.isneginf(scores).sum())
 
     def figures(self, name: str, model: LanguageModel[Any], corpus: Corpus) -> Figures:
-        """Averages over the corpus."""
+        """The figures of the model on the corpus."""
         n, unknown = corpus.n_tokens, self.unknown
         bits = -self.log_p / n / math.log(2)
         return Figures(
@@ -127,9 +129,9 @@ def measure(
     corpus: Corpus,
     each: Callable[[FloatArray], None] = lambda scores: None,
 ) -> Figures:
-    """Figures of one model; `each` is given log p of all targets in nats, some at a time.
+    """The figures of one model; `each` is called with the log p of targets in nats, block by block.
 
-    Raises LangmodelsError, naming model and token, where a score is no log probability.
+    Raises LangmodelsError, which names model and token, for a score that is NaN or above zero.
     """
     tally = _Tally()
     try:
@@ -151,21 +153,21 @@ def evaluate(
     seed: Seed = 0,
     against: str | None = None,
 ) -> Evaluation:
-    """Measure finished models on a text, which was cleaned as theirs were.
+    """Measure finished models on a text, which must be cleaned as theirs were.
 
     Args:
-        models: a model or the path of its file, or several; a mapping gives them labels.
-        text: what they are to predict: a string, the `pathlib.Path` of a file, a list of lines.
-        training_text: where models read differently, what unknown words and spaces cost is learnt
-            from it.
-        carry: state is carried over the lines of a document, which is the whole text where it
-            is not a stream of several.
-        seed: of intervals and tests.
-        against: label of the model that all others are tested against, or "all" for every pair;
-            none: neighbours in the ranking are tested.
+        models: a model or the path of one, or several; a mapping gives labels.
+        text: the test text: a string, the `pathlib.Path` of a file, a list of lines.
+        training_text: needed if the models have different readings: the costs of unknown words and
+            spaces are estimated on it.
+        carry: whether state is carried through the lines of each document (of the whole text, if
+            that is not a stream of documents).
+        seed: seed of intervals and tests.
+        against: label of a model to test all others against, or "all" for every pair; none:
+            neighbours in the ranking are tested.
 
-    Raises LangmodelsError where a training text is needed and missing, and where a score is no log
-    probability; UsageError for labels that are there twice.
+    Raises LangmodelsError if a training text is needed and missing, and for scores that are not log
+    probabilities; UsageError for repeated labels.
     """
     models = _labelled(models)
     stream = text_stream(text)
@@ -182,7 +184,7 @@ def evaluate(
     lengths: set[int] = set()
     for name, model in models.items():
         if corpus is None or corpus.reading != model.reading:
-            corpus = None  # given up before the next is made
+            corpus = None  # released before the next is read
             corpus = _read(name, whole, stream.lines, model)
             if alike and places is None:
                 places, units = _places(corpus)
@@ -233,14 +235,14 @@ def _labelled(
 
 
 class _Spent:
-    """What a model pays for a text in bits, with `extra` nats (n,), in all and block by block."""
+    """Accumulates the bits of a model on a text, with `extra` nats (n,), in all and by block."""
 
     def __init__(self, blocks: BlockSums, extra: FloatArray | None) -> None:
         self.blocks, self.bits = blocks, 0.0
         self._extra, self._n = extra, 0
 
     def add(self, scores: FloatArray) -> None:
-        """The scores of the next targets, (n,)."""
+        """Add the log p of the next targets in nats, (n,)."""
         first, self._n = self._n, self._n + len(scores)
         extra = 0.0 if self._extra is None else self._extra[first : self._n]
         bits = (extra - scores) / math.log(2)
@@ -249,7 +251,7 @@ class _Spent:
 
 
 def _read(name: str, text: str, lines: list[int], model: LanguageModel[Any]) -> Corpus:
-    """A text as a model reads it; the corpus has the text without a copy of it."""
+    """The corpus of a text as a model reads it; it refers to the text without a copy."""
     plain = not model.tokenizer.rare_types  # has no marks that reading takes out
     corpus = Corpus.from_text(
         TextStream([text], lines),
@@ -263,7 +265,7 @@ def _read(name: str, text: str, lines: list[int], model: LanguageModel[Any]) -> 
 
 
 def _places(corpus: Corpus) -> tuple[Places, str]:
-    """Where blocks of the text begin and end among the targets; and what blocks are."""
+    """The edges of blocks among the targets, and the name of the units: "documents" or "blocks"."""
     text = corpus.text or ""
     edges, units = resampled(len(text), "char", corpus)
     try:
@@ -277,7 +279,7 @@ def _places(corpus: Corpus) -> tuple[Places, str]:
 
 
 def _ends(text: str, tokenizer: Tokenizer) -> Iterator[IndexArray]:
-    """Up to which character each target reaches, (n,); of a stream some at a time."""
+    """Yield the ends of targets in characters, (n,); of a stream in blocks."""
     before = 0
     some = (text[begin : begin + _LOCATED] for begin in range(0, len(text), _LOCATED))
     for piece in [text] if tokenizer.ends else Pieces(some, tokenizer, False):
@@ -289,7 +291,7 @@ def _ends(text: str, tokenizer: Tokenizer) -> Iterator[IndexArray]:
 
 
 def _paid(name: str, corpus: Corpus, training_text: RawText | None) -> TextCosts:
-    """What everything that the tokens do not say costs."""
+    """The extra costs of a text beyond its tokens."""
     train = corpus
     if training_text is not None:
         train = Corpus.from_text(

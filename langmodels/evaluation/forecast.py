@@ -1,7 +1,7 @@
-"""How long work that runs side by side still takes: estimated before it, corrected while it runs.
+"""Forecasts of the remaining time of parallel work, corrected while it runs.
 
-Every piece of work is expected to take some seconds. What has been done of them in the last
-minutes, and how long that took, says how fast the machine is now, and with that what is left.
+Every piece of work has an expected time. The ratio of the time spent in the last minutes to the
+expected time of what was done in it is the present pace, by which the expected rest is scaled.
 """
 
 import heapq
@@ -11,19 +11,19 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 
 _WINDOW = 120.0
-"""Seconds of the past that say how fast things go."""
+"""Seconds of the past that determine the pace."""
 _TRUST = 10.0
-"""Seconds of work for which the expectation counts among those that were measured."""
+"""Weight of the expectation, as seconds of measured work."""
 _OVERRUN = 0.1
-"""Of the time that something has taken, what it is given on top where it should be done."""
+"""The further time given to overdue work, as a share of the time that it has taken."""
 
 
 @dataclass(frozen=True)
 class Work:
-    """What a piece of work is expected to take.
+    """The expected time of a piece of work.
 
-    `seconds` in all; `told`: how many of these each of its first stages takes, which tell how far
-    they are; `kind`: pieces of the same kind are wrong by the same factor.
+    `seconds` is the total, `told` the seconds of each of its first stages, which report their
+    progress. Pieces of the same `kind` are assumed to be off by the same factor.
     """
 
     seconds: float
@@ -33,8 +33,9 @@ class Work:
 
 @dataclass
 class _Running:
-    """A piece of work under way: since when, how far it said that it was, and since when that; how
-    far it is taken to be, and since when it should be done; its stages by their names.
+    """A running piece of work: when it `began`; the expected seconds it `told` of last, and `since`
+    when; the expected seconds assumed `reached`; since when it is `due`; the index of its `stages`
+    by name.
     """
 
     began: float
@@ -46,13 +47,13 @@ class _Running:
 
 
 Totals = dict[Hashable, tuple[float, float]]
-"""By kind, seconds that were spent, and expected ones of what was done in them."""
+"""By kind, seconds spent, and expected seconds of the work done in them."""
 
 
 class Forecast:
-    """When pieces of work are done that `workers` take one after another, in their order.
+    """The remaining time of pieces of work that `workers` take in order.
 
-    `clock` gives the time in seconds.
+    `clock` returns the time in seconds.
     """
 
     def __init__(
@@ -71,7 +72,7 @@ class Forecast:
         self._begin()
 
     def finish(self, i: int) -> None:
-        """A piece is done, or will not be."""
+        """Report that a piece is done or has failed."""
         now = self._clock()
         if i in self._running:
             piece, running = self._pieces[i], self._running.pop(i)
@@ -88,11 +89,13 @@ class Forecast:
 
     @property
     def running(self) -> Sequence[int]:
-        """The pieces that are under way, those with the fewest known stages first."""
+        """The running pieces, those with the fewest known stages first."""
         return sorted(self._running, key=lambda i: len(self._running[i].stages))
 
     def reach(self, i: int, stage: str, share: float) -> None:
-        """A piece has done so much of a stage, 0 to 1; a name that is new is that of the next."""
+        """Report that a piece has done a `share` of a stage, 0 to 1; a new name means the next
+        stage.
+        """
         running, told = self._running.get(i), self._pieces[i].told
         if running is None or not told:
             return
@@ -102,7 +105,7 @@ class Forecast:
             running.told, running.since = reached, self._clock()
 
     def left(self) -> float:
-        """Seconds until all is done."""
+        """Seconds until all pieces are done."""
         now = self._clock()
         paces = self._pace = self._paces(now)
         free = [0.0] * self._workers
@@ -117,14 +120,14 @@ class Forecast:
         return max(free)
 
     def _begin(self) -> None:
-        """Whoever is free takes the next piece."""
+        """Free workers take the next pieces."""
         now = self._clock()
         while self._waiting and len(self._running) < self._workers:
             self._running[self._waiting.popleft()] = _Running(now, 0.0, now)
 
     def _move(self, i: int, now: float) -> None:
-        """Note how much is behind a piece; what it does not tell of is taken to go as fast as its
-        kind did lately.
+        """Update how far a piece is; unreported work is assumed to proceed at the recent pace of
+        its kind.
         """
         piece, running = self._pieces[i], self._running[i]
         reached = running.told
@@ -135,7 +138,7 @@ class Forecast:
             running.due = now
 
     def _paces(self, now: float) -> dict[Hashable, float]:
-        """Seconds that an expected second takes, by the kind of work, lately."""
+        """The recent pace by kind: actual seconds per expected second."""
         totals = {piece.kind: self._ended.get(piece.kind, (0.0, 0.0)) for piece in self._pieces}
         for i, running in self._running.items():
             self._move(i, now)

@@ -1,4 +1,4 @@
-"""One text, divided once, at every level that is asked for."""
+"""One split text, encoded at every level of a comparison."""
 
 import hashlib
 from collections.abc import Sequence
@@ -26,15 +26,15 @@ from langmodels.text.tokenization import Tokenizer
 
 
 def least_count(tokenizer: Tokenizer, asked: int | None) -> int:
-    """The least count of a known token: what was asked for words is not meant for characters."""
+    """The `min_count` of a tokenizer: `asked` applies only to levels with rare types."""
     return tokenizer.min_count if asked is None or not tokenizer.rare_types else asked
 
 
 @dataclass(frozen=True, eq=False)
 class LevelMaterial:
-    """The divided text as one level's tokens, and what its test targets cost beyond a model.
+    """The split text at one level, with the extra costs of its test targets.
 
-    `read_by`: the finished model whose tokens and vocabulary these are, if not the text's own.
+    `read_by` is the finished model whose reading this is; empty for one made from the text.
     """
 
     level: str
@@ -44,23 +44,23 @@ class LevelMaterial:
 
     @cached_property
     def edges(self) -> FloatArray:
-        """Ends of what is resampled of the test text; see `resampled`."""
+        """The edges of the resampled units of the test text; see `characters.resampled`."""
         return resampled(self.costs.length, self.costs.per, self.splits.test)[0]
 
     @cached_property
     def resampled(self) -> str:
-        """What that is: "documents" or "blocks"."""
+        """The name of these units: "documents" or "blocks"."""
         return resampled(self.costs.length, self.costs.per, self.splits.test)[1]
 
     @cached_property
     def groupings(self) -> list[Grouping]:
-        """The ways in which losses on the test targets are broken down."""
+        """The groupings of the test targets."""
         return groupings(self.splits)
 
     @cached_property
     def digest(self) -> str:
-        """A hash of all that a figure can depend on: the ids of all parts, the vocabulary, and what
-        unknown tokens look like, which some models read.
+        """A hash of all that figures depend on: the ids of all parts, the vocabulary, and the
+        spelling of unknown tokens, which some models read.
         """
         text = hashlib.sha256()
         for corpus in (self.splits.train, self.splits.validation, self.splits.test):
@@ -76,10 +76,10 @@ class LevelMaterial:
 
 
 class Material:
-    """The parts of a text at any level: cut once, at the same characters for all.
+    """The parts of a text at any level, split at the same characters for all.
 
-    `splits` is used as it is for its own level, and its text is encoded again for others, with
-    `min_count` and `max_size` where types are rare.
+    `splits` serve for their own level; for other levels their text is encoded again, with
+    `min_count` and `max_size` if the level has rare types.
     """
 
     def __init__(
@@ -98,8 +98,8 @@ class Material:
     def at(self, level: str) -> LevelMaterial:
         """The text at a level.
 
-        Raises LangmodelsError for another level than that of the splits where they did not keep
-        their text, or where the tokens of the level cannot be found in it.
+        Raises LangmodelsError for another level than that of the splits if they did not keep their
+        text, or if tokens cannot be located in it.
         """
         if level not in self._levels:
             if level != self.level:
@@ -121,11 +121,10 @@ class Material:
         return self._levels[level]
 
     def read_by(self, model: Model, label: str, levels: Sequence[str]) -> str:
-        """The name under which `at` has the text as a finished model reads it.
+        """The level name under which `at` returns the text as a finished model reads it.
 
-        That is the name of one of the `levels` where the model reads as those trained there do;
-        else a new one. Raises LangmodelsError, with the reason, where the text cannot be read so
-        that the figures compare.
+        It is one of `levels` if the model reads like those trained there, else a new name. Raises
+        LangmodelsError, with the reason, if the reading allows no comparison.
         """
         reading, own = model.reading, self.splits.train.reading
         level = reading.tokenizer.level

@@ -1,4 +1,4 @@
-"""Fitting how much a language model counts in n-best lists, for the word error rate."""
+"""Tuning the weights of language models in n-best rescoring for the least word error rate."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,20 +16,20 @@ from langmodels.models.base import LanguageModel
 from langmodels.models.nbest import MARK, Hypothesis, rescore
 
 _FOLDS = 5
-_POINTS = 25  # of a grid in either direction
-_ROUNDS = 4  # of grids, each finer than the one before
+_POINTS = 25  # points of a grid per axis
+_ROUNDS = 4  # rounds of grids, each finer than the one before
 _NARROWER = 5.0
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """Weights for a development list, and word error rates before and after.
+    """Tuned weights, and word error rates before and after.
 
-    `weights`: of log p of each model in nats; `length_bonus`: for each token. Rates are of the
-    first hypotheses by their own scores (`before`), by these weights (`tuned`: on the lists that
-    they were fitted on), of the best choice in every list (`oracle`), and by weights fitted on the
-    other four fifths of the lists (`after`). `difference`: after less before, with its 95 %
-    `interval` over lists.
+    `weights` multiply log p of each model in nats, `length_bonus` the number of tokens. Error rates
+    are of the top hypotheses: by the original scores (`before`), by these weights on the lists that
+    they were fitted to (`tuned`), by cross-validation, with weights fitted to the other four fifths
+    of the lists (`after`), and of the best hypothesis in every list (`oracle`). `difference` is
+    `after` - `before`, with its 95 % `interval` over lists.
     """
 
     weights: list[float]
@@ -46,10 +46,10 @@ class Tuning:
 
 @dataclass(frozen=True)
 class _Lists:
-    """N lists of at most H hypotheses, (N, H) each: scores, tokens, errors; log p by M models
-    (N, H, M); words (N,).
+    """N lists of at most H hypotheses: scores, tokens and errors, (N, H) each; log p under M
+    models, (N, H, M); words of the references, (N,).
 
-    Places beyond the end of a list have a score of -inf; log p may be so anywhere.
+    Entries beyond the end of a list have a score of -inf; log p may be -inf anywhere.
     """
 
     score: FloatArray
@@ -68,7 +68,7 @@ class _Lists:
         )
 
     def chosen(self, weights: FloatArray, bonus: float) -> IndexArray:
-        """Errors of the first hypotheses by weights (M,) and a bonus, (N,)."""
+        """The errors of the top hypotheses under weights (M,) and a bonus, (N,)."""
         total = self.score + self._possible @ weights + bonus * self.tokens
         hopeless = [self._impossible[m] for m in self._impossible if weights[m] > 0]
         if hopeless:
@@ -82,20 +82,21 @@ class _Lists:
 
     @cached_property
     def _impossible(self) -> dict[int, BoolArray]:
-        """Of models that find hypotheses impossible, which those are, (N, H) each."""
+        """The mask (N, H) of impossible hypotheses, for each model that has some."""
         found = {m: np.isneginf(self.log_p[..., m]) for m in range(self.log_p.shape[2])}
         return {m: impossible for m, impossible in found.items() if impossible.any()}
 
     @cached_property
     def _possible(self) -> FloatArray:
-        """Log p with 0 in the place of -inf, which has no multiples, (N, H, M)."""
+        """Log p with -inf replaced by 0, for multiplication, (N, H, M)."""
         return np.where(np.isneginf(self.log_p), 0.0, self.log_p)
 
     def fit(self) -> tuple[FloatArray, float]:
-        """Weights (M,) and a bonus with few errors, by grids of one weight and the bonus in turn.
+        """Minimise the errors over weights (M,) and bonus, by grids over one weight and the bonus
+        in turn.
 
-        Each grid is around the best so far, and finer than the one before. Of equal points, that
-        with the fewest errors around it is taken: the middle of a plateau.
+        Each grid is centred on the best point so far, and finer than the one before. Of equal
+        points, the one with the fewest errors around it is taken: the middle of a plateau.
         """
         there = np.isfinite(self.score)
         spread = max(float(np.std(self.score[there])), 1e-3)
@@ -123,7 +124,7 @@ class _Lists:
 
 
 def _smoothed(table: FloatArray) -> FloatArray:
-    """Every entry's mean with its neighbours."""
+    """The mean of every entry and its neighbours."""
     padded = np.pad(table, 2, mode="edge")
     rows, columns = table.shape
     windows = [padded[i : i + rows, j : j + columns] for i in range(5) for j in range(5)]
@@ -139,13 +140,13 @@ def tune(
     *,
     seed: Seed = 0,
 ) -> Tuning:
-    """Fit the weights of models and a bonus for length so that the fewest words are wrong.
+    """Fit the weights of models and the length bonus for the least word error rate.
 
-    The errors are the edits from a list's first hypothesis to the reference of its id, words being
-    what white space separates; their sum over that of the references' words is the word error
-    rate. It is constant between points where the order of a list changes, so that it is minimized
-    by grids, each around the best of the one before (Och 2003, "Minimum Error Rate Training in
-    Statistical Machine Translation", minimizes it exactly along lines).
+    The word error rate is the number of edits from each list's top hypothesis to the reference of
+    its id, over the words of the references; words are separated by white space. It is piecewise
+    constant in the weights and therefore minimised on grids, each centred on the best point so far
+    (Och 2003, "Minimum Error Rate Training in Statistical Machine Translation", minimises it
+    exactly along lines).
 
     Raises LangmodelsError for a list without a reference and for less than five lists.
     """
@@ -177,7 +178,7 @@ def tune(
     )
 
 
-_MANY = 1 << 30  # errors where there is no hypothesis
+_MANY = 1 << 30  # errors of missing hypotheses
 
 
 def _table(
@@ -209,9 +210,9 @@ def _table(
 
 
 def read_references(lines: Iterable[str]) -> dict[str, str]:
-    """What was said, by the ids of lists: lines `id ||| text`, or `id text` as Kaldi has them.
+    """References by the id of their list, from lines `id ||| text`, or `id text` as in Kaldi.
 
-    Raises LangmodelsError, with the number of the line, for an id that is there twice.
+    Raises LangmodelsError, with the number of the line, for a repeated id.
     """
     found: dict[str, str] = {}
     for number, line in enumerate(lines, start=1):

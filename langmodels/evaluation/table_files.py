@@ -1,4 +1,4 @@
-"""Tables of columns as files, written some rows at a time."""
+"""Writing tables of columns to files, a batch of rows at a time."""
 
 import csv
 import importlib
@@ -13,19 +13,21 @@ from langmodels.interchange import json_text, jsonable
 from langmodels.storage import atomic_write
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
-_GROUP = 1 << 20  # rows of a group in Parquet, as the library has it
+_GROUP = 1 << 20  # rows per group in Parquet, the library's default
 
 Columns = Mapping[str, list[Any]]
 
 
 def records(columns: Columns) -> list[dict[str, Any]]:
-    """One dictionary a row."""
+    """The rows as dictionaries."""
     names = list(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def table_text(columns: Columns, ending: str, *, header: bool = True) -> str:
-    """Rows as .csv, .tsv or .jsonl, below a header where there can be one and it is asked for."""
+    """Rows as .csv, .tsv or .jsonl text, with a header if the format has one and `header` is
+    true.
+    """
     if ending == ".jsonl":
         return "".join(f"{json_text(record)}\n" for record in records(columns))
     out = io.StringIO()
@@ -37,17 +39,17 @@ def table_text(columns: Columns, ending: str, *, header: bool = True) -> str:
 
 
 def _cells(column: list[Any]) -> list[Any]:
-    """A column as CSV has it: whole words for infinite numbers, nothing for None."""
+    """The cells of a column for CSV: "Infinity" for infinite numbers, empty for None."""
     return [jsonable(value) if isinstance(value, float) else value for value in column]
 
 
 def save_table(
     path: str, parts: Iterable[Columns], examples: Mapping[str, list[Any]] | None = None
 ) -> None:
-    """Write a table whose rows come in parts, in the format of the path's ending.
+    """Write a table that comes in parts, in the format of the path's suffix.
 
-    `examples`: of each column a value of each type that it may have; without, the first part has
-    all. Raises UsageError for an ending that is none of `ENDINGS`, LangmodelsError where pyarrow is
+    `examples` holds for each column a value of each type that it may have; by default the first
+    part shows all. Raises UsageError for a suffix not in `ENDINGS`, LangmodelsError if pyarrow is
     needed and missing.
     """
     ending = check_ending(path)
@@ -80,7 +82,7 @@ def _write_parquet(
 
 
 def check_ending(path: str) -> str:
-    """The ending of a table's path. Raises UsageError where it is none of `ENDINGS`."""
+    """The suffix of a table's path. Raises UsageError if it is not in `ENDINGS`."""
     ending = PurePath(path).suffix.lower()
     if ending not in ENDINGS:
         raise UsageError(f"A table is written as {', '.join(ENDINGS)}, not {path}.")
@@ -88,7 +90,7 @@ def check_ending(path: str) -> str:
 
 
 def parquet_library() -> tuple[Any, Any]:
-    """The package pyarrow and its part for Parquet. Raises LangmodelsError where it is missing."""
+    """The modules pyarrow and pyarrow.parquet. Raises LangmodelsError if the package is missing."""
     try:
         return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError:

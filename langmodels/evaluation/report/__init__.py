@@ -1,4 +1,4 @@
-"""A comparison on paper: terminal, HTML, Markdown, LaTeX, CSV and JSON."""
+"""Reports of a comparison: terminal, HTML, Markdown, LaTeX, CSV and JSON."""
 
 import os
 from collections.abc import Callable
@@ -25,7 +25,7 @@ FORMATS: Registry[Render] = Registry(
     },
     group="langmodels.report_formats",
 )
-"""What a comparison is written as, by the ending of the file's name."""
+"""Renderers of reports, by the suffix of the file's name."""
 
 
 def check_report_path(path: str | os.PathLike[str]) -> str:
@@ -44,9 +44,9 @@ def check_report_path(path: str | os.PathLike[str]) -> str:
 
 @checked
 def write_report(results: Results, path: str | os.PathLike[str]) -> None:
-    """Write a report in the format that its name asks for, whole or not at all.
+    """Write a report, atomically, in the format of the name's suffix.
 
-    Raises what `check_report_path` raises, and LangmodelsError where the file cannot be written.
+    Raises what `check_report_path` raises, and LangmodelsError if the file cannot be written.
     """
     text = FORMATS[check_report_path(path)](results)
     with atomic_write(path) as file:

@@ -9,7 +9,7 @@ from langmodels.formatting import DASH, Table, figure, percent, perplexity
 
 
 def blanks_tables(results: Results) -> Iterator[Table]:
-    """How well every model fills blanks, best first: a table for each level that has them."""
+    """A table for each level with blanks: how well the models fill them, best first."""
     for level in results.levels:
         if not any(m.level == level.level for m in results.cloze):
             continue

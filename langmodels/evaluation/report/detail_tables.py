@@ -1,4 +1,4 @@
-"""Where the bits go: by context, group and probability, and where two models differ."""
+"""Detailed tables: contexts, losses by group, calibration, and disagreements of two models."""
 
 import math
 from collections.abc import Iterator
@@ -10,7 +10,9 @@ from langmodels.formatting import Table, count, figure, percent, visible
 
 
 def contexts_table(level: LevelResult) -> Table:
-    """Why the full context alone cannot work: how fast contexts get rare."""
+    """How fast contexts become rare with their length, which is why the unsmoothed full context
+    fails.
+    """
     columns = ["context", "possible", "in training", "seen before", "and the next token"]
     rows = [
         [
@@ -53,7 +55,7 @@ def _dense(bits: float) -> str:
 
 
 def calibration_table(results: Results) -> Table:
-    """Whether the models' probabilities mean what they say."""
+    """The calibration of the models."""
     columns = [*label_columns(results), "expects", "pays", "right", "confident", "misplaced"]
     rows = [
         [

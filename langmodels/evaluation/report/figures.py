@@ -1,7 +1,7 @@
 """Plots as figures: inline SVG for a page, or files.
 
-Drawn with matplotlib, which is optional. Text and axes take the colour of the page, so that a plot
-reads on light and on dark ground.
+They need matplotlib, which is optional. Text and axes have the colour of the page's text, so that
+plots are legible on light and dark backgrounds.
 """
 
 import io
@@ -46,7 +46,7 @@ _STYLE: dict[str, Any] = {
 
 
 def draw(results: Results) -> tuple[dict[str, str], str]:
-    """Every plot that has something to show, as <figure> elements by name, and what is missing."""
+    """All plots that apply as <figure> elements by name, and a message if matplotlib is missing."""
     if find_spec("matplotlib") is None:
         return {}, MISSING
     return {
@@ -56,9 +56,9 @@ def draw(results: Results) -> tuple[dict[str, str], str]:
 
 
 def save_figures(results: Results, folder: str | os.PathLike[str]) -> list[Path]:
-    """Write every plot that has something to show as a PDF file of its own; return their paths.
+    """Write each plot that applies as a PDF file; return their paths.
 
-    The folder is made where it is missing. Raises LangmodelsError without matplotlib.
+    The folder is created if needed. Raises LangmodelsError without matplotlib.
     """
     if find_spec("matplotlib") is None:
         raise LangmodelsError(MISSING)
@@ -79,7 +79,7 @@ def save_plot(
 ) -> None:
     """Write plots, named as in `plots.PLOTS`, side by side into one .png, .svg or .pdf.
 
-    What has nothing to show leaves its place empty. Raises LangmodelsError without matplotlib.
+    Plots that do not apply are left empty. Raises LangmodelsError without matplotlib.
     """
     for name in names:
         if name not in plots.PLOTS:
@@ -109,7 +109,7 @@ def save_plot(
 
 
 def _figures(results: Results) -> Iterator[tuple[str, "Figure", str]]:
-    """Every plot that has something to show, by name, with its caption."""
+    """Yield all plots that apply: name, figure and caption."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -127,14 +127,14 @@ def _figures(results: Results) -> Iterator[tuple[str, "Figure", str]]:
 def _svg(figure: "Figure", name: str) -> str:
     out = io.StringIO()
     with warnings.catch_warnings():
-        quiet_about_glyphs()  # the page's fonts draw it
+        quiet_about_glyphs()  # drawn with the page's fonts
         figure.savefig(
             out, format="svg", transparent=True, metadata={"Date": None, "Creator": None}
         )
     svg = out.getvalue()
     svg = svg[svg.index("<svg") :].replace(plots.INK, "currentColor")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    # Matplotlib's own font list would beat the page's.
+    # Matplotlib's font list would override the page's.
     svg = re.sub(r"(font: [^;\"]*?[0-9.]+px) [^;\"]*", r"\1 system-ui, sans-serif", svg)
     svg = re.sub(r'<svg ([^>]*?)width="[^"]*" ', r"<svg \1", svg, count=1)
     svg = re.sub(r'<svg ([^>]*?)height="[^"]*" ', r"<svg \1", svg, count=1)

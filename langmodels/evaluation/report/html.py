@@ -1,4 +1,4 @@
-"""A report as one HTML file: no script, no network, light and dark, phone and paper."""
+"""A report as one HTML file, without scripts or network, for light and dark, screens and paper."""
 
 import html
 import math
@@ -14,10 +14,10 @@ from langmodels.formatting import Table, visible
 from langmodels.text.vocabulary import BOS, EOS, UNK
 
 _SCALE = 12.0
-"""Bits at which the colour of a token is darkest."""
+"""Bits from which a token has the darkest colour."""
 
 _LONG = 40
-"""Characters of a cell that stand on one line."""
+"""The longest cell in characters that is not folded."""
 
 
 def render(results: Results) -> str:
@@ -37,7 +37,7 @@ def page(title: str, body: str) -> str:
 
 
 def fragment(results: Results) -> str:
-    """What a notebook shows: the outcome, its tables, plots and verdicts."""
+    """The part that a notebook shows: the outcome with tables, plots and verdicts."""
     figures, _ = draw(results)
     parts = [_lead(results)]
     for section in outline(results):
@@ -111,7 +111,7 @@ def table_html(table: Table) -> str:
 
 
 def _cell(text: str) -> str:
-    """What stands in a cell; what is longer than a name in a part of its own, which is folded."""
+    """The content of a cell; long text is folded."""
     shown = html.escape(text)
     return f"<span>{shown}</span>" if len(text) > _LONG else shown
 
@@ -133,7 +133,7 @@ def _passage(passage: Passage) -> Iterator[str]:
 
 
 def _direction(tokens: Iterable[str]) -> str:
-    """Where lines of these tokens begin, whatever marks and unknown words stand first."""
+    """The writing direction of a passage, "ltr" or "rtl", by its first letters."""
     strong = (bidirectional(c) for t in tokens if t not in (UNK, BOS, EOS) for c in t)
     first = next((kind for kind in strong if kind in ("L", "R", "AL")), "L")
     return "ltr" if first == "L" else "rtl"

@@ -1,4 +1,4 @@
-r"""A report in LaTeX: tables with rules of booktabs, to be read in by `\input`."""
+r"""A report in LaTeX: tables in booktabs style, for `\input`."""
 
 import re
 
@@ -25,10 +25,10 @@ _INFINITE = r"$\infty$"
 
 
 def render(results: Results) -> str:
-    """Quality, all pairs and settings tried, each in an environment of its own.
+    """The tables of quality, of all pairs and of sweeps, each in a table environment.
 
-    The best model is set in bold only where it is better than each other one, by tests of it
-    against all of them. What begins with a per cent sign at the top says how it was made.
+    The best model is in bold only if tests against all others show that it is better. Comments at
+    the top record how the report was made.
     """
     shown = [("quality", tables.quality_table(results))] if results.models else []
     more = {
@@ -63,7 +63,7 @@ def render(results: Results) -> str:
 
 
 def _environment(table: Table, caption: str, notes: list[str], label: str, bold: int | None) -> str:
-    """One table; `bold` is the row that is set apart."""
+    """One table; `bold` is the row in bold, if any."""
     align = "l" * table.left + "r" * (len(table.columns) - table.left)
     notes = [note.replace("infinite: ", "∞: ") for note in notes]  # as the cells have it
     below = " ".join(map(_escape, notes))
@@ -101,12 +101,12 @@ def _row(cells: list[str]) -> str:
 def _cell(text: str, *, figure: bool) -> str:
     if figure and text == "infinite":
         return _INFINITE
-    # The hyphen of an interval is a dash.
+    # Typeset the hyphen of an interval as a dash.
     return _escape(text).replace("-", "--") if figure and text[:1].isdigit() else _escape(text)
 
 
 def _escape(text: str) -> str:
-    """Text as LaTeX prints it; letters of other scripts stay, for engines that know them."""
+    """Escape text for LaTeX; letters of other scripts are kept, for engines that support them."""
     found = "".join(_MARKS.get(mark, mark) for mark in text if mark == "\n" or mark.isprintable())
     return re.sub("--(?=[a-z])", "-{}-", found)  # options of commands, which are no dashes
 

@@ -1,4 +1,4 @@
-"""A report in Markdown: tables in pipes, samples as quotations."""
+"""A report in Markdown: pipe tables, and samples as quotations."""
 
 from html import escape
 

@@ -1,4 +1,4 @@
-"""What a report consists of, in order: the same for every format."""
+"""The contents of a report in order, the same for every format."""
 
 from dataclasses import dataclass, field
 
@@ -11,7 +11,7 @@ from langmodels.formatting import Table
 
 @dataclass(frozen=True)
 class Passage:
-    """Tokens of a passage, and for each model the bits that it paid for each of them."""
+    """A passage of the test text, and the bits of each of its tokens by model."""
 
     level: LevelResult
     bits: dict[str, list[float]]
@@ -19,9 +19,9 @@ class Passage:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a report. `plots` are names in `plots.PLOTS`; empty parts are left out.
+    """A section of a report. `plots` are keys of `plots.PLOTS`; empty sections are omitted.
 
-    What stands `first` is all that is shown where there is little room.
+    Sections marked `first` are shown where there is little room.
     """
 
     title: str

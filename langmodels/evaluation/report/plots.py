@@ -1,6 +1,6 @@
-"""The plots of a report: one function a plot, and one registry of them.
+"""The plots of a report: a function for each, and their registry.
 
-They are drawn with matplotlib; models differ by colour, marker and dash.
+They use matplotlib; models differ by colour, marker and dash pattern.
 """
 
 import math
@@ -16,13 +16,13 @@ from langmodels.teaching.pictures import COLOURS, written
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-INK = "#010203"  # stands for the colour of the page's text
+INK = "#010203"  # replaced by the colour of the page's text
 _MARKERS = "osD^vPX"
 _DASHES = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)))
 _SHOWN = len(COLOURS)
 
 Plot = Callable[["Axes", Results], str | None]
-"""Draws on axes and returns a caption, or None where there is nothing to draw."""
+"""A function that draws on axes and returns a caption, or None if the plot does not apply."""
 
 
 def _finite(results: Results) -> list[ModelResult]:
@@ -34,7 +34,7 @@ def _called(results: Results, model: ModelResult) -> str:
 
 
 def _drawn(results: Results, model: ModelResult) -> str:
-    """The same for matplotlib; a long name without its middle, which would take the plot's room."""
+    """The label for matplotlib; long names are shortened in the middle."""
     name = _called(results, model)
     return written(name if len(name) <= 44 else f"{name[:30]}…{name[-13:]}")
 
@@ -42,7 +42,9 @@ def _drawn(results: Results, model: ModelResult) -> str:
 def _styled(
     results: Results, models: Sequence[ModelResult]
 ) -> Iterator[tuple[ModelResult, dict[str, Any]]]:
-    """The models that a line plot has room for, best first; one look a model in all plots."""
+    """The models that fit into a line plot, best first, with a style that is the same in all
+    plots.
+    """
     for model in models[:_SHOWN]:
         i = results.models.index(model)
         yield (
@@ -61,7 +63,7 @@ def _room(results: Results) -> str:
 
 
 def _labelled(axes: "Axes", x: str, y: str) -> None:
-    """Say what the axes are, and which line is whose."""
+    """Label the axes, and add the legend."""
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.grid(color=INK, alpha=0.15)
@@ -75,7 +77,7 @@ def _legend(axes: "Axes") -> None:
 
 
 def _log(axes: "Axes", which: str, ticks: Sequence[float] = ()) -> None:
-    """Make axis "x" or "y" logarithmic, with plain numbers at its ticks."""
+    """Make axis "x" or "y" logarithmic, with plain numbers as tick labels."""
     from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
     axis = axes.xaxis if which == "x" else axes.yaxis
@@ -90,7 +92,7 @@ def _log(axes: "Axes", which: str, ticks: Sequence[float] = ()) -> None:
 
 
 def _short(value: float) -> str:
-    """1 500 000 as 1.5M, 0.002 as 0.002."""
+    """A number in short form: 1 500 000 as 1.5M, 0.002 as 0.002."""
     for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if value >= scale:
             return f"{value / scale:g}{unit}"
@@ -104,7 +106,7 @@ def _limit(axes: "Axes", results: Results, *, vertical: bool = False) -> None:
 
 
 def quality(axes: "Axes", results: Results) -> str | None:
-    """Bits per character with intervals, best on top."""
+    """Bits per character with intervals, the best model on top."""
     models = _finite(results)[::-1]
     for y, m in enumerate(models):
         low, high = m.interval or (m.bits_per_character, m.bits_per_character)
@@ -121,12 +123,12 @@ def quality(axes: "Axes", results: Results) -> str | None:
 
 
 def _number(axes: "Axes", drawn: Sequence[tuple[int, float, float]]) -> None:
-    """Numbers beside points (number, x, y), moved apart so that none hides another."""
+    """Write numbers at points (number, x, y), moved apart so that none hides another."""
     if not drawn:
         return
     limits = axes.get_xlim(), axes.get_ylim()
     places = axes.transData.transform([(x, y) for _, x, y in drawn])
-    apart = 13 * axes.figure.dpi / 72  # the discs of the numbers are 11 points wide
+    apart = 13 * axes.figure.dpi / 72  # the discs of numbers are 11 points wide
     rank = np.arange(len(drawn))
     above = np.sign(np.subtract.outer(rank, rank))
     for _ in range(100):
@@ -135,7 +137,7 @@ def _number(axes: "Axes", drawn: Sequence[tuple[int, float, float]]) -> None:
         np.fill_diagonal(distance, np.inf)
         if distance.min() >= 0.98 * apart:
             break
-        # Points that lie on each other part in the order of their ranks.
+        # Coincident points are moved apart in the order of their ranks.
         between[..., 1] += np.where(distance < 1e-6, above, 0)
         push = np.clip(apart - distance, 0, None) / np.maximum(distance, 1)
         places += 0.5 * (push[..., None] * between).sum(axis=1)
@@ -151,11 +153,11 @@ def _number(axes: "Axes", drawn: Sequence[tuple[int, float, float]]) -> None:
 
 
 def _scatter(axes: "Axes", results: Results, values: list[float], label: str) -> str | None:
-    """Bits per character over a cost, each model by the number of its rank."""
+    """Bits per character against a cost; models are numbered by rank."""
     models = _finite(results)
     drawn: list[tuple[int, float, float]] = []
     for rank, (m, x) in enumerate(zip(models, values, strict=True), 1):
-        if x > 0 and m.bits_per_character > 0:  # what is nothing has no place on a log axis
+        if x > 0 and m.bits_per_character > 0:  # a log axis has no zero
             colour = COLOURS[(rank - 1) % _SHOWN]
             axes.plot(x, m.bits_per_character, "o", color=colour, markersize=3)
             drawn.append((rank, x, m.bits_per_character))
@@ -173,18 +175,18 @@ def _scatter(axes: "Axes", results: Results, values: list[float], label: str) ->
 
 
 def quality_and_time(axes: "Axes", results: Results) -> str | None:
-    """Bits per character over seconds of training."""
+    """Bits per character against seconds of training."""
     seconds = [m.timing.full.seconds for m in _finite(results)]
     return _scatter(axes, results, seconds, "training time, seconds")
 
 
 def quality_and_size(axes: "Axes", results: Results) -> str | None:
-    """Bits per character over bytes of the model."""
+    """Bits per character against bytes of the model."""
     return _scatter(axes, results, [m.size for m in _finite(results)], "model size, bytes")
 
 
 def growth_of_quality(axes: "Axes", results: Results) -> str | None:
-    """Bits per character over the size of the training text."""
+    """Bits per character against the size of the training text."""
     models = [m for m in _finite(results) if len(m.growth) > 1]
     for m, look in _styled(results, models):
         x = _characters(results, m)
@@ -197,7 +199,7 @@ def growth_of_quality(axes: "Axes", results: Results) -> str | None:
 
 
 def growth_of_time(axes: "Axes", results: Results) -> str | None:
-    """Seconds of training over the size of the training text, both on log axes."""
+    """Seconds of training against the size of the training text, on log axes."""
     models = [m for m in _finite(results) if len(m.timing.growth) > 1]
     for m, look in _styled(results, models):
         y = [c.seconds for c in m.timing.growth]
@@ -214,7 +216,7 @@ def _characters(results: Results, model: ModelResult) -> list[float]:
 
 
 def steps(axes: "Axes", results: Results) -> str | None:
-    """Time for a step over the length of the context."""
+    """The time of a step against the length of the context."""
     models = [m for m in _finite(results) if len(m.timing.steps) > 1]
     for m, look in _styled(results, models):
         lengths, seconds = zip(*sorted(m.timing.steps.items()), strict=True)
@@ -226,7 +228,7 @@ def steps(axes: "Axes", results: Results) -> str | None:
 
 
 def training(axes: "Axes", results: Results) -> str | None:
-    """Validation loss by epoch, of the models that kept a record."""
+    """Validation loss by epoch, for models with a training history."""
     from matplotlib.ticker import MaxNLocator
 
     curves = {
@@ -245,7 +247,7 @@ def training(axes: "Axes", results: Results) -> str | None:
 
 
 def bands(axes: "Axes", results: Results) -> str | None:
-    """Loss by position in the line or text, for the level of the best model."""
+    """Loss by position in the line or text, at the level of the best model."""
     level = _first_level(results)
     name = next((n for n in level.groups if n.startswith("position")), None) if level else None
     if level is None or name is None:
@@ -261,7 +263,7 @@ def bands(axes: "Axes", results: Results) -> str | None:
 
 
 def _in_thousands(label: str) -> str:
-    """A band's label with its long numbers shortened, so that neighbours do not touch.
+    """A band's label with shortened numbers, so that neighbours do not overlap.
 
     >>> _in_thousands("1,001-10,000")
     '1k-10k'
@@ -275,7 +277,7 @@ def _first_level(results: Results) -> LevelResult | None:
 
 
 def calibration(axes: "Axes", results: Results) -> str | None:
-    """Observed over predicted frequency, by band of probability."""
+    """Observed frequency against predicted probability, by band."""
     models = _finite(results)
     axes.plot([1e-4, 1], [1e-4, 1], color=INK, linewidth=0.8, linestyle=":")
     for m, look in _styled(results, models):

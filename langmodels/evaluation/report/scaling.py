@@ -1,4 +1,4 @@
-"""Tables of what grows with the training text."""
+"""Tables of how costs and losses grow with the training text."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ from langmodels.formatting import Table, count, duration, figure, size
 
 
 def exponent_table(results: Results) -> Table:
-    """One row a model: the exponents of everything, with their standard errors."""
+    """One row per model: all growth exponents with their standard errors."""
     columns = [*label_columns(results), "time", "peak", "size", "loss", "step"]
     rows = [
         [
@@ -46,7 +46,9 @@ def _compact(exponent: Exponent) -> str:
 
 
 def size_tables(results: Results) -> list[Table]:
-    """What was measured, a table a quantity: models down, sizes of the training text across."""
+    """The measurements, a table for each quantity: models by rows, sizes of the training text by
+    columns.
+    """
     quantities: list[tuple[str, Callable[[ModelResult, int], str]]] = [
         (f"Bits/{results.per}", lambda m, i: figure(m.growth[i].bits_per_character, 3)),
         ("Training time", lambda m, i: duration(m.timing.growth[i].seconds)),

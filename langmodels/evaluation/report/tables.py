@@ -1,4 +1,4 @@
-"""The parts of a comparison as tables and sentences, the same for every kind of output."""
+"""The results of a comparison as tables and sentences, the same for every format."""
 
 from collections.abc import Callable, Iterator, Sequence
 
@@ -23,14 +23,14 @@ _UNLIKE = "Perplexities and bits per token of different units do not compare; bi
 
 
 def heading(results: Results) -> str:
-    """What was compared on, in a line."""
+    """A line that names the text of the comparison."""
     text = results.text
     name = text.name or "A text"
     return name if text.description in ("", PLAIN) else f"{name}: {text.description}"
 
 
 def corpus_table(results: Results) -> Table:
-    """What the corpus is."""
+    """The table of the corpus: its parts, tokens, types and unknown tokens."""
     several = len(results.levels) > 1
     rows = []
     for level in results.levels:
@@ -49,7 +49,7 @@ def corpus_table(results: Results) -> Table:
 
 
 def rare_note(level: LevelResult) -> str:
-    """What became of rare tokens: whether a model has met `<unk>` decides much of its figure."""
+    """A note on how rare tokens were treated, which affects figures much."""
     if level.min_count is None or level.read_by:
         return ""
     if level.oov[0] == 0:
@@ -62,7 +62,7 @@ def rare_note(level: LevelResult) -> str:
 
 
 def quality_table(results: Results) -> Table:
-    """One row a model, best first."""
+    """The table of quality: one row per model, best first."""
     several = len(results.levels) > 1
     columns = [*label_columns(results), *(title for title, _ in _figures(results))]
     rows: list[list[str]] = []
@@ -87,7 +87,7 @@ def quality_table(results: Results) -> Table:
 
 
 def _figures(results: Results) -> list[tuple[str, Callable[[ModelResult], str]]]:
-    """Titles and contents of the columns; what ranks the models comes first among unlike units."""
+    """Titles and contents of the columns; with several units, the ranking figure comes first."""
     ranking = [
         (f"bits/{results.per}", lambda m: figure(m.bits_per_character, 3)),
         ("95 % interval", _interval),
@@ -172,7 +172,7 @@ def _quality_notes(results: Results) -> Iterator[str]:
 
 
 def _documents(text: Text) -> str:
-    """How many documents are resampled, and whether some are put together."""
+    """How many documents are resampled, and whether some are grouped."""
     n, units = text.documents[2], text.units
     return f"{count(n)} documents" + (f" (in {units} groups)" if units < n else "")
 
@@ -182,7 +182,7 @@ def _units(level: LevelResult) -> str:
 
 
 def _orders(results: Results) -> str:
-    """The order of n-grams, where the labels of their models do not tell it."""
+    """The order of n-gram models, if their labels do not say it."""
     models = [m for m in results.models if m.options.get("order")]
     hidden = [m for m in models if "order=" not in m.label]
     if hidden and len({m.options["order"] for m in models}) == 1:
@@ -199,19 +199,19 @@ def _orders(results: Results) -> str:
 
 
 def labels(results: Results, model: ModelResult) -> list[str]:
-    """The cells that name a model: its label, marked, and its unit where there are several."""
+    """The cells that name a model: its label with marks, and its unit if there are several."""
     label = model.label + ("" if model.is_distribution else "*")
     unit = next(level.reading for level in results.levels if level.level == model.level)
     return [label, unit] if len(results.levels) > 1 else [label]
 
 
 def label_columns(results: Results) -> list[str]:
-    """Titles of the cells that name a model."""
+    """The titles of the columns that name a model."""
     return ["model", "unit"] if len(results.levels) > 1 else ["model"]
 
 
 def compressors_table(results: Results) -> Table | None:
-    """What compressors make of the test text; None where they were not asked for."""
+    """The table of compressors; None if they were not asked for."""
     if not results.compressors:
         return None
     rows = [
@@ -226,7 +226,7 @@ def compressors_table(results: Results) -> Table | None:
 
 
 def sweep_tables(results: Results) -> Iterator[Table]:
-    """Of every sweep, which settings were tried, and what the validation text said of them."""
+    """A table for each sweep: its settings and their figures on the validation text."""
     for sweep in results.sweeps:
         names = list(sweep.tries[0].options)
         columns = [*names, "validation perplexity", "test perplexity", f"test bits/{results.per}"]
@@ -255,7 +255,7 @@ def sweep_tables(results: Results) -> Iterator[Table]:
 
 
 def cost_table(results: Results) -> Table:
-    """What each model costs."""
+    """The table of costs."""
     columns = [*label_columns(results), "parameters", "size", "peak", "training", "tokens/s"]
     rows = [
         [
@@ -276,12 +276,12 @@ def cost_table(results: Results) -> Table:
 
 
 def _rounded(value: float) -> float:
-    """Three significant digits."""
+    """A number rounded to three significant digits."""
     return float(f"{value:.3g}")
 
 
 def growth_table(results: Results) -> Table | None:
-    """How quality, time and size change as the training text grows; None where it did not."""
+    """How loss, time and size change with the training text; None if only one size was measured."""
     sizes = training_shares(results)
     if len(sizes) < 2:
         return None
@@ -309,18 +309,18 @@ def growth_table(results: Results) -> Table | None:
 
 
 def training_shares(results: Results) -> list[float]:
-    """Sizes of the training text as shares of the whole, the whole last."""
+    """The measured sizes of the training text as shares of the whole, the whole last."""
     longest = max(results.models, key=lambda m: len(m.growth)).growth
     return [g.tokens / longest[-1].tokens if g.tokens else 1.0 for g in longest]
 
 
 def padded(cells: Sequence[str], n: int) -> list[str]:
-    """Cells for the last of `n` sizes; sizes too small for a model get a dash."""
+    """Cells for `n` sizes; sizes that were too small for a model get a dash."""
     return [*[DASH] * (n - len(cells)), *cells]
 
 
 def limit_labels(results: Results) -> list[str]:
-    """The cells that name the limit, where a model's would stand."""
+    """The cells that name the limit, in the columns of `labels`."""
     return [limit_name(results), *[""] * (len(label_columns(results)) - 1)]
 
 
@@ -334,7 +334,7 @@ def _share(value: float) -> str:
 
 
 def steps_table(results: Results) -> Table | None:
-    """How the cost of one prediction grows with the context."""
+    """How the time of one prediction grows with the context."""
     lengths = sorted({n for m in results.models for n in m.timing.steps})
     if not lengths:
         return None
@@ -360,7 +360,7 @@ def _microseconds(seconds: float | None) -> str:
 
 
 def unfinished(results: Results) -> list[str]:
-    """What has no figures, in sentences: what failed, and what Ctrl-C cut off."""
+    """Sentences on models without figures: those that failed, and those stopped by Ctrl-C."""
     lines = [f"No figures for {label}: {why}" for label, why in results.failures.items()]
     if results.unfinished:
         lines.append(f"Interrupted; not finished: {', '.join(results.unfinished)}.")
@@ -373,13 +373,13 @@ def samples(results: Results) -> list[tuple[str, str]]:
 
 
 def settings_table(results: Results) -> Table:
-    """Everything that decides the figures."""
+    """The table of settings that determine the figures."""
     rows = [[k, _shown(v)] for k, v in {**results.settings, **results.environment}.items()]
     return Table("Settings", ["setting", "value"], rows, 2)
 
 
 def models_table(results: Results) -> Table:
-    """What each model is, with its hyper-parameters."""
+    """The table of models: descriptions and hyper-parameters."""
     rows = [
         [
             *labels(results, m),
@@ -393,7 +393,7 @@ def models_table(results: Results) -> Table:
 
 
 def _is_set(value: object) -> bool:
-    """Whether an option is worth a word: neither off nor empty; a whole number of 0 may be much."""
+    """Whether an option is worth showing: neither None, False nor empty; 0 is shown."""
     return bool(value) or (isinstance(value, int) and not isinstance(value, bool))
 
 

@@ -15,7 +15,7 @@ from langmodels.formatting import Table
 
 
 def render(results: Results, *, details: bool = False) -> RenderableType:
-    """Everything a reader needs first; `details` adds where the bits go, and the settings."""
+    """The main results; `details` adds the detailed tables and the settings."""
     parts: list[RenderableType] = [Text(tables.heading(results), style="bold"), Text()]
     parts += rich_tables([tables.corpus_table(results)])
     if results.models:
@@ -43,7 +43,7 @@ def render(results: Results, *, details: bool = False) -> RenderableType:
 
 
 def render_scaling(results: Results) -> RenderableType:
-    """What `scale` prints."""
+    """The results as `scale` prints them."""
     parts: list[RenderableType] = [Text(tables.heading(results), style="bold"), Text()]
     parts += rich_tables([tables.corpus_table(results)])
     if results.models:
@@ -56,7 +56,7 @@ def render_scaling(results: Results) -> RenderableType:
 
 
 def rich_tables(shown: list[Table]) -> list[RenderableType]:
-    """Tables in the house style, each with its notes and a blank line below."""
+    """Tables as Rich renderables, each followed by its notes and a blank line."""
     parts: list[RenderableType] = []
     for table in shown:
         rich = RichTable(
@@ -78,7 +78,7 @@ def rich_tables(shown: list[Table]) -> list[RenderableType]:
 
 
 def print_wide(console: Console, rendered: RenderableType) -> None:
-    """Print; where the output is no terminal, as wide as the widest table, cutting nothing."""
+    """Print; if the output is no terminal, as wide as the widest table, so that nothing is cut."""
     if not console.is_terminal:
         free = console.options.update(width=10_000)
         shown = rendered.renderables if isinstance(rendered, Group) else [rendered]

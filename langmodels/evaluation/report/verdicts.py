@@ -1,4 +1,4 @@
-"""Which model is better: what paired tests found, in sentences and as a matrix."""
+"""Verdicts of the paired tests, in sentences and as a matrix."""
 
 import math
 from collections.abc import Sequence
@@ -9,14 +9,14 @@ from langmodels.formatting import Table, figure, p_value
 
 
 def verdicts(results: Results) -> list[str]:
-    """What can be said of the pairs that were tested, in sentences; of all pairs, in a table."""
+    """A sentence for each pair tested; none if all pairs were tested, which are in a table."""
     if results.settings.get("against") == ALL:
         return []
     return [verdict(t, results.per) for t in results.tests]
 
 
 def verdict(test: PairedTest, per: str) -> str:
-    """What a test says."""
+    """The verdict of a test in a sentence."""
     by = f"{figure(test.difference, 3)} bits/{per}, {p_value(test.corrected)}"
     if test.significant:
         return f"{test.better} is better than {test.worse} (by {by})."
@@ -24,7 +24,7 @@ def verdict(test: PairedTest, per: str) -> str:
 
 
 def verdict_note(results: Results) -> str:
-    """What the verdicts go by."""
+    """A note on how the tests were made."""
     against = results.settings.get("against")
     which = f"{against} and each other model" if against else "Neighbours in the ranking"
     which = "All pairs" if against == ALL else which
@@ -40,7 +40,7 @@ def verdict_note(results: Results) -> str:
 
 
 def _power(results: Results) -> str:
-    """The smallest differences that the test text could show."""
+    """A note on the smallest differences that the test text can show."""
     least = sorted(t.detectable for t in results.tests if math.isfinite(t.detectable))
     if not least:
         return ""
@@ -53,7 +53,7 @@ def _power(results: Results) -> str:
 
 
 def pairs_table(results: Results) -> Table | None:
-    """What was found of every pair, as a matrix; None where not all pairs were tested."""
+    """The tests of all pairs as a matrix; None if not all pairs were tested."""
     if results.settings.get("against") != ALL or not results.tests:
         return None
     return pairs_matrix(results.tests, results.per)
