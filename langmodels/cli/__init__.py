@@ -1,1 +1,1 @@
-"""The command line: what a person types, one module a command."""
+"""The command line, one module per command."""

@@ -1,4 +1,4 @@
-"""`langmodels article`: the classic first experiment with a recurrent network, as it is told."""
+"""`langmodels article`: the classic first experiment with a character-level recurrent network."""
 
 import argparse
 
@@ -35,16 +35,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default="wonderland.txt",
         help="a file, or a name that `langmodels corpora` lists (default: wonderland.txt)",
     )
-    parser.add_argument("--encoding", default="utf-8", help="encoding of the file")
+    parser.add_argument("--encoding", default="utf-8", help="encoding of the file (default: utf-8)")
     add_errors_option(parser)
-    parser.add_argument("--iterations", type=int, default=25, help="passes (default: 25)")
+    parser.add_argument("--iterations", type=int, default=25, help="training passes (default: 25)")
     add_seed_option(parser)
-    parser.add_argument("--output", "-o", type=OutputFile, metavar="FILE", help="keep the network")
+    parser.add_argument("--output", "-o", type=OutputFile, metavar="FILE", help="save the network")
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
-    """Train, printing what each iteration writes."""
+    """Train, and print the text generated after each iteration."""
     if args.iterations < 1:
         raise UsageError(f"--iterations must be at least 1, not {args.iterations}.")
     corpus = Corpus.from_text(

@@ -1,4 +1,4 @@
-"""`langmodels attention`: what a Transformer looks at in a text."""
+"""`langmodels attention`: the attention weights of a Transformer over a text."""
 
 import argparse
 
@@ -11,7 +11,7 @@ from langmodels.cli.output import make_table, print_json, visible
 from langmodels.errors import UsageError
 from langmodels.teaching.attention import Attention, attention_of, plot_attention
 
-MOST = 3  # tokens shown of those that a step looked at
+MOST = 3  # tokens shown of those that a step attends to
 EPILOG = """\
 examples:
   langmodels attention transformer.lm "She looked at the heron."
@@ -26,14 +26,14 @@ included, with the share of the attention that they get, on average over the hea
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_model_argument(parser)
-    parser.add_argument("text", metavar="TEXT", help="what to read")
-    add_plot_option(parser, "it")
+    parser.add_argument("text", metavar="TEXT", help="the text to read")
+    add_plot_option(parser, "the weights")
     add_corpus_options(parser)
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
-    """Print a table, draw a picture where one is asked for."""
+    """Print a table, and draw a picture if asked for."""
     named = load_models(args.model, args)
     if len(named) != 1:
         raise UsageError(f"attention takes one model, not {len(named)}.")
@@ -49,7 +49,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
 
 
 def print_attention(attention: Attention, console: Console) -> None:
-    """A row for every token, a column for every layer."""
+    """Print a row for every token, a column for every layer."""
     layers = [f"layer {k + 1}" for k in range(len(attention.by_layer))]
     table = make_table("read", *layers, left=("read", *layers), title=attention.model)
     for step, token in enumerate(attention.tokens):

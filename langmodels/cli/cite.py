@@ -21,8 +21,8 @@ examples:
   langmodels cite results.json > results.bib
   langmodels cite mkn,lstm
 
-Of a saved comparison, the works that its models, intervals and tests are from; of models by name,
-theirs; and this package. What is common knowledge has none.
+For a saved comparison: the works behind its models, intervals and tests. For names of models: the
+works behind these. This package is always listed; common knowledge is not cited.
 """
 
 
@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "what",
         type=ModelNames,
         metavar="FILE.json|MODEL[,MODEL...]",
-        help="a comparison that --report wrote as JSON, or names of models",
+        help="a comparison saved by --report as JSON, or names of models",
     )
     add_json_option(parser)
 

@@ -50,7 +50,7 @@ examples:
   langmodels compare --models kn.lm,lstm.lm,mkn:order=5 --corpus book.txt --test new.txt
 
 Several values of an option, with | between them, are a sweep: all settings are trained, and the one
-with the least loss on the validation text stands in the comparison.
+with the least loss on the validation text is compared.
 
 Model files are measured as they are, in their own tokens and vocabulary, beside models that are
 trained here on --corpus."""
@@ -81,23 +81,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--compressors",
         action="store_true",
-        help="show what zlib, bzip2 and xz make of the same test text",
+        help="also compress the test text with zlib, bzip2 and xz",
     )
-    parser.add_argument("--details", action="store_true", help="also print where the bits go")
+    parser.add_argument("--details", action="store_true", help="also print breakdowns of the loss")
     parser.add_argument(
         "--cache",
         type=OutputFolder,
         metavar="DIR",
         default=None,
-        help="where finished runs are kept, times included (default: the user's cache folder)",
+        help="folder of finished runs, times included (default: the user's cache folder)",
     )
     parser.add_argument("--no-cache", action="store_true", help="train every model again")
 
 
 def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None) -> None:
-    """The options that `compare` and `scale` share, with so many processes by default.
+    """Add the options that `compare` and `scale` share; `jobs` is the default number of processes.
 
-    None: as many as there are networks to train, up to the number of processors.
+    None: one per network, up to the number of processors.
     """
     add_corpus_options(parser)
     group = parser.add_argument_group("the models")
@@ -106,10 +106,10 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
         type=ModelNames,
         metavar="A,B",
         help="names with options, for example unigram,mkn:order=3, or model files (default: all "
-        "that are compared); level=char sets the unit of one model",
+        "models that are compared by default); level=char sets the level of one model",
     )
     group.add_argument(
-        "--order", type=int, metavar="N", help="order of n-gram models, where their names give none"
+        "--order", type=int, metavar="N", help="order of n-gram models whose names give none"
     )
     group.add_argument(
         "--budget",
@@ -117,19 +117,19 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
         metavar="BUDGET",
         default="standard",
         help=f"what training may cost: {', '.join(BUDGETS)}, or a time for everything (90s, 10m, "
-        "2h), of which networks have what is left (default: standard)",
+        "2h), of which networks get what is left (default: standard)",
     )
-    usual = "one a network, up to the number of processors" if jobs is None else str(jobs)
+    usual = "one per network, up to the number of processors" if jobs is None else str(jobs)
     add_workers_options(group, default=jobs, usual=usual)
     group.add_argument(
         "--report",
         type=OutputFile,
         nargs="+",
         metavar="FILE",
-        help=f"write a report, or several, by their names: {', '.join(FORMATS)}",
+        help=f"write a report, or several with commas: {', '.join(FORMATS)}",
     )
     group.add_argument(
-        "--figures", type=PlotFolder, metavar="DIR", help="write every plot there, as PDF"
+        "--figures", type=PlotFolder, metavar="DIR", help="write every plot to this folder, as PDF"
     )
     add_plot_option(group, "the result")
     printed = parser.add_mutually_exclusive_group()
@@ -143,7 +143,7 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
 
 
 def _budget(text: str) -> str:
-    """A budget by name, or a time."""
+    """The value of --budget: a name, or a time."""
     try:
         parse_budget(text)
     except UsageError as error:
@@ -152,14 +152,15 @@ def _budget(text: str) -> str:
 
 
 def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict[str, Any]]:
-    """The divided text, where it came from, and the keywords that `compare` and `scale` share.
+    """The splits, their source, and the keyword arguments that `compare` and `scale` share.
 
-    The text is cut for the first of several levels, and at the same characters for the others. By
-    default words that occur once are unknown, as in `train`: a model that never met `<unk>` in
-    training guesses its probability, and the luckiest guess would win the comparison.
+    With several levels the text is split at the first one, and at the same characters for the
+    others. By default words that occur once are `<unk>`, as in `train`: a model that never saw
+    `<unk>` in training can only guess its probability, and the luckiest guess would win the
+    comparison.
     """
     for report in args.report or ():
-        check_report_path(report)  # before the work, not after it
+        check_report_path(report)  # before the work starts
     levels = args.level.split(",") if args.level else [text_of(args).level or DEFAULT_LEVEL]
     first = replaced(args, level=levels[0])
     if len(levels) > 1:
@@ -189,13 +190,13 @@ def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict
 
 
 def _print_line(result: Any) -> None:
-    """Print a result as JSON on one line, for those who read along."""
+    """Print a result as JSON on one line, as soon as it is complete."""
     streams.write(f"{json_text(result)}\n")
     streams.flush()
 
 
 def model_names(args: argparse.Namespace) -> list[str] | None:
-    """The models that --models names; None for the default ones."""
+    """The names in --models; None for the default models."""
     return None if args.models is None else [name for name in split_names(args.models) if name]
 
 
@@ -231,7 +232,7 @@ def show(
     console: Console,
     plots: Sequence[str],
 ) -> int | None:
-    """Print a comparison, as JSON or as `rendered`, and write what is asked for beside it.
+    """Print a comparison, as JSON or as `rendered`, and write the files that were asked for.
 
     Returns the exit status.
     """

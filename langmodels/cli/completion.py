@@ -10,13 +10,13 @@ SHELLS = ("bash", "zsh", "tcsh")
 
 
 def asked_for(arguments: list[str]) -> str | None:
-    """The shell for which a command line asks for a script, if it does."""
+    """The shell for which a command line requests a completion script; None if it does not."""
     option, _, shell = arguments[0].partition("=") if arguments else ("", "", "")
     return shell or " ".join(arguments[1:]) if option == OPTION else None
 
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
-    """The script for `shell`. Raises LangmodelsError where shtab is not installed."""
+    """The completion script for `shell`. Raises LangmodelsError if shtab is not installed."""
     if shell not in SHELLS:
         raise UsageError(f"{OPTION} knows the shells {', '.join(SHELLS)}, not {shell!r}.")
     try:
@@ -30,7 +30,7 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
 
 
 def _mark_files(parser: argparse.ArgumentParser) -> None:
-    """Have the arguments that are files completed with names of files."""
+    """Mark the arguments that are files, so that shells complete file names."""
     import shtab
 
     for action in parser._actions:

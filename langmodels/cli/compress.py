@@ -1,4 +1,4 @@
-"""`langmodels compress`: a file in as many bits as a model finds it surprising."""
+"""`langmodels compress`: arithmetic coding of a file with a language model."""
 
 import argparse
 from typing import Any
@@ -21,34 +21,39 @@ examples:
   langmodels compress book.txt --output book.lmz
   langmodels compress book.txt --model tale.lm --output book.lmz
 
-Arithmetic coding: the file has the size of the model's cross-entropy, and some 30 bytes before it.
-Without --model, a full-context model of bytes starts from nothing and learns as it reads. With one,
-its tokens are written, and what its reading loses (blanks, unknown words, capitals) as bytes; any
-file comes back as it was. The table shows the compressors of Python's standard library beside it.
+Arithmetic coding: the file has the size of the model's cross-entropy, plus a header of some 30
+bytes. Without --model, a full-context model of bytes starts empty and learns as it reads. With one,
+its tokens are coded, and what tokenization loses (spaces, unknown words, capitals) as bytes; any
+file is restored exactly. The table also shows the compressors of Python's standard library.
 
-Each probability becomes a whole number of 2^-32; where two machines round the model's floats to the
-same ones, the file can be read on both. Where not, `langmodels decompress` says so.
+Probabilities are rounded to multiples of 2^-32. A file can be read on another machine if that
+rounds the model's floats to the same multiples; `langmodels decompress` reports it otherwise.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("input", type=InputFile, metavar="FILE", help="any file; - standard input")
+    parser.add_argument(
+        "input", type=InputFile, metavar="FILE", help="any file; - for standard input"
+    )
     parser.add_argument(
         "--model",
         type=InputFile,
         metavar="MODEL",
-        help="a model file (default: a model of bytes that learns as it reads)",
+        help="a model file (default: a byte model that starts empty and adapts)",
     )
     parser.add_argument(
-        "--output", type=OutputFile, metavar="FILE", help="write it here (default: only measure)"
+        "--output",
+        type=OutputFile,
+        metavar="FILE",
+        help="compressed file to write (default: measure only)",
     )
     add_carry_option(parser)
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
-    """Compress, write, and show the sizes."""
+    """Compress the file, write it if asked for, and show the sizes."""
     data = read_bytes(args.input)
     if not data:
         raise LangmodelsError(f"{args.input} is empty; there is nothing to compress.")

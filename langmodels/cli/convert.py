@@ -1,4 +1,4 @@
-"""`langmodels convert`: ARPA files to model files and back."""
+"""`langmodels convert`: convert between ARPA files, model files and other formats."""
 
 import argparse
 from pathlib import Path
@@ -33,12 +33,12 @@ examples:
   langmodels convert news.trie.bin news.arpa
   langmodels convert news.arpa news.fst
 
-ARPA files are what KenLM, SRILM, IRSTLM and others exchange; they may be compressed. Binary files
-of KenLM's that hold a trie are read whole; hash tables (probing) do not keep the words of an
-n-gram, and become no more than a model file that holds them as they are. A model file opens at
-once, however large it is. The output is ARPA where its name ends in .arpa, or in that and .gz, .xz,
-.bz2 or .zst, and an automaton in OpenFst's text format where it ends in .fst, with arcs labelled
-<eps> for backing off; model files end in .lm, .model or .safetensors, or have no ending.
+ARPA files are what KenLM, SRILM, IRSTLM and others exchange; they may be compressed. Of KenLM's
+binary files, tries can be converted to any format; hash tables (probing) do not keep the words of
+n-grams, and can only be stored as they are in a model file. A model file opens at once, however
+large it is. The output is ARPA if its name ends in .arpa, or in that and .gz, .xz, .bz2 or .zst,
+and an automaton in OpenFst's text format if it ends in .fst, with arcs labelled <eps> for backing
+off; model files end in .lm, .model or .safetensors, or have no suffix.
 """
 
 
@@ -57,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--normalize",
         type=parse_cleaning,
         metavar="HOW",
-        help="files of other tools: how their text was cleaned, "
+        help="files of other tools: how the text was cleaned, "
         f"{', '.join(CLEANINGS)}, or several of them with commas",
     )
     add_quantize_option(parser)
@@ -65,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
-    """Read, write, and say what was converted."""
+    """Read the input, write the output, and report on it."""
     kind = _kind(args.output)
     model = write_model(read_model(args.input, args.level, args.clean), args)
     if args.json:
@@ -77,7 +77,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
 
 
 def _kind(output: str) -> str:
-    """What is written. Raises UsageError for a name that promises something else."""
+    """The format of the output. Raises UsageError for a name with another suffix."""
     if is_arpa_name(output):
         return "ARPA"
     if is_fst_name(output):

@@ -1,4 +1,4 @@
-"""`langmodels corpora`: the texts that can be named, and fetching one."""
+"""`langmodels corpora`: list the corpora with names, or fetch one."""
 
 import argparse
 from collections.abc import Iterator
@@ -29,7 +29,7 @@ A book is downloaded once and kept.
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument(
-        "--get", type=TextName, metavar="NAME", help="fetch this corpus and say what it is"
+        "--get", type=TextName, metavar="NAME", help="fetch this corpus and describe it"
     )
     parser.add_argument(
         "--output", "-o", type=OutputFile, metavar="FILE", help="write its text to a file (UTF-8)"

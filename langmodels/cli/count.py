@@ -1,4 +1,4 @@
-"""`langmodels count`: the n-grams of a text and how often they occur."""
+"""`langmodels count`: count the n-grams of a text."""
 
 import argparse
 
@@ -26,31 +26,37 @@ examples:
   langmodels count --corpus wonderland.txt --table the,a,of:river,end,heron --smoothing laplace,kn
   langmodels train --counts monday.counts,tuesday.counts --order 3 --level word --output news.lm
 
-A line of the file is an n-gram, a tab and its count; n-grams of all orders are there, with <s> and
-</s> around every line of the text, as SRILM writes and reads them. All words are counted, unless
---min-count makes the rarer ones <unk>.
+A line of the file is an n-gram, a tab and its count, for n-grams of all orders, with <s> and </s>
+around every line of the text, in SRILM's format. All words are counted, unless --min-count makes
+rarer ones <unk>.
 
---table prints how often each of some words came after each of others: c, and for every smoothing
-method what it makes of that, c* = p(second | first) times the count of all that came after the
-first.
+--table prints the bigram counts c(first, second) of some words and, for every smoothing method, the
+smoothed counts c* = p(second | first) c(first), with c(first) the count of all bigrams that start
+with the first word.
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--order", type=int, default=3, metavar="N", help="N (default: 3)")
+    parser.add_argument(
+        "--order",
+        type=int,
+        default=3,
+        metavar="N",
+        help="length of the longest n-grams (default: 3)",
+    )
     parser.add_argument("--output", "-o", type=OutputFile, metavar="FILE", help="the file to write")
     parser.add_argument(
         "--table",
         nargs="?",
         const="",
         metavar="FIRST,...:SECOND,...",
-        help="instead of a file: bigrams of these words (default: the most frequent)",
+        help="print a table of bigrams of these words (default: the most frequent)",
     )
     parser.add_argument(
         "--smoothing",
         metavar="NAME[,NAME...]",
-        help=f"with --table: counts as methods see them, of {', '.join(SMOOTHINGS)}",
+        help=f"with --table: also smoothed counts, by {', '.join(SMOOTHINGS)}",
     )
     add_corpus_options(parser, default=None)
     parser.set_defaults(min_count=1)
@@ -58,7 +64,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
-    """Count, write, and say how many there are."""
+    """Count, write, and print the number of n-grams."""
     if not 1 <= args.order <= 100:
         raise UsageError(f"The order lies between 1 and 100, not {args.order}.")
     if (args.output is None) == (args.table is None):

@@ -1,4 +1,4 @@
-"""`langmodels decompress`: the file that `langmodels compress` wrote, as it was."""
+"""`langmodels decompress`: restore a file that `langmodels compress` wrote."""
 
 import argparse
 
@@ -26,7 +26,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("input", type=InputFile, metavar="FILE", help="a compressed file")
     parser.add_argument(
-        "--model", type=InputFile, metavar="MODEL", help="the model file that it was written with"
+        "--model",
+        type=InputFile,
+        metavar="MODEL",
+        help="the model file that it was compressed with",
     )
     parser.add_argument(
         "--output", type=OutputFile, metavar="FILE", required=True, help="the file to write"

@@ -1,4 +1,4 @@
-"""`langmodels score` of documents: the same format comes out, with columns of figures."""
+"""`langmodels score` for files of documents: writes the same format, with columns of figures."""
 
 import argparse
 import sys
@@ -45,12 +45,12 @@ from langmodels.packed import STANDARD_INPUT
 from langmodels.storage import atomic_write
 
 SMALLEST = 1 << 22
-"""Bytes of a stretch of a file that is read by the worker that scores it, at least."""
-_SHOWN = 3  # documents that cannot be read, of which something is said
+"""The smallest stretch of a file, in bytes, that is given to a worker."""
+_SHOWN = 3  # unreadable documents that warnings name
 
 
 def shards_of(args: argparse.Namespace) -> list[Shard]:
-    """The files of documents that --file names; none where lines are scored."""
+    """The files of documents in --file; empty if lines are scored."""
     requests = find_requests(args.file or "-", args.encoding, args.errors, live=True) or []
     if not all(map(holds_documents, requests)):
         return []
@@ -60,7 +60,7 @@ def shards_of(args: argparse.Namespace) -> list[Shard]:
 def score(
     shards: list[Shard], model: LanguageModel[Any], args: argparse.Namespace, console: Console
 ) -> None:
-    """Score the documents of files, write them, print the totals."""
+    """Score the documents of files, write them, and print the totals."""
     _check(shards, args)
     form = _Form(args.json, args.summary, args.fields, UNITS[args.unit], args.carry)
     total = TextScore(0.0, 0, 0, 0)
@@ -106,12 +106,13 @@ def score(
 
 
 def _check(shards: list[Shard], args: argparse.Namespace) -> None:
-    """Raise UsageError for options that make no sense together."""
+    """Raise UsageError for options that do not go together."""
     if args.tokens:
         raise UsageError("--tokens is for lines; the score of a document is one.")
     if args.errors != "replace":
         raise UsageError(
-            "--errors is for lines; a document that is no text costs itself alone, without a score."
+            "--errors is for lines; a document that is not text gets no score, and does not affect "
+            "others."
         )
     if args.fields and not args.json:
         raise UsageError("--fields is for --json; otherwise documents keep all their fields.")
@@ -130,7 +131,7 @@ def _check(shards: list[Shard], args: argparse.Namespace) -> None:
 
 @dataclass(frozen=True)
 class _Form:
-    """How documents are scored and what is written of them, as the options of the command say."""
+    """How documents are scored and written, by the options of the command."""
 
     json: bool
     summary: bool
@@ -141,7 +142,7 @@ class _Form:
 
 @dataclass(frozen=True)
 class _Part:
-    """Some documents that were scored; `written`: what goes out for them."""
+    """A batch of scored documents; `written` is their output."""
 
     scores: TextScores
     bad: list[tuple[int, str]]
@@ -151,7 +152,7 @@ class _Part:
 def _parts(
     pool: Executor, shard: Shard, model: LanguageModel[Any], form: _Form, writer: Writer | None
 ) -> Iterator[_Part]:
-    """What comes of a shard, in order: of its stretches where workers can share it."""
+    """Yield the scored parts of a file in order; workers share its stretches where possible."""
     spans = []
     if n_workers(pool) > 1 and shard.request.path != STANDARD_INPUT:
         spans = stretches(shard.request, sys.maxsize, SMALLEST)
@@ -169,7 +170,7 @@ def _parts(
 
 
 def _scored(request: Request, model: LanguageModel[Any], form: _Form) -> _Part:
-    """What comes of a stretch of a file, read where it is scored."""
+    """Read and score a stretch of a file, in a worker."""
     shard = shard_of(request)
     parts = [TextScores.none()]
     bad: list[tuple[int, str]] = []
@@ -184,7 +185,7 @@ def _scored(request: Request, model: LanguageModel[Any], form: _Form) -> _Part:
 def _batches(
     pool: Executor, shard: Shard, model: LanguageModel[Any], carry: bool
 ) -> Iterator[tuple[Batch, TextScores]]:
-    """The batches of a shard, which is read here, with their scores."""
+    """Yield the batches of a file, which is read in this process, with their scores."""
     waiting: deque[Batch] = deque()
 
     def texts() -> Iterator[list[str]]:
@@ -201,7 +202,7 @@ def _scores(texts: list[str], model: LanguageModel[Any], carry: bool) -> TextSco
 
 
 def _written(shard: Shard, batch: Batch, scores: TextScores, form: _Form) -> bytes:
-    """What goes out for some documents: themselves with columns, or a JSON object each."""
+    """The output for a batch: the documents with new columns, or a JSON object each."""
     if form.summary:
         return b""
     if form.json:
@@ -212,7 +213,7 @@ def _written(shard: Shard, batch: Batch, scores: TextScores, form: _Form) -> byt
 
 
 def _objects(shard: Shard, batch: Batch, scores: TextScores, form: _Form) -> str:
-    """A JSON object a document."""
+    """The JSON objects of a batch, one per line."""
     request = shard.request
     ids = batch.column(request.id) if request.id else [f"{request.path}:{n}" for n in batch.numbers]
     asked = [batch.column(name) for name in form.fields]
@@ -230,7 +231,7 @@ def _warn(shard: Shard, bad: list[tuple[int, str]]) -> None:
 
 
 class _Standard:
-    """Standard output as a file of bytes."""
+    """Standard output as a binary file."""
 
     def write(self, data: bytes) -> int:
         streams.write(data.decode(errors="replace"))

@@ -1,4 +1,4 @@
-"""`langmodels evaluate`: how well saved models predict a text."""
+"""`langmodels evaluate`: measure how well saved models predict a text."""
 
 import argparse
 import math
@@ -42,13 +42,13 @@ examples:
   langmodels train --corpus book.txt --split contiguous --output book.lm
   langmodels evaluate book.lm --corpus book.txt --part test
 
-The text is cut into tokens as the model's training text was, and encoded with the model's
-vocabulary. What the tokens do not say (the spelling of words that count as <unk>, the space between
-words) is not in the bits per character, which are then too low to set beside a character model's.
+The text is tokenized as the model's training text was, and encoded in the model's vocabulary. What
+tokens do not encode (the spelling of <unk>, the spaces between words) is not in the bits per
+character, which are then too low to be compared with those of a character model.
 
-Several models are ranked, with 95 % intervals and paired tests of neighbours: by bits per token
-where all have the same tokens and vocabulary; else by bits per character of the text with all that
-tokens leave out paid for, which for words takes a training text (--part test, or
+Several models are ranked, with 95 % intervals and paired tests of neighbours: by bits per token if
+all have the same tokens and vocabulary; else by bits per character of the text, including the costs
+of what tokens do not encode, which for words are estimated on a training text (--part test, or
 `langmodels compare --models A,B --corpus TRAINING --test TEXT`).
 """
 
@@ -68,7 +68,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--part",
         choices=PARTS,
         default="all",
-        help="which part of the text, divided as in training (default: all of it)",
+        help="part of the text to measure on, split as in training (default: all)",
     )
     add_text_options(group)
     add_carry_option(group)
@@ -84,7 +84,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
-    """Score the text and print the averages."""
+    """Score the text, and print the figures."""
     if args.part == "all" and (args.split or args.fractions):
         raise UsageError("--split and --fractions need --part train, validation or test.")
     about = {"corpus": args.corpus, "part": args.part}
@@ -195,7 +195,7 @@ def _print_several(
 
 
 def _unpaid(tokenizer: Tokenizer, unknown: int) -> list[str]:
-    """What of the text the tokens do not say, so that the model's bits leave it out."""
+    """What the tokens do not encode, and the model's bits therefore do not include."""
     missing = {
         "spelling": unknown > 0,
         "capitals": getattr(tokenizer, "lower", False),
@@ -208,7 +208,7 @@ def _unpaid(tokenizer: Tokenizer, unknown: int) -> list[str]:
 def _parts(
     args: argparse.Namespace, model: LanguageModel[Any]
 ) -> tuple[TextStream | None, TextStream]:
-    """The training part of the text, where it is divided, and the part to measure on, cleaned."""
+    """The training part of the text, if it is split, and the part to measure on, cleaned."""
     text = open_text(text_of(args)).cleaned(cleaning_for(args, model))
     if args.part == "all":
         return None, text
@@ -226,7 +226,7 @@ def _parts(
 def _parts_for_all(
     args: argparse.Namespace, models: dict[str, LanguageModel[Any]]
 ) -> tuple[TextStream | None, TextStream]:
-    """The same for several models, which must take the same text."""
+    """`_parts` for several models, which must use the same cleaning."""
     cleanings = {name: cleaning_for(args, model) for name, model in models.items()}
     if len(set(cleanings.values())) > 1:
         said = ", ".join(f"{name} by {how!r}" for name, how in cleanings.items())

@@ -1,4 +1,4 @@
-"""`langmodels explain`: a sentence through the chain rule, factor by factor."""
+"""`langmodels explain`: the probability of a sentence by the chain rule, factor by factor."""
 
 import argparse
 import math
@@ -26,8 +26,8 @@ from langmodels.teaching import ChainRule, Step, chain_rule
 from langmodels.teaching.attention import attention_of
 from langmodels.teaching.chain_rule import plot_chain_rules
 
-TOGETHER = 3  # models that fit side by side in 80 columns
-LONGEST = 1000  # tokens: each is shown with all before it
+TOGETHER = 3  # models shown in one table of 80 columns
+LONGEST = 1000  # tokens: each is shown with its whole context
 EPILOG = """\
 examples:
   langmodels explain tale.lm "She looked at the heron."
@@ -43,14 +43,14 @@ being the beginning of the sentence. The running product is given as its logarit
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_model_argument(parser, several=True)
-    parser.add_argument("sentence", metavar="SENTENCE", help="what to explain")
+    parser.add_argument("sentence", metavar="SENTENCE", help="the sentence to explain")
     add_plot_option(parser, "the surprisal of every token")
     add_corpus_options(parser)
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
-    """Print one table a model, or models with the same tokens side by side."""
+    """Print a table for each model, or one table for models with the same tokens."""
     models = load_models(args.models, args)
     for name, model in models:
         n = len(model.tokenize(args.sentence))

@@ -45,9 +45,9 @@ from langmodels.text.corpus import Corpus
 
 BAR = 24  # characters
 EPILOG = """\
-A blank is written as three underscores. A bidirectional model sees both sides of it; a
-one-directional one goes by what comes before, and by how well what follows goes on from each of
-its best candidates.
+A blank is written as three underscores. A bidirectional model sees both sides of it. A
+left-to-right model proposes the most probable tokens after the left context, and weighs them by the
+probability of the whole sequence.
 
 examples:
   langmodels fill bidirectional-lstm "the water in the ___ was cold" --output both.lm
@@ -67,24 +67,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "or any language model, for example mkn:order=3",
     )
     parser.add_argument("text", nargs="?", help="a text with blanks: 'the ___ in the lock'")
-    parser.add_argument("-k", type=int, default=10, help="how many fillings to show (default: 10)")
+    parser.add_argument("-k", type=int, default=10, help="number of fillings to show (default: 10)")
     parser.add_argument(
         "--candidates",
         type=int,
         default=200,
         metavar="N",
-        help="one-directional models: how many words are tried in a blank; 0: go by what comes "
-        "before alone (default: 200)",
+        help="left-to-right models: number of words tried in a blank; 0: use the left context "
+        "alone (default: 200)",
     )
     parser.add_argument(
         "--blanks",
         type=int,
         metavar="N",
-        help="instead of a text: blank N words of the test part of --corpus, and see how well each "
-        "model fills them",
+        help="instead of a text: blank N words of the test part of --corpus, and measure how well "
+        "each model fills them",
     )
     parser.add_argument(
-        "--output", "-o", type=OutputFile, metavar="FILE", help="keep the one model that is trained"
+        "--output", "-o", type=OutputFile, metavar="FILE", help="save the model, if one is trained"
     )
     add_plot_option(parser, "the bars of all models")
     add_corpus_options(parser)
@@ -92,7 +92,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
-    """Fill the text, or evaluate on blanks."""
+    """Fill the text, or measure on blanks."""
     names = split_names(args.models)
     if (args.text is None) == (args.blanks is None):
         raise UsageError("Give a text with blanks, or --blanks with a number.")
@@ -103,11 +103,11 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if args.output and is_finished(names[0]):
         raise UsageError(f"--output is for a model that is trained; {names[0]} is a file already.")
     if args.plot and args.blanks is not None:
-        raise UsageError("--plot draws the fillings of a text; --blanks has figures alone.")
+        raise UsageError("--plot draws the fillings of a text; --blanks only prints figures.")
     if args.blanks is not None:
         _evaluate(names, args, console)
         return None
-    split_at_blanks(args.text)  # better complained of before the training
+    split_at_blanks(args.text)  # fails before the training
     corpora: list[tuple[Corpus, Corpus | None]] = []
 
     def training() -> tuple[Corpus, Corpus | None]:
@@ -178,7 +178,7 @@ def _train(
 
 
 def _evaluate(names: list[str], args: argparse.Namespace, console: Console) -> None:
-    """Fill blanks of the test part with every model."""
+    """Measure every model on blanks of the test part."""
     if args.blanks < 1:
         raise UsageError(f"--blanks must be at least 1, not {args.blanks}.")
     splits, source = load_splits(args)

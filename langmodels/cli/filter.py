@@ -1,4 +1,4 @@
-"""`langmodels filter`: keep the documents that a model finds probable, file by file."""
+"""`langmodels filter`: keep the documents with good scores under a model, file by file."""
 
 import argparse
 import math
@@ -30,23 +30,23 @@ examples:
   langmodels filter web.lm crawl --output bucketed --buckets 3
   langmodels filter law.lm "crawl/*.parquet?text=content" --against web.lm --keep 0.1 -o law
 
-Inputs are files of documents (JSON lines, Parquet, compressed or not; of plain text, each line is a
-document), folders and patterns. For each, the output folder has a file of the same name and format,
-written whole or not at all, with the documents that are kept: as they were, and with columns of
-their log p, tokens, unknown tokens, perplexity and bits a character, unless --as-is. With --buckets
-all are kept, and a column says in which bucket each is: three are head, middle and tail.
+Inputs are files of documents (JSON lines, Parquet, compressed or not; in plain text each line is a
+document), folders and patterns. For each, a file of the same name and format is written to the
+output folder, whole or not at all, with the documents that are kept: unchanged, and with columns of
+their log p, tokens, unknown tokens, perplexity and bits per character, unless --as-is. With
+--buckets all are kept, and a column names the bucket of each: three are head, middle and tail.
 
-The score of a document is -log2 p of its lines, blank ones left out, for each token (the ends of
-lines are some), or for each character; two to the power of it is its perplexity. With --against it
-is the difference of that under two models (Moore and Lewis 2010), and lower than 0 for what the
-first one knows better. Shares and buckets are of all documents of all files that have a score, or
-of those with the same value of the field --by; the thresholds are exact, and documents that have
-the score of a threshold are all on its better side.
+The score of a document is -log2 p of its non-blank lines, per token (ends of lines count) or per
+character; per token, two to the power of it is the perplexity. With --against it is the difference
+of the scores under two models (Moore and Lewis 2010), and below 0 for what the first model predicts
+better. Shares and buckets are of the scored documents of all files, or of those with the same value
+of the field --by; thresholds are exact, and all documents with the score of a threshold are on its
+better side.
 
-The folder also has a report (report.html, report.json), bad.jsonl with every document that has no
-score and why, and scores/, by which the same command goes on where it was ended, and another rule
-need not score again. A file that cannot be read is named, and the exit status is 1; the others are
-finished.
+The folder also gets a report (report.html, report.json), bad.jsonl, which lists the documents
+without a score and the reasons, and scores/, from which the same command resumes, and another rule
+need not score again. If a file cannot be read, it is named, the others are finished, and the exit
+status is 1.
 """
 
 
@@ -66,18 +66,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=OutputFolder,
         required=True,
         metavar="DIR",
-        help="the folder that is written",
+        help="the output folder",
     )
     rule = parser.add_argument_group("what is kept, one of").add_mutually_exclusive_group(
         required=True
     )
-    rule.add_argument("--max-perplexity", type=float, metavar="X", help="documents up to this one")
-    rule.add_argument("--max-bits", type=float, metavar="X", help="documents of at most this score")
-    rule.add_argument("--keep", type=float, metavar="SHARE", help="the best share, such as 0.33")
     rule.add_argument(
-        "--buckets", type=int, metavar="N", help="all, marked by so many buckets of equal size"
+        "--max-perplexity", type=float, metavar="X", help="documents of at most this perplexity"
     )
-    parser.add_argument("--by", metavar="FIELD", help="thresholds for each value of a field")
+    rule.add_argument(
+        "--max-bits", type=float, metavar="X", help="documents of at most this score in bits"
+    )
+    rule.add_argument(
+        "--keep", type=float, metavar="SHARE", help="the best share of documents, such as 0.33"
+    )
+    rule.add_argument(
+        "--buckets", type=int, metavar="N", help="all documents, in N marked buckets of equal size"
+    )
+    parser.add_argument(
+        "--by", metavar="FIELD", help="separate thresholds for each value of this field"
+    )
     parser.add_argument(
         "--against",
         type=InputFile,
@@ -88,7 +96,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--per",
         choices=("token", "character"),
         default="token",
-        help="what scores are for each of (default: token)",
+        help="unit of the scores (default: token)",
     )
     parser.add_argument("--as-is", action="store_true", help="add no columns to documents")
     add_workers_options(parser)
@@ -96,7 +104,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
-    """Filter, report."""
+    """Filter, and print the report."""
     rule = _rule(args)
     with workers_of(args) as jobs:
         report = filter_documents(

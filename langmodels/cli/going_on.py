@@ -1,4 +1,4 @@
-"""Training that goes on from a finished model: `langmodels train --init FILE`."""
+"""Training continued from a finished model: `langmodels train --init FILE`."""
 
 import argparse
 from typing import Any
@@ -20,7 +20,7 @@ _OF_DYNAMIC = ("rate", "decay", "every")
 
 
 def load_init(args: argparse.Namespace) -> LanguageModel[Any]:
-    """The model of --init. Raises UsageError where nothing can go on from it."""
+    """The model of --init. Raises UsageError if training cannot continue from it."""
     model = load(args.init)
     if isinstance(model, NGramModel):
         if model.counts is None:
@@ -42,7 +42,7 @@ def network_of(model: Any) -> Any:
 
 
 def name_of(model: LanguageModel[Any]) -> str:
-    """What the model of a file is called."""
+    """The registered name of a model from a file."""
     if isinstance(model, NGramModel):
         return model.smoothing.name.replace("_", "-")
     return model.kind if model.kind in MODELS else str(getattr(model, "cell", model.kind))
@@ -51,9 +51,9 @@ def name_of(model: LanguageModel[Any]) -> str:
 def continued(
     init: LanguageModel[Any], name: str, options: dict[str, Any], args: argparse.Namespace
 ) -> LanguageModel[Any]:
-    """A model with the settings of another, unless options say otherwise; not trained yet.
+    """An untrained model with the settings of `init`, overridden by `options`.
 
-    Raises UsageError where --model names one of another kind.
+    Raises UsageError if --model names one of another class.
     """
     given = {**parse_name(name)[1], **options}
     named = args.model is not None or args.smoothing is not None
@@ -81,7 +81,9 @@ def continued(
 def _dynamic(
     network: NeuralModel[Any, Any], given: dict[str, Any], args: argparse.Namespace
 ) -> DynamicModel:
-    """A network as it is, to go on learning from what it reads. Raises UsageError."""
+    """A `DynamicModel` of a network that is not trained further. Raises UsageError for other
+    options.
+    """
     others = [*(f"option {key}" for key in given if key not in _OF_DYNAMIC)]
     others += [f"--{key}" for key in ("checkpoint", "sample") if getattr(args, key) is not None]
     if others:
@@ -95,10 +97,10 @@ def _dynamic(
 def load_more(
     init: LanguageModel[Any], args: argparse.Namespace, *, extending: bool
 ) -> tuple[Corpus, Corpus | None, Source]:
-    """The text of --corpus and --validation, read as that of a model was.
+    """The texts of --corpus and --validation, read as the training text of `init` was.
 
-    New tokens are added where it is `extending`. Raises UsageError for options that say how a text
-    is read.
+    With `extending` new tokens are added to the vocabulary. Raises UsageError for options on how to
+    read a text.
     """
     counts = init.counts if isinstance(init, NGramModel) else None
     refused = [*_READING, *(["min_count"] if counts or not extending else [])]

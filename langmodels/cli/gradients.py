@@ -1,4 +1,4 @@
-"""`langmodels gradients`: vanishing and exploding gradients, and what the gates do."""
+"""`langmodels gradients`: vanishing and exploding gradients, and gate activations."""
 
 import argparse
 from collections.abc import Callable
@@ -34,7 +34,7 @@ CELLS: dict[str, Callable[..., RecurrentModel]] = {
     "gru": GRUModel,
     "lstm": LSTMModel,
 }
-# Far too large a learning rate over long chunks: what clipping is there for.
+# Far too large a learning rate over long chunks, so that gradients explode without clipping.
 STEEP: dict[str, Any] = {
     "optimizer": "sgd",
     "learning_rate": 5.0,
@@ -47,11 +47,11 @@ STEEP: dict[str, Any] = {
 PLAIN: dict[str, Any] = {"steps": 64, "batch_size": 32, "dropout": 0.0, "tied": False}
 BAR = 24
 EPILOG = """\
-How much does the loss here depend on the state of the network some tokens ago? The norm of that
-gradient is given for each lag, in percent of that at lag 0: where it fades, the gradient vanishes.
-Then fresh networks take steps of plain gradient descent with far too large a learning rate, with
-the gradient clipped to norm 1 and without: where it explodes, clipping keeps training alive.
---gates shows what a trained network's gates do over a text.
+How much does the loss at a token depend on the state of the network some tokens before? The norm of
+that gradient is printed for each lag, in percent of that at lag 0: the gradient vanishes where it
+fades. Then new networks take steps of gradient descent with far too large a learning rate, with and
+without clipping the gradient to norm 1: where it explodes, clipping saves the training. --gates
+shows the gates of a trained network over a text.
 
 examples:
   langmodels gradients
@@ -65,24 +65,32 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--cells",
         default=",".join(CELLS),
-        help=f"networks to look at (default: {','.join(CELLS)})",
+        help=f"networks to compare (default: {','.join(CELLS)})",
     )
     parser.add_argument(
-        "--model", type=InputFile, metavar="FILE", help="a trained network of yours instead"
+        "--model", type=InputFile, metavar="FILE", help="a trained network instead of --cells"
     )
-    parser.add_argument("--hidden", type=int, default=64, help="units (default: 64)")
+    parser.add_argument("--hidden", type=int, default=64, help="hidden units (default: 64)")
     parser.add_argument(
-        "--train", type=int, default=0, metavar="EPOCHS", help="train first (default: 0, untrained)"
+        "--train",
+        type=int,
+        default=0,
+        metavar="EPOCHS",
+        help="epochs of training before (default: 0)",
     )
-    parser.add_argument("--steps", type=int, default=100, help="steps with and without clipping")
-    parser.add_argument("--gates", metavar="TEXT", help="gate activations over this text instead")
+    parser.add_argument(
+        "--steps", type=int, default=100, help="steps with and without clipping (default: 100)"
+    )
+    parser.add_argument(
+        "--gates", metavar="TEXT", help="show gate activations over this text instead"
+    )
     add_plot_option(parser, "both")
     add_corpus_options(parser)
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
-    """Measure, print."""
+    """Measure, and print the tables."""
     if args.hidden < 1 or args.steps < 1 or args.train < 0:
         raise UsageError("--hidden and --steps must be at least 1, --train at least 0.")
     if args.plot and args.gates is not None:
@@ -166,7 +174,7 @@ def _load(path: str) -> RecurrentModel:
 
 
 def _fresh(args: argparse.Namespace, corpus: Corpus) -> dict[str, RecurrentModel]:
-    """The networks that --cells asks for, trained or not."""
+    """The networks of --cells, trained for --train epochs."""
     models = {}
     for name in map(str.strip, args.cells.split(",")):
         if name not in CELLS:
@@ -190,7 +198,7 @@ def _as_json(norms: FloatArray, courses: dict[str, NormCourse]) -> dict[str, Any
 
 
 def _gates(models: dict[str, RecurrentModel], args: argparse.Namespace, console: Console) -> None:
-    """The mean of every gate over the units of the last layer, token by token."""
+    """Print the mean of every gate over the units of the last layer, token by token."""
     activations = {name: gate_activations(m, args.gates)[-1] for name, m in models.items()}
     if args.json:
         print_json(activations)

@@ -1,4 +1,4 @@
-"""`langmodels info`: what is in a model file."""
+"""`langmodels info`: the contents of a model file."""
 
 import argparse
 from pathlib import Path
@@ -36,13 +36,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=InputFile, metavar="MODEL", help="a model file")
     parser.add_argument("--arrays", action="store_true", help="list the arrays in the file")
     parser.add_argument(
-        "--vocabulary", action="store_true", help="print the tokens instead, one a line"
+        "--vocabulary", action="store_true", help="print the tokens instead, one per line"
     )
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
-    """Print what the file says of the model."""
+    """Print the description of the model."""
     model = load_any(args.model)
     if args.vocabulary:
         tokens = model.vocabulary.tokens
@@ -99,5 +99,5 @@ def _context(model: Model, reach: int | None) -> str:
 
 
 def _is_short(value: object) -> bool:
-    """Edges of bins and learnt pieces are for --json; here they would fill the screen."""
+    """Whether a setting fits on the screen; edges of bins and learnt pieces are only in --json."""
     return not isinstance(value, dict) and len(str(value)) < LONG

@@ -1,4 +1,4 @@
-"""`langmodels lessons`: notebooks to work through."""
+"""`langmodels lessons`: list the notebooks of the course, or copy them."""
 
 import argparse
 from importlib.util import find_spec
@@ -15,8 +15,8 @@ examples:
   langmodels lessons
   langmodels lessons my-lessons
 
-Notebooks of Jupyter (pip install notebook), an hour of class each, with exercises that say whether
-an answer is right. They need no network. What is there already and was changed is left alone.
+Jupyter notebooks (pip install notebook), an hour of class each, with exercises that check answers.
+They need no network. Existing files that were changed are not overwritten.
 """
 
 
@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         type=OutputFolder,
         metavar="DIR",
-        help="copy them there; without it they are listed",
+        help="folder to copy the lessons to (default: list them)",
     )
     add_json_option(parser)
 

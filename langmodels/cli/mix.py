@@ -33,11 +33,10 @@ examples:
   langmodels mix news.arpa.gz web.arpa.gz --merge --weights 0.7,0.3 --output one.arpa.gz
   langmodels mix news.lm --adapt letters.txt --output mine.lm
 
-Without --merge the file holds all the models, of whatever kinds, and their weights; they must
-share a vocabulary. With --merge n-gram models become one n-gram model with the words of all.
-Weights are those that make --held-out most probable, found by EM; without it and --weights they
-are equal. --adapt learns a model from a small text and merges it with the large one, with the
-weight that is best for that text.
+Without --merge the output holds all models, of any kind, and their weights; they must share a
+vocabulary. With --merge n-gram models become one n-gram model with the words of all. Weights are
+fitted to --held-out by EM; by default they are equal. --adapt trains a model on a small text and
+merges it with the large one, with the weight that is best for that text.
 """
 
 
@@ -51,9 +50,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--weights", type=parse_weights, metavar="W,W...", help="a weight for each model"
     )
     weights.add_argument(
-        "--held-out", type=TextName, metavar="FILE", help="a text to find the weights on"
+        "--held-out", type=TextName, metavar="FILE", help="a text to fit the weights to"
     )
-    parser.add_argument("--merge", action="store_true", help="make one n-gram model of them")
+    parser.add_argument("--merge", action="store_true", help="merge n-gram models into one")
     parser.add_argument(
         "--adapt", type=TextName, metavar="FILE", help="a small text to adapt one model to"
     )
@@ -64,7 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def parse_weights(text: str) -> list[float]:
-    """`0.7,0.3` as numbers."""
+    """The value of --weights, such as `0.7,0.3`."""
     try:
         return [float(part) for part in text.split(",")]
     except ValueError:
@@ -72,7 +71,7 @@ def parse_weights(text: str) -> list[float]:
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
-    """Mix, save, and say with what weights."""
+    """Mix, save, and print the weights."""
     model: LanguageModel[Any]
     if args.adapt:
         model, weights = _adapted(args)
@@ -101,7 +100,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
 
 
 def _distinct(names: list[str]) -> list[str]:
-    """Names, those that occur again with a number."""
+    """The names made unique: repeated ones get a number."""
     return [
         f"{name} ({names[:i].count(name) + 1})" if name in names[:i] else name
         for i, name in enumerate(names)
@@ -109,7 +108,7 @@ def _distinct(names: list[str]) -> list[str]:
 
 
 def _warn_of_readings(models: Sequence[LanguageModel[Any]]) -> None:
-    """Say so where models read texts in different ways."""
+    """Warn if the models have different readings."""
     ways = [tuple(model.reading.metadata().values()) for model in models]
     if len(set(ways)) > 1:
         told = "; ".join(
@@ -160,7 +159,7 @@ def _mixed(args: argparse.Namespace) -> tuple[MixtureModel, list[float]]:
 
 
 def _text(name: str, args: argparse.Namespace, model: LanguageModel[Any]) -> Corpus:
-    """A text cut as a model's was, with a vocabulary of its own."""
+    """A text tokenized as the model's was, with its own vocabulary."""
     source = text_of(args, name)
     cleaning = cleaning_for(args, model)
     return Corpus.from_text(open_text(source), model.tokenizer, cleaning=cleaning, name=source.name)

@@ -1,4 +1,4 @@
-"""Models as a command line names them: files, or names of what is trained at once."""
+"""Models on a command line: files, or names of models that are trained first."""
 
 import argparse
 from typing import Any, TypeVar
@@ -16,18 +16,18 @@ from langmodels.text.corpus import Corpus
 
 
 def add_model_argument(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
-    """The models of a command: files, or registered models to be trained at once on --corpus."""
+    """Add the argument for models: files, or registered models to be trained on --corpus."""
     parser.add_argument(
         "models" if several else "model",
         type=ModelNames,
         metavar="MODEL[,MODEL...]" if several else "MODEL",
         help="a model file, or the name of a model to train on --corpus first, for example "
-        "mkn or mkn:order=3" + ("; several with commas between" if several else ""),
+        "mkn or mkn:order=3" + ("; several separated by commas" if several else ""),
     )
 
 
 def load_models(text: str, args: argparse.Namespace) -> list[tuple[str, LanguageModel[Any]]]:
-    """The models that a command line names, with a label each; those without a file are trained.
+    """The models of such an argument with their labels; those that are not files are trained.
 
     Raises LangmodelsError for names that are neither a file nor a model.
     """
@@ -51,10 +51,10 @@ M = TypeVar("M")
 
 
 def completed(model: M) -> M:
-    """A model that was just fitted. Raises KeyboardInterrupt where Ctrl-C cut its training short.
+    """The model itself, which was just fitted. Raises KeyboardInterrupt if Ctrl-C ended its
+    training.
 
-    Networks stop in good order then, but a command that goes on with them would show half-trained
-    figures.
+    Networks then return normally, but a command must not go on with half-trained ones.
     """
     if was_interrupted(model):
         raise KeyboardInterrupt
@@ -62,7 +62,7 @@ def completed(model: M) -> M:
 
 
 def check_model_name(text: str, *registries: Registry[Any]) -> None:
-    """Raise LangmodelsError where a text names no model of these registries."""
+    """Raise LangmodelsError for a name that is neither a file nor in these registries."""
     name = text.partition(":")[0]
     if any(name in names for names in registries):
         return

@@ -1,4 +1,4 @@
-"""`langmodels models`: what there is to name after --model, and what each can be told."""
+"""`langmodels models`: list the models, or the options of one."""
 
 import argparse
 from itertools import groupby
@@ -22,8 +22,8 @@ examples:
   langmodels models lstm
   langmodels models modified-kneser-ney --json
 
-An option is set after the name: --model lstm:hidden=512:dropout=0.5. Names are found whatever their
-hyphens, underscores and capitals. Models of other packages are listed where these are installed.
+Options follow the name: --model lstm:hidden=512:dropout=0.5. Hyphens, underscores and case of names
+do not matter. Models of other installed packages are listed, too.
 """
 
 
@@ -106,11 +106,11 @@ def _one(spec: ModelSpec[Any], as_json: bool, console: Console) -> None:
 
 
 Values = dict[str, dict[str, dict[str, Any]]]
-"""Options by level and budget."""
+"""Default options by level and budget."""
 
 
 def _values(spec: ModelSpec[Any], size: Size) -> Values:
-    """The defaults for texts of a size."""
+    """The default options for texts of a size."""
     return {
         level: {b: spec.options(Setting.of_size(size, level, b)) for b in BUDGETS}
         for level, _ in TOKENIZERS.working()
@@ -125,14 +125,14 @@ def _of_option(name: str, values: Values) -> dict[str, dict[str, Any]]:
 
 
 def _caveat(spec: ModelSpec[Any]) -> str:
-    """What has to be said wherever the model's figures stand."""
+    """The sentence to print beside figures of the model; empty for most."""
     if any(p.default is Parameter.REQUIRED for p in spec.parameters.values()):
         return ""  # another package's model, which cannot be made without being told more
     return str(getattr(spec.make(Setting(), {}), "caveat", ""))
 
 
 def _by_setting(spec: ModelSpec[Any], values: Values, console: Console) -> None:
-    """The defaults that depend on the level and on the budget."""
+    """Print the defaults that depend on level and budget."""
     table = make_table("option", "level", *BUDGETS, left=("option", "level"))
     table.title = "defaults that depend on the level and on --budget"
     for name, parameter in spec.parameters.items():
@@ -151,7 +151,7 @@ def _by_setting(spec: ModelSpec[Any], values: Values, console: Console) -> None:
 
 
 def _by_size(spec: ModelSpec[Any], console: Console) -> None:
-    """The defaults that depend on how long the text is, at the level of words."""
+    """Print the defaults that depend on the length of the text, for words."""
     columns = [_values(spec, size)["word"] for size in SIZES]
     heads = [f"{size.words:,}" for size in SIZES]
     table = make_table("option", "budget", *heads, left=("option", "budget"))
@@ -172,7 +172,7 @@ def _by_size(spec: ModelSpec[Any], console: Console) -> None:
 
 
 def typed(value: object) -> str:
-    """A value as it is typed after an option's name.
+    """A value as it is typed on the command line.
 
     >>> typed(None), typed(True), typed((1, 2)), typed(0.5)
     ('none', 'true', '1+2', '0.5')

@@ -1,4 +1,4 @@
-"""What the commands for n-gram models share: reading and writing either kind of file."""
+"""Shared by the commands for n-gram models: reading and writing their files."""
 
 import argparse
 from pathlib import Path
@@ -15,21 +15,21 @@ from langmodels.text.levels import TOKENIZERS, make_tokenizer
 from langmodels.text.tokenization import Tokenizer
 
 ARPA_NAMES = f".arpa, or in that and {', '.join(COMPRESSIONS)}"
-"""In which endings names of ARPA files end, to be said after `ends in`."""
+"""The suffixes of ARPA files, as the end of a sentence with `ends in`."""
 
 
 def add_input_options(parser: argparse.ArgumentParser) -> None:
-    """How ARPA files are read."""
+    """Add the options for reading ARPA files."""
     parser.add_argument(
         "--level",
         metavar="LEVEL",
-        help=f"ARPA files: how their text was cut into tokens, one of {', '.join(TOKENIZERS)} "
+        help=f"ARPA files: how their text was tokenized, one of {', '.join(TOKENIZERS)} "
         "(default: whitespace)",
     )
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
-    """Where the result goes, and in what form."""
+    """Add the options for the output."""
     parser.add_argument(
         "--output",
         "-o",
@@ -42,26 +42,26 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
 
 
 def add_quantize_option(parser: argparse.ArgumentParser) -> None:
-    """For commands that write a model file."""
+    """Add --quantize, for commands that write a model file."""
     parser.add_argument(
-        "--quantize", action="store_true", help="write eight bits a probability: a smaller file"
+        "--quantize", action="store_true", help="write eight bits per probability: a smaller file"
     )
 
 
 def add_closed_option(parser: argparse.ArgumentParser) -> None:
-    """For commands that write a model of certain words."""
+    """Add --closed, for commands that write an n-gram model."""
     parser.add_argument(
         "--closed",
         action="store_true",
-        help="n-gram models: a closed vocabulary, in which <unk> has probability zero and the "
-        "other words what it had",
+        help="n-gram models: close the vocabulary: <unk> gets probability zero, and the other "
+        "words share what it had",
     )
 
 
 def read_model(path: str, level: str | None = None, cleaning: str | None = None) -> NGramModel:
-    """An n-gram model from a file of any kind; hash tables of KenLM's stay where they lie.
+    """Open an n-gram model from a file of any format; KenLM's hash tables stay mapped.
 
-    `level` and `cleaning`: how its text was cut, and cleaned before, for the files of other tools.
+    `level` and `cleaning` say how the text of a foreign file was tokenized and cleaned.
     """
     tokenizer: Tokenizer | None = None if level is None else make_tokenizer(level)
     model = open_ngrams(path, tokenizer, cleaning)
@@ -71,7 +71,9 @@ def read_model(path: str, level: str | None = None, cleaning: str | None = None)
 
 
 def write_model(model: NGramModel, args: argparse.Namespace) -> NGramModel:
-    """Write a model where --output says, closed and quantized if asked for; return what it was."""
+    """Write a model to --output, closed and quantized if asked for; returns the model as
+    written.
+    """
     if getattr(args, "closed", False):
         model = close(model)
     if args.quantize:
@@ -86,16 +88,16 @@ def write_model(model: NGramModel, args: argparse.Namespace) -> NGramModel:
 
 
 def is_model_name(path: str) -> bool:
-    """Whether `write_model` writes a model file, which holds all that a model is."""
+    """Whether `write_model` writes a model file for this name, and no ARPA file or automaton."""
     return not is_arpa_name(path) and not is_fst_name(path)
 
 
 def file_line(path: str) -> str:
-    """A file and its size."""
+    """A line with a file and its size."""
     return f"{path} ({size(Path(path).stat().st_size)})"
 
 
 def ngrams_line(model: NGramModel) -> str:
-    """How many n-grams of each order there are."""
+    """A line with the number of n-grams of each order."""
     sizes = model.ngram_counts
     return f"{sum(sizes):,} ({', '.join(f'{n:,}' for n in sizes)} of orders 1 to {len(sizes)})"

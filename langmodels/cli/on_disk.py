@@ -1,4 +1,4 @@
-"""What `train --memory` stands for: n-gram models of texts larger than memory."""
+"""`train --memory`: n-gram models of texts larger than memory."""
 
 import argparse
 import json
@@ -42,24 +42,24 @@ _WHOLE = (
 
 
 def add_memory_options(parser: argparse.ArgumentParser) -> None:
-    """How much memory training may take, and where the rest goes."""
+    """Add the options for training within an amount of memory."""
     parser.add_argument(
         "--memory",
         metavar="SIZE",
-        help="n-gram models: take no more than about this much memory (4G, 500M) in each process, "
-        "and disk for the rest; the same file results",
+        help="n-gram models: use at most about this much memory per process (4G, 500M), and disk "
+        "for the rest; the result is the same",
     )
     parser.add_argument(
         "--work",
         type=OutputFolder,
         metavar="DIR",
-        help="with --memory: the folder for what is on disk meanwhile (default: that of --output)",
+        help="with --memory: folder for temporary files (default: that of --output)",
     )
     add_workers_options(parser)
 
 
 def check_memory_options(args: argparse.Namespace) -> None:
-    """Raise UsageError for options that go with --memory where it is not given."""
+    """Raise UsageError for options that need --memory without it."""
     for option in ("work", "jobs", "scheduler"):
         if args.memory is None and getattr(args, option) is not None:
             raise UsageError(f"--{option} is for --memory; give both.")
@@ -69,7 +69,7 @@ def check_memory_options(args: argparse.Namespace) -> None:
 def fitted_on_disk(
     args: argparse.Namespace, name: str, options: dict[str, Any]
 ) -> Iterator[tuple[NGramModel, StoredText]]:
-    """The model that a command line asks for, to be saved inside the `with` block."""
+    """Fit the model of a command line; it must be saved inside the `with` block."""
     memory = parse_memory(args.memory)
     for option in _WHOLE:
         if getattr(args, option):
@@ -113,7 +113,9 @@ def fitted_on_disk(
 def _key(
     args: argparse.Namespace, model: NGramModel, memory: int, tokenizer: Tokenizer
 ) -> str | None:
-    """What a result depends on: files as they are now, and options. None for standard input."""
+    """A key of everything that the result depends on: options and the state of files. None for
+    standard input.
+    """
     names = [args.corpus.partition("?")[0], *([args.vocabulary] if args.vocabulary else [])]
     paths = [path for name in names for path in find_files(name) or ()]
     if STANDARD_INPUT in paths:

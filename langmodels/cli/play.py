@@ -58,13 +58,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=TextName,
         metavar="NAME",
         default=DEFAULT_CORPUS,
-        help=f"the text to begin with, as for `compare` (default: {DEFAULT_CORPUS})",
+        help=f"initial text, as for `compare` (default: {DEFAULT_CORPUS})",
     )
     parser.add_argument(
         "--level",
         choices=LEVELS,
         metavar="LEVEL",
-        help=f"unit of the models to begin with: {', '.join(LEVELS)} (default: what the corpus is "
+        help=f"initial level of the models: {', '.join(LEVELS)} (default: what the corpus is "
         f"made for, else {DEFAULT_LEVEL})",
     )
     parser.add_argument("--encoding", default="utf-8", help="encoding of the text (default: utf-8)")
@@ -73,21 +73,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--host",
         metavar="ADDRESS",
         default=LOCAL[0],
-        help=f"the address to listen on (default: {LOCAL[0]}, this machine alone); 0.0.0.0 is "
-        "every address of it",
+        help=f"address to listen on (default: {LOCAL[0]}, this machine only); 0.0.0.0 is every "
+        "address of it",
     )
     parser.add_argument(
         "--port",
         type=int,
         default=0,
         metavar="N",
-        help="the port to listen on (default: a free one)",
+        help="port to listen on (default: a free one)",
     )
     parser.add_argument(
         "--export",
         type=OutputFile,
         metavar="FILE",
-        help="write a page that works by itself into an .html file, and end",
+        help="write a self-contained page to an .html file, and exit",
     )
     parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
     add_json_option(parser)

@@ -32,11 +32,9 @@ examples:
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_model_argument(parser, several=True)
-    parser.add_argument(
-        "context", nargs="?", default="", help="what comes before (default: nothing)"
-    )
-    parser.add_argument("-k", type=int, default=10, help="how many tokens to show (default: 10)")
-    parser.add_argument("--token", metavar="TOKEN", help="show the probability of this one as well")
+    parser.add_argument("context", nargs="?", default="", help="the context (default: empty)")
+    parser.add_argument("-k", type=int, default=10, help="number of tokens to show (default: 10)")
+    parser.add_argument("--token", metavar="TOKEN", help="also show the probability of this token")
     parser.add_argument(
         "--temperature",
         type=float,

@@ -45,21 +45,27 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     size = parser.add_mutually_exclusive_group(required=True)
     size.add_argument(
-        "--threshold", type=float, metavar="X", help="leave out what raises the perplexity less"
+        "--threshold",
+        type=float,
+        metavar="X",
+        help="drop n-grams that raise the perplexity by a smaller factor than 1 + X",
     )
     size.add_argument(
-        "--max-ngrams", type=int, metavar="N", help="leave out the least needed down to N n-grams"
+        "--max-ngrams",
+        type=int,
+        metavar="N",
+        help="drop the least important n-grams until N are left",
     )
     size.add_argument(
         "--vocabulary",
         type=InputFile,
         metavar="FILE",
-        help="leave out all words but those of a list, one a line",
+        help="keep only the words of a list, one per line",
     )
     parser.add_argument(
         "--unnormalized",
         action="store_true",
-        help="with --vocabulary: give <unk> nothing of what the words left out had",
+        help="with --vocabulary: do not add the probability of removed words to <unk>",
     )
     add_closed_option(parser)
     add_output_options(parser)

@@ -41,10 +41,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--models",
         default=DEFAULT_MODELS,
         metavar="MODEL[,MODEL...]",
-        help=f"what to train (default: {DEFAULT_MODELS})",
+        help=f"models to train (default: {DEFAULT_MODELS})",
     )
-    parser.add_argument("--lag", type=int, default=40, help="the longest stretch (default: 40)")
-    parser.add_argument("--cues", type=int, default=4, help="different cues (default: 4)")
+    parser.add_argument(
+        "--lag", type=int, default=40, help="longest distance to the cue (default: 40)"
+    )
+    parser.add_argument("--cues", type=int, default=4, help="number of different cues (default: 4)")
     parser.add_argument(
         "--length", type=int, default=150_000, help="characters to train on (default: 150000)"
     )

@@ -48,20 +48,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=InputFile,
         metavar="MODEL",
-        help="a model file or an ARPA file, or several, each with a weight of its own",
+        help="one or several model files or ARPA files",
     )
     parser.add_argument(
-        "--nbest", type=InputFile, default="-", metavar="FILE", help="the lists (default: input)"
+        "--nbest",
+        type=InputFile,
+        default="-",
+        metavar="FILE",
+        help="the lists (default: standard input)",
     )
     parser.add_argument(
         "--weight",
         type=_weights,
         default=[1.0],
         metavar="W[,W...]",
-        help="of log p, for every model or of each (default: 1)",
+        help="weight of log p, one for all models or one for each (default: 1)",
     )
     parser.add_argument(
-        "--length-bonus", type=float, default=0.0, metavar="B", help="for each word (default: 0)"
+        "--length-bonus", type=float, default=0.0, metavar="B", help="bonus per word (default: 0)"
     )
     parser.add_argument(
         "--tune",
@@ -73,19 +77,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--lists",
         choices=LISTS,
         default=LISTS[0],
-        help="what lines without marks are: hypotheses, or Kaldi's (default: found out)",
+        help="format of lines without |||: hypotheses, or Kaldi's (default: detect)",
     )
     parser.add_argument(
-        "--scores", type=InputFile, metavar="FILE", help="the costs of Kaldi's hypotheses"
+        "--scores", type=InputFile, metavar="FILE", help="file with the costs of Kaldi's hypotheses"
     )
     add_seed_option(parser, "the parts of lists in --tune")
     parser.add_argument(
         "--unit", choices=UNITS, default="nats", help="unit of log p (default: nats)"
     )
     parser.add_argument(
-        "--best", action="store_true", help="print the best hypotheses only, after their ids"
+        "--best",
+        action="store_true",
+        help="print only the best hypothesis of each list, after its id",
     )
-    parser.add_argument("--encoding", default="utf-8", help="encoding of the lists")
+    parser.add_argument(
+        "--encoding", default="utf-8", help="encoding of the lists (default: utf-8)"
+    )
     add_errors_option(parser)
     add_input_options(parser)
     add_json_option(parser)

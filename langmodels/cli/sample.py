@@ -27,7 +27,7 @@ examples:
   langmodels sample tale.lm "The heron" --greedy
   langmodels sample tale.lm "The heron" --beam 8 --number 8
 
-Several texts that hold line ends are parted by a line of three hyphens; --json keeps any apart.
+Texts of several lines are separated by a line of three hyphens; --json separates any.
 The same command gives the same text; another --seed gives another.
 """
 
@@ -35,32 +35,43 @@ The same command gives the same text; another --seed gives another.
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_model_argument(parser, several=True)
-    parser.add_argument("prompt", nargs="?", default="", help="what to continue (default: nothing)")
+    parser.add_argument("prompt", nargs="?", default="", help="text to continue (default: empty)")
     parser.add_argument(
-        "--max-tokens", "-m", type=int, default=100, metavar="N", help="longest text (default: 100)"
+        "--max-tokens",
+        "-m",
+        type=int,
+        default=100,
+        metavar="N",
+        help="most tokens of a text (default: 100)",
     )
     parser.add_argument(
-        "--number", "-n", type=int, default=1, metavar="N", help="how many texts (default: 1)"
+        "--number", "-n", type=int, default=1, metavar="N", help="number of texts (default: 1)"
     )
-    parser.add_argument("--greedy", action="store_true", help="always the most probable token")
+    parser.add_argument("--greedy", action="store_true", help="always take the most probable token")
     parser.add_argument(
         "--temperature",
         "--temperatures",
         type=_temperatures,
         default=(1.0,),
         metavar="T[,T...]",
-        help="below 1 sharper, above 1 flatter; several are drawn at one after the other "
+        help="below 1 sharper, above 1 flatter; with several, texts are drawn at each in turn "
         "(default: 1)",
     )
     parser.add_argument(
         "--top-k", type=int, metavar="K", help="draw from the K most probable tokens"
     )
     parser.add_argument(
-        "--top-p", type=float, metavar="P", help="draw from the most probable tokens that hold P"
+        "--top-p",
+        type=float,
+        metavar="P",
+        help="draw from the most probable tokens of total probability P",
     )
     parser.add_argument("--unk", action="store_true", help="allow <unk> to be drawn")
     parser.add_argument(
-        "--beam", type=int, metavar="WIDTH", help="the most probable texts that beam search finds"
+        "--beam",
+        type=int,
+        metavar="WIDTH",
+        help="print the most probable texts found by beam search",
     )
     add_plot_option(parser, "what each model expects after the prompt, at each temperature,")
     add_corpus_options(parser)

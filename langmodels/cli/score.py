@@ -76,7 +76,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "sentences",
         nargs="*",
         metavar="SENTENCE",
-        help="what to score; none, or -, for standard input",
+        help="sentences to score; none, or -, for standard input",
     )
     parser.add_argument(
         "--file",
@@ -85,14 +85,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="score the lines of a text, named as for --corpus elsewhere",
     )
     parser.add_argument(
-        "--output", "-o", type=OutputFile, metavar="FILE", help="where documents are written"
+        "--output", "-o", type=OutputFile, metavar="FILE", help="file to write scored documents to"
     )
     parser.add_argument(
         "--fields",
         type=lambda text: text.split(","),
         default=[],
         metavar="NAME,...",
-        help="with --json: fields of documents that are printed beside their scores",
+        help="with --json: fields of documents to print with their scores",
     )
     add_workers_options(parser)
     parser.add_argument("--encoding", default="utf-8", help="encoding of the file (default: utf-8)")
@@ -105,9 +105,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-bos",
         action="store_true",
-        help="no context at the beginning of a line, not even <s> (n-gram models)",
+        help="start lines from an empty context instead of <s> (n-gram models)",
     )
-    parser.add_argument("--no-eos", action="store_true", help="the end of a line is not predicted")
+    parser.add_argument(
+        "--no-eos", action="store_true", help="do not predict the end of a line, </s>"
+    )
     add_carry_option(parser)
     add_json_option(parser)
 

@@ -1,4 +1,6 @@
-"""Standard output and standard error: UTF-8 in files, nothing raw on a terminal, nothing lost."""
+"""Standard output and standard error: UTF-8 in files, escaped on terminals, with errors
+reported.
+"""
 
 import errno
 import os
@@ -14,11 +16,13 @@ from rich.segment import Segment
 from langmodels.errors import LangmodelsError
 from langmodels.formatting import printable
 
-BROKEN_PIPE = 141  # what shells report for a program whose reader went away
+BROKEN_PIPE = 141  # exit status after SIGPIPE, as shells have it
 
 
 class SafeConsole(Console):
-    """Rich's console, on which text cannot steer the terminal, and a lost reader is an error."""
+    """Rich's console, with control characters of text escaped, and broken pipes raised as
+    errors.
+    """
 
     def __init__(self, *, stderr: bool = False, **options: Any) -> None:
         super().__init__(stderr=stderr, highlight=False, markup=False, **options)
@@ -26,35 +30,35 @@ class SafeConsole(Console):
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:
-        """What Rich makes of it, with the control characters of texts and names made visible."""
+        """Rich's rendering, with control characters made visible."""
         for segment in super().render(renderable, options):
             text = segment.text if segment.control else printable(segment.text)
             yield segment if text is segment.text else Segment(text, segment.style)
 
     def on_broken_pipe(self) -> None:
-        """Rich would end the program here."""
+        """Raise BrokenPipeError, where Rich would exit."""
         raise BrokenPipeError
 
 
 def write(text: str) -> None:
-    """Write to standard output: as it is into files and pipes, printable on a terminal."""
+    """Write to standard output: unchanged to files and pipes, escaped on a terminal."""
     sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
 
 
 def flush() -> None:
-    """Let whoever reads standard output have what was written."""
+    """Flush standard output."""
     sys.stdout.flush()
 
 
 def complain(kind: str, message: str) -> None:
-    """One line on standard error: `langmodels: kind: message`."""
+    """Print a line on standard error: `langmodels: kind: message`."""
     print(
         f"langmodels: {kind}: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True
     )
 
 
 class _Tolerant:
-    """Standard error, whose loss (a full disk, a reader gone) is no reason to stop the work."""
+    """Standard error, of which write errors (a full disk, a closed pipe) are ignored."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -74,10 +78,10 @@ class _Tolerant:
 
 @contextmanager
 def prepared() -> Iterator[None]:
-    """The streams for one command.
+    """Set up the standard streams for one command.
 
-    In files and pipes they are UTF-8 whatever the locale; a terminal that cannot show a character
-    gets a question mark. Raises LangmodelsError where standard output is closed: a file opened
+    In files and pipes they are UTF-8 whatever the locale; characters that a terminal cannot show
+    become question marks. Raises LangmodelsError if standard output is closed, since a file opened
     later would take its place.
     """
     if sys.stderr is None:
@@ -99,16 +103,16 @@ def prepared() -> Iterator[None]:
 
 
 def is_broken_pipe(error: OSError) -> bool:
-    """Whether the reader of standard output went away."""
+    """Whether an error means that the reader of standard output is gone."""
     # On Windows a closed pipe comes to EINVAL.
     return isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL)
 
 
 def finish(status: int) -> int:
-    """Write out what the streams still hold, and return the exit status that results.
+    """Flush the streams, and return the resulting exit status.
 
-    What cannot be written is said here and then forgotten: the interpreter would try again as it
-    ends, and report an exception of its own.
+    Write errors are reported here and the data dropped: otherwise the interpreter would try again
+    at exit, and report an exception of its own.
     """
     try:
         if sys.stdout is not None:
@@ -131,6 +135,6 @@ def finish(status: int) -> int:
 
 
 def _abandon(stream: IO[str]) -> None:
-    """Let what a stream still holds go nowhere."""
+    """Discard what a stream still holds."""
     with suppress(OSError, ValueError, AttributeError), Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), stream.fileno())

@@ -1,4 +1,4 @@
-"""`langmodels translate`: train an encoder-decoder on pairs, use it, and count its errors."""
+"""`langmodels translate`: train an encoder-decoder on pairs, apply it, and measure its errors."""
 
 import argparse
 import time
@@ -55,35 +55,39 @@ suffer.
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("file", type=InputFile, metavar="FILE", help="an encoder-decoder's file")
-    parser.add_argument("sources", nargs="*", metavar="TEXT", help="what to turn into something")
-    parser.add_argument("--task", metavar="NAME", help="pairs to train on and to count errors on")
+    parser.add_argument(
+        "file", type=InputFile, metavar="FILE", help="the file of an encoder-decoder"
+    )
+    parser.add_argument("sources", nargs="*", metavar="TEXT", help="texts to translate")
+    parser.add_argument(
+        "--task", metavar="NAME", help="task: pairs to train on and to measure errors on"
+    )
     parser.add_argument("--train", action="store_true", help="train on --task and write FILE")
     parser.add_argument(
         "--model",
         default=DEFAULT_MODEL,
         metavar="NAME[:OPTION=VALUE...]",
-        help=f"what --train trains (default: {DEFAULT_MODEL})",
+        help=f"model to train (default: {DEFAULT_MODEL})",
     )
     parser.add_argument(
         "--width", type=int, default=1, help="width of the beam; 1: greedy (default: 1)"
     )
     parser.add_argument(
-        "--sample", action="store_true", help="draw results at random instead of searching for them"
+        "--sample", action="store_true", help="draw results at random instead of by beam search"
     )
-    parser.add_argument("-k", type=int, default=1, help="how many results to show (default: 1)")
+    parser.add_argument("-k", type=int, default=1, help="number of results to show (default: 1)")
     add_seed_option(parser)
     parser.add_argument(
         "--checkpoint",
         type=OutputFile,
         metavar="FILE",
-        help="a file to resume the training from after a stop",
+        help="checkpoint of the training, from which it resumes if it exists",
     )
     add_json_option(parser)
 
 
 def run(args: argparse.Namespace, console: Console) -> int | None:
-    """Train, count errors, translate: whatever was asked for."""
+    """Train, measure errors, translate, as asked for."""
     if args.train and args.task is None:
         raise UsageError("--train needs pairs to learn from; name them with --task.")
     if not args.sources and args.task is None:
@@ -164,7 +168,7 @@ def _count_errors(
     report: dict[str, Any],
     console: Console,
 ) -> None:
-    """Error rates on the test pairs, whole and by length of the source."""
+    """Measure error rates on the test pairs, in all and by length of the source."""
     sources, references = task.test.sources, task.test.references
     found = model.translate(sources, width=args.width)
     lengths = sorted({len(source) for source in sources})
@@ -226,7 +230,7 @@ def _published_table(task: PairSplits) -> Table:
 
 
 Found = list[list[tuple[str, float]]]
-"""For each source in turn, targets and their log probabilities."""
+"""For each source, its targets with their log probabilities."""
 
 
 def _searched(model: EncoderDecoderModel, args: argparse.Namespace) -> Found:
