@@ -39,7 +39,7 @@ def least(calls: Mapping[str, Callable[[], object]], turns: int) -> dict[str, fl
 
 
 def scans(turns: int) -> list[str]:
-    """By steps over by stretches, for lengths and widths."""
+    """The time of the sequential scan over that of the chunked one, for lengths and widths."""
     rng = np.random.default_rng(0)
     titles = " | ".join(f"{width:,}" for width in WIDTHS)
     lines = [f"| steps | {titles} |", f"| --: |{' --: |' * len(WIDTHS)}"]
@@ -51,11 +51,11 @@ def scans(turns: int) -> list[str]:
             first, out = np.zeros((1, width), np.float32), np.empty_like(inputs)
             given = (decay, inputs, first, out, Workspace())
             calls = {
-                "steps": partial(scan.scan_by_steps, *given),
-                "stretches": partial(scan.scan_by_stretches, *given),
+                "sequential": partial(scan.sequential_scan, *given),
+                "chunked": partial(scan.chunked_scan, *given),
             }
             times = least(calls, turns)
-            cells.append(f"{times['steps'] / times['stretches']:.2f}")
+            cells.append(f"{times['sequential'] / times['chunked']:.2f}")
         lines.append(f"| {length:,} | {' | '.join(cells)} |")
         print(lines[-1], flush=True)
     return lines
@@ -86,7 +86,7 @@ def chunks(turns: int) -> list[str]:
     for batch, steps, width in CHUNKS:
         x = np.random.default_rng(0).normal(size=(steps, batch, width)).astype(np.float32)
         looped = layer("mingru", width)
-        looped.scan = scan.scan_by_steps  # type: ignore[attr-defined]
+        looped.scan = scan.sequential_scan  # type: ignore[attr-defined]
         layers = {"scan": layer("mingru", width), "steps": looped, "gru": layer("gru", width)}
         times = least({name: partial(run, made, x) for name, made in layers.items()}, turns)
         cells = " | ".join(f"{times[name]:.1f} ms" for name in layers)

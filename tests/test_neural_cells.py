@@ -8,7 +8,7 @@ from neural_checks import bind, numerical_gradient
 
 from langmodels.neural.layers.base import Dropout, Embedding, Linear, Workspace, add_rows
 from langmodels.neural.layers.cells import CELLS, Elman, Recurrent
-from langmodels.neural.layers.scan import scan_by_steps, scan_by_stretches
+from langmodels.neural.layers.scan import chunked_scan, sequential_scan
 from langmodels.neural.layers.softmax import Softmax
 
 DATA = Path(__file__).parent / "data"
@@ -121,9 +121,9 @@ def recurrent_layers():
     return [*(CELLS[name](3, 4) for name in CELL_NAMES), Elman(3, 4, relu=True)]
 
 
-@pytest.mark.parametrize("forget", [False, True])
+@pytest.mark.parametrize("reset", [False, True])
 @pytest.mark.parametrize("layer", recurrent_layers(), ids=[*CELL_NAMES, "relu"])
-def test_recurrent_gradients_by_finite_differences(layer, forget):
+def test_recurrent_gradients_by_finite_differences(layer, reset):
     """All parameters, the input, the first state; loss on all hidden states and the last state."""
     rng = np.random.default_rng(1)
     bind(layer)
@@ -134,12 +134,12 @@ def test_recurrent_gradients_by_finite_differences(layer, forget):
     weights = rng.normal(size=(5, 2, 4))
     final_weights = tuple(rng.normal(size=(2, 4)) for _ in range(layer.n_states))
     keep = np.ones((5, 2))
-    if forget:
+    if reset:
         keep[0, 1] = keep[3, 0] = 0
 
     def loss():
         layer.refresh()
-        h = layer.forward(x, state, keep=keep if forget else None)
+        h = layer.forward(x, state, keep=keep if reset else None)
         total = (h * weights).sum()
         return total + sum(
             (s * w).sum() for s, w in zip(layer.final_state, final_weights, strict=True)
@@ -158,8 +158,7 @@ def test_recurrent_gradients_by_finite_differences(layer, forget):
 
 
 @pytest.mark.parametrize("layer", recurrent_layers(), ids=[*CELL_NAMES, "relu"])
-def test_a_sequence_in_pieces_equals_the_whole(layer):
-    """Carrying `final_state` over is the same as one long chunk."""
+def test_chunks_with_carried_state_equal_one_long_chunk(layer):
     bind(layer, np.float32)
     x = np.random.default_rng(0).normal(size=(7, 3, 3)).astype(np.float32)
     whole = layer.forward(x).copy()
@@ -169,7 +168,7 @@ def test_a_sequence_in_pieces_equals_the_whole(layer):
 
 
 @pytest.mark.parametrize("layer", recurrent_layers(), ids=[*CELL_NAMES, "relu"])
-def test_forgetting_equals_a_new_sequence(layer):
+def test_a_reset_state_equals_that_of_a_new_sequence(layer):
     bind(layer)
     x = np.random.default_rng(0).normal(size=(6, 1, 3))
     keep = np.ones((6, 1))
@@ -179,7 +178,7 @@ def test_forgetting_equals_a_new_sequence(layer):
 
 
 @pytest.mark.parametrize("kind", CELL_NAMES)
-def test_one_hot_tokens_are_rows_of_the_weights(kind):
+def test_token_ids_without_embedding_equal_one_hot_vectors(kind):
     rng = np.random.default_rng(0)
     layer = bind(CELLS[kind](5, 4))
     tokens = rng.integers(0, 5, (6, 2))
@@ -201,8 +200,7 @@ def test_extreme_inputs_give_finite_states_and_no_warning():
         assert np.isfinite(layer.backward(np.ones_like(h))).all()
 
 
-def test_minimal_gates_do_not_see_the_state():
-    """The layer is the paper's equations, a step at a time."""
+def test_mingru_computes_the_equations_of_the_paper():
     rng = np.random.default_rng(3)
     layer = bind(CELLS["mingru"](3, 4))
     for array in layer.values.values():
@@ -218,29 +216,29 @@ def test_minimal_gates_do_not_see_the_state():
 
 
 @pytest.mark.parametrize("steps", [0, 1, 3, 48, 101])
-def test_a_scan_by_stretches_is_that_by_steps(steps):
+def test_chunked_scan_equals_sequential_scan(steps):
     """Forwards, backwards in time, and in place."""
     rng = np.random.default_rng(steps)
     decay, inputs = rng.uniform(0, 1, (steps, 2, 3)), rng.normal(size=(steps, 2, 3))
     first = rng.normal(size=(2, 3))
     for a, b in ((decay, inputs), (decay[::-1], inputs[::-1])):
-        by_steps, by_stretches = np.empty_like(b), b
-        scan_by_steps(a, b, first, by_steps, Workspace())
+        sequential, chunked = np.empty_like(b), b
+        sequential_scan(a, b, first, sequential, Workspace())
         h = first
         for t in range(steps):
             h = a[t] * h + b[t]
-            np.testing.assert_allclose(by_steps[t], h)
-        scan_by_stretches(a, b, first, by_stretches, Workspace())
-        np.testing.assert_allclose(by_stretches, by_steps, rtol=0, atol=1e-13)
+            np.testing.assert_allclose(sequential[t], h)
+        chunked_scan(a, b, first, chunked, Workspace())
+        np.testing.assert_allclose(chunked, sequential, rtol=0, atol=1e-13)
 
 
-def test_relu_network_begins_as_the_identity():
+def test_relu_cell_is_initialised_to_the_identity():
     layer = bind(Elman(2, 3, relu=True))
     h = layer.forward(np.zeros((50, 1, 2)), (np.array([[1.0, 2.0, 3.0]]),))
     np.testing.assert_array_equal(h[-1], [[1, 2, 3]])
 
 
-def test_forget_gate_bias_begins_at_one():
+def test_forget_gate_bias_is_initialised_to_one():
     layer = bind(CELLS["lstm"](2, 3))
     np.testing.assert_array_equal(layer.values["bias"][3:6], 1)
 
@@ -293,7 +291,7 @@ def test_linear_gradient():
 
 
 @pytest.mark.parametrize("size", [10, 1000])
-def test_add_rows_adds_repeated_rows(size):
+def test_add_rows_sums_repeated_indices(size):
     rng = np.random.default_rng(0)
     index, source = rng.integers(0, size, 500), rng.normal(size=(500, 3))
     target = rng.normal(size=(size, 3))
@@ -303,7 +301,7 @@ def test_add_rows_adds_repeated_rows(size):
     np.testing.assert_allclose(target, expected, atol=1e-12)
 
 
-def test_dropout_keeps_the_mean_and_masks_the_gradient_alike():
+def test_dropout_keeps_the_mean_and_applies_its_mask_to_the_gradient():
     layer = bind(Dropout(0.3), np.float32)
     x = np.ones((50, 20, 100), np.float32)
     y = layer.forward(x, np.random.default_rng(0)).copy()
@@ -314,7 +312,7 @@ def test_dropout_keeps_the_mean_and_masks_the_gradient_alike():
     assert layer.backward(x) is x
 
 
-def test_dropout_shared_over_steps():
+def test_shared_dropout_applies_one_mask_to_all_steps():
     layer = bind(Dropout(0.5, shared_steps=True))
     y = layer.forward(np.ones((6, 4, 10)), np.random.default_rng(0))
     assert (y == y[0]).all()

@@ -372,7 +372,7 @@ def test_large_vocabularies_have_an_adaptive_softmax(kind, monkeypatch):
     small = kind(**size, epochs=1).fit(text)
     assert not small.network.shape.cutoffs
     monkeypatch.setattr(adaptive, "_FULL", len(text.vocabulary) - 1)
-    monkeypatch.setattr(adaptive, "_USUAL", (3, 5))
+    monkeypatch.setattr(adaptive, "_CUTOFFS", (3, 5))
     model = kind(**size).untrained(text)
     assert isinstance(model.network.output, AdaptiveSoftmax)
     assert not kind(**size, cutoffs=()).untrained(text).network.shape.cutoffs

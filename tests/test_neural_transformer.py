@@ -8,7 +8,7 @@ from neural_checks import bind, check_layer, check_network
 
 from langmodels.errors import UsageError
 from langmodels.models.base import LanguageModel
-from langmodels.neural.layers.memory import Memory
+from langmodels.neural.layers.kv_cache import KVCache
 from langmodels.neural.layers.normalization import NORMS
 from langmodels.neural.layers.position_wise import ACTIVATIONS
 from langmodels.neural.layers.self_attention import SelfAttention
@@ -68,7 +68,7 @@ def named(z, kind: str, layers: int, gpt2: bool) -> dict[str, np.ndarray]:
 
 
 @styles
-def test_agreement_with_pytorch(style: str) -> None:
+def test_outputs_and_gradients_equal_pytorch(style: str) -> None:
     z = np.load(DATA / f"torch_transformer_{style}.npz")
     (vocabulary, width), gpt2 = z["weight/token_embedding"].shape, style == "gpt2"
     shape = TransformerShape(
@@ -103,7 +103,7 @@ def test_agreement_with_pytorch(style: str) -> None:
 
 
 @pytest.mark.parametrize("name", NORMS)
-def test_gradients_of_norms(name: str) -> None:
+def test_norm_gradients_equal_finite_differences(name: str) -> None:
     layer = bind(NORMS[name](6))
     x = np.random.default_rng(0).standard_normal((4, 3, 6))
     for array in layer.values.values():
@@ -114,8 +114,8 @@ def test_gradients_of_norms(name: str) -> None:
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("name", ACTIVATIONS)
-def test_gradients_of_position_wise_units(name: str, bias: bool) -> None:
-    layer = bind(ACTIVATIONS[name](4, 5, bias))
+def test_feed_forward_gradients_equal_finite_differences(name: str, bias: bool) -> None:
+    layer = bind(ACTIVATIONS[name](4, 5, bias=bias))
     x = np.random.default_rng(0).standard_normal((3, 2, 4))
     check_layer(layer, lambda: layer.forward(x), layer.backward)
     check_input(layer.forward, layer.backward, x)
@@ -123,16 +123,16 @@ def test_gradients_of_position_wise_units(name: str, bias: bool) -> None:
 
 @pytest.mark.parametrize("rotary", [False, True])
 @pytest.mark.parametrize("before", [0, 2])
-def test_gradients_of_attention(rotary: bool, before: int) -> None:
+def test_attention_gradients_equal_finite_differences(rotary: bool, before: int) -> None:
     layer = bind(SelfAttention(8, 2, 4, rotary=rotary, bias=True))
     rng = np.random.default_rng(0)
-    memory = Memory.empty(2)
+    cache = KVCache.empty(2)
     if before:
-        memory = memory.extended(rng.standard_normal((2, before, 2, 8)), memory.first)
+        cache = cache.extended(rng.standard_normal((2, before, 2, 8)), cache.first)
     first = np.array([[0] * 6, [0, 0, before + 2, before + 2, before + 2, before + 2]], np.int32)
     x = rng.standard_normal((2, 6, 8))
-    check_layer(layer, lambda: layer.forward(x, memory, first), layer.backward)
-    check_input(lambda x: layer.forward(x, memory, first), layer.backward, x)
+    check_layer(layer, lambda: layer.forward(x, cache, first), layer.backward)
+    check_input(lambda x: layer.forward(x, cache, first), layer.backward, x)
 
 
 def check_input(forward, backward, x: np.ndarray) -> None:
@@ -147,24 +147,24 @@ def check_input(forward, backward, x: np.ndarray) -> None:
 
 
 @styles
-def test_gradients_of_the_network(style: str) -> None:
+def test_network_gradients_equal_finite_differences(style: str) -> None:
     check_network(network(style), chunk(5, 2))
 
 
 def test_gradients_with_an_adaptive_softmax() -> None:
     check_network(network("llama", tied=False, cutoffs=(4, 7)), chunk(5, 2))
-    with pytest.raises(UsageError, match="Tied weights do not go with"):
+    with pytest.raises(UsageError, match="cannot be tied with an adaptive"):
         network("llama", cutoffs=(4,))
 
 
 @styles
-def test_gradients_where_sequences_begin_in_a_chunk(style: str) -> None:
+def test_gradients_where_sequences_start_within_a_chunk(style: str) -> None:
     keep = np.ones((5, 2), np.bool_)
     keep[0, 0] = keep[2, 1] = keep[4, 1] = False
     check_network(network(style, tied=False), chunk(5, 2, keep=keep))
 
 
-def test_gradients_after_another_chunk() -> None:
+def test_gradients_with_the_cache_of_the_chunk_before() -> None:
     net = network("llama")
     before = chunk(7, 2, seed=1)
     net.loss(before, 1.0, None)
@@ -177,7 +177,7 @@ def test_gradients_after_another_chunk() -> None:
     check_network(net, chunk(6, 2, fresh=False), restart=restart)
 
 
-def test_blocks_of_scores_change_nothing(monkeypatch) -> None:
+def test_block_size_does_not_change_attention(monkeypatch) -> None:
     from langmodels.neural.layers import self_attention
 
     batch = chunk(30, 3)
@@ -189,8 +189,8 @@ def test_blocks_of_scores_change_nothing(monkeypatch) -> None:
     np.testing.assert_allclose(net.gradients.flat, expected[1], rtol=0, atol=1e-10)
 
 
-def test_large_scores_are_shifted_first(monkeypatch) -> None:
-    """Where exponentials would not fit, and nowhere else; the result is the same."""
+def test_maxima_are_subtracted_only_from_scores_that_overflow(monkeypatch) -> None:
+    """The result is the same either way."""
     from langmodels.neural.layers import self_attention
 
     batch = chunk(30, 3)
@@ -226,7 +226,7 @@ def outputs(net: TransformerNetwork, ids: np.ndarray, sizes: list[int], keep=Non
 
 
 @pytest.mark.parametrize("begun", [False, True])
-def test_chunks_of_any_size_give_the_same(begun: bool) -> None:
+def test_outputs_do_not_depend_on_how_a_text_is_cut_into_chunks(begun: bool) -> None:
     net = network("llama")
     ids = chunk(24, 3).inputs
     keep = np.random.default_rng(3).random(ids.shape) < 0.8 if begun else None
@@ -235,7 +235,7 @@ def test_chunks_of_any_size_give_the_same(begun: bool) -> None:
         np.testing.assert_allclose(outputs(net, ids, sizes, keep), whole, rtol=0, atol=1e-12)
 
 
-def test_each_layer_sees_a_window() -> None:
+def test_each_layer_extends_the_context_by_its_window() -> None:
     net = network("llama")  # two layers with windows of five: nine tokens
     ids = chunk(20, 1).inputs
     one = net.forward(ids).copy()
@@ -245,7 +245,7 @@ def test_each_layer_sees_a_window() -> None:
     assert np.flatnonzero(changed).tolist() == list(range(5, 5 + 9))
 
 
-def test_positions_do_not_matter_only_distances_do() -> None:
+def test_rotary_outputs_depend_on_distances_only() -> None:
     net = network("llama")
     ids = chunk(40, 1).inputs
     ids[30:39] = ids[10:19]
@@ -253,25 +253,25 @@ def test_positions_do_not_matter_only_distances_do() -> None:
     np.testing.assert_allclose(h[38], h[18], rtol=0, atol=1e-12)
 
 
-def test_a_memory_is_a_value_and_is_not_copied_at_every_step() -> None:
+def test_a_kv_cache_is_immutable_and_seldom_copied() -> None:
     rng = np.random.default_rng(0)
-    memory, tapes, written = Memory.empty(1), set(), []
+    cache, buffers, written = KVCache.empty(1), set(), []
     for _ in range(200):
         pairs = rng.standard_normal((1, 1, 2, 4))
-        before = memory.pairs.copy() if len(memory) else None
-        longer = memory.extended(pairs, memory.first)
-        other = memory.extended(-pairs, memory.first)  # another way on from the same state
+        before = cache.pairs.copy() if len(cache) else None
+        longer = cache.extended(pairs, cache.first)
+        other = cache.extended(-pairs, cache.first)  # another way on from the same state
         assert np.array_equal(longer.pairs[:, -1:], pairs)
         assert np.array_equal(other.pairs[:, -1:], -pairs)
         if before is not None:
-            assert np.array_equal(memory.pairs, before)
+            assert np.array_equal(cache.pairs, before)
             assert np.array_equal(longer.pairs[:, :-1], before)
-        memory = longer.last(15)
+        cache = longer.last(15)
         written.append(pairs)
-        tapes.add(id(memory.tape))
-        assert memory.position == len(written)
-        assert np.array_equal(memory.pairs, np.concatenate(written[-15:], axis=1))
-    assert len(tapes) <= 200 // 15 + 1
+        buffers.add(id(cache.buffer))
+        assert cache.position == len(written)
+        assert np.array_equal(cache.pairs, np.concatenate(written[-15:], axis=1))
+    assert len(buffers) <= 200 // 15 + 1
 
 
 # The model ----------------------------------------------------------------------------------
@@ -291,7 +291,7 @@ def corpus(text: str = TEXT, vocabulary=None) -> Corpus:
 
 @styles
 @pytest.mark.parametrize("window", [1, 2, 7])
-def test_long_texts_are_scored_as_the_loop_does(style: str, window: int, monkeypatch) -> None:
+def test_batched_scores_of_a_long_text_equal_stepping(style: str, window: int, monkeypatch) -> None:
     monkeypatch.setattr(scoring, "_STEPS", 9)
     monkeypatch.setattr(scoring, "_PIECE", 2)
     text = corpus()
@@ -301,14 +301,14 @@ def test_long_texts_are_scored_as_the_loop_does(style: str, window: int, monkeyp
 
 
 @styles
-def test_many_sequences_are_scored_as_the_loop_does(style: str) -> None:
+def test_batched_scores_of_many_sequences_equal_stepping(style: str) -> None:
     lines = Corpus.from_text(TEXT.replace("the", "\nthe"), make_tokenizer("word"))
     fitted = model(style, dtype="float64").fit(lines)
     slow = LanguageModel.score_sequences(fitted, lines)
     np.testing.assert_allclose(fitted.score_corpus(lines), slow, rtol=0, atol=1e-10)
 
 
-def test_past_the_window_learned_positions_begin_anew_with_its_last_half() -> None:
+def test_a_new_window_of_learned_positions_starts_with_half_of_the_last() -> None:
     fitted = model("gpt2", dtype="float64").fit(corpus())
     ids = fitted.encode("the cat sat").tolist()
     tokens = [fitted.vocabulary.bos_id, *ids]
@@ -326,7 +326,7 @@ def test_past_the_window_learned_positions_begin_anew_with_its_last_half() -> No
     assert fitted.contexts_used(sequences).tolist() == [0, *used[:-1]]
 
 
-def test_every_learned_position_learns_something() -> None:
+def test_training_updates_every_learned_position() -> None:
     """However short the chunks of other networks are; without decay nothing else moves a weight."""
     fitted, fresh = (model("gpt2", steps=2, l2=0.0) for _ in range(2))
     text = corpus()
@@ -349,7 +349,7 @@ def test_every_learned_position_learns_something() -> None:
         ({"steps": 3}, (3, 4)),  # which looks back into the chunk before
     ],
 )
-def test_chunks_read_by_themselves_are_no_shorter_than_the_window(
+def test_independent_chunks_are_at_least_as_long_as_the_window(
     options: dict[str, object], shape: tuple[int, int]
 ) -> None:
     (first,) = next(iter(model("llama", **options).make_batches(corpus(), 1).epoch(0)))
@@ -357,7 +357,7 @@ def test_chunks_read_by_themselves_are_no_shorter_than_the_window(
 
 
 @styles
-def test_a_run_resumes_bit_for_bit(style: str, tmp_path) -> None:
+def test_resumed_training_gives_the_same_weights(style: str, tmp_path) -> None:
     text = corpus()
     options = {"epochs": 3, "dropout": 0.1, "threads": 1}
     whole = model(style, **options).fit(text)
@@ -376,7 +376,7 @@ def test_a_run_resumes_bit_for_bit(style: str, tmp_path) -> None:
     assert np.array_equal(again.network.parameters.flat, whole.network.parameters.flat)
 
 
-def test_what_is_carried_comes_back() -> None:
+def test_carried_states_are_restored_exactly() -> None:
     net, twin = network("llama"), network("llama")
     first, second = chunk(7, 2), chunk(4, 2, fresh=False, seed=1)
     net.loss(first, 1.0, None)
@@ -385,20 +385,20 @@ def test_what_is_carried_comes_back() -> None:
     assert np.array_equal(twin.gradients.flat, net.gradients.flat)
 
 
-def test_training_learns() -> None:
+def test_training_fits_a_repetitive_text() -> None:
     text = corpus()
     fitted = model("llama", epochs=12, learning_rate=0.02).fit(text)
     assert fitted.perplexity(text) < 3
     assert model("gpt2", epochs=12, learning_rate=0.02).fit(text).perplexity(text) < 3
 
 
-def test_threads_share_a_batch() -> None:
+def test_two_threads_train_as_one_does() -> None:
     text = corpus()
     one, two = (model("llama", threads=n, dtype="float64", batch_size=6).fit(text) for n in (1, 2))
     assert two.perplexity(text) == pytest.approx(one.perplexity(text), rel=1e-6)
 
 
-def test_weight_decay_is_for_matrices() -> None:
+def test_only_matrices_decay() -> None:
     net = network("gpt2")
     optimizer = make_optimizer(
         "adamw", net.parameters.flat.size, net.dtype, 0.5, decayed=net.decayed()
@@ -411,7 +411,7 @@ def test_weight_decay_is_for_matrices() -> None:
         np.testing.assert_allclose(array, factor * before[name], err_msg=name)
 
 
-def test_attention_maps() -> None:
+def test_attention_weights_are_causal_and_sum_to_one() -> None:
     fitted = model("llama").fit(corpus())
     maps = fitted.attention("cat")
     assert maps.shape == (2, 2, 4, 4)
@@ -419,7 +419,7 @@ def test_attention_maps() -> None:
     assert (np.triu(maps, 1) == 0).all()
 
 
-def test_attention_beyond_the_window_is_what_stepping_looks_at() -> None:
+def test_attention_weights_of_a_long_text_equal_stepping() -> None:
     text = "the cat sat on"
     fitted = model("llama").fit(corpus())
     maps = fitted.attention(text)
@@ -452,6 +452,6 @@ def test_attention_beyond_the_window_is_what_stepping_looks_at() -> None:
         {"layers": 1.5},
     ],
 )
-def test_what_cannot_work_is_refused(options: dict) -> None:
+def test_invalid_settings_raise_usage_errors(options: dict) -> None:
     with pytest.raises(UsageError):
         TransformerModel(**options)

@@ -10,7 +10,7 @@ from langmodels.arrays import Array, BoolArray, FloatArray
 from langmodels.errors import UsageError, check_whole
 from langmodels.models.orders import OfOrder
 from langmodels.neural.batched import BatchedModel
-from langmodels.neural.layers.adaptive import check_cutoffs, make_output, usual_cutoffs
+from langmodels.neural.layers.adaptive import check_cutoffs, default_cutoffs, make_output
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer, Linear
 from langmodels.neural.layers.softmax import Scoring, Softmax
 from langmodels.neural.network import Network
@@ -137,7 +137,7 @@ class FeedForwardModel(OfOrder, BatchedModel[tuple[int, ...], FeedForwardNetwork
             hidden=self.hidden,
             direct=self.direct,
             dropout=self.dropout,
-            cutoffs=usual_cutoffs(vocabulary) if self.cutoffs is None else self.cutoffs,
+            cutoffs=default_cutoffs(vocabulary) if self.cutoffs is None else self.cutoffs,
         )
 
     def make_network(self, vocabulary: int) -> FeedForwardNetwork:

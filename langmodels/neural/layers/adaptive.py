@@ -1,4 +1,4 @@
-"""The class-factored softmax for large vocabularies."""
+"""The adaptive softmax, a softmax factored by frequency classes, for large vocabularies."""
 
 from itertools import pairwise
 
@@ -12,35 +12,35 @@ from langmodels.text.vocabulary import Vocabulary
 
 _NARROWING = 4  # each class has a projection this many times narrower than the one before
 
-
 _FULL = 10_000  # must not be lowered: model files with a full softmax rely on it
-_USUAL = (2_000, 10_000)
+_CUTOFFS = (2_000, 10_000)
 
 
-def usual_cutoffs(vocabulary: int) -> tuple[int, ...]:
-    """The default cutoffs: none up to 10,000 tokens, for which a full softmax is better and hardly
-    slower.
+def default_cutoffs(vocabulary: int) -> tuple[int, ...]:
+    """The default cutoffs for V tokens: (), a full softmax, up to 10,000, where it has the lower
+    loss and is hardly slower.
     """
-    return _USUAL if vocabulary > _FULL else ()
+    return _CUTOFFS if vocabulary > _FULL else ()
 
 
 def check_cutoffs(cutoffs: tuple[int, ...], vocabulary: int) -> None:
-    """Raise UsageError unless cutoffs ascend and lie between the special tokens and the vocabulary
-    size.
-    """
+    """Raise UsageError unless 1 < cutoffs[0] < cutoffs[1] < ... < `vocabulary`."""
     bounds = [Vocabulary.bos_id, *cutoffs, vocabulary]
     if any(a >= b for a, b in pairwise(bounds)):
-        raise UsageError(f"Cutoffs must rise, between 1 and the vocabulary's size of {vocabulary}.")
+        raise UsageError(
+            "Cutoffs must increase and lie between 1 and the size of the vocabulary, "
+            f"{vocabulary}, exclusive."
+        )
 
 
 class AdaptiveSoftmax(OutputLayer):
-    """p(w) = p(class of w) p(w | class); frequent words are direct entries of the head.
+    """p(w | h) = p(class of w | h) p(w | class of w, h); frequent words are classes of their own.
 
-    Token ids are ordered by frequency. The head is a softmax over ids below the first cutoff and
-    one entry for each class; class k is a softmax over the ids from cutoff k to the next, computed
-    from a projection of the hidden vector that is narrower for rarer words (Goodman 2001; Grave et
-    al. 2017, section 4). Each factor is normalised and so is the product, at a fraction of the
-    arithmetic of a full softmax.
+    Token ids are ordered by frequency. The head is a softmax over the ids below the first cutoff
+    and one entry for each class of rarer words. Class k, the ids from cutoff k up to the next, has
+    a softmax of its own, the tail, over h P_k, with the parameter `projection.k` P_k (H, H /
+    4^(k+1)) (Goodman 2001; Grave et al. 2017, section 4). Both factors are normalised exactly, and
+    so is their product, with a fraction of the multiplications of a full softmax.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class AdaptiveSoftmax(OutputLayer):
         )
 
     def initialise(self, rng: Generator) -> None:
-        """Weights uniform within 1/sqrt(inputs), biases zero."""
+        """Weights uniform within 1/sqrt(fan-in), biases zero."""
         super().initialise(rng)
         for k in range(len(self.tails)):
             projection = self.values[f"projection.{k}"]
@@ -69,11 +69,12 @@ class AdaptiveSoftmax(OutputLayer):
             projection[...] = rng.uniform(-bound, bound, projection.shape)
 
     def _in_head(self, targets: Array) -> Array:
-        """The entry of each target in the head: itself, or that of its class."""
+        """The head's entry for each target, (N,): the id itself, or the entry of its class."""
         group = np.searchsorted(self.bounds[:-1], targets, side="right")
         return np.where(group == 0, targets, self.bounds[0] + group - 1)
 
     def _members(self, targets: Array, k: int) -> Array:
+        """The indices n with targets[n] in class k."""
         start, stop = self.bounds[k], self.bounds[k + 1]
         return np.flatnonzero((targets >= start) & (targets < stop))
 
@@ -121,7 +122,7 @@ def make_output(
     *,
     tied: Embedding | None = None,
 ) -> OutputLayer:
-    """The output layer of a language model, in which `<s>` has probability zero."""
+    """A softmax over the vocabulary, adaptive with `cutoffs`, in which `<s>` has probability 0."""
     if cutoffs:
         return AdaptiveSoftmax(inputs, vocabulary, cutoffs, excluded=Vocabulary.bos_id)
     return Softmax(inputs, vocabulary, (Vocabulary.bos_id,), tied=tied)

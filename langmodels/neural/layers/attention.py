@@ -11,13 +11,13 @@ SCORES = ("luong", "bahdanau")
 
 
 class Attention(Layer):
-    """y_t = tanh([c_t; h_t] W + b), where c_t is the mean of the memory m_s with softmax_s(e_ts) as
-    weights.
+    """y_t = tanh([c_t; h_t] W + b), c_t = sum_s a_ts m_s, a_ts = softmax_s(e_ts).
 
-    "luong": e_ts = h_t A m_s (Luong, Pham and Manning 2015, "general" in equation 8). "bahdanau":
-    e_ts = v tanh(h_t Q + m_s K) (Bahdanau, Cho and Bengio 2015, appendix A.1.2). As in Luong et
-    al., h_t is the decoder's state after the token before the predicted one, and c_t does not enter
-    the next state, so that all steps are computed at once in training.
+    h_t (H,) is the decoder's state at step t, m_s (M,) the encoder's output at step s, the memory.
+    The scores are, for "luong", e_ts = h_t A m_s (Luong, Pham and Manning 2015, "general" in
+    section 3.1), and for "bahdanau", e_ts = v tanh(h_t Q + m_s K) (Bahdanau, Cho and Bengio 2015,
+    appendix A.1.2). For both, h_t is the state after the last token read, as in Luong et al., and
+    the context c_t does not enter the next state: in training all steps are computed at once.
 
     Parameters: `combine.weight`, `combine.bias`, and `general` (H, M), or `query` (H, A), `key`
     (M, A) and `v` (A,) with A = H.
@@ -34,7 +34,7 @@ class Attention(Layer):
         super().__init__(own, {"combine": self.combine})
 
     def initialise(self, rng: Generator) -> None:
-        """Uniform within one over the square root of the number of inputs."""
+        """Uniform in [-1/sqrt(n), 1/sqrt(n)] for n rows of each matrix (n elements of v)."""
         super().initialise(rng)
         for name in self.shapes:
             if not name.startswith("combine"):
@@ -43,10 +43,10 @@ class Attention(Layer):
                 array[...] = rng.uniform(-bound, bound, array.shape)
 
     def forward(self, h: Array, memory: Array, mask: Array | None = None) -> Array:
-        """Attend from states h (T, B, H) to memory (S, B, M); returns y (T, B, H).
+        """The outputs y (T, B, H) for the decoder's states h (T, B, H) and the memory (S, B, M).
 
-        `mask` (S, B) is false at padding; None: no padding. Afterwards `weights` (B, T, S) are the
-        attention weights.
+        `mask` (S, B) is false at padding, whose weight is zero; None: no padding. Afterwards
+        `weights` (B, T, S) are the attention weights a_ts.
         """
         self._h = h
         self._memory = np.ascontiguousarray(memory.transpose(1, 0, 2))
@@ -63,11 +63,13 @@ class Attention(Layer):
         return self._y
 
     def _luong(self, h: Array) -> Array:
+        """The scores h_t A m_s, (B, T, S)."""
         self._query = np.ascontiguousarray((h @ self.values["general"]).transpose(1, 0, 2))
         scores: Array = np.matmul(self._query, self._memory.transpose(0, 2, 1))
         return scores
 
     def _bahdanau(self, h: Array) -> Array:
+        """The scores v tanh(h_t Q + m_s K), (B, T, S)."""
         query = (h @ self.values["query"]).transpose(1, 0, 2)
         key = self._memory @ self.values["key"]
         self._both: Array = query[:, :, None] + key[:, None]
@@ -76,7 +78,7 @@ class Attention(Layer):
         return scores
 
     def backward(self, dy: Array) -> tuple[Array, Array]:
-        """Gradients with respect to the states (T, B, H) and to the memory (S, B, M)."""
+        """Map dL/dy (T, B, H) to dL/dh (T, B, H) and dL/dm (S, B, M)."""
         dy *= 1 - self._y * self._y
         d_in = self.combine.backward(dy)
         size = self._memory.shape[2]
@@ -94,6 +96,7 @@ class Attention(Layer):
         return dh, np.ascontiguousarray(d_memory.transpose(1, 0, 2))
 
     def _luong_backward(self, d_scores: Array, dh: Array, d_memory: Array) -> None:
+        """Fill the gradient of A; add the part through the scores to dh and d_memory (B, S, M)."""
         d_memory += np.matmul(d_scores.transpose(0, 2, 1), self._query)
         d_query = np.matmul(d_scores, self._memory).transpose(1, 0, 2)
         d_query = np.ascontiguousarray(d_query)
@@ -101,6 +104,7 @@ class Attention(Layer):
         dh += d_query @ self.values["general"].T
 
     def _bahdanau_backward(self, d_scores: Array, dh: Array, d_memory: Array) -> None:
+        """Fill the gradients of v, Q and K; add the part through the scores to dh and d_memory."""
         both = self._both
         np.matmul(d_scores.ravel(), rows(both), out=self.gradients["v"])
         d_both = d_scores[..., None] * self.values["v"]

@@ -1,4 +1,4 @@
-"""A recurrent layer in each direction over the same steps."""
+"""A bidirectional recurrent layer."""
 
 import numpy as np
 
@@ -10,8 +10,8 @@ from langmodels.neural.layers.cells import make_cell
 class Bidirectional(Layer):
     """Two independent recurrent layers, one forward and one backward in time.
 
-    y_t = [forward state after t; backward state after t] (Schuster and Paliwal 1997). Parameters:
-    those of the two, as `forward.*` and `backward.*`.
+    y_t = [h_t; g_t], with h_t read from x_1 .. x_t and g_t from x_T .. x_t (Schuster and Paliwal
+    1997). Parameters: those of the two layers, as `forward.*` and `backward.*`.
     """
 
     def __init__(self, cell: str, inputs: int, hidden: int) -> None:
@@ -30,10 +30,11 @@ class Bidirectional(Layer):
         keep_back: Array | None = None,
         embedding: Array | None = None,
     ) -> Array:
-        """(T, B, E), or token ids (T, B) for rows of `embedding`, to (T, B, 2H).
+        """The outputs (T, B, 2H) for inputs (T, B, E), or for token ids (T, B) and their
+        `embedding` (V, E).
 
-        `keep` (T, B) is 0 where the forward state is reset to zero before a step; `keep_back` is
-        the same for the backward layer.
+        `keep` (T, B) is 0 where the state of the forward layer is reset to zero before it reads
+        x_t; `keep_back` (T, B) is the same for the backward layer.
         """
         forward, backward = self.directions.values()
         left = forward.forward(x, keep=keep, embedding=embedding)
@@ -47,7 +48,7 @@ class Bidirectional(Layer):
         return y
 
     def backward(self, dy: Array) -> Array:
-        """(T, B, 2H) to (T, B, E), or to the gradient of `embedding`."""
+        """Map dL/dy (T, B, 2H) to dL/dx (T, B, E), or to dL/d embedding (V, E) for token ids."""
         forward, backward = self.directions.values()
         left = np.ascontiguousarray(dy[:, :, : self.hidden])
         right = np.ascontiguousarray(dy[::-1, :, self.hidden :])

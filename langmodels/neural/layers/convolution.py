@@ -1,4 +1,4 @@
-"""Causal convolution over time, with the inputs before a chunk as its state."""
+"""Causal convolution over time; its state is the last inputs before a chunk."""
 
 import numpy as np
 
@@ -9,20 +9,23 @@ from langmodels.neural.layers.parameters import Shape
 from langmodels.neural.layers.sequence import SequenceLayer, State
 
 ACTIVATIONS = {"relu": 0.0, "tanh": -1.0}
-"""Activations by name, with their lower bounds, the neutral elements of a maximum."""
+"""Activations by name, with their lower bounds, which stand for missing steps in max-pooling."""
 
 
 class CausalConvolution(SequenceLayer[State]):
-    """Filters over the last few steps, an activation, and max-pooling over past positions.
+    """A causal convolution, an activation f, and max-pooling over the last steps.
 
-    a_t = f(sum_k x_{t-k} W_k + b) with k from 0 to width - 1, for one or several widths with
-    `channels` filters each, side by side; y_t = max(a_t, .., a_{t-pooling+1}). y_t does not depend
-    on later steps; before the start of a sequence inputs are zero and maxima ignore them.
+        a_t = f(sum_{k < width} x_{t-k} W_k + b)
+        y_t = max(a_t, a_{t-1}, .., a_{t-pooling+1})
 
-    The state is the last inputs (and, with pooling, the last activations), newest first. Gradients
-    stop at the start of a chunk.
+    For each of the `widths` there are `channels` filters; their outputs are concatenated, so that
+    y_t has `outputs` = channels len(widths) components. Inputs before the start of a sequence are
+    zero, and max-pooling ignores activations before it.
 
-    Parameters: `weight.{width}` (width E, channels), newest step first, and `bias`.
+    The state is the last max(widths) - 1 inputs (B, K, E) and, with pooling, the last pooling - 1
+    activations (B, K, outputs), newest first. No gradient flows into it.
+
+    Parameters: `weight.{width}` (width E, channels), the rows of W_0 first, and `bias` (outputs,).
     """
 
     def __init__(
@@ -51,15 +54,16 @@ class CausalConvolution(SequenceLayer[State]):
         self._floor = ACTIVATIONS[activation]
 
     def initialise(self, rng: Generator) -> None:
-        """Uniform within 1/sqrt(width E); bias zero."""
+        """W uniform in [-1/sqrt(width E), 1/sqrt(width E)], b = 0."""
         for width in self.widths:
             weight = self.values[f"weight.{width}"]
             bound = len(weight) ** -0.5
             weight[...] = rng.uniform(-bound, bound, weight.shape)
 
     def zero_state(self, batch: int) -> State:
-        """Zero inputs (B, reach - 1, E), and activations (B, pooling - 1, outputs) at their lower
-        bound; without those that are empty.
+        """See `SequenceLayer`: inputs of zero, and activations at their lower bound.
+
+        Without pooling there are no activations, and with widths of 1 no inputs.
         """
         dtype = self.values["bias"].dtype
         state = []
@@ -93,10 +97,7 @@ class CausalConvolution(SequenceLayer[State]):
         keep: Array | None = None,
         embedding: Array | None = None,
     ) -> Array:
-        """(T, B, E), or token ids (T, B) for rows of `embedding`, to (T, B, outputs).
-
-        `state` and `keep` are as in `SequenceLayer.forward`.
-        """
+        """See `SequenceLayer`: y (T, B, outputs)."""
         steps, batch = x.shape[:2]
         self._tokens: Array | None = None
         self._embedding = embedding
@@ -126,12 +127,12 @@ class CausalConvolution(SequenceLayer[State]):
         return self._pool() if self.pooling > 1 else a
 
     def _parts(self) -> list[tuple[slice, int]]:
-        """The columns of the output that belong to each width."""
+        """For each width, its columns of a_t and the width."""
         c = self.channels
         return [(slice(k * c, (k + 1) * c), width) for k, width in enumerate(self.widths)]
 
     def _unbroken(self, keep: Array, dtype: np.dtype[np.generic]) -> list[Array]:
-        """For each lag, (T, B, 1): 1 where no sequence starts within that many steps, else 0."""
+        """For each lag k, (T, B, 1): 1 if x_{t-k} belongs to the sequence of x_t, else 0."""
         kept = keep[:, :, None].astype(dtype)
         alive = [np.ones_like(kept)]
         for k in range(1, max(self._reach, self.pooling)):
@@ -141,8 +142,8 @@ class CausalConvolution(SequenceLayer[State]):
         return alive
 
     def _shift(self, x: Array, past: Array | None, k: int, out: Array) -> None:
-        """Write the values of k steps earlier to `out`, from x (T, B, n) or, before it, `past` (B,
-        K, n).
+        """Write x_{t-k} to `out` (T, B, n), from x (T, B, n), or for t < k from `past` (B, K, n),
+        newest first.
         """
         early = min(k, len(x))
         for t in range(early):
@@ -151,7 +152,7 @@ class CausalConvolution(SequenceLayer[State]):
         out[early:] = x[: len(x) - early]
 
     def _lagged(self, k: int) -> Array:
-        """Activations of k steps earlier, or their lower bound where a sequence started since."""
+        """a_{t-k} (T, B, outputs), or the lower bound of f where a sequence started since then."""
         out = np.empty_like(self._a)
         self._shift(self._a, self._past, k, out)
         if self._alive is not None and k:
@@ -159,6 +160,7 @@ class CausalConvolution(SequenceLayer[State]):
         return out
 
     def _pool(self) -> Array:
+        """The maxima y (T, B, outputs); keeps in `_which` the lag k of each maximum."""
         best = self.space.array("best", self._a.shape, self._a.dtype)
         best[...] = self._a
         self._which = np.zeros(self._a.shape, np.int16)
@@ -202,7 +204,7 @@ class CausalConvolution(SequenceLayer[State]):
         return table
 
     def _unpool(self, dy: Array) -> Array:
-        """The gradient before pooling: it goes to the step with the maximum."""
+        """Map dL/dy to dL/da, (T, B, outputs): the gradient of a maximum goes to its argument."""
         da = self.space.array("da", dy.shape, dy.dtype)
         da.fill(0)
         for k in range(min(self.pooling, len(dy))):

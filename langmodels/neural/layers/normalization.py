@@ -5,19 +5,19 @@ from collections.abc import Iterator
 import numpy as np
 
 from langmodels.arrays import Array
-from langmodels.neural.layers.base import Generator, Layer, rows, stretches
+from langmodels.neural.layers.base import CACHED, Generator, Layer, blocks, rows
 from langmodels.neural.layers.parameters import Shape
-
-# Elements of a block, over which all passes are made before the next: small enough for the cache,
-# and large enough that threads seldom wait for each other between calls.
-_BLOCK = 131_072
 
 
 class RMSNorm(Layer):
-    """y = g x / sqrt(mean(x^2) + eps) for each vector x (Zhang and Sennrich 2019, equation 4)."""
+    """y = g z, z = x / sqrt(mean(x^2) + eps), for each vector x (Zhang and Sennrich 2019, eq. 4).
+
+    dL/dx = (g dy - z mean(g dy z)) / sqrt(mean(x^2) + eps). The parameter `weight` is g.
+    """
 
     epsilon = 1e-5
     centred = False
+    """Whether the mean of x is subtracted first, and a bias added in the end (`LayerNorm`)."""
 
     def __init__(self, width: int) -> None:
         shapes: dict[str, Shape] = {"weight": (width,)}
@@ -25,11 +25,11 @@ class RMSNorm(Layer):
         self.width = width
 
     def initialise(self, rng: Generator) -> None:
-        """The identity: g = 1."""
+        """Set g = 1; the bias, if any, stays zero."""
         self.values["weight"].fill(1)
 
     def forward(self, x: Array) -> Array:
-        """(..., n) to (..., n)."""
+        """Map x (..., n) to y (..., n)."""
         flat, n = rows(x), self.width
         self._x = self.space.array("x", flat.shape, x.dtype)
         self._scale = self.space.array("scale", (len(flat), 1), x.dtype)
@@ -53,7 +53,7 @@ class RMSNorm(Layer):
         return y
 
     def backward(self, dy: Array) -> Array:
-        """(..., n) to (..., n)."""
+        """Map dL/dy (..., n) to dL/dx (..., n)."""
         flat, n = rows(dy), self.width
         dx = self.space.array("dx", dy.shape, dy.dtype)
         mean_weight = self.values["weight"] / n
@@ -69,7 +69,7 @@ class RMSNorm(Layer):
                 self.gradients["bias"] += ones @ d
                 shift = (d @ mean_weight)[:, None]
             np.multiply(d, self.values["weight"], out=out)
-            z *= along  # used up
+            z *= along  # z is not needed again
             out -= z
             if self.centred:
                 out -= shift
@@ -77,7 +77,7 @@ class RMSNorm(Layer):
         return dx
 
     def _blocks(self, n: int) -> Iterator[slice]:
-        return stretches(n, _BLOCK // self.width)
+        return blocks(n, CACHED // self.width)
 
 
 class LayerNorm(RMSNorm):

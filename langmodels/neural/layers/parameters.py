@@ -12,10 +12,10 @@ Shape = tuple[int, ...]
 
 
 class Parameters:
-    """The arrays of a network by name, all views of the one vector `flat`.
+    """The arrays of a network by name, all views of one vector, `flat` (n_parameters,).
 
-    Operations on all weights alike (optimizer, norm, average, checkpoint) use `flat`; layers use
-    the named arrays.
+    Layers use the named arrays; whatever treats all parameters alike (optimizer, gradient norm,
+    weight averaging, checkpoints) uses `flat`.
     """
 
     def __init__(self, shapes: Mapping[str, Shape], dtype: DTypeLike) -> None:
@@ -33,7 +33,7 @@ class Parameters:
         return Parameters(self.shapes, self.flat.dtype)
 
     def items(self) -> Iterator[tuple[str, Array]]:
-        """Names and arrays."""
+        """Pairs of name and array."""
         yield from self.arrays.items()
 
     def __getitem__(self, name: str) -> Array:
@@ -44,6 +44,6 @@ class Parameters:
 
 
 def under(prefix: str, arrays: Mapping[str, Array]) -> dict[str, Array]:
-    """The arrays whose names start with `prefix.`, by the rest of the name."""
+    """The arrays whose names start with "`prefix`.", by the rest of their names."""
     begin = len(prefix) + 1
     return {name[begin:]: a for name, a in arrays.items() if name.startswith(f"{prefix}.")}

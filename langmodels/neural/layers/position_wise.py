@@ -1,4 +1,4 @@
-"""The position-wise layers of a Transformer: projections, and feed-forward units (GELU, SwiGLU)."""
+"""The position-wise layers of a Transformer: linear maps and feed-forward layers (GELU, SwiGLU)."""
 
 import math
 from abc import abstractmethod
@@ -7,85 +7,57 @@ from collections.abc import Iterator
 import numpy as np
 
 from langmodels.arrays import Array
-from langmodels.neural.layers.base import Generator, Layer, rows, stretches, sum_rows
-from langmodels.neural.layers.parameters import Shape
-
-# Elements of a block, over which all passes are made before the next: small enough for the cache,
-# and large enough that threads seldom wait for each other between calls.
-_BLOCK = 131_072
+from langmodels.neural.layers.base import CACHED, Generator, Layer, Linear, blocks, rows
 
 
-class Projection(Layer):
-    """y = x W (+ b) for x (..., n); weights are initialised uniformly within 1/sqrt(n), biases to
-    zero.
-    """
+class Projection(Linear):
+    """A linear layer whose biases start at zero, and whose initial weights have a `gain`."""
 
-    def __init__(self, inputs: int, outputs: int, bias: bool) -> None:
-        shapes: dict[str, Shape] = {"weight": (inputs, outputs)}
-        super().__init__({**shapes, "bias": (outputs,)} if bias else shapes)
-        self.gain = 1.0
+    gain = 1.0
 
     def initialise(self, rng: Generator) -> None:
-        """Uniform within `gain` / sqrt(inputs)."""
+        """W uniform in [-gain/sqrt(n), gain/sqrt(n)], b = 0."""
         weight = self.values["weight"]
         bound = self.gain / math.sqrt(len(weight))
         weight[...] = rng.uniform(-bound, bound, weight.shape)
 
-    def forward(self, x: Array) -> Array:
-        """(..., n) to (..., m)."""
-        self._x = x
-        weight = self.values["weight"]
-        y = self.space.array("y", (*x.shape[:-1], weight.shape[1]), x.dtype)
-        np.matmul(rows(x), weight, out=rows(y))
-        if "bias" in self.values:
-            y += self.values["bias"]
-        return y
 
-    def backward(self, dy: Array) -> Array:
-        """(..., m) to (..., n)."""
-        dx = self.space.array("dx", self._x.shape, dy.dtype)
-        np.matmul(rows(self._x).T, rows(dy), out=self.gradients["weight"])
-        if "bias" in self.values:
-            sum_rows(rows(dy), self.gradients["bias"])
-        np.matmul(rows(dy), self.values["weight"].T, out=rows(dx))
-        return dx
+class FeedForward(Layer):
+    """y = f(x W + b) V + c at each position (Vaswani et al. 2017, section 3.3): the MLP of a block.
 
-
-class PositionWise(Layer):
-    """y = f(x W) V (+ biases) for each vector x, with `inner` units in between.
-
-    Parameters: `up.weight`, `down.weight`, and with `bias` `up.bias`, `down.bias`.
+    x and y are (..., width), f(u) is (..., inner). W, b and V, c are the parameters `up.weight`,
+    `up.bias`, `down.weight` and `down.bias`; without `bias` b = c = 0.
     """
 
-    widening = 1
-    """Inputs of f per unit."""
+    fan_in = 1
+    """Components of u = x W + b that f maps to one unit."""
 
-    def __init__(self, width: int, inner: int, bias: bool) -> None:
-        self.up = Projection(width, self.widening * inner, bias)
-        self.down = Projection(inner, width, bias)
+    def __init__(self, width: int, inner: int, *, bias: bool) -> None:
+        self.up = Projection(width, self.fan_in * inner, bias=bias)
+        self.down = Projection(inner, width, bias=bias)
         super().__init__(parts={"up": self.up, "down": self.down})
         self.inner = inner
 
     @staticmethod
     @abstractmethod
-    def usual(width: int) -> int:
-        """The default number of units for a width."""
+    def default_inner(width: int) -> int:
+        """The default number of inner units for a width."""
 
     def forward(self, x: Array) -> Array:
-        """(..., n) to (..., n)."""
+        """Map x (..., width) to y (..., width)."""
         u = self.up.forward(x)
         self._u, shape = rows(u), (u.size // u.shape[-1], self.inner)
         self._s = self.space.array("s", shape, x.dtype)
         self._y = self.space.array("y", (*x.shape[:-1], self.inner), x.dtype)
-        with np.errstate(over="ignore"):  # exp of a large number is infinite, and its inverse 0
+        with np.errstate(over="ignore"):  # exp(z) overflows to inf, and 1 / (1 + inf) is 0
             for part in self._blocks(shape[0]):
                 self._apply(self._u[part], self._s[part], rows(self._y)[part])
         return self.down.forward(self._y)
 
     def backward(self, dy: Array) -> Array:
-        """(..., n) to (..., n)."""
+        """Map dL/dy (..., width) to dL/dx (..., width)."""
         d_inner = self.down.backward(dy)
-        du = self.space.array("du", (*dy.shape[:-1], self.widening * self.inner), dy.dtype)
+        du = self.space.array("du", (*dy.shape[:-1], self.fan_in * self.inner), dy.dtype)
         for part in self._blocks(len(self._u)):
             self._apply_back(
                 rows(d_inner)[part],
@@ -97,26 +69,30 @@ class PositionWise(Layer):
         return self.up.backward(du)
 
     def _blocks(self, n: int) -> Iterator[slice]:
-        return stretches(n, _BLOCK // self.inner)
+        return blocks(n, CACHED // self.inner)
 
     @abstractmethod
     def _apply(self, u: Array, s: Array, y: Array) -> None:
-        """Write f(u) to y (N, inner), and what the derivative needs to s (N, inner)."""
+        """Write f(u) to y (N, inner), and the sigmoid in f to s (N, inner); u (N, fan_in inner)."""
 
     @abstractmethod
     def _apply_back(self, dy: Array, u: Array, s: Array, y: Array, du: Array) -> None:
-        """Write the gradient of u to du; dy and s are overwritten."""
+        """Write dL/du to du, given dL/dy, u, and s and y of `_apply`; dy, s and y may be
+        overwritten.
+        """
 
 
-class GELU(PositionWise):
-    """f(u) = u Phi(u), with the normal distribution function Phi nearly as in Hendrycks and Gimpel
-    2016, section 2: (1 + tanh(c (u + 0.044715 u^3))) / 2 with c = sqrt(2 / pi).
+class GELU(FeedForward):
+    """f(u) = u Phi(u), with the tanh approximation of the normal distribution function Phi.
+
+    Phi(u) = (1 + tanh(sqrt(2/pi) (u + 0.044715 u^3))) / 2 = sigmoid(c (u + a u^3)) with c = 2
+    sqrt(2/pi) (Hendrycks and Gimpel 2016, section 2).
     """
 
-    _c, _a = 2 * math.sqrt(2 / math.pi), 0.044715  # (1 + tanh(z)) / 2 = sigmoid(2 z)
+    _c, _a = 2 * math.sqrt(2 / math.pi), 0.044715
 
     @staticmethod
-    def usual(width: int) -> int:
+    def default_inner(width: int) -> int:
         """Four times the width."""
         return 4 * width
 
@@ -129,7 +105,7 @@ class GELU(PositionWise):
         np.multiply(u, s, out=y)
 
     def _apply_back(self, dy: Array, u: Array, s: Array, y: Array, du: Array) -> None:
-        # f' = s + u s (1 - s) z' with z' = c (1 + 3 a u^2), and u s = f.
+        # f = u s with s = sigmoid(z), so f' = s + f (1 - s) z' with z' = c (1 + 3 a u^2).
         np.multiply(u, u, out=du)
         du *= 3 * self._a * self._c
         du += self._c
@@ -140,15 +116,16 @@ class GELU(PositionWise):
         du *= dy
 
 
-class SwiGLU(PositionWise):
-    """f(u) = a sigmoid(a) b, where a and b are the halves of u (Shazeer 2020, equation 5)."""
+class SwiGLU(FeedForward):
+    """f([a; b]) = silu(a) b = a sigmoid(a) b (Shazeer 2020, equation 5)."""
 
-    widening = 2
+    fan_in = 2
 
     @staticmethod
-    def usual(width: int) -> int:
-        """8/3 of the width, rounded to a multiple of eight: as many weights as plain units of four
-        times the width.
+    def default_inner(width: int) -> int:
+        """8/3 of the width, rounded down to a multiple of eight.
+
+        The three matrices then have as many weights as the two of a GELU layer with 4 width units.
         """
         return max(1, width // 3) * 8 if width < 24 else width * 8 // 3 // 8 * 8
 
@@ -162,7 +139,7 @@ class SwiGLU(PositionWise):
     def _apply_back(self, dy: Array, u: Array, s: Array, y: Array, du: Array) -> None:
         a, b = u[:, : self.inner], u[:, self.inner :]
         da, db = du[:, : self.inner], du[:, self.inner :]
-        np.multiply(a, s, out=db)  # silu(a), whose derivative is s + silu(a) (1 - s)
+        np.multiply(a, s, out=db)  # db = silu(a) dy; silu'(a) = s + silu(a) (1 - s)
         np.subtract(1, s, out=da)
         da *= db
         da += s
@@ -172,10 +149,10 @@ class SwiGLU(PositionWise):
 
 
 def _sigmoid_of_negated(z: Array) -> None:
-    """In place: 1 / (1 + exp(z))."""
+    """Replace z by sigmoid(-z) = 1 / (1 + exp(z))."""
     np.exp(z, out=z)
     z += 1
     np.divide(1, z, out=z)
 
 
-ACTIVATIONS: dict[str, type[PositionWise]] = {"gelu": GELU, "swiglu": SwiGLU}
+ACTIVATIONS: dict[str, type[FeedForward]] = {"gelu": GELU, "swiglu": SwiGLU}

@@ -1,9 +1,9 @@
-"""Linear recurrences h_t = a_t h_{t-1} + b_t over whole arrays.
+"""Elementwise linear recurrences h_t = a_t h_{t-1} + b_t, sequentially or as a parallel scan.
 
-They are associative: two steps compose to one with the decay a_2 a_1 and the input a_2 b_1 + b_2.
-So stretches of time can be computed in parallel and combined afterwards (Blelloch 1990, "Prefix
-Sums and Their Applications"): more arithmetic in fewer, larger calls, which pays off where a step
-is so small that the overhead of the call dominates.
+Two steps compose to one with the decay a_2 a_1 and the input a_2 b_1 + b_2, and composition is
+associative. So chunks of time can be computed in parallel and combined afterwards (Blelloch 1990,
+"Prefix Sums and Their Applications"): more arithmetic in fewer, larger calls, which pays off where
+a step has so few elements that the overhead of the call dominates.
 """
 
 import numpy as np
@@ -11,11 +11,8 @@ import numpy as np
 from langmodels.arrays import Array
 from langmodels.neural.layers.base import Workspace
 
-_WORTH = 512
-"""Up to so many elements in a step, and from `_STEPS` steps on, stretches are faster than a
-loop.
-"""
-_STEPS = 64
+_MAX_ELEMENTS, _MIN_STEPS = 512, 64
+"""The chunked scan is faster for steps of at most so many elements, and at least so many steps."""
 
 
 def linear_scan(decay: Array, inputs: Array, first: Array, out: Array, space: Workspace) -> None:
@@ -23,14 +20,16 @@ def linear_scan(decay: Array, inputs: Array, first: Array, out: Array, space: Wo
 
     `decay` and `inputs` are (T, ...) as well; `out` may be `inputs`.
     """
-    if len(decay) < _STEPS or first.size > _WORTH:
-        scan_by_steps(decay, inputs, first, out, space)
+    if len(decay) < _MIN_STEPS or first.size > _MAX_ELEMENTS:
+        sequential_scan(decay, inputs, first, out, space)
     else:
-        scan_by_stretches(decay, inputs, first, out, space)
+        chunked_scan(decay, inputs, first, out, space)
 
 
-def scan_by_steps(decay: Array, inputs: Array, first: Array, out: Array, space: Workspace) -> None:
-    """`linear_scan` by a loop over time."""
+def sequential_scan(
+    decay: Array, inputs: Array, first: Array, out: Array, space: Workspace
+) -> None:
+    """`linear_scan` by a loop over the T steps."""
     h = first
     step = space.array("step", first.shape, out.dtype)
     for t in range(len(decay)):
@@ -38,19 +37,19 @@ def scan_by_steps(decay: Array, inputs: Array, first: Array, out: Array, space: 
         h = np.add(step, inputs[t], out=out[t])
 
 
-def scan_by_stretches(
-    decay: Array, inputs: Array, first: Array, out: Array, space: Workspace
-) -> None:
-    """`linear_scan` by a loop over the steps of about sqrt(T) stretches, all at once."""
+def chunked_scan(decay: Array, inputs: Array, first: Array, out: Array, space: Workspace) -> None:
+    """`linear_scan` over about sqrt(T) chunks in parallel: a loop over the sqrt(T) steps of all
+    chunks, each from zero, then a loop over the chunks that adds the decayed state before each.
+    """
     steps = max(1, round(len(decay) ** 0.5))
     n = len(decay) // steps
     whole = n * steps
 
-    def stretches(array: Array) -> Array:
+    def chunks(array: Array) -> Array:
         return array[:whole].reshape(n, steps, *first.shape)
 
-    a, b, h = stretches(decay), stretches(inputs), stretches(out)
-    # The decay from the beginning of its stretch up to each step.
+    a, b, h = chunks(decay), chunks(inputs), chunks(out)
+    # The product of the decays from the beginning of a chunk up to each of its steps.
     through = space.array("through", a.shape, out.dtype)
     product = space.array("product", (n, *first.shape), out.dtype)
     through[:, 0], h[:, 0] = a[:, 0], b[:, 0]
@@ -63,4 +62,4 @@ def scan_by_stretches(
         through[k] *= last
         h[k] += through[k]
         last = h[k, -1]
-    scan_by_steps(decay[whole:], inputs[whole:], last, out[whole:], space)
+    sequential_scan(decay[whole:], inputs[whole:], last, out[whole:], space)

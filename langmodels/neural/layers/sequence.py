@@ -1,4 +1,4 @@
-"""The base class of layers over time, whatever their state is."""
+"""The base class of layers over time, recurrent or convolutional."""
 
 from abc import abstractmethod
 from typing import Generic, TypeVar
@@ -13,9 +13,9 @@ State = tuple[Array, ...]
 
 
 class SequenceLayer(Layer, Generic[S]):
-    """A layer over chunks (T, B) of sequences, with a state of type S between chunks.
+    """A layer over T time steps of B sequences, with a state of type S carried between chunks.
 
-    States are values: `forward` does not modify the one it is given.
+    States are values: `forward` does not modify the state it is given.
     """
 
     outputs: int
@@ -23,7 +23,7 @@ class SequenceLayer(Layer, Generic[S]):
 
     @abstractmethod
     def zero_state(self, batch: int) -> S:
-        """The state of `batch` sequences before their first step."""
+        """The state before the first step of `batch` sequences."""
 
     @abstractmethod
     def forward(
@@ -34,27 +34,30 @@ class SequenceLayer(Layer, Generic[S]):
         keep: Array | None = None,
         embedding: Array | None = None,
     ) -> Array:
-        """Outputs (T, B, outputs) of T steps; `final_state` is the state after the last.
+        """The outputs of T steps, (T, B, outputs); afterwards `final_state` is set.
 
-        `x` are inputs (T, B, n), or token ids (T, B) for rows of `embedding` (V, n). `state` is by
-        default `zero_state`. `keep` (T, B) is 0 where the state is reset to zero before a step, and
-        1 elsewhere.
+        Args:
+            x: inputs (T, B, n), or token ids (T, B) that stand for rows of `embedding`.
+            state: the state before the first step; by default `zero_state`.
+            keep: (T, B), 0 where a sequence starts and the state is reset to zero before the step,
+                and 1 elsewhere; None: all 1.
+            embedding: (V, n), if `x` are token ids.
         """
 
     @property
     @abstractmethod
     def final_state(self) -> S:
-        """The state after the last step of the last `forward`."""
+        """The state after the T steps of the last `forward`."""
 
     @abstractmethod
     def backward(self, dy: Array) -> Array:
-        """The gradient with respect to the inputs, or to `embedding`, given that of the outputs."""
+        """Map dL/dy (T, B, outputs) to dL/dx (T, B, n), for token ids to dL/d embedding (V, n)."""
 
     def activations(self) -> dict[str, Array]:
         """Copies of the gates and states of the last `forward` by name, (T, B, outputs) each."""
         return {}
 
     def drop_weights(self, rate: float, rng: Generator) -> None:
-        """Zero a random fraction of the state-to-state weights, if any, until the next
+        """Zero a random fraction of the hidden-to-hidden weights, if any, until the next
         `refresh`.
         """

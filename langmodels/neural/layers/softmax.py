@@ -1,4 +1,4 @@
-"""Output layers: from hidden vectors to distributions over the vocabulary, with cross-entropy."""
+"""Output layers, which map hidden vectors to p(w | h), with their cross-entropy loss."""
 
 from abc import abstractmethod
 from collections.abc import Callable
@@ -7,12 +7,11 @@ import numpy as np
 
 from langmodels.arrays import Array, FloatArray
 from langmodels.models.scores import check_distributions
-from langmodels.neural.layers.base import Embedding, Generator, Layer, sum_rows
+from langmodels.neural.layers.base import CACHED, Embedding, Generator, Layer, sum_rows
 from langmodels.neural.layers.parameters import Shape
 
-_BLOCK = 131_072  # logits exponentiated at once: fits in the L2 cache
-_CHUNK = 2**24  # logits computed at once in scoring: bounds memory
-_MEASURED = 2**18  # probabilities measured at once: there are several copies
+_SCORED = 2**24  # logits computed at once in `log_prob`: 64 MB in float32
+_MEASURED = 2**18  # log probabilities given to a measure at once: it makes several copies
 
 
 class OutputLayer(Layer):
@@ -20,34 +19,37 @@ class OutputLayer(Layer):
 
     @abstractmethod
     def loss(self, h: Array, targets: Array, scale: float) -> tuple[float, Array]:
-        """The sum of -log p(target) in nats, and the gradient of `scale` times it.
+        """The cross-entropy sum_n -log p(targets[n] | h[n]) in nats, and dL/dh (N, H) for L =
+        `scale` times it.
 
-        `h` (N, H), `targets` (N,) token ids. Overwrites `gradients`; the gradient returned is with
-        respect to `h`, (N, H), in an array of the layer.
+        `h` is (N, H), `targets` (N,) are token ids. Overwrites `gradients` with those of L.
         """
 
     @abstractmethod
     def log_prob(self, h: Array, targets: Array) -> FloatArray:
-        """Log p of each target in nats, (N,)."""
+        """Log p(targets[n] | h[n]) in nats, (N,); `h` is (N, H), `targets` (N,)."""
 
     @abstractmethod
     def log_distribution(self, h: Array) -> FloatArray:
-        """Log p of every token in nats, (N, H) to (N, V)."""
+        """Log p(w | h[n]) of every token w in nats, (N, V), in float64; `h` is (N, H)."""
 
 
 Scoring = Callable[[OutputLayer, Array, Array], FloatArray]
-"""A function of an output layer, hidden vectors (N, H) and targets (N,) that returns (N,) or (N,
-numbers).
+"""What to compute for each prediction: a function of the output layer, hidden vectors (N, H) and
+targets (N,) that returns (N,), or (N, k) for k numbers per prediction.
 """
 
 
 def log_prob(output: OutputLayer, h: Array, targets: Array) -> FloatArray:
-    """Log p of each target in nats, (N,); a `Scoring`."""
+    """The `Scoring` that gives the log p of each target in nats, (N,)."""
     return output.log_prob(h, targets)
 
 
 def measuring(measure: Callable[[FloatArray, Array], FloatArray], vocabulary: int) -> Scoring:
-    """A `Scoring` that applies `measure` to whole distributions, (k, V) log p and (k,) targets."""
+    """The `Scoring` that gives `measure(log_p, targets)` of whole distributions.
+
+    `measure` is called with log p (n, V) in nats and targets (n,), for a few predictions at a time.
+    """
     size = max(1, _MEASURED // vocabulary)
 
     def scoring(output: OutputLayer, h: Array, targets: Array) -> FloatArray:
@@ -59,9 +61,10 @@ def measuring(measure: Callable[[FloatArray, Array], FloatArray], vocabulary: in
 
 
 class Softmax(OutputLayer):
-    """p(w | h) proportional to exp(h . v_w + b_w): `weight` (V, H), `bias` (V,).
+    """p(w | h) = exp(h . v_w + b_w) / sum_u exp(h . v_u + b_u), with `weight` v (V, H) and `bias` b
+    (V,).
 
-    Token ids in `excluded` have probability zero. If `tied` to an embedding, it shares its matrix.
+    Token ids in `excluded` have probability zero. With `tied`, v is the matrix of that embedding.
     """
 
     def __init__(
@@ -80,7 +83,7 @@ class Softmax(OutputLayer):
         self._owner: Layer = tied or self
 
     def initialise(self, rng: Generator) -> None:
-        """Weights uniform within 1/sqrt(H), bias zero."""
+        """Draw v uniformly from [-1/sqrt(H), 1/sqrt(H)], unless it is tied; b = 0."""
         if "weight" in self.shapes:
             bound = self.shapes["weight"][1] ** -0.5
             self.values["weight"][...] = rng.uniform(-bound, bound, self.shapes["weight"])
@@ -104,7 +107,7 @@ class Softmax(OutputLayer):
     def log_prob(self, h: Array, targets: Array) -> FloatArray:
         """See `OutputLayer`."""
         result = np.empty(len(h))
-        size = max(1, _CHUNK // len(self.values["bias"]))
+        size = max(1, _SCORED // len(self.values["bias"]))
         for begin in range(0, len(h), size):
             part = slice(begin, begin + size)
             logits = self._logits(h[part])
@@ -124,14 +127,12 @@ class Softmax(OutputLayer):
 def softmax_loss(
     logits: Array, bias: Array, targets: Array, scale: float, excluded: list[int]
 ) -> float:
-    """The sum of -log softmax(logits + bias)[target]; `logits` becomes the gradient of `scale`
-    times it.
+    """The sum over rows n of -log softmax(logits[n] + bias)[targets[n]], in nats.
 
-    `logits` (N, V), `targets` (N,). All passes are made over a block of rows that stays in the
-    cache.
+    `logits` (N, V) is overwritten by the gradient of `scale` times the sum, scale (p - onehot).
     """
     total = 0.0
-    size = max(1, _BLOCK // logits.shape[1])
+    size = max(1, CACHED // logits.shape[1])
     for begin in range(0, len(logits), size):
         z, target = logits[begin : begin + size], targets[begin : begin + size]
         index = np.arange(len(z))
@@ -144,9 +145,9 @@ def softmax_loss(
 
 
 def log_softmax_at(logits: Array, bias: Array, targets: Array, excluded: list[int]) -> FloatArray:
-    """Log softmax(logits + bias)[target] of every row, (N,); `logits` (N, V) is overwritten."""
+    """Log softmax(logits[n] + bias)[targets[n]] in nats, (N,); `logits` (N, V) is overwritten."""
     result = np.empty(len(logits))
-    size = max(1, _BLOCK // logits.shape[1])
+    size = max(1, CACHED // logits.shape[1])
     for begin in range(0, len(logits), size):
         z, target = logits[begin : begin + size], targets[begin : begin + size]
         sums, at_target = _exponentiate(z, bias, target, np.arange(len(z)), excluded)
@@ -157,7 +158,10 @@ def log_softmax_at(logits: Array, bias: Array, targets: Array, excluded: list[in
 def _exponentiate(
     z: Array, bias: Array, target: Array, index: Array, excluded: list[int]
 ) -> tuple[Array, Array]:
-    """Replace z by exp(z + bias - max); returns its row sums, and z + bias - max at the targets."""
+    """Replace z (n, V) by exp(z + bias - m), m being the maximum of z + bias in each row.
+
+    Returns the row sums (n,), and z + bias - m at the targets (n,). `index` is arange(n).
+    """
     np.add(z, bias, out=z)
     for token in excluded:
         z[:, token] = -np.inf

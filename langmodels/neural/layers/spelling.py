@@ -1,4 +1,4 @@
-"""Word vectors computed from characters, so that unseen words can be read."""
+"""Word embeddings computed from characters, so that words outside the vocabulary have one too."""
 
 import threading
 from collections.abc import Iterable, Sequence
@@ -13,37 +13,40 @@ from langmodels.neural.layers.base import Embedding, Generator, Layer, Linear, a
 from langmodels.neural.layers.parameters import Shape
 from langmodels.text.vocabulary import UNK, Vocabulary
 
-_PAD, _BEGIN, _END, _STRANGE = range(4)  # then special tokens, then characters
-_LONGEST = 48  # characters of a word that are read; the rest is ignored
+_PAD, _BEGIN, _END, _UNSEEN = range(4)
+"""Codes of padding, of the boundaries of a word, and of characters not in the training vocabulary.
 
+The special tokens' codes follow, then those of the characters.
+"""
+_MAX_CHARACTERS = 48  # a longer word is cut off
 
-_NUMBERING = threading.Lock()  # two threads must not assign one number
+_NUMBERING = threading.Lock()  # two threads must not give two words the same id
 
 
 class Spellings:
-    """Words as rows of character codes: begin, characters, end, padding.
+    """Words as rows of character codes, `codes` (n, longest): begin, characters, end, padding.
 
-    Rows of words of the vocabulary are numbered by their ids; a special token is spelled by one
-    code of its own. Other words are assigned further numbers when they are first read.
+    The row of a word of the vocabulary is its token id; a special token is spelled by one code of
+    its own. Other words get the following ids in the order in which they are first read.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         ordinary = vocabulary.tokens[vocabulary.n_special :]
         alphabet = sorted({character for word in ordinary for character in word})
-        first = _STRANGE + 1 + vocabulary.n_special
+        first = _UNSEEN + 1 + vocabulary.n_special
         self._codes = {character: first + i for i, character in enumerate(alphabet)}
         self.n_symbols = first + len(alphabet)
-        specials = [[_STRANGE + 1 + i] for i in range(vocabulary.n_special)]
+        specials = [[_UNSEEN + 1 + i] for i in range(vocabulary.n_special)]
         self.codes: IntArray = _rows([*specials, *map(self._spell, ordinary)])
         self.n_known = len(self.codes)
         self._others: dict[str, int] = {}
         self._vocabulary = vocabulary
 
     def _spell(self, word: str) -> list[int]:
-        return [self._codes.get(character, _STRANGE) for character in word[:_LONGEST]]
+        return [self._codes.get(character, _UNSEEN) for character in word[:_MAX_CHARACTERS]]
 
     def ids(self, words: Sequence[str]) -> IntArray:
-        """Row numbers of words; words not in the vocabulary are spelled and added."""
+        """The row of each word, (len(words),); words outside the vocabulary are added as rows."""
         ids = self._vocabulary.encode(words)
         unknown = [i for i in np.flatnonzero(ids == Vocabulary.unk_id).tolist() if words[i] != UNK]
         with _NUMBERING:
@@ -57,9 +60,7 @@ class Spellings:
 
 
 def _rows(words: Iterable[list[int]], before: IntArray | None = None) -> IntArray:
-    """Rows of codes with begin and end, padded to the longest word, appended to the rows of
-    `before`.
-    """
+    """The rows `before`, then one for each word: begin, codes, end, padded to the longest word."""
     spelled = [[_BEGIN, *codes, _END] for codes in words]
     width = max(map(len, spelled), default=0)
     done = 0 if before is None else len(before)
@@ -74,9 +75,10 @@ def _rows(words: Iterable[list[int]], before: IntArray | None = None) -> IntArra
 
 
 class Highway(Layer):
-    """y = t relu(x W + b) + (1 - t) x, t = sigmoid(x W' + b') (Srivastava et al. 2015).
+    """y = t g + (1 - t) x, g = relu(x W + b), t = sigmoid(x W' + b') (Srivastava, Greff and
+    Schmidhuber 2015, equation 3).
 
-    b' is initialised to -2, so that at first most of x passes unchanged.
+    Parameters: `transform.*` (W, b) and `gate.*` (W', b').
     """
 
     def __init__(self, width: int) -> None:
@@ -84,21 +86,21 @@ class Highway(Layer):
         super().__init__(parts={"transform": self.transform, "gate": self.gate})
 
     def initialise(self, rng: Generator) -> None:
-        """As for linear layers, but for the bias of the gate."""
+        """As linear layers, but b' = -2, so that at first most of x passes unchanged."""
         super().initialise(rng)
         self.values["gate.bias"].fill(-2)
 
     def forward(self, x: Array) -> Array:
-        """(N, n) to (N, n)."""
+        """Map x (N, n) to y (N, n)."""
         self._x = x
         self._g = np.maximum(self.transform.forward(x), 0)
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore"):  # exp overflows to inf, and 1 / (1 + inf) is 0
             self._t = 1 / (1 + np.exp(-self.gate.forward(x)))
         y: Array = self._t * (self._g - x) + x
         return y
 
     def backward(self, dy: Array) -> Array:
-        """(N, n) to (N, n)."""
+        """Map dL/dy (N, n) to dL/dx (N, n)."""
         t, g, x = self._t, self._g, self._x
         dx: Array = self.transform.backward(dy * t * (g > 0)).copy()
         dx += self.gate.backward(dy * (g - x) * t * (1 - t))
@@ -109,12 +111,21 @@ class Highway(Layer):
 class SpelledEmbedding(Embedding):
     """Word embeddings computed from characters (Kim et al. 2016, sections 2.2 and 2.3).
 
-    Filters of several widths slide over the embedded characters of a word; the maximum of
-    tanh(filter) over all places is one component of its vector; highway layers follow. Each word
-    type is computed once per call, however often it occurs.
+    Component f of a word's vector is max_i tanh(C[i : i + w] * F_f + b_f) over the positions i of
+    the word, C (characters, d) being its embedded characters and F_f (w d,) a filter of width w;
+    highway layers follow. Each word type of a batch is computed once, however often it occurs.
+
+    Parameters: `characters` (n_symbols, d), `filter.{w}` (w d, filters), `bias` (width,), and
+    `highway.{k}.*`.
+
+    Args:
+        spellings: the character codes of words.
+        characters: d, the width of the character embeddings.
+        filters: the number of filters of each width.
+        highways: the number of highway layers.
     """
 
-    table = None  # words outside the vocabulary have vectors, too
+    table = None  # a word outside the vocabulary has a vector, too
 
     def __init__(
         self,
@@ -124,7 +135,10 @@ class SpelledEmbedding(Embedding):
         highways: int,
     ) -> None:
         if characters < 1 or not filters or min(filters) < 1 or min(filters.values()) < 1:
-            raise UsageError("Filters, their widths and their numbers must be at least 1.")
+            raise UsageError(
+                "The width of character vectors, and the widths and numbers of filters, must be at "
+                "least 1."
+            )
         self.spellings, self.filters = spellings, filters
         self.width = sum(filters.values())
         self.tied = False
@@ -138,10 +152,11 @@ class SpelledEmbedding(Embedding):
         Layer.__init__(self, own, parts)
 
     def initialise(self, rng: Generator) -> None:
-        """Characters normal, filters uniform, such that filter outputs have unit variance.
+        """Characters standard normal; filters uniform in [-sqrt(3/(w d)), sqrt(3/(w d))], so that
+        their outputs have unit variance; b = 0.
 
-        With less variance the maxima over a word are nearly the same for all words, and training is
-        slow to distinguish them.
+        With less variance the maxima are nearly the same for all words, and training is slow to
+        tell them apart.
         """
         for name, array in self.values.items():
             if name.startswith("filter"):
@@ -151,7 +166,7 @@ class SpelledEmbedding(Embedding):
         Layer.initialise(self, rng)
 
     def forward(self, tokens: Array) -> Array:
-        """Ids of words (...), those of `Spellings.ids` included, to (..., width)."""
+        """Word ids (...), as `Spellings.ids` returns them, to vectors (..., width)."""
         types, self._inverse = np.unique(tokens.ravel(), return_inverse=True)
         codes = self.spellings.codes[types]
         self._order_others(types, codes)
@@ -166,7 +181,8 @@ class SpelledEmbedding(Embedding):
         for part, width, windows in self._windows():
             z = windows @ self.values[f"filter.{width}"]
             places = np.arange(z.shape[1])
-            # Windows must lie inside the word; words shorter than a window use the first one.
+            # Windows must not reach into the padding, except the first one in words shorter than
+            # the filter.
             outside = places > np.maximum(lengths - width, 0)[:, None]
             z[outside] = -np.inf
             chosen = z.argmax(axis=1)
@@ -179,8 +195,10 @@ class SpelledEmbedding(Embedding):
         return y[self._inverse].reshape(*tokens.shape, self.width)
 
     def _order_others(self, types: Array, codes: IntArray) -> None:
-        """Sort words outside the vocabulary, which are numbered by first occurrence, by their
-        spelling, so that rounding does not depend on what was read before.
+        """Sort the words outside the vocabulary by their spelling, in place in `codes`.
+
+        Their ids are in the order of first occurrence. Without sorting, a row's place in the matrix
+        products, and with it the rounding, would depend on what was read before.
         """
         first = int(np.searchsorted(types, self.spellings.n_known))
         if first + 1 >= len(types):
@@ -193,8 +211,8 @@ class SpelledEmbedding(Embedding):
         self._inverse = place[self._inverse]
 
     def _windows(self) -> list[tuple[slice, int, Array]]:
-        """For each width, the columns of its filters in the output, the width, and all windows (N,
-        places, width d).
+        """For each width w, the columns of its filters in the output, w, and all windows of w
+        characters, (N, positions, w d).
         """
         size = self.shapes["characters"][1]
         found, begin = [], 0
@@ -205,7 +223,7 @@ class SpelledEmbedding(Embedding):
         return found
 
     def backward(self, dx: Array) -> None:
-        """Back-propagate the gradient of the word vectors, (..., width)."""
+        """Compute the gradients of the parameters from dL/dx of the word vectors, (..., width)."""
         dy = np.zeros_like(self._y)
         add_rows(dy, self._inverse, rows(dx))
         for layer in reversed(self.highways):

@@ -8,7 +8,7 @@ import numpy as np
 from langmodels.arrays import BoolArray, FloatArray, IntArray
 from langmodels.errors import UsageError
 from langmodels.neural.batched import BatchedModel
-from langmodels.neural.layers.adaptive import usual_cutoffs
+from langmodels.neural.layers.adaptive import default_cutoffs
 from langmodels.neural.layers.cells import CELLS
 from langmodels.neural.layers.softmax import Scoring
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape, States
@@ -87,7 +87,7 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
     def _shape(self, vocabulary: int) -> RecurrentShape:
         tied, cutoffs = self.tied, self.cutoffs
         if cutoffs is None:
-            cutoffs = () if tied else usual_cutoffs(vocabulary)
+            cutoffs = () if tied else default_cutoffs(vocabulary)
         if tied is None:
             alike = not self.one_hot and self.embedding in (None, self.hidden)
             tied = alike and not cutoffs and vocabulary > self.hidden

@@ -58,7 +58,7 @@ class RecurrentShape:
         if self.tied and self.embedding != self.hidden:
             raise UsageError("Tied weights need an embedding as wide as the hidden layer.")
         if self.tied and self.cutoffs:
-            raise UsageError("Tied weights do not go with an adaptive softmax.")
+            raise UsageError("Weights cannot be tied with an adaptive softmax.")
         check_cutoffs(self.cutoffs, self.vocabulary)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from langmodels.arrays import BoolArray, FloatArray, IndexArray
 from langmodels.models.contexts import in_windows
 from langmodels.neural.batched import BatchedModel
-from langmodels.neural.layers.adaptive import usual_cutoffs
+from langmodels.neural.layers.adaptive import default_cutoffs
 from langmodels.neural.layers.softmax import Scoring
 from langmodels.neural.training.batches import Batches, Chunk, StreamBatches
 from langmodels.neural.training.options import whole_numbers
@@ -18,7 +18,7 @@ from langmodels.neural.transformer.network import (
     TransformerShape,
     TransformerState,
 )
-from langmodels.neural.transformer.scoring import score_pieces, score_stretch, stride_of
+from langmodels.neural.transformer.scoring import score_continuation, score_pieces, stride_of
 from langmodels.text.corpus import Corpus
 from langmodels.text.reading import Text
 from langmodels.text.sequences import Sequences
@@ -26,49 +26,55 @@ from langmodels.text.sequences import Sequences
 
 @dataclass(frozen=True, eq=False)
 class WindowState:
-    """The network's state and, for learned positions, the tokens in the window, in order."""
+    """The network's state; for learned positions also the tokens of the current window, oldest
+    first.
+    """
 
     network: TransformerState
     tokens: tuple[int, ...] = ()
 
 
 class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
-    """A decoder-only Transformer (Vaswani et al. 2017; Radford et al. 2018), pre-normalised.
+    """A decoder-only Transformer (Vaswani et al. 2017; Radford et al. 2018) with pre-norm blocks.
 
-    The state is the keys and values of the last `window` tokens, layer by layer. With rotary
-    positions every layer attends to the last `window` positions of a text of any length; training
-    reads it as a stream, in chunks of `steps` tokens that attend to the chunk before. There are
-    only `window` learned positions: after these, a new window starts with the last half of the
-    tokens of the old one; training reads independent chunks of `window` tokens. Scoring and
-    stepping see the same contexts.
+    The state is a KV cache of the last `window` tokens in each layer.
 
-    Independent chunks (those, and `shuffled` ones) have at least `window` tokens whatever `steps`
-    is, and correspondingly fewer are in a batch: positions and distances that no chunk reaches
-    would not be trained.
+    Rotary positions: every layer attends to the last `window` positions of a text of any length.
+    Training reads the corpus as a stream, in chunks of `steps` tokens that also attend to the cache
+    of the chunk before, into which no gradient flows (as in Transformer-XL: Dai et al. 2019).
+
+    Learned positions: there are `window` of them. After these a new window starts, with the last
+    half of the tokens of the old one as its first half. Training reads independent chunks of
+    `window` tokens.
+
+    Independent chunks, those and `shuffled` ones, have at least `window` tokens even if `steps` is
+    less, and a batch has correspondingly fewer: positions or distances beyond the length of a chunk
+    would never be trained.
 
     With `positions="learned", norm="layer", activation="gelu", bias=True` it is the architecture of
-    GPT-2, by default that of Llama but for the tied output.
+    GPT-2; the default is that of Llama, but with tied embeddings.
 
     Args:
-        width: width of the vectors between layers.
+        width: width of the residual stream.
         heads: attention heads in each layer; a divisor of the width.
-        layers: number of blocks of attention and position-wise units.
-        window: positions that a layer attends to, the present one included.
+        layers: number of blocks, each of attention and a feed-forward layer.
+        window: positions that a layer attends to, the current one included.
         positions: rotary or learned.
         norm: rms or layer.
-        activation: activation of the position-wise units: swiglu or gelu.
-        inner: position-wise units in each layer; none: 8/3 of the width for swiglu, 4 times for
-            gelu.
-        bias: whether linear maps have biases.
-        tied: whether the embedding is also the matrix of the output layer; none: with a full
+        activation: activation of the feed-forward layers: swiglu or gelu.
+        inner: units of each feed-forward layer; none: 8/3 of the width for swiglu, 4 times the
+            width for gelu.
+        bias: whether linear layers have biases.
+        tied: whether the output matrix is the embedding matrix; none: with a full
             softmax.
-        dropout: rate on the embedded input and on the output of each half of a block.
-        cutoffs: frequency ranks at which an adaptive softmax is cut; (): a full one; none:
-            2000+10000 for more than 10,000 tokens.
-        optimizer: rule by which gradients change weights; see `TrainingOptions`.
-        learning_rate: the highest learning rate.
-        warmup: steps of linear increase to it, at most a quarter of all steps.
-        beta2: decay of the moving average of squared gradients.
+        dropout: rate on the embedded input, and on the outputs of attention and feed-forward
+            layers.
+        cutoffs: frequency ranks that divide the classes of an adaptive softmax; (): full softmax;
+            none: 2000+10000 for vocabularies of more than 10,000, else a full softmax.
+        optimizer: see `TrainingOptions`.
+        learning_rate: learning rate after the warmup.
+        warmup: steps of linear increase of the learning rate, at most a quarter of all steps.
+        beta2: decay of Adam's moving average of squared gradients.
         l2: weight decay; with adamw, of matrices only.
     """
 
@@ -103,12 +109,13 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
         self.positions, self.norm, self.activation = positions, norm, activation
         self.inner, self.bias, self.tied, self.dropout = inner, bias, tied, dropout
         self.cutoffs = None if cutoffs is None else whole_numbers(cutoffs)
-        self._shape(2 + max(self.cutoffs or (), default=0))  # refuses what could never work
+        # Invalid sizes raise here, not only in `fit`.
+        self._shape(2 + max(self.cutoffs or (), default=0))
 
     def _shape(self, vocabulary: int) -> TransformerShape:
         cutoffs = self.cutoffs
         if cutoffs is None:
-            cutoffs = () if self.tied else usual_cutoffs(vocabulary)
+            cutoffs = () if self.tied else default_cutoffs(vocabulary)
         return TransformerShape(
             vocabulary=vocabulary,
             width=self.width,
@@ -144,26 +151,27 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
 
     @property
     def context_length(self) -> int:
-        """The most preceding tokens that p depends on; windows that slide add up over the
-        layers.
+        """The greatest number of preceding tokens that p depends on.
+
+        With rotary positions each layer reaches window - 1 positions further back.
         """
         if self.positions == "learned":
             return self.window
         return self.layers * (self.window - 1) + 1
 
     def lengths_used(self, lengths: IndexArray) -> IndexArray:
-        """See `Contexts`; a new window of learned positions starts with half of the old one."""
+        """See `Contexts`; with learned positions between half a window and a whole one."""
         if self.positions == "learned":
             return in_windows(lengths, self.window, stride_of(self.window))
         return super().lengths_used(lengths)
 
     @property
     def reads_streams(self) -> bool:
-        """True for rotary positions, which do not run out."""
+        """True for rotary positions, of which there is no last one."""
         return self.positions != "learned"
 
     def start(self) -> WindowState:
-        """After `<s>`."""
+        """The state after `<s>`."""
         return self._after(WindowState(self._network.zero_states(1)), self.vocabulary.bos_id)
 
     def advance(self, state: WindowState, token: int) -> WindowState:
@@ -174,10 +182,11 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
         return self._after(state, token)
 
     def start_after(self, state: WindowState, last: int) -> WindowState:
-        """See `Contexts`; the window slides on."""
+        """See `Contexts`; the cache is kept, and `<s>` is read."""
         return self._after(state, self.vocabulary.bos_id)
 
     def _after(self, state: WindowState, token: int) -> WindowState:
+        """The state after reading a token; a full window of learned positions is begun anew."""
         network, before = self._network, state.network
         read, tokens = [token], [*state.tokens, token]
         if len(tokens) > self.window:
@@ -199,20 +208,21 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
         numbers: tuple[int, ...] = (),
         wanted: BoolArray | None = None,
     ) -> FloatArray:
-        """See `BatchedModel`; many sequences, or pieces of one, are run in one batch."""
+        """See `BatchedModel`; sequences, and pieces of long ones, are run in one batch."""
         return score_pieces(self._network, list(sequences.streams()), scoring, numbers, wanted)
 
     def score_on(self, sequences: Sequences, memory: Any = None) -> tuple[FloatArray, Any]:
-        """See `LanguageModel`; the memory is the tokens that windows still reach."""
+        """See `LanguageModel`; the memory is the last tokens on which later predictions depend."""
         ((inputs, targets),) = sequences.streams()
-        return score_stretch(self._network, inputs, targets, memory)
+        return score_continuation(self._network, inputs, targets, memory)
 
     def attention(self, text: Text) -> FloatArray:
-        """The attention weights of each token on each, (layers, heads, T, T); rows sum to one.
+        """The attention weights over `<s>` and the tokens of a text, (layers, heads, T, T).
 
-        Row and column 0 are `<s>`, unless learned positions ran out in the text: then the T tokens
-        are those of the last window. Row t are the weights with which token t + 1 is predicted,
-        after token t.
+        Entry [l, h, t, s] is the weight of position s for the query at position t, from which the
+        token at t + 1 is predicted; rows sum to one, and weights are zero for s > t. Position 0 is
+        `<s>`; if the text is longer than the learned positions, the T tokens are those of the last
+        window.
         """
         ids = [self.vocabulary.bos_id, *self.encode(text).tolist()]
         seen = self.state(text).tokens if self.positions == "learned" else ids

@@ -1,4 +1,4 @@
-"""A decoder-only Transformer: embedding, blocks of attention and position-wise units, output."""
+"""A decoder-only Transformer: embedding, blocks of attention and feed-forward layers, output."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from langmodels.checks import Expected
 from langmodels.errors import UsageError, check_whole
 from langmodels.neural.layers.adaptive import check_cutoffs, make_output
 from langmodels.neural.layers.base import Dropout, Embedding, Generator, Layer
-from langmodels.neural.layers.memory import Memory
+from langmodels.neural.layers.kv_cache import KVCache
 from langmodels.neural.layers.normalization import NORMS
 from langmodels.neural.layers.position_wise import ACTIVATIONS
 from langmodels.neural.layers.self_attention import SelfAttention
@@ -19,18 +19,29 @@ from langmodels.neural.training.batches import Chunk
 
 POSITIONS = ("rotary", "learned")
 
-_ELEMENTS_A_THREAD = 32_768  # elements (B, window, C) that pay for one more thread
+_ELEMENTS_A_THREAD = 32_768  # elements (B, window, C) of a batch that make one more thread worth it
 
 
 @dataclass(frozen=True)
 class TransformerShape:
     """The sizes and variants of a Transformer.
 
-    `window`: positions that a layer attends to, the present one included. `inner`: units in each
-    block; None for the default of the activation. `positions`: one of `POSITIONS`; `norm`: one of
-    `NORMS`; `activation`: one of `ACTIVATIONS`. `tied`: the output matrix is the embedding (Press
-    and Wolf 2017). `cutoffs`: frequency ranks at which an adaptive softmax is cut; () for a full
-    softmax. Raises UsageError for invalid values.
+    Args:
+        vocabulary: V, the number of token types.
+        width: C, the width of the residual stream.
+        heads: attention heads per block.
+        layers: number of blocks.
+        window: positions that a block attends to, the current one included.
+        positions: one of `POSITIONS`.
+        norm: one of `NORMS`.
+        activation: one of `ACTIVATIONS`.
+        inner: units of the feed-forward layers; None: the default of the activation.
+        bias: whether linear layers have biases.
+        tied: whether the output matrix is the embedding (Press and Wolf 2017).
+        dropout: rate on the embedded input, and on the output of attention and feed-forward layers.
+        cutoffs: frequency ranks that divide the classes of an adaptive softmax; (): a full softmax.
+
+    Raises UsageError for invalid values.
     """
 
     vocabulary: int
@@ -59,21 +70,22 @@ class TransformerShape:
                 choices = ", ".join(known)
                 raise UsageError(f"{name} must be one of {choices}, not {getattr(self, name)!r}.")
         if self.width % self.heads:
-            raise UsageError(f"A width of {self.width} cannot be cut into {self.heads} heads.")
+            raise UsageError(f"A width of {self.width} cannot be divided into {self.heads} heads.")
         if self.positions == "rotary" and self.width // self.heads % 2:
             raise UsageError("Rotary positions need heads of even width; choose fewer heads.")
         if not 0 <= self.dropout < 1:
             raise UsageError("Dropout rates must be at least 0 and below 1.")
         if self.tied and self.cutoffs:
-            raise UsageError("Tied weights do not go with an adaptive softmax.")
+            raise UsageError("Weights cannot be tied with an adaptive softmax.")
         check_cutoffs(self.cutoffs, self.vocabulary)
 
 
 class Block(Layer):
-    """x + attention(norm(x)), then x + units(norm(x)) (pre-normalised: Xiong et al. 2020)."""
+    """x += attention(norm1(x)), then x += feed_forward(norm2(x)): pre-norm (Xiong et al. 2020)."""
 
     def __init__(self, shape: TransformerShape) -> None:
-        norm, units = NORMS[shape.norm], ACTIVATIONS[shape.activation]
+        norm, feed_forward = NORMS[shape.norm], ACTIVATIONS[shape.activation]
+        inner = shape.inner or feed_forward.default_inner(shape.width)
         self.norms = [norm(shape.width), norm(shape.width)]
         self.attention = SelfAttention(
             shape.width,
@@ -82,38 +94,38 @@ class Block(Layer):
             rotary=shape.positions == "rotary",
             bias=shape.bias,
         )
-        self.units = units(shape.width, shape.inner or units.usual(shape.width), shape.bias)
-        # Scale down the two outputs of each block, so that their sum does not grow with depth
-        # (Radford 2019).
-        self.attention.out.gain = self.units.down.gain = (2 * shape.layers) ** -0.5
+        self.feed_forward = feed_forward(shape.width, inner, bias=shape.bias)
+        # 2 layers outputs are added to the residual stream; scaled by 1/sqrt(2 layers), their sum
+        # does not grow with depth (Radford et al. 2019, section 2.3).
+        self.attention.out.gain = self.feed_forward.down.gain = (2 * shape.layers) ** -0.5
         self.dropouts = [Dropout(shape.dropout), Dropout(shape.dropout)]
         super().__init__(
             parts={
                 "norm1": self.norms[0],
                 "attention": self.attention,
                 "norm2": self.norms[1],
-                "units": self.units,
+                "units": self.feed_forward,  # the name in model files
             }
         )
 
     def forward(
-        self, x: Array, memory: Memory, first: IntArray, rng: Generator | None, since: int = 0
+        self, x: Array, cache: KVCache, first: IntArray, rng: Generator | None, since: int = 0
     ) -> Array:
         """Update x (B, T, C) in place from step `since` on, and return that part, (B, T - since,
         C).
 
-        See `SelfAttention.forward`.
+        `cache`, `first` and `since` are as in `SelfAttention.forward`.
         """
-        y = self.attention.forward(self.norms[0].forward(x), memory, first, since)
+        y = self.attention.forward(self.norms[0].forward(x), cache, first, since)
         x = x[:, since:]
         x += self.dropouts[0].forward(y, rng)
-        y = self.units.forward(self.norms[1].forward(x))
+        y = self.feed_forward.forward(self.norms[1].forward(x))
         x += self.dropouts[1].forward(y, rng)
         return x
 
     def backward(self, dx: Array) -> None:
-        """Back-propagate, in place on dx (B, T, C)."""
-        for k, layer in ((1, self.units), (0, self.attention)):
+        """Replace the gradient of the output, dx (B, T, C), by that of the input, in place."""
+        for k, layer in ((1, self.feed_forward), (0, self.attention)):
             d = dx.copy() if self.dropouts[k].active else dx
             d = layer.backward(self.dropouts[k].backward(d))
             dx += self.norms[k].backward(d)
@@ -121,14 +133,14 @@ class Block(Layer):
 
 @dataclass(frozen=True, eq=False)
 class TransformerState:
-    """The memory of each block, and the input of the output layer after the last token, (B, C)."""
+    """The KV cache of each block, and the input (B, C) of the output layer after the last token."""
 
-    memories: Sequence[Memory]
+    caches: Sequence[KVCache]
     top: Array
 
 
 class TransformerNetwork(SequenceNetwork[TransformerState]):
-    """p(x_{t+1}) = softmax(norm(blocks(embedding(x_1 .. x_t)))), the tokens of a window at once."""
+    """p(x_{t+1} | x_1 .. x_t) = softmax(norm(blocks(embedding(x_1 .. x_t)))_t W + b)."""
 
     def __init__(self, shape: TransformerShape, dtype: str = "float32") -> None:
         self.shape = shape
@@ -160,16 +172,16 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
         rng: Generator | None = None,
         since: int = 0,
     ) -> Array:
-        """See `SequenceNetwork`; outputs of steps before `since` are omitted."""
+        """See `SequenceNetwork`; (T - since, B, C), without the outputs of steps before `since`."""
         steps, batch = inputs.shape
-        memories = (states or self.zero_states(batch)).memories
-        first = _beginnings(memories[0], keep, steps, batch)
+        caches = (states or self.zero_states(batch)).caches
+        first = _sequence_starts(caches[0], keep, steps, batch)
         x = self.embedding.forward(np.ascontiguousarray(inputs.T))
         if self.shape.positions == "learned":
-            x += self.positions.forward(self._places(memories[0].position, first))
+            x += self.positions.forward(self._position_ids(caches[0].position, first))
         x = self.dropout.forward(x, rng)
-        for block, memory in zip(self.blocks, memories, strict=True):
-            x = block.forward(x, memory, first, rng, since if block is self.blocks[-1] else 0)
+        for block, cache in zip(self.blocks, caches, strict=True):
+            x = block.forward(x, cache, first, rng, since if block is self.blocks[-1] else 0)
         self._h = np.ascontiguousarray(self.norm.forward(x).swapaxes(0, 1))
         return self._h
 
@@ -183,15 +195,20 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
             self.positions.backward(dx)
         self.embedding.backward(dx)
 
-    def _places(self, position: int, first: IntArray) -> Array:
-        """The distance of each step (B, T) from the start of its sequence or window."""
-        places: Array = np.arange(position, position + first.shape[1]) - first
-        if places.max() >= self.shape.window:
+    def _position_ids(self, position: int, first: IntArray) -> Array:
+        """The learned position of each step, (B, T): its distance from the start of its sequence.
+
+        `position` is that of the first step, and `first` (B, T) as in `SelfAttention.forward`.
+        """
+        ids: Array = np.arange(position, position + first.shape[1]) - first
+        if ids.max() >= self.shape.window:
             raise ValueError(f"there are only {self.shape.window} learned positions")
-        return places
+        return ids
 
     def attention(self, inputs: Array) -> FloatArray:
-        """The attention weights of T tokens (T,), (layers, heads, T, T); rows sum to one."""
+        """The attention weights of each block for tokens (T,), (layers, heads, T, T); rows sum to
+        one.
+        """
         self.forward(inputs[:, None])
         maps = np.stack([block.attention.weights()[0] for block in self.blocks])
         return maps.astype(np.float64)
@@ -199,27 +216,27 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
     # States ---------------------------------------------------------------------------------
 
     def zero_states(self, batch: int) -> TransformerState:
-        """See `SequenceNetwork`: empty memories."""
-        empty = [Memory.empty(batch)] * self.shape.layers
+        """See `SequenceNetwork`: empty caches."""
+        empty = [KVCache.empty(batch)] * self.shape.layers
         return TransformerState(empty, np.zeros((batch, self.shape.width), self.dtype))
 
     @property
     def final_states(self) -> TransformerState:
         """See `SequenceNetwork`."""
-        return TransformerState([b.attention.memory for b in self.blocks], self._h[-1].copy())
+        return TransformerState([b.attention.cache for b in self.blocks], self._h[-1].copy())
 
     def top(self, states: TransformerState) -> Array:
         """See `SequenceNetwork`."""
         return states.top
 
     def _to_arrays(self, states: TransformerState) -> dict[str, Array]:
-        one = states.memories[0]
-        pairs = {f"pairs.{k}": memory.pairs for k, memory in enumerate(states.memories)}
+        one = states.caches[0]
+        pairs = {f"pairs.{k}": cache.pairs for k, cache in enumerate(states.caches)}
         place = {"position": np.array([one.position]), "first": one.first}
         return {**pairs, **place, "top": states.top}
 
     def carried_as(self, batch: Chunk) -> dict[str, Expected]:
-        """See `Network`: the length of the memories depends on what was read."""
+        """See `Network`; the length of the caches depends on how many tokens were read."""
         rows, width, dtype = batch.inputs.shape[1], self.shape.width, self.dtype.name
         pairs = Expected(dtype, (rows, "positions remembered", 2, width), finite=True)
         return {
@@ -232,19 +249,19 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
     def _from_arrays(self, arrays: Mapping[str, Array]) -> TransformerState:
         first, position = np.array(arrays["first"]), int(arrays["position"][0])
         pairs = (arrays[f"pairs.{k}"] for k in range(self.shape.layers))
-        memories = [Memory.of(some, position, first) for some in pairs]
-        return TransformerState(memories, np.array(arrays["top"]))
+        caches = [KVCache.of(some, position, first) for some in pairs]
+        return TransformerState(caches, np.array(arrays["top"]))
 
     # Training -------------------------------------------------------------------------------
 
     def loss(self, batch: Chunk, scale: float, rng: Generator | None) -> float:
-        """See `Network`; learned positions start anew with every chunk."""
+        """See `Network`; with learned positions every chunk starts without a cache."""
         if self.shape.positions == "learned":
             self._states = None
         return super().loss(batch, scale, rng)
 
     def decayed(self) -> BoolArray:
-        """See `Network`: only matrices decay."""
+        """See `Network`: matrices, but not biases and gains of normalisation layers."""
         sizes = [(a.size, a.ndim > 1) for _, a in self.parameters.items()]
         return np.repeat([flag for _, flag in sizes], [size for size, _ in sizes])
 
@@ -254,11 +271,11 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
         return max(1, min(threads, batch, worth))
 
 
-def _beginnings(memory: Memory, keep: Array | None, steps: int, batch: int) -> IntArray:
-    """The position at which the sequence of each step started, (B, T), counted as in `Memory`."""
-    first = np.repeat(memory.first[:, None], steps, axis=1)
+def _sequence_starts(cache: KVCache, keep: Array | None, steps: int, batch: int) -> IntArray:
+    """The position at which the sequence of each step started, (B, T), counted as in `KVCache`."""
+    first = np.repeat(cache.first[:, None], steps, axis=1)
     if keep is not None:
-        here = np.arange(memory.position, memory.position + steps, dtype=np.int32)
+        here = np.arange(cache.position, cache.position + steps, dtype=np.int32)
         begun = np.where(keep.T, np.int32(-1), here)
         np.maximum(first, np.maximum.accumulate(begun, axis=1), out=first)
     return first

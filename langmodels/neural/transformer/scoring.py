@@ -1,9 +1,9 @@
-"""Scoring text with a Transformer, in many pieces at once, with the same result.
+"""Scoring long text with a Transformer as a batch of overlapping pieces.
 
-A prediction depends on as many tokens as the windows of all layers reach back. So a long sequence
-is cut into pieces that are run in one batch, each starting that much before the part of it that is
-scored; the result is that of one sequential run. With learned positions, the pieces are the windows
-themselves.
+A prediction depends on a bounded number of tokens, as many as the windows of all layers reach back.
+So a long sequence is cut into pieces that are run in one batch. Each begins with that many tokens
+of the piece before, which are read again and not scored; the scores are those of one sequential
+run. With learned positions the pieces are the windows themselves.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,14 +17,17 @@ from langmodels.neural.layers.softmax import Scoring, log_prob
 from langmodels.neural.transformer.network import TransformerNetwork
 from langmodels.threads import Workers, cpu_count
 
-_STEPS = 256  # tokens of each piece read at once
-_AT_ONCE = 2048  # tokens of all pieces read at once per thread
-_PIECE = 8  # length of a piece, as a multiple of its unscored part
+_STEPS = 256  # tokens of a piece per call of the network
+_AT_ONCE = 2048  # tokens of a whole batch per call of the network
+_PIECE = 8  # scored tokens of a piece per token that is read again: reading again costs 1/8
 
 
 @dataclass(frozen=True, eq=False)
 class _Piece:
-    """Inputs, and the targets of the last `len(scores)` of them."""
+    """Inputs (n,); for the last k of them the targets (k,), and `scores`, a view of the result.
+
+    `wanted` (k,) is false where no score is needed.
+    """
 
     inputs: IntArray
     targets: IntArray
@@ -33,7 +36,7 @@ class _Piece:
 
 
 def stride_of(window: int) -> int:
-    """The distance between the starts of consecutive windows of learned positions."""
+    """The distance between the starts of windows of learned positions: half a window."""
     return max(1, window // 2)
 
 
@@ -44,10 +47,15 @@ def score_pieces(
     numbers: tuple[int, ...] = (),
     wanted: BoolArray | None = None,
 ) -> FloatArray:
-    """Log p of every target in nats, (n_tokens,), sequence after sequence.
+    """Log p of every target in nats, (n_tokens,), in the order of the sequences.
 
-    `sequences` are inputs and targets of equal length. Another `scoring` returns (n_tokens,
-    *numbers) instead, with zeros for targets that are not `wanted`.
+    Args:
+        network: the network.
+        sequences: inputs and targets of each sequence, of equal length; each starts from an empty
+            cache.
+        scoring: what to compute for each target, if not log p; the result is (n_tokens, *numbers).
+        numbers: the shape of what `scoring` returns for one target.
+        wanted: (n_tokens,), false at targets whose result may be zeros.
     """
     result = np.empty((sum(len(inputs) for inputs, _ in sequences), *numbers))
     wanted = np.ones(len(result), np.bool_) if wanted is None else wanted
@@ -67,11 +75,12 @@ def score_pieces(
     return result
 
 
-def score_stretch(
+def score_continuation(
     network: TransformerNetwork, inputs: IntArray, targets: IntArray, before: IntArray | None
 ) -> tuple[FloatArray, IntArray]:
-    """Log p of targets in nats, (n,), given inputs (n,) that continue the inputs `before`; and the
-    last inputs on which later predictions depend.
+    """Log p of targets in nats, (n,), for inputs (n,) that continue the inputs `before` (m,).
+
+    Also returns the last inputs on which later predictions depend, the next call's `before`.
     """
     seen = np.empty(0, np.int32) if before is None else before
     inputs = np.concatenate([seen, inputs])
@@ -80,19 +89,19 @@ def score_stretch(
     scores = score_pieces(network, [(inputs, targets)], wanted=wanted)[len(seen) :]
     reach, stride = _reach(network)
     begin = max(0, len(inputs) - reach)
-    if network.shape.positions == "learned":  # start of the next window
+    if network.shape.positions == "learned":  # from the start of the current window
         begin = begin // stride * stride if len(inputs) >= network.shape.window else 0
     return scores, inputs[begin:]
 
 
 def _reach(network: TransformerNetwork) -> tuple[int, int]:
-    """The number of tokens reread before a piece, and the length of a window of learned
-    positions.
+    """The number of tokens at the beginning of a piece that are read again, and the least number of
+    tokens that are scored after them.
     """
     shape = network.shape
     if shape.positions == "learned":
         stride = stride_of(shape.window)
-        return shape.window - stride, stride  # tokens kept from the old window
+        return shape.window - stride, stride  # a window keeps the last tokens of the one before
     before = shape.layers * (shape.window - 1)
     return before, max(_PIECE * before, _STEPS)
 
@@ -104,6 +113,7 @@ def _cut(
     wanted: BoolArray,
     threads: int,
 ) -> Iterator[_Piece]:
+    """Cut the sequences into pieces, at most about four per thread with rotary positions."""
     before, stride = _reach(network)
     if network.shape.positions != "learned":
         stride = max(stride, -(-len(result) // (4 * threads)))
@@ -123,7 +133,7 @@ def _cut(
 
 
 def _groups(pieces: Sequence[_Piece], threads: int) -> Iterator[Sequence[_Piece]]:
-    """Group pieces of about the same length into batches."""
+    """Group pieces, sorted by length, into batches of about `_AT_ONCE` tokens per call."""
     begin = 0
     while begin < len(pieces):
         steps = min(_STEPS, len(pieces[begin].inputs))
@@ -133,7 +143,7 @@ def _groups(pieces: Sequence[_Piece], threads: int) -> Iterator[Sequence[_Piece]
 
 
 def _run(network: TransformerNetwork, group: Sequence[_Piece], scoring: Scoring) -> None:
-    """Run a batch of pieces, the longest first."""
+    """Run a batch of pieces, the longest first, and write their scores."""
     longest = len(group[0].inputs)
     inputs = np.zeros((longest, len(group)), np.int32)
     targets, scored = np.zeros_like(inputs), np.zeros(inputs.shape, np.bool_)
@@ -148,7 +158,7 @@ def _run(network: TransformerNetwork, group: Sequence[_Piece], scoring: Scoring)
     steps = longest if network.shape.positions == "learned" else _STEPS
     for begin in range(0, longest, steps):
         chosen = scored[begin : begin + steps]
-        # Of unscored steps, the last layer needs only keys and values.
+        # Of steps before the first scored one, the last block needs only keys and values.
         needed = np.flatnonzero(chosen.any(axis=1))
         since = int(needed[0]) if len(needed) else len(chosen) - 1
         h = rows(network.forward(inputs[begin : begin + steps], states, since=since))

@@ -15,5 +15,5 @@ CELLS: Registry[type[Recurrent]] = Registry(
 
 
 def make_cell(name: str, inputs: int, hidden: int) -> Recurrent:
-    """A recurrent layer by name. Raises UsageError for an unknown one."""
+    """A recurrent layer by the name of its cell. Raises UsageError for an unknown name."""
     return CELLS.find(name)(inputs, hidden)

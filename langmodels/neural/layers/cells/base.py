@@ -1,14 +1,15 @@
 """The base class of recurrent layers, unrolled over time and differentiated by hand.
 
-Arrays are time-major: (T, B, width) for T steps of B sequences. The loop over time contains only
-what depends on the step before, written into preallocated arrays. The input's contribution to all
-pre-activations is one matrix product before the loop; the gradients of the weights are single
-products after it; the derivatives of the gates are computed for a block of steps at a time.
+Arrays are time-major: (T, B, width) for T steps of B sequences. z denotes the pre-activations of
+all gates, z_t = x_t W + h_{t-1} U + b. The loop over time contains only what depends on the step
+before, written into preallocated arrays. x W + b for all T steps is one matrix product before the
+loop; the gradients of the weights are single products after it; the derivatives of the gates are
+computed for a block of steps at a time.
 
-Logistic gates are computed as 1 / (1 + exp(z)) from negated pre-activations: the sign (and, for the
-LSTM, the 2 in tanh(z) = 2 sigmoid(2z) - 1) is put into scaled copies of the weights, so that three
-calls compute all gates of a step. Few calls matter doubly, since threads that share a batch wait
-for each other's Python between calls.
+A sigmoid is computed as 1 / (1 + exp(-z)). The sign (and, for the LSTM, the 2 in tanh(z) = 2
+sigmoid(2z) - 1) is put into scaled copies of the weights, so that three calls (exp, add, divide)
+compute all gates of a step. Fewer calls also mean less waiting for Python's global lock where
+threads share a batch.
 """
 
 from abc import abstractmethod
@@ -17,26 +18,23 @@ from collections.abc import Iterator
 import numpy as np
 
 from langmodels.arrays import Array
-from langmodels.neural.layers.base import (
-    Generator,
-    affine_backward,
-    draw_mask,
-    rows,
-    sum_by_row,
-)
+from langmodels.neural.layers.base import Generator, draw_mask, rows, sum_by_row, sum_rows
 from langmodels.neural.layers.sequence import SequenceLayer, State
 
-_BLOCK = 65_536  # elements (steps, B, H) of a block of gate derivatives
+_BLOCK = 65_536  # elements (steps, B, H) for which gate derivatives are computed at once
 
 
 class Recurrent(SequenceLayer[State]):
-    """One recurrent layer over a whole (T, B) chunk; its state is (h,), or (h, c) for an LSTM.
+    """A recurrent layer of H units; its state is (h,), or (h, c) for an LSTM, (B, H) each.
 
-    Parameters: `input` (inputs, G H), `hidden` (H, G H) and `bias` (G H) for G gates side by side.
+    Parameters: `input` W (E, G H), `hidden` U (H, G H) and `bias` b (G H,) for G gates side by
+    side. A cell implements `_run` and `_run_back`, its loops over time.
     """
 
     gates: int
+    """G, the number of blocks of H columns of the weights."""
     n_states = 1
+    """The number of arrays of the state."""
 
     def __init__(self, inputs: int, hidden: int) -> None:
         width = self.gates * hidden
@@ -46,13 +44,15 @@ class Recurrent(SequenceLayer[State]):
         self._mask: Array | None = None
 
     def initialise(self, rng: Generator) -> None:
-        """Uniform within 1/sqrt(H)."""
+        """All parameters uniform in [-1/sqrt(H), 1/sqrt(H)]."""
         bound = self.hidden**-0.5
         for array in self.values.values():
             array[...] = rng.uniform(-bound, bound, array.shape)
 
     def refresh(self) -> None:
-        """Copy the weights, scaled by `_scale` (G H,) if the cell has one."""
+        """Compute the copies of the parameters whose columns are scaled by `_scale` (G H,), if the
+        cell has one.
+        """
         self._scaled, self._weight, self._mask = self.values, self.values["hidden"], None
         if self._scale is not None:
             scale = self._scale.astype(self.values["bias"].dtype)
@@ -66,9 +66,10 @@ class Recurrent(SequenceLayer[State]):
             }
 
     def drop_weights(self, rate: float, rng: Generator) -> None:
-        """Zero a random fraction of the hidden-to-hidden weights until the next `refresh`.
+        """Zero a random fraction of U until the next `refresh`, and scale the rest by 1 / (1 -
+        rate).
 
-        One mask for all steps (DropConnect; Merity, Keskar and Socher 2018, section 2).
+        One mask serves all steps (DropConnect; Merity, Keskar and Socher 2018, section 2).
         """
         dtype, shape = self.values["hidden"].dtype, self.shapes["hidden"]
         mask = draw_mask(self.space.array("weight mask", shape, dtype), rate, rng)
@@ -82,7 +83,7 @@ class Recurrent(SequenceLayer[State]):
         self._mask = mask
 
     def zero_state(self, batch: int) -> State:
-        """The initial state of `batch` sequences: zeros, (B, H) each."""
+        """See `SequenceLayer`: zeros, (B, H) each."""
         dtype = self.values["bias"].dtype
         return tuple(np.zeros((batch, self.hidden), dtype) for _ in range(self.n_states))
 
@@ -96,11 +97,9 @@ class Recurrent(SequenceLayer[State]):
         keep: Array | None = None,
         embedding: Array | None = None,
     ) -> Array:
-        """Hidden states (T, B, H) after each of T steps; `final_state` is the state after the last.
+        """See `SequenceLayer`: the hidden states h_t, (T, B, H).
 
-        `x` are inputs (T, B, E), or token ids (T, B), which stand for rows of `embedding` (V, E)
-        or, without one, for one-hot vectors. `state` is the initial state, by default zero. `keep`
-        (T, B) is 0 where the state is reset to zero before a step, and 1 elsewhere.
+        Token ids without an `embedding` stand for one-hot vectors.
         """
         steps, batch = x.shape[:2]
         self._x, self._embedding = x, embedding
@@ -126,12 +125,13 @@ class Recurrent(SequenceLayer[State]):
         return tuple(after[-1].copy() for after in self._after)
 
     def _project(self, x: Array, embedding: Array | None, z: Array) -> None:
+        """Write x W + b to z (T, B, G H), with the scaled parameters."""
         weight, bias = self._scaled["input"], self._scaled["bias"]
         if x.dtype.kind not in "iu":
             np.matmul(rows(x), weight, out=rows(z))
         elif embedding is None:
             np.take(weight, x, axis=0, out=z, mode="clip")
-        else:  # map the table, then look up its rows
+        else:  # multiply each row of the embedding once, then look up the products
             table = embedding @ weight
             table += bias
             np.take(table, x, axis=0, out=z, mode="clip")
@@ -139,8 +139,9 @@ class Recurrent(SequenceLayer[State]):
         z += bias
 
     def _series(self, k: int, steps: int, batch: int) -> tuple[Array, Array]:
-        """State array k before and after every step, (T, B, H) each; views of one array unless
-        states are reset.
+        """Workspaces for state array k before and after every step, (T, B, H) each.
+
+        Without resets both are views of one array (T + 1, B, H).
         """
         name, dtype = f"state {k}", self.values["bias"].dtype
         if self._keep is None:
@@ -150,25 +151,26 @@ class Recurrent(SequenceLayer[State]):
         return both[0], both[1]
 
     def _hand_on(self, t: int) -> None:
-        """Copy the states after step t to those before t + 1, with resets."""
+        """Copy the states after step t to those before step t + 1, zeroed where `keep` is 0."""
         if self._keep is not None and t + 1 < len(self._keep):
             for before, after in zip(self._before, self._after, strict=True):
                 np.multiply(after[t], self._keep[t + 1], out=before[t + 1])
 
     @abstractmethod
     def _run(self, z: Array) -> None:
-        """Compute the states after every step, given the input's part of the pre-activations, (T,
-        B, G H).
+        """The loop over time: fill `_after` with the states after every step.
+
+        `z` (T, B, G H) is x W + b, with the columns scaled by `_scale`. It may be overwritten.
         """
 
     # Backward -------------------------------------------------------------------------------
 
     def backward(self, dy: Array, final: State | None = None) -> Array:
-        """The gradient with respect to the input, or to `embedding`.
+        """Map dL/dy (T, B, H) to dL/dx (T, B, E), or to dL/d embedding (V, E) for token ids.
 
-        `dy` (T, B, H) is the gradient of the outputs; afterwards it holds the total dL/dh_t, with
-        the contribution of later steps. `final` is the gradient of the state after the last step.
-        Afterwards `initial_gradient` is that of the state before the first step.
+        `final` is dL/d(state after the last step), if the loss depends on it other than through
+        the outputs. Afterwards `initial_gradient` is dL/d(state before the first step), and `dy`
+        is the total dL/dh_t, which includes the contribution of later steps.
         """
         batch = dy.shape[1]
         dz = self.space.array("dz", self._z.shape, dy.dtype)
@@ -180,12 +182,14 @@ class Recurrent(SequenceLayer[State]):
         return self._tokens_backward(rows(dz))
 
     def _inputs_backward(self, x: Array, dz: Array) -> Array:
-        affine_backward(x, dz, self.gradients["input"], self.gradients["bias"])
+        """Fill the gradients of W and b, and return dL/dx (N, E); x (N, E), dz (N, G H)."""
+        np.matmul(x.T, dz, out=self.gradients["input"])
+        sum_rows(dz, self.gradients["bias"])
         dx = self.space.array("dx", x.shape, dz.dtype)
         return np.matmul(dz, self.values["input"].T, out=dx)
 
     def _tokens_backward(self, dz: Array) -> Array:
-        """`_inputs_backward` for token ids: gradients are first summed by token."""
+        """`_inputs_backward` for token ids: dz (N, G H) is first summed by token, (V, G H)."""
         weight = self.values["input"]
         size = len(weight if self._embedding is None else self._embedding)
         table = sum_by_row(size, self._x.ravel(), dz)
@@ -196,20 +200,22 @@ class Recurrent(SequenceLayer[State]):
         return self._inputs_backward(self._embedding, table)
 
     def _hidden_backward(self, dz: Array) -> None:
+        """Fill the gradient of U, sum_t h_{t-1}^T dz_t."""
         np.matmul(rows(self._before[0]).T, rows(dz), out=self.gradients["hidden"])
         if self._mask is not None:
             self.gradients["hidden"] *= self._mask
 
     def _blocks(self, steps: int, batch: int) -> Iterator[slice]:
-        """Slices of time, the last first."""
+        """Slices of the T steps for which gate derivatives are computed at once, last first."""
         size = max(1, _BLOCK // (batch * self.hidden))
         for end in range(steps, 0, -size):
             yield slice(max(0, end - size), end)
 
     @abstractmethod
     def _run_back(self, dh: Array, dz: Array, carry: State) -> None:
-        """Complete `dh` (T, B, H), and compute `dz` (T, B, G H) and the gradient of `hidden`.
+        """The loop back over time: fill `dz` (T, B, G H), dL/dz, and the gradient of U.
 
-        `carry` holds the gradient of the state after the last step, and in the end that before the
-        first.
+        `dh` (T, B, H) is dL/dh_t through the outputs, to which the contribution of later steps is
+        added. `carry` is dL/d(state), (B, H) each: on entry after the last step, on return before
+        the first.
         """

@@ -22,7 +22,7 @@ class Elman(Recurrent):
         self.relu = relu
 
     def initialise(self, rng: Generator) -> None:
-        """As the base class; for `relu` U = I, b = 0 and small input weights."""
+        """As the base class; with `relu` U = I, b = 0 and W normal with deviation 0.03."""
         super().initialise(rng)
         if self.relu:
             self.values["input"][...] = rng.normal(0, 0.03, self.shapes["input"])

@@ -8,11 +8,16 @@ from langmodels.neural.layers.sequence import State
 
 
 class GRU(Recurrent):
-    """Gated recurrent unit (Cho et al. 2014), with the reset gate after the matrix product.
+    """Gated recurrent unit (Cho et al. 2014), in the variant of cuDNN and PyTorch.
 
-    r, u = sigmoid(x W + h U + b), n = tanh(x W_n + b_n + r (h U_n + b')), h_t = (1 - u) n + u
-    h_{t-1}. This variant, that of cuDNN and PyTorch, needs one product per step and a second bias
-    b', `hidden_bias`; Cho et al. have n = tanh(x W_n + (r h) U_n + b_n).
+        r = sigmoid(x W_r + h_{t-1} U_r + b_r)                reset gate
+        u = sigmoid(x W_u + h_{t-1} U_u + b_u)                update gate
+        n = tanh(x W_n + b_n + r (h_{t-1} U_n + b'))          candidate
+        h_t = (1 - u) n + u h_{t-1}
+
+    The columns of `input`, `hidden` and `bias` are in the order r, u, n; b' is `hidden_bias` (H,).
+    The reset gate is applied after the product with U_n, so that one product per step is enough;
+    Cho et al. have n = tanh(x W_n + (r h_{t-1}) U_n + b_n).
     """
 
     gates = 3
@@ -69,8 +74,8 @@ class GRU(Recurrent):
         slope_n = self.space.array("slope n", n.shape, n.dtype)
         through = self.space.array("through", (batch, width), dh.dtype)
         for block in self._blocks(steps, batch):
-            # The gradients of all pre-activations are multiples of dh; the third is that of h U_n +
-            # b'.
+            # dL/dz = slope dL/dh_t for r and u, and for a third quantity, h U_n + b'. The slope of
+            # n itself, (1 - u) (1 - n^2), is kept for the gradients of W_n and b_n at the end.
             slope = self.space.array("slope", (*n[block].shape[:2], 3, width), z.dtype)
             slope_r, slope_u, slope_hn = slope[:, :, 0], slope[:, :, 1], slope[:, :, 2]
             candidate = slope_n[block]

@@ -9,11 +9,15 @@ from langmodels.neural.layers.sequence import State
 
 
 class LSTM(Recurrent):
-    """Long short-term memory (Hochreiter and Schmidhuber 1997).
+    """Long short-term memory (Hochreiter and Schmidhuber 1997) with a forget gate (Gers,
+    Schmidhuber and Cummins 2000).
 
-    With a forget gate (Gers, Schmidhuber and Cummins 2000): i, f, o = sigmoid(x W + h U + b) and g
-    = tanh(x W + h U + b), each with its own columns of W, U and b, in the order i, f, g, o; c_t = f
-    c_{t-1} + i g, h_t = o tanh(c_t). The bias of the forget gate is initialised to 1.
+        i, f, o = sigmoid(x W + h_{t-1} U + b)                input, forget and output gate
+        g = tanh(x W + h_{t-1} U + b)                         candidate
+        c_t = f c_{t-1} + i g
+        h_t = o tanh(c_t)
+
+    Each gate has its own columns of W, U and b, in the order i, f, g, o.
     """
 
     gates = 4
@@ -24,7 +28,9 @@ class LSTM(Recurrent):
         self._scale = np.repeat([-1.0, -1.0, -2.0, -1.0], hidden)
 
     def initialise(self, rng: Generator) -> None:
-        """As the base class, and 1 for the bias of the forget gate."""
+        """As the base class, but 1 for the bias of the forget gate (Jozefowicz, Zaremba and
+        Sutskever 2015).
+        """
         super().initialise(rng)
         self.values["bias"][self.hidden : 2 * self.hidden] = 1
 
@@ -42,8 +48,8 @@ class LSTM(Recurrent):
         return {name: array.copy() for name, array in arrays.items()}
 
     def _series(self, k: int, steps: int, batch: int) -> tuple[Array, Array]:
-        """As the base class, but c_{t-1} is stored beside g_t, so that one product serves i and
-        f.
+        """As the base class, but c_{t-1} is stored beside g_t, (T, 2, B, H), so that one call
+        multiplies i by g_t and f by c_{t-1}.
         """
         if k == 0:
             return super()._series(k, steps, batch)
@@ -93,7 +99,7 @@ class LSTM(Recurrent):
         dz_gates = self._by_gate(dz)
         share = self.space.array("share", (batch, width), dh.dtype)
         for block in self._blocks(steps, batch):
-            # The factors of the gradients of pre-activations, on dc for i, f and g, on dh for o.
+            # dL/dz = slope dL/dc_t for i, f and g; dL/dz = slope dL/dh_t for o.
             slope = self.space.array("slope", gates[block].shape, dh.dtype)
             np.subtract(1, gates[block], out=slope)
             slope[:, :2] *= products[block]  # i (1 - i) g and f (1 - f) c

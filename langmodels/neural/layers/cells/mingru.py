@@ -1,4 +1,4 @@
-"""The minimal gated recurrent unit, whose gates do not see the state."""
+"""The minimal gated recurrent unit, whose gate does not depend on the state."""
 
 import numpy as np
 
@@ -10,12 +10,15 @@ from langmodels.neural.layers.sequence import State
 
 
 class MinGRU(Recurrent):
-    """h_t = (1 - u_t) h_{t-1} + u_t n_t, u = sigmoid(x W + b), n = x W_n + b_n.
+    """The minimal GRU (Feng, Tung, Hassan, Bengio and Hosseini 2024, "Were RNNs All We Needed?",
+    section 3.1): a GRU without hidden-to-hidden weights and without tanh.
 
-    Feng, Tung, Hassan, Bengio and Hosseini (2024), "Were RNNs All We Needed?", section 3.1: a GRU
-    without hidden-to-hidden weights and without tanh. Gates and candidates of all steps are whole-
-    array calls; what remains is a linear recurrence (`scan`). A gate depends only on the
-    input of its own step; in a second layer that input contains the history.
+        u_t = sigmoid(x_t W_u + b_u)                          update gate
+        n_t = x_t W_n + b_n                                   candidate
+        h_t = (1 - u_t) h_{t-1} + u_t n_t
+
+    u_t and n_t depend on x_t only, so that they are computed for all steps at once; what remains is
+    a linear recurrence (`scan`). In a second layer x_t is a state, which contains the history.
     """
 
     gates = 2
@@ -26,11 +29,11 @@ class MinGRU(Recurrent):
         del self.shapes["hidden"]
 
     def refresh(self) -> None:
-        """Nothing is derived from the parameters."""
+        """Use the parameters as they are; there is nothing to scale."""
         self._scaled = self.values
 
     def drop_weights(self, rate: float, rng: Generator) -> None:
-        """There are no hidden-to-hidden weights."""
+        """Nothing to do: there are no hidden-to-hidden weights."""
 
     def activations(self) -> dict[str, Array]:
         """See `SequenceLayer`."""
@@ -51,7 +54,7 @@ class MinGRU(Recurrent):
         self._decay = decay = self.space.array("decay", after.shape, z.dtype)
         np.subtract(1, u, out=decay)
         if self._keep is not None:
-            decay[1:] *= self._keep[1:]  # the first state is already set
+            decay[1:] *= self._keep[1:]  # the state before the first step is already reset
         inputs = self.space.array("inputs", after.shape, z.dtype)
         np.multiply(u, n, out=inputs)
         self.scan(decay, inputs, before[0], after, self.space)
@@ -61,7 +64,7 @@ class MinGRU(Recurrent):
     def _run_back(self, dh: Array, dz: Array, carry: State) -> None:
         (later,) = carry
         dh[-1] += later
-        # The same recurrence, backwards in time.
+        # dL/dh_t = decay_{t+1} dL/dh_{t+1} + dh_t, the same recurrence backwards in time.
         self.scan(self._decay[:0:-1], dh[-2::-1], dh[-1], dh[-2::-1], self.space)
         du, dn = dz[:, :, : self.hidden], dz[:, :, self.hidden :]
         np.multiply(dh, self._gate, out=dn)
