@@ -165,7 +165,7 @@ def test_files_and_models_from_python(tmp_path: Path) -> None:
     assert [m.model for m in found.models] == sorted([str(tmp_path / "a.lm"), "UnigramModel"])
     assert found.models[0].bits == found.models[1].bits
     assert not found.tests[0].significant
-    with pytest.raises(UsageError, match="label them"):
+    with pytest.raises(UsageError, match="same label"):
         evaluate([model, model], NEW)
     with pytest.raises(UsageError, match="nothing to evaluate"):
         evaluate([], NEW)

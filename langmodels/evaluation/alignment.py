@@ -156,6 +156,6 @@ def _slices(text: str, starts: IndexArray, ends: IndexArray) -> Iterator[str]:
 
 def _not_there(tokenizer: Tokenizer) -> LangmodelsError:
     return LangmodelsError(
-        "Bits per character need tokens that stand in the text in their order; "
-        f"those of {tokenizer!r} do not."
+        "Bits per character need tokens that occur in the text, in order; those of "
+        f"{tokenizer!r} do not."
     )

@@ -146,6 +146,6 @@ def disagreements(
 
 
 def bits(scores: FloatArray) -> FloatArray:
-    """-log2 p from log p in nats."""
+    """The surprisal -log2 p of tokens, in bits, from log p in nats."""
     costs: FloatArray = -scores / math.log(2)
     return costs

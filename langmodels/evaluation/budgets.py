@@ -1,8 +1,9 @@
-"""Budgets of time: how long training takes is measured, and networks get as much as there is.
+"""Time budgets: the speed of training is measured, and networks share the time that is left.
 
-What counts is estimated first. A short measurement says how many tokens a second each network
-learns from and how many it scores; the time that is left then becomes tokens of training. These are
-in the table: with them, and not with the time, the figures can be had again anywhere.
+n-gram models are estimated first. A short measurement then tells how many tokens per second each
+network trains on and scores, and the remaining time is converted into a number of training tokens.
+That number is recorded as an option of the model: with it, unlike with a time, the figures can be
+reproduced on any machine.
 """
 
 import math
@@ -41,43 +42,44 @@ from langmodels.text.splits import Splits
 
 _UNITS = {"s": 1, "m": 60, "h": 3600}
 _HEAD = 20_000
-"""Tokens of the text that are enough to see how fast a network is."""
+"""Tokens of training text on which the speed of a network is measured, at least."""
 _FIRST = 512
+"""Training tokens of the first fit, which measures what does not depend on their number."""
 _LONG_ENOUGH = 1.0
-"""Seconds of training from which its speed is believed."""
+"""Seconds of training that give a reliable speed."""
 _PATIENCE = 15.0
-"""Seconds after which the measurement of one network is not drawn out."""
+"""Seconds after which the measurement of a network is not repeated with more tokens."""
 _MEASURED = 0.1
-"""What part of a budget the measurement of all networks may take, about."""
+"""The share of a budget that measuring all networks may take, about."""
 _PROBED = 2000, 16_000, 64_000
-"""Test tokens that are scored to see how fast that is: networks take longer for each of a few than
-of many, as these are cut into pieces that run side by side. The next number where there is patience
-for it.
+"""Test tokens that are scored to measure the speed of scoring, the next number as long as there is
+time. Networks are faster on longer texts, which they score in pieces side by side.
 """
 _TIMED = 20
-"""Steps that are timed, and whole distributions."""
+"""Single predictions, and full distributions, over which the time of one is averaged."""
 _STEPS = 750
-"""Steps that a model is asked for, so that they are timed in the end."""
+"""About how many single predictions the measurements after training make (`step_seconds`)."""
 _TOGETHER = 8
-"""How many distributions networks work out in the time of one by itself, at least."""
+"""How many full distributions networks compute in a batch in the time of a single one, at least."""
 _WORTH_IT = 1_800_000
-"""Tokens that all networks together learn from, from which it is worth measuring how long it takes;
-`_FASTER` times as many of models that count."""
+"""Training tokens of all networks together from which on measuring pays; n-gram models count as
+`_FASTER` times faster."""
 _FASTER = 20
 _COUNTED_HEADS = (20_000, 80_000)
-"""Tokens of text that what counts is tried on; only the last time is believed."""
+"""Tokens of text on which n-gram models are timed; only the last time counts."""
 _COUNTED = 0.2
-"""What part of the time models that count may take, trained on parts of the text too."""
+"""The share of the budget that n-gram models may take if they are trained on parts of the text,
+too; if it would be more, they are trained on the whole text only."""
 _SAFE = 0.92
-"""What part of the time is given out: other things take some, and estimates are not exact."""
+"""The share of the remaining time that is assigned: estimates err, and other things take time."""
 _TABLES = 0.4
-"""What tables and tests of what was measured take in the end, beside what it took before to read
-the text and to work out what its unknown words and blanks cost; both grow with the text.
+"""The time that tables and tests take after the last run, as a share of the time that reading the
+text and computing its extras took before the first; both are proportional to the text.
 """
 
 
 def parse_budget(text: str) -> float | None:
-    """Seconds of a budget of time (90s, 10m, 1.5h), None for one with a name.
+    """The seconds of a time budget ("90s", "10m", "1.5h"); None for one of `BUDGETS`.
 
     Raises UsageError for anything else.
 
@@ -97,9 +99,10 @@ def parse_budget(text: str) -> float | None:
 
 @dataclass(frozen=True)
 class Speed:
-    """How fast a network is: tokens a second in training and in scoring; `rest`, seconds that all
-    else takes that is measured of it; `again`, whether the validation text is scored after training
-    as well.
+    """How fast a model is: tokens per second in `training` and `scoring`.
+
+    `rest`: seconds that all other measurements of it take. `again`: whether the validation text is
+    scored once more after training, as that has not recorded its loss.
     """
 
     training: float
@@ -108,10 +111,10 @@ class Speed:
     again: bool = False
 
     def tokens(self, seconds: float, n_train: int, n_validation: int, n_test: int) -> int:
-        """Tokens of training for which there is time, to two figures; 0 where there is none.
+        """How many training tokens there is time for, to two significant digits; 0 for none.
 
-        A validation text is scored after every epoch, of which the last may be a part of one; the
-        test text in the end, and read once more for the calibration.
+        The validation text is scored after every epoch, the last of which may be incomplete; the
+        time of the test text, read once more for the calibration, counts twice.
         """
         validating = n_validation / self.scoring
         left = seconds - self.rest - 2 * n_test / self.scoring - self.again * validating
@@ -125,7 +128,7 @@ class Speed:
 
 
 _NETWORK, _COUNTS = Speed(10_000, 50_000, 0.5), Speed(1_000_000, 200_000, 0.2, again=True)
-"""What is usual."""
+"""Typical speeds of networks and of n-gram models, used where measuring would not pay."""
 
 
 def run_within(
@@ -139,14 +142,14 @@ def run_within(
     tell: Tell | None = None,
     began: float | None = None,
 ) -> tuple[list[Trial], Runs, Failures]:
-    """Measure every trial in about so many seconds; as `run_trials`, with the trials as they were
-    run: networks with the tokens that they were trained on.
+    """Measure every trial in about so many seconds.
 
-    The seconds count from when all `began`, by `time.monotonic`, now where it is not said, and
-    leave some for what comes after.
+    The seconds count from the time `began`, by `time.monotonic`, or from now, and include the
+    making of the tables afterwards. n-gram models run first; networks share the time that is left,
+    and are trained once, on the whole text. A network that there is no time for counts as failed.
 
-    Networks are trained once, on the whole text. One for which there is no time has failed. On
-    Ctrl-C what is finished is returned, as by `run_trials`.
+    Returns the trials as they were run, networks with the number of training tokens among their
+    options, and runs and failures as `run_trials` does, after Ctrl-C too.
     """
     now = time.monotonic()
     began = now if began is None else began
@@ -166,7 +169,7 @@ def run_within(
         *,
         in_order: bool = False,
     ) -> bool:
-        """Run some; whether all came to an end."""
+        """Run some of the trials; returns whether all of these were completed."""
         found, wrong = run_trials(
             [trials[i] for i in which],
             material,
@@ -249,10 +252,10 @@ def run_within(
 def expected_times(
     trials: Sequence[Trial], material: Material, plan: Plan, jobs: Jobs = 1
 ) -> tuple[list[Work], bool]:
-    """What each trial of `run_trials` is expected to take, networks to their last epoch.
+    """The expected time of each trial, with networks trained to their last epoch; and whether it
+    rests on a measurement.
 
-    It is by a short measurement, but where all together are so little that measuring would take as
-    long: then by what is usual. Whether it was measured is the second value.
+    Where all trials together would hardly take longer than measuring them, typical speeds are used.
     """
     plans = [plan_of(trial, plan) for trial in trials]
     splits = [material.at(trial.candidate.level).splits for trial in trials]
@@ -288,25 +291,25 @@ def expected_times(
 
 
 def _passes(candidate: Candidate) -> float:
-    """How often training reads the text; 0 for what is finished."""
+    """How often training reads the text: the number of epochs; 0 for finished models."""
     if candidate.given:
         return 0.0 if candidate.finished is not None else 1.0
     return float(candidate.options.get("epochs", 1)) if candidate.random else 1.0
 
 
 def _read(candidate: Candidate, n: float) -> float:
-    """How many tokens training reads of a text of n."""
+    """How many tokens training reads in all, given a text of n tokens."""
     tokens = candidate.options.get("tokens") if candidate.random and not candidate.given else None
     return _passes(candidate) * n if tokens is None else float(tokens)
 
 
 def _validations(candidate: Candidate, passes: float) -> int:
-    """How often a validation text is scored: once an epoch, the last one being whole or not."""
+    """How often training scores the validation text: after each epoch, an incomplete one too."""
     return math.ceil(passes - 1e-6) if candidate.random else 0
 
 
 def _is_limited(candidate: Candidate) -> bool:
-    """Whether it can be told how many tokens to train on, and was not."""
+    """Whether a candidate takes a number of training tokens, and was not given one."""
     if not candidate.random or candidate.options.get("tokens") is not None:
         return False
     try:
@@ -317,8 +320,8 @@ def _is_limited(candidate: Candidate) -> bool:
 
 
 def time_slots(seconds: float, n: int, jobs: int) -> list[float]:
-    """Seconds for each of n trials that `jobs` processes take one after another, in the order in
-    which they are to be submitted: every process is busy to the end.
+    """The seconds for each of n trials, in the order in which to submit them, such that each of
+    `jobs` processes divides all its time equally among its trials.
     """
     jobs = min(jobs, n)
     begun = []
@@ -335,8 +338,9 @@ def measure_speeds(
     jobs: Jobs,
     patience: float = _PATIENCE,
 ) -> list[Speed]:
-    """How fast trials are, as many at a time as are to be run at a time; networks by training that
-    is not drawn out after so many seconds of `patience`.
+    """The speed of each trial, measured with as many at a time as will run at a time.
+
+    `patience`: seconds after which the measurement of a network is not repeated with more tokens.
     """
     with track("Measuring speed", total=len(trials)) as task:
         with executor(worth_having(jobs, len(trials))) as pool:
@@ -350,7 +354,7 @@ def measure_speeds(
 def _speed(trial: Trial, shared: tuple[Material, Plan, float]) -> Speed:
     material, plan, patience = shared
     with named(trial.candidate.label), warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of the beginning of the text; the whole is warned of
+        warnings.simplefilter("ignore")  # the run itself will warn
         splits = material.at(trial.candidate.level).splits
         if trial.candidate.finished is not None:
             model, training = trial.candidate.finished, math.inf
@@ -381,7 +385,7 @@ def _speed(trial: Trial, shared: tuple[Material, Plan, float]) -> Speed:
 def _step_seconds(
     model: LanguageModel[Any], test: Corpus, ask: Callable[[Any, int], object]
 ) -> float:
-    """Seconds for what is asked of a context and the token after it, and for the next context."""
+    """Seconds per call of `ask` with a state and the next token, and of `advance`."""
     state, targets = model.start(), test.targets[:_TIMED].tolist()
     before = time.perf_counter()
     for token in targets:
@@ -391,7 +395,7 @@ def _step_seconds(
 
 
 def _counting_speed(trial: Trial, splits: Splits) -> tuple[AnyModel, float]:
-    """A model that counts the beginning of the text, and how many tokens a second that was."""
+    """A model fitted on the beginning of the text, and the tokens per second that this took."""
     share = splits.validation.n_tokens / max(1, splits.train.n_tokens)
     for n in _COUNTED_HEADS:
         model, head = trial.candidate.make(trial.seed), splits.train.head(n)
@@ -402,7 +406,7 @@ def _counting_speed(trial: Trial, splits: Splits) -> tuple[AnyModel, float]:
 
 
 def _network_speed(trial: Trial, splits: Splits, patience: float) -> tuple[AnyModel, float]:
-    """A network that was trained a little, and how many tokens a second it learns from."""
+    """A briefly trained network, and how many tokens per second it trains on."""
     validation = splits.validation.head(_PROBED[0] // 2)
     began = time.perf_counter()
 
@@ -411,7 +415,7 @@ def _network_speed(trial: Trial, splits: Splits, patience: float) -> tuple[AnyMo
         try:
             limited = replace(trial.candidate, options={**options, "tokens": tokens})
             model = limited.make(trial.seed)
-        except UsageError:  # it cannot be told
+        except UsageError:  # it has no such option
             model = trial.candidate.make(trial.seed)
         head = splits.train.head(max(_HEAD, tokens))
         before = time.perf_counter()
@@ -427,7 +431,7 @@ def _network_speed(trial: Trial, splits: Splits, patience: float) -> tuple[AnyMo
     while not enough and patient:
         tokens *= 4
         model, seconds = fit(tokens)
-        # What does not depend on the tokens, and the noise in it, must not count for much.
+        # The time that does not grow with the tokens, and its noise, must be a small part.
         enough = seconds - least >= max(_LONG_ENOUGH, 2 * least)
         patient = time.perf_counter() - began < patience and tokens < 1 << 24
     return model, (tokens - _FIRST) / (seconds - least) if enough else tokens / seconds

@@ -147,7 +147,8 @@ def make_candidates(
     drawn by the seed of `setting`. `tokens_at` returns the number of training tokens at a level, on
     which default hyper-parameters depend.
 
-    Raises UsageError for unknown names, options and levels.
+    Repeated names give one candidate, with a warning. Raises UsageError for unknown names, options
+    and levels, and for different models with the same label.
     """
     for level in levels:
         _check_level(level)
@@ -199,7 +200,7 @@ def _settings_of(text: str, draws: int | None, seed: int) -> tuple[SweepOf | Non
     """The sweep of a name with several values of options, and the names of all its settings or of
     those drawn.
 
-    Raises UsageError for an option without a value.
+    Raises UsageError for an option without a value, and for more than `MOST_SETTINGS` settings.
     """
     name, *parts = text.split(":")
     if not any("|" in part for part in parts):
@@ -272,8 +273,8 @@ def _of_name(
 
 
 def label_asked(text: str, candidates: Sequence[Candidate]) -> str:
-    """The label of the candidate that was named like this, as labels are or as after `--models`;
-    the text itself where there is none.
+    """The label of the candidate that a label, a path or a name as after `--models` refers to; the
+    text itself where there is none.
     """
     labels = {candidate.label for candidate in candidates}
     if text in labels:

@@ -84,8 +84,8 @@ def text_costs(splits: Splits) -> TextCosts:
     test = align(splits.test.text, tokenizer)
     if len(test.tokens) != splits.test.n_tokens:
         raise LangmodelsError(
-            "Bits per character cannot be had: the tokens of the test text are not those of its "
-            "corpus."
+            "Bits per character need the text that the corpus was made from; tokenizing this one "
+            "gives another number of tokens."
         )
     speller = Speller((*train.tokens.types, *train.gaps.types))
     unknown = splits.test.targets == Vocabulary.unk_id
@@ -109,9 +109,9 @@ def check_same_text(lengths: Iterable[int]) -> None:
     """
     if len(set(lengths)) > 1:
         raise LangmodelsError(
-            f"Boundary marks ({BOS} or {EOS}) are typed in the text. Levels of words take them for "
-            "boundaries, others for text, so that figures do not compare: take them out of it, or "
-            "in `compare` name a level of words first."
+            f"The text contains {BOS} or {EOS}. Word levels take these for boundary marks and "
+            "others for text, so figures do not compare: remove them from the text, or name a "
+            "word level first in `compare`."
         )
 
 
@@ -172,7 +172,7 @@ def _surfaces(text: str, reading: Reading) -> _Surfaces:
     kept = np.flatnonzero(~is_end | np.r_[False, ~is_end[:-1]])
     ends = ends[np.append(kept[1:] - 1, len(tokens) - 1)] if len(kept) else ends[:0]
     where, kinds, changes = [], [], []
-    pending = b""  # of single bytes
+    pending = b""  # bytes of an incomplete character
     first, begin = True, 0
 
     @cache

@@ -1,4 +1,4 @@
-"""What to cite for the methods in a comparison, as BibTeX."""
+"""The works to cite for the methods of a comparison, as BibTeX."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ def _work(key: str, kind: str, author: str, title: str, year: int, **rest: str) 
 
 _OURS = Citation(
     "langmodels",
-    "misc",  # classic styles know no software
+    "misc",  # classic BibTeX styles have no @software
     {
         "author": "{The langmodels developers}",
         "title": "{langmodels: statistical language models, from n-grams to neural networks, in "

@@ -1,6 +1,7 @@
 """Error rates of sequences against references, by edit distance."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -28,6 +29,14 @@ def edit_distances(
         batch = slice(begin, begin + _BATCH)
         found[batch] = _distances(hypotheses[batch], references[batch])
     return found
+
+
+def _check_numbers(hypotheses: Sequence[Any], references: Sequence[Any]) -> None:
+    if len(hypotheses) != len(references):
+        raise UsageError(
+            f"Each hypothesis needs its reference: there are {len(hypotheses)} hypotheses and "
+            f"{len(references)} references."
+        )
 
 
 def _distances(

@@ -224,7 +224,10 @@ def _labelled(
             type(m).__name__ if isinstance(m, LanguageModel) else os.fspath(m) for m in models
         ]
         if len(set(labels)) < len(labels):
-            raise UsageError(f"Two models have one label; label them: {', '.join(labels)}.")
+            raise UsageError(
+                f"Two models have the same label ({', '.join(labels)}); give a mapping of labels "
+                "to models."
+            )
         models = dict(zip(labels, models, strict=True))
     if not models:
         raise UsageError("There is nothing to evaluate; give at least one model.")
@@ -299,8 +302,8 @@ def _paid(name: str, corpus: Corpus, training_text: RawText | None) -> TextCosts
         )
     elif corpus.tokenizer.ends or not (corpus.tokenizer.reversible and corpus.tokenizer.alphabet):
         raise LangmodelsError(
-            f"{name} reads the text in other tokens than the rest, or knows others, so that only "
-            "bits per character compare; what words leave out of them is learnt on a training "
+            f"{name} has other tokens, or another vocabulary, than the rest, so only bits per "
+            "character compare; the cost of unknown words and spaces is learnt from a training "
             "text: use `langmodels compare --models A,B --corpus TRAINING --test TEXT`, or --part "
             "test."
         )

@@ -76,11 +76,11 @@ class Forecast:
         now = self._clock()
         if i in self._running:
             piece, running = self._pieces[i], self._running.pop(i)
-            # One that told and ended before its time has not done the rest in no time.
+            # Where it stopped early, the stages it skipped do not count as done.
             missing = sum(piece.told) - running.told if running.told else 0.0
             spent, done = self._ended.get(piece.kind, (0.0, 0.0))
             done += piece.seconds - missing
-            # What took too long after all that it told of says nothing of what others tell of.
+            # An overrun after the last report says nothing of the pace of reported stages.
             until = now if running.due is None or not running.told else running.due
             self._ended[piece.kind] = spent + until - running.began, done
         elif i in self._waiting:
@@ -143,7 +143,7 @@ class Forecast:
         for i, running in self._running.items():
             self._move(i, now)
             kind, (spent, done) = self._pieces[i].kind, totals[self._pieces[i].kind]
-            # By how much it is late is known when it ends.
+            # How late it is will only be known when it ends.
             until = now if running.due is None else running.due
             totals[kind] = spent + until - running.began, done + running.reached
         while len(self._past) > 1 and self._past[1][0] <= now - _WINDOW:

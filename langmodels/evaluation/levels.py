@@ -92,11 +92,11 @@ class Material:
 
     @property
     def level(self) -> str:
-        """The level of the splits themselves."""
+        """The level of the given splits."""
         return self.splits.train.tokenizer.level
 
     def at(self, level: str) -> LevelMaterial:
-        """The text at a level.
+        """The text at a level, encoded on first use.
 
         Raises LangmodelsError for another level than that of the splits if they did not keep their
         text, or if tokens cannot be located in it.
@@ -114,8 +114,8 @@ class Material:
             self._levels[level] = LevelMaterial(level, splits, costs)
         if len({m.costs.per for m in self._levels.values()}) > 1:
             raise LangmodelsError(
-                f"The tokens of level {self.level} cannot be found in the text, so that its models "
-                "cannot be compared with those of other levels; compare them alone."
+                f"The tokens of level {self.level} cannot be found in the text, so its models do "
+                "not compare with those of other levels; compare them by themselves."
             )
         check_same_text(m.costs.length for m in self._levels.values() if m.costs.per == "char")
         return self._levels[level]
@@ -130,8 +130,8 @@ class Material:
         level = reading.tokenizer.level
         if reading.cleaning not in ("none", own.cleaning):
             raise LangmodelsError(
-                f"{label} reads text cleaned by {reading.cleaning!r}, and this one is not: clean "
-                f"it so for all models (--clean {reading.cleaning})."
+                f"{label} was trained on text cleaned by {reading.cleaning!r}, and this text is "
+                f"not cleaned so: clean it for all models (--clean {reading.cleaning})."
             )
         names = [
             name for name in dict.fromkeys([*levels, *self._levels]) if name == level or "(" in name

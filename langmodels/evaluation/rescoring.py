@@ -73,7 +73,7 @@ class _Lists:
         hopeless = [self._impossible[m] for m in self._impossible if weights[m] > 0]
         if hopeless:
             least = np.logical_or.reduce(hopeless)
-            # Where nothing is possible, the order is that of what is left, as in `rescore`.
+            # Where a whole list is impossible, the other terms decide, as in `rescore`.
             least &= (~least & np.isfinite(self.score)).any(axis=1, keepdims=True)
             total[least] = -np.inf
         first = total.argmax(axis=1)
@@ -148,7 +148,8 @@ def tune(
     (Och 2003, "Minimum Error Rate Training in Statistical Machine Translation", minimises it
     exactly along lines).
 
-    Raises LangmodelsError for a list without a reference and for less than five lists.
+    `references`: by the ids of lists; `seed`: of the folds and the resampling. Raises
+    LangmodelsError for a list without a reference and for fewer than five lists.
     """
     found = _table(rescore(models, lists, weight=0.0), references, models)  # in their own order
     n = len(found.words)
@@ -224,6 +225,8 @@ def read_references(lines: Iterable[str]) -> dict[str, str]:
             else (*line.strip().split(None, 1), "")[:2]
         )
         if name in found:
-            raise LangmodelsError(f"Line {number} of the references is a second one for {name!r}.")
+            raise LangmodelsError(
+                f"Line {number} of the references is a second one for {name!r}; remove one."
+            )
         found[name] = text
     return found

@@ -1,11 +1,11 @@
-"""Surprisal of the words of a text, whatever a model's tokens are.
+"""Surprisal of the words of a text, for models of any tokens.
 
-A word is what stands between white space. What it costs is the sum over its tokens: pieces,
-characters or bytes, or the word and the marks that close up to it. Where tokens hold the blanks,
-too, somebody has to pay for the blank between two words. Pieces bind it to the word that follows,
-but it says that the word before it has ended, and only with it are the words that could stand
-somewhere alternatives to one another, whose probabilities sum to one: Oh and Schuler 2024, "Leading
-Whitespaces of Language Models' Subword Vocabulary Pose a Confound for Calculating Word
+Words are separated by white space. The surprisal of a word is the sum over its tokens, which are
+subwords, characters or bytes, or a word and the punctuation attached to it. Where tokens include
+white space, the blank between two words must be assigned to one of them. Subword tokenizers put it
+at the beginning of the next word; but the blank marks the end of the word before it, and only if it
+is assigned to that word do the probabilities of all possible words sum to one: Oh and Schuler 2024,
+"Leading Whitespaces of Language Models' Subword Vocabulary Pose a Confound for Calculating Word
 Probabilities"; the same correction is in Pimentel and Meister 2024, "How to Compute the Probability
 of a Word".
 """
@@ -31,14 +31,14 @@ BLANKS = ("after", "before")
 
 @dataclass(frozen=True, eq=False)
 class WordSurprisals:
-    """The W words of a text and what each costs.
+    """The surprisal of the W words of a text.
 
-    `starts`, `ends` (W,): where they stand in the text. `bits` (W,): surprisal. `n_tokens` (W,):
-    tokens that a word was made of, none for one whose tokens belong to its neighbour. `unknown`
-    (W,): whether `<unk>` is among them. `word_of` (n,): the word of each target of the model, -1
-    for `</s>`; `target_bits` (n,): what each target costs, where words pay for the blanks after
-    them; `rest`: what those that are no word's cost together, so that `bits.sum() + rest` is the
-    surprisal of the text. `corpus`: the text as the model reads it.
+    `starts`, `ends` (W,): their offsets in the text, in characters. `bits` (W,): their surprisal.
+    `n_tokens` (W,): the number of their tokens, 0 for a word that shares its only token with a
+    neighbour, to which that is assigned. `unknown` (W,): whether one of the tokens is `<unk>`.
+    `word_of` (n,): the word of each target of the model, -1 for `</s>`. `target_bits` (n,): the
+    surprisal of each target, with the ends of words assigned as asked for; `bits.sum() + rest` is
+    the surprisal of the text. `corpus`: the text as the model reads it.
     """
 
     starts: IndexArray
@@ -60,18 +60,18 @@ class WordSurprisals:
 def word_surprisals(
     model: LanguageModel[Any], text: str, *, blanks: str = "after", carry: bool = False
 ) -> WordSurprisals:
-    """Surprisal in bits of every word of a text, which the model reads as it reads a corpus.
+    """The surprisal of every word of a text, in bits.
 
     Args:
-        model: a finished model.
+        model: a fitted model.
         text: one or several lines.
-        blanks: "after": that a blank or a line's end follows is paid by the word before it, and
-            the word after it pays for the rest, as Oh and Schuler have it. "before": plain sums,
-            with the blank in the word that follows. No difference where tokens hold no blanks.
-        carry: the text is one document, over whose lines state is carried.
+        blanks: "after" assigns the event that a word ends, by a blank or the end of the line, to
+            that word (Oh and Schuler 2024); "before" leaves the blank with the word that follows,
+            as a plain sum over tokens does. Without effect where tokens hold no white space.
+        carry: whether state is carried from each line to the next.
 
-    Raises LangmodelsError where the tokens cannot be found in the text, or cleaning has changed
-    which words there are; UsageError for another value of `blanks`.
+    Raises LangmodelsError where tokens cannot be found in the text, or where cleaning it changes
+    the number of words; UsageError for another value of `blanks`.
 
     >>> import langmodels
     >>> model = langmodels.make_model("mkn:order=2").fit(["the cat sat", "a cat ran"])
@@ -107,12 +107,15 @@ def word_surprisals(
 
 
 def _spans(text: str) -> IndexArray:
-    """Where each word of a text begins and ends, (W, 2)."""
+    """The offsets of the beginning and end of each word of a text, (W, 2)."""
     return np.array([m.span() for m in _WORD.finditer(text)], np.int64).reshape(-1, 2)
 
 
 def _words_of(text: str, corpus: Corpus) -> IndexArray:
-    """The words of a text, (W, 2), which are as many as there are where it was cleaned."""
+    """The offsets of the words of a text, (W, 2), without boundary marks, which are no words.
+
+    Raises LangmodelsError where the cleaned text has another number of words.
+    """
     words = _spans(text)
     n = len(_spans(corpus.text or ""))
     if len(words) > n:  # boundary marks are none
@@ -126,7 +129,7 @@ def _words_of(text: str, corpus: Corpus) -> IndexArray:
 
 
 def _owners(corpus: Corpus) -> IndexArray:
-    """The word of each target but `</s>`: where its last character stands, or the next one."""
+    """The word of each target but `</s>`: the one that its last character is in, or precedes."""
     text = corpus.text or ""
     tokenizer = corpus.tokenizer
     ends = tokenizer.token_ends(text)
@@ -134,17 +137,17 @@ def _owners(corpus: Corpus) -> IndexArray:
         tokens = tokenizer.tokenize_lines(text)
         ends = ends[[token != tokenizer.line_end for token in tokens]]
     words = _spans(text)
-    # White space at the very end is the last word's.
+    # White space at the end of the text belongs to the last word.
     return np.minimum(np.searchsorted(words[:, 1], ends - 1, side="right"), len(words) - 1)
 
 
 def _moved(
     bits: FloatArray, model: LanguageModel[Any], corpus: Corpus, word_of: IndexArray
 ) -> FloatArray:
-    """The bits of targets, (n,), where that a word has ended is paid by its last target.
+    """The bits of targets, (n,), with the end of each word assigned to its last target.
 
-    Whatever begins a word, or a line's end, opens with a blank: -log2 of the probability of any
-    such target goes from it to the target before.
+    A word ends where the next target begins with white space or is `</s>`. The cost of that event,
+    -log2 of the summed probability of all such tokens, is moved from that target to the one before.
     """
     opening = _opening(corpus.reading)
     if len(opening) <= int(corpus.vocabulary.ends):
@@ -165,7 +168,9 @@ def _moved(
 
 
 def _opening(reading: Reading) -> IndexArray:
-    """The ids of tokens that cannot go on with a word: they begin with white space, or end."""
+    """The ids of tokens that end the word before them: `</s>`, and those that begin with white
+    space.
+    """
     tokens = reading.vocabulary.tokens
     return np.flatnonzero([t == EOS or reading.tokenizer.reads(t)[:1].isspace() for t in tokens])
 
@@ -173,7 +178,7 @@ def _opening(reading: Reading) -> IndexArray:
 def _ending_bits(
     model: LanguageModel[Any], corpus: Corpus, wanted: BoolArray, opening: IndexArray
 ) -> FloatArray:
-    """-log2 of the probability that any of `opening` comes, where `wanted` (n,); in order."""
+    """-log2 of the summed probability of `opening` at the targets that are `wanted` (n,)."""
 
     def ending(log_p: FloatArray, _: IntArray) -> FloatArray:
         found: FloatArray = np.logaddexp.reduce(log_p[:, opening], axis=1)[:, None]

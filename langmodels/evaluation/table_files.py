@@ -16,6 +16,7 @@ ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
 _GROUP = 1 << 20  # rows per group in Parquet, the library's default
 
 Columns = Mapping[str, list[Any]]
+"""Columns of equal length by name."""
 
 
 def records(columns: Columns) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""A table of surprisal: one row a word or token, as experiments on reading need it."""
+"""Tables of surprisal with a row per word or token, as used in studies of reading."""
 
 import math
 import warnings
@@ -22,22 +22,23 @@ AnyModel = LanguageModel[Any]
 
 PLACE = ("document", "sentence", "position", "word", "start", "end")
 MEASURES = ("surprisal", "unknown", "tokens", "context", "entropy", "rank")
-"""What is said of each word by each model."""
+"""The columns of each model."""
 
-_EXAMPLES = {"surprisal": 0.0, "entropy": 0.0, "unknown": False}  # of the others: whole numbers
+_EXAMPLES = {"surprisal": 0.0, "entropy": 0.0, "unknown": False}  # other measures are integers
 
 UNITS = ("word", "token")
 
 
 Columns = dict[str, list[Any]]
-"""Columns of equal length by name; None stands for what does not exist."""
+"""Columns of equal length by name, with None for missing values."""
 
 
 @dataclass(frozen=True)
 class SurprisalTable:
-    """Columns of equal length by name; None stands for what does not exist.
+    """Columns of equal length by name, with None for missing values.
 
-    `totals`: bits of each model over the whole text, whatever rows and columns were asked for.
+    `totals`: the surprisal of the whole text under each model, in bits, whatever rows and columns
+    were asked for.
     """
 
     columns: Columns
@@ -47,17 +48,17 @@ class SurprisalTable:
         return len(next(iter(self.columns.values())))
 
     def records(self) -> list[dict[str, Any]]:
-        """One dictionary a row."""
+        """The rows, a dictionary each."""
         return records(self.columns)
 
     def text(self, ending: str = ".csv") -> str:
-        """The table as .csv, .tsv or .jsonl, with a header where there can be one."""
+        """The table as text in the format of an ending, ".csv", ".tsv" or ".jsonl"."""
         return table_text(self.columns, ending)
 
     def save(self, path: str) -> None:
-        """Write the table, in the format of the path's ending, one of `ENDINGS`.
+        """Write the table to a file whose suffix, one of `ENDINGS`, gives the format.
 
-        Raises UsageError for another ending, LangmodelsError where pyarrow is needed and missing.
+        Raises UsageError for another suffix, LangmodelsError where pyarrow is needed and missing.
         """
         save_table(path, [self.columns])
 
@@ -74,31 +75,32 @@ def surprisal_table(
     carry: bool = False,
     regions: str | None = None,
 ) -> SurprisalTable:
-    """One row for every word of every document, with what each model says of it.
+    """A table with a row for every word of every document, and columns for each model.
 
-    A word is what stands between white space, as written. Columns: `document` (its id), fields of
-    the document, `region`, `sentence` and `position` (numbered from 1; a sentence is a line that is
-    not blank), `word`, `start`, `end` (in the document's text); and for each model, whose label
-    follows a full stop where there are several:
+    Words are separated by white space. Columns: `document` (its id), the fields of the document,
+    `region`, `sentence` and `position` (both counted from 1; a sentence is a line that is not
+    blank), `word`, `start`, `end` (offsets in the text of the document, in characters); and for
+    each model, with `.LABEL` after the name where there are several:
 
-    - `surprisal`: bits, summed over the tokens of the word, marks that close up to it included;
-    - `unknown`: whether any of these is `<unk>`; `tokens`: how many they are;
-    - `context`: tokens before the word that the model made use of;
-    - `entropy`: of the distribution before the word's first token, in bits; none for scores that do
-      not sum to one;
-    - `rank`: of that token among all that may stand there, 1 for the most probable.
+    - `surprisal`: in bits, summed over the tokens of the word and of the punctuation attached to
+      it;
+    - `unknown`: whether one of these tokens is `<unk>`; `tokens`: how many there are;
+    - `context`: number of tokens before the word on which the model conditions;
+    - `entropy`: of the distribution of the word's first token, in bits; None for scores that do not
+      sum to one;
+    - `rank`: of that token in this distribution, 1 for the most probable.
 
     Args:
-        models: finished models by label.
+        models: fitted models by label.
         documents: texts, or documents with fields, which become columns.
         unit: "word", or "token" for the tokens of the models, which must then be the same.
         measures: some of `MEASURES`.
         ends: whether the ends of sentences, `</s>`, have rows, where a model predicts them; only
-            with them do columns add up to the surprisal of the text.
-        blanks: who pays for the blank between words; see `word_surprisals`.
-        carry: each document is read in one, over whose lines state is carried.
-        regions: a mark that stands between regions of a stimulus; it is taken out of the text, and
-            places are those in the text without it.
+            with them does a column sum to the surprisal of the text.
+        blanks: to which word the blank between two words is assigned; see `word_surprisals`.
+        carry: whether state is carried from each line of a document to the next.
+        regions: a mark that separates the regions of a stimulus; it is removed from the text, and
+            offsets are those in the text without it.
 
     Warns of documents without words, which have no rows. Raises UsageError for unknown units and
     measures, LangmodelsError where there are no words at all, and what `word_surprisals` raises.
@@ -122,7 +124,9 @@ def surprisal_table(
 
 
 def field_examples(documents: Iterable[Document]) -> dict[str, list[Any]]:
-    """The fields of documents, in the order in which they appear, with a value of each type."""
+    """The fields of documents, in the order of their first appearance, with a value of each type
+    that occurs.
+    """
     found: dict[str, dict[Any, Any]] = {}
     for document in documents:
         for name, value in document.fields.items():
@@ -140,21 +144,21 @@ def _type(value: Any) -> Any:
 
 @dataclass
 class _Rows:
-    """The rows of a document: places, (R, 2), and which rows are ends of sentences."""
+    """The R rows of a document: offsets in the text, (R, 2); which are ends of sentences, (R,)."""
 
     spans: IndexArray
     is_end: BoolArray
 
 
 class Surprisals:
-    """The table of `surprisal_table` as it is made: columns for some words, then for the next.
+    """The table of `surprisal_table`, made in blocks of rows.
 
     Args:
-        models: finished models by label.
-        fields: those that documents have, with examples of their values; see `field_examples`.
+        models: fitted models by label.
+        fields: the fields of all documents, with examples of their values; see `field_examples`.
         options: those of `surprisal_table`.
 
-    `totals` are complete, and `n_rows` all, once all parts were taken. Raises what
+    `totals` and `n_rows` are complete once the iterator `parts` is exhausted. Raises what
     `surprisal_table` raises.
     """
 
@@ -184,12 +188,12 @@ class Surprisals:
         self.blanks, self.carry, self.regions = blanks, carry, regions
         self.totals: dict[str, float] = {}
         self.n_rows = 0
-        self._characters = self._sentences = 0  # of the document, before the part that comes
+        self._characters = self._sentences = 0  # of the document, before its next part
 
     @property
     def in_parts(self) -> bool:
-        """Whether what is said of a line depends on that line alone, so that documents may come in
-        parts.
+        """Whether the rows of a line depend on that line alone, so that `parts` may be given
+        documents in pieces.
         """
         return self.regions is None and not any(
             not model.reading.has_lines or (self.carry and model.remembers)
@@ -198,7 +202,7 @@ class Surprisals:
 
     @property
     def examples(self) -> dict[str, list[Any]]:
-        """All columns in their order, with a value of each type that they may have."""
+        """The columns in their order, with a value of each type that occurs in them."""
         own: dict[str, list[Any]] = {name: [0] for name in PLACE} | {"word": [""]}
         own.pop("document")
         if self.regions is not None:
@@ -212,7 +216,8 @@ class Surprisals:
         return {"document": [""], **given, **own}
 
     def parts(self, documents: Iterable[tuple[Document, bool]]) -> Iterator[Columns]:
-        """The columns for each document, or part of one; with each, whether it begins one.
+        """The columns for each document, or piece of one; with each comes whether it is the first
+        piece.
 
         Warns of documents without words. Raises LangmodelsError where there are no words at all.
         """
@@ -241,7 +246,7 @@ class Surprisals:
             )
 
     def _columns(self, document: Document) -> Columns | None:
-        """The rows of a document, or of the next part of one; None where there are no words."""
+        """The columns for a document, or the next piece of one; None where it has no words."""
         text, marks = document.text, np.empty(0, np.int64)
         if self.regions is not None:
             text, marks = _without_marks(text, self.regions)
@@ -277,8 +282,8 @@ class Surprisals:
             for words in found.values():
                 if words.corpus.tokenizer != first.corpus.tokenizer:
                     raise UsageError(
-                        "Models that cut text in different tokens have no rows in common; make "
-                        "words the unit, or give the models one by one."
+                        "Models with different tokens have no rows in common; use words as the "
+                        "unit, or make a table for each model."
                     )
             spans = _token_spans(first, text)
             with_ends = first.corpus.vocabulary.ends
@@ -318,7 +323,7 @@ class Surprisals:
         if n > 0:
             missing = np.flatnonzero(tokens == 0).tolist()
             for name in ("surprisal", "unknown"):
-                for row in missing:  # what belongs to a neighbour, and ends that are not predicted
+                for row in missing:  # words whose tokens are a neighbour's, `</s>` not predicted
                     values[name][row] = None
         return {name: values[name] for name in self.measures}
 
@@ -326,7 +331,7 @@ class Surprisals:
 def _places(
     document: str, text: str, rows: _Rows, characters: int, sentences: int
 ) -> dict[str, list[Any]]:
-    """Where each row stands, so much of the document being before: the columns of `PLACE`."""
+    """The columns of `PLACE`, for text after so many characters and sentences of a document."""
     starts, ends = rows.spans.T
     line = np.searchsorted(_breaks(text), starts)
     first = np.append(True, line[1:] != line[:-1])
@@ -347,17 +352,17 @@ def _places(
 
 
 def _breaks(text: str) -> IndexArray:
-    """Where lines end, the last one too, (L,)."""
+    """The offsets at which the L lines of a text end, (L,)."""
     return np.array([*(i for i, c in enumerate(text) if c == "\n"), len(text)], np.int64)
 
 
 def _token_spans(words: WordSurprisals, text: str) -> IndexArray:
-    """Where the tokens of a model stand in a text, (T, 2), ends of sentences left out."""
+    """The offsets of the tokens of a model in a text, (T, 2), ends of sentences left out."""
     tokenizer, read = words.corpus.tokenizer, words.corpus.text or ""
     if len(read) != len(text):
         raise LangmodelsError(
-            "Cleaning changes the length of this text, so that tokens have no place in it; clean "
-            "it before."
+            "Cleaning changes the length of this text, so tokens cannot be located in it; clean it "
+            "first."
         )
     ends = tokenizer.token_ends(read)
     tokens = tokenizer.tokenize_lines(read)
@@ -375,7 +380,7 @@ def _token_spans(words: WordSurprisals, text: str) -> IndexArray:
 def _before(
     model: AnyModel, words: WordSurprisals, row_of: IndexArray, n: int, measures: Sequence[str]
 ) -> dict[str, list[Any]]:
-    """Context, entropy and rank before the first target of each row."""
+    """The columns of context, entropy and rank at the first target of each of n rows."""
     first = row_of >= 0
     first[1:] &= row_of[1:] != row_of[:-1]
     at = row_of[first]
@@ -399,7 +404,7 @@ def _before(
 
 
 def _entropy_and_rank(log_p: FloatArray, targets: IntArray) -> FloatArray:
-    """Of distributions, (k, V), in bits, and of the targets in them, (k, 2)."""
+    """The entropy of each distribution (k, V) in bits, and the rank of its target in it, (k, 2)."""
     own = log_p[np.arange(len(targets)), targets]
     rank = 1 + np.count_nonzero(log_p > own[:, None], axis=1)
     p = np.exp(log_p)
@@ -408,9 +413,9 @@ def _entropy_and_rank(log_p: FloatArray, targets: IntArray) -> FloatArray:
 
 
 def _without_marks(text: str, mark: str) -> tuple[str, IndexArray]:
-    """A text without the marks between regions, and where in it each region but the first begins.
+    """A text without the marks between regions, and the offset in it of each region but the first.
 
-    A mark with blanks around it stands for one of them.
+    Of a blank before and a blank after a mark, one is kept.
     """
     if not mark:
         raise UsageError("The mark between regions is empty.")
