@@ -377,7 +377,7 @@ def test_tokens_that_are_no_text_are_compared_per_token() -> None:
         assert model.bits_per_character == pytest.approx(model.bits_per_token)
     assert "bits/token" in rendered(comparison)
     assert "bits/char" not in rendered(comparison)
-    with pytest.raises(LangmodelsError, match="compare them alone"):
+    with pytest.raises(LangmodelsError, match="compare them by themselves"):
         compare(["unigram"], splits, levels=["symbols", "char"], plan=PLAN)
 
 

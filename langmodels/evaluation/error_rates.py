@@ -20,10 +20,7 @@ def edit_distances(
     (Wagner & Fischer 1974), for all pairs in parallel. Raises UsageError unless there are as many
     references as hypotheses.
     """
-    if len(hypotheses) != len(references):
-        raise UsageError(
-            f"{len(hypotheses)} hypotheses cannot be compared with {len(references)} references."
-        )
+    _check_numbers(hypotheses, references)
     found = np.zeros(len(hypotheses), np.int64)
     for begin in range(0, len(hypotheses), _BATCH):
         batch = slice(begin, begin + _BATCH)
@@ -34,8 +31,7 @@ def edit_distances(
 def _check_numbers(hypotheses: Sequence[Any], references: Sequence[Any]) -> None:
     if len(hypotheses) != len(references):
         raise UsageError(
-            f"Each hypothesis needs its reference: there are {len(hypotheses)} hypotheses and "
-            f"{len(references)} references."
+            f"{len(hypotheses)} hypotheses cannot be compared with {len(references)} references."
         )
 
 
@@ -99,10 +95,7 @@ def _nearest(
     hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
 ) -> tuple[IndexArray, IndexArray]:
     """The distance from the nearest reference, and the length of that reference, (n,) each."""
-    if len(hypotheses) != len(references):
-        raise UsageError(
-            f"{len(hypotheses)} hypotheses cannot be compared with {len(references)} references."
-        )
+    _check_numbers(hypotheses, references)
     counts = np.fromiter(map(len, references), np.int64, len(references))
     if not counts.all():
         raise UsageError("Every item needs at least one reference.")
