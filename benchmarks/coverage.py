@@ -103,41 +103,45 @@ def sizes_table(pieces: int) -> list[str]:
 
 
 SEEDS = (2, 3, 5)
-SPREADS = (0.0, 1.0, 3.0)
+SPREADS = (0.0, 1.0, 3.0, 10.0)
 
 
 def seeds_table(trials: int) -> list[str]:
     """Markdown rows: the hierarchical bootstrap of two models that are alike but for their seeds.
 
     Losses of 100 blocks are skewed and shared by both models; what a model adds to each block and
-    what a seed adds to all of them is drawn from normal distributions.
+    what a seed adds to all of them is drawn from normal distributions. Both models have seeds, or
+    the first one alone.
     """
     lines = [
-        "| seeds | spread of seeds | intervals that hold 0 | p < 0.05 |",
-        "| --: | --: | --: | --: |",
+        "| seeds | spread of seeds | intervals that hold 0 | p < 0.05 | of one model: hold 0 "
+        "| p < 0.05 |",
+        "| --: | --: | --: | --: | --: | --: |",
     ]
     rng = np.random.default_rng(7)
     n = 100
     for n_seeds in SEEDS:
         for spread in SPREADS:
-            held = wrong = 0
-            for trial in range(trials):
-                shared = rng.gamma(2, 1, n)
-                models = [
-                    shared
-                    + rng.normal(0, 0.5, n)
-                    + rng.normal(0, spread * 0.5 / math.sqrt(n), (n_seeds, 1))
-                    for _ in range(2)
-                ]
-                found = resample(models, (-1.0, 1.0), np.ones(n), seed=trial)
-                assert found is not None, "blocks are finite"
-                low, high = found.interval()
-                held += low <= 0 <= high
-                wrong += found.p_value() < 0.05
-            lines.append(
-                f"| {n_seeds} | {spread:.0f} | {100 * held / trials:.1f} % | "
-                f"{100 * wrong / trials:.1f} % |"
-            )
+            shares = []
+            for n_others in (n_seeds, 1):
+                held = wrong = 0
+                for trial in range(trials):
+                    shared = rng.gamma(2, 1, n)
+                    error = 0.5 / math.sqrt(n)
+                    models = [
+                        shared
+                        + rng.normal(0, 0.5, n)
+                        + rng.normal(0, spread * error if seeded else 0, (seeds, 1))
+                        for seeds, seeded in ((n_seeds, True), (n_others, n_others > 1))
+                    ]
+                    found = resample(models, (-1.0, 1.0), np.ones(n), seed=trial)
+                    assert found is not None, "blocks are finite"
+                    low, high = found.interval()
+                    held += low <= 0 <= high
+                    wrong += found.p_value() < 0.05
+                shares += [held / trials, wrong / trials]
+            figures = " | ".join(f"{100 * share:.1f} %" for share in shares)
+            lines.append(f"| {n_seeds} | {spread:.0f} | {figures} |")
             print(lines[-1], flush=True)
     return lines
 

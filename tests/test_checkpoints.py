@@ -164,6 +164,41 @@ def test_a_disk_that_fills_up_later_costs_no_training(
     assert np.array_equal(resumed.network.parameters.flat, expected.network.parameters.flat)
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"window": 4, "batch_size": 7, "threads": 1},
+        {"window": 4, "batch_size": 7, "threads": 3},
+        {"steps": 7, "batch_size": 3, "threads": 2, "dropout": 0.3, "average": 0.9},
+        {"steps": 7, "batch_size": 3, "threads": 1, "shuffled": True, "weight_dropout": 0.2},
+    ],
+    ids=str,
+)
+def test_every_checkpoint_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    """That of the last batch of an epoch, which may be smaller than the others, was refused."""
+    text = Corpus.from_text(TEXT[:100], make_tokenizer("char"))
+    path, kept = tmp_path / "run.ckpt", list[bytes]()
+    save = checkpoints.Checkpoint._save
+
+    def noting(self: Any, state: Any) -> None:
+        save(self, state)
+        kept.append(path.read_bytes())
+
+    def fitted() -> Any:
+        made = LSTMModel(hidden=4, epochs=2, **options)
+        return made.fit(text, checkpoint=str(path), checkpoint_seconds=0).network.parameters.flat
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints.Checkpoint, "_save", noting)
+        expected = fitted()
+    assert len(kept) > 8
+    for state in kept:
+        path.write_bytes(state)
+        assert np.array_equal(fitted(), expected)
+
+
 @pytest.mark.parametrize("name", KINDS)
 def test_a_run_that_ended_after_its_last_step_takes_no_more(name: str, tmp_path: Path) -> None:
     """Killed while it was validating, in the midst of an epoch: `tokens` end training there."""

@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import warnings
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from types import SimpleNamespace
@@ -208,6 +209,13 @@ def test_the_known_entropy_is_a_line() -> None:
     for table in tables:
         assert table.rows[-1][0] == "the limit (entropy)"
         assert table.rows[-1][1] == f"{source.entropy_bits:.2f}"
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    for is_bound, said in ((False, "Dotted: the entropy"), (True, "Dotted: a lower bound")):
+        limit = replace(comparison.results.limit, is_bound=is_bound)
+        told = plots.quality(Figure().add_subplot(), replace(comparison.results, limit=limit))
+        assert said in str(told)
     # There are no lines: the position is that in the text.
     labels, counts = comparison.results.levels[0].groups["position in the text"]
     assert dict(zip(labels, counts, strict=True)) == {
@@ -313,6 +321,7 @@ def test_several_seeds_are_averaged() -> None:
     assert found.history
     assert "seeds ±" in rendered(comparison)
     assert "one random start" not in rendered(comparison)
+    assert calibration_table(comparison.results).notes[-1].endswith("with the first one.")
     once = compare([model], parts("char"), plan=PLAN)
     assert "lstm hidden=8 epochs=1 batch_size=4: trained from one random start" in rendered(once)
 
@@ -444,6 +453,18 @@ def test_one_model_and_any_text(tmp_path: Path) -> None:
     for given in (model, tmp_path / "one.lm", str(tmp_path / "one.lm")):
         assert evaluate(given, path).models[0].perplexity == pytest.approx(whole)
         assert len(compare(given, TEXT, plan=PLAN).results.models) == 1
+
+
+def test_models_that_are_alike(tmp_path: Path) -> None:
+    """No table without rows of where they differ, and no difference of 0.000 that would show."""
+    make_model("unigram").fit(TEXT).save(tmp_path / "one.lm")
+    make_model("unigram").fit(TEXT).save(tmp_path / "two.lm")
+    found = compare([str(tmp_path / name) for name in ("one.lm", "two.lm")], TEXT, plan=PLAN)
+    (test,) = found.results.tests
+    assert (test.difference, test.p, test.detectable) == (0, 1, 0)
+    assert "cannot be told apart" in rendered(found)
+    assert "would show" not in rendered(found)
+    assert "differ most" not in markdown.render(found.results)
 
 
 def test_what_costs_nothing(tmp_path: Path) -> None:

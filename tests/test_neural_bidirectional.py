@@ -8,6 +8,7 @@ from neural_checks import bind, check_layer, check_network, numerical_gradient
 
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.blanks import (
+    Blank,
     FillingModel,
     all_blanks,
     choose_blanks,
@@ -296,6 +297,24 @@ def test_left_context_alone_renormalises_without_the_end():
     p = np.exp(model.log_distribution(model.state(blank.left)))
     p[2] = 0
     np.testing.assert_allclose(found, p / p.sum(), atol=1e-12)
+
+
+@pytest.mark.parametrize("candidates", [0, 5])
+def test_a_blank_where_the_model_knows_the_end_alone(candidates: int) -> None:
+    """After "b" nothing but the end was ever seen: 0/0 once it is left out."""
+    corpus = Corpus.from_text("a b\nc b\n" * 3)
+    model = NGramModel(order=2, smoothing="mle").fit(corpus)
+    a, b = corpus.vocabulary.encode(["a", "b"])
+    blank = Blank(np.array([b], np.int32), np.array([b], np.int32), int(a))
+    found = FillingModel(model, candidates)
+    p = np.exp(found.blank_distributions([blank])[0])
+    assert p[[1, 2]].sum() == 0
+    assert p.sum() == pytest.approx(1)
+    if not candidates:
+        np.testing.assert_allclose(p[[0, *range(3, len(p))]], 1 / (len(p) - 2))
+    figures = evaluate_blanks(found, [blank])
+    assert figures.ranks[0] >= 1
+    assert np.isfinite(figures.log_probs).all()
 
 
 def test_rescoring_a_few_candidates_keeps_the_rest():

@@ -133,6 +133,31 @@ def test_the_hierarchical_bootstrap_covers_the_truth() -> None:
     assert wrong <= 8
 
 
+@pytest.mark.parametrize("n_seeds", [2, 3, 5])
+def test_seeds_that_differ_more_than_blocks_give_the_interval_of_student(n_seeds: int) -> None:
+    """Resamples of two or three seeds are a few values, within which t's tails do not lie."""
+    rng = np.random.default_rng(n_seeds)
+    starts = rng.normal(size=n_seeds)
+    losses = 5 + starts[:, None] + 0.001 * rng.normal(size=60)
+    low, high = bootstrap_interval(losses)
+    error = starts.std(ddof=1) / math.sqrt(n_seeds)
+    t = {2: 12.706, 3: 4.303, 5: 2.776}[n_seeds]
+    assert (low + high) / 2 == pytest.approx(5 + starts.mean(), abs=0.2 * t * error)
+    assert (high - low) / 2 == pytest.approx(t * error, rel=0.1)
+
+
+@pytest.mark.parametrize("n_seeds", [2, 3])
+def test_what_differs_far_more_than_seeds_do_is_told_apart(n_seeds: int) -> None:
+    rng = np.random.default_rng(6)
+    shared = rng.gamma(2, 1, 60)
+    starts = np.array([-0.02, 0.02, 0.0])[:n_seeds, None]
+    pair = [shared + starts, (shared + rng.normal(0.5, 0.002, 60))[None]]
+    found = resample(pair, (-1.0, 1.0), np.ones(60))
+    assert found is not None
+    # t = 0.5 / 0.02 with one degree of freedom, 0.5 / (0.02 / sqrt(3)) with two.
+    assert found.p_value() == pytest.approx({2: 0.0255, 3: 0.000533}[n_seeds], rel=0.25)
+
+
 def test_effects_and_power() -> None:
     rng = np.random.default_rng(3)
     differences = rng.normal(0.5, 1.0, 400)

@@ -17,6 +17,8 @@ from langmodels.arrays import FloatArray, IndexArray
 RESAMPLES = 2000
 FLIPS = 9999
 CONFIDENCE = 0.95
+_RESOLVED = 2.326
+"""Standard deviations of a normal distribution that a hundredth of the resamples lies beyond."""
 POWER = 0.8
 _MIN_BLOCKS, _MAX_BLOCKS, _BLOCK = 20, 400, 200
 _MIN_DOCUMENTS = 20
@@ -150,21 +152,40 @@ class Resampled:
         Know About the Bootstrap", section 4.3), which makes up for the bootstrap's being too narrow
         with few blocks or seeds.
         """
-        from scipy.special import ndtr, stdtrit  # slow to import
+        from scipy.special import stdtrit  # slow to import
 
-        tail = stdtrit(self.freedom, (1 - confidence) / 2) * self._expansion
-        low, high = np.quantile(self.means, ndtr([tail, -tail]))
-        return float(low), float(high)
+        tail = float(stdtrit(self.freedom, (1 - confidence) / 2)) * self._expansion
+        return self._percentile(tail), self._percentile(-tail)
 
     def p_value(self) -> float:
         """Two-sided p of the hypothesis that the figure is zero: that of the interval that just
-        touches it. At least that of one resample in as many as there are.
+        touches it. At least 1 / (FLIPS + 1), as of the other test.
         """
         from scipy.special import ndtri, stdtr
 
         below = (np.count_nonzero(self.means <= 0) + 0.5) / (len(self.means) + 1)
-        z = ndtri(min(below, 1 - below)) / self._expansion
-        return min(1.0, 2 * float(stdtr(self.freedom, z)))
+        z = float(ndtri(min(below, 1 - below)))
+        if z < -_RESOLVED:
+            centre, side = self._percentile(0), _RESOLVED if below > 0.5 else -_RESOLVED
+            distance = abs(self._percentile(side) - centre)
+            z = -max(_RESOLVED, _RESOLVED * abs(centre) / distance) if distance else -math.inf
+        p = 2 * float(stdtr(self.freedom, z / self._expansion))
+        return min(1.0, max(p, 1 / (FLIPS + 1)))
+
+    def _percentile(self, z: float) -> float:
+        """What lies as far up as `z` standard deviations do in a normal distribution.
+
+        Beyond what so many resamples resolve, which the t distribution of few seeds asks for, the
+        distance from the middle grows as in a normal distribution.
+        """
+        from scipy.special import ndtr
+
+        known = min(max(z, -_RESOLVED), _RESOLVED)
+        found = float(np.quantile(self.means, ndtr(known)))
+        if known == z:
+            return found
+        middle = float(np.median(self.means))
+        return middle + (found - middle) * z / known
 
     def detectable(self, confidence: float = CONFIDENCE, power: float = POWER) -> float:
         """The smallest true value that is told from zero with this power, at this confidence."""
@@ -185,13 +206,14 @@ def resample(
     *,
     seed: int = 0,
 ) -> Resampled | None:
-    """The hierarchical bootstrap: blocks are drawn with replacement, and of every model, seeds.
+    """The hierarchical bootstrap: blocks are drawn with replacement, and for every model, seeds.
 
     `losses`: of each model, what it pays for every block with every seed, (S, B); their means over
     blocks of these `sizes` (B,), and over seeds, are summed with these `signs`. All models are
-    resampled on the same blocks, and each in its own seeds, whose deviations are widened by
-    sqrt(S / (S - 1)), by which a sample's are too small. The degrees of freedom are Satterthwaite's
-    (1946). None for less than two blocks, or where anything is infinite.
+    resampled on the same blocks, and each in its own seeds: what their mean deviates by is drawn
+    from a normal distribution with its variance, for two or three seeds have but a few resamples.
+    The degrees of freedom are Satterthwaite's (1946). None for less than two blocks, or where
+    anything is infinite.
     """
     n = losses[0].shape[1]
     if n < 2 or not all(np.isfinite(each).all() for each in losses):
@@ -206,18 +228,16 @@ def resample(
         n_seeds = len(each)
         if n_seeds < 2:
             continue
-        by_seed = (counts @ each.T) / np.broadcast_to(per, RESAMPLES)[:, None]
-        chances = np.full(n_seeds, 1 / n_seeds)
-        drawn = np.random.default_rng([seed, n, 2, i]).multinomial(n_seeds, chances, RESAMPLES)
-        deviation = (drawn * by_seed).sum(axis=1) / n_seeds - by_seed.mean(axis=1)
-        offsets += sign * deviation * math.sqrt(n_seeds / (n_seeds - 1))
         means = each.sum(axis=1) / (n if sizes is None else sizes.sum())
-        parts.append((float(means.var(ddof=1)) / n_seeds, n_seeds - 1))
+        variance = float(means.var(ddof=1)) / n_seeds
+        drawn = np.random.default_rng([seed, n, 2, i]).normal(size=RESAMPLES)
+        offsets += math.sqrt(variance) * drawn
+        parts.append((variance, n_seeds - 1))
     over_blocks = counts @ total / per
     parts.append((float(over_blocks.var()), n - 1))
-    variance = sum(v for v, _ in parts)
+    whole = sum(v for v, _ in parts)
     spread = sum(v**2 / freedom for v, freedom in parts)
-    return Resampled(over_blocks + offsets, variance**2 / spread if spread else n - 1.0, n)
+    return Resampled(over_blocks + offsets, whole**2 / spread if spread else n - 1.0, n)
 
 
 def bootstrap_interval(

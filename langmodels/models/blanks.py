@@ -171,7 +171,8 @@ class FillingModel(Cloze):
     `</s>`. Otherwise the `candidates` most probable tokens given the left context are each put into
     the blank and the whole sequence is scored: their total probability is redistributed among them
     in proportion to p(left token right), and all other tokens keep p(token | left). With as many
-    candidates as tokens in the vocabulary this is Bayes' rule.
+    candidates as tokens in the vocabulary this is Bayes' rule. Where all probability is that of
+    `</s>`, p(token | left) is 0/0 and the uniform distribution over the other tokens is used.
     """
 
     @checked
@@ -191,8 +192,12 @@ class FillingModel(Cloze):
 
     def _distribution(self, blank: Blank) -> FloatArray:
         log_p = np.array(self.model.log_distribution(self._state(blank.left)), np.float64)
-        if self.vocabulary.eos_id is not None:
-            log_p[self.vocabulary.eos_id] = -np.inf
+        boundaries = [self.vocabulary.bos_id, *filter(None, [self.vocabulary.eos_id])]
+        log_p[boundaries] = -np.inf
+        if not np.isfinite(log_p).any():
+            log_p[:] = 0.0
+            log_p[boundaries] = -np.inf
+        log_p -= log_p.max()
         log_p -= np.log(np.exp(log_p).sum())
         if not self.candidates:
             return log_p

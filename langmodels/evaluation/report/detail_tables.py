@@ -74,6 +74,8 @@ def calibration_table(results: Results) -> Table:
         "overconfident. right: how often the most probable token came; confident: the "
         "probability it had. misplaced: probability that stands in the wrong band."
     ]
+    if any(len(m.seeds) > 1 for m in results.models):
+        notes.append("Of models with several seeds, with the first one.")
     emphasis = frozenset[int]()
     if results.limit and all(results.by_character(level.level) for level in results.levels):
         emphasis = frozenset([len(rows)])
@@ -83,8 +85,10 @@ def calibration_table(results: Results) -> Table:
 
 
 def difference_tables(results: Results) -> Iterator[Table]:
-    """The tokens on which the two best models of each level differ most."""
+    """The tokens on which the two best models of each level differ most, where they differ."""
     for found in results.differences:
+        if not found.tokens:
+            continue
         rows = [
             [f"… {visible(d.context, space=' ')}", visible(d.token), *(figure(b) for b in d.bits)]
             for d in found.tokens

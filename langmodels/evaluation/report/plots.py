@@ -102,7 +102,8 @@ def _short(value: float) -> str:
 def _limit(axes: "Axes", results: Results, *, vertical: bool = False) -> None:
     if results.limit is not None:
         line = axes.axvline if vertical else axes.axhline
-        line(results.limit.bits, color=INK, linestyle=":", linewidth=1.2, label="the limit")
+        name = "a bound on the limit" if results.limit.is_bound else "the limit"
+        line(results.limit.bits, color=INK, linestyle=":", linewidth=1.2, label=name)
 
 
 def quality(axes: "Axes", results: Results) -> str | None:
@@ -118,7 +119,8 @@ def quality(axes: "Axes", results: Results) -> str | None:
     axes.grid(axis="x", color=INK, alpha=0.15)
     infinite = len(results.models) - len(models)
     left_out = f" {infinite} with infinite loss left out." if infinite else ""
-    dotted = " Dotted: the entropy of the source." if results.limit else ""
+    what = "a lower bound of the" if results.limit and results.limit.is_bound else "the"
+    dotted = f" Dotted: {what} entropy of the source." if results.limit else ""
     return f"Quality with 95 % intervals.{left_out}{dotted}" if models else None
 
 
@@ -243,7 +245,8 @@ def training(axes: "Axes", results: Results) -> str | None:
         _limit(axes, results)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _labelled(axes, "epoch", "validation loss, bits per token")
-    return "Training of the neural models." if models else None
+    first = ", with the first seed" if any(len(m.seeds) > 1 for m in models) else ""
+    return f"Training of the neural models{first}." if models else None
 
 
 def bands(axes: "Axes", results: Results) -> str | None:

@@ -41,7 +41,8 @@ def verdict_note(results: Results) -> str:
 
 def _power(results: Results) -> str:
     """A note on the smallest differences that the test text can show."""
-    least = sorted(t.detectable for t in results.tests if math.isfinite(t.detectable))
+    found = (t.detectable for t in results.tests)
+    least = sorted(d for d in found if d > 0 and math.isfinite(d))  # 0: of models that are alike
     if not least:
         return ""
     low, high = (figure(bits, 3) for bits in (least[0], least[-1]))

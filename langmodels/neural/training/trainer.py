@@ -131,8 +131,9 @@ class Trainer(Generic[B]):
             arrays["average"] = self.average
         if self.best is not None:
             arrays["best"] = self.best
-        for k, replica in enumerate(self.replicas):
-            arrays |= {f"carried.{k}.{name}": a for name, a in replica.carried().items()}
+        if self.step % self.batches.n_batches:  # an epoch begins from nothing
+            for k, replica in enumerate(self.replicas):
+                arrays |= {f"carried.{k}.{name}": a for name, a in replica.carried().items()}
         schedule = self.schedule
         figures = {
             "step": self.step,
