@@ -16,7 +16,7 @@ import pytest
 from langmodels.datasets import find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.decoding import Decoding
-from langmodels.neural.recurrent.model import RecurrentModel
+from langmodels.neural.recurrent.model import RecurrentModel, RNNModel
 from langmodels.ngram import NGramModel, prune
 from langmodels.playground import Classroom, Limits
 from langmodels.playground.actions import answer
@@ -29,7 +29,7 @@ from langmodels.playground.panels.shannon import estimate, folded, passage
 from langmodels.playground.work import Line
 from langmodels.registry import make_model
 from langmodels.teaching import chain_rule, predict_next
-from langmodels.teaching.gradients import gate_activations, gradient_norm_course
+from langmodels.teaching.gradients import gate_activations, gradient_by_lag, gradient_norm_course
 from langmodels.text.corpus import Corpus
 
 MODELS = ("unigram", "mle:order=2", "mkn:order=3")
@@ -474,6 +474,19 @@ def test_models_from_files_are_shown_in_their_own_tokens() -> None:
     assert found["calculation"] is None  # the text that was counted is not here
     product = math.prod(step.get("prob", step.get("weight")) for step in found["path"])
     assert product == pytest.approx(model.prob("o", list("She l")))
+
+
+def test_gradients_of_a_model_from_a_file_are_of_its_own_tokens() -> None:
+    """The ids of the room's words were read as those of letters."""
+    text = find_source("wonderland.txt").read()[:3_000]
+    model = RNNModel(hidden=4, epochs=1).fit(Corpus.from_text(text, "char"))
+    room = Classroom(models=[], files=[("letters", model)])
+    found = ask(room, "gradients", model="letters")["trained"]
+    corpus = Corpus.read_by(model.reading, room.room().splits.train.stream())
+    norms = gradient_by_lag(model, corpus, lags=20, samples=48)
+    assert found == (norms / norms[:, :1]).tolist()
+    with pytest.raises(UsageError, match="vocabulary of the model"):
+        gradient_by_lag(model, room.room().splits.train)
 
 
 def test_many_who_enter_a_new_room_at_once_find_it_furnished() -> None:

@@ -98,6 +98,18 @@ def test_with_a_token_nothing_is_had_without_it(classroom: Classroom) -> None:
     assert app.post("/api/room", json={}).status_code == 200  # the cookie remembers
 
 
+def test_a_cookie_of_another_server_of_the_host_is_in_nobodys_way(classroom: Classroom) -> None:
+    """One that was ended, or listens at another port: to a browser they are all the same."""
+    before, now = (client(classroom, token=token) for token in ("before", "now"))
+    assert before.get("/?token=before").status_code == 200
+    now.cookies.update(before.cookies)
+    assert now.get("/").status_code == 403
+    assert now.get("/?token=now").status_code == 200
+    assert now.get("/main.js").status_code == 200
+    before.cookies.update(now.cookies)
+    assert before.get("/main.js").status_code == 200
+
+
 def test_other_pages_and_other_names_are_refused(classroom: Classroom) -> None:
     app = client(classroom, hosts=("localhost", "127.0.0.1"))
     assert app.get("/", headers={"Host": "localhost:8000"}).status_code == 200

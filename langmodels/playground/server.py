@@ -4,6 +4,7 @@ Nothing that comes from a browser names a file. Where the address is not this ma
 request must have the token of the link, which a cookie then remembers.
 """
 
+import hashlib
 import hmac
 import json
 import secrets
@@ -33,8 +34,8 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-TOKEN, SEAT = "langmodels-token", "langmodels-seat"
-"""Cookies: that of the link, and a name for who asks, so that work is shared out fairly."""
+SEAT = "langmodels-seat"
+"""A cookie: a name for who asks, so that work is shared out fairly."""
 _QUESTION = 100_000
 """Bytes of a question, at most."""
 _TYPES = {
@@ -43,6 +44,13 @@ _TYPES = {
     ".js": "text/javascript; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+
+
+def token_cookie(token: str) -> str:
+    """The name of the cookie that remembers a token: ports of a host share cookies, and so do the
+    servers that follow each other at one.
+    """
+    return f"langmodels-token-{hashlib.sha256(token.encode()).hexdigest()[:8]}"
 
 
 def static_files() -> dict[str, bytes]:
@@ -138,8 +146,8 @@ def make_app(
             response = await go_on(request)
             if fresh:
                 response.set_cookie(SEAT, request.state.seat, httponly=True, samesite="strict")
-            if token is not None and TOKEN not in request.cookies:
-                response.set_cookie(TOKEN, token, httponly=True, samesite="strict")
+            if token is not None and token_cookie(token) not in request.cookies:
+                response.set_cookie(token_cookie(token), token, httponly=True, samesite="strict")
         for name, value in HEADERS.items():
             response.headers[name] = value
         return response
@@ -184,7 +192,7 @@ def _refused(request: "Request", token: str | None, hosts: tuple[str, ...]) -> "
     if request.method == "POST" and origin and origin.partition("://")[2] != host:
         return refuse("Another page may not ask this one.")
     if token is not None:
-        given = request.query_params.get("token") or request.cookies.get(TOKEN, "")
+        given = request.query_params.get("token") or request.cookies.get(token_cookie(token), "")
         if not hmac.compare_digest(given.encode(), token.encode()):
             return refuse("Open the whole link, with its token, as the terminal shows it.")
     return None

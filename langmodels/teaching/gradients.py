@@ -31,10 +31,13 @@ def gradient_by_lag(
     Returns the norm of dL_T/dh_{T-lag} for every layer and lag from 0 on, (layers, lags), averaged
     over `samples` random positions T of the corpus. Where it dies away the gradient vanishes: what
     lies further back cannot be learnt from (Hochreiter 1991; Bengio, Simard and Frasconi 1994). The
-    model may be trained or not (`untrained`). Raises UsageError for fewer than one lag or sample.
+    model may be trained or not (`untrained`). Raises UsageError for fewer than one lag or sample,
+    and for a corpus in another vocabulary.
     """
     if lags < 1 or samples < 1:
         raise UsageError("Ask for at least one lag and one sample.")
+    if corpus.vocabulary != model.vocabulary:
+        raise UsageError("The corpus must be encoded with the vocabulary of the model.")
     windows = Windows(corpus, lags)
     rng = np.random.default_rng(seed)
     full = np.flatnonzero(windows.complete)

@@ -110,10 +110,13 @@ def _gradients(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]
 
 
 def _by_lag(room: Room, model: LanguageModel[Any]) -> dict[str, Any]:
-    """As far back as the lines of the text allow."""
+    """As far back as the lines of the text allow, which a model from a file reads in its tokens."""
+    train = room.splits.train
+    if model.vocabulary is not train.vocabulary:
+        train = Corpus.read_by(model.reading, train.stream())
     for lags in (LAGS, 12, 6):
         try:
-            return gradients(model, room.splits.train, lags)
+            return gradients(model, train, lags)
         except UsageError:
             raise
         except LangmodelsError:

@@ -13,7 +13,7 @@ const SAYS = {
   hidden: "the state that is handed on, −1 to 1", cell: "the long-term memory", candidate: "what would be written", "input gate": "how much is written",
   "forget gate": "how much is kept", "output gate": "how much is shown", "reset gate": "how much of the past is used", "update gate": "how much is kept",
 };
-const KINDS = new Set(["recurrent", "rnn", "gru", "lstm", "transformer"]);
+const KINDS = new Set(["recurrent", "rnn", "gru", "lstm", "mingru", "transformer"]);
 
 function open(app, place) {
   let asked = 0;
@@ -92,19 +92,21 @@ function open(app, place) {
   async function gradients() {
     const models = networks().filter((m) => m.kind !== "transformer");
     const series = [];
+    const refused = [];
     for (const m of models.slice(0, 4)) {
       try {
         const g = await app.ask("gradients", { model: m.name });
         const top = (norms) => norms.at(-1).map((v, i) => [i, Number(v)]);
         series.push({ name: m.name, colour: app.colour(m.name), points: top(g.trained), dashed: 0 });
         series.push({ name: `${m.name}, untrained`, colour: app.colour(m.name), points: top(g.untrained), dashed: 1 });
-      } catch (error) { replace(lags, h("h2", {}, "The gradient by lag"), h("p", { class: "quiet" }, error.message)); return; }
+      } catch (error) { refused.push(h("p", { class: "small quiet" }, `${m.name}: ${error.message}`)); }
     }
-    lags.hidden = !series.length;
-    if (!series.length) return;
+    lags.hidden = !series.length && !refused.length;
+    if (lags.hidden) return;
     replace(lags, h("h2", {}, "The gradient by lag"),
-      chart({ series, x: "tokens back", y: "share of lag 0", log: true, label: "How much of the gradient is left so many tokens back" }),
-      h("p", { class: "small quiet" }, "How strongly the loss at a token depends on the hidden state so many tokens before. Where it vanishes, nothing can be learnt from that far back."));
+      !series.length ? null : chart({ series, x: "tokens back", y: "share of lag 0", log: true, label: "How much of the gradient is left so many tokens back" }),
+      h("p", { class: "small quiet" }, "How strongly the loss at a token depends on the hidden state so many tokens before. Where it vanishes, nothing can be learnt from that far back."),
+      refused);
   }
 
   async function look(begin) {
