@@ -168,8 +168,10 @@ def main() -> None:
         "",
         *seeds_table(pieces),
         "",
-        "The hierarchical bootstrap over seeds and blocks, for two models that do not differ; the "
-        "spread of seeds is in standard errors of a mean over the blocks.",
+        "The hierarchical bootstrap over seeds and blocks, for two models that do not differ, of "
+        "which both or one were trained with several seeds; the spread of seeds is in standard "
+        "errors of a mean over the blocks. Two seeds that differ far more than blocks do are too "
+        "few.",
         "",
     ]
     if arguments.output:

@@ -13,6 +13,10 @@ const SAYS = {
   hidden: "the state that is handed on, −1 to 1", cell: "the long-term memory", candidate: "what would be written", "input gate": "how much is written",
   "forget gate": "how much is kept", "output gate": "how much is shown", "reset gate": "how much of the past is used", "update gate": "how much is kept",
 };
+// Where a cell has another sense of a name than most.
+const SAYS_OF = {
+  mingru: { "update gate": "how much is written", hidden: "the state that is handed on" }, "relu-rnn": { hidden: "the state that is handed on, 0 and above" },
+};
 const KINDS = new Set(["recurrent", "rnn", "gru", "lstm", "mingru", "transformer"]);
 
 function open(app, place) {
@@ -54,13 +58,14 @@ function open(app, place) {
 
   function draw(model) {
     if (found.attention) { attention(model); return; }
-    const { tokens, layers } = found.activations;
+    const { tokens, layers, cell } = found.activations;
+    const says = (name) => SAYS_OF[cell]?.[name] ?? SAYS[name] ?? "";
     const under = h("b", { class: "number" });
     replace(heat, layers.map((layer, k) => [
       h("h2", {}, `${model.name}: ${layer.units} units${layers.length > 1 ? `, layer ${k + 1}` : ""}${layer.units > 64 ? ", the first 64" : ""}`),
       h("div", { class: "scroll" }, h("table", { class: "units" },
         h("caption", { class: "visually-hidden" }, "Rows are tokens as they are read, each cell a row of units"),
-        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "read"), Object.keys(layer.gates).map((name) => h("th", { scope: "col", class: "text" }, name, h("small", {}, SAYS[name] ?? ""))))),
+        h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "read"), Object.keys(layer.gates).map((name) => h("th", { scope: "col", class: "text" }, name, h("small", {}, says(name)))))),
         h("tbody", {}, tokens.map((t, i) => h("tr", {}, h("th", { scope: "row", lang: app.language || null }, visible(t)),
           Object.entries(layer.gates).map(([name, rows]) => h("td", {}, strip(rows[i], { name: `${name} after ${visible(t)}`, told: (text) => { under.textContent = text; }, ...(name.endsWith("gate") ? { most: 1 } : {}) })))))))) ]),
     h("p", { class: "small quiet" }, "Point at a unit for its value. ", under), h("p", { class: "small quiet" }, "Blue is below zero, red above; gates lie between 0 (pale) and 1. A unit that stays red over many rows remembers something."));

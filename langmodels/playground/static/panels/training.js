@@ -79,7 +79,11 @@ function open(app, place) {
         if (course?.key !== key) return;
         take(record);
         follow();
-      } catch (error) { trouble(error); }
+      } catch (error) {
+        if (course?.key === key) course = { ...course, status: "stopped", note: error.message };
+        draw();
+        trouble(error);
+      }
     }, 400);
   }
 
