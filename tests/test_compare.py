@@ -30,7 +30,7 @@ from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.report import html, markdown, plots
 from langmodels.evaluation.report.detail_tables import band_tables, calibration_table
-from langmodels.evaluation.report.tables import rare_note
+from langmodels.evaluation.report.tables import heading, rare_note
 from langmodels.evaluation.running import Trial, worthwhile_jobs
 from langmodels.evaluation.summary import as_recorded
 from langmodels.formatting import Table, figure, interval, perplexity, visible
@@ -494,6 +494,16 @@ def test_a_report_without_matplotlib_says_so(
 
 def test_notebook_html(words: Comparison) -> None:
     assert words._repr_html_().count("<table>") == 4  # the text, its contexts, quality, cost
+
+
+def test_a_heading_says_what_is_known_of_the_text(tmp_path: Path) -> None:
+    """Of a file of one's own, whatever it is called, nothing but its name."""
+    (tmp_path / "a file.txt").write_text(find_source("wonderland.txt").read()[:9000])
+    for name, known in ((str(tmp_path / "a file.txt"), False), ("synthetic:reber", True)):
+        source = find_source(name)
+        comparison = compare(["unigram"], source.read()[:9000], source=source, plan=PLAN)
+        shown = heading(comparison.results)
+        assert shown == (f"{name}: {source.description}" if known else name)
 
 
 def test_a_model_that_is_named_again_is_said_to_be_there_once() -> None:

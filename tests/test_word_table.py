@@ -15,7 +15,7 @@ from langmodels.cli.main import main
 from langmodels.datasets.documents import Document
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import surprisal_table
-from langmodels.evaluation.word_table import Surprisals
+from langmodels.evaluation.word_table import RowOptions, Surprisals
 from langmodels.registry import make_model
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
@@ -180,7 +180,7 @@ def test_parts_of_a_text_are_read_as_they_are_asked_for() -> None:
             read.append(k)
             yield Document(text, "a"), k == 0
 
-    surprisals = Surprisals({"m": fitted("word")}, {}, measures=["surprisal"])
+    surprisals = Surprisals({"m": fitted("word")}, {}, RowOptions(measures=["surprisal"]))
     assert surprisals.in_parts
     parts = surprisals.parts(documents())
     first, second = next(parts), next(parts)
@@ -188,8 +188,23 @@ def test_parts_of_a_text_are_read_as_they_are_asked_for() -> None:
     assert second["sentence"][0] == first["sentence"][-1] + 1 == 21
     assert second["start"] == [place + len(text) for place in first["start"]]
     assert second["surprisal"] == first["surprisal"]
-    for level, options in (("char", {}), ("word", {"regions": "|"})):
-        assert not Surprisals({"m": fitted(level)}, {}, **options).in_parts  # type: ignore[arg-type]
+    for level, mark in (("char", None), ("word", "\n\n")):
+        assert not Surprisals({"m": fitted(level)}, {}, RowOptions(regions=mark)).in_parts
+
+
+def test_regions_go_on_over_the_parts_of_a_text() -> None:
+    text = "the | hen\n| sat |\n |the| heron|\nsat\n\n|| ate\n"
+    model = fitted("word")
+    whole = surprisal_table({"m": model}, [text], regions="|")
+    assert whole.columns["region"][-1] == 9
+    for size in (1, 5, 12):
+        surprisals = Surprisals({"m": model}, {}, RowOptions(regions="|"))
+        table: dict[str, list[Any]] = {}
+        for i, part in enumerate(in_parts([text], size)):
+            for columns in surprisals.parts([(Document(part, "1"), i == 0)]):
+                for name, column in columns.items():
+                    table.setdefault(name, []).extend(column)
+        assert table == whole.columns
 
 
 def test_where_long_texts_are_cut() -> None:
@@ -204,7 +219,7 @@ def test_where_long_texts_are_cut() -> None:
 
 def test_what_makes_no_sense_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = fitted("word")
-    for wrong in ({"unit": "letter"}, {"measures": ["surprise"]}, {"regions": ""}):
+    for wrong in ({"unit": "letter"}, {"measures": ["surprise"]}, {"regions": ""}, {"row": "word"}):
         with pytest.raises(UsageError):
             surprisal_table({"m": model}, ["the hen"], **wrong)  # type: ignore[arg-type]
     with pytest.raises(UsageError, match="at least one model"):

@@ -2,6 +2,7 @@
 
 import argparse
 from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.console import Console
@@ -13,8 +14,15 @@ from langmodels.cli.output import facts_table, print_json
 from langmodels.cli.texts import text_of
 from langmodels.errors import UsageError
 from langmodels.evaluation.surprisal import BLANKS
-from langmodels.evaluation.table_files import records, save_table, table_text
-from langmodels.evaluation.word_table import MEASURES, UNITS, Surprisals, field_examples
+from langmodels.evaluation.table_files import Columns, records, save_table, table_text
+from langmodels.evaluation.word_table import (
+    MEASURES,
+    UNITS,
+    RowOptions,
+    Surprisals,
+    field_examples,
+)
+from langmodels.interchange import json_text
 from langmodels.models.base import LanguageModel
 from langmodels.names import file_labels
 from langmodels.registry import load
@@ -38,7 +46,7 @@ column adds up to the surprisal of the text, which `score` and `evaluate` show a
 are printed on standard error. Columns of documents (item, condition) are kept.
 
 Rows are written while plain text is read, whose lines are sequences for most models; a text of
-characters, or lines with --carry of a model that remembers, or with --regions, is read first.
+characters, or lines with --carry of a model that remembers, is read first.
 """
 
 
@@ -98,9 +106,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     source = text_of(args)
     # A header has the fields of all documents.
     described = list(source.documents()) if source.has_fields else []
-    surprisals = Surprisals(
-        models,
-        field_examples(described),
+    options = RowOptions(
         unit=args.unit,
         measures=[name.strip() for name in args.measures.split(",")],
         ends=not args.no_ends,
@@ -108,26 +114,37 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
         carry=args.carry,
         regions=args.regions,
     )
+    surprisals = Surprisals(models, field_examples(described), options)
     if source.has_fields or not surprisals.in_parts:
         whole = described if source.has_fields else source.documents()
         parts = surprisals.parts((document, True) for document in whole)
     else:
         parts = surprisals.parts(source.parts())
-    rows = None
     if args.output:
         save_table(args.output, parts, surprisals.examples)
     elif args.json:
-        rows = [row for part in parts for row in records(part)]
+        _print_rows(parts, surprisals.totals)
+        return None
     else:
         for i, part in enumerate(parts):
             streams.write(table_text(part, ".csv", header=i == 0))
     if args.json:
-        print_json({"output": args.output, "rows": rows, "totals": surprisals.totals})
+        print_json({"output": args.output, "rows": None, "totals": surprisals.totals})
         return None
     facts = {label: f"{bits:,.4f} bits in all" for label, bits in surprisals.totals.items()}
     where = console if args.output else streams.SafeConsole(stderr=True)
     where.print(facts_table({"rows": f"{surprisals.n_rows:,}", **facts}))
     return None
+
+
+def _print_rows(parts: Iterable[Columns], totals: Mapping[str, float]) -> None:
+    """What --json prints, a row a line while they come; `totals` are complete after them."""
+    before = '{\n  "output": null,\n  "rows": [\n'
+    for part in parts:
+        for row in records(part):
+            streams.write(f"{before}    {json_text(row)}")
+            before = ",\n"
+    streams.write(f'\n  ],\n  "totals": {json_text(totals)}\n}}\n')
 
 
 def _loaded(paths: list[str]) -> dict[str, LanguageModel[Any]]:

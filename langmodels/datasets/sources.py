@@ -29,9 +29,6 @@ from langmodels.text.streams import TextStream, text_stream
 
 Opener = Callable[[], Iterable[str]]
 
-PLAIN = "a file"
-"""Description of a text that is a single file of the user's."""
-
 # Descriptions of the corpora that ship with the package, by file name.
 _SHIPPED: dict[str, str] = {
     "wonderland.txt": "The Thirteenth Stair, an original tale written for this package (CC0)",
@@ -74,6 +71,8 @@ class Source:
     )
     has_fields: bool = False
     """Whether its documents may have fields beside their text."""
+    is_plain: bool = False
+    """Whether it is a file of the user's, of which the description says no more."""
 
     def open(self) -> TextStream:
         """The text in pieces of bounded size, which may end anywhere.
@@ -233,7 +232,7 @@ def _files_source(name: str, requests: list[Request]) -> Source:
 
     first = requests[0]
     kind = format_by_name(first.path)
-    many = f"{len(requests):,} files" if len(requests) > 1 else PLAIN
+    many = f"{len(requests):,} files" if len(requests) > 1 else "a file"
     if first.path == files.STANDARD_INPUT:
         many = "standard input"
     return Source(
@@ -247,6 +246,7 @@ def _files_source(name: str, requests: list[Request]) -> Source:
         has_fields=any(
             r.text is not None or isinstance(format_by_name(r.path), Records) for r in requests
         ),
+        is_plain=len(requests) == 1 and first.text is None and first.path != files.STANDARD_INPUT,
     )
 
 

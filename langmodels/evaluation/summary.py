@@ -100,7 +100,7 @@ def summarise(
     return Results(
         text=Text(
             name,
-            source.description if source else "",
+            source.description if source and not source.is_plain else "",
             splits.how,
             tuple(c.characters for c in parts),  # type: ignore[arg-type]
             tuple(1 if c.lines is None else len(c.lines) - 1 for c in parts),  # type: ignore[arg-type]

@@ -8,14 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from langmodels.arguments import checked
+from langmodels.arguments import check_fields, checked
 from langmodels.arrays import Array, BoolArray, FloatArray, IndexArray, IntArray
 from langmodels.datasets.documents import Document
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.evaluation.surprisal import WordSurprisals, word_surprisals
+from langmodels.evaluation.surprisal import BLANKS, WordSurprisals, word_surprisals
 from langmodels.evaluation.table_files import records, save_table, table_text
 from langmodels.models.base import LanguageModel
 from langmodels.progress import track
+from langmodels.settings import check_options
 from langmodels.text.vocabulary import EOS, Vocabulary
 
 AnyModel = LanguageModel[Any]
@@ -63,17 +64,47 @@ class SurprisalTable:
         save_table(path, [self.columns])
 
 
+@dataclass(frozen=True)
+class RowOptions:
+    """What the rows of a table of surprisal are, and what they hold.
+
+    Args:
+        unit: "word", or "token" for the tokens of the models, which must then be the same.
+        measures: some of `MEASURES`.
+        ends: whether the ends of sentences, `</s>`, have rows, where a model predicts them; only
+            with them does a column sum to the surprisal of the text.
+        blanks: to which word the blank between two words is assigned; see `word_surprisals`.
+        carry: whether state is carried from each line of a document to the next.
+        regions: a mark that separates the regions of a stimulus; it is removed from the text, and
+            offsets are those in the text without it.
+
+    Raises UsageError for unknown units and measures, and for an empty mark.
+    """
+
+    unit: str = "word"
+    measures: Sequence[str] = MEASURES
+    ends: bool = True
+    blanks: str = BLANKS[0]
+    carry: bool = False
+    regions: str | None = None
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if self.unit not in UNITS:
+            raise UsageError(f"A row is a {' or a '.join(UNITS)}, not a {self.unit!r}.")
+        for measure in self.measures:
+            if measure not in MEASURES:
+                raise UsageError(
+                    f"There is no measure {measure!r}; they are {', '.join(MEASURES)}."
+                )
+        if self.regions == "":
+            raise UsageError("The mark between regions is empty.")
+        object.__setattr__(self, "measures", tuple(dict.fromkeys(self.measures)))
+
+
 @checked
 def surprisal_table(
-    models: Mapping[str, AnyModel],
-    documents: Iterable[Document | str],
-    *,
-    unit: str = "word",
-    measures: Sequence[str] = MEASURES,
-    ends: bool = True,
-    blanks: str = "after",
-    carry: bool = False,
-    regions: str | None = None,
+    models: Mapping[str, AnyModel], documents: Iterable[Document | str], **options: Any
 ) -> SurprisalTable:
     """A table with a row for every word of every document, and columns for each model.
 
@@ -93,29 +124,14 @@ def surprisal_table(
     Args:
         models: fitted models by label.
         documents: texts, or documents with fields, which become columns.
-        unit: "word", or "token" for the tokens of the models, which must then be the same.
-        measures: some of `MEASURES`.
-        ends: whether the ends of sentences, `</s>`, have rows, where a model predicts them; only
-            with them does a column sum to the surprisal of the text.
-        blanks: to which word the blank between two words is assigned; see `word_surprisals`.
-        carry: whether state is carried from each line of a document to the next.
-        regions: a mark that separates the regions of a stimulus; it is removed from the text, and
-            offsets are those in the text without it.
+        options: those of `RowOptions`: `unit`, `measures`, `ends`, `blanks`, `carry`, `regions`.
 
-    Warns of documents without words, which have no rows. Raises UsageError for unknown units and
-    measures, LangmodelsError where there are no words at all, and what `word_surprisals` raises.
+    Warns of documents without words, which have no rows. Raises UsageError for options that there
+    are not, LangmodelsError where there are no words at all, and what `word_surprisals` raises.
     """
+    check_options(RowOptions, options, "surprisal_table")
     given = [Document(d, str(i)) if isinstance(d, str) else d for i, d in enumerate(documents, 1)]
-    surprisals = Surprisals(
-        models,
-        field_examples(given),
-        unit=unit,
-        measures=measures,
-        ends=ends,
-        blanks=blanks,
-        carry=carry,
-        regions=regions,
-    )
+    surprisals = Surprisals(models, field_examples(given), RowOptions(**options))
     table: Columns = {}
     for columns in surprisals.parts((document, True) for document in given):
         for name, column in columns.items():
@@ -150,53 +166,53 @@ class _Rows:
     is_end: BoolArray
 
 
+@dataclass(frozen=True)
+class _Before:
+    """How much of a document came before a part of it."""
+
+    characters: int = 0
+    sentences: int = 0
+    regions: int = 0
+
+    def and_then(self, text: str, marks: IndexArray, columns: Columns | None) -> "_Before":
+        """What is before the next part."""
+        sentences = self.sentences if columns is None else columns["sentence"][-1]
+        return _Before(self.characters + len(text), sentences, self.regions + len(marks))
+
+
 class Surprisals:
     """The table of `surprisal_table`, made in blocks of rows.
 
     Args:
         models: fitted models by label.
         fields: the fields of all documents, with examples of their values; see `field_examples`.
-        options: those of `surprisal_table`.
+        options: what the rows are.
 
-    `totals` and `n_rows` are complete once the iterator `parts` is exhausted. Raises what
-    `surprisal_table` raises.
+    `totals` and `n_rows` are complete once the iterator `parts` is exhausted. Raises UsageError
+    where there are no models.
     """
 
     def __init__(
         self,
         models: Mapping[str, AnyModel],
         fields: Mapping[str, list[Any]],
-        *,
-        unit: str = "word",
-        measures: Sequence[str] = MEASURES,
-        ends: bool = True,
-        blanks: str = "after",
-        carry: bool = False,
-        regions: str | None = None,
+        options: RowOptions | None = None,
     ) -> None:
-        if unit not in UNITS:
-            raise UsageError(f"A row is a {' or a '.join(UNITS)}, not a {unit!r}.")
-        for measure in measures:
-            if measure not in MEASURES:
-                raise UsageError(
-                    f"There is no measure {measure!r}; they are {', '.join(MEASURES)}."
-                )
         if not models:
             raise UsageError("Give at least one model.")
         self.models, self.fields = models, fields
-        self.unit, self.measures, self.ends = unit, tuple(dict.fromkeys(measures)), ends
-        self.blanks, self.carry, self.regions = blanks, carry, regions
+        self.options = RowOptions() if options is None else options
         self.totals: dict[str, float] = {}
         self.n_rows = 0
-        self._characters = self._sentences = 0  # of the document, before its next part
+        self._before = _Before()
 
     @property
     def in_parts(self) -> bool:
         """Whether the rows of a line depend on that line alone, so that `parts` may be given
         documents in pieces.
         """
-        return self.regions is None and not any(
-            not model.reading.has_lines or (self.carry and model.remembers)
+        return "\n" not in (self.options.regions or "") and not any(
+            not model.reading.has_lines or (self.options.carry and model.remembers)
             for model in self.models.values()
         )
 
@@ -205,10 +221,10 @@ class Surprisals:
         """The columns in their order, with a value of each type that occurs in them."""
         own: dict[str, list[Any]] = {name: [0] for name in PLACE} | {"word": [""]}
         own.pop("document")
-        if self.regions is not None:
+        if self.options.regions is not None:
             own["region"] = [0]
         for label in self.models:
-            for measure in self.measures:
+            for measure in self.options.measures:
                 name = f"{measure}.{label}" if len(self.models) > 1 else measure
                 own[name] = [_EXAMPLES.get(measure, 0)]
         taken = {f"{n}_given" if n in own or n == "document" else n: n for n in self.fields}
@@ -226,7 +242,7 @@ class Surprisals:
         with track("Surprisal") as meter:
             for document, begins in documents:
                 if begins:
-                    self._characters = self._sentences = 0
+                    self._before = _Before()
                 columns = self._columns(document)
                 if columns is None:
                     empty.append(document.id)
@@ -246,24 +262,28 @@ class Surprisals:
             )
 
     def _columns(self, document: Document) -> Columns | None:
-        """The columns for a document, or the next piece of one; None where it has no words."""
-        text, marks = document.text, np.empty(0, np.int64)
-        if self.regions is not None:
-            text, marks = _without_marks(text, self.regions)
-        if not text.strip():
-            return None
-        blanks = self.blanks if self.unit == "word" else "before"
+        """The rows of a document, or of the next part of one; None where there are no words."""
+        text, before, options = document.text, self._before, self.options
+        marks = np.empty(0, np.int64)
+        if options.regions is not None:
+            text, marks = _without_marks(text, options.regions, begins=before.characters == 0)
+        columns = self._measures_of(document.id, text, marks) if text.strip() else None
+        self._before = before.and_then(text, marks, columns)
+        return columns
+
+    def _measures_of(self, document: str, text: str, marks: IndexArray) -> Columns:
+        """The rows of a text in which there are words; `marks`: where regions begin in it."""
+        options, before = self.options, self._before
+        blanks = options.blanks if options.unit == "word" else "before"
         found = {
-            label: word_surprisals(model, text, blanks=blanks, carry=self.carry)
+            label: word_surprisals(model, text, blanks=blanks, carry=options.carry)
             for label, model in self.models.items()
         }
         rows = self._rows(text, found)
-        columns = _places(document.id, text, rows, self._characters, self._sentences)
-        self._characters += len(text)
-        self._sentences = columns["sentence"][-1]
-        if self.regions is not None:
-            region = 1 + np.searchsorted(marks, rows.spans[:, 0], side="right")
-            columns["region"] = region.tolist()
+        columns = _places(document, text, rows, before)
+        if options.regions is not None:
+            region = before.regions + np.searchsorted(marks, rows.spans[:, 0], side="right")
+            columns["region"] = (1 + region).tolist()
         n = len(rows.spans)
         for label, words in found.items():
             self.totals[label] = self.totals.get(label, 0.0) + float(words.target_bits.sum())
@@ -275,7 +295,7 @@ class Surprisals:
 
     def _rows(self, text: str, found: Mapping[str, WordSurprisals]) -> _Rows:
         first = next(iter(found.values()))
-        if self.unit == "word":
+        if self.options.unit == "word":
             spans = np.stack([first.starts, first.ends], axis=1)
             with_ends = any(words.corpus.vocabulary.ends for words in found.values())
         else:
@@ -288,7 +308,7 @@ class Surprisals:
             spans = _token_spans(first, text)
             with_ends = first.corpus.vocabulary.ends
         is_end = np.zeros(len(spans), np.bool_)
-        if self.ends and with_ends:
+        if self.options.ends and with_ends:
             breaks = _breaks(text)
             lines = breaks[np.unique(np.searchsorted(breaks, spans[:, 0]))]
             at = np.searchsorted(spans[:, 0], lines)
@@ -301,7 +321,7 @@ class Surprisals:
         row_of = np.full(len(words.word_of), -1, np.int64)
         inside = words.word_of >= 0
         own = np.flatnonzero(~rows.is_end)
-        row_of[inside] = own[words.word_of[inside] if self.unit == "word" else slice(None)]
+        row_of[inside] = own[words.word_of[inside] if self.options.unit == "word" else slice(None)]
         if rows.is_end.any() and not inside.all():
             row_of[~inside] = np.flatnonzero(rows.is_end)
         return row_of
@@ -319,19 +339,17 @@ class Surprisals:
             "unknown": (np.bincount(row_of[kept], weights=unknown, minlength=n) > 0).tolist(),
             "tokens": tokens.tolist(),
         }
-        values |= _before(model, words, row_of, n, self.measures)
+        values |= _before(model, words, row_of, n, self.options.measures)
         if n > 0:
             missing = np.flatnonzero(tokens == 0).tolist()
             for name in ("surprisal", "unknown"):
                 for row in missing:  # words whose tokens are a neighbour's, `</s>` not predicted
                     values[name][row] = None
-        return {name: values[name] for name in self.measures}
+        return {name: values[name] for name in self.options.measures}
 
 
-def _places(
-    document: str, text: str, rows: _Rows, characters: int, sentences: int
-) -> dict[str, list[Any]]:
-    """The columns of `PLACE`, for text after so many characters and sentences of a document."""
+def _places(document: str, text: str, rows: _Rows, before: "_Before") -> dict[str, list[Any]]:
+    """Where each row stands, so much of the document being before: the columns of `PLACE`."""
     starts, ends = rows.spans.T
     line = np.searchsorted(_breaks(text), starts)
     first = np.append(True, line[1:] != line[:-1])
@@ -340,14 +358,14 @@ def _places(
     n = len(starts)
     return {
         "document": [document] * n,
-        "sentence": (sentences + sentence).tolist(),
+        "sentence": (before.sentences + sentence).tolist(),
         "position": (np.arange(n) - begins[sentence - 1] + 1).tolist(),
         "word": [
             EOS if end else text[a:b]
             for a, b, end in zip(starts.tolist(), ends.tolist(), rows.is_end.tolist(), strict=True)
         ],
-        "start": (characters + starts).tolist(),
-        "end": (characters + ends).tolist(),
+        "start": (before.characters + starts).tolist(),
+        "end": (before.characters + ends).tolist(),
     }
 
 
@@ -412,17 +430,19 @@ def _entropy_and_rank(log_p: FloatArray, targets: IntArray) -> FloatArray:
     return np.stack([bits, rank], axis=1)
 
 
-def _without_marks(text: str, mark: str) -> tuple[str, IndexArray]:
-    """A text without the marks between regions, and the offset in it of each region but the first.
+def _without_marks(text: str, mark: str, *, begins: bool) -> tuple[str, IndexArray]:
+    """A text without the marks between regions, and where in it each region but the first begins.
 
-    Of a blank before and a blank after a mark, one is kept.
+    A mark with blanks around it stands for one of them. `begins`: whether the text begins a
+    document, or else a line of one.
     """
-    if not mark:
-        raise UsageError("The mark between regions is empty.")
-    kept, begins = "", []
-    for i, part in enumerate(text.split(mark)):
-        if i:
-            part = part.lstrip(" ") if kept[-1:].isspace() else part
-            begins.append(len(kept))
-        kept += part
-    return kept, np.array(begins, np.int64)
+    first, *parts = text.split(mark)
+    kept, length, after_space = [first], len(first), first[-1:].isspace() or not (first or begins)
+    starts = []
+    for part in parts:
+        part = part.lstrip(" ") if after_space else part
+        starts.append(length)
+        kept.append(part)
+        length += len(part)
+        after_space = part[-1:].isspace() if part else after_space
+    return "".join(kept), np.array(starts, np.int64)

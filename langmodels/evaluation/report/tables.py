@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 
-from langmodels.datasets.sources import PLAIN
 from langmodels.evaluation.results import LevelResult, ModelResult, Results, Text
 from langmodels.formatting import (
     DASH,
@@ -26,7 +25,7 @@ def heading(results: Results) -> str:
     """A line that names the text of the comparison."""
     text = results.text
     name = text.name or "A text"
-    return name if text.description in ("", PLAIN) else f"{name}: {text.description}"
+    return name if not text.description else f"{name}: {text.description}"
 
 
 def corpus_table(results: Results) -> Table:
