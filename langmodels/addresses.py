@@ -1,6 +1,6 @@
-"""Files by path, or by an address of a store such as `s3://bucket/name`, as fsspec knows them.
+"""Files by path, or by the address of a store such as `s3://bucket/name`, opened by fsspec.
 
-`file://` and `memory://` are stores, too. What is written to one is there whole or not at all, as
+`file://` and `memory://` are stores, too. A file written to a store appears whole or not at all, as
 far as the store can rename or copy.
 """
 
@@ -15,36 +15,36 @@ from typing import IO, Any, cast
 
 from langmodels.errors import LangmodelsError
 
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # a single letter is a disk
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]+://", re.IGNORECASE)  # a single letter is a drive
 
 
 def is_address(name: str | os.PathLike[str]) -> bool:
-    """Whether a name is an address and no path."""
+    """Whether a name is an address, not a path."""
     return isinstance(name, str) and _SCHEME.match(name) is not None
 
 
 def check_path(name: str | os.PathLike[str]) -> None:
-    """Raise LangmodelsError where a name is an address, for what takes paths alone."""
+    """Raise LangmodelsError for an address, for code that takes only paths."""
     if is_address(name):
         raise LangmodelsError(f"{name} is an address, where a path is needed; copy the file.")
 
 
 def join(folder: str, *names: str) -> str:
-    """The name of something in a folder."""
+    """The name of a file in a folder; both kinds of names."""
     if is_address(folder):
         return "/".join([folder.rstrip("/"), *names])
     return os.path.join(folder, *names)  # noqa: PTH118 - both kinds are strings
 
 
 def absolute(name: str | os.PathLike[str]) -> str:
-    """The name as it is meant from every folder."""
+    """The absolute path of a file; addresses are left as they are."""
     return str(name) if is_address(name) else os.path.abspath(name)  # noqa: PTH100
 
 
 def identity(name: str) -> list[Any]:
-    """What tells that a file is still the same: its size, and when it was changed.
+    """The size of a file and its time of change: they are equal as long as it is the same.
 
-    Raises OSError where it is not there.
+    Raises OSError where there is no such file.
     """
     if not is_address(name):
         status = Path(name).stat()
@@ -58,12 +58,12 @@ def identity(name: str) -> list[Any]:
 
 
 def size(name: str) -> int:
-    """The bytes of a file."""
+    """The size of a file in bytes."""
     return int(identity(name)[0])
 
 
 def open_to_read(name: str) -> IO[bytes]:
-    """The bytes of a file. Raises OSError where it cannot be opened."""
+    """Open a file for reading bytes. Raises OSError where it cannot be opened."""
     if not is_address(name):
         return Path(name).open("rb")
     store, path = _store(name)
@@ -71,7 +71,7 @@ def open_to_read(name: str) -> IO[bytes]:
 
 
 def remove(name: str) -> None:
-    """Take a file away, if it is there."""
+    """Remove a file, if it exists."""
     with suppress(FileNotFoundError):
         if is_address(name):
             store, path = _store(name)
@@ -98,7 +98,7 @@ def make_folder_of(name: str) -> None:
 
 
 def find(name: str) -> list[str]:
-    """The files that an address stands for, sorted: of a folder or a pattern those in it."""
+    """The files that an address stands for, sorted: itself, or those in a folder or a pattern."""
     store, path = _store(name)
     if store.isfile(path):
         return [name]
@@ -110,7 +110,7 @@ def find(name: str) -> list[str]:
 
 
 def beginning_like(name: str) -> list[str]:
-    """The files of a folder whose names begin like this one; none where there is no folder."""
+    """The files whose names begin with `name`; none if its folder does not exist."""
     try:
         if is_address(name):
             store, path = _store(name)
@@ -142,7 +142,7 @@ def writing(name: str) -> Iterator[IO[bytes]]:
 
 
 def _store(name: str) -> tuple[Any, str]:
-    """The store of an address, and the name there."""
+    """The file system of an address, and the file's name in it."""
     try:
         core: Any = importlib.import_module("fsspec.core")
     except ImportError:

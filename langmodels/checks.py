@@ -1,6 +1,7 @@
-"""What files must hold, stated once for each kind of model, and checked in one way.
+"""Checks of the arrays and settings in a file against what each kind of model expects.
 
-A file may be damaged or made by somebody else; nothing in it is believed before it was looked at.
+A file may be damaged or made by somebody else, so that nothing in it is trusted before it was
+checked.
 """
 
 import math
@@ -15,18 +16,18 @@ from langmodels.arrays import Array
 from langmodels.errors import LangmodelsError
 
 Length = int | str
-"""A number, or the name of one: what first has that name decides."""
+"""The length of a dimension: a number, or a name that stands for the same number everywhere."""
 
-_STRETCH = 1 << 20  # numbers looked at together
+_STRETCH = 1 << 20  # numbers checked at a time
 
 
 @dataclass(frozen=True)
 class Expected:
     """What an array must be.
 
-    `dtype`: names, between blanks, of which its own is one. `shape`: its lengths. Its values lie
-    between `low` and `high`, both included, or below the number `below`; where `finite` none is
-    infinite, where `rising` none is smaller than the one before it. NaN is never allowed.
+    `dtype`: the allowed names, separated by blanks. `shape`: its lengths. Its values must lie
+    between `low` and `high`, both included, and be less than `below`. `finite`: no value may be
+    infinite. `rising`: no value may be less than the one before it. NaN is never allowed.
     """
 
     dtype: str
@@ -39,10 +40,10 @@ class Expected:
 
 
 WEIGHT: dict[str, Any] = {"low": -1e8, "high": 1e8}
-"""Limits of what was learnt by gradient descent; far beyond is what no network can work with."""
+"""Limits of weights learnt by gradient descent; no network works with larger ones."""
 
 LOG_PROB: dict[str, Any] = {"high": 1e-4}
-"""Limits of log probabilities; rounding may lift them a little above 0."""
+"""Limits of log probabilities; rounding may raise them slightly above 0."""
 
 
 def check_arrays(
@@ -54,7 +55,7 @@ def check_arrays(
 ) -> dict[str, int]:
     """Check arrays that a file holds; return all named lengths, those of `sizes` included.
 
-    Without `values` only what takes no time is looked at: dtypes and lengths. Raises
+    Without `values`, only dtypes and lengths are checked, which takes no time. Raises
     LangmodelsError, which names the array.
     """
     known = dict(sizes or {})
@@ -97,10 +98,10 @@ def _damaged(name: str, why: str) -> LangmodelsError:
 
 
 def check_values(values: Any, expected: Mapping[str, Any]) -> None:
-    """Check that named values, as JSON holds them, are there and of the annotated types.
+    """Check that named values, as JSON holds them, are present and of the expected types.
 
-    Types: bool, int, float (finite but in dataclasses, whole numbers included), str, None, lists,
-    dictionaries by strings, unions and dataclasses. Raises LangmodelsError, which names the value.
+    Types: bool, int, float (or int; finite, except in dataclasses), str, None, lists, dictionaries
+    with string keys, unions and dataclasses. Raises LangmodelsError, which names the value.
     """
     if not isinstance(values, dict):
         raise LangmodelsError("its settings are not named.")

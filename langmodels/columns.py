@@ -1,4 +1,4 @@
-"""Arrays of one dimension that stay in a file: read in pieces, written a piece after another."""
+"""One-dimensional arrays that stay in a file, and are read and written piece by piece."""
 
 import zlib
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ _PIECE = 1 << 20  # items
 
 @dataclass(frozen=True)
 class Column:
-    """(n,) items in a file from byte `offset` on; what is sliced is read, and kept by nobody.
+    """An array (n,) in a file, from byte `offset` on; slicing it reads the items from disk.
 
-    Where memory is scarce a mapped array will not do: what was read of it counts as memory of the
-    process until it is closed.
+    It is for work in little memory, where a mapped array will not do: its pages count as memory of
+    the process as long as it is open.
     """
 
     path: Path
@@ -43,7 +43,7 @@ class Column:
         return self.size * self.dtype.itemsize
 
     def __getitem__(self, at: int | slice) -> Any:
-        """One item, or a run of them as an array. Raises LangmodelsError where the file is cut."""
+        """An item, or a slice as an array. Raises LangmodelsError if the file was truncated."""
         if not isinstance(at, slice):
             return self._read(at, 1)[0]
         start, stop, step = at.indices(self.size)
@@ -60,7 +60,7 @@ class Column:
         return items
 
     def is_whole(self) -> bool:
-        """Whether the file has the items that were written to it, by their checksum."""
+        """Whether the items in the file have the checksum."""
         checksum = 0
         try:
             for piece in self.pieces():
@@ -76,7 +76,7 @@ class Column:
 
 
 class ColumnWriter:
-    """Writes a column, as a context manager; `column` is what was written so far."""
+    """Writes a column to a file; a context manager."""
 
     def __init__(self, path: Path, dtype: np.dtype[Any] | type[Any]) -> None:
         self._path = path
@@ -93,12 +93,12 @@ class ColumnWriter:
 
     @property
     def column(self) -> Column:
-        """What was written so far."""
+        """The column of all items written so far."""
         self._file.flush()
         return Column(self._path, self._dtype, self._size, checksum=self._checksum)
 
     def close(self) -> None:
-        """No more comes."""
+        """Close the file."""
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -110,7 +110,7 @@ class ColumnWriter:
 
 @dataclass
 class Cursor:
-    """Reads a column, or an array, from its beginning, a run after another."""
+    """Reads a column or an array from its beginning, one run after the other."""
 
     items: Any
     position: int = field(default=0, init=False)

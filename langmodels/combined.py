@@ -1,4 +1,4 @@
-"""Models made of others of several families, as they are called by name."""
+"""Models made of models of several families, by name."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def cache(*, order: int = 4, **options: Any) -> CacheModel:
 def dynamic(
     *, rate: float | None = None, decay: float = 0.003, every: int = 20, **recurrent: Any
 ) -> DynamicModel:
-    """An LSTM that goes on learning.
+    """An LSTM that goes on learning while it reads.
 
     Args:
         rate: of learning while reading, 0 or more; none: chosen on the validation text.

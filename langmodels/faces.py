@@ -1,6 +1,6 @@
 """Packages whose names are imported when they are first used (PEP 562).
 
-Imports nothing itself: the command has to answer Ctrl-C before anything else.
+This module imports nothing, so that the command can handle Ctrl-C from its start.
 """
 
 TYPE_CHECKING = False  # type checkers take it for true; `typing` need not be imported for it
@@ -16,9 +16,9 @@ def importing(
     """The `__getattr__` of a package.
 
     Args:
-        package: its name.
-        modules: the names that it has, by the modules below it that they are taken from.
-        names: its `globals()`, where a name is kept once it was asked for.
+        package: the package's name.
+        modules: the names that it offers, by the submodule that each is imported from.
+        names: the package's `globals()`, to which a name is added at its first use.
     """
     where = {name: module for module, some in modules.items() for name in some}
 

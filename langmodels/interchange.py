@@ -1,11 +1,10 @@
-"""Figures for other programs: JSON, CSV and lines with tabs, in which what is no finite number is
-written one way.
+"""Figures for other programs: JSON, CSV and tab-separated lines, with one way to write infinities.
 
-JSON has no infinities. A perplexity that is infinite is a result, though, and not a missing one, so
-it is the string "Infinity", a log probability of zero "-Infinity"; Python's float(), JavaScript's
-Number() and the readers of data frames understand both. null is for what does not exist, such as an
-average over nothing: NaN is never written. CSV and lines with tabs have the same words, and an
-empty cell for null.
+JSON has no infinities. But an infinite perplexity is a result, not a missing one, so it is written
+as the string "Infinity", and the log of a probability of zero as "-Infinity"; Python's float(),
+JavaScript's Number() and data frame libraries understand both. null stands for a value that does
+not exist, such as an average over nothing: NaN is never written. CSV and tab-separated lines have
+the same words, and an empty cell for null.
 """
 
 import csv
@@ -37,11 +36,10 @@ def jsonable(value: Any) -> Any:
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
-    """`value` as JSON, on one line where there is no `indent`.
+    """`value` as JSON, on one line unless there is an `indent`.
 
-    It can be shown and written anywhere: control characters, what some readers take for the end of
-    a line (U+2028, U+2029), what turns the direction of text, and halves of surrogate pairs, all of
-    which JSON would let through, are escaped.
+    The result is safe to print: control characters, line separators (U+2028, U+2029), characters
+    that change the direction of text and lone surrogates, which JSON allows, are escaped.
     """
     text = json.dumps(jsonable(value), indent=indent, ensure_ascii=False, allow_nan=False)
     return _RAW.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
@@ -51,7 +49,7 @@ _RAW = re.compile("[\\x7f-\\x9f\\u2028-\\u202e\\u2066-\\u2069\\ud800-\\udfff]")
 
 
 def cell(value: float, digits: int) -> str:
-    """A number with so many decimals as lines with tabs have it.
+    """A number with `digits` decimals, as in tab-separated lines.
 
     >>> cell(0.25, 4), cell(-math.inf, 4), cell(math.nan, 4)
     ('0.2500', '-Infinity', '')
@@ -62,7 +60,7 @@ def cell(value: float, digits: int) -> str:
 
 
 def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Records as CSV with a header; all have the fields of the first. Nothing for none."""
+    """Records as CSV with a header, which is the fields of the first; empty for no records."""
     if not rows:
         return ""
     out = io.StringIO()
@@ -75,7 +73,7 @@ def csv_text(rows: Sequence[Mapping[str, Any]]) -> str:
 def structure(kind: Any, data: Any) -> Any:
     """Inverse of `jsonable` for a value of the annotated type `kind`.
 
-    Fields that the data lack have their defaults: earlier versions did not write all of today's.
+    Fields that are missing get their defaults, as earlier versions did not write all of them.
     Raises KeyError, TypeError or ValueError where the data do not fit the type.
     """
     origin, arguments = get_origin(kind), get_args(kind)

@@ -1,8 +1,7 @@
-"""What stands above is asked for here, by those below who do not know it.
+"""Hooks by which lower modules reach higher ones, which they cannot import.
 
-A model may hold models of any family, none of which it knows: classes of models are here by the
-kind that files name, and whoever can import those that are not there. A text may be a file of any
-format: whoever knows the formats says so here, too.
+A model may contain models of any family: `find_kind` gives the class for the kind named in a file.
+A text may be a file of any format: `OPENERS` has the function that opens it.
 """
 
 TYPE_CHECKING = False  # type checkers take it for true; the face of the package imports this
@@ -12,19 +11,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 KINDS: dict[str, type] = {}
-"""Each class puts itself here as it is defined."""
+"""Model classes by kind; each adds itself when it is defined."""
 
 FINDERS: "list[Callable[[], None]]" = []
-"""What imports classes, until one of the kind is there: those that cost least first."""
-
+"""Functions that import model classes, the cheapest first; called until a kind is found."""
 
 OPENERS: "list[Callable[[Path], Iterable[str]]]" = []
-"""What opens the text of a file in its own format, in pieces; the last one counts."""
+"""Functions that open the text of a file in its own format, in pieces; the last one is used."""
 
 
 def find_kind(kind: str) -> type | None:
     """The class of a kind, if there is one."""
-    for find in FINDERS:  # which may add others
+    for find in FINDERS:  # may grow meanwhile
         if kind in KINDS:
             break
         find()

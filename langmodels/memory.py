@@ -1,4 +1,4 @@
-"""How much memory there is, and amounts of it as people write them."""
+"""Amounts of memory: parsing them, and measuring what this process uses."""
 
 import gc
 import re
@@ -11,11 +11,11 @@ from langmodels.errors import UsageError
 
 _UNITS = {"": 1, "K": 2**10, "M": 2**20, "G": 2**30, "T": 2**40}
 _OWN = 200 << 20
-"""What a process of this package takes where the system does not tell."""
+"""Assumed memory of a process of this package, where the system does not tell."""
 
 
 def parse_memory(text: str) -> int:
-    """Bytes of an amount such as 4G, 500M or 1.5GB, powers of 1024; UsageError for anything else.
+    """The bytes of an amount such as 4G, 500M or 1.5GB (powers of 1024), else UsageError.
 
     >>> parse_memory("4G")
     4294967296
@@ -27,7 +27,7 @@ def parse_memory(text: str) -> int:
 
 
 def memory_used() -> int:
-    """Bytes of memory that this process has now, or about what it takes."""
+    """Bytes of memory that this process uses now; an estimate where the system does not tell."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
     except (OSError, ValueError, IndexError):
@@ -39,8 +39,9 @@ def memory_used() -> int:
 
 @contextmanager
 def without_cycles() -> Iterator[None]:
-    """Look for no circular garbage meanwhile, where many small objects are made that are kept:
-    Python would go through all of them each time that their number has grown by a quarter.
+    """Turn the garbage collector off in this block, for code that makes many lasting objects.
+
+    It would go through all of them each time that their number has grown by a quarter.
     """
     enabled = gc.isenabled()
     gc.disable()

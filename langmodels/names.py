@@ -1,9 +1,9 @@
-"""Things by name: models, smoothing methods, cells, tokenizers, formats.
+"""Registries: models, smoothing methods, cells, tokenizers and formats by name.
 
-Every registry of the package is a `Registry`: names are found whatever their hyphens, underscores
-and capitals, an unknown one is refused with the nearest, and packages add to it by an entry point.
-What a program registers itself is handed on to the processes that it starts: `additions` there,
-`receive` here.
+In every `Registry`, names are found whatever their hyphens, underscores and capitals; an unknown
+name raises an error that suggests similar ones; and other packages can add to it by an entry point.
+What a program itself registers is passed on to the processes that it starts: `additions` collects
+it, and `receive` registers it there.
 """
 
 import difflib
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 IMPORTABLE = "define it at the top of a module that can be imported, or use one job"
-"""What to do about things that other processes do not find."""
+"""Advice in errors about functions and classes that other processes cannot find."""
 
 
 def nearest(name: str, names: Iterable[str], n: int = 3) -> str:
-    """What was meant, as the end of a sentence: `did you mean lstm?`, or all names.
+    """A suggestion that ends a sentence: `did you mean lstm?`, or the list of all names.
 
     >>> nearest("ltsm", ["lstm", "gru"]), nearest("x", ["lstm", "gru"])
     ('did you mean lstm?', 'choose from lstm, gru.')
@@ -44,7 +44,7 @@ def nearest(name: str, names: Iterable[str], n: int = 3) -> str:
 
 
 def split_names(text: str) -> list[str]:
-    """Names with commas between; a file that is there keeps the commas in its name.
+    """Split names at commas, except within the name of an existing file.
 
     >>> split_names("mkn:order=3, lstm")
     ['mkn:order=3', 'lstm']
@@ -75,12 +75,12 @@ def file_labels(names: Iterable[str], *, endings: bool = False) -> dict[str, str
 
 
 class Late:
-    """A class or function of the package by its address, imported when it is called or looked at.
+    """A class or function of the package that is imported when it is first used.
 
     Args:
-        module: where it stands.
-        name: what it is called there.
-        options: what it is always given.
+        module: the module that it is in.
+        name: its name there.
+        options: keyword arguments that are always passed to it.
     """
 
     def __init__(self, module: str, name: str, **options: Any) -> None:
@@ -88,7 +88,7 @@ class Late:
 
     @functools.cached_property
     def target(self) -> Callable[..., Any]:
-        """What is called."""
+        """The class or function itself, with `options` applied."""
         found: Callable[..., Any] = getattr(importlib.import_module(self._module), self._name)
         return functools.partial(found, **self._options) if self._options else found
 
@@ -97,13 +97,13 @@ class Late:
 
 
 def first_line(thing: Any) -> str:
-    """What a class or function is, by the first line of its docstring."""
+    """The first line of a docstring, without its full stop."""
     return (inspect.getdoc(thing) or "").partition("\n")[0].rstrip(".")
 
 
 @dataclass(frozen=True)
 class Handed:
-    """Something registered, on its way to another process; `content` is pickled."""
+    """A registered object, on its way to another process; `content` is the pickled object."""
 
     name: str
     aliases: tuple[str, ...]
@@ -112,14 +112,14 @@ class Handed:
 
     @classmethod
     def of(cls, name: str, aliases: tuple[str, ...], item: Any) -> "Handed":
-        """Something under its names. What cannot be pickled is an error where it arrives."""
+        """Pickle an object; if that fails, `load` raises the error in the other process."""
         try:
             return cls(name, aliases, pickle.dumps(item))
         except Exception as error:
             return cls(name, aliases, b"", str(error))
 
     def load(self, what: str) -> Any:
-        """The thing itself. Raises LangmodelsError where it is not found in this process."""
+        """The object itself. Raises LangmodelsError where it cannot be unpickled."""
         error = self.error
         if not error:
             try:
@@ -132,17 +132,17 @@ class Handed:
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """Things of one kind by name, in the order in which they were registered.
+    """Objects of one kind by name, in the order in which they were registered.
 
     Args:
-        what: what one of them is called in errors: "smoothing method".
-        items: those that there are from the beginning.
-        aliases: other names, and whose they are.
-        group: the group of entry points by which other packages add to them; they are imported when
-            they are asked for.
-        derived: other registries, what each of their things stands for here, as a smoothing method
-            does for an n-gram model, and what is put before their names. Names that are here
-            already are left alone.
+        what: what one of them is called in errors, such as "smoothing method".
+        items: the built-in ones.
+        aliases: other names, mapped to the names that they stand for.
+        group: the group of entry points by which other packages add to the registry; these are
+            imported at their first use.
+        derived: other registries whose items also have a meaning here, as a smoothing method stands
+            for an n-gram model with it: (registry, function from name and item to the item here,
+            prefix of the names here). Names that exist here take precedence.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class Registry(Mapping[str, T], Generic[T]):
                 self._put(handed.name, handed, handed.aliases)
 
     def register(self, name: str, item: Any, *aliases: str) -> T:
-        """Add one, or put it in the place of another of that name. Returns it; see `adapt`."""
+        """Add an item, or replace the one of that name; return what is stored, see `adapt`."""
         adapted = self.adapt(name, item)
         self._put(name, adapted, aliases)
         return adapted
@@ -178,15 +178,15 @@ class Registry(Mapping[str, T], Generic[T]):
             self._aliases[_key(alias)] = name
 
     def built_in(self) -> dict[str, T]:
-        """Those that there were from the beginning."""
+        """The built-in items by name."""
         return dict(self._first)
 
     def registered(self) -> dict[str, T]:
-        """Those that were registered, without derived ones and those of other packages."""
+        """Built-in and registered items by name, without derived ones and other packages'."""
         return {name: self._load(name) for name in self._items}
 
     def unregister(self, name: str) -> None:
-        """Take one out again; what it took the place of is back.
+        """Remove an item; a built-in one that it replaced comes back.
 
         Raises KeyError where it was not registered.
         """
@@ -195,7 +195,7 @@ class Registry(Mapping[str, T], Generic[T]):
             self._items[known] = self._first[known]
 
     def is_added(self, name: str) -> bool:
-        """Whether this is the name of something that was not here from the beginning."""
+        """Whether a name stands for an item that is not built in."""
         known = self.canonical(name)
         if known is None:
             return False
@@ -205,7 +205,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return all(registry.is_added(there) for registry, there in sources if there in registry)
 
     def additions(self) -> list[Handed]:
-        """What was registered since the beginning, for another process."""
+        """The items that were registered in this process, to be sent to another one."""
         return [
             Handed.of(name, tuple(a for a, of in self._aliases.items() if of == name), item)
             for name, item in self._items.items()
@@ -214,22 +214,22 @@ class Registry(Mapping[str, T], Generic[T]):
 
     @property
     def aliases(self) -> dict[str, str]:
-        """Other names, and whose they are."""
+        """Aliases, mapped to the names that they stand for; derived ones included."""
         found = dict(self._aliases)
         for registry, _, prefix in self._derived:
             found |= {prefix + k: prefix + _typed(v) for k, v in registry.aliases.items()}
         return found
 
     def canonical(self, name: str) -> str | None:
-        """The name as it is listed, from any spelling or alias of it; None for an unknown one."""
+        """The name as it is listed, from any spelling or alias; None for an unknown name."""
         key = _key(name)
         key = _key(self.aliases.get(key, key))
         return next((known for known in self._names() if _key(known) == key), None)
 
     def find(self, name: str) -> T:
-        """The thing of this name. Raises UsageError, with the nearest names, where there is none.
+        """The item of this name. Raises UsageError, which suggests similar names, if there is none.
 
-        Raises LangmodelsError where it belongs to another package that cannot be imported.
+        Raises LangmodelsError if it belongs to another package that cannot be imported.
         """
         known = self.canonical(name)
         if known is None:
@@ -237,14 +237,14 @@ class Registry(Mapping[str, T], Generic[T]):
         return self._load(known)
 
     def hint(self, name: str) -> str:
-        """What was meant, as the end of a sentence; see `nearest`."""
+        """A suggestion of similar names that ends a sentence; see `nearest`."""
         if "=" in name:
             return f"write a colon before every option of a {self.what}, name:option=value."
         hint = nearest(name, [*self, *self.aliases])
         return hint if hint.startswith("did") else nearest(name, self)
 
     def working(self) -> Iterator[tuple[str, T]]:
-        """Names and things; what cannot be imported is left out, with a warning."""
+        """(name, item) of all that can be imported; the others are left out with a warning."""
         for name in self:
             try:
                 yield name, self._load(name)
@@ -272,7 +272,7 @@ class Registry(Mapping[str, T], Generic[T]):
     # Where names come from --------------------------------------------------------------------
 
     def _names(self) -> Iterator[str]:
-        """All names, each once; what is asked for first is what costs nothing to look up."""
+        """All names, each once; those that cost nothing to look up come first."""
         yield from self._items
         seen = set(map(_key, self._items))
         for registry, _, prefix in self._derived:
@@ -295,7 +295,7 @@ class Registry(Mapping[str, T], Generic[T]):
         return self._once(name, self._others()[name], self._imported)
 
     def _once(self, name: str, source: Any, make: Callable[[Any], T]) -> T:
-        """What is made of a source, the same as long as the source is."""
+        """What `make` returns for a source, made again only if the source changes."""
         if name not in self._made or self._made[name][0] is not source:
             self._made[name] = source, make(source)
         return self._made[name][1]
@@ -304,11 +304,11 @@ class Registry(Mapping[str, T], Generic[T]):
         return next((known for known in self._items if _key(known) == _key(name)), None)
 
     def _others(self) -> dict[str, "EntryPoint"]:
-        """What other packages offer, by name; nothing is imported yet."""
+        """The entry points of other packages by name; nothing is imported yet."""
         return _offered(tuple(sys.path)).get(self.group, {}) if self.group else {}
 
     def _imported(self, point: "EntryPoint") -> T:
-        """What an entry point stands for, as it is kept here. Raises LangmodelsError."""
+        """Import an entry point's item. Raises LangmodelsError where that fails."""
         try:
             return self.adapt(point.name, point.load())
         except Exception as error:
@@ -319,16 +319,16 @@ class Registry(Mapping[str, T], Generic[T]):
             ) from error
 
     def adapt(self, name: str, found: Any) -> T:
-        """What is kept of what is registered, or named by an entry point; see subclasses."""
+        """Convert an item that is registered or imported to the form stored; for subclasses."""
         item: T = found
         return item
 
 
 @functools.cache
 def _offered(_: tuple[str, ...]) -> dict[str, dict[str, "EntryPoint"]]:
-    """The entry points of the packages on a path, that of `sys`, by group and name.
+    """The entry points of all packages by group and name; the argument is `sys.path`.
 
-    All packages are looked through, which takes longer than most commands: once for all groups.
+    Looking through all packages takes longer than most commands, so it is done once for all groups.
     """
     from importlib.metadata import distributions  # slow to import
 
@@ -341,11 +341,11 @@ def _offered(_: tuple[str, ...]) -> dict[str, dict[str, "EntryPoint"]]:
 _open: dict[str, Registry[Any]] = {}
 """The registries that other packages may add to, by group."""
 _received: dict[str, list[Handed]] = {}
-"""What came for registries that there were not yet."""
+"""By group, items that were received before their registry was made."""
 
 
 def additions() -> dict[str, list[Handed]]:
-    """What was registered in this process beyond what is there by itself, by group."""
+    """All that was registered in this process, by group of the registry."""
     found = {group: registry.additions() for group, registry in _open.items()}
     return {group: handed for group, handed in found.items() if handed}
 
@@ -360,15 +360,15 @@ def receive(additions: Mapping[str, list[Handed]]) -> None:
 
 
 def is_added(name: str) -> bool:
-    """Whether a name stands, in any registry, for something that is not part of the package."""
+    """Whether a name stands, in any registry, for an item that is not built in."""
     return any(registry.is_added(name) for registry in _open.values())
 
 
 def _typed(name: str) -> str:
-    """A name of Python's as it is typed on a command line."""
+    """A Python name as it is typed on a command line: with hyphens."""
     return name.replace("_", "-")
 
 
 def _key(name: str) -> str:
-    """What is left of a name where spelling does not count."""
+    """The form of a name in which spellings that are equal coincide."""
     return _typed(name.strip().lower())

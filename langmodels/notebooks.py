@@ -1,6 +1,6 @@
-"""What notebooks show: facts, tables, bars and colours as HTML, and progress in a cell.
+"""HTML for notebooks: facts, tables, bars and coloured tokens, and progress in a cell.
 
-Styles are written inline: notebooks, and the pages made of them, drop style sheets.
+Styles are inline, as notebooks and the pages made from them drop style sheets.
 """
 
 import html
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 _CELL = "padding:2px 10px;text-align:left;vertical-align:top"
 _EVERY = 0.2
-"""Seconds between two pictures of a bar."""
+"""Seconds between two updates of the bars."""
 
 
 def escaped(text: object) -> str:
-    """Text that is text in HTML, whatever it holds; white space is shown."""
+    """Text escaped for HTML; line ends and tabs are made visible."""
     return html.escape(str(text)).replace("\n", "↵").replace("\t", "⇥")
 
 
@@ -42,7 +42,7 @@ def facts(title: str, found: Mapping[str, Any]) -> str:
 
 
 def bar(share: float) -> str:
-    """A bar of so much of its room, 0 to 1."""
+    """A bar that fills a share, 0 to 1, of its width."""
     width = 100 * min(max(share, 0.0), 1.0)
     return (
         '<div style="width:14em;background:rgba(127,127,127,.15)">'
@@ -51,7 +51,7 @@ def bar(share: float) -> str:
 
 
 def coloured(text: str, bits: float, title: str = "") -> str:
-    """A token on a ground that is the darker the more surprising it is, in bits."""
+    """A token whose background is the darker, the higher its surprisal in bits."""
     depth = 0.75 * (1 - math.exp(-bits / 6)) if bits >= 0 else 0.0
     return (
         f'<span title="{escaped(title)}" style="background:rgba(220,80,40,{depth:.2f});'
@@ -83,7 +83,7 @@ class Bars:
         completed: float | None = None,
         note: str | None = None,
     ) -> None:
-        """As Rich's Progress: what is not given stays."""
+        """As Rich's Progress: None leaves a value as it is."""
         description, all_, done, said = self._tasks[number]
         self._tasks[number] = (
             description,
@@ -95,14 +95,14 @@ class Bars:
             self._draw()
 
     def remove_task(self, number: "TaskID") -> None:
-        """As Rich's Progress; the last one leaves nothing behind."""
+        """As Rich's Progress; the display disappears with the last task."""
         del self._tasks[number]
         self._draw()
         if not self._tasks:
             self._display = None
 
     def markup(self) -> str:
-        """What is under way."""
+        """The bars of all tasks as HTML."""
         rows = []
         for description, total, completed, note in self._tasks.values():
             share = bar(completed / total) if total else ""
@@ -120,7 +120,7 @@ class Bars:
 
 
 def in_notebook() -> bool:
-    """Whether the output of this program is that of a notebook's cells."""
+    """Whether this program runs in a notebook."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"

@@ -18,8 +18,8 @@ examples:
   langmodels attention transformer "She looked at the heron." --corpus wonderland.txt
   langmodels attention transformer.lm "She looked at the heron." --plot attention.png
 
-A row is what happens when a token is read: the tokens that each layer looks at most, itself
-included, with the share of the attention that they get, on average over the heads.
+Each row is a token that is read: for each layer, it shows the tokens (itself included) that get the
+most attention, with their share, on average over the heads.
 """
 
 

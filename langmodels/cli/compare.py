@@ -52,7 +52,7 @@ examples:
 Several values of an option, with | between them, are a sweep: all settings are trained, and the one
 with the least loss on the validation text is compared.
 
-Model files are measured as they are, in their own tokens and vocabulary, beside models that are
+Model files are measured as they are, with their own tokens and vocabulary, beside models that are
 trained here on --corpus."""
 
 
@@ -69,14 +69,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against",
         metavar="MODEL",
-        help="test this model against all others, or with `all` every pair (default: neighbours in "
-        "the ranking)",
+        help="test this model against all others or, with `all`, every pair of models (default: "
+        "neighbours in the ranking)",
     )
     parser.add_argument(
         "--random",
         type=int,
         metavar="N",
-        help="of each sweep, train N settings drawn by the seed (default: all)",
+        help="train N random settings of each sweep (default: all)",
     )
     parser.add_argument(
         "--compressors",
@@ -137,8 +137,8 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
     printed.add_argument(
         "--json-lines",
         action="store_true",
-        help="print JSON on one line for each model as soon as it is finished, and what --json "
-        "prints on the last",
+        help="print a line of JSON for each model as soon as it is finished; the last line is what "
+        "--json prints",
     )
 
 
@@ -167,10 +167,10 @@ def evaluation_arguments(args: argparse.Namespace) -> tuple[Splits, Source, dict
         for option in LEVEL_OPTIONS:
             if getattr(args, option) is not None:
                 raise UsageError(f"--{option} is for one level, not for {args.level}.")
-        if args.lower and args.clean == "none":  # for all levels, not for words alone
+        if args.lower and args.clean == "none":  # clean for all levels, not in the word tokenizer
             first = replaced(first, lower=False, clean="lower")
         if not make_tokenizer(levels[0]).rare_types:
-            first = replaced(first, min_count=None, vocab_size=None)  # meant for the words
+            first = replaced(first, min_count=None, vocab_size=None)  # these are meant for words
     splits, source = load_splits(first)
     keywords = {
         "levels": levels,

@@ -21,8 +21,8 @@ examples:
   langmodels corpora --get gutenberg:11
   langmodels corpora --get "synthetic:markov?order=2" --output markov.txt
 
-Wherever a command takes --corpus, it takes one of these names as well as the path of a file.
-A book is downloaded once and kept.
+Every --corpus option takes one of these names as well as the path of a file. A book is downloaded
+once and kept.
 """
 
 
@@ -76,7 +76,7 @@ def _get(args: argparse.Namespace, console: Console) -> None:
     else:
         with atomic_write(args.output) as file:
             for chunk in counted():
-                # Halves of surrogate pairs, which JSON may have, are no text.
+                # Lone surrogates, which JSON strings may contain, cannot be written as UTF-8.
                 whole = chunk.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
                 file.write(whole.encode())
     report = {

@@ -70,7 +70,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     if (args.output is None) == (args.table is None):
         raise UsageError("Name a file with --output, or ask for a --table.")
     if args.smoothing and args.table is None:
-        raise UsageError("--smoothing is for a --table; what is counted is not smoothed.")
+        raise UsageError("--smoothing is for a --table; files of counts are not smoothed.")
     corpus, _, source = load_training(args)
     if args.table is not None:
         _table(corpus, args, console)
@@ -78,8 +78,8 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     blank = next((t for t in corpus.vocabulary.tokens if t.split() != [t]), None)
     if blank is not None:
         raise UsageError(
-            f"In a file of counts words stand between blanks, which {blank!r} cannot; use levels "
-            "of words."
+            f"A file of counts separates tokens by blanks, so that {blank!r} cannot be written; "
+            "use level word or whitespace."
         )
     counts = count_ngrams(corpus.held, len(corpus.vocabulary), args.order)
     write_counts(args.output, counts, corpus.vocabulary)

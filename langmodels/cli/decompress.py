@@ -17,8 +17,8 @@ examples:
   langmodels decompress book.lmz --output book.txt
   langmodels decompress book.lmz --model tale.lm --output book.txt
 
-Nothing is written unless all is right: a damaged file, another model, and a machine on which the
-model gives other probabilities are told apart by checksums.
+Nothing is written if anything is wrong: checksums detect a damaged file, another model, and a
+machine on which the model gives other probabilities, and the message says which it is.
 """
 
 

@@ -108,7 +108,7 @@ def score(
 def _check(shards: list[Shard], args: argparse.Namespace) -> None:
     """Raise UsageError for options that do not go together."""
     if args.tokens:
-        raise UsageError("--tokens is for lines; the score of a document is one.")
+        raise UsageError("--tokens is for lines; a document has a single score.")
     if args.errors != "replace":
         raise UsageError(
             "--errors is for lines; a document that is not text gets no score, and does not affect "
@@ -124,7 +124,7 @@ def _check(shards: list[Shard], args: argparse.Namespace) -> None:
         raise UsageError("Parquet is written to a file; give --output FILE.")
     kinds = {type(shard) for shard in shards}
     if len(shards) > 1 and kinds & {ParquetShard}:
-        raise UsageError("Of Parquet files, one at a time is scored into another.")
+        raise UsageError("Parquet files are scored one at a time, each into another file.")
     if args.output and type(format_by_name(args.output)) is not shards[0].format:
         raise UsageError(f"{args.output} must have the format of {shards[0].request.name}.")
 

@@ -76,7 +76,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--against",
         metavar="MODEL",
-        help="of several models, test this file against all others, or with `all` every pair "
+        help="test this one of several files against all others or, with `all`, every pair "
         "(default: neighbours in the ranking)",
     )
     add_seed_option(parser, "--split lines or documents, and of intervals")

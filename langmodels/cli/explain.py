@@ -34,9 +34,9 @@ examples:
   langmodels explain unigram,mkn,full-context "She looked at the heron."
   langmodels explain mle:order=2,mkn:order=2 "She looked at the moon." --corpus wonderland.txt
 
-p(x1, ..., xn) = p(x1) p(x2 | x1) ... p(xn | x1, ..., xn-1) holds for every model. What differs is
-how much of what came before a model looks at: after the bar stands the context it really used, <s>
-being the beginning of the sentence. The running product is given as its logarithm to base 10.
+p(x1, ..., xn) = p(x1) p(x2 | x1) ... p(xn | x1, ..., xn-1) holds for every model. Models differ in
+how much of the context they use: it is shown after the bar, with <s> for the beginning of the
+sentence. The product so far is given as its logarithm to base 10.
 """
 
 

@@ -58,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=TextName,
         metavar="INPUT",
-        help="files, folders or patterns; ?text=FIELD names the field that holds the text",
+        help="files, folders or patterns; ?text=FIELD names the field with the text",
     )
     parser.add_argument(
         "--output",

@@ -127,7 +127,7 @@ def _of_option(name: str, values: Values) -> dict[str, dict[str, Any]]:
 def _caveat(spec: ModelSpec[Any]) -> str:
     """The sentence to print beside figures of the model; empty for most."""
     if any(p.default is Parameter.REQUIRED for p in spec.parameters.values()):
-        return ""  # another package's model, which cannot be made without being told more
+        return ""  # another package's model, which cannot be made without arguments
     return str(getattr(spec.make(Setting(), {}), "caveat", ""))
 
 

@@ -1,4 +1,4 @@
-"""What the commands print with: JSON, tables, numbers as people read them."""
+"""Printing: JSON, tables, and numbers as people read them."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -14,12 +14,12 @@ from langmodels.formatting import figure
 from langmodels.interchange import json_text
 
 UNITS: dict[str, float] = {"log10": math.log(10), "bits": math.log(2), "nats": 1.0}
-"""Units of log probabilities: how many nats one of each is."""
+"""Units of log probabilities, in nats."""
 
 UNIT_LABELS = {"log10": "log10 p", "bits": "log2 p", "nats": "ln p"}
 
 LONGEST = 40
-"""Characters of a token that a table shows."""
+"""Most characters of a token that a table shows."""
 
 
 def print_json(data: Any) -> None:
@@ -44,7 +44,7 @@ def make_table(*columns: str, title: str | None = None, left: Sequence[str] = ()
 
 
 def facts_table(rows: Mapping[str, str], title: str | None = None) -> Table:
-    """Names and values, one pair a line."""
+    """A table of names and values, one pair a line."""
     table = Table(
         box=None, show_header=False, title=title, title_justify="left", title_style="bold"
     )
@@ -72,7 +72,7 @@ def format_log(value: float, digits: int = 4) -> str:
 
 
 def format_log_probability(log_p: float) -> str:
-    """exp(log_p), where that is too small for a float as well, as a power of ten.
+    """The probability exp(log_p), also if it is too small for a float.
 
     >>> format_log_probability(-2000.0)
     '2.58e-869'

@@ -37,10 +37,11 @@ examples:
   langmodels play --host 0.0.0.0 --port 8000
   langmodels play --corpus book.txt --export page.html
 
-The page works without a network and asks no other host. Models are trained in the background and
-shared by all who look. Only this machine can open the page, unless --host names an address of it:
-then the link has a token, which everyone needs. Ctrl-C ends it. A page that is exported computes
-by itself: next word, chain rule, counts and Shannon's game, of n-gram models and a small network.
+The page works offline and contacts no other host. Models are trained in the background and shared
+by all visitors. Only this machine can open the page, unless --host names one of its addresses: then
+everyone needs the token in the link. Ctrl-C ends the server. An exported page needs no server: it
+computes next words, the chain rule, counts and Shannon's game, with n-gram models and a small
+network.
 """
 
 
@@ -115,7 +116,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     classroom = Classroom(
         models=names or ([] if files else None), files=files, source=source, level=args.level
     )
-    classroom.room()  # says what is wrong with the text before a browser opens
+    classroom.room()  # raises what is wrong with the text before a browser opens
     _serve(classroom, args, console)
     return None
 
@@ -125,7 +126,7 @@ def _export(
 ) -> None:
     """Train the models, and write the page with them."""
     if files:
-        raise UsageError("A page by itself has models trained for it; name them, not files.")
+        raise UsageError("An exported page has models trained for it; name models, not files.")
     classroom = Classroom(models=(), source=source)
     level = args.level or source.level or DEFAULT_LEVEL
     warnings.simplefilter("ignore", SmoothingWarning)
@@ -144,7 +145,7 @@ def _serve(classroom: Classroom, args: argparse.Namespace, console: Console) -> 
     """Listen, say where, open the browser, and answer until Ctrl-C."""
     import uvicorn
 
-    # From here on whoever looks at the page is told, not the terminal.
+    # From here on progress and warnings are shown on the page, not on the terminal.
     progress.enable(None)
     warnings.simplefilter("ignore", SmoothingWarning)
     listening = _listen(args.host, args.port)
@@ -171,7 +172,7 @@ def _serve(classroom: Classroom, args: argparse.Namespace, console: Console) -> 
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """A socket that listens. Raises LangmodelsError where the address cannot be had."""
+    """A listening socket. Raises LangmodelsError where the address cannot be used."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -189,7 +190,7 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _shown_host(host: str) -> str:
-    """What others type for an address to listen on."""
+    """The host to put in a link, for an address to listen on."""
     if host in ("0.0.0.0", "::"):
         try:
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

@@ -1,4 +1,4 @@
-"""`langmodels prune`: leave out n-grams that a model can spare, or words."""
+"""`langmodels prune`: make an n-gram model smaller by leaving out n-grams or words."""
 
 import argparse
 
@@ -26,15 +26,15 @@ examples:
   langmodels prune news.arpa.gz --max-ngrams 1000000 --output small.arpa.gz
   langmodels prune news.arpa.gz --vocabulary words.txt --output small.lm
 
-Relative-entropy pruning (Stolcke 1998): an n-gram goes if the model without it, its back-off
-weights made anew, is hardly worse. The threshold is the relative rise of the perplexity that one
-n-gram may cost; 1e-9 to 1e-7 are usual. To leave out rare n-grams while training instead, see
-`langmodels train --prune`.
+Relative-entropy pruning (Stolcke 1998) drops an n-gram if the model without it, with back-off
+weights computed anew, is hardly worse. The threshold is the relative increase of perplexity that
+dropping one n-gram may cause; 1e-9 to 1e-7 are usual. To leave out rare n-grams already in
+training, see `langmodels train --prune`.
 
-With --vocabulary the words of a list remain, one a line, and the n-grams of these: text of these
-words has the probability that it had. To <unk> goes what all other words had, in every context, so
-that probabilities sum to one; with --unnormalized they are left as they are and sum to less, as
-KenLM's `filter` leaves them, and with --closed <unk> has none and the words of the list share it.
+With --vocabulary, only the words in a file, one a line, and their n-grams are kept. Texts of these
+words keep their probabilities. The probability of all other words goes to <unk>, in every context,
+so that probabilities sum to one. With --unnormalized it is dropped, and they sum to less, as after
+KenLM's `filter`; with --closed, <unk> has probability zero and the kept words share it.
 """
 
 

@@ -26,7 +26,7 @@ POINTS = 10  # lags that are measured
 ATTENTION: dict[str, Any] = {"width": 48, "heads": 4, "dropout": 0.0, "epochs": 6}
 EPILOG = """\
 All models are trained on the same lines: a cue, up to --lag distractors, and the cue again. An
-n-gram of order n knows the cue as long as fewer than n - 1 symbols came since.
+n-gram model of order n can see the cue if fewer than n - 1 symbols have come since.
 
 examples:
   langmodels recall

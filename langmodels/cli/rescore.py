@@ -1,4 +1,4 @@
-"""`langmodels rescore`: put n-best lists in the order that a model prefers."""
+"""`langmodels rescore`: sort n-best lists by the scores of a model."""
 
 import argparse
 from collections.abc import Iterator
@@ -28,16 +28,17 @@ examples:
   langmodels rescore kn.lm lstm.lm --nbest nbest.txt --weight 0.3,0.6 --length-bonus 0.5 --best
   langmodels rescore news.lm --nbest nbest.txt --scores costs.txt --lists kaldi --best
 
-A line of a list is `id ||| hypothesis ||| score`, the score being the last field and others being
-allowed between them; or the hypothesis alone, and then a blank line ends each list; or a JSON
-object with the fields id, hypothesis and score. The total is score + weight * log p + bonus *
-number of words. Each line is printed with log p and the total as two more fields, the best of each
-list first. Kaldi's lists, lines `id-1 hypothesis`, `id-2 hypothesis`, are known by their numbers;
-their costs are lines `id-1 cost` in a file of their own.
+A line of a list is `id ||| hypothesis ||| score`, where the score is the last field and others may
+stand before it; or only a hypothesis, and then a blank line ends each list; or a JSON object with
+the fields id, hypothesis and score. The total is score + weight * log p + bonus * number of words.
+Each line is printed with log p and the total as two more fields, the best of each list first.
+Kaldi's lists, with lines `id-1 hypothesis`, `id-2 hypothesis`, are recognised by their numbers;
+their costs are lines `id-1 cost` in another file.
 
---tune fits weights and bonus for the word error rate on lists whose references are in a file, lines
-`id ||| text` or `id text`, and prints them, with the rate before and after: by weights fitted on
-four fifths of the lists at a time for the others, with an interval over lists.
+--tune fits the weights and the bonus to the word error rate on lists whose references are in a
+file, with lines `id ||| text` or `id text`, and prints them with the rate before and after. The
+rate after is by cross-validation (weights are fitted on four fifths of the lists and tested on the
+rest), with an interval over lists.
 """
 
 
@@ -71,7 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--tune",
         type=InputFile,
         metavar="FILE",
-        help="fit weight and bonus to these references; print them and the word error rates",
+        help="fit weights and bonus to these references; print them and the word error rates",
     )
     parser.add_argument(
         "--lists",

@@ -22,7 +22,7 @@ EPILOG = """examples:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    add_evaluation_options(parser, jobs=1)  # times are what it is about
+    add_evaluation_options(parser, jobs=1)  # several processes would disturb the times
     parser.add_argument(
         "--doublings",
         type=int,

@@ -49,23 +49,23 @@ examples:
   langmodels score tale.lm --file documents.parquet --output scored.parquet --jobs 2
   langmodels score tale.lm --summary < sentences.txt
 
-From a file or standard input, one line is one sentence, and one tab-separated line is printed for
-each: log p, number of tokens, number of unknown tokens, perplexity. What is infinite is "Infinity"
-there, as in JSON, and what does not exist is empty. The totals follow on standard error. Where
-sentences have an end, the end is predicted too and counts as a token. With --json, a line is a JSON
-object.
+In a file or standard input, each line is a sentence, and one tab-separated line is printed for it:
+log p, number of tokens, number of unknown tokens, perplexity. Infinity is written "Infinity", as in
+JSON, and a value that does not exist is empty. The totals follow on standard error. Where sentences
+have an end, the end is predicted, too, and counts as a token. With --json, each line printed is a
+JSON object.
 
-Text is scored while it comes: a line goes out when a million characters have come after it, or half
-a second later. A line ends at a line feed, or a carriage return and a line feed, and nowhere else;
-every line in is one line out, blank ones too (the end alone), but blank lines have no part in the
-totals. Bytes that are no text cost their own line alone: they are read as the replacement
-character, and counted. With --carry lines go out as they do without, and of models that remember
-lines one process scores all.
+Text is scored while it arrives: the score of a line is printed when a million characters have come
+after it, or half a second later. Lines end at a line feed, with or without a carriage return before
+it, and nowhere else. Every input line gives one output line, even a blank one (only its end is
+predicted), but blank lines do not count in the totals. Bytes that are no text affect only their own
+line: they are read as the replacement character, and counted. With --carry, output is the same
+stream of lines, and models that remember earlier lines are run in a single process.
 
-JSON lines and Parquet hold documents: what is written has the same format, and each document has
-its log p, tokens, unknown tokens, perplexity and bits a character in columns of its own, as if it
-were a text by itself: log p is the sum over its lines where lines are sequences. With --json, a
-document is an object of its id, the fields that --fields names, and the figures.
+JSON lines and Parquet files hold documents: the output has the same format, and log p, tokens,
+unknown tokens, perplexity and bits per character of each document in new columns. Each is scored as
+a text by itself: where lines are sequences, log p is the sum over its lines. With --json, each
+document becomes an object with its id, the fields that --fields names, and the figures.
 """
 
 
@@ -82,7 +82,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--file",
         type=TextName,
         metavar="NAME",
-        help="score the lines of a text, named as for --corpus elsewhere",
+        help="score the lines of a text, named as for --corpus in other commands",
     )
     parser.add_argument(
         "--output", "-o", type=OutputFile, metavar="FILE", help="file to write scored documents to"
@@ -97,8 +97,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_workers_options(parser)
     parser.add_argument("--encoding", default="utf-8", help="encoding of the file (default: utf-8)")
     add_errors_option(parser, default="replace")
-    parser.add_argument("--tokens", action="store_true", help="show every token")
-    parser.add_argument("--summary", action="store_true", help="show the totals only")
+    parser.add_argument("--tokens", action="store_true", help="also show the score of every token")
+    parser.add_argument("--summary", action="store_true", help="show only the totals")
     parser.add_argument(
         "--unit", choices=list(UNITS), default="log10", help="unit of log p (default: log10)"
     )
@@ -116,7 +116,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 @dataclass
 class Totals:
-    """Sums over all sentences. Blank lines, where a line is a sentence, are none."""
+    """Sums over all sentences; blank lines are counted apart."""
 
     sentences: int = 0
     blank: int = 0
@@ -217,7 +217,7 @@ def _scores(args: argparse.Namespace, model: LanguageModel[Any]) -> Iterator[Lin
 
 
 def _lines(args: argparse.Namespace) -> Iterator[tuple[list[str], IndexArray]]:
-    """The sentences, those together that are scored together, and which of them begin documents."""
+    """(sentences that are scored together, indices of those that begin a document)."""
     if args.sentences:
         yield args.sentences, np.zeros(1, np.int64)
         return

@@ -1,4 +1,4 @@
-"""`langmodels surprisal`: a table with one row a word, for experiments on reading."""
+"""`langmodels surprisal`: a table of the surprisal of every word, for reading experiments."""
 
 import argparse
 from collections import Counter
@@ -34,16 +34,17 @@ examples:
   langmodels surprisal tale.lm --corpus "items.csv?text=sentence" --regions / --output items.csv
   langmodels surprisal tale.lm --corpus stories.txt --measures surprisal --no-ends > words.csv
 
-One row a word of the text as written (what stands between white space): document, sentence,
-position, word, start and end in the text; and of each model its surprisal in bits, whether the word
-is unknown, of how many tokens it is made, how many tokens before it were made use of, the entropy
-of the distribution before it in bits, and its rank there. Surprisal is a sum over tokens (pieces,
-and marks that close up to the word); entropy, rank and context are those of its first token. Where
-tokens hold blanks, the one after a word is paid by the word (--blanks before: by the next one).
+The table has one row for each word of the text as written (words are what white space separates):
+document, sentence, position, word, start and end in the text; and for each model the word's
+surprisal in bits, whether it is unknown, its number of tokens, the number of preceding tokens that
+the model used, the entropy in bits of the distribution before the word, and its rank in that. The
+surprisal is a sum over the word's tokens (pieces, and punctuation attached to it); entropy, rank
+and context are those of its first token. Where tokens include blanks, the blank after a word counts
+with that word (with --blanks before, with the next one).
 
-The end of a sentence has a row of its own, </s>, where a model predicts it. With these rows a
+The end of a sentence has a row of its own, </s>, where a model predicts it. With these rows, a
 column adds up to the surprisal of the text, which `score` and `evaluate` show as log p; the totals
-are printed on standard error. Columns of documents (item, condition) are kept.
+are printed on standard error. Other columns of documents (item, condition) are kept.
 
 Rows are written while plain text is read, whose lines are sequences for most models; a text of
 characters, or lines with --carry of a model that remembers, is read first.
@@ -57,7 +58,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         type=InputFile,
         metavar="MODEL",
-        help="model files; of each its columns",
+        help="model files; each has columns of its own",
     )
     parser.add_argument(
         "--corpus",
@@ -82,20 +83,22 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--measures",
         metavar="LIST",
         default=",".join(MEASURES),
-        help="some of these, with commas between; those after the third take the most time "
-        "(default: %(default)s)",
+        help="the measures to compute, with commas between; those after the third take the most "
+        "time (default: %(default)s)",
     )
     parser.add_argument(
-        "--regions", metavar="MARK", help="what stands between the regions of a stimulus"
+        "--regions", metavar="MARK", help="the mark that separates the regions of a stimulus"
     )
     parser.add_argument(
         "--blanks",
         choices=BLANKS,
         default=BLANKS[0],
-        help="the word that pays for the blank between two: that before it, or that which stands "
-        "after (default: %(default)s it)",
+        help="where a blank between two words stands relative to the word that it counts with: "
+        "after it or before it (default: %(default)s)",
     )
-    parser.add_argument("--no-ends", action="store_true", help="no rows for the ends of sentences")
+    parser.add_argument(
+        "--no-ends", action="store_true", help="leave out the rows for the ends of sentences"
+    )
     add_carry_option(parser)
     add_json_option(parser)
 
@@ -148,7 +151,7 @@ def _print_rows(parts: Iterable[Columns], totals: Mapping[str, float]) -> None:
 
 
 def _loaded(paths: list[str]) -> dict[str, LanguageModel[Any]]:
-    """The models by what they are called in the table: see `file_labels`."""
+    """The models by their names in the table; see `file_labels`."""
     twice = [path for path, n in Counter(paths).items() if n > 1]
     if twice:
         raise UsageError(f"{twice[0]} is given twice; give it once.")

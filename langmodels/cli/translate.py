@@ -47,9 +47,8 @@ examples:
   langmodels translate words.lm --task pronunciation --train --width 5 --checkpoint words.part \\
   --model encoder-decoder:attention=luong:hidden=256:dropout=0.3:batch_size=128:learning_rate=0.002
 
-With --task the errors on its test pairs are counted, by length of the source too: without
-attention (attention=none) all that the decoder gets of a source is one vector, and long sources
-suffer.
+With --task, the errors on its test pairs are counted, also by length of the source: without
+attention (attention=none) a source reaches the decoder as a single vector, and long sources suffer.
 """
 
 
