@@ -1,4 +1,4 @@
-"""KenLM's Python module, on the n-gram models of this package.
+"""A stand-in for KenLM's Python module, which uses the n-gram models of this package.
 
 A program that was written for `kenlm` runs on langmodels after
 
@@ -32,21 +32,21 @@ from langmodels.ngram.wordwise import MOST, WordTable
 from langmodels.text.vocabulary import BOS, EOS, UNK, Vocabulary
 
 Context = Any
-"""What a step goes on from: a node or a tuple; 0 is the empty one."""
+"""The context of the next word: a node of a table or a tuple of ids; 0 is the empty context."""
 _NONE = 0
 
 _LOG10 = math.log(10.0)
 _PER_NAT = 1.0 / _LOG10
 _UNK, _BOS = Vocabulary.unk_id, Vocabulary.bos_id
-# Words part at the white space of ASCII; str.split() does too much where a text has other, which
-# is not printable.
+# Words are separated by ASCII white space; str.split() also splits at other white space, which a
+# printable text does not have.
 _WORDS = re.compile(r"[^\t\n\v\f\r ]+").findall
 _LONG = 500
-"""Words of a sentence beyond which array code is faster than going on word by word."""
-# Makes a named tuple in a third of the time that its own call takes.
+"""Words of a sentence beyond which array code is faster than scoring word by word."""
+# Makes a named tuple in a third of the time of calling its class.
 _FULL = tuple.__new__
 _KNOWN = 1 << 18
-"""Steps that are kept at most, some 300 bytes each; when there are so many, all are forgotten."""
+"""Most steps that are cached, some 300 bytes each; then the cache is emptied."""
 
 
 class FullScoreReturn(NamedTuple):
@@ -58,19 +58,19 @@ class FullScoreReturn(NamedTuple):
 
 
 class ARPALoadComplain:
-    """What to complain about while an ARPA file is read; accepted, and without effect."""
+    """What KenLM complains about while it reads an ARPA file; accepted, but without effect."""
 
     ALL, EXPENSIVE, NONE = 0, 1, 2
 
 
 class LoadMethod:
-    """How a binary file is loaded; accepted, and without effect: files are mapped."""
+    """How KenLM loads a binary file; accepted, but without effect, as files are mapped."""
 
     LAZY, POPULATE_OR_LAZY, POPULATE_OR_READ, READ, PARALLEL_READ = range(5)
 
 
 class Config:
-    """Options of `Model`; accepted, and without effect."""
+    """Options of `Model`; accepted, but without effect."""
 
     def __init__(self) -> None:
         self.show_progress = True
@@ -80,15 +80,15 @@ class Config:
 
 @total_ordering
 class State:
-    """The context of the next word: as much of the words before as can matter to it.
+    """The context of the next word: as many of the previous words as can influence its score.
 
-    Filled in by `Model`; it can be compared, hashed, copied and pickled. Equal states of one model
-    give every continuation the same score.
+    `Model` fills it in. States can be compared, hashed, copied and pickled; equal states of one
+    model give every continuation the same score.
     """
 
     __slots__ = ("_context",)
     _context: Context
-    """Not there before it is written or asked for: what has no `__init__` is made faster."""
+    """Missing until it is first written or read: objects without `__init__` are made faster."""
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, State) and _context_of(self) == _context_of(other)
@@ -114,13 +114,13 @@ class State:
 
 
 Step = tuple[float, Context, int]
-"""Log10 p of a word, the context after it, the length of the n-gram that gave it."""
+"""(log10 p of a word, the context after it, the length of the n-gram found)."""
 Found = tuple[float, int, bool]
-"""Log10 p of a word, the length of the n-gram that gave it, whether the word is unknown."""
+"""(log10 p of a word, the length of the n-gram found, whether the word is unknown)."""
 
 
 class _Numbers(dict[str | bytes, int]):
-    """The numbers that stand for words, which may be bytes too; of others that of `<unk>`."""
+    """The numbers of words, which may also be bytes; unknown words have that of `<unk>`."""
 
     def __init__(self, numbers: dict[str, int]) -> None:
         super().__init__(numbers.items())
@@ -131,17 +131,17 @@ class _Numbers(dict[str | bytes, int]):
 
 
 class _Walk(Protocol):
-    """A way of asking a model word by word."""
+    """A way of scoring words one after another."""
 
     numbers: _Numbers
     start: Context
     """The context at the beginning of a sentence."""
 
     def total(self, context: Context, words: list[str], /) -> float:
-        """Log10 p of words, one after another."""
+        """The sum of log10 p of words after a context."""
 
     def each(self, context: Context, words: list[str], /) -> Iterator[Found]:
-        """What is found of words, one after another."""
+        """Log10 p, n-gram length and OOV flag of each word after a context."""
 
     def base_score(self, in_state: State, word: str | bytes, out_state: State, /) -> float:
         """See `Model.BaseScore`."""
@@ -153,7 +153,7 @@ class _Walk(Protocol):
 
 
 class _TableWalk:
-    """The fastest way. Its loop is written out where a call would take as long as a look-up."""
+    """The fastest way, by a `WordTable`. Its loop is repeated, as a call would double the time."""
 
     def __init__(self, tables: NGramTables, ids: dict[str, int]) -> None:
         table = WordTable(tables)
@@ -216,7 +216,7 @@ class _TableWalk:
 
 
 class _StepsWalk(dict[tuple[Context, int], Step]):
-    """For every other kind of tables: what was asked is kept, by context and number."""
+    """For every other kind of tables; steps are cached by (context, number of the word)."""
 
     def __init__(self, step: Callable[[Context, int], Step], ids: dict[str, int]) -> None:
         self._step = step
@@ -268,11 +268,11 @@ class _StepsWalk(dict[tuple[Context, int], Step]):
 
 
 def _step_of(tables: NGramLookup) -> Callable[[Context, int], Step]:
-    """A step of any tables."""
+    """The step function of any n-gram tables."""
 
     def step(context: Context, token: int) -> Step:
         log_p, length, following = tables.step(context or (), token)
-        if token == _BOS:  # ARPA files give it log10 p = 0; it costs what backing off to it costs
+        if token == _BOS:  # as in KenLM: log10 p = 0 plus the back-off weights
             log_p = tables.backing_off(context or ())
         return log_p / _LOG10, following or _NONE, length
 
@@ -294,7 +294,7 @@ class Model:
             raise OSError(f"Cannot read model '{self._name}' ({error})") from error
         self._tables = self._model.lookup
         vocabulary = self._model.vocabulary
-        # In a sentence for KenLM, boundaries are words.
+        # For KenLM, boundaries inside a sentence are words.
         self._word_ids = {UNK: _UNK, **vocabulary.text_ids, BOS: vocabulary.bos_id}
         if vocabulary.eos_id is not None:
             self._word_ids[EOS] = vocabulary.eos_id
@@ -302,7 +302,7 @@ class Model:
 
     @cached_property
     def _walk(self) -> _Walk:
-        """Made when something is asked for the first time."""
+        """The way of scoring words, made at its first use."""
         model, ids = self._model, self._word_ids
         if sum(model.ngram_counts) <= MOST:
             if isinstance(model, KenLMModel) and not model.header.is_trie:
@@ -337,7 +337,7 @@ class Model:
         return walk.each(walk.start if bos else _NONE, words)
 
     def _words(self, sentence: str | bytes, eos: bool) -> list[str]:
-        """The words of a sentence, with `</s>` where it is asked for and the model has it."""
+        """The words of a sentence, followed by `</s>` if `eos` and the model has it."""
         text = _text(sentence)
         words = text.split() if text.isprintable() else _WORDS(text)
         if eos and EOS in self._ids:
@@ -353,10 +353,10 @@ class Model:
     def score_many(
         self, sentences: Iterable[str | bytes], bos: bool = True, eos: bool = True
     ) -> FloatArray:
-        """`score` of many sentences at once, (n,), several times as fast; not in KenLM."""
+        """`score` of each sentence, (n,), several times as fast; KenLM has no such method."""
         texts = [self._words(sentence, eos) for sentence in sentences]
         if not bos or any(BOS in words for words in texts):
-            # Array code knows a sentence by its beginning.
+            # Array code recognises the beginning of a sentence by `<s>`.
             return np.array(
                 [self._walk.total(self._walk.start if bos else _NONE, w) for w in texts]
             )
@@ -391,7 +391,7 @@ class Model:
         """Log10 p(word | in_state); `out_state` becomes the context after the word."""
         score = self._walk.base_score
         if type(self).BaseScore is Model.BaseScore:
-            self.__dict__["BaseScore"] = score  # from now on without the way through here
+            self.__dict__["BaseScore"] = score  # later calls skip this method
         return score(in_state, word, out_state)
 
     def BaseFullScore(
@@ -429,7 +429,7 @@ def _checked(state: State) -> State:
 
 
 def _context_of(state: State) -> Context:
-    """The context of a state, the empty one where none was written."""
+    """The context of a state; the empty one if none was written."""
     try:
         return state._context
     except AttributeError:
@@ -437,7 +437,7 @@ def _context_of(state: State) -> Context:
 
 
 def _were_written(in_state: State, out_state: State) -> bool:
-    """Whether a context was written into the first of two states; else it gets the empty one."""
+    """Whether `in_state` has a context; if not, write the empty one to it."""
     if hasattr(_checked(in_state), "_context"):
         _checked(out_state)
         return True

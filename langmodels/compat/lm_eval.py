@@ -1,11 +1,11 @@
-"""Models as EleutherAI's evaluation harness asks them: the package `lm-eval` (0.4).
+"""Models for EleutherAI's evaluation harness, the package `lm-eval` (0.4).
 
     import lm_eval
     from langmodels.compat.lm_eval import HarnessModel
 
     lm_eval.simple_evaluate(model=HarnessModel("tale.lm"), tasks=["lambada_openai"])
 
-Importing this module registers the name `langmodels` there, for `model="langmodels"` with
+Importing this module registers the name `langmodels` with the harness, for `model="langmodels"` and
 `model_args="model=tale.lm"`.
 """
 
@@ -24,20 +24,20 @@ from langmodels.registry import load
 from langmodels.text.cleaning import clean
 
 _MOST = 256
-"""Tokens that are generated where a task does not say how many."""
+"""Most tokens that are generated if a task does not say how many."""
 
 
 @register_model("langmodels")
 class HarnessModel(LM):  # type: ignore[misc]
-    """A model of any kind: what the harness calls requests, answered by scores and samples.
+    """Any language model, as the harness uses it: requests are answered by scores and samples.
 
-    Where every line is a sequence of its own, as words are, so are the lines of a request, blank
-    ones left out: what comes before the line that a continuation begins in does not matter to it. A
-    token that begins in the context and ends in the continuation belongs to the latter.
+    For models of lines, such as those of words, each line of a request that is not blank is a
+    sequence: only the line in which a continuation begins is its context. A token that begins in
+    the context and ends in the continuation belongs to the continuation.
 
     Args:
-        model: a fitted model, or what `load` opens.
-        seed: of texts that are not generated greedily.
+        model: a fitted model, or a name that `load` opens.
+        seed: seed of texts that are not generated greedily.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class HarnessModel(LM):  # type: ignore[misc]
     def loglikelihood(
         self, requests: Sequence[Any], disable_tqdm: bool = False
     ) -> list[tuple[float, bool]]:
-        """Log p(continuation | context) in nats, and whether it is what greedy decoding gives."""
+        """(log p(continuation | context) in nats, whether greedy decoding gives it)."""
         return [self._continuation(*request.args) for request in requests]
 
     def loglikelihood_rolling(
@@ -60,7 +60,7 @@ class HarnessModel(LM):  # type: ignore[misc]
         return [float(self._scores(request.args[0])[1].sum()) for request in requests]
 
     def generate_until(self, requests: Sequence[Any], disable_tqdm: bool = False) -> list[str]:
-        """What follows each context, up to the first of the strings that end it."""
+        """Generate a continuation of each context, up to the first of the strings that end it."""
         return [self._generated(*request.args) for request in requests]
 
     def _continuation(self, context: str, continuation: str) -> tuple[float, bool]:
@@ -72,13 +72,13 @@ class HarnessModel(LM):  # type: ignore[misc]
         return float(scores[first:].sum()), self._is_greedy(ids, first)
 
     def _tokens_within(self, context: str, continuation: str) -> int:
-        """How many tokens of the whole end in the context, which is of one line."""
+        """How many tokens of context and continuation end in the context, which is one line."""
         cleaning, tokenizer = self.model.cleaning, self.model.tokenizer
         line = self._lines(context + continuation)[0]
         line, context = ("".join(clean([text], cleaning)) for text in (line, context))
         try:
             return int(np.count_nonzero(tokenizer.token_ends(line) <= len(context)))
-        except LangmodelsError:  # tokens that are nowhere in the text
+        except LangmodelsError:  # tokens that are not substrings of the text
             return len(tokenizer.tokenize(context))
 
     def _lines(self, text: str) -> list[str]:
@@ -88,13 +88,13 @@ class HarnessModel(LM):  # type: ignore[misc]
         return [*(line for line in lines if line.strip()), last]
 
     def _scores(self, text: str) -> tuple[IntArray, FloatArray]:
-        """Ids of a text, which may go on, and log p of each in nats."""
+        """The ids of a text without its last end, and log p of each in nats."""
         sequences = self.model.sequences_of(self._lines(text))
         ids, scores = sequences.targets, self.model.score_sequences(sequences)
         return (ids[:-1], scores[:-1]) if self.model.vocabulary.ends else (ids, scores)
 
     def _is_greedy(self, ids: IntArray, first: int) -> bool:
-        """Whether every token from the first one asked for on is the most probable one."""
+        """Whether every token from index `first` on is the most probable one."""
         model = self.model
         state = model.start()
         for k, token in enumerate(ids.tolist()):

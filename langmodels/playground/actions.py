@@ -1,4 +1,4 @@
-"""Everything that a browser may ask for, by name."""
+"""All requests that a browser can make, by name."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -23,11 +23,11 @@ from langmodels.playground.uploads import endings
 from langmodels.registry import MODELS
 
 Action = Callable[[Classroom, Fields, str], dict[str, Any]]
-"""From the classroom, what is asked, and a name for who asks, to plain data."""
+"""From the classroom, the fields of a request and the visitor's name to plain data."""
 
 
 def _start(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
-    """What there is to choose from."""
+    """The texts, levels and models to choose from, and limits."""
     return {
         "version": __version__,
         "first": {"text": classroom.first, "level": classroom.level},
@@ -45,7 +45,7 @@ def _start(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
 
 
 def _room(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
-    """A text at a level: what is known of it, and how far its models are."""
+    """A text at a level, and the state of its models."""
     return room_of(classroom, fields).record()
 
 
@@ -70,7 +70,7 @@ ACTIONS: Mapping[str, Action] = {
 
 
 def answer(classroom: Classroom, name: str, data: Any, who: str) -> dict[str, Any]:
-    """What a browser asked for. Raises LangmodelsError for what cannot be."""
+    """Answer a request. Raises LangmodelsError for an unknown or impossible one."""
     if name not in ACTIONS:
         raise UsageError("There is no such request.")
     return ACTIONS[name](classroom, Fields(data), who)

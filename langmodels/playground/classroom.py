@@ -1,4 +1,4 @@
-"""What the people on the page share: texts, and the models that were trained on them."""
+"""What visitors of the page share: texts, and the models trained on them."""
 
 import secrets
 import threading
@@ -28,9 +28,9 @@ LEVELS = ("word", "char", "byte", "whitespace", "bpe", "unigram", "symbols")
 """Levels that can be chosen on the page."""
 
 SIX = ("unigram", "mle:order=2", "mkn:order=3", "rnn", "lstm", "transformer")
-"""What is trained where no models are named: one of each kind."""
+"""Models trained by default at word levels: one of each kind."""
 OF_LETTERS = ("unigram", "mle:order=3", "mkn:order=6", "rnn", "lstm", "transformer")
-"""The same for units that are small."""
+"""Models trained by default at levels of small units, such as characters."""
 
 CORPORA = (
     "wonderland.txt",
@@ -44,43 +44,51 @@ CORPORA = (
     "synthetic:brackets",
     "synthetic:periodic",
 )
-"""Texts that can be chosen without an upload; other names are never looked up."""
+"""Texts that can be chosen without an upload; other names are never opened."""
 
 _MOMENT = 400_000
-"""Tokens that are counted in a moment: nobody waits in line for that."""
+"""N-gram models of texts of fewer tokens are trained at once, without waiting in line."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What people may ask of the machine.
-
-    `text`: characters of a text (longer ones are cut); `upload`: bytes of a file. `texts`, `rooms`
-    and `models` are kept at most: uploaded texts, texts read at a level, models of one. `waiting`
-    trainings in all and `waiting_each` of one person; `seconds` that one may take. `units`: the
-    largest size of a network's layers, `order` of n-grams, `layers`, `epochs`. `live` networks are
-    trained before people's eyes, `jobs` results kept.
-    """
+    """Limits to what visitors may ask of the machine."""
 
     text: int = 1_000_000
+    """Characters of a text; longer ones are cut."""
     upload: int = 4_000_000
+    """Bytes of an uploaded file."""
     texts: int = 24
+    """Uploaded texts that are kept."""
     rooms: int = 12
+    """Rooms that are kept."""
     models: int = 24
+    """Models in a room."""
     waiting: int = 40
+    """Pieces of work that wait in a line."""
     waiting_each: int = 8
+    """Pieces of work of one visitor that wait in a line."""
     seconds: float = 300.0
+    """Time that a training may take."""
     units: int = 256
+    """Any other whole-numbered option of a model, such as the width of a network's layers."""
     order: int = 10
+    """Order of an n-gram model."""
     layers: int = 4
+    """Layers of a network."""
     epochs: int = 20
+    """Epochs of a training."""
     live: int = 16
+    """Networks that are trained live, in the panel on training."""
     jobs: int = 24
+    """Results of comparisons and the like that are kept."""
 
 
 @dataclass
 class Job:
-    """Something that takes a while and is done once for all: absent, waiting, running, ready or
-    failed. `result` is plain data.
+    """Work that takes a while and is done once for all visitors.
+
+    `status`: absent, waiting, running, ready or failed. `result`: plain data.
     """
 
     status: str = "absent"
@@ -88,16 +96,17 @@ class Job:
     result: Any = None
 
     def record(self) -> dict[str, Any]:
-        """As the page is told."""
+        """What the page is sent."""
         return {"status": self.status, "note": self.note, "result": self.result}
 
 
 class Classroom:
-    """All texts and rooms. `files`: models that were opened, shown in every room.
+    """All texts, and the rooms in which they are read.
 
-    `corpus`: the name of the text to begin with, as `find_source` takes it. `models`: what is
-    trained in a room that is entered, None for one of each kind. Raises UsageError for names of
-    models that there are not.
+    `corpus`: the name of the first text, as `find_source` takes it; `source`: that text itself.
+    `level`: the level of its first room. `models`: the models that are trained in every new room,
+    None for one of each kind. `files`: (name, model) of loaded models, which are shown in every
+    room. Raises UsageError for unknown names of models.
     """
 
     def __init__(
@@ -119,7 +128,7 @@ class Classroom:
         self.reports: OrderedDict[str, Any] = OrderedDict()
         self.live: OrderedDict[str, Any] = OrderedDict()
         self.pool: list[dict[str, Any]] = []
-        """Results of Shannon's game that were handed in."""
+        """Results of Shannon's game that visitors handed in."""
         self._texts: OrderedDict[str, Text] = OrderedDict()
         self._uploaded: OrderedDict[str, Text] = OrderedDict()
         self._rooms: OrderedDict[tuple[str, str], Room] = OrderedDict()
@@ -128,7 +137,7 @@ class Classroom:
         first = source or find_source(corpus)
         self.first = self._offer(first).key
         books = (each.name for each in list_sources() if each.kind == "book" and each.available)
-        for name in (*CORPORA, *books):  # books that are here already: nothing is downloaded
+        for name in (*CORPORA, *books):  # only books in the cache: nothing is downloaded
             if name != first.name:
                 self._offer(find_source(name))
         self.level = level or first.level or "word"
@@ -138,7 +147,7 @@ class Classroom:
         self.steps = Line("langmodels-steps", most=waiting, each=mine)
 
     def close(self) -> None:
-        """Train nothing more."""
+        """Start no more work."""
         self.training.close()
         self.measuring.close()
         self.steps.close()
@@ -147,22 +156,22 @@ class Classroom:
 
     @property
     def texts(self) -> list[Text]:
-        """What can be chosen."""
+        """The texts that can be chosen, uploaded ones last."""
         with self._lock:
             return [*self._texts.values(), *self._uploaded.values()]
 
     def text(self, key: str) -> Text:
-        """A text by its key. Raises LangmodelsError for any other name: none is looked up."""
+        """A text by its key. Raises LangmodelsError for anything else: no file is ever opened."""
         with self._lock:
             found = self._texts.get(key) or self._uploaded.get(key)
             if key in self._uploaded:
-                self._uploaded.move_to_end(key)  # those that nobody uses go first
+                self._uploaded.move_to_end(key)  # the least recently used are dropped first
         if found is None:
             raise LangmodelsError("This text is not here any more; choose or upload another.")
         return found
 
     def _offer(self, source: Source) -> Text:
-        """Let a source be chosen, by its name without its folders."""
+        """Add a source to the texts that can be chosen, under its name without folders."""
 
         def read() -> str:
             pieces, size = [], 0
@@ -191,11 +200,11 @@ class Classroom:
         field: str = "",
         language: str = "",
     ) -> Text:
-        """A text that somebody brings: kept in memory while there is room for it.
+        """Add an uploaded text; it is kept in memory until newer ones take its place.
 
-        `field` names the field that holds the text of a file of documents, `language` what the text
-        is written in where it does not tell by itself. Raises LangmodelsError for too much, and
-        what `read_upload` raises.
+        `field`: the field with the text, for a file of documents. `language`: the text's language,
+        guessed if empty. Raises LangmodelsError for a file that is too large, and what
+        `read_upload` raises.
         """
         if len(data) > self.limits.upload:
             raise LangmodelsError(
@@ -225,9 +234,10 @@ class Classroom:
     # Rooms ----------------------------------------------------------------------------------
 
     def room(self, name: str = "", level: str = "") -> Room:
-        """The room of a text at a level; its models begin to be trained when it is entered first.
+        """The room of a text at a level; training of its models starts when it is first entered.
 
-        Raises LangmodelsError for a text that is gone or too small, UsageError for no level.
+        Raises LangmodelsError for a text that is gone or too small, UsageError for an unknown
+        level.
         """
         text = self.text(name or self.first)
         level = level or text.level or ("word" if text.key != self.first else self.level)
@@ -239,7 +249,7 @@ class Classroom:
                 self._rooms.move_to_end(key)
                 return self._rooms[key]
             making = self._making.setdefault(key, threading.Lock())
-        with making:  # one of those who enter a new room makes it, the others wait
+        with making:  # the first visitor makes a new room, the others wait
             room = self._rooms.get(key) or self._make_room(text, level)
             with self._lock:
                 self._rooms[key] = room
@@ -249,7 +259,7 @@ class Classroom:
         return room
 
     def _make_room(self, text: Text, level: str) -> Room:
-        """A room whose models are begun to be trained."""
+        """Make a room and start the training of its models."""
         tokenizer, written = make_tokenizer(level), text.read()
         if text.language is None:
             text.language = guess_language(written)
@@ -268,7 +278,7 @@ class Classroom:
     # Models ---------------------------------------------------------------------------------
 
     def make(self, name: str, level: str) -> LanguageModel[Any]:
-        """An unfitted model of a name as it is typed. Raises UsageError for too large a one."""
+        """An unfitted model by name and options. Raises UsageError for options above the limits."""
         spec, options = parse_model(name)
         limits = self.limits
         most = {
@@ -294,9 +304,9 @@ class Classroom:
         return spec.make(Setting(level=level, budget="quick"), options)
 
     def add(self, room: Room, name: str, who: str) -> Slot:
-        """Train a model in a room, unless it is there; others share it.
+        """Train a model in a room, unless it is there already; visitors share it.
 
-        Raises UsageError for a name that makes no sense, LangmodelsError for too many.
+        Raises UsageError for an unknown name, LangmodelsError for too many models.
         """
         name = name.strip()
         with self._lock:
@@ -321,9 +331,9 @@ class Classroom:
     def job(
         self, key: str, who: str, work: Callable[[], Any] | None = None, *, trains: bool = False
     ) -> Job:
-        """The piece of work of a name; with `work` it is begun, unless it was.
+        """The job of a name; with `work` it is started, unless it was before.
 
-        What `trains` models stands in their line, other work does not wait for them. Raises
+        Jobs that train models (`trains`) wait in line with trainings, other jobs do not. Raises
         LangmodelsError where too much is waiting.
         """
         with self._lock:
@@ -339,7 +349,7 @@ class Classroom:
 
 
 def _do(job: Job, work: Callable[[], Any]) -> bool:
-    """Do a piece of work; whatever goes wrong is said in it."""
+    """Run a job's work; errors become its note. Returns False: there is no more to do."""
     job.status = "running"
     try:
         job.result = work()
@@ -352,7 +362,7 @@ def _do(job: Job, work: Callable[[], Any]) -> bool:
 
 
 def _fit(room: Room, slot: Slot, model: LanguageModel[Any], seconds: float) -> bool:
-    """Train a model; whatever goes wrong is said in its slot."""
+    """Train a model for a slot; errors become its note. Returns False, as `_do` does."""
     slot.status, began = "training", time.monotonic()
     options: dict[str, Any] = {}
     if isinstance(model, NeuralModel):

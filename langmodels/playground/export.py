@@ -1,7 +1,8 @@
-"""The page as one file: the models' own tables and weights in it, and what computes with them.
+"""The page as one HTML file that contains the models and the code to compute with them.
 
-It needs no server, no network and no Python. Numbers are those of the models: n-gram models keep
-their tables, the network its weights, and the page does the same arithmetic in double precision.
+It needs no server, no network and no Python. Its figures are those of the models: it contains the
+tables of n-gram models and the weights of networks, and does the same arithmetic in double
+precision.
 """
 
 import base64
@@ -40,25 +41,26 @@ from langmodels.text.tokenization import Tokenizer
 from langmodels.text.words import UNICODE_WORDS, WordTokenizer
 
 LEVELS = ("word", "char", "whitespace")
-"""How a page can cut text."""
+"""Levels at which an exported page can tokenize text."""
 PASSAGES = 100
+"""Passages of Shannon's game."""
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' data:; style-src 'unsafe-inline'; "
     "img-src data:; base-uri 'none'; form-action 'none'"
 )
 CELLS = ("rnn", "gru", "lstm")
-
+"""Recurrent cells that an exported page can compute."""
 
 OF_WORDS = ("unigram", "mle:order=2", "mkn:order=3", "gru:hidden=48")
 OF_LETTERS = ("unigram", "mle:order=3", "mkn:order=5", "gru:hidden=48")
-"""What a page has where no models are named: n-grams, and one small network."""
+"""Models of an exported page by default: n-gram models, and one small network."""
 
 
 def rooms_of(classroom: Classroom, level: str, names: Sequence[str] = ()) -> list[Room]:
-    """Rooms with trained models: the classroom's text at a level, and in characters for the game.
+    """Rooms with trained models: the text at a level, and at level char for Shannon's game.
 
-    Networks are trained in double precision, in which the page computes. `classroom` has no models
-    of its own. Raises UsageError for a level or a model that a page cannot compute.
+    `classroom` must have no models of its own. Networks are trained in double precision, as the
+    page computes in it. Raises UsageError for a level or a model that a page cannot compute.
     """
     if level not in LEVELS:
         raise UsageError(f"A page by itself cuts text in {', '.join(LEVELS)}, not {level}.")
@@ -82,13 +84,13 @@ def rooms_of(classroom: Classroom, level: str, names: Sequence[str] = ()) -> lis
 
 
 class Arrays:
-    """Arrays in a page, each once whoever refers to it: compressed, as text."""
+    """The arrays of a page, compressed and as text; equal arrays are stored once."""
 
     def __init__(self) -> None:
         self.packed: dict[str, dict[str, Any]] = {}
 
     def add(self, array: Array) -> str:
-        """Keep an array; returns its name. Whole numbers are kept as int32."""
+        """Add an array and return its name. Integers are stored as int32."""
         kept = np.ascontiguousarray(array)
         if kept.dtype.kind in "iub":
             kept = kept.astype("<i4")
@@ -103,10 +105,10 @@ class Arrays:
 
 
 def export_page(rooms: Sequence[Room], path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Write a page of some rooms, the first of which it opens with, and all their models.
+    """Write a page of some rooms and all their models; it opens with the first room.
 
-    Returns what is in it. Raises UsageError for levels and models that a page cannot compute,
-    LangmodelsError where the file cannot be written.
+    Returns a record of its size and contents. Raises UsageError for levels and models that a page
+    cannot compute, LangmodelsError where the file cannot be written.
     """
     arrays = Arrays()
     packed = [_room(room, arrays) for room in rooms]
@@ -128,7 +130,7 @@ def export_page(rooms: Sequence[Room], path: str | os.PathLike[str]) -> dict[str
 
 
 def _page(data: str) -> str:
-    """The page around its data: the modules of the served page, by names instead of addresses."""
+    """The HTML of the page around its data; the scripts of the served page are embedded."""
     files = {name: content.decode("utf-8") for name, content in static_files().items()}
     modules = {name: _module(name, text) for name, text in files.items() if name.endswith(".js")}
     modules["backend.js"] = modules.pop("local/backend.js")
@@ -165,7 +167,7 @@ def _page(data: str) -> str:
 
 
 def _module(name: str, text: str) -> str:
-    """A module whose imports are by name: `./dom.js` in a folder becomes `langmodels/dom.js`."""
+    """A script with imports from `langmodels/dom.js` in place of relative ones like `./dom.js`."""
     folder = posixpath.dirname(name)
 
     def named(found: regex.Match[str]) -> str:
@@ -175,7 +177,7 @@ def _module(name: str, text: str) -> str:
 
 
 def _room(room: Room, arrays: Arrays) -> dict[str, Any]:
-    """A room as the page computes with it."""
+    """The data of a room, with which the page computes."""
     models = [_model(name, model, arrays) for name, model in room.ready()]
     train, test = room.splits.train, room.splits.test
     order = max([2, *(m["order"] for m in models if "order" in m)])
@@ -201,7 +203,7 @@ def _room(room: Room, arrays: Arrays) -> dict[str, Any]:
 
 
 def _passages(text: str) -> list[list[int]]:
-    """Where passages of Shannon's game are: what is shown first, the letters, their end."""
+    """Offsets of passages for Shannon's game: of what is shown, of the letters, of their end."""
     found = []
     try:
         for seed in range(PASSAGES):
@@ -215,7 +217,7 @@ def _passages(text: str) -> list[list[int]]:
 
 
 def _reading(tokenizer: Tokenizer) -> dict[str, Any]:
-    """How the page cuts text. Raises UsageError where it cannot."""
+    """How the page tokenizes text. Raises UsageError for a tokenizer that it does not have."""
     if tokenizer.level not in LEVELS or tokenizer.config() != type(tokenizer)().config():
         raise UsageError(
             f"A page by itself cuts text in {', '.join(LEVELS)}, not {tokenizer.level}."
@@ -223,7 +225,7 @@ def _reading(tokenizer: Tokenizer) -> dict[str, Any]:
     found: dict[str, Any] = {"level": tokenizer.level}
     if isinstance(tokenizer, WordTokenizer):
         classes: dict[str, str] = {}
-        # The first alternative is there for speed alone.
+        # The first alternative is only there for speed.
         pattern = UNICODE_WORDS.partition(")|")[2].replace("*+", "*").replace("++", "+")
         every = "".join(chr(i) for i in range(0x110000) if not 0xD800 <= i < 0xE000)
 
@@ -254,7 +256,7 @@ def _span(run: str) -> str:
 
 
 def _model(name: str, model: LanguageModel[Any], arrays: Arrays) -> dict[str, Any]:
-    """A model as the page computes it. Raises UsageError for one that it cannot."""
+    """The data of a model. Raises UsageError for one that the page cannot compute."""
     if isinstance(model, UnigramModel):
         p = arrays.add(model.log_distribution(None))
         return {

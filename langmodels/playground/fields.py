@@ -1,4 +1,4 @@
-"""What a browser asks for, checked: what is missing, of another kind or too large is refused."""
+"""The fields of a browser's request, checked for their presence, type and size."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -8,15 +8,18 @@ from langmodels.errors import UsageError
 
 
 class Fields:
-    """The fields of a request, a JSON object. Raises UsageError for what is none."""
+    """The fields of a request, which must be a JSON object.
+
+    All methods raise UsageError for a missing field without a default, or a wrong value.
+    """
 
     def __init__(self, data: Any) -> None:
         if not isinstance(data, Mapping):
-            raise UsageError("A request is an object with fields.")
+            raise UsageError("A request must be a JSON object.")
         self._data = data
 
     def text(self, name: str, default: str | None = None, *, most: int = 4000) -> str:
-        """A string of so many characters at most."""
+        """A string of at most `most` characters."""
         value = self._data.get(name, default)
         if not isinstance(value, str):
             raise UsageError(f"The field {name} must be a text.")
@@ -34,7 +37,7 @@ class Fields:
         """One of some strings."""
         value = self.text(name, default)
         if value not in choices:
-            raise UsageError(f"The field {name} is one of {', '.join(choices)}.")
+            raise UsageError(f"The field {name} must be one of {', '.join(choices)}.")
         return value
 
     def names(self, name: str, *, most: int = 24) -> list[str]:
@@ -53,7 +56,7 @@ class Fields:
             raise UsageError(f"The field {name} must be a number.")
         if not low <= value <= high:
             raise UsageError(
-                f"The field {name} lies between {low:g} and {high:g}, not at {value:g}."
+                f"The field {name} must lie between {low:g} and {high:g}, not at {value:g}."
             )
         return float(value)
 
@@ -72,5 +75,5 @@ class Fields:
         """True or false."""
         value = self._data.get(name, default)
         if not isinstance(value, bool):
-            raise UsageError(f"The field {name} is true or false.")
+            raise UsageError(f"The field {name} must be true or false.")
         return value

@@ -1,4 +1,4 @@
-"""Which language a text is in, as far as its letters and its commonest words tell."""
+"""A guess at the language of a text, from its letters and its commonest words."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -20,9 +20,10 @@ _BY_LETTERS: Mapping[str, str] = {
     "uk": r"[іїєґ]",
     "ru": r"\p{Cyrillic}",
 }
-"""By what is found in them; those whose letters others have, too, come after those others."""
+"""Letters by which a language is recognised. A language whose letters others use, too, comes after
+these others."""
 _ENOUGH = {"fa": 0.01, "uk": 0.01, "ja": 0.05}
-"""The share of letters that tells a language; a quarter for the others."""
+"""The share of such letters that decides for a language; a quarter for all others."""
 
 _COMMONEST = """
 en the of and to in that it was he his with is for as had you not be her
@@ -49,10 +50,10 @@ KNOWN = (*_BY_WORDS, *_BY_LETTERS)
 
 
 def guess_language(text: str) -> str:
-    """The code (ISO 639-1) of a text's language, by its beginning; empty where that does not tell.
+    """The code (ISO 639-1) of a text's language, guessed from its beginning; empty if unknown.
 
-    Scripts tell apart what they can; languages of the Latin alphabet are known by their commonest
-    words, nine of them. It is there for headings and for the direction of lines, no more.
+    Languages are recognised by their scripts, and nine of the Latin alphabet by their commonest
+    words. The guess is only used for headings and the direction of lines.
     """
     sample = text[:_SAMPLE]
     letters = len(regex.findall(r"\p{L}", sample))

@@ -1,4 +1,4 @@
-"""A text read at a level, and its models."""
+"""Rooms: a text read at a level, and the models trained on it."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -13,9 +13,10 @@ from langmodels.text.splits import Splits
 
 @dataclass
 class Text:
-    """A text that can be chosen: `key` stands for it in links.
+    """A text that can be chosen.
 
-    `language` is a code (ISO 639-1), empty for a text in none, None until it was read.
+    `key`: its name in requests and links. `language`: a code (ISO 639-1), empty for a text in no
+    known language, None until it is guessed.
     """
 
     key: str
@@ -26,7 +27,7 @@ class Text:
     language: str | None = None
 
     def record(self) -> dict[str, Any]:
-        """As the page is told."""
+        """What the page is sent."""
         return {
             "key": self.key,
             "name": self.name,
@@ -38,7 +39,7 @@ class Text:
 
 @dataclass
 class Slot:
-    """A model of a room: waiting, training, ready or failed."""
+    """A model of a room. `status`: waiting, training, ready or failed."""
 
     name: str
     status: str = "waiting"
@@ -48,7 +49,7 @@ class Slot:
     model: LanguageModel[Any] | None = field(default=None, repr=False)
 
     def record(self) -> dict[str, Any]:
-        """As the page shows it."""
+        """What the page is sent."""
         model = self.model
         return {
             "name": self.name,
@@ -70,12 +71,12 @@ class Room:
         self.text, self.level, self.splits = text, level, splits
         self.slots: dict[str, Slot] = {}
         self.kept: dict[str, Any] = {}
-        """What panels have computed of the text and want to find again."""
+        """Results that panels have computed and may need again; see `keep`."""
         self._lock = threading.Lock()
         self._counts: NGramCounts | None = None
 
     def ready(self, names: Sequence[str] = ()) -> list[tuple[str, LanguageModel[Any]]]:
-        """The models that are ready, of these names or all."""
+        """(name, model) of the models that are ready: of these names, or all."""
         slots = [self.slots[n] for n in names if n in self.slots] if names else self.slots.values()
         return [(slot.name, slot.model) for slot in slots if slot.model is not None]
 
@@ -87,7 +88,7 @@ class Room:
         return slot.model
 
     def counts(self, order: int) -> NGramCounts:
-        """The n-grams of the training part up to this order or a higher one."""
+        """The n-gram counts of the training part, up to this order or a higher one."""
         with self._lock:
             if self._counts is None or self._counts.order < order:
                 train = self.splits.train
@@ -95,7 +96,7 @@ class Room:
             return self._counts
 
     def keep(self, name: str, make: Callable[[], Any], most: int = 40) -> Any:
-        """What `make` gives, remembered by name; the oldest of more than `most` is forgotten."""
+        """The result of `make`, cached by name; beyond `most` results the oldest is dropped."""
         with self._lock:
             if name in self.kept:
                 return self.kept[name]
@@ -107,7 +108,7 @@ class Room:
         return made
 
     def record(self) -> dict[str, Any]:
-        """What the page says of the text, and its models."""
+        """What the page is sent: facts about the text, and its models."""
         train, test = self.splits.train, self.splits.test
         tokenizer = train.tokenizer
         return {
@@ -128,8 +129,9 @@ class Room:
 
 
 def _examples(text: str, ends: bool) -> list[str]:
-    """Lines of the test part to try things on: none was seen in training. Of streams of small
-    units, the beginnings of lines.
+    """Lines of the test part to try models on, as none was seen in training.
+
+    For texts that are streams, only the beginnings of lines.
     """
     lines = [line.strip() for line in text.split("\n")]
     lines = [line for line in lines if line]

@@ -1,7 +1,7 @@
-"""The page over HTTP: a thin layer of Starlette's over `actions`.
+"""The page over HTTP: a thin layer of Starlette over `actions`.
 
-Nothing that comes from a browser names a file. Where the address is not this machine's alone, every
-request must have the token of the link, which a cookie then remembers.
+No request can name a file. If other machines can reach the address, every request must have the
+token of the link, which a cookie then remembers.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ HEADERS = {
 SEAT = "langmodels-seat"
 """A cookie: a name for who asks, so that work is shared out fairly."""
 _QUESTION = 100_000
-"""Bytes of a question, at most."""
+"""Most bytes of a request."""
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -72,8 +72,10 @@ def static_files() -> dict[str, bytes]:
 def make_app(
     classroom: Classroom, *, token: str | None = None, hosts: tuple[str, ...] = ()
 ) -> "Starlette":
-    """The application. `token`: what every request must have, None for nothing; `hosts`: the names
-    under which it may be asked for, empty for any.
+    """The application.
+
+    `token`: the token that every request must have, None for none. `hosts`: the host names under
+    which it answers, empty for any.
     """
     from starlette.applications import Starlette
     from starlette.concurrency import run_in_threadpool
@@ -99,7 +101,7 @@ def make_app(
         try:
             question = json.loads(data or b"{}")
         except ValueError:
-            return reply({"error": "The question is no JSON."}, 400)
+            return reply({"error": "The question is not JSON."}, 400)
         name, who = request.path_params["name"], request.state.seat
         return reply(*await run_in_threadpool(_answered, answer, classroom, name, question, who))
 
@@ -159,7 +161,7 @@ def make_app(
 
 
 def _answered(function: Callable[..., dict[str, Any]], *args: Any) -> tuple[dict[str, Any], int]:
-    """What a function gives, or the sentence that it refuses with; and the status."""
+    """(what a function returns, or its error; the HTTP status)."""
     try:
         return function(*args), 200
     except LangmodelsError as error:
@@ -169,7 +171,7 @@ def _answered(function: Callable[..., dict[str, Any]], *args: Any) -> tuple[dict
 
 
 async def _body(request: "Request", most: int) -> bytes | None:
-    """The body of a request; None where it is too long."""
+    """The body of a request; None if it has more than `most` bytes."""
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
@@ -179,7 +181,10 @@ async def _body(request: "Request", most: int) -> bytes | None:
 
 
 def _refused(request: "Request", token: str | None, hosts: tuple[str, ...]) -> "Response | None":
-    """Why a request is not answered: another page sends it, or its token is another."""
+    """The response to a request that is refused, else None.
+
+    Refused are requests under other host names, from other pages, or without the token.
+    """
     from starlette.responses import Response
 
     def refuse(why: str) -> Response:

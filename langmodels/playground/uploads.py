@@ -1,4 +1,4 @@
-"""Texts that people bring: whatever the command line reads, by the same readers."""
+"""Uploaded texts: all formats of the command line, read by the same readers."""
 
 import tempfile
 import warnings
@@ -19,11 +19,11 @@ from langmodels.errors import LangmodelsError
 from langmodels.packed import COMPRESSIONS
 
 _UNPACKED = 200
-"""How many times as large as the file what is in a table may be."""
+"""How many times its file's size a Parquet table may have."""
 
 
 def endings() -> list[str]:
-    """Of the files that can be read, as a browser's dialog takes them."""
+    """The endings of the files that can be read, for the browser's file dialog."""
     known = [ending for _, kind in FORMATS.working() for ending in kind.endings]
     return [*known, ".text", ".md", *COMPRESSIONS]
 
@@ -37,12 +37,11 @@ def read_upload(
     field: str = "",
     most: int,
 ) -> tuple[str, list[str]]:
-    """The text of a file, `most` characters of it, and what a reader had to say of it.
+    """The text of a file, up to `most` characters of it, and the warnings of its reader.
 
-    `name` says by its endings how the file is to be read, as on the command line: JSON lines,
-    tables, Parquet, FASTA, plain text; packed or not. `field` names the field that holds the text.
-    Of a table without one it is the only column that can. Raises LangmodelsError, in the words of
-    the command line, for what cannot be read.
+    The endings of `name` say how the file is read, as on the command line: JSON lines, tables,
+    Parquet, FASTA, plain text, compressed or not. `field`: the field with the text; if empty, it is
+    found. Raises LangmodelsError, with the command line's message, for a file that cannot be read.
     """
     safe = regex.sub(r"[^\w.-]", "_", name)[-60:].lstrip(".") or "text"
     with tempfile.TemporaryDirectory(prefix="langmodels-") as folder:

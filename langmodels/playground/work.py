@@ -1,4 +1,4 @@
-"""Work that takes long, shared out so that nobody's keeps the others waiting for ever."""
+"""Long work of several visitors, shared out in turns, so that nobody waits for ever."""
 
 import threading
 from collections import OrderedDict, deque
@@ -7,13 +7,14 @@ from collections.abc import Callable
 from langmodels.errors import LangmodelsError
 
 Work = Callable[[], bool]
-"""A piece of work: does some of it, and says whether there is more to do."""
+"""A piece of work: each call does some of it, and returns whether there is more to do."""
 
 
 class Line:
-    """One thread that works for many, in turns: a piece for each of those who wait, then the next.
+    """A thread that works for many visitors in turns, one piece of work for each.
 
-    `most` pieces may wait in all, `each` of one person. The thread ends with the process.
+    `most`: how many pieces may wait in all; `each`: of one visitor. The thread ends with the
+    process.
     """
 
     def __init__(self, name: str, *, most: int, each: int) -> None:
@@ -24,7 +25,7 @@ class Line:
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def submit(self, who: str, work: Work) -> None:
-        """Put a piece of work last among those of `who`. It must not raise.
+        """Append a piece of work, which must not raise, to those of visitor `who`.
 
         Raises LangmodelsError where too many are waiting already.
         """
@@ -41,7 +42,7 @@ class Line:
             self._changed.notify()
 
     def close(self) -> None:
-        """Begin nothing more."""
+        """Start no more work."""
         with self._changed:
             self._closed = True
             self._waiting.clear()
@@ -56,7 +57,7 @@ class Line:
                         self._waiting.setdefault(who, deque()).append(work)
 
     def _next(self) -> tuple[str, Work] | None:
-        """The next piece, of whoever has waited longest; None where there will be none."""
+        """(visitor, work) of the visitor who has waited longest; None once the line is closed."""
         with self._changed:
             while not self._waiting and not self._closed:
                 self._changed.wait()

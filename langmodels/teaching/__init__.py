@@ -1,4 +1,4 @@
-"""Models explained: what they do with a sentence, as data that can be printed or plotted."""
+"""Explanations and demonstrations: what models do with a sentence, as data to print or plot."""
 
 from langmodels.teaching.chain_rule import ChainRule, Step, chain_rule
 from langmodels.teaching.prediction import Prediction, RankedToken, predict_next

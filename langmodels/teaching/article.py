@@ -26,7 +26,7 @@ SHOWN = 100
 
 @dataclass(frozen=True)
 class Iteration:
-    """What one pass gave: its figures, the seed, and the characters generated from it."""
+    """The result of one pass: its figures, the seed, and the characters generated from it."""
 
     epoch: Epoch
     seed: str

@@ -1,4 +1,4 @@
-"""What a Transformer looks at: how much each token attends to each before it, layer by layer."""
+"""What a Transformer attends to: the weights of all tokens, layer by layer."""
 
 import os
 from dataclasses import dataclass
@@ -14,17 +14,18 @@ from langmodels.neural.transformer.model import TransformerModel
 from langmodels.teaching.pictures import picture, written
 from langmodels.text.reading import Text
 
-_LABELLED = 40  # tokens at most that are written at a picture's axes
-_SIZES = {12: "small", 24: "x-small", _LABELLED: "xx-small"}  # of letters, for so many tokens
-_LONGEST = 1000  # tokens: there is a number for each pair of them
+_LABELLED = 40  # most tokens that are written at a picture's axes
+_SIZES = {12: "small", 24: "x-small", _LABELLED: "xx-small"}  # font sizes, by number of tokens
+_LONGEST = 1000  # most tokens, as there is a weight for each pair of them
 
 
 @dataclass(frozen=True)
 class Attention:
-    """How much each of T tokens looked at each when it was read: `weights` (layers, heads, T, T).
+    """How much each of T tokens attends to each token: `weights` (layers, heads, T, T).
 
-    `tokens` begin with `<s>`, unless the text is longer than the learned positions of the model:
-    then they are those of its last window. Rows of weights sum to one; nothing looks ahead.
+    Rows of weights sum to one, and no token attends to later ones. `tokens` begin with `<s>`,
+    unless the text is longer than the learned positions of the model: then they are those of its
+    last window.
     """
 
     model: str
@@ -33,12 +34,12 @@ class Attention:
 
     @property
     def by_layer(self) -> FloatArray:
-        """The mean over the heads, (layers, T, T)."""
+        """The weights averaged over the heads, (layers, T, T)."""
         mean: FloatArray = self.weights.mean(axis=1)
         return mean
 
     def most(self, layer: int, step: int, k: int) -> list[tuple[int, float]]:
-        """The k positions that a step looked at most in a layer, with their shares."""
+        """(position, weight) of the k tokens that a step attends to most in a layer."""
         row = self.by_layer[layer, step, : step + 1]
         return [(int(i), float(row[i])) for i in np.argsort(-row, kind="stable")[:k]]
 
@@ -53,9 +54,9 @@ class Attention:
 
 @checked
 def attention_of(model: LanguageModel[Any], text: Text, name: str) -> Attention:
-    """What a model looks at in a text.
+    """The attention of a model when it reads a text.
 
-    Raises UsageError where it is no Transformer, and for texts of more than 1,000 tokens.
+    Raises UsageError for a model that is no Transformer, and for more than 1,000 tokens.
     """
     if not isinstance(model, TransformerModel):
         raise UsageError(f"{name} has no attention to show; a transformer has.")
@@ -69,16 +70,16 @@ def attention_of(model: LanguageModel[Any], text: Text, name: str) -> Attention:
 
 
 def plot_attention(attention: Attention, path: str | os.PathLike[str]) -> None:
-    """Draw one map a layer, the mean over its heads, into a file; all have the same colours.
+    """Draw a map of each layer's attention, averaged over its heads, into a file.
 
     Raises what `pictures.picture` raises.
     """
     layers, tokens = attention.by_layer, attention.tokens
     size = next((s for most, s in _SIZES.items() if len(tokens) <= most), "")
     with picture(path, len(layers)) as axes:
-        from matplotlib.colors import PowerNorm  # `picture` has said it where there is none
+        from matplotlib.colors import PowerNorm  # `picture` raises if there is no matplotlib
 
-        scale = PowerNorm(0.5, vmin=0, vmax=1)  # of many tokens each has little
+        scale = PowerNorm(0.5, vmin=0, vmax=1)  # shows small weights, as those of many tokens are
         for k, (axis, weights) in enumerate(zip(axes, layers, strict=True)):
             image = axis.imshow(weights, cmap="Blues", norm=scale)
             axis.set(title=f"layer {k + 1}", xlabel="looked at", ylabel="read" if k == 0 else "")

@@ -1,4 +1,4 @@
-"""A table of bigrams: how often they were counted, and what a smoothing method makes of that."""
+"""A table of bigrams: their counts, and their smoothed counts."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,10 +22,9 @@ ROWS, COLUMNS = 6, 8
 class BigramTable:
     """Bigrams of some first words (rows) and second ones (columns).
 
-    `counts[i][j]` is how often column j came after row i, `totals[i]` how often anything did.
-    `smoothed` has for each method what it makes of these counts, c* = p(column | row) times the
-    total of the row (Jurafsky and Martin, "Speech and Language Processing", on n-grams), to be
-    read beside them.
+    `counts[i][j]`: how often column j came after row i; `totals[i]`: how often any token did.
+    `smoothed`: for each method, the smoothed counts c* = p(column | row) times the total of the row
+    (Jurafsky and Martin, "Speech and Language Processing", on n-grams).
     """
 
     rows: tuple[str, ...]
@@ -67,9 +66,9 @@ def bigram_table(
     columns: Sequence[str] = (),
     smoothings: Sequence[str] = (),
 ) -> BigramTable:
-    """The table of a text; where no words are named, see `choose_words`.
+    """The bigram table of a text; without `rows` or `columns` words are chosen by `choose_words`.
 
-    Raises UsageError for smoothing methods that are not there.
+    Raises UsageError for unknown smoothing methods.
     """
     methods = {name: make_smoothing(name) for name in smoothings}
     counts, vocabulary = count_ngrams(corpus.ids, len(corpus.vocabulary), 2), corpus.vocabulary
@@ -103,11 +102,12 @@ def counts_after(counts: NGramCounts, token: int) -> IndexArray:
 def choose_words(
     counts: NGramCounts, vocabulary: Vocabulary, rows: Sequence[str], columns: Sequence[str]
 ) -> tuple[list[str], list[str]]:
-    """The first and the second words of a table: those asked for, else the most frequent.
+    """The first and the second words of a table: those asked for, else frequent ones.
 
-    Second words are those that came most often after the first ones, and one that never did.
+    By default, first words are the most frequent; second words are those that follow these most
+    often, and one that never does.
     """
-    # Words tell more than marks do, where there are any.
+    # Prefer words to punctuation.
     is_word = np.array([any(map(str.isalnum, t)) for t in vocabulary.tokens])
     is_word[: vocabulary.n_special] = False
     if not is_word.any():
@@ -129,6 +129,6 @@ def choose_words(
 
 
 def _known(tokens: Sequence[str], vocabulary: Vocabulary, *, bos: bool) -> list[str]:
-    """The tokens of a vocabulary, each once; `<s>` is never predicted."""
+    """Those of the tokens that are known, each once; `<s>` only if `bos`."""
     known = dict.fromkeys(t for t in tokens if t in vocabulary)
     return [t for t in known if bos or t != BOS]

@@ -1,4 +1,4 @@
-"""How an n-gram model comes to one probability: counts, discounts, back-off, an order a line."""
+"""How an n-gram model computes a probability: counts, discounts and back-off, order by order."""
 
 import math
 from collections.abc import Sequence
@@ -38,20 +38,21 @@ FORMULAS = {
     "katz": "d c / n where c > 0, else γ p(w | h′)",
     "stupid_backoff": "c / n where c > 0, else factor · s(w | h′)",
 }
-"""What every order's probability is, by smoothing method."""
+"""The formula of the probability at each order, by smoothing method."""
 GENERAL = "share + γ p(w | h′)"
 _OTHERS = "The calculation is shown for models of all n-grams of their text, as they were fitted."
 
 
 @dataclass(frozen=True)
 class Order:
-    """One line of a calculation: `prob` = `share` + `weight` times `lower`.
+    """One order of a calculation: `prob` = `share` + `weight` * `lower`.
 
-    `context` is h, `count` the c(hw) of the method (for Kneser-Ney's lower orders how many
-    different words come before), `total` the sum n(h) of such counts after the context, `types` how
-    many different words they are of. `discount` is what was taken off the count, or for Katz what
-    part of it is kept, or what was added to it; `share` what the n-gram keeps for itself, `weight`
-    what the probability `lower` after the next shorter context, h′, is multiplied by.
+    `context`: h. `count`: c(hw) as the method counts (for the lower orders of Kneser-Ney, the
+    number of different words before the n-gram). `total`: the sum n(h) of such counts after h.
+    `types`: the number of different words that they are of. `discount`: what is subtracted from the
+    count; for Katz the factor it is multiplied by, for additive methods what is added. `share`: the
+    n-gram's own part of the probability. `weight`: the factor of `lower`, which is the probability
+    after the next shorter context h′.
     """
 
     order: int
@@ -72,10 +73,10 @@ class Order:
 
 @dataclass(frozen=True)
 class Calculation:
-    """The probability of a token after a context, as an n-gram model calculates it.
+    """The probability of a token after a context, as an n-gram model computes it.
 
-    `orders` from the shortest context to the longest; `uniform` is 1 / V, which the shortest begins
-    from; `formula` what every line does, `note` what has to be said of it.
+    `orders`: from the shortest context to the longest. `uniform`: 1 / V, the `lower` of the
+    shortest. `formula`: the formula of every order. `note`: a caution, if there is one.
     """
 
     token: str
@@ -92,7 +93,7 @@ class Calculation:
         return self.orders[-1].prob if self.orders else self.uniform
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: an order a line, in figures that add up."""
+        """For notebooks: a table with a row for each order."""
         rows = (
             (
                 notebooks.escaped(" ".join(o.context) or "nothing"),
@@ -142,11 +143,11 @@ class Calculation:
 def calculation(
     model: NGramModel | UnigramModel, counts: NGramCounts, context: Sequence[str], token: str
 ) -> Calculation:
-    """The calculation of p(token | context), the context being the beginning of a sequence.
+    """The calculation of p(token | context), where the context begins a sequence.
 
-    `counts` are those that the model was fitted to, of its order or a higher one; `context` and
-    `token` are tokens. Raises UsageError for a model that is not a smoothing of these counts (one
-    that was read from a file, pruned, or of a method from elsewhere).
+    `counts`: the counts that the model was fitted to, up to its order or a higher one. Raises
+    UsageError for a model that is not simply a smoothing of these counts, such as one that was
+    pruned or read from another tool's file.
     """
     vocabulary = model.vocabulary
     method, order, name, tables = _parts(model)
@@ -187,7 +188,7 @@ def _parts(
 
 
 def _of_order(counts: NGramCounts, n: int) -> NGramCounts:
-    """The n-grams up to an order."""
+    """The counts of n-grams up to order n."""
     if counts.order == n:
         return counts
     return NGramCounts(
@@ -197,7 +198,7 @@ def _of_order(counts: NGramCounts, n: int) -> NGramCounts:
 
 @dataclass
 class _Trail:
-    """One token after one context: what each order knows of it. `ids` and `tokens`: the context."""
+    """The calculation for one token (`word`) after one context (`ids`, `tokens`)."""
 
     counts: NGramCounts
     tables: NGramTables | None
@@ -207,7 +208,7 @@ class _Trail:
     word: int
 
     def follow(self) -> tuple[list[Order], str]:
-        """The lines, shortest context first, and a note."""
+        """The orders, shortest context first, and a note."""
         method = self.method
         if isinstance(method, Additive):
             return self._whole(method.alpha)
@@ -223,13 +224,14 @@ class _Trail:
             elif isinstance(method, StupidBackoff):
                 found.append(self._stupid(method, k, lower))
             else:
-                raise UsageError(f"The calculation of {method.name} is not one that can be shown.")
+                raise UsageError(f"The calculation of {method.name} cannot be shown.")
             lower = found[-1].prob
         return found, ""
 
     def _place(self, k: int) -> tuple[int, slice, int]:
-        """The node of the context of k-1 words (-1: not seen), its k-grams, and ours among them
-        (-1: not seen).
+        """(node of the context of k-1 words, slice of its k-grams, index of ours in the slice).
+
+        A node or an index of -1 stands for an n-gram that was not seen.
         """
         if k == 1:
             return 0, slice(0, self.counts.vocabulary_size), self.word
@@ -320,7 +322,7 @@ class _Trail:
         c = predicted_counts(self.counts, k)[part]
         n_words = self.counts.vocabulary_size - 1
         count, total = float(c[at]) if at >= 0 else 0.0, float(c.sum()) + alpha * n_words
-        note = "" if total else "The context was never seen: 0/0, and 1/V stands in."
+        note = "" if total else "The context was never seen: 0/0 is replaced by 1/V."
         share, weight = ((count + alpha) / total, 0.0) if total else (0.0, 1.0)
         discount = alpha or None
         line = self._line(
@@ -329,7 +331,7 @@ class _Trail:
         return [line], note
 
     def _backing_off(self) -> tuple[list[Order], str]:
-        """Relative frequencies after the longest end of the context that was seen."""
+        """The relative frequency after the longest suffix of the context that was seen."""
         for k in range(len(self.ids) + 1, 0, -1):
             _, part, at = self._place(k)
             c = predicted_counts(self.counts, k)[part]

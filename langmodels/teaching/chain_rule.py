@@ -25,9 +25,10 @@ S = TypeVar("S")
 class Step:
     """One factor of the chain rule.
 
-    `context` holds every token before `token`; `used` those of them (the last ones) that the model
-    takes into account, after `<s>` where the beginning of the sequence is in its view too.
-    `log_prob` is log p(token | used), `running` the sum of all log probabilities so far, in nats.
+    `context`: all tokens before `token`. `used`: the last of them, which the model takes into
+    account; with `<s>` before them if it also sees the beginning of the sequence. `known`: whether
+    `token` is in the vocabulary. `log_prob`: log p(token | used) in nats. `running`: the sum of all
+    log probabilities so far.
     """
 
     token: str
@@ -45,10 +46,10 @@ class Step:
 
 @dataclass(frozen=True)
 class ChainRule:
-    """What one model makes of one sequence: a step for each token, `</s>` where there are ends.
+    """The chain rule of one model for one sequence: a step for each token, `</s>` included.
 
-    `separator` is what stands between tokens when they are shown in a row, `note` what has to be
-    said of the factors.
+    `separator`: what is put between tokens that are shown in a row. `note`: a caution about the
+    factors, if there is one.
     """
 
     model: str
@@ -59,7 +60,7 @@ class ChainRule:
 
     @property
     def tokens(self) -> tuple[str, ...]:
-        """What is predicted, in order."""
+        """The predicted tokens in order."""
         return tuple(step.token for step in self.steps)
 
     @property
@@ -74,7 +75,7 @@ class ChainRule:
         return math.exp(loss) if loss < 700 else math.inf
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: the text by surprisal, and a line a factor."""
+        """For notebooks: the text coloured by surprisal, and a row for each factor."""
         bits = [-step.log_prob / math.log(2) for step in self.steps]
         text = self.separator.join(
             notebooks.coloured(step.token, b, f"{b:.2f} bits")
@@ -96,7 +97,7 @@ class ChainRule:
         return f"<p>{text}</p>{notebooks.table(head, rows, caption)}{note}"
 
     def records(self) -> dict[str, Any]:
-        """As plain data for JSON; log probabilities in the `unit`, nats."""
+        """Plain data for JSON; log probabilities are in nats."""
         return {
             "model": self.model,
             "unit": "nats",
@@ -121,7 +122,7 @@ class ChainRule:
 
 @checked
 def chain_rule(model: LanguageModel[Any], text: str, name: str = "") -> ChainRule:
-    """Take a text (one sequence) apart as the model does.
+    """Decompose the probability of a text, read as one sequence, by the chain rule.
 
     Raises UsageError where the text has no tokens.
     """
@@ -184,18 +185,15 @@ def plot_chain_rules(chains: Sequence[ChainRule], path: str | os.PathLike[str]) 
 
 
 def undefined(model: LanguageModel[S], state: S, length: int) -> str:
-    """What the model has to say of its probabilities after `length` tokens that it does not know.
-
-    Nothing of those that it knows, nor of a model that has an answer for every context.
-    """
+    """The model's caveat if it has not seen the context of `length` tokens, else empty."""
     reach = length if model.context_length is None else model.context_length
     return model.caveat if model.used_in(state, length) < min(length, reach) else ""
 
 
 def context_seen(model: LanguageModel[S], state: S, context: tuple[str, ...]) -> tuple[str, ...]:
-    """What the model takes into account of a context, `<s>` included where it is.
+    """The tokens of a context that the model takes into account, with `<s>` if it sees it.
 
-    `state` is the one after it.
+    `state`: the model's state after the context.
     """
     used = model.used_in(state, len(context))
     if used < len(context):
@@ -204,7 +202,7 @@ def context_seen(model: LanguageModel[S], state: S, context: tuple[str, ...]) ->
 
 
 def _sees_beginning(model: LanguageModel[Any], state: Any, length: int) -> bool:
-    # What these match is longer than the context where <s> is part of it.
+    # These models match more tokens than the context has if they match <s>, too.
     if isinstance(model, NGramModel):
         return len(state) > length
     if isinstance(model, FullContextModel):
@@ -213,5 +211,5 @@ def _sees_beginning(model: LanguageModel[Any], state: Any, length: int) -> bool:
 
 
 def separator(tokenizer: Tokenizer) -> str:
-    """What stands between tokens in a row: nothing between characters, a space between words."""
+    """What is put between tokens in a row: nothing between characters, a space between words."""
     return "" if tokenizer.detokenize(["a", "b"]) == "ab" else " "

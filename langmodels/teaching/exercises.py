@@ -1,4 +1,4 @@
-"""The exercises of the lessons: what is right is worked out here, not written down."""
+"""The exercises of the lessons; their answers are computed, not stored."""
 
 import math
 from collections.abc import Callable
@@ -21,7 +21,7 @@ TOY = "the dog barks\nthe dog sleeps\na cat sleeps"
 
 @dataclass(frozen=True)
 class Exercise:
-    """What is right, to `tolerance` of itself, and what helps those who are not there yet."""
+    """A correct answer, with a relative tolerance, and a hint for wrong ones."""
 
     answer: Callable[[], float | str]
     hint: str
@@ -30,7 +30,7 @@ class Exercise:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of an answer."""
+    """Whether an answer is right, and what the student is told."""
 
     right: bool
     text: str

@@ -1,4 +1,4 @@
-"""Fonts for whatever script the labels of a picture are in."""
+"""Fonts that have the characters of a picture's labels, whatever their script."""
 
 import unicodedata
 import warnings
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 _SHAPED = r"[\p{Arabic}\p{Hebrew}\p{Syriac}\p{Devanagari}\p{Bengali}\p{Tamil}\p{Telugu}\p{Thai}]"
 _GLYPHS = "(?i)glyph .* missing from"
-"""How matplotlib begins to say that a character is drawn as a box."""
+"""Matplotlib's warning that a character is drawn as a box."""
 
 
 def fit_fonts(figure: "Figure", kind: str) -> None:
-    """Let every text of a figure be drawn in fonts that have its characters, where there are any.
+    """Set fonts that have the characters of all texts of a figure, as far as there are any.
 
-    `kind`: the file's, png, svg or pdf. Warns, in a sentence, of characters that no font of this
-    computer has, and where matplotlib is too old to join the letters of a script.
+    `kind`: png, svg or pdf. Warns of characters that no font on this computer has, and of scripts
+    whose letters this version of matplotlib does not join.
     """
     from matplotlib.text import Text
 
@@ -45,12 +45,12 @@ def fit_fonts(figure: "Figure", kind: str) -> None:
 
 
 def quiet_about_glyphs() -> None:
-    """Within `warnings.catch_warnings`: what `fit_fonts` has said is not said once more."""
+    """Ignore matplotlib's own warnings of missing characters, as `fit_fonts` has warned."""
     warnings.filterwarnings("ignore", _GLYPHS, UserWarning)
 
 
 def _families(wanted: set[str]) -> tuple[list[str], set[str]]:
-    """The usual font, as many others as it takes, and the characters that none has."""
+    """The default font and as many others as are needed; and the characters that none has."""
     from matplotlib import font_manager
 
     families = [font_manager.FontProperties().get_name()]
@@ -66,9 +66,9 @@ def _families(wanted: set[str]) -> tuple[list[str], set[str]]:
 
 
 def _candidates(missing: set[str]) -> Iterator[tuple[str, str]]:
-    """Name and file of upright fonts: those of the wanted scripts first, then those without serifs.
+    """(name, file) of upright fonts: those of the missing scripts first, then sans serif ones.
 
-    Fonts that were installed after matplotlib had made its list come last.
+    Fonts that were installed after matplotlib made its list come last.
     """
     from matplotlib import font_manager
 
@@ -93,7 +93,7 @@ def _candidates(missing: set[str]) -> Iterator[tuple[str, str]]:
 
 
 def _characters(path: str) -> set[str]:
-    """What a font has; nothing for a file that cannot be read."""
+    """The characters in a font file; empty if it cannot be read."""
     from matplotlib.ft2font import FT2Font
 
     try:
@@ -104,7 +104,7 @@ def _characters(path: str) -> set[str]:
 
 
 def _shapes() -> bool:
-    """Whether matplotlib joins letters and turns lines as their script asks (from 3.11 on)."""
+    """Whether matplotlib shapes complex scripts (from 3.11 on)."""
     from matplotlib import ft2font
 
     return hasattr(ft2font, "__libraqm_version__")

@@ -1,4 +1,4 @@
-"""Looking inside a network: vanishing and exploding gradients, what the gates do, in a picture."""
+"""Inside a network: vanishing and exploding gradients, activations of gates, and plots of them."""
 
 import os
 from collections.abc import Mapping
@@ -64,8 +64,8 @@ def gradient_by_lag(
 class NormCourse:
     """Loss (nats a token) and norm of the gradient before clipping at each step, (steps,) each.
 
-    Shorter than asked for where training went astray: `diverged` says how. `clip_norm` is what
-    longer gradients were shortened to.
+    If training diverged, there are fewer steps, and `diverged` says why. `clip_norm`: the norm that
+    longer gradients were clipped to.
     """
 
     losses: FloatArray
@@ -75,7 +75,7 @@ class NormCourse:
 
     @property
     def applied(self) -> FloatArray:
-        """Norms of what the steps were really taken by, (steps,)."""
+        """Norms of the gradients after clipping, (steps,)."""
         return self.norms if self.clip_norm is None else np.minimum(self.norms, self.clip_norm)
 
 
@@ -83,12 +83,12 @@ class NormCourse:
 def gradient_norm_course(
     model: NeuralModel[Any, Any], corpus: Corpus, *, steps: int, clip_norm: float | None
 ) -> NormCourse:
-    """Train a fresh copy of a model for some steps, with clipping or without, and watch the norm.
+    """Train a fresh copy of a model for some steps, and record the norm of its gradient.
 
     A recurrent network's gradient can grow exponentially with the number of steps it is propagated
-    through; clipping bounds the step that follows (Pascanu, Mikolov and Bengio 2013). All other
-    settings are those of the model, which itself is left as it is; its schedule is drawn out where
-    the steps are more than its epochs have.
+    through; clipping bounds the step that follows (Pascanu, Mikolov and Bengio 2013). `clip_norm`:
+    None for no clipping. The model itself is not changed; all other settings are its own, but its
+    schedule is extended if its epochs have fewer steps.
     """
     network = model.make_network(len(corpus.vocabulary))
     network.initialise(model.options.seed)
@@ -119,11 +119,11 @@ def gradient_norm_course(
 
 @checked
 def gate_activations(model: RecurrentModel, text: Text) -> list[dict[str, NDArray[np.float32]]]:
-    """Every gate and state over a text: for each layer arrays (T, H) by name.
+    """The activations of all gates and states over a text: for each layer, arrays (T, H) by name.
 
-    Row t is what the layer does when it reads token t; an LSTM has input, forget and output gates,
-    candidate, cell and hidden; a GRU reset and update gates, candidate and hidden; an RNN hidden.
-    The text is read as the beginning of a sequence; `<s>` has no row.
+    Row t is the layer's activation after token t; `<s>` has no row. An LSTM has input, forget and
+    output gates, candidate, cell and hidden; a GRU reset and update gates, candidate and hidden; an
+    RNN hidden. The text is read as the beginning of a sequence.
     """
     ids = model.encode(text)
     if not len(ids):
@@ -143,16 +143,16 @@ def _squeezed(array: Array) -> Array:
 
 
 _BEYOND = 1e4
-"""Norms above are not drawn, but said."""
+"""Norms above this are not drawn; a note on the plot gives the largest."""
 
 Courses = Mapping[str, Mapping[str, NormCourse]]
-"""By network, then with clipping or without."""
+"""By network, then by "clipped" or "not clipped"."""
 
 
 def plot_gradients(
     by_lag: Mapping[str, FloatArray], courses: Courses, path: str | os.PathLike[str]
 ) -> None:
-    """Draw gradients by lag (shares of that at lag 0), and norms step by step, into a file.
+    """Draw gradients by lag (relative to lag 0), and norms step by step, into a file.
 
     `by_lag`: norms (lags,) by network. Raises what `pictures.picture` raises.
     """

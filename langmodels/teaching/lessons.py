@@ -1,4 +1,4 @@
-"""The lessons: notebooks that come with the package, to be copied and worked through."""
+"""The lessons: notebooks that come with the package."""
 
 import json
 import os
@@ -13,7 +13,7 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Lesson:
-    """A notebook, and what its first line calls it."""
+    """A notebook and its title, which is its first line."""
 
     file: Path
     title: str
@@ -34,10 +34,10 @@ def _title(file: Path) -> str:
 
 
 def copy_lessons(folder: str | os.PathLike[str]) -> list[Path]:
-    """Copy all lessons into a folder, which is made where it is missing. Returns the copies.
+    """Copy all lessons into a folder, which is made if it is missing; return the copies.
 
-    Raises UsageError, before anything is written, where one is there already and is not the same:
-    somebody may have worked on it.
+    Raises UsageError, before anything is written, if the folder has a lesson that differs: somebody
+    may have worked on it.
     """
     target = Path(folder)
     found = lessons()

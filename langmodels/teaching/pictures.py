@@ -1,4 +1,4 @@
-"""Pictures in files, where matplotlib is installed."""
+"""Pictures in files, drawn with matplotlib."""
 
 import os
 import warnings
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = ("#2f7fc1", "#e08a1e", "#23a07a", "#d1495b", "#9a6fc4", "#8a9a1f", "#c46aa5")
-"""Told apart by the colour-blind, too; the report's plots have the same."""
+"""Colours that the colour-blind can distinguish; the report's plots have the same."""
 STYLE: Any = {
     "axes.prop_cycle": f"cycler('color', {list(COLOURS)})",
     "axes.spines.top": False,
@@ -35,18 +35,17 @@ STYLE: Any = {
     "svg.fonttype": "none",
 }
 LINES = ("o-", "s--", "D:", "^-", "v--")
-"""Marks and strokes of curves: perfectly equal ones lie on each other, and all are to be seen."""
+"""Styles of curves, so that equal curves on top of each other can all be seen."""
 
 
 @contextmanager
 def picture(
     path: str | os.PathLike[str], panels: int = 1, *, height: float = 4.2
 ) -> Iterator[list["Axes"]]:
-    """Axes side by side to draw on, written to `path` (.png, .svg or .pdf) in the end.
+    """Axes side by side to draw on; the picture is written to `path` when the block ends.
 
-    `height` in inches.
-
-    Raises LangmodelsError without matplotlib, UsageError for a file name of another kind.
+    `path` ends in .png, .svg or .pdf; `height` is in inches. Raises LangmodelsError if matplotlib
+    is missing, UsageError for another ending.
     """
     try:
         from matplotlib import rc_context
@@ -71,7 +70,10 @@ def picture(
 
 @dataclass(frozen=True)
 class Bars:
-    """One panel of bars: a label and a share each; `marked` is drawn in another colour."""
+    """A panel of bars: (label, share) of each; the bar `marked` has another colour.
+
+    `title` is above the panel, `about` below it.
+    """
 
     title: str
     about: str
@@ -102,6 +104,6 @@ def draw_bars(panels: Sequence[Bars], path: str | os.PathLike[str]) -> None:
 
 
 def written(text: str) -> str:
-    """A text as a label: white space and control characters by a sign, and no formulas."""
+    """A text as a label: control characters are made visible, and $ does not begin a formula."""
     shown = visible(text, space=" ").replace("$", r"\$")
-    return f" {shown}" if shown.startswith("_") else shown  # which legends leave out
+    return f" {shown}" if shown.startswith("_") else shown  # legends leave out labels with _

@@ -1,4 +1,4 @@
-"""The most probable next tokens after a context, as a table to read aloud."""
+"""The most probable next tokens after a context."""
 
 import math
 import os
@@ -22,10 +22,11 @@ _GIVEN = 6  # tokens of a context that are written below a picture
 
 @dataclass(frozen=True)
 class RankedToken:
-    """A possible next token: its rank among all of them (from 1) and its probability.
+    """A possible next token, with its probability and its rank among all tokens.
 
-    Tokens that are equally probable have the same rank: one more than there are more probable ones.
-    One that is not `known`, not in the vocabulary, has those of `<unk>`.
+    The rank is one more than the number of more probable tokens, so that equally probable tokens
+    have equal ranks. A token that is not in the vocabulary (`known` is false) has the probability
+    and rank of `<unk>`.
     """
 
     rank: int
@@ -36,13 +37,14 @@ class RankedToken:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a model expects after a context.
+    """A model's distribution of the next token after a context.
 
-    `context` is what was asked, `unknown` what of it the model does not know, `used` what it takes
-    into account. `candidates` are the most probable next tokens, `asked` the one asked
-    for. `entropy` (bits) says how unsure the model is: 2 to its power is the number of equally
-    probable tokens that would be as hard to guess. `separator` stands between tokens in a row;
-    `note` is what has to be said of the probabilities, which are those at `temperature`.
+    `context`: the tokens of the context; `unknown`: those that are not in the vocabulary; `used`:
+    those that the model takes into account. `candidates`: the most probable next tokens. `asked`:
+    the token that was asked for, if any. `entropy`: of the distribution in bits; 2 to its power is
+    the number of equally probable tokens that would be as hard to guess. `separator`: what is put
+    between tokens in a row. `note`: a caution about the probabilities, if there is one. All
+    probabilities are those at `temperature`.
     """
 
     model: str
@@ -58,7 +60,7 @@ class Prediction:
     temperature: float = 1.0
 
     def _repr_html_(self) -> str:
-        """What a notebook shows: a bar a token."""
+        """For notebooks: a table with a bar for each token."""
         shown = [*self.candidates, *([self.asked] if self.asked else [])]
         scale = max((c.prob for c in self.candidates), default=0.0) or 1.0
         rows = (
@@ -92,13 +94,13 @@ def predict_next(
     *,
     temperature: float = 1.0,
 ) -> Prediction:
-    """The `k` most probable next tokens after a context, and what is said of `token`.
+    """The `k` most probable next tokens after a context, and the probability of `token`.
 
-    `temperature` divides the log probabilities, which are then normalised: below 1 what is probable
-    becomes more so, above 1 all become alike.
+    `temperature` divides the log probabilities, which are then normalised again: below 1 probable
+    tokens become more probable, above 1 the distribution becomes flatter.
 
-    Raises UsageError for a `k` or a temperature that is not above zero, and for a `token` that is
-    more than one.
+    Raises UsageError for a `k` or a temperature that is not positive, and for a `token` that is
+    more than one token.
     """
     if k < 1:
         raise UsageError(f"Ask for at least one prediction, not {k}.")

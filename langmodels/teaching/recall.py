@@ -1,4 +1,4 @@
-"""Long-range recall: how many symbols later a model still knows what it saw."""
+"""Long-range recall: after how many symbols a model still knows a cue."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -21,9 +21,9 @@ from langmodels.text.tokenization import SymbolTokenizer
 RECALL_NETWORK: Mapping[str, Any] = MappingProxyType(
     {"hidden": 48, "embedding": 16, "dropout": 0.0, "epochs": 12, "learning_rate": 0.007}
 )
-"""Settings of a recurrent network with which gates have learnt to keep a cue over forty symbols.
+"""Settings with which gated networks learn to keep a cue over forty symbols.
 
-With six epochs some seeds of an LSTM have not: the loss falls late, and then at once.
+Six epochs are too few for some seeds of an LSTM: the loss falls late, and then suddenly.
 """
 
 
@@ -31,7 +31,7 @@ With six epochs some seeds of an LSTM have not: the loss falls late, and then at
 class RecallCurve:
     """Accuracy by lag: `accuracy[name][i]` is the share of cues recalled after `lags[i]` symbols.
 
-    `chance` is what guessing gives.
+    `chance`: the accuracy of guessing.
     """
 
     lags: tuple[int, ...]
@@ -59,12 +59,11 @@ def recall_curve(
     lines: int = 100,
     seed: Seed = 0,
 ) -> RecallCurve:
-    """How often each fitted model finds the cue the most probable one, by lag.
+    """How often each fitted model recalls the cue, by lag.
 
-    `lines` fresh lines for every lag: a cue, that many distractors, and then, of all cues, the one
-    that the model gives the highest probability; a cue that comes after a draw counts in part.
-
-    Raises UsageError for lags below zero, and for models of another alphabet.
+    For every lag, `lines` fresh lines are made of a cue and so many distractors. The cue is
+    recalled if the model gives it the highest probability of all cues; of n equally probable cues,
+    it counts as 1/n. Raises UsageError for negative lags, and for models of another alphabet.
     """
     if not lags or min(lags) < 0 or lines < 1:
         raise UsageError("Lags must be at least 0, and there must be at least one line.")

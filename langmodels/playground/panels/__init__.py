@@ -1,5 +1,5 @@
-"""What the page can show, a module a panel.
+"""The panels of the page, one module each.
 
-Each has pure functions, from models and a request to plain data, and `ACTIONS`: by name what
-answers a browser, from the classroom, the fields of the request and who asks.
+Each module has pure functions from models and a request to plain data, and `ACTIONS`: the functions
+that answer requests, by name. These take the classroom, the fields of the request and the visitor.
 """

@@ -1,4 +1,4 @@
-"""Chain rule: a sentence as a product of probabilities, and how each came about."""
+"""Chain rule: a sentence as a product of probabilities, and how each is computed."""
 
 import math
 from contextlib import suppress
@@ -32,12 +32,12 @@ def chains(models: Models, sentence: str) -> list[dict[str, Any]]:
 
 
 def cell(model: LanguageModel[Any], room: Room, sentence: str, position: int) -> dict[str, Any]:
-    """How one factor came about: the n-gram calculation where there is one, and the lookup.
+    """How one factor is computed: the n-gram calculation, if it can be shown, and the lookup.
 
-    `path`: for n-gram models what the tables were asked, longest context first: the back-off weight
-    of each context in which the token was not found, then its probability where it was. `state`:
-    the hidden units of a recurrent network's last layer, of which the factor was made.
-    Raises UsageError for a position that is not in the sentence.
+    `path`, for n-gram models: the look-ups, longest context first; each has the back-off weight of
+    a context after which the token was not found, and the last one the token's probability.
+    `state`, for recurrent networks: the hidden units of the last layer, from which the factor is
+    computed. Raises UsageError for a position outside the sentence.
     """
     tokens = list(model.tokenize(sentence))
     predicted = [*tokens, "</s>"] if model.tokenizer.ends else tokens
@@ -67,12 +67,12 @@ def cell(model: LanguageModel[Any], room: Room, sentence: str, position: int) ->
 
 
 def vocabulary_of(room: Room) -> Vocabulary:
-    """That of models which were trained in the room: others have other counts."""
+    """The vocabulary of models trained in the room; models with another have other counts."""
     return room.splits.train.vocabulary
 
 
 def _path(model: NGramModel, context: list[str], token: str) -> list[dict[str, Any]]:
-    """What the tables say, a step a context."""
+    """The look-ups in a model's tables, one for each context; see `cell`."""
     vocabulary, tables = model.vocabulary, model.lookup
     seen = ["<s>", *(vocabulary.token(i) for i in vocabulary.encode(context).tolist())]
     state = model.state(context)
@@ -83,7 +83,7 @@ def _path(model: NGramModel, context: list[str], token: str) -> list[dict[str, A
         rest = tables.backing_off(state[: length - 1])
         if rest > -math.inf:
             step = tables.backing_off(state[:length]) - rest
-        else:  # a shorter context leaves nothing to others, which says nothing of this one
+        else:  # shorter contexts give unseen words no probability: take the ratio of the scores
             long, short = (model.score_next(state[:n], asked)[0] for n in (length, length - 1))
             step = long - short if short > -math.inf else -math.inf
         steps.append({"context": seen[len(seen) - length :], "weight": math.exp(step)})

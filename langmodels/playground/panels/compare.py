@@ -1,4 +1,4 @@
-"""Compare: the models of a room on the part of the text that none has seen, and the report."""
+"""Compare: the models of a room on the test part of its text, and a report."""
 
 import secrets
 import tempfile
@@ -15,16 +15,16 @@ from langmodels.playground.panels.next_word import Models, room_of
 from langmodels.playground.room import Room
 
 REPORTS = 12
-"""Reports that are kept to be downloaded."""
+"""Reports that are kept for download."""
 
 
 def comparison(models: Models, room: Room) -> Comparison:
-    """The finished models, measured as they are on the test part of the room's text."""
+    """A comparison of finished models on the test part of the room's text."""
     return compare(dict(models), room.splits, plan=PLANS["quick"], jobs=1)
 
 
 def summary(found: Comparison) -> dict[str, Any]:
-    """What the page shows of a comparison: a record a model, best first, and who is better."""
+    """What the page shows of a comparison: a record for each model, best first, and verdicts."""
     results = found.results
     return {
         "models": found.records(),
@@ -35,7 +35,7 @@ def summary(found: Comparison) -> dict[str, Any]:
 
 
 def _compare(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
-    """Begin a comparison, or ask how far it is; others who compare the same share it."""
+    """Start a comparison, or return its state; visitors who compare the same models share it."""
     room = room_of(classroom, fields)
     models = room.ready(fields.names("models"))
     if not models:

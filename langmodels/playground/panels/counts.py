@@ -1,4 +1,4 @@
-"""Counts and smoothing: a table of bigrams, and what every smoothing method makes of it."""
+"""Counts and smoothing: a table of bigrams, and their probabilities by each smoothing method."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,8 +27,9 @@ METHODS = (
     "kneser_ney",
     "modified_kneser_ney",
 )
-"""What the page has formulas of, too; others of the registry are not shown."""
+"""The smoothing methods that the page has formulas of."""
 MOST = 20
+"""Most rows and columns of the table."""
 
 
 def bigrams(
@@ -39,10 +40,10 @@ def bigrams(
 ) -> dict[str, Any]:
     """Counts of bigrams, and each method's probabilities of them.
 
-    `options`: of a method, by its name. `counts[i][j]` is how often `columns[j]` came after
-    `rows[i]`; of each method `probs` are the probabilities, `rest` what all other words have
-    together, `zeros` what all words have that never came after the row's, `sums` the sum over the
-    whole vocabulary.
+    `options`: the options of each method, by its name. In the result, `counts[i][j]` is how often
+    `columns[j]` came after `rows[i]`. For each method and row, `probs` are the probabilities of the
+    columns, `rest` that of all other words together, `zeros` that of all words which never came
+    after the row's word, and `sums` the sum over the whole vocabulary.
     """
     counts, vocabulary = room.counts(2), room.splits.train.vocabulary
     firsts, seconds = (words[:MOST] for words in choose_words(counts, vocabulary, rows, columns))
@@ -81,7 +82,7 @@ def bigrams(
 
 
 def _rest(values: Array, picked: Array) -> Array:
-    """What is not in the picked columns, a sum a row."""
+    """The sum of each row over all columns that were not picked."""
     others = np.ones(values.shape[1], np.bool_)
     others[picked] = False
     rest: Array = values[:, others].sum(axis=1)
@@ -89,7 +90,7 @@ def _rest(values: Array, picked: Array) -> Array:
 
 
 def fitted(room: Room, name: str, options: Mapping[str, float]) -> NGramModel:
-    """A model of bigrams, smoothed in a way; those that were asked for lately are remembered."""
+    """A bigram model of the room's text with a smoothing method; recent ones are cached."""
 
     def fit() -> LanguageModel[Any]:
         splits = room.splits
@@ -100,7 +101,7 @@ def fitted(room: Room, name: str, options: Mapping[str, float]) -> NGramModel:
 
 
 def options_of(fields: Fields) -> dict[str, dict[str, float]]:
-    """The sliders: what is not given is estimated, or the method's default."""
+    """The options of methods that the page's sliders set; others are estimated or defaults."""
     found: dict[str, dict[str, float]] = {name: {} for name in SMOOTHINGS}
     for option, methods, low, high in (
         ("alpha", ("lidstone",), 1e-6, 100.0),

@@ -1,4 +1,4 @@
-"""Memory and gradients: what networks keep of a sentence, and how far back they can learn from."""
+"""Memory and gradients: what networks keep of a sentence, and how far back gradients reach."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ from langmodels.teaching.recall import RECALL_NETWORK, recall_corpora, recall_cu
 from langmodels.text.corpus import Corpus
 
 TOKENS, UNITS = 60, 64
-"""Tokens and units that are shown."""
+"""Most tokens and units that are shown."""
 LAGS = 20
 RECALL = ("witten-bell:order=5", "rnn", "gru", "lstm")
 RECALL_LENGTH, RECALL_LAG = 150_000, 40
@@ -44,7 +44,7 @@ def activations(model: LanguageModel[Any], text: str) -> dict[str, Any]:
 
 
 def attention(model: LanguageModel[Any], text: str, name: str) -> dict[str, Any]:
-    """What each token of a text looked at: `weights` (layers, heads, T, T).
+    """How much each token of a text attends to each: `weights` (layers, heads, T, T).
 
     Raises UsageError for a model that has no attention.
     """
@@ -53,10 +53,10 @@ def attention(model: LanguageModel[Any], text: str, name: str) -> dict[str, Any]
 
 
 def gradients(model: LanguageModel[Any], corpus: Corpus, lags: int = LAGS) -> dict[str, Any]:
-    """The norm of the gradient by the state so many tokens ago, of each layer, as shares of that at
-    lag 0: of the trained network, and of the same one before training.
+    """The norm of the gradient of the loss by earlier states, (layers, lags), relative to lag 0.
 
-    Raises UsageError for a model without recurrence, LangmodelsError for a text of short lines.
+    For the trained network, and for the same one before training. Raises UsageError for a model
+    without recurrence, LangmodelsError for a text of short lines.
     """
     if not isinstance(model, RecurrentModel) or model.reads_spelling or model.window is not None:
         raise UsageError("Only recurrent networks have a gradient by lag.")
@@ -69,7 +69,7 @@ def gradients(model: LanguageModel[Any], corpus: Corpus, lags: int = LAGS) -> di
 
 
 def recall(length: int = RECALL_LENGTH, lag: int = RECALL_LAG) -> dict[str, Any]:
-    """How often models that were trained to know which symbol a line began with find it, by lag."""
+    """How often models recall the first symbol of a line, by lag, after training for that task."""
     source = RecallSource(cues=4, lag=0, spread=lag, distractors=2, length=length)
     train, validation = recall_corpora(source)
     setting = Setting(level="symbols", seed=0)
@@ -87,7 +87,7 @@ def recall(length: int = RECALL_LENGTH, lag: int = RECALL_LAG) -> dict[str, Any]
 
 
 def _short(array: Array) -> list[Any]:
-    """Numbers as a picture needs them: four digits are more than it shows."""
+    """Numbers rounded to four decimals, more than a picture can show."""
     short: list[Any] = np.round(array.astype(np.float64), 4).tolist()
     return short
 
@@ -125,7 +125,7 @@ def _by_lag(room: Room, model: LanguageModel[Any]) -> dict[str, Any]:
 
 
 def _recall(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
-    """Once for all; trained when somebody asks for it first."""
+    """The recall curve, which is the same for all visitors; the first request starts it."""
     begin = fields.flag("begin")
     return classroom.job("recall", who, recall if begin else None, trains=True).record()
 

@@ -1,4 +1,4 @@
-"""Next word: what each model expects after a context, and continuing it by chance or by choice."""
+"""Next word: what each model predicts after a context, and drawing from it."""
 
 import math
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from langmodels.text.vocabulary import BOS
 
 Models = Sequence[tuple[str, LanguageModel[Any]]]
 MOST = 50
-"""Tokens that are listed."""
+"""Most tokens that are listed."""
 
 
 def next_word(
@@ -28,12 +28,12 @@ def next_word(
     k: int = 10,
     token: str | None = None,
 ) -> list[dict[str, Any]]:
-    """What each model expects next: its `k` most probable tokens, and what is said of `token`.
+    """The `k` most probable next tokens by each model, and the probability of `token`.
 
-    Beside `prob`, p(token | context), stands `chosen`, the probability with which `decoding` draws
-    it. `surprisals`: -log2 p of each token of the context, of models whose scores are
-    probabilities; `problem` says why `token` is none. Where sequences have ends the last line of
-    the context is what counts.
+    For each token, `prob` is p(token | context) and `chosen` the probability with which `decoding`
+    draws it. `surprisals`: -log2 p of each token of the context. `problem`: why `token` is not a
+    token of the model, else empty. Where sequences have ends, only the last line of the context
+    counts.
     """
     return [_of_model(name, model, context, decoding, k, token) for name, model in models]
 
@@ -74,24 +74,24 @@ def _of_model(
 
 
 def _pieces(model: LanguageModel[Any], token: str) -> int:
-    """How many tokens of a model somebody's word is."""
+    """Into how many tokens of a model a word is cut."""
     if token in model.vocabulary and token != BOS:
         return 1
     return len(model.tokenize(token))
 
 
 def last_line(model: LanguageModel[Any], context: str) -> str:
-    """What of a context a model is given: the line under way, where lines are sequences."""
+    """The part of a context that a model uses: its last line, where lines are sequences."""
     return context.rpartition("\n")[2] if model.tokenizer.ends else context
 
 
 def glue(tokenizer: Tokenizer, last: str, token: str) -> str:
-    """What is written between two tokens in running text: nothing or a blank."""
+    """The text between two tokens in running text: a blank, or nothing."""
     return " " if tokenizer.detokenize([last, token]) == f"{last} {token}" else ""
 
 
 def roll(model: LanguageModel[Any], context: str, decoding: Decoding, seed: int) -> dict[str, Any]:
-    """A token drawn as `decoding` says: the same for the same seed."""
+    """Draw the next token; the same seed gives the same token."""
     tokens = list(model.tokenize(last_line(model, context)))
     rng = np.random.default_rng(seed)
     drawn = decoding.choose(model.log_distribution(model.state(tokens)), rng)
@@ -104,7 +104,7 @@ def roll(model: LanguageModel[Any], context: str, decoding: Decoding, seed: int)
 
 
 def decoding_of(fields: Fields, *, unk: bool) -> Decoding:
-    """The sliders."""
+    """The way of drawing that the page's sliders set."""
     top_k = fields.maybe("top_k", 1, 1e6)
     return Decoding(
         fields.number("temperature", 1.0, 0.0, 10.0),
@@ -115,7 +115,7 @@ def decoding_of(fields: Fields, *, unk: bool) -> Decoding:
 
 
 def room_of(classroom: Classroom, fields: Fields) -> Room:
-    """The text and level that a request names."""
+    """The room of the text and level that a request names."""
     return classroom.room(fields.text("text", ""), fields.text("level", ""))
 
 

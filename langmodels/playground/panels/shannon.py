@@ -1,4 +1,4 @@
-"""Shannon's game: guess the next letter, and what the guesses say of the entropy of the language.
+"""Shannon's game: guess the next letter; the numbers of guesses bound the language's entropy.
 
 C. E. Shannon (1951), "Prediction and Entropy of Printed English", Bell System Technical Journal 30.
 """
@@ -18,15 +18,16 @@ from langmodels.playground.fields import Fields
 from langmodels.playground.room import Room
 
 LETTERS, BEFORE, FEWEST = 40, 120, 10
-"""Letters that are guessed in one game, characters that are shown before them, and the fewest
-letters of a game: short texts have shorter ones.
-"""
+"""Letters to guess in a game, characters shown before them, and the fewest letters to guess where
+the text is short."""
 KEYS = 64
+"""Most keys of the keyboard on the page."""
 HANDED_IN = 2000
+"""Games that are kept."""
 
 
 def folded(letter: str) -> str:
-    """What counts as the same guess: letters without case, and all white space alike."""
+    """The form of a letter in which equal guesses coincide: lower case, and one white space."""
     if letter.isspace():
         return " "
     lower = letter.lower()
@@ -35,9 +36,10 @@ def folded(letter: str) -> str:
 
 @dataclass(frozen=True)
 class Passage:
-    """A stretch of a text: what is shown first, and the characters after it.
+    """A stretch of a text: `before` is shown, and then `letters` are guessed.
 
-    `asked` are the places among `letters` that are guessed: all but white space after white space.
+    `asked`: the indices of `letters` that are guessed, that is all but white space that follows
+    white space.
     """
 
     before: str
@@ -46,11 +48,10 @@ class Passage:
 
 
 def passage(text: str, seed: int, letters: int = LETTERS) -> Passage:
-    """A stretch of a text with so many letters to guess, fewer where it is short: another for
-    every seed.
+    """A random passage of a text with `letters` letters to guess, fewer if the text is short.
 
-    It begins after a blank, at the beginning of a word where there are blanks. Raises
-    LangmodelsError for a text that is too short.
+    The letters begin at the beginning of a word, if there are blanks. Raises LangmodelsError for a
+    text that is too short.
     """
     before = min(BEFORE, len(text) // 3)
     letters = min(letters, (len(text) - before) // 2)
@@ -70,8 +71,10 @@ def passage(text: str, seed: int, letters: int = LETTERS) -> Passage:
 
 
 def guesses(model: LanguageModel[Any], found: Passage) -> tuple[list[int], list[float]]:
-    """How a model of characters guesses: for each letter that is asked the rank of what is right,
-    among letters that are alike to people, and the bits that its probability stands for.
+    """How a model of characters guesses each letter that is asked.
+
+    Returns the rank of the right letter (as `folded`) in the model's distribution, which is its
+    number of guesses, and the letter's surprisal in bits.
     """
     vocabulary = model.vocabulary
     kinds = [folded(vocabulary.token(i)) for i in range(len(vocabulary))]
@@ -91,12 +94,12 @@ def guesses(model: LanguageModel[Any], found: Passage) -> tuple[list[int], list[
 
 
 def estimate(ranks: Sequence[int]) -> dict[str, Any]:
-    """What numbers of guesses say of the bits a letter.
+    """Bounds of the entropy, in bits a letter, from the numbers of guesses that letters took.
 
-    Shannon's bounds (his equation 17): the entropy lies below that of the numbers of guesses,
-    -sum q_r log q_r, and above sum r (q_r - q_{r+1}) log r, which holds where q falls: where chance
-    has it rise, its values are put in order. The upper one is corrected for few letters (Miller
-    1955), with a standard error from the variance of -log q.
+    With q_r the share of letters that took r guesses, Shannon's equation 17 bounds the entropy from
+    above by -sum q_r log q_r and from below by sum r (q_r - q_{r+1}) log r. The latter requires
+    that q falls; where chance makes it rise, its values are sorted. The upper bound is corrected
+    for small samples (Miller 1955), with a standard error from the variance of -log q.
     """
     if not ranks:
         return {"letters": 0, "first": None, "upper": None, "lower": None, "interval": None}
@@ -120,7 +123,7 @@ def estimate(ranks: Sequence[int]) -> dict[str, Any]:
 
 
 def game(room: Room, seed: int, letters: int = LETTERS) -> dict[str, Any]:
-    """All that a game needs: the passage, the keys, and how each model guesses."""
+    """The data of a game: the passage, the keys, and the guesses of each model."""
     found = passage(room.splits.test.text or "", seed, letters)
     kinds: dict[str, int] = {}
     counts, vocabulary = room.counts(1).counts[0], room.splits.train.vocabulary
@@ -149,7 +152,7 @@ def game(room: Room, seed: int, letters: int = LETTERS) -> dict[str, Any]:
 
 
 def _ranks(fields: Fields) -> list[int]:
-    """Numbers of guesses as a browser sends them."""
+    """Parse the numbers of guesses in the field `ranks`."""
     text = fields.text("ranks", "", most=20_000)
     try:
         ranks = [int(part) for part in text.split()]
@@ -170,7 +173,7 @@ def _estimate(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
 
 
 def _hand_in(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
-    """Add a game to those of the class, and give what they come to together."""
+    """Add a visitor's game to those of all, and return the estimate from them together."""
     key, ranks = fields.text("text", ""), _ranks(fields)
     if ranks:
         classroom.pool.append({"text": key, "ranks": ranks[: 10 * LETTERS], "who": who})

@@ -1,4 +1,4 @@
-"""Training before one's eyes: loss, norm of the gradient and samples of a small network, live."""
+"""Live training: loss, norm of the gradient and samples of a small network, step by step."""
 
 import secrets
 import threading
@@ -16,17 +16,17 @@ from langmodels.threads import Workers
 
 CELLS = ("rnn", "relu-rnn", "gru", "lstm")
 TURN = 0.25
-"""Seconds that one network is trained before it is the next one's turn."""
+"""Seconds that one network is trained before the next one's turn."""
 STEPS, EVERY = 5000, 100
-"""Steps at most, and between two samples."""
+"""Most steps of a training, and steps between two samples."""
 SAMPLE, SAMPLES = 24, 8
-"""Tokens of a sample, and how many are kept."""
+"""Words of a sample, and the number of samples that are kept."""
 UNATTENDED = 15.0
-"""Seconds after which training stops if nobody looks."""
+"""Seconds without a request after which a training stops."""
 
 
 class Course:
-    """A network that is trained live: a turn at a time, by whoever calls `turn`.
+    """A network that is trained live, a quarter of a second for each call of `turn`.
 
     `options` are those of `RecurrentModel`; each step is one batch. `losses` are in nats a token,
     `norms` those of the gradient before clipping.
@@ -51,7 +51,7 @@ class Course:
         return len(self.losses)
 
     def turn(self) -> bool:
-        """Train for a moment; whether there is more to do."""
+        """Train for `TURN` seconds; return whether there is more to do."""
         with self._lock:
             if self.status != "running":
                 return False
@@ -97,7 +97,7 @@ class Course:
         return 1 if self.model.tokenizer.rare_types else 4
 
     def record(self, since: int = 0) -> dict[str, Any]:
-        """How far it is, with the figures of the steps from `since` on."""
+        """The state of the training, with the figures of the steps from `since` on."""
         done = self.step
         return {
             "key": self.key,
@@ -114,7 +114,7 @@ class Course:
 
 
 def _endless(batches: Any) -> Any:
-    """The batches of one epoch after the other."""
+    """The batches of all epochs, without end."""
     epoch = 0
     while True:
         yield from batches.epoch(epoch)
@@ -122,7 +122,7 @@ def _endless(batches: Any) -> Any:
 
 
 def options_of(fields: Fields, most: int) -> dict[str, Any]:
-    """What the page's controls say."""
+    """The options of `RecurrentModel` that the page's controls set."""
     return {
         "cell": fields.one_of("cell", CELLS, "rnn"),
         "hidden": fields.whole("hidden", 32, 1, most),
@@ -138,7 +138,7 @@ def options_of(fields: Fields, most: int) -> dict[str, Any]:
 
 
 def _train(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
-    """Begin a course, in the place of the one that this person had."""
+    """Start a training; it replaces the visitor's previous one."""
     course = Course(room_of(classroom, fields), who, options_of(fields, 128))
     for key, other in list(classroom.live.items()):
         if other.who == who:
@@ -155,7 +155,7 @@ def _train(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
 
 
 def _course(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
-    """How far a course is; `set` stops it or lets it go on."""
+    """The state of a training; the field `set` stops it or lets it go on."""
     course: Course | None = classroom.live.get(fields.text("key"))
     if course is None:
         raise LangmodelsError("This training is not here any more; begin it again.")

@@ -61,7 +61,7 @@ export function calculate(model, counts, ids, tokens, word, token) {
     const k = context.length + 1;
     orders = [line(k, at(k), (o) => {
       const total = o.total + alpha * vocabulary;
-      if (!total) note = "The context was never seen: 0/0, and 1/V stands in.";
+      if (!total) note = "The context was never seen: 0/0 is replaced by 1/V.";
       return { discount: alpha || null, share: total ? (o.count + alpha) / total : 0, weight: total ? 0 : 1, lower: uniform };
     })];
   } else if (model.method === "mle") {
