@@ -332,7 +332,7 @@ def test_fitting_again_with_the_seed_gives_the_same_model(fitted: Any) -> None:
     assert np.array_equal(again.score_corpus(corpus), model.score_corpus(corpus))
 
 
-def test_samples(fitted: Any) -> None:
+def test_samples_are_tokens_of_the_vocabulary_and_the_same_for_a_seed(fitted: Any) -> None:
     model, *_ = fitted
     assert model.sample(seed=1, max_tokens=12) == model.sample(seed=1, max_tokens=12)
     options: list[dict[str, Any]] = [
@@ -362,7 +362,7 @@ def test_beam_search_is_at_least_as_probable_as_greedy(fitted: Any) -> None:
         assert log_p == pytest.approx(chain, abs=1e-4)
 
 
-def test_predictions(fitted: Any) -> None:
+def test_predictions_are_the_most_probable_tokens_in_order(fitted: Any) -> None:
     model, *_ = fitted
     best = model.predict("the", k=5)
     assert [p for _, p in best] == sorted((p for _, p in best), reverse=True)
@@ -370,7 +370,7 @@ def test_predictions(fitted: Any) -> None:
     assert "<s>" not in dict(model.predict("the", k=1000))
 
 
-def test_what_a_table_says(fitted: Any) -> None:
+def test_parameters_and_context_lengths_are_possible(fitted: Any) -> None:
     model, *_ = fitted
     assert model.n_parameters > 0
     assert model.context_length is None or model.context_length >= 0
@@ -429,7 +429,7 @@ def test_an_empty_sequence_has_a_score(fitted: Any) -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("name", MODELS)
-def test_the_smallest_texts(name: str, level: str) -> None:
+def test_texts_of_a_token_or_two_give_distributions(name: str, level: str) -> None:
     for text in ("a", "a a a a", "ab\nab\n"):
         corpus = Corpus.from_text(text, make_tokenizer(level))
         model = fit(name, level, corpus, corpus)
@@ -439,7 +439,7 @@ def test_the_smallest_texts(name: str, level: str) -> None:
         assert not np.isnan(model.score_corpus(corpus)).any()
 
 
-def test_carried_state(fitted: Any) -> None:
+def test_carried_state_equals_the_plain_loop_and_ends_with_a_document(fitted: Any) -> None:
     """Over the sequences of a document the fast path equals the plain loop, and forgets between."""
     model, corpus, *_ = fitted
     corpus = replace(corpus, unknown=None)  # by whose letters states are reached in other ways
@@ -453,7 +453,7 @@ def test_carried_state(fitted: Any) -> None:
     np.testing.assert_allclose(model.score_sequences(apart), alone, rtol=1e-4, atol=1e-5)
 
 
-def test_documents_that_come_in_parts(fitted: Any) -> None:
+def test_documents_scored_in_parts_score_as_wholes(fitted: Any) -> None:
     """What a model remembers of some sequences is all that it needs for the next ones."""
     model, *_ = fitted
     sequences = model.sequences_of((TEXT + HELD_OUT).splitlines() * 3).carried()
