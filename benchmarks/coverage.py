@@ -37,14 +37,14 @@ def block_bits(costs: FloatArray) -> FloatArray:
 
 
 def coverage(costs: FloatArray, truth: float, size: int) -> float:
-    """Share of the pieces of `size` characters whose interval holds the truth, in bits."""
+    """Share of pieces of `size` characters whose interval contains the true value, in bits."""
     pieces = costs[: len(costs) // size * size].reshape(-1, size)
     found = [bootstrap_interval(block_bits(p), seed=i) for i, p in enumerate(pieces)]
     return sum(low <= truth <= high for low, high in found) / len(pieces)
 
 
 def unigram_costs(text: str) -> FloatArray:
-    """Nats that a unigram model of the text pays for each character."""
+    """Cross-entropy of a unigram model of the text at each character, in nats."""
     codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
     _, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
     costs: FloatArray = -np.log(counts / counts.sum())[inverse]
@@ -82,7 +82,7 @@ def table(pieces: int) -> list[str]:
 
 
 def sizes_table(pieces: int) -> list[str]:
-    """Markdown rows: how often the paired test says that what is alike differs.
+    """Markdown rows: how often the paired test finds a difference between equal models.
 
     The difference of the losses of two pieces of a source, block by block, has mean zero.
     """
@@ -147,7 +147,7 @@ def seeds_table(trials: int) -> list[str]:
 
 
 def main() -> None:
-    """Run and print; write the table where asked."""
+    """Run, print, and write the tables if asked."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="100 pieces instead of 500")
     parser.add_argument("--output", type=Path, default=None)

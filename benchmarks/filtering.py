@@ -40,15 +40,16 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 SHARDS = 4
 LINES = 20
-"""Lines of a document."""
+"""Lines in a document."""
 SUCCESSORS = 16
+"""Usual successors of each word."""
 WARM = 2
-"""How often all is done before it is measured."""
+"""Runs before those that are measured."""
 FORMATS = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
 
 
 def make_lines(tokens: int, seed: int) -> list[str]:
-    """Lines of words with Zipf's distribution, which have some words that usually follow."""
+    """Random lines whose words have Zipf's distribution, and each some usual successors."""
     rng = np.random.default_rng(7)
     letters = np.array(list("etaoinshrdlucm"))
     words = list(
@@ -71,7 +72,7 @@ def make_lines(tokens: int, seed: int) -> list[str]:
 
 
 def write_collections(folder: Path, megabytes: int) -> int:
-    """The same documents in every format, a folder each; returns their number."""
+    """Write the same documents in every format, each into a folder; return their number."""
     lines = make_lines(megabytes * 150_000, seed=1)
     texts = ["\n".join(lines[i : i + LINES]) for i in range(0, len(lines), LINES)]
     rows = [{"id": i, "url": f"https://a.example/{i}", "text": t} for i, t in enumerate(texts)]
@@ -96,7 +97,7 @@ def write_collections(folder: Path, megabytes: int) -> int:
 
 
 def formats() -> list[str]:
-    """Those that can be written here."""
+    """The file formats whose packages are installed."""
     needs = {".jsonl.zst": "zstandard", ".parquet": "pyarrow"}
     return [f for f in FORMATS if f not in needs or importlib.util.find_spec(needs[f])]
 
@@ -104,11 +105,11 @@ def formats() -> list[str]:
 # The usual script ---------------------------------------------------------------------------------
 
 model: Any = None
-"""The kenlm module's, which processes that are forked share."""
+"""The model of the kenlm module, which forked processes share."""
 
 
 def usual(task: tuple[str, str, float]) -> int:
-    """Filter a file as scripts do; returns how many documents are kept."""
+    """Filter a file as such scripts do; return the number of documents kept."""
     source, target, limit = task
     kept = 0
     if source.endswith(".parquet"):
@@ -134,7 +135,7 @@ def usual(task: tuple[str, str, float]) -> int:
 
 
 def perplexity(text: str) -> float:
-    """Of a document, from its lines, as CCNet has it."""
+    """The perplexity of a document over its lines, as CCNet computes it."""
     total, length = 0.0, 0
     for line in text.split("\n"):
         total += model.score(line)
@@ -143,13 +144,13 @@ def perplexity(text: str) -> float:
 
 
 def opened(path: str, mode: str) -> Any:
-    """A file of text, packed as its name says."""
+    """Open a text file, compressed as its name says."""
     if path.endswith(".zst"):
         import zstandard
 
         return zstandard.open(path, f"{mode}t", encoding="utf-8")
     if path.endswith(".gz"):
-        # The level that langmodels has; the default takes twice as long.
+        # The level that langmodels uses; the default takes twice as long.
         return gzip.open(path, f"{mode}t", 6, encoding="utf-8")
     return open(path, mode, encoding="utf-8")  # noqa: PTH123
 
@@ -158,7 +159,7 @@ def opened(path: str, mode: str) -> Any:
 
 
 def processor_time() -> float:
-    """Seconds of this process and all that came of it and still live, and of those that ended."""
+    """Processor seconds of this process and all its descendants, running and ended."""
     parents: dict[int, int] = {}
     times: dict[int, float] = {}
     tick = os.sysconf("SC_CLK_TCK")
@@ -178,11 +179,11 @@ def processor_time() -> float:
 
 
 Side = Callable[[Path, Path, float], None]
-"""It filters a folder of documents into another, up to a perplexity."""
+"""Filters the documents of a folder into another one, up to a perplexity."""
 
 
 def sides(folder: Path) -> dict[str, Callable[[], contextlib.AbstractContextManager[Side]]]:
-    """What can be measured, by name, each open for as long as it is."""
+    """The sides that can be measured, by name: functions that open each as a context manager."""
     global model
     import langmodels
     from langmodels.filtering import Rule
@@ -266,14 +267,14 @@ def take_turns(folder: Path, limit: float, turns: int) -> str:
 
 
 def compare_scores(ours: Path, theirs: Path) -> float:
-    """The largest difference of log10 p a token between two outputs, of documents in both."""
+    """The largest difference of log10 p per token of any document that is in both outputs."""
     worst = 0.0
     for path in sorted(theirs.iterdir()):
         with opened(str(path), "r") as lines:
             there = {row["id"]: row["perplexity"] for row in map(json.loads, lines)}
         with opened(str(ours / path.name), "r") as lines:
             here = {row["id"]: row["perplexity"] for row in map(json.loads, lines)}
-        if len(here.keys() ^ there.keys()) > 2:  # at the very limit
+        if len(here.keys() ^ there.keys()) > 2:  # documents just at the limit may differ
             raise SystemExit(f"{path.name}: other documents are kept")
         for name in here.keys() & there.keys():
             worst = max(worst, abs(math.log10(here[name]) - math.log10(there[name])))
@@ -281,7 +282,7 @@ def compare_scores(ours: Path, theirs: Path) -> float:
 
 
 def peak(folder: Path, documents: Path, megabytes: int) -> float:
-    """Peak resident memory in MB of filtering one file of so many MB, measured from outside."""
+    """Peak resident memory, in MB, of filtering a file of `megabytes`, measured from outside."""
     lines = documents.read_bytes()
     source = folder / f"memory{megabytes}.jsonl"
     with source.open("wb") as file:
@@ -289,7 +290,7 @@ def peak(folder: Path, documents: Path, megabytes: int) -> float:
             file.write(lines)
     command = ["filter", str(folder / "model.lm"), str(source), "-q", "--max-perplexity", "300"]
     out = ["--output", str(folder / f"memory{megabytes}")]
-    # A process begins with the peak of the one that it was forked from, so that is a small one.
+    # A process inherits the peak of the one it was forked from, so it is started by a small one.
     measure = "import os, sys; p = os.spawnv(os.P_NOWAIT, sys.argv[1], sys.argv[1:]); "
     measure += "_, status, usage = os.wait4(p, 0); print(status, usage.ru_maxrss)"
     whole = [sys.executable, "-c", measure, sys.executable, "-m", "langmodels", *command, *out]

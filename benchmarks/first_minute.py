@@ -26,7 +26,7 @@ TEXT = HERE.parent / "corpora" / "wonderland.txt"
 
 
 class Walk:
-    """What happened when, in seconds since the command was typed."""
+    """Events, and their times in seconds since the command was typed."""
 
     def __init__(self, pictures: Path | None) -> None:
         self.began = time.perf_counter()
@@ -34,7 +34,7 @@ class Walk:
         self._pictures = pictures
 
     def step(self, what: str, page: Any = None) -> None:
-        """Note it, with a picture where some are wanted."""
+        """Note an event, with a screenshot if these are wanted."""
         self.steps.append((what, time.perf_counter() - self.began))
         print(f"{self.steps[-1][1]:6.1f} s  {what}", flush=True)
         if self._pictures and page is not None:
@@ -83,7 +83,7 @@ def walk(text: str, pictures: Path | None) -> list[tuple[str, float]]:
 
 
 def main() -> None:
-    """Walk, and write the report."""
+    """Take the walk, and write the report."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--quick", action="store_true", help="a text of 20,000 characters")
     parser.add_argument("--text", type=Path, default=TEXT, help="the text that is brought")

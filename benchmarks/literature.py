@@ -82,7 +82,7 @@ def shakespeare(folder: Path) -> list[str]:
 
 
 def by_bytes(folder: Path) -> list[str]:
-    """Bits a byte of what `langmodels compress` makes of every file from nothing."""
+    """Bits per byte of every file compressed by `langmodels compress` without a model."""
     lines = [
         "| file | bytes | `compress` | zlib | bz2 | published of bzip2 | xz | published of PPM |",
         "| :-- | --: | --: | --: | --: | --: | --: | :-- |",
@@ -109,7 +109,7 @@ def _ppm(name: str, data: bytes) -> str:
 
 
 def main() -> None:
-    """Measure what is there; print, and write where asked."""
+    """Measure the texts that are there; print the tables, and write them if asked."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path, nargs="?", help="where the texts are")
     parser.add_argument("--quick", action="store_true", help="without the compressed files")

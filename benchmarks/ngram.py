@@ -46,7 +46,7 @@ Result = dict[str, Any]
 
 
 def measured(name: str, **options: Any) -> Result | None:
-    """One measurement, in a new process; None where it fails, after saying so."""
+    """Make a measurement in a new process; None, after a message, if it fails."""
     command = [sys.executable, str(HERE / "ngram_parts" / "measures.py"), name]
     for option, value in options.items():
         command += [f"--{option.replace('_', '-')}", str(value)]
@@ -96,7 +96,7 @@ def run_all(args: argparse.Namespace, folder: Path) -> str:
 
 
 def peers(args: argparse.Namespace, source: Path, paths: dict[str, Path]) -> PeerTable:
-    """Other tools on one smaller text, and our own figures of the same minute."""
+    """Other tools on a smaller text, and our own figures measured beside them."""
     tokens = min(PEER_TOKENS, args.tokens)
     n = cut_text(source, paths["text"], paths["held_out"], tokens)
     print(f"Peers, {n:,} tokens", flush=True)

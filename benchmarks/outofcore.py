@@ -32,7 +32,7 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Cost:
-    """What a command took: seconds of wall and of processor time, bytes of memory and of disk."""
+    """What a command took: wall and processor time in seconds, memory and disk in bytes."""
 
     wall: float
     processor: float
@@ -40,7 +40,7 @@ class Cost:
     disk: int
 
     def row(self, what: str, tokens: int, remark: str = "") -> str:
-        """A line of the table."""
+        """The row of a table."""
         return (
             f"| {tokens:,} | {what} | {self.wall:.1f} s | {self.processor:.1f} s | "
             f"{tokens / self.processor:,.0f} | {self.memory / 1e6:,.0f} MB | "
@@ -49,7 +49,7 @@ class Cost:
 
 
 def measured(command: Sequence[str], folder: Path, text: Path | None = None) -> Cost:
-    """Run a command, its standard input a text; what is under `folder` is the disk it takes."""
+    """Run a command with a text on standard input; its disk use is the size of `folder`."""
     most, stop = 0, threading.Event()
 
     def watch() -> None:

@@ -25,7 +25,7 @@ import numpy as np
 HERE = Path(__file__).resolve().parent
 MODELS = ("unigram", "mle:order=2", "mkn:order=3")
 ENOUGH = 0.2
-"""Seconds in which the 95th percentile is to lie."""
+"""The 95th percentile of the answers' times should be below this, in seconds."""
 
 
 class Server:
@@ -49,12 +49,12 @@ class Server:
         self._process.wait()
 
     def connection(self) -> http.client.HTTPConnection:
-        """One that is kept open, as a browser's is."""
+        """A connection that is kept open, as a browser's is."""
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
 
 
 def ask(connection: http.client.HTTPConnection, name: str, /, **fields: Any) -> dict[str, Any]:
-    """What the page is told."""
+    """The answer to a request."""
     connection.request("POST", f"/api/{name}", json.dumps(fields))
     answer = connection.getresponse()
     found: dict[str, Any] = json.loads(answer.read())
@@ -81,7 +81,7 @@ def student(server: Server, seed: int, until: float, pause: float, taken: list[f
 
 
 def measure(server: Server, students: int, seconds: float, pause: float) -> list[float]:
-    """The seconds that all answers took."""
+    """The times of all answers in seconds."""
     taken: list[float] = []
     until = time.perf_counter() + seconds
     threads = [

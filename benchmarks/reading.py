@@ -30,14 +30,14 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 LINES = 40
-"""Lines of a document."""
+"""Lines in a document."""
 LEVELS = ("whitespace", "word", "char", "byte", "bpe")
 PIECES = 2000
 _HEAD = 1 << 20  # characters on which pieces are learnt
 
 
 def make_text(path: Path, megabytes: int) -> None:
-    """Lines of words with Zipf's distribution."""
+    """Random lines whose words have Zipf's distribution."""
     rng = random.Random(1)
     words = ["".join(rng.choices("etaoinshrdlu", k=rng.randint(1, 9))) for _ in range(50_000)]
     weights = [1 / (i + 3) for i in range(len(words))]
@@ -50,7 +50,7 @@ def make_text(path: Path, megabytes: int) -> None:
 
 
 def write_formats(source: Path, folder: Path) -> list[str]:
-    """The same text in every format; returns their names."""
+    """Write the same text in every format; return the names of the files."""
     lines = source.read_text(encoding="utf-8").splitlines(keepends=True)
     texts = ["".join(lines[i : i + LINES]) for i in range(0, len(lines), LINES)]
     records = [{"id": i, "url": f"https://a.example/{i}", "text": t} for i, t in enumerate(texts)]
@@ -127,7 +127,7 @@ def measure(what: str, path: str) -> dict[str, float]:
 
 
 def measured(what: str, path: Path) -> dict[str, Any]:
-    """The same in a new process."""
+    """`measure` in a new process."""
     command = [sys.executable, __file__, "--measure", what, str(path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout)

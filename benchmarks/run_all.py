@@ -22,12 +22,12 @@ PACKAGES = ("langmodels", "numpy", "scipy", "torch", "kenlm", "nltk")
 
 
 def benchmarks() -> list[str]:
-    """Names of the scripts."""
+    """The names of all benchmark scripts."""
     return sorted(p.stem for p in FOLDER.glob("[a-z]*.py") if p.stem != Path(__file__).stem)
 
 
 def run(name: str, quick: bool) -> str:
-    """Run one; say in a line how it went."""
+    """Run a script; print a line on how it went."""
     output = RESULTS / f"{name}.md"
     began = time.perf_counter()
     command = [sys.executable, str(FOLDER / f"{name}.py"), "--output", str(output)]
@@ -39,7 +39,7 @@ def run(name: str, quick: bool) -> str:
 
 
 def machine() -> list[str]:
-    """What the figures were taken on."""
+    """The machine and the versions that the figures are from."""
     rows = [
         ("processor", _processor()),
         ("processors", str(os.cpu_count())),
@@ -65,12 +65,12 @@ def _processor() -> str:
 
 
 def demoted(text: str) -> str:
-    """A part's headings, one level down."""
+    """A report with its headings one level lower."""
     return "\n".join(f"#{line}" if line.startswith("#") else line for line in text.splitlines())
 
 
 def page(reports: list[str]) -> str:
-    """All parts under one roof."""
+    """All reports in one page."""
     parts = [demoted(p.read_text(encoding="utf-8")) for p in sorted(RESULTS.glob("*.md"))
              if p.name != "README.md"]  # fmt: skip
     lines = ["# Benchmarks", "", "Made by `python benchmarks/run_all.py`.", "", *machine(), ""]
@@ -79,7 +79,7 @@ def page(reports: list[str]) -> str:
 
 
 def main() -> int:
-    """Run what is asked for, write the page; 1 where something failed."""
+    """Run the scripts asked for, and write the page; return 1 if one failed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--quick", action="store_true", help="smaller and less exact")
     parser.add_argument("--only", nargs="+", choices=benchmarks(), metavar="NAME")

@@ -1,4 +1,4 @@
-"""What holds for all tests: none is timed, since the machine may be busy; nothing is wasted."""
+"""Fixtures for all tests: none may depend on timing, and all are kept fast and small."""
 
 import gc
 import os
@@ -20,7 +20,7 @@ settings.load_profile("patient")
 
 @pytest.fixture(scope="session", autouse=True)
 def no_waiting_for_disks() -> Iterator[None]:
-    """What tests write to files need not outlast a power failure."""
+    """Do not sync files to disk, as those of tests need not survive a power failure."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda descriptor: None)
         yield
@@ -28,7 +28,7 @@ def no_waiting_for_disks() -> Iterator[None]:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_lines_about_progress() -> Iterator[None]:
-    """On a busy machine commands would say how far they are, among what tests look for."""
+    """Print no lines of progress, which on a busy machine would be among the tested output."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(progress.Lines, "SILENCE", (3600.0, 3600.0))
         yield
@@ -36,7 +36,7 @@ def no_lines_about_progress() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
-    """Thousands of tests are collected once, and not looked through at each garbage collection."""
+    """Exclude the collected tests, which are thousands of objects, from garbage collection."""
     gc.disable()
     try:
         return (yield)
@@ -47,7 +47,7 @@ def pytest_collection() -> Iterator[None]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Iterator[None]:
-    """Nor is what a module's tests have imported, once they are over."""
+    """Also exclude what the tests of a module have imported, after each module."""
     yield
     if nextitem is not None and nextitem.path != item.path:
         gc.collect()

@@ -1,4 +1,4 @@
-"""What other processes are asked to do in tests: here, so that they need not import the tests."""
+"""Functions that tests run in other processes, which so need not import the tests."""
 
 import os
 import signal
@@ -32,7 +32,7 @@ def end_of_file() -> None:
 
 
 def die(attempts: str) -> None:
-    """Killed, as by the kernel where memory is short; each attempt leaves a mark."""
+    """Kill this process, as the kernel does when memory is short; each attempt leaves a mark."""
     with open(attempts, "a") as file:  # noqa: PTH123
         file.write(".")
     os.kill(os.getpid(), signal.SIGKILL)

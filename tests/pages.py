@@ -38,14 +38,14 @@ PAGES = [
     if page.exists()
 ]
 STAND_INS = ("book.txt", "mine.txt", "train.txt", "valid.txt", "test.txt")
-"""Texts of the reader's own: the beginning of the tale stands for them."""
+"""Names of texts of the reader's own, for which the beginning of the tale is used."""
 
 _BLOCK = re.compile(r"(?:<!-- ([^>]*) -->\n)?```(\w+)[^\n]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
 @dataclass(frozen=True)
 class Block:
-    """A fenced block: its language, its text, whether it is run, and its place in the page."""
+    """A fenced block: its language, its text, whether it is run, and its line in the page."""
 
     language: str
     text: str
@@ -77,7 +77,7 @@ def blocks(page: str) -> list[Block]:
 
 @dataclass
 class Desk:
-    """Where a page is tried out: a folder with the texts that pages speak of, and Python's names.
+    """Where the blocks of a page are run: a folder with the texts it names, and Python's names.
 
     The folder must be the working one.
     """
@@ -137,7 +137,7 @@ def _replaced(name: str, stream: io.TextIOBase) -> Iterator[None]:
 
 
 def says(output: str, shown: str) -> bool:
-    """Whether an output is what is shown, blanks aside; a line "..." stands for anything."""
+    """Whether an output is as shown, except for blanks; a line "..." stands for any lines."""
     words, at = " ".join(output.split()), 0
     parts = [" ".join(part.split()) for part in re.split(r"^\.\.\.$", shown, flags=re.MULTILINE)]
     if len(parts) == 1:

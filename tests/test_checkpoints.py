@@ -51,7 +51,9 @@ def resume(name: str, path: Path) -> Any:
     return model(name).fit(corpus(), corpus(), checkpoint=str(path))
 
 
-def test_the_whole_one_goes_on(written: tuple[str, Path], tmp_path: Path) -> None:
+def test_an_undamaged_checkpoint_continues_to_the_same_weights(
+    written: tuple[str, Path], tmp_path: Path
+) -> None:
     name, path = written
     (tmp_path / "run.ckpt").write_bytes(path.read_bytes())
     found = resume(name, tmp_path / "run.ckpt").network.parameters.flat
@@ -77,7 +79,9 @@ def test_text_that_is_carried_over_or_has_other_unknown_words_is_another(tmp_pat
 
 
 @pytest.mark.parametrize("identity", ["[1, 2]", "{", "[" * 50_000, "3", '{"kind": "soap"}'])
-def test_identities(written: tuple[str, Path], tmp_path: Path, identity: str) -> None:
+def test_checkpoints_with_a_wrong_identity_are_refused(
+    written: tuple[str, Path], tmp_path: Path, identity: str
+) -> None:
     name, path = written
     metadata, arrays = open_arrays(path)
     save_arrays(tmp_path / "run.ckpt", arrays, {**metadata, "identity": identity})
@@ -106,7 +110,9 @@ def test_identities(written: tuple[str, Path], tmp_path: Path, identity: str) ->
     ],
     ids=str,
 )
-def test_figures(written: tuple[str, Path], tmp_path: Path, damage: dict[str, Any]) -> None:
+def test_checkpoints_with_damaged_figures_are_refused(
+    written: tuple[str, Path], tmp_path: Path, damage: dict[str, Any]
+) -> None:
     name, path = written
     metadata, arrays = open_arrays(path)
     state = json.loads(metadata["state"])
@@ -121,7 +127,9 @@ def test_figures(written: tuple[str, Path], tmp_path: Path, damage: dict[str, An
         resume(name, tmp_path / "run.ckpt")
 
 
-def test_arrays(written: tuple[str, Path], tmp_path: Path) -> None:
+def test_checkpoints_with_damaged_arrays_are_refused(
+    written: tuple[str, Path], tmp_path: Path
+) -> None:
     name, path = written
     metadata, arrays = open_arrays(path)
     for key, array in arrays.items():

@@ -181,7 +181,7 @@ def test_score_agrees_with_the_model(run: Run) -> None:
 
 
 @pytest.mark.parametrize("unit", [("log10", 10.0), ("bits", 2.0), ("nats", math.e)])
-def test_units(run: Run, unit: tuple[str, float]) -> None:
+def test_the_unit_is_the_base_of_log_probabilities(run: Run, unit: tuple[str, float]) -> None:
     name, base = unit
     found = json.loads(run("score", "word.lm", "the cat", "--json", "--unit", name, "--tokens"))
     p = math.exp(load("word.lm").score("the cat"))
@@ -321,7 +321,7 @@ def test_zero_over_zero_is_explained(run: Run) -> None:
     )
 
 
-def test_predict(run: Run) -> None:
+def test_predict_shows_the_most_probable_tokens_and_the_context_used(run: Run) -> None:
     (found,) = json.loads(run("predict", "word.lm", "the cat", "-k", "3", "--json"))
     assert [(c["token"], c["prob"]) for c in found["candidates"]] == load("word.lm").predict(
         "the cat", 3
@@ -340,7 +340,7 @@ def test_predict_trains_what_is_named(run: Run) -> None:
     assert "mkn:order=2" in shown
 
 
-def test_sample(run: Run) -> None:
+def test_samples_begin_with_the_prompt_and_are_the_same_for_a_seed(run: Run) -> None:
     first = run("sample", "word.lm", "the cat", "--seed", "1", "-n", "3", "--max-tokens", "8")
     assert first == run(
         "sample", "word.lm", "the cat", "--seed", "1", "-n", "3", "--max-tokens", "8"
@@ -352,7 +352,7 @@ def test_sample(run: Run) -> None:
     assert found["tokens"] == load("char.lm").sample("the", greedy=True, max_tokens=5)
 
 
-def test_sample_by_beam_search(run: Run) -> None:
+def test_beam_search_prints_what_complete_finds(run: Run) -> None:
     found = json.loads(
         run("sample", "word.lm", "the cat", "--beam", "4", "-n", "2", "-m", "3", "--json")
     )
@@ -387,7 +387,7 @@ def test_explain_fits_eighty_columns(run: Run) -> None:
         assert max(map(len, shown.splitlines())) <= 80
 
 
-def test_info(run: Run) -> None:
+def test_info_shows_sizes_and_arrays_of_a_model_file(run: Run) -> None:
     found = json.loads(run("info", "word.lm", "--json"))
     assert found["ngrams"][0] == found["vocabulary"] == 15 + 3
     assert found["context_length"] == 2
@@ -397,7 +397,7 @@ def test_info(run: Run) -> None:
     assert "vocabulary.text" in shown
 
 
-def test_corpora(run: Run, tmp_path: Path) -> None:
+def test_corpora_are_listed_and_fetched(run: Run, tmp_path: Path) -> None:
     names = [listing["name"] for listing in json.loads(run("corpora", "--json"))]
     assert "wonderland.txt" in names
     shown = run("corpora")
@@ -439,7 +439,7 @@ def test_a_terminal_without_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
     assert b"####" in buffer.getvalue()
 
 
-def test_carry(run: Run, tmp_path: Path) -> None:
+def test_all_commands_give_the_same_figures_with_carried_state(run: Run, tmp_path: Path) -> None:
     """The same figures from every command where lines belong together, and tables say so."""
     path = tmp_path / "cache.lm"
     model = "cache:order=2:decay=0.9:weight=0.3"
@@ -456,7 +456,9 @@ def test_carry(run: Run, tmp_path: Path) -> None:
     assert "State is carried over the lines" in shown
 
 
-def test_quiet_and_verbose(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_quiet_prints_no_progress_and_verbose_prints_times(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     train = ["train", "--corpus", "text.txt", "--model", "rnn:hidden=4:epochs=1", "-o", "rnn.lm"]
     said = {}
     for arguments in (train, [*train, "-q"], ["--quiet", *train], [*train, "-v"], ["-v", *train]):
@@ -473,7 +475,7 @@ def test_quiet_and_verbose(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_completion(run: Run, shell: str) -> None:
+def test_scripts_for_completion_have_all_commands(run: Run, shell: str) -> None:
     pytest.importorskip("shtab")
     script = run("--print-completion", shell)
     assert all(name in script for name in COMMANDS)

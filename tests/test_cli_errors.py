@@ -203,7 +203,7 @@ def test_where_nothing_can_be_written_no_work_is_done(
 
 
 @pytest.mark.parametrize("level", ["word", "char", "byte", "whitespace", "symbols"])
-def test_an_empty_corpus(fail: Fail, earlier: Path, level: str) -> None:
+def test_an_empty_corpus_is_refused(fail: Fail, earlier: Path, level: str) -> None:
     for content in ("", "\n\n\n" if level not in ("char", "byte") else ""):
         Path("empty.txt").write_text(content)
         line = fail(1, "train", "--corpus", "empty.txt", "--level", level, "-o", earlier)
@@ -247,7 +247,9 @@ def test_an_order_larger_than_the_text(capsys: pytest.CaptureFixture[str]) -> No
         assert main(["score", "m.lm", "a b"]) == 0
 
 
-def test_bytes_that_are_no_text(fail: Fail, earlier: Path, models: Path) -> None:
+def test_bytes_that_are_no_text_are_refused_with_their_offset(
+    fail: Fail, earlier: Path, models: Path
+) -> None:
     Path("latin.txt").write_bytes("caf\xe9 noir\n".encode("latin-1") * 10)
     line = fail(1, "train", "--corpus", "latin.txt", "-o", earlier)
     assert "offset 3" in line
@@ -259,7 +261,9 @@ def test_bytes_that_are_no_text(fail: Fail, earlier: Path, models: Path) -> None
 
 
 @pytest.mark.parametrize("level", ["word", "char", "byte", "whitespace", "symbols"])
-def test_nul_characters(fail: Fail, earlier: Path, models: Path, level: str) -> None:
+def test_nul_characters_are_refused_with_their_place(
+    fail: Fail, earlier: Path, models: Path, level: str
+) -> None:
     Path("nul.txt").write_bytes(b"abc\0def \0 g\n" * 5)
     line = fail(1, "train", "--corpus", "nul.txt", "--level", level, "-o", earlier)
     assert "character 4 is NUL" in line
@@ -276,7 +280,9 @@ def test_nul_characters_can_be_scored(models: Path, capsys: pytest.CaptureFixtur
     assert "NUL" in capsys.readouterr().err
 
 
-def test_a_long_line(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_line_of_two_million_characters_is_trained_on_and_scored(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     for level, text in (("word", "word " * 400_000), ("char", "abcde" * 400_000)):
         Path("long.txt").write_text(text)
         assert main(["train", "--corpus", "long.txt", "--level", level, "-o", "long.lm"]) == 0
@@ -386,7 +392,9 @@ def uses(path: Path) -> list[int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
-def test_hostile_metadata(models: Path, family: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_hostile_metadata_is_refused_in_a_sentence(
+    models: Path, family: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     metadata, arrays = open_arrays(models / f"{family}.lm")
     config = json.loads(metadata["config"])
     changed: list[dict[str, str]] = [
@@ -418,7 +426,9 @@ def test_hostile_metadata(models: Path, family: str, capsys: pytest.CaptureFixtu
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
-def test_hostile_arrays(models: Path, family: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_hostile_arrays_never_crash(
+    models: Path, family: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Arrays missing, of other shapes and types, and full of nonsense: never a crash."""
     metadata, arrays = open_arrays(models / f"{family}.lm")
     rng = np.random.default_rng(0)
@@ -449,7 +459,9 @@ def test_hostile_arrays(models: Path, family: str, capsys: pytest.CaptureFixture
 # The world -------------------------------------------------------------------------------------
 
 
-def test_a_full_disk(fail: Fail, earlier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_leaves_the_earlier_file(
+    fail: Fail, earlier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -459,7 +471,9 @@ def test_a_full_disk(fail: Fail, earlier: Path, monkeypatch: pytest.MonkeyPatch)
     fail(1, "corpora", "--get", "wonderland.txt", "--output", earlier)
 
 
-def test_no_memory(fail: Fail, earlier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_want_of_memory_is_reported_in_a_sentence(
+    fail: Fail, earlier: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def greedy(*_: Any) -> None:
         raise MemoryError
 
@@ -511,7 +525,7 @@ def interrupt(process: "subprocess.Popen[bytes]") -> None:
 
 @posix
 @pytest.mark.usefixtures("heeds_interrupts")
-def test_control_c(earlier: Path) -> None:
+def test_control_c_ends_a_command_with_status_130(earlier: Path) -> None:
     with start("train", "--corpus", "-", "-o", earlier, stdin=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stderr is not None

@@ -136,7 +136,7 @@ def test_a_line_out_for_every_line_in(run: Run) -> None:
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 100])
-def test_line_ends(tmp_path: Path, chunk: int) -> None:
+def test_line_ends_are_read_alike_however_chunks_are_cut(tmp_path: Path, chunk: int) -> None:
     path = tmp_path / "ends.txt"
     path.write_bytes("\ufeffa\r\nb\rc\n\r\r\nd\r".encode())
     assert "".join(read_chunks(path, chunk=chunk)) == "a\nb\rc\n\r\nd\r"
@@ -247,7 +247,7 @@ def test_the_best_keep_their_ids(run: Run) -> None:
     assert run("rescore", "m.lm", "--nbest", "nbest.txt", "--best") == "red fox\na fox\n"
 
 
-def test_lists_in_json(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nbest_lists_in_json_are_rescored(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     records = [{"id": 7, "hypothesis": "fox red", "score": 0}, {"id": 7, "text": "red fox"}]
     Path("nbest.jsonl").write_text("".join(json.dumps(r) + "\n" for r in records))
     assert run("rescore", "m.lm", "--nbest", "nbest.jsonl", "--best") == "7 ||| red fox\n"

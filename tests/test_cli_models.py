@@ -102,7 +102,7 @@ def test_defaults_follow_the_length_of_the_text(
     assert "Defaults of" not in by_character, "243 characters count as 60 words"
 
 
-def test_what_was_meant_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+def test_similar_names_are_suggested_for_unknown_ones(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "ltsm"]) == 2
     assert "did you mean lstm" in capsys.readouterr().err
     assert main(["train", "--corpus", "x.txt", "--model", "lstm:hiden=3", "-o", "m.lm"]) == 2

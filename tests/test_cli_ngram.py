@@ -91,7 +91,7 @@ def test_arpa_files_are_used_like_model_files(run: Run) -> None:
     assert isinstance(langmodels.load("one.arpa.gz"), NGramModel)
 
 
-def test_prune(run: Run) -> None:
+def test_prune_leaves_at_most_so_many_ngrams(run: Run) -> None:
     before = langmodels.load("one.lm").ngram_counts
     report = json.loads(run("prune", "one.lm", "--max-ngrams", 40, "--output", "p.lm", "--json"))
     assert report["ngrams_before"] == before
@@ -130,7 +130,7 @@ def test_mix_merges_and_adapts(run: Run) -> None:
     assert adapted.score("the heron swam on .") > large.score("the heron swam on .")
 
 
-def test_mix_says_what_is_wrong(refused: Run) -> None:
+def test_mix_refuses_models_that_do_not_fit(refused: Run) -> None:
     assert "--merge" in refused("mix", "one.lm", "two.lm", "--output", "x.lm")
     assert "--merge" in refused("mix", "one.lm", "one.lm", "--output", "x.arpa")
     assert "0.7,0.3" in refused("mix", "one.lm", "--weights", "a,b", "--output", "x.lm")

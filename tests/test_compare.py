@@ -390,14 +390,16 @@ def test_tokens_that_are_no_text_are_compared_per_token() -> None:
         compare(["unigram"], splits, levels=["symbols", "char"], plan=PLAN)
 
 
-def test_records(words: Comparison) -> None:
+def test_records_have_a_row_for_each_model_with_its_interval(words: Comparison) -> None:
     records = words.records()
     assert [r["model"] for r in records] == [m.label for m in words.results.models]
     assert records[0]["low"] < records[0]["bits_per_character"] < records[0]["high"]
 
 
 @pytest.mark.parametrize("ending", ["html", "md", "csv", "json"])
-def test_reports(words: Comparison, tmp_path: Path, ending: str) -> None:
+def test_reports_name_every_model_and_are_well_formed(
+    words: Comparison, tmp_path: Path, ending: str
+) -> None:
     path = tmp_path / f"report.{ending}"
     words.report(path)
     text = path.read_text()
@@ -512,7 +514,7 @@ def test_a_model_that_is_named_again_is_said_to_be_there_once() -> None:
     assert len(comparison.results.models) == 2
 
 
-def test_bad_requests() -> None:
+def test_impossible_comparisons_are_refused() -> None:
     for keywords, message in (
         ({"budget": "huge"}, "no budget"),
         ({"seeds": 0}, "seeds"),
@@ -547,7 +549,9 @@ def book(tmp_path: Path) -> Path:
     return path
 
 
-def test_command(book: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_prints_tables_json_and_reports(
+    book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     line = ["compare", "--corpus", str(book), "--models", "unigram,witten-bell:order=2"]
     line += ["--budget", "quick", "--no-cache"]
     assert main([*line, "--report", str(book.with_suffix(".html"))]) == 0
@@ -584,7 +588,7 @@ def test_lower_casing_holds_for_all_levels(book: Path, capsys: pytest.CaptureFix
         (["--corpus", "again.txt"], 2, "once"),
     ],
 )
-def test_command_errors(
+def test_errors_of_the_command_are_one_line(
     book: Path,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],

@@ -76,11 +76,11 @@ def test_a_broken_stored_vocabulary() -> None:
         ("  \n ", []),
     ],
 )
-def test_words(text: str, tokens: list[str]) -> None:
+def test_words_are_cut_at_unicode_boundaries(text: str, tokens: list[str]) -> None:
     assert make_tokenizer("word").tokenize(text) == tokens
 
 
-def test_word_options() -> None:
+def test_words_may_be_lower_cased_or_cut_by_a_pattern() -> None:
     assert make_tokenizer("word", lower=True).tokenize("Ab C") == ["ab", "c"]
     assert make_tokenizer("word", pattern=r"\d").tokenize("a1b23") == ["1", "2", "3"]
     for over in (r"\w+(?:\s\w+)*", r"\w+\s*"):
@@ -104,7 +104,7 @@ def test_characters_and_bytes_are_reversible(text: str) -> None:
         assert tokenizer.detokenize(tokenizer.tokenize(text)) == text
 
 
-def test_symbols() -> None:
+def test_symbols_are_cut_at_white_space_or_by_width() -> None:
     assert make_tokenizer("symbols").tokenize("in out\nin") == ["in", "out", "in"]
     assert list(make_tokenizer("symbols", width=1).tokenize("AC\nGT")) == list("ACGT")
     assert make_tokenizer("symbols", width=3).tokenize("ACG\nTAC G") == ["ACG", "TAC", "G"]
@@ -208,7 +208,7 @@ def test_reading_in_pieces_changes_nothing(level: str, chunks: list[str]) -> Non
 
 
 @pytest.mark.parametrize("level", ["word", "char"])
-def test_the_head_of_a_corpus(level: str) -> None:
+def test_the_head_of_a_corpus_is_its_first_tokens_or_sequences(level: str) -> None:
     corpus = Corpus.from_text("a b\nc d e\nf\n" * 5, make_tokenizer(level))
     for n in (1, 3, 7, 20, 10_000):
         head = corpus.head(n)
@@ -231,7 +231,7 @@ def test_levels_must_fit_the_vocabulary() -> None:
 # Cleaning ----------------------------------------------------------------------------------
 
 
-def test_the_article_cleaning() -> None:
+def test_the_article_cleaning_joins_lower_case_ascii_lines() -> None:
     chunks = ["  Alice WAS\n\n  béginn", "ing\r\n  \n to\nget"]
     assert "".join(clean(chunks, "article")) == "alice was bginning to get"
     assert "".join(clean(["Ab\n"], "lower")) == "ab\n"
@@ -274,7 +274,7 @@ def test_drawn_lines_do_not_leak() -> None:
     )
 
 
-def test_impossible_splits() -> None:
+def test_impossible_splits_are_refused() -> None:
     with pytest.raises(UsageError, match="split"):
         split_text("a b c", by="colour")
     for fractions in ((0.5, 0.5, 0.5), (1.0, 0.0, 0.0)):
@@ -309,7 +309,9 @@ def test_the_vocabulary_is_the_training_parts() -> None:
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, 100])
-def test_normalisation(how: str, text: str, expected: str, size: int) -> None:
+def test_normalisation_does_not_depend_on_where_pieces_are_cut(
+    how: str, text: str, expected: str, size: int
+) -> None:
     """The same wherever the pieces of a text are cut; a combining mark belongs to its letter."""
     pieces = [text[i : i + size] for i in range(0, len(text), size)]
     assert "".join(clean(pieces, how)) == expected

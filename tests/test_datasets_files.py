@@ -81,14 +81,14 @@ def test_utf16_is_recognised_by_its_mark(write):
         read_text(write("wide.txt", TEXT.encode("utf-16")))
 
 
-def test_other_encodings(write):
+def test_other_encodings_are_decoded_and_the_right_one_is_suggested(write):
     assert read_text(write("latin.txt", b"caf\xe9"), "latin-1") == "café"
     with pytest.raises(LangmodelsError, match=r"offset 3 .*--encoding utf-8"):
         read_text(write("latin.txt", b"caf\xe9"), "ascii")
 
 
 @pytest.mark.parametrize("encoding", ["klingon", "hex", "rot13", "", "undefined", "a\0b"])
-def test_unknown_encoding(write, encoding):
+def test_an_unknown_encoding_is_refused(write, encoding):
     with pytest.raises(UsageError, match="not a text encoding"):
         read_text(write("text.txt", b"abc"), encoding)
 
@@ -100,7 +100,7 @@ def test_missing_file_and_folder(tmp_path):
         read_text(tmp_path)
 
 
-def test_unreadable_file(write, monkeypatch):
+def test_a_file_without_permission_is_refused(write, monkeypatch):
     path = write("secret.txt", b"abc")
 
     def refuse(*args):
@@ -124,7 +124,7 @@ def test_damaged_compressed_files(write, compress, suffix):
         read_text(write("flipped" + suffix, bytes(flipped)))
 
 
-def test_standard_input(monkeypatch):
+def test_standard_input_is_decoded_like_a_file(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"one\r\ntwo\n")))
     assert find_source("-").read() == "one\ntwo\n"
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"ab\xff")))

@@ -127,7 +127,7 @@ def leftovers(cache: Path) -> list[str]:
     return sorted(path.name for path in (cache / "gutenberg").iterdir())
 
 
-def test_full_download(alice, cache):
+def test_a_book_is_downloaded_once_and_then_read_from_the_cache(alice, cache):
     source = find_source("gutenberg:11")
     assert "Alice's Adventures in Wonderland" in source.description
     assert not alice.requests  # naming it is not fetching it
@@ -217,14 +217,14 @@ def test_a_part_longer_than_the_file_is_thrown_away(alice, cache):
     assert find_source("gutenberg:11").read() == STORY.strip("\n") + "\n"
 
 
-def test_missing_book(alice, cache):
+def test_a_missing_book_is_asked_for_once_and_leaves_no_file(alice, cache):
     with pytest.raises(LangmodelsError, match="no plain text of a book 99999"):
         find_source("gutenberg:99999").read()
     assert len(alice.requests) == 1
     assert leftovers(cache) == []
 
 
-def test_refused(alice):
+def test_a_refusal_of_the_server_is_not_tried_again(alice):
     alice.status = lambda n: 403
     with pytest.raises(LangmodelsError, match=r"refuses http.*403 Forbidden.*corpora"):
         find_source("gutenberg:11").read()
@@ -236,7 +236,7 @@ def test_a_server_in_trouble_is_asked_again(alice):
     assert find_source("gutenberg:11").read() == STORY.strip("\n") + "\n"
 
 
-def test_offline(monkeypatch):
+def test_without_a_network_other_corpora_are_suggested(monkeypatch):
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as closed:
         port = closed.server_port
     monkeypatch.setenv("no_proxy", "*")
@@ -307,7 +307,7 @@ def test_a_redirect_is_followed(server, tmp_path):
     assert (tmp_path / "moved").read_bytes() == b"found"
 
 
-def test_only_http(tmp_path):
+def test_only_http_addresses_are_downloaded(tmp_path):
     with pytest.raises(LangmodelsError, match="must begin with http"):
         download("file:///etc/hostname", tmp_path / "name")
 
@@ -321,19 +321,19 @@ def test_download_reports_missing_files_as_such(server, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["gutenberg:", "gutenberg:alice", "gutenberg:0", "gutenberg:-1"])
-def test_bad_numbers(name):
+def test_names_without_a_book_number_are_refused(name):
     with pytest.raises(UsageError, match="gutenberg:11 for Alice"):
         find_source(name)
 
 
-def test_catalogue():
+def test_books_of_the_catalogue_are_described():
     assert gutenberg.CATALOGUE[11].title == "Alice's Adventures in Wonderland"
     assert find_source("gutenberg:54321").description == "book 54321 of Project Gutenberg"
     for number, (title, author, year) in gutenberg.CATALOGUE.items():
         assert find_source(f"gutenberg:{number}").description == f"{title}, {author}, {year}"
 
 
-def test_cache_folder(monkeypatch, cache):
+def test_the_cache_folder_follows_the_environment_and_the_system(monkeypatch, cache):
     assert cache_folder() == cache
     monkeypatch.delenv("LANGMODELS_CACHE")
     monkeypatch.setenv("HOME", "/home/alice")
@@ -389,7 +389,7 @@ BODY = "CHAPTER I\n\nIt began.\n\nTHE END\n"
         "This is the end of Project Gutenberg's Alice\n",
     ],
 )
-def test_stripping(start, end):
+def test_markers_of_all_years_are_stripped(start, end):
     text = f"{HEADER}{start}{BODY}\n\n{end}{FOOTER}"
     assert gutenberg.strip_boilerplate(text) == BODY
 

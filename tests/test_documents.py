@@ -135,7 +135,7 @@ def test_bad_bytes_are_replaced_or_ignored_and_counted(write: Any) -> None:
 
 
 @pytest.mark.parametrize("query", ["", "?text=content", "?text=content,id=url"])
-def test_json_lines(write: Any, query: str) -> None:
+def test_json_lines_are_documents_with_ids_and_fields(write: Any, query: str) -> None:
     source = find_source(write("docs.jsonl", JSONL) + query)
     assert source.read() == TEXT
     found = list(source.documents())
@@ -145,7 +145,7 @@ def test_json_lines(write: Any, query: str) -> None:
     assert [d.fields for d in found] == [{"url": r["url"], "stars": r["stars"]} for r in RECORDS]
 
 
-def test_parquet(write: Any) -> None:
+def test_rows_of_parquet_are_documents(write: Any) -> None:
     arrow = pytest.importorskip("pyarrow")
     parquet = pytest.importorskip("pyarrow.parquet")
     parquet.write_table(arrow.Table.from_pylist(RECORDS), write("docs.parquet", b""))
@@ -162,7 +162,7 @@ def test_parquet(write: Any) -> None:
             find_source(write("broken.parquet", broken)).read()
 
 
-def test_columns_of_tables(write: Any) -> None:
+def test_rows_of_tables_are_documents(write: Any) -> None:
     table = 'id;review\nk1;"red fox, ran\nand ran"\nk2;a hen sat\nk3;\n'
     source = find_source(write("t.csv", table) + "?text=review,id=id")
     assert source.read() == "red fox, ran\nand ran\na hen sat\n\n"
@@ -257,7 +257,7 @@ def test_json_lines_read_as_prose_are_noticed(write: Any) -> None:
     assert find_source(write("braces.txt", "{a}\n{b}\n")).read() == "{a}\n{b}\n"
 
 
-def test_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_standard_input_may_be_plain_or_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     import io
     import sys
 

@@ -1,4 +1,4 @@
-"""Tasks in other processes: whoever dies, what can be finished is finished, and nothing hangs."""
+"""Tasks in other processes: if one dies, all other tasks are finished, and nothing hangs."""
 
 import os
 import signal
@@ -116,7 +116,7 @@ def wait_for(condition: Callable[[], Any]) -> Any:
 
 
 def is_running(pid: int) -> bool:
-    """Whether there is such a process; one that has ended and not been waited for is none."""
+    """Whether a process is running; a zombie is not."""
     try:
         os.kill(pid, 0)
         state = Path(f"/proc/{pid}/stat")

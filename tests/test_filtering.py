@@ -318,7 +318,9 @@ def test_where_no_report_can_be_written_files_that_failed_are_named(
     assert f"files   {int(fine)}" in printed.out
 
 
-def test_addresses_of_stores(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_documents_in_a_store_are_filtered_as_those_in_a_folder(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
     fsspec = pytest.importorskip("fsspec")
     run("--keep", "0.3")
     store = fsspec.filesystem("memory")
@@ -365,7 +367,7 @@ def test_names_mean_in_python_what_they_do_on_the_command_line(
         )
 
 
-def test_parquet(run: Run, tmp_path: Path) -> None:
+def test_rows_of_parquet_are_kept_unchanged_with_new_columns(run: Run, tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     import pyarrow
 
@@ -430,7 +432,9 @@ def test_what_no_model_gives_any_probability_has_no_score(run: Run, tmp_path: Pa
     ]
 
 
-def test_many_groups(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_thresholds_of_thousands_of_groups_are_exact(
+    run: Run, folder: Path, tmp_path: Path
+) -> None:
     """As many as there are sites on the web: neither time nor memory is a table for each."""
     documents = [
         {"text": " ".join(WORDS[: 1 + (7 * i + i // 3000) % 8]), "site": f"{i % 3000}"}

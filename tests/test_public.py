@@ -1,4 +1,4 @@
-"""`import langmodels`: what people need, imported when it is first used."""
+"""`import langmodels`: public names, each imported when it is first used."""
 
 import ast
 import importlib

@@ -1,4 +1,4 @@
-"""How the house is laid out: imports point down only, and in no circle."""
+"""The layers of the package: imports point down only, and never in a circle."""
 
 import ast
 import functools
@@ -46,7 +46,7 @@ FAMILIES = {"ngram", "fullcontext", "neural", "pretrained"}
 """The rooms of one floor that do not know each other."""
 
 TOLERATED: set[tuple[str, str]] = set()
-"""Arrows (from, to) that are still to be turned; this list only shrinks."""
+"""Imports (from, to) that still point up; this list may only shrink."""
 
 
 def modules() -> dict[str, Path]:
@@ -92,7 +92,7 @@ def imported(path: Path) -> set[str]:
 
 
 def named(path: Path) -> set[str]:
-    """What a file imports by a name in a string, which is an arrow as any other."""
+    """The modules that a file imports by a name in a string, which count like others."""
     return {
         call.args[0].value
         for call in ast.walk(ast.parse(path.read_text("utf-8")))
@@ -115,7 +115,7 @@ def room(module: str) -> str:
 
 
 def floor(module: str) -> int:
-    """How far down a module stands; the face of the package stands above everything."""
+    """The layer of a module, 0 being the highest; the package itself is above all."""
     if module == "langmodels":
         return -1
     return next((k for k, rooms in enumerate(FLOORS) if room(module) in rooms), len(FLOORS) - 1)

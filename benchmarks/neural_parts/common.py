@@ -1,4 +1,4 @@
-"""What measurements of networks have in common."""
+"""Functions that the measurements of networks share."""
 
 import importlib
 import importlib.util

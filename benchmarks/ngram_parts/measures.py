@@ -44,12 +44,12 @@ def seconds(
 
 
 def best(call: Callable[[], Any], n: int = 3) -> float:
-    """The shortest of `n` times."""
+    """The shortest time of `n` calls."""
     return min(seconds(call)[0] for _ in range(n))
 
 
 def best_by_turns(calls: dict[str, Callable[[], Any]], n: int = 5) -> dict[str, float]:
-    """The shortest time of each call; all take turns, so that all meet the same machine."""
+    """The shortest time of each call; they take turns, so that conditions are the same."""
     times: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(n):
         for name, call in calls.items():
@@ -67,13 +67,13 @@ def peak() -> int:
 
 
 def measure_unit(args: argparse.Namespace) -> Result:
-    """Sorting as many 64-bit integers as the text has tokens."""
+    """Time of sorting as many 64-bit integers as the text has tokens, as a yardstick."""
     keys = np.random.default_rng(0).integers(0, 2**63, args.tokens, dtype=np.uint64)
     return {"argsort": best(lambda: np.argsort(keys))}
 
 
 def measure_fit(args: argparse.Namespace) -> Result:
-    """Text file to saved model."""
+    """Time and memory from a text file to a saved model."""
     from langmodels import Corpus, NGramModel, make_tokenizer
     from langmodels.datasets import read_chunks
 
@@ -100,7 +100,7 @@ def measure_fit(args: argparse.Namespace) -> Result:
 
 
 def measure_use(args: argparse.Namespace) -> Result:
-    """Opening, scoring, asking, sampling."""
+    """Times of opening a model, scoring, single queries and sampling."""
     from langmodels import NGramModel
     from langmodels.compat import kenlm
 
@@ -143,7 +143,7 @@ def ask(module: Any, model: Any, words: list[str]) -> None:
 
 
 def sample(model: Any, n_tokens: int) -> None:
-    """Draw tokens, whatever ends in between."""
+    """Draw tokens, starting again after each end of a sequence."""
     n, seed = 0, 0
     while n < n_tokens:
         n += len(model.sample(max_tokens=n_tokens - n, seed=seed)) + 1
@@ -151,7 +151,7 @@ def sample(model: Any, n_tokens: int) -> None:
 
 
 def measure_quantize(args: argparse.Namespace) -> Result:
-    """Making and using the small file."""
+    """Times of making and using a quantized file."""
     from langmodels import NGramModel
     from langmodels.ngram import quantize
 
@@ -263,7 +263,7 @@ def measure_words(args: argparse.Namespace) -> Result:
 
 
 def beam(module: Any, model: Any, words: list[str], kept: int = 8, tried: int = 25) -> None:
-    """What a decoder asks: every tenth word, 25 words after each of the 8 best states so far."""
+    """Queries as a decoder makes them: 25 words after each of the 8 best states at a time."""
     state = module.State()
     model.BeginSentenceWrite(state)
     states = [state] * kept
@@ -278,7 +278,7 @@ def beam(module: Any, model: Any, words: list[str], kept: int = 8, tried: int = 
 
 
 def measure_nltk(args: argparse.Namespace) -> Result:
-    """NLTK's interpolated Kneser-Ney on a small text, for it works in plain Python; and ours."""
+    """NLTK's interpolated Kneser-Ney, which is plain Python, on a small text; and ours."""
     from nltk.lm import KneserNeyInterpolated
     from nltk.lm.preprocessing import padded_everygram_pipeline, padded_everygrams
 

@@ -10,7 +10,7 @@ Result = dict[str, Any]
 
 
 def heading(order: int, name: str, n_tokens: int) -> str:
-    """What was measured, and where."""
+    """The texts, the models and the machine."""
     return (
         "# Speed and memory of the n-gram engine\n\n"
         f"{order}-gram models, modified Kneser-Ney. "
@@ -142,7 +142,7 @@ class PeerTable:
         self._missing: list[str] = []
 
     def missing(self, tool: str) -> None:
-        """Say that a tool was not found, or did not work."""
+        """A sentence for a tool that was not found, or did not work."""
         self._missing.append(tool)
 
     def estimation(self, tool: str, theirs: Result, ours: Result) -> None:

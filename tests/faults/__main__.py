@@ -1,4 +1,4 @@
-"""Damaged files for as long as one likes: `python -m tests.faults --cases 100000`.
+"""Testing any number of damaged files: `python -m tests.faults --cases 100000`.
 
 Now and then it says how far it is. After Ctrl-C it ends what was begun, and prints the counts.
 """
@@ -25,7 +25,7 @@ _EVERY = 20.0  # seconds between two reports
 
 
 def main() -> int:
-    """Make and judge cases; print figures. 1 where there was another outcome."""
+    """Make and judge cases, and print figures; return 1 if there was a fault."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--cases", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)

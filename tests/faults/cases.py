@@ -12,7 +12,7 @@ from .outcomes import Fault, judge
 
 
 def case(wholes: dict[str, bytes], seed: int, number: int) -> tuple[str, bytes]:
-    """The name of the file that is damaged, and what it is then."""
+    """The name of the file that is damaged, and its damaged contents."""
     rng = np.random.default_rng([seed, number])
     name = list(wholes)[number % len(wholes)]
     return name, damage(wholes[name], name, rng)
@@ -21,7 +21,7 @@ def case(wholes: dict[str, bytes], seed: int, number: int) -> tuple[str, bytes]:
 def run(
     wholes: dict[str, bytes], seed: int, numbers: Iterable[int]
 ) -> tuple[Counter[tuple[str, str]], list[str]]:
-    """How often each file had each outcome; and the cases with another one, in words."""
+    """The number of outcomes of each kind by file, and a line on each fault."""
     outcomes: Counter[tuple[str, str]] = Counter()
     faults = []
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Random command lines: whatever is typed, the answer is a result or a sentence.
+"""Random command lines: whatever is typed, the answer is a result or a one-line error.
 
     python -m tests.faults.commands --cases 5000
     python -m tests.faults.commands --cases 300 --processes
@@ -147,12 +147,12 @@ CHEAP: dict[str, list[str]] = {
     "train": ["--corpus=text.txt", "--model=mkn:order=2", "--output=out.lm"],
     "evaluate": ["--corpus=other.txt"],
 }
-"""What is said of a command unless the case says otherwise: its defaults take long."""
+"""Options of commands whose defaults take long, used unless the case has them."""
 
 _MEMORY = 8 << 30  # bytes that all command lines together may take
 
 SMALL = {"doublings", "iterations", "train", "steps", "hidden", "length", "lag", "jobs", "seeds"}
-"""Numbers that stay small: a large one is no fault, but takes its time."""
+"""Options whose numbers are kept small: a large one is no fault, but takes long."""
 
 TASKS = (
     "numbers?size=40",
@@ -271,7 +271,7 @@ def _value(action: argparse.Action, command: str, rng: random.Random) -> str:
 
 @contextlib.contextmanager
 def sandbox() -> Iterator[dict[Path, bytes]]:
-    """A folder with texts and models, to be in; what is in it, by name."""
+    """A working directory with texts and models; yields its contents by name."""
     here = Path.cwd()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
@@ -290,7 +290,7 @@ def sandbox() -> Iterator[dict[Path, bytes]]:
 
 
 def restore(contents: dict[Path, bytes]) -> None:
-    """Make the sandbox what it was."""
+    """Restore the sandbox."""
     for path in Path().iterdir():
         if path not in contents and path.is_file():
             path.unlink()
@@ -363,7 +363,7 @@ def run_apart(arguments: list[str], limit: int) -> Case:
 
 
 def fault(arguments: list[str], status: int, out: str, err: str) -> str:
-    """What is wrong with an answer; nothing, mostly."""
+    """What is wrong with an answer, or an empty string."""
     if "Traceback" in err or "Exception ignored" in err:
         return f"a traceback: {err[-600:]}"
     if "should not happen" in err or "not enough memory" in err:

@@ -1,4 +1,4 @@
-"""What becomes of a damaged file."""
+"""The outcome for a damaged file: an error, or a sound model."""
 
 import contextlib
 import io
@@ -42,7 +42,7 @@ _MEMORY = 200 << 20
 
 
 class Fault(Exception):
-    """Neither a sentence nor a sound model."""
+    """The outcome was neither a one-line error nor a sound model."""
 
 
 def judge(path: Path) -> str:
@@ -73,7 +73,7 @@ def judge(path: Path) -> str:
 
 
 class _Unsound(Exception):
-    """A distribution that is none."""
+    """A distribution that does not sum to one."""
 
 
 def _model(path: Path) -> None:
