@@ -1,8 +1,8 @@
-"""Settings by text and budget: the hyper-parameters that depend on how much text there is, in which
-units, and on how much time.
+"""Presets: the default hyper-parameters that depend on the length of the training text, its level
+and the budget.
 
-All others are what the constructors of the models have. At `Setting()`, words of a short text and
-the standard budget, these are, too.
+All others have the defaults of the constructors. So have these at `Setting()`: a short text of
+words and the standard budget.
 """
 
 from dataclasses import dataclass, replace
@@ -18,12 +18,13 @@ BUDGETS = ("quick", "standard", "thorough")
 
 @dataclass(frozen=True)
 class Size:
-    """What texts of so many words and more have by default.
+    """Defaults for texts of at least so many words.
 
-    `order` is added to the level's usual order of n-grams; `passes` multiplies the epochs of
-    networks; `batch_size`: sequences side by side; `steps`: tokens over which gradients go back,
-    None: as many as the level has; `dropout`, `weight_dropout`: of thorough training. The width is
-    that of the budget: in a minute of training narrow networks learn more from long texts, too.
+    `order`: added to the usual n-gram order of the level. `passes`: factor of the number of epochs.
+    `batch_size`: sequences per batch. `steps`: length of truncated back-propagation through time,
+    in tokens; None for the usual one of the level. `dropout`, `weight_dropout`: with the thorough
+    budget. Widths depend on the budget only: within a minute of training, narrow networks reach a
+    lower loss on long texts, too.
     """
 
     words: int
@@ -42,19 +43,19 @@ SIZES = (
     Size(1_500_000, 1, 0.4, 64, 32, 0.4, 0.2),
     Size(5_000_000, 1, 0.2, 64, 32, 0.4, 0.2),
 )
-"""By words of the training text; the runs that they were fitted on are in docs/models.md."""
+"""By ascending number of words; the experiments that they are chosen by are in docs/models.md."""
 
 SMALLER = 4
-"""How many tokens of units smaller than words count as one word."""
+"""How many characters, bytes or other tokens smaller than words count as one word."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What decides a model's default hyper-parameters.
+    """What the default hyper-parameters of models depend on.
 
-    `level`: one of `TOKENIZERS`; `order` of n-gram models, None for the default of level and size;
-    `budget` is how much time may be spent, one of `BUDGETS`; `tokens`: of the training text, 0
-    where there is none yet: then what short texts have.
+    `level`: the name of one of `TOKENIZERS`, options allowed. `order`: of n-gram models; None for
+    the default of level and size. `seed`: of random models. `budget`: one of `BUDGETS`. `tokens`:
+    length of the training text; 0 where it is not known, with the defaults of short texts.
     """
 
     level: str = "word"
@@ -68,40 +69,36 @@ class Setting:
 
     @property
     def ngram_order(self) -> int:
-        """The order of n-gram models: longer for small units than for words and numbers, and for
-        long texts.
-        """
+        """The order of n-gram models: higher for characters than for words, and for long texts."""
         if self.order is not None:
             return self.order
         return self.tokenizer.usual_order + self.size.order
 
     @property
     def tokenizer(self) -> type[Tokenizer]:
-        """What the level is."""
+        """The tokenizer class of the level."""
         return TOKENIZERS.find(parse_name(self.level)[0])
 
     @property
     def size(self) -> Size:
-        """What texts of this size have."""
+        """The defaults for texts of this length."""
         words = self.tokens // (1 if self.tokenizer.rare_types else SMALLER)
         return next(size for size in reversed(SIZES) if size.words <= words)
 
     def epochs(self, usual: int) -> int:
-        """Passes over this text, of so many over a short one."""
+        """The number of epochs on this text, where it is `usual` on a short one; at least 1."""
         return max(1, round(usual * self.size.passes))
 
     @classmethod
     def of_size(cls, size: Size, level: str, budget: str = "standard") -> "Setting":
-        """That of the shortest text of a size."""
+        """The setting of the shortest text that has the defaults of `size`."""
         setting = cls(level, budget=budget)
         words = 1 if setting.tokenizer.rare_types else SMALLER
         return replace(setting, tokens=words * size.words)
 
     @property
     def chosen(self) -> str:
-        """What long texts have by default and short ones do not, and why, in a sentence; empty for
-        short texts.
-        """
+        """A sentence on the defaults, where they differ from those of short texts; else empty."""
         size = self.size
         if not size.words:
             return ""
@@ -120,17 +117,19 @@ Options = dict[str, Any]
 
 
 def nothing(setting: Setting) -> Options:
+    """No defaults that depend on the setting."""
     return {}
 
 
 def order(setting: Setting) -> Options:
+    """The order of n-gram models."""
     return {"order": setting.ngram_order}
 
 
 def recurrent(setting: Setting) -> Options:
-    """A network as large as text and budget allow, trained until it stops getting better."""
+    """The width and the training of recurrent networks."""
     hidden, epochs = {"quick": (64, 3), "standard": (128, 6), "thorough": (256, 20)}[setting.budget]
-    # A text has fewer words than characters: shorter chunks give training more steps.
+    # A text has fewer words than characters; with shorter chunks an epoch has enough updates.
     steps = 16 if setting.tokenizer.rare_types else 32
     return {
         "hidden": hidden,
@@ -142,9 +141,10 @@ def recurrent(setting: Setting) -> Options:
 
 
 def language(setting: Setting, words: float, characters: float) -> Options:
-    """As `recurrent`, with tied weights for words; the learning rates for words and smaller units.
+    """As `recurrent`, with tied embeddings and a learning rate for words, or untied ones and a
+    learning rate for smaller units.
 
-    They are those with the least validation loss on the shipped tale.
+    The learning rates of `rnn` to `lstm` gave the least validation loss on the tale in `corpora/`.
     """
     options = recurrent(setting)
     if not setting.tokenizer.rare_types:
@@ -152,38 +152,45 @@ def language(setting: Setting, words: float, characters: float) -> Options:
     size = setting.size
     options |= {"tied": None, "learning_rate": words}
     if setting.budget == "standard":
-        options["epochs"] = setting.epochs(5)  # tied weights learn faster
-    elif setting.budget == "thorough":  # twice the units overfit unless they are held back
+        options["epochs"] = setting.epochs(5)  # tied embeddings converge sooner
+    elif setting.budget == "thorough":  # twice the width overfits without regularisation
         options |= {"epochs": setting.epochs(10), "learning_rate": words / 2}
         options |= {"dropout": size.dropout, "weight_dropout": size.weight_dropout}
     return options
 
 
 def rnn(setting: Setting) -> Options:
+    """For Elman networks."""
     return language(setting, 0.008, 0.005)
 
 
 def gru(setting: Setting) -> Options:
+    """For gated recurrent units."""
     return language(setting, 0.01, 0.005)
 
 
 def mingru(setting: Setting) -> Options:
+    """For minimal gated recurrent units."""
     return language(setting, 0.02, 0.005)
 
 
 def lstm(setting: Setting) -> Options:
+    """For long short-term memories."""
     return language(setting, 0.02, 0.01)
 
 
 def feed_forward(setting: Setting) -> Options:
-    # A row of its batches is one window, not a stretch of text: as many tokens take more rows.
+    """As `recurrent`, for the multilayer perceptron on the last tokens."""
+    # A row of a batch predicts one token, not a chunk of `steps`: as many tokens need more rows.
     options = recurrent(setting)
     order = setting.tokenizer.usual_order if setting.order is None else setting.order
     return {**options, "batch_size": 16 * options.pop("steps"), "order": order}
 
 
 def transformer(setting: Setting) -> Options:
-    """As many weights as the recurrent networks have, about, and as many epochs."""
+    """The size and the training of Transformers: about as many weights as recurrent networks have,
+    and as many epochs.
+    """
     sizes = {"quick": (64, 2, 3), "standard": (128, 2, 6), "thorough": (256, 4, 20)}
     width, layers, epochs = sizes[setting.budget]
     words = setting.tokenizer.rare_types

@@ -1,8 +1,8 @@
-"""Every model by name: what `--models` takes, what `compare` shows, what the shared tests run.
+"""The registry of models: the names that `--models` takes and that the shared tests run over.
 
-Adding a model to the toolkit is adding one line to `MODELS`; adding a smoothing method or a cell to
-its own registry is enough for there to be a model of it. Models of other packages are found by
-entry points of the group `langmodels.models`, each of which names a class or a `ModelSpec`.
+A model is added to the toolkit by one entry in `MODELS`; each smoothing method and each recurrent
+cell of their own registries is a model as well. Models of other packages are found by entry points
+of the group `langmodels.models`, each of which names a model class or a `ModelSpec`.
 """
 
 import os
@@ -40,10 +40,12 @@ M = TypeVar("M", bound=Model)
 
 @dataclass(frozen=True)
 class ModelSpec(Generic[M_co]):
-    """One registered model: how it is called, what it is, and how to build it.
+    """One registered model.
 
-    `build` takes hyper-parameters as keywords, `defaults` gives those that depend on a setting.
-    `compared` models are in `compare`'s table unless others are asked for.
+    `name`: as typed; `family`: the heading under which it is listed; `summary`: a phrase that says
+    what it is. `build`: a class or function that takes hyper-parameters as keywords and returns an
+    unfitted model. `defaults`: the hyper-parameters that depend on the setting. `compared`: whether
+    `compare` includes it by default.
     """
 
     name: str
@@ -55,21 +57,27 @@ class ModelSpec(Generic[M_co]):
 
     @property
     def parameters(self) -> Mapping[str, Parameter]:
-        """Its hyper-parameters by name."""
+        """The hyper-parameters that `build` takes, by name."""
         return parameters(self.build)
 
     def options(self, setting: Setting) -> Options:
-        """All its hyper-parameters at a setting."""
+        """The default values of all hyper-parameters at a setting, but those without a default."""
         known = self.parameters.values()
         fixed = {p.name: p.default for p in known if p.default is not Parameter.REQUIRED}
         return {**fixed, **self.defaults(setting)}
 
     def make(self, setting: Setting, options: Options) -> M_co:
-        """An unfitted model, defaults of the setting filled in. Raises UsageError."""
+        """An unfitted model with these options, and the defaults of the setting for all others.
+
+        Raises UsageError for unknown options and impossible values.
+        """
         return self.make_exactly({**self.defaults(setting), **options})
 
     def make_exactly(self, options: Options) -> M_co:
-        """An unfitted model with these hyper-parameters and no others. Raises UsageError."""
+        """An unfitted model with these options, and the defaults of `build` for all others.
+
+        Raises UsageError for unknown options and impossible values.
+        """
         check_options(self.build, options, f"The model {self.name}")
         try:
             return self.build(**options)
@@ -78,12 +86,14 @@ class ModelSpec(Generic[M_co]):
         except TypeError as error:
             given = ", ".join(f"{key}={value}" for key, value in options.items())
             raise UsageError(
-                f"The model {self.name} cannot be made with {given}: a value of the wrong kind."
+                f"The model {self.name} cannot be made with {given}: a value has the wrong type."
             ) from error
 
 
 class _ModelRegistry(Registry[ModelSpec[M]]):
-    """Models of one base class; a class may stand for a `ModelSpec` of it."""
+    """A registry of models of one base class; a model class is registered with a `ModelSpec` made
+    from it.
+    """
 
     def __init__(
         self, what: str, base: type[Any] | Late, *specs: ModelSpec[M], **options: Any
@@ -92,12 +102,12 @@ class _ModelRegistry(Registry[ModelSpec[M]]):
         super().__init__(what, {spec.name: spec for spec in specs}, **options)
 
     def adapt(self, name: str, found: Any) -> ModelSpec[M]:
-        """See `Registry`."""
+        """See `Registry`. Raises TypeError for what is neither a model class nor a `ModelSpec`."""
         if isinstance(found, ModelSpec):
             return found
         base: Any = self._base.target if isinstance(self._base, Late) else self._base
         if not (isinstance(found, type) and issubclass(found, base)):
-            raise TypeError(f"{found!r} is no class of {base.__name__} and no ModelSpec")
+            raise TypeError(f"{found!r} is neither a subclass of {base.__name__} nor a ModelSpec")
         return ModelSpec(name, "other packages", first_line(found), found, compared=False)
 
 
@@ -145,7 +155,7 @@ MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
     ModelSpec(
         "unigram",
         "unigram",
-        "independent tokens, one added to each count",
+        "independent tokens, with one added to each count",
         Late("langmodels.models.unigram", "UnigramModel"),
     ),
     ModelSpec(
@@ -252,7 +262,7 @@ MODELS: Registry[ModelSpec[LanguageModel[Any]]] = _ModelRegistry(
     group="langmodels.models",
     derived=((SMOOTHINGS, _ngram, ""), (CELLS, _of_cell, "")),
 )
-"""Language models: they give every sequence a probability."""
+"""Language models, which give every sequence a probability."""
 
 CLOZE_MODELS: Registry[ModelSpec[ClozeModel]] = _ModelRegistry(
     "model for filling blanks",
@@ -260,7 +270,7 @@ CLOZE_MODELS: Registry[ModelSpec[ClozeModel]] = _ModelRegistry(
     group="langmodels.cloze_models",
     derived=((CELLS, _of_two_cells, "bidirectional-"),),
 )
-"""Models made for filling blanks; they give sequences no probability."""
+"""Models that only fill blanks, and give sequences no probability."""
 
 PAIR_MODELS: "Registry[ModelSpec[EncoderDecoderModel]]" = _ModelRegistry(
     "model of pairs",
@@ -273,7 +283,7 @@ PAIR_MODELS: "Registry[ModelSpec[EncoderDecoderModel]]" = _ModelRegistry(
         compared=False,
     ),
 )
-"""Models of targets given sources; they learn from pairs."""
+"""Models of target sequences given source sequences, fitted on pairs of these."""
 
 
 ALL_MODELS: dict[str, Registry[Any]] = {
@@ -281,11 +291,11 @@ ALL_MODELS: dict[str, Registry[Any]] = {
     "for filling blanks": CLOZE_MODELS,
     "for pairs of sequences": PAIR_MODELS,
 }
-"""All registries of models, by what these are."""
+"""All registries, by the heading under which their models are listed."""
 
 
 def _import_own() -> None:
-    """Import all models of this package, so that files may hold them."""
+    """Import all model classes of this package, so that `load` finds those that files name."""
     bidirectional = (_of_two_cells(*item) for item in CELLS.built_in().items())
     for spec in (*MODELS.built_in().values(), *PAIR_MODELS.built_in().values(), *bidirectional):
         if isinstance(spec.build, Late):
@@ -293,7 +303,7 @@ def _import_own() -> None:
 
 
 def _import_others() -> None:
-    """Import the models of other packages; warns of broken ones."""
+    """Import the model classes of other packages; warns of those that cannot be imported."""
     for registry in ALL_MODELS.values():
         for _ in registry.working():
             pass
@@ -303,7 +313,10 @@ FINDERS += [_import_own, _import_others]
 
 
 def any_model_spec(name: str) -> ModelSpec[Model]:
-    """The registered model of a name or alias, of whichever kind. Raises UsageError."""
+    """The model of this name or alias in any of the registries.
+
+    Raises UsageError, with the nearest names, where there is none.
+    """
     for registry in ALL_MODELS.values():
         if name in registry:
             spec: ModelSpec[Model] = registry.find(name)
@@ -313,15 +326,15 @@ def any_model_spec(name: str) -> ModelSpec[Model]:
 
 
 def check_no_file(text: str) -> None:
-    """Raise LangmodelsError where what names no model looks like a file, which is not there."""
+    """Raise LangmodelsError where a text that names no model looks like the path of a file."""
     if Path(text).suffix or os.sep in text:
         raise LangmodelsError(f"There is no model file {text}; check the path.")
 
 
 def model_spec(name: str) -> ModelSpec[LanguageModel[Any]]:
-    """The registered language model of a name or alias.
+    """The registered language model of this name or alias.
 
-    Raises UsageError, with the nearest names, for any other.
+    Raises UsageError for models of other kinds, and with the nearest names where there is none.
     """
     if name not in MODELS and name in CLOZE_MODELS:
         raise UsageError(
@@ -334,10 +347,11 @@ def model_spec(name: str) -> ModelSpec[LanguageModel[Any]]:
 
 
 def parse_model(text: str) -> tuple[ModelSpec[LanguageModel[Any]], Options]:
-    """`name` or `name:option=value:option=value`, as it is typed after `--models`.
+    """The model and the options of `name` or `name:option=value:option=value`, as typed after
+    `--models`.
 
-    Values are read as whole numbers, several of them joined by `+`, numbers, true/false, none, or
-    else words.
+    A value is an integer, integers joined by `+`, a number, `true`, `false` or `none`, else a
+    string. Raises what `model_spec` raises.
 
     >>> parse_model("kneser-ney:order=3")[1]
     {'order': 3}
@@ -348,7 +362,12 @@ def parse_model(text: str) -> tuple[ModelSpec[LanguageModel[Any]], Options]:
 
 @checked
 def make_model(text: str, setting: Setting | None = None, **options: Any) -> LanguageModel[Any]:
-    """An unfitted model from what `parse_model` reads, defaults of the setting filled in.
+    """An unfitted model.
+
+    Args:
+        text: its name with options, as `parse_model` reads it.
+        setting: gives the defaults of hyper-parameters; None for `Setting()`.
+        options: further options, which take precedence over those in `text`.
 
     Raises UsageError for unknown models and options.
     """
@@ -358,7 +377,7 @@ def make_model(text: str, setting: Setting | None = None, **options: Any) -> Lan
 
 @checked
 def make_cloze_model(text: str, setting: Setting | None = None, **options: Any) -> ClozeModel:
-    """An unfitted model of `CLOZE_MODELS`, with options as in `parse_model`.
+    """An unfitted model of `CLOZE_MODELS`; the arguments are those of `make_model`.
 
     Raises UsageError for unknown models and options.
     """
@@ -367,38 +386,43 @@ def make_cloze_model(text: str, setting: Setting | None = None, **options: Any) 
 
 
 def is_finished(name: str) -> bool:
-    """Whether a name stands for a finished model, which `load` opens: a file, or `hf:NAME`."""
+    """Whether a name is something that `load` opens: an existing file, or `hf:NAME`."""
     return is_pretrained_name(name) or os.path.exists(name)  # noqa: PTH110 - never raises
 
 
 @checked
 def load(path: str | os.PathLike[str], *, mmap: bool = True) -> LanguageModel[Any]:
-    """Open a saved language model, an ARPA file, a binary file of KenLM's or a pretrained model.
+    """Open a language model: a model file, an ARPA file, a KenLM binary or a pretrained model.
 
-    `hf:NAME-OR-FOLDER` is a model of the library `transformers`. ARPA files are known by their
-    names or their first lines, compressed ones too. The arrays of a model file stay on disk until
-    they are used; a file that is cut short meanwhile ends the process (SIGBUS). With `mmap=False`
-    they are read at once.
+    Args:
+        path: a file, or `hf:NAME-OR-FOLDER` for a model of the library `transformers`. ARPA files,
+            compressed ones too, are recognised by their names or their first lines.
+        mmap: whether the arrays of a model file are memory-mapped, and so read when they are used;
+            if the file is truncated meanwhile, the process ends with SIGBUS. Else they are read at
+            once.
 
-    Raises LangmodelsError where the file is none.
+    Raises LangmodelsError where the file cannot be read, is damaged, or holds no language model.
     """
     model = load_any(path, mmap=mmap)
     if not isinstance(model, LanguageModel):
         raise LangmodelsError(
-            f"{path} holds a {type(model).__name__}, which fills blanks and gives sequences no "
-            "probability; use `langmodels fill`."
+            f"{path} holds a {type(model).__name__}, which gives sequences no probability; "
+            f"use `langmodels {'fill' if isinstance(model, ClozeModel) else 'translate'}`."
         )
     return model
 
 
 @checked
 def load_any(path: str | os.PathLike[str], *, mmap: bool = True) -> Model:
-    """Open a saved model of any kind; see `load`. Raises LangmodelsError where the file is none."""
+    """Open a model of any kind, as `load` does for language models.
+
+    Raises LangmodelsError where the file cannot be read, is damaged, or holds no model.
+    """
     called = str(path).partition(":")[0]
     if any(called in registry for registry in ALL_MODELS.values()) and not Path(path).exists():
         raise LangmodelsError(
-            f"There is no file {path}; the model of this name is trained first: "
-            f"langmodels train --model {path} --corpus TEXT --output FILE."
+            f"There is no file {path}; {called} is the name of a model, which must be trained "
+            f"first: langmodels train --model {path} --corpus TEXT --output FILE."
         )
     try:
         if is_pretrained_name(path):
@@ -409,15 +433,19 @@ def load_any(path: str | os.PathLike[str], *, mmap: bool = True) -> Model:
             return KenLMModel.from_binary(path)
         return read_model(path, mmap=mmap)
     except MemoryError as error:
-        raise LangmodelsError(f"{path} needs more memory than there is.") from error
+        raise LangmodelsError(
+            f"There is too little memory to open {path}; close other programs, or use a smaller "
+            "model."
+        ) from error
 
 
 @checked
 def info(model: Model | str | os.PathLike[str]) -> dict[str, Any]:
-    """What a model or a model file is, as plain data: what `langmodels info --json` prints.
+    """A description of a model or a model file as plain data, as `langmodels info --json` prints
+    it.
 
-    For files there are `file` and `bytes` beside what `describe` says; a pretrained model has a
-    name, but no bytes of its own. Raises what `load` raises.
+    It is what `describe` returns; for files preceded by `file`, the path, and `bytes`, the size,
+    which is None for a pretrained model. Raises what `load_any` raises.
     """
     if isinstance(model, Model):
         return describe(model)

@@ -22,6 +22,7 @@ from langmodels.evaluation.results import PairedTest
 from langmodels.evaluation.significance import paired_tests
 from langmodels.evaluation.statistics import BlockSums, Places, bootstrap_interval
 from langmodels.models.base import LanguageModel
+from langmodels.models.scores import perplexity_at
 from langmodels.registry import load
 from langmodels.text.corpus import Corpus
 from langmodels.text.indexing import Pieces
@@ -111,10 +112,10 @@ class _Tally:
             oov_tokens=unknown,
             oov_rate=unknown / n,
             zero_probability_tokens=self.impossible,
-            perplexity=_exp(-self.log_p / n),
+            perplexity=perplexity_at(-self.log_p / n),
             perplexity_without_oov=math.nan
             if unknown == n
-            else _exp(-self.known_log_p / (n - unknown)),
+            else perplexity_at(-self.known_log_p / (n - unknown)),
             bits_per_token=bits,
             bits_per_character=-self.log_p / math.log(2) / corpus.characters,
             is_distribution=model.is_distribution,
@@ -308,7 +309,3 @@ def _paid(name: str, corpus: Corpus, training_text: RawText | None) -> TextCosts
             "test."
         )
     return text_costs(Splits(train, train, corpus, ""))
-
-
-def _exp(loss: float) -> float:
-    return math.exp(loss) if loss < 700 else math.inf

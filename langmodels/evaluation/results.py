@@ -11,6 +11,7 @@ from langmodels.evaluation.breakdown import Disagreement
 from langmodels.evaluation.calibration import Calibration
 from langmodels.evaluation.contexts import ContextCount
 from langmodels.evaluation.statistics import Exponent
+from langmodels.models.scores import perplexity_at
 from langmodels.text.levels import TOKENIZERS
 
 
@@ -137,7 +138,7 @@ class BlankFigures:
     @property
     def perplexity(self) -> float:
         """Perplexity of the right token."""
-        return math.exp(self.loss) if self.loss < 700 else math.inf
+        return perplexity_at(self.loss)
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ from langmodels.evaluation.measuring import AnyRun, ClozeRun, Plan, Run, measure
 from langmodels.execution import Jobs, completed, executor, n_workers, share
 from langmodels.formatting import duration, figure, perplexity
 from langmodels.interchange import json_text, structure
+from langmodels.models.scores import perplexity_at
 from langmodels.neural.training.trainer import TRAINING
 from langmodels.progress import Report, listening, named, say, track
 from langmodels.storage import cache_folder
@@ -343,7 +344,7 @@ def _quality(trial: Trial, run: Run, material: Material) -> tuple[float, float, 
     figures, costs = run.fits[-1], material.at(trial.candidate.level).costs
     loss = figures.nats / len(run.scores)
     bits = (figures.nats + float(costs.extra.sum())) / math.log(2) / costs.length
-    return math.exp(loss) if loss < 700 else math.inf, bits, costs.per
+    return perplexity_at(loss), bits, costs.per
 
 
 def _in_short(trial: Trial, run: AnyRun, material: Material) -> str:

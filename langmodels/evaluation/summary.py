@@ -44,6 +44,7 @@ from langmodels.evaluation.statistics import (
     bootstrap_interval,
     growth_exponent,
 )
+from langmodels.models.scores import perplexity_at
 from langmodels.text.corpus import Corpus
 from langmodels.text.splits import Splits
 from langmodels.text.vocabulary import UNK
@@ -184,7 +185,7 @@ def _choose(measured: Sequence["_Summary"]) -> tuple[list[Sweep], set["_Summary"
                 s.label,
                 as_recorded({k: s.candidate.options.get(k) for k in sweep.options}),
                 s.validation_figures,
-                _perplexity(-float(s.scores.mean())),
+                perplexity_at(-float(s.scores.mean())),
                 s.bits_per_character,
                 len(s.runs),
                 s is tried[0],
@@ -229,7 +230,7 @@ class _Summary:
 
     @property
     def validation_figures(self) -> Validation:
-        return Validation(_perplexity(self.validation), self.validation / math.log(2))
+        return Validation(perplexity_at(self.validation), self.validation / math.log(2))
 
     @property
     def finite(self) -> bool:
@@ -248,7 +249,7 @@ class _Summary:
         first, n = self.first, len(self.scores)
         filled = [run.filled for run in self.runs.values() if run.filled is not None]
         growth = [
-            Growth(f.tokens, f.size, _perplexity(f.nats / n), self._per_character(f.nats))
+            Growth(f.tokens, f.size, perplexity_at(f.nats / n), self._per_character(f.nats))
             for f in self.fits
         ]
         tokens = [f.tokens for f in self.fits]
@@ -262,7 +263,7 @@ class _Summary:
             level=self.candidate.level,
             summary=self.candidate.summary,
             options=as_recorded(self.candidate.options),
-            perplexity=_perplexity(loss),
+            perplexity=perplexity_at(loss),
             bits_per_token=loss / math.log(2),
             bits_per_character=self.bits_per_character,
             interval=bootstrap_interval(self.blocks, np.diff(self.material.edges), seed=self.seed)
@@ -298,7 +299,7 @@ class _Summary:
             finished=self.candidate.finished is not None,
             validation=self.validation_figures,
             perplexities={
-                s: _perplexity(-float(r.scores.mean())) for s, r in sorted(self.runs.items())
+                s: perplexity_at(-float(r.scores.mean())) for s, r in sorted(self.runs.items())
             },
         )
 
@@ -319,10 +320,6 @@ def _mean_fit(fits: Sequence[Fit]) -> Fit:
 def passage_length(material: LevelMaterial) -> int:
     """The number of targets of the passage that is shown token by token."""
     return int(np.searchsorted(material.costs.ends, PASSAGE, side="right"))
-
-
-def _perplexity(loss: float) -> float:
-    return math.exp(loss) if loss < 700 else math.inf
 
 
 def _level_result(material: LevelMaterial) -> LevelResult:

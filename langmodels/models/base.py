@@ -13,7 +13,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.contexts import Contexts, S
 from langmodels.models.decoding import Decoding, beam_search, generate
 from langmodels.models.model import Model
-from langmodels.models.scores import check_scores
+from langmodels.models.scores import check_scores, perplexity_at
 from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.reading import Text
 from langmodels.text.sequences import Sequences
@@ -259,8 +259,7 @@ class LanguageModel(Model, Contexts[S]):
 
     def perplexity(self, corpus: Corpus) -> float:
         """The exponential of the cross-entropy; infinite where any token has probability zero."""
-        loss = self.cross_entropy(corpus)
-        return math.exp(loss) if loss < 700 else math.inf
+        return perplexity_at(self.cross_entropy(corpus))
 
     @checked
     def sample(

@@ -14,6 +14,7 @@ from langmodels.arrays import FloatArray, IndexArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
 from langmodels.models.model import Model
+from langmodels.models.scores import perplexity_at
 from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.reading import Reading, Text, WithReading
 from langmodels.text.sequences import Sequences
@@ -317,8 +318,7 @@ class BlankScores:
     @property
     def perplexity(self) -> float:
         """The perplexity of the right tokens."""
-        loss = -float(self.log_probs.mean())
-        return math.exp(loss) if loss < 700 else math.inf
+        return perplexity_at(-float(self.log_probs.mean()))
 
 
 @checked

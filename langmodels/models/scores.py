@@ -1,4 +1,6 @@
-"""Checks that scores are log probabilities: those of a network that overflowed are NaN."""
+"""Checks of scores, which are NaN where a network overflowed, and the perplexity of a loss."""
+
+import math
 
 import numpy as np
 
@@ -8,6 +10,7 @@ from langmodels.formatting import visible
 from langmodels.text.vocabulary import Vocabulary
 
 _ABOVE_ZERO = 1e-3  # rounding of float32 tables may leave a log p this far above zero
+_LARGEST_LOSS = 700.0  # nats; exp of 710 is more than a float holds
 
 
 def check_scores(
@@ -35,3 +38,8 @@ def check_distributions(log_p: FloatArray) -> None:
             "After this context the model has no probabilities: its numbers are beyond all bounds. "
             "It cannot be used: train it again, with a smaller learning rate."
         )
+
+
+def perplexity_at(loss: float) -> float:
+    """exp(loss), the perplexity at a mean loss in nats per token; infinite where it overflows."""
+    return math.exp(loss) if loss < _LARGEST_LOSS else math.inf

@@ -14,6 +14,7 @@ from langmodels.arrays import Array, FloatArray, IndexArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.execution import Jobs, executor, mapped
 from langmodels.models.base import LanguageModel
+from langmodels.models.scores import perplexity_at
 from langmodels.text.sequences import Sequences
 from langmodels.text.vocabulary import Vocabulary
 
@@ -62,10 +63,7 @@ class TextScore:
 
 def perplexity_of(log_prob: float, tokens: int) -> float:
     """exp(-log_prob / tokens), `log_prob` in nats; NaN for no tokens."""
-    if tokens == 0:
-        return math.nan
-    loss = -log_prob / tokens
-    return math.exp(loss) if loss < 700 else math.inf
+    return perplexity_at(-log_prob / tokens) if tokens else math.nan
 
 
 FIGURES: dict[str, type] = {

@@ -13,6 +13,7 @@ from langmodels.arguments import checked
 from langmodels.errors import UsageError
 from langmodels.fullcontext import FullContextModel
 from langmodels.models.base import LanguageModel
+from langmodels.models.scores import perplexity_at
 from langmodels.ngram import NGramModel
 from langmodels.teaching.pictures import LINES, picture, written
 from langmodels.text.tokenization import Tokenizer
@@ -71,8 +72,7 @@ class ChainRule:
     @property
     def perplexity(self) -> float:
         """The inverse of the geometric mean of the factors."""
-        loss = -self.log_prob / len(self.steps)
-        return math.exp(loss) if loss < 700 else math.inf
+        return perplexity_at(-self.log_prob / len(self.steps))
 
     def _repr_html_(self) -> str:
         """For notebooks: the text coloured by surprisal, and a row for each factor."""
