@@ -69,8 +69,8 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
             softmax.
         dropout: rate on the embedded input, and on the outputs of attention and feed-forward
             layers.
-        cutoffs: frequency ranks that divide the classes of an adaptive softmax; (): full softmax;
-            none: 2000+10000 for vocabularies of more than 10,000, else a full softmax.
+        cutoffs: frequency ranks that divide an adaptive softmax; (): full softmax; none:
+            2000+10000 above 10,000 types.
         optimizer: see `TrainingOptions`.
         learning_rate: learning rate after the warmup.
         warmup: steps of linear increase of the learning rate, at most a quarter of all steps.
