@@ -107,7 +107,7 @@ class _ModelRegistry(Registry[ModelSpec[M]]):
             return found
         base: Any = self._base.target if isinstance(self._base, Late) else self._base
         if not (isinstance(found, type) and issubclass(found, base)):
-            raise TypeError(f"{found!r} is neither a subclass of {base.__name__} nor a ModelSpec")
+            raise TypeError(f"{found!r} is no subclass of {base.__name__} and no ModelSpec")
         return ModelSpec(name, "other packages", first_line(found), found, compared=False)
 
 

@@ -168,7 +168,7 @@ def test_a_file_of_another_packages_model_needs_the_package(package: Path) -> No
 def test_a_broken_package_is_one_sentence_and_the_rest_works(
     package: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name, why in (("broken", "NoSuchModel"), ("no-model", "neither a subclass of LanguageModel")):
+    for name, why in (("broken", "NoSuchModel"), ("no-model", "no subclass of LanguageModel")):
         with pytest.raises(LangmodelsError, match=f"{name!r} of the package toy-models.*{why}"):
             MODELS.find(name)
     assert main(["models", "broken"]) == 1
