@@ -70,7 +70,7 @@ def test_convert_there_and_back(run: Run) -> None:
     for name in ("c.arpa", "c.arpa.gz", "c.arpa.xz"):
         run("convert", "one.lm", name)
         run("convert", name, "back.lm")
-        back = langmodels.load("back.lm")
+        back = langmodels.load("back.lm", mmap=False)  # Windows does not replace a mapped file
         assert isinstance(back, NGramModel)
         assert back.score("the cat sat") == pytest.approx(model.score("the cat sat"), abs=1e-4)
     assert "\n\\data\\\nngram 1=" in Path("c.arpa").read_text()
@@ -107,7 +107,7 @@ def test_prune_leaves_at_most_so_many_ngrams(run: Run) -> None:
 def test_mix_by_weights_and_on_held_out_text(run: Run) -> None:
     run("train", "--corpus", "text.txt", "--level", "whitespace", "--order", 1, "-o", "uni.lm")
     run("mix", "one.lm", "uni.lm", "--weights", "3,1", "--output", "mixed.lm")
-    mixed = langmodels.load("mixed.lm")
+    mixed = langmodels.load("mixed.lm", mmap=False)
     assert isinstance(mixed, MixtureModel)
     assert mixed.weights.tolist() == [0.75, 0.25]
     parts = [langmodels.load(name).prob("cat", "the") for name in ("one.lm", "uni.lm")]
@@ -203,7 +203,7 @@ def test_train_prunes_by_count_and_quantizes(run: Run, refused: Run) -> None:
 
 def test_what_cannot_be_done_is_said(run: Run, refused: Run) -> None:
     run("train", "--corpus", "text.txt", "--model", "stupid-backoff", "--order", 2, "-o", "sb.lm")
-    assert "stupid backoff" in refused("prune", "sb.lm", "--threshold", "1e-6", "-o", "x.lm")
+    assert "Stupid backoff" in refused("prune", "sb.lm", "--threshold", "1e-6", "-o", "x.lm")
     assert "There is no file" in refused("convert", "missing.arpa", "x.lm")
     assert "not an ARPA file" in refused("convert", "text.txt", "x.lm")
     assert "FullContextModel" in refused("convert", _full_context(run), "x.lm")

@@ -336,7 +336,7 @@ def test_too_little_of_memory_disk_or_numbers(
     assert not list(tmp_path.iterdir())
     with pytest.raises(LangmodelsError, match="more than 1,000 tokens"):
         stored(TEXT, "whitespace", tmp_path, limit=1000)
-    with pytest.raises(LangmodelsError, match="more than 500 partitions"):
+    with pytest.raises(LangmodelsError, match="over 500 partitions"):
         make_plan(stored(made_up(9000), "whitespace", tmp_path), 3, 2)
 
 

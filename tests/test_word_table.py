@@ -156,7 +156,9 @@ def test_rows_come_while_a_text_is_read(
         pytest.importorskip("pyarrow")
     monkeypatch.chdir(tmp_path)
     fitted("word", model).save("m.lm")
-    Path("a.txt").write_text(TEXT.rstrip() + "  \n \n\tthe hen sat\n\nso it ate" * 30 + " \n\n \n")
+    Path("a.txt").write_text(
+        TEXT.rstrip() + "  \n \n\tthe hen sat\n\nso it ate" * 30 + " \n\n \n", "utf-8"
+    )
     Path("b.txt").write_text("\n")
     Path("c.txt").write_text("the hen")
     command = ["surprisal", "m.lm", "--corpus", "a.txt,b.txt,c.txt", "--unit", "token"]

@@ -44,6 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--output",
+        "-o",
         type=OutputFile,
         metavar="FILE",
         help="compressed file to write (default: measure only)",

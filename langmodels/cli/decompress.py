@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the model file that it was compressed with",
     )
     parser.add_argument(
-        "--output", type=OutputFile, metavar="FILE", required=True, help="the file to write"
+        "--output", "-o", type=OutputFile, metavar="FILE", required=True, help="file to write"
     )
     add_json_option(parser)
 

@@ -72,6 +72,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add_errors_option(parser)
     parser.add_argument(
         "--output",
+        "-o",
         type=TableFile,
         metavar="FILE",
         help="a .csv, .tsv, .jsonl or .parquet file (default: CSV on standard output)",
