@@ -56,12 +56,12 @@ def test_results_and_errors_are_those_of_processes(pool: Any) -> None:
     assert list(mapped(pool, total, [[1], [2], [3]], 7)) == [8, 9, 10]
 
 
-def test_workers_started_here_keep_memory(pool: Any) -> None:
+def test_local_workers_do_not_return_memory_at_once(pool: Any) -> None:
     """Dask would have them fetch it anew for each array, at twice the time."""
     assert pool.submit(os.getenv, TRIM).result() == TRIMMED
 
 
-def test_workers_that_are_killed_cost_repeats_and_no_results(pool: Any) -> None:
+def test_killed_workers_change_no_result(pool: Any) -> None:
     rng = random.Random(1)
     killed: list[int] = []
     done = threading.Event()
@@ -94,7 +94,7 @@ def test_tasks_of_a_scheduler_that_is_restarted_are_begun_again(pool: Any, clien
     assert [f.result(timeout=PATIENCE) for f in futures] == [x * x for x in range(60)]
 
 
-def test_a_task_that_kills_its_workers_is_a_sentence(pool: Any) -> None:
+def test_a_task_that_kills_its_workers_raises_worker_lost(pool: Any) -> None:
     futures = [pool.submit(die, os.devnull), pool.submit(slow_square, 3)]
     list(completed(pool, futures))
     assert isinstance(futures[0].exception(), WorkerLost)
@@ -159,7 +159,9 @@ def test_commands_find_the_same_on_a_cluster(
     assert found["--scheduler"] == found["--jobs"]
 
 
-def test_an_address_where_nobody_is(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_without_a_scheduler_is_refused_in_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("langmodels.execution.cluster._TIMEOUT", 0.2)
     with pytest.raises(LangmodelsError, match="No Dask scheduler answers at tcp://127"):
         executor(1, "tcp://127.0.0.1:9")

@@ -118,7 +118,7 @@ def by_label(comparison: Comparison) -> dict[str, dict[str, Any]]:
 # Figures ----------------------------------------------------------------------------------------
 
 
-def test_character_figures_are_those_of_the_model() -> None:
+def test_bits_per_character_of_a_character_model_are_its_loss() -> None:
     splits = parts("char")
     found = compare([CoinModel()], splits, plan=PLAN).results.models[0]
     scores = CoinModel().fit(splits.train).score_corpus(splits.test)
@@ -131,7 +131,7 @@ def test_character_figures_are_those_of_the_model() -> None:
     assert low < found.bits_per_character < high
 
 
-def test_word_figures_pay_for_all(words: Comparison) -> None:
+def test_bits_per_character_of_word_models_include_the_extras(words: Comparison) -> None:
     level = words.results.levels[0]
     for model in words.results.models:
         if math.isfinite(model.perplexity):
@@ -142,7 +142,7 @@ def test_word_figures_pay_for_all(words: Comparison) -> None:
     assert level.extras["spelling"] > 0
 
 
-def test_best_first_and_zero_probabilities_last(words: Comparison) -> None:
+def test_models_are_ranked_by_loss_with_infinite_ones_last(words: Comparison) -> None:
     models = words.results.models
     assert [m.name for m in models] == ["witten-bell", "unigram", "mle"]
     assert models[-1].perplexity == math.inf
@@ -151,7 +151,7 @@ def test_best_first_and_zero_probabilities_last(words: Comparison) -> None:
     assert [t.better for t in words.results.tests] == ["witten-bell order=3"]
 
 
-def test_calibration_of_a_known_model() -> None:
+def test_a_model_of_known_probabilities_is_calibrated() -> None:
     splits = parts("char")
     found = compare([CoinModel()], splits, plan=PLAN).results.models[0].calibration
     n = len(splits.train.vocabulary) - 1
@@ -166,7 +166,7 @@ def test_calibration_of_a_known_model() -> None:
     assert found.misplaced == pytest.approx(abs(p[0] - hits))
 
 
-def test_unknown_words_stand_apart_from_known_ones(words: Comparison) -> None:
+def test_unknown_words_are_a_group_of_their_own(words: Comparison) -> None:
     """What <unk> costs is without the spelling, and is nowhere among the costs of known words."""
     level = words.results.levels[0]
     counts = {name: dict(zip(*group, strict=True)) for name, group in level.groups.items()}
@@ -177,7 +177,7 @@ def test_unknown_words_stand_apart_from_known_ones(words: Comparison) -> None:
     assert page.count("what &lt;unk&gt; costs, without their spelling") >= 2
 
 
-def test_bands_average_to_the_whole(words: Comparison) -> None:
+def test_losses_of_groups_average_to_the_whole(words: Comparison) -> None:
     level = words.results.levels[0]
     assert len(level.groups) == 4
     for model in words.results.models[:2]:
@@ -195,7 +195,7 @@ def test_scores_that_are_no_probabilities_are_renormalised() -> None:
     assert 1 < found.perplexity < unigram.perplexity
 
 
-def test_the_known_entropy_is_a_line() -> None:
+def test_a_known_entropy_has_its_row_in_the_tables() -> None:
     source = find_source("synthetic:markov?order=1&length=20000")
     splits = Splits.from_text(source.open(), make_tokenizer("char"))
     comparison = compare(["unigram", "witten-bell:order=2"], splits, source=source, plan=PLAN)
@@ -226,7 +226,7 @@ def test_the_known_entropy_is_a_line() -> None:
 # Fairness ---------------------------------------------------------------------------------------
 
 
-def test_order_and_company_change_no_figure(words: Comparison) -> None:
+def test_figures_do_not_depend_on_which_models_are_compared(words: Comparison) -> None:
     alone = by_label(compare([MODELS[1]], parts(), plan=PLAN))
     reversed_ = by_label(compare(MODELS[::-1], parts(), plan=PLAN))
     together = by_label(words)
@@ -238,17 +238,17 @@ def test_order_and_company_change_no_figure(words: Comparison) -> None:
         assert model == mixed[label]
 
 
-def test_two_runs_agree_but_for_times(words: Comparison) -> None:
+def test_two_runs_differ_in_times_only(words: Comparison) -> None:
     again = compare(MODELS, parts(), plan=PLAN)
     assert without_times(again.to_json()) == without_times(words.to_json())
 
 
-def test_processes_change_no_figure(words: Comparison) -> None:
+def test_figures_do_not_depend_on_the_number_of_processes(words: Comparison) -> None:
     parallel = compare(MODELS, parts(), plan=PLAN, jobs=2)
     assert without_times(parallel.to_json()) == without_times(words.to_json())
 
 
-def test_processes_are_for_networks() -> None:
+def test_the_default_number_of_processes_depends_on_networks() -> None:
     def jobs(*models: str) -> int:
         candidates = make_candidates(models, ["word"], Setting())
         return worthwhile_jobs([Trial(candidate, 0) for candidate in candidates])
@@ -367,7 +367,7 @@ def test_tables_fit_eighty_columns(words: Comparison) -> None:
     assert ("is better than" in text) == words.results.tests[0].significant
 
 
-def test_saved_and_loaded(words: Comparison, tmp_path: Path) -> None:
+def test_a_saved_comparison_loads_with_equal_results(words: Comparison, tmp_path: Path) -> None:
     words.save(tmp_path / "results.json")
     again = Comparison.load(tmp_path / "results.json")
     assert again.to_json() == words.to_json()
@@ -439,7 +439,7 @@ def test_labels_are_shown_as_they_are(tmp_path: Path) -> None:
     assert [len(re.findall(r"(?<!\\)\|", line)) for line in (head, align, row)] == [4, 4, 4]
 
 
-def test_one_model_and_any_text(tmp_path: Path) -> None:
+def test_a_single_model_and_any_kind_of_text_are_accepted(tmp_path: Path) -> None:
     """A single model needs no list, a path no string, and a text is what is fitted to."""
     path = tmp_path / "tale.txt"
     path.write_text(TEXT, encoding="utf-8")
@@ -469,7 +469,7 @@ def test_models_that_are_alike(tmp_path: Path) -> None:
     assert "differ most" not in markdown.render(found.results)
 
 
-def test_what_costs_nothing(tmp_path: Path) -> None:
+def test_a_loss_of_zero_is_shown_without_sign_and_left_off_log_axes(tmp_path: Path) -> None:
     """Zero bits have no sign, and no place on a logarithmic axis."""
     assert (figure(-1e-9), figure(-0.004), figure(-0.006)) == ("0.00", "0.00", "-0.01")
     assert interval((-1e-9, 1234.5), 1) == "0.0-1,234.5"
@@ -494,7 +494,7 @@ def test_a_report_without_matplotlib_says_so(
     assert "<table>" in text
 
 
-def test_notebook_html(words: Comparison) -> None:
+def test_a_notebook_shows_the_four_main_tables(words: Comparison) -> None:
     assert words._repr_html_().count("<table>") == 4  # the text, its contexts, quality, cost
 
 
@@ -601,7 +601,7 @@ def test_errors_of_the_command_are_one_line(
     assert len(error.strip().splitlines()) == 1
 
 
-def test_a_source_names_the_text() -> None:
+def test_the_heading_has_the_name_of_the_source() -> None:
     source = Source("letters", "a test", lambda: iter([TEXT]))
     comparison = compare(["unigram"], parts(), source=source, plan=PLAN)
     assert "letters: a test" in rendered(comparison)
@@ -626,7 +626,9 @@ def test_scaling_measures_every_size() -> None:
         scale(["unigram"], parts(), doublings=1)
 
 
-def test_scaling_command(book: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_scale_command_prints_a_table_for_each_quantity(
+    book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     line = ["scale", "--corpus", str(book), "--models", "unigram,mle:order=2", "--doublings", "2"]
     assert main(line) == 0
     shown = capsys.readouterr().out
@@ -886,7 +888,7 @@ def test_one_model_against_all_others_of_several_levels() -> None:
         assert {test.better, test.worse} == {"unigram (word)", "witten-bell order=2 (char)"}
 
 
-def test_levels_pay_for_the_same_text() -> None:
+def test_boundary_marks_in_the_text_are_refused_unless_a_word_level_is_first() -> None:
     """Marks typed around lines are boundaries for words, and characters for characters."""
     text = "".join(f"<s> {line} </s>\n" for line in TEXT.splitlines() if line.strip())
     with pytest.warns(UserWarning, match="boundary marks"):
@@ -896,7 +898,7 @@ def test_levels_pay_for_the_same_text() -> None:
     letters = Splits.from_text(text, "char")
     with (
         pytest.warns(UserWarning, match="boundary marks"),
-        pytest.raises(LangmodelsError, match="name a level of words first"),
+        pytest.raises(LangmodelsError, match="name a word level first"),
     ):
         compare(["unigram"], letters, levels=("char", "word"), plan=PLAN)
     models = {
@@ -905,12 +907,12 @@ def test_levels_pay_for_the_same_text() -> None:
     }
     with (
         pytest.warns(UserWarning, match="boundary marks"),
-        pytest.raises(LangmodelsError, match="take them out"),
+        pytest.raises(LangmodelsError, match="remove them"),
     ):
         evaluate(models, text, training_text=text)
 
 
-def test_figures_are_not_given_up_for_a_test() -> None:
+def test_a_model_that_cannot_be_tested_against_costs_no_figures() -> None:
     """A model turns out to have infinite losses when all of them have been trained."""
     with pytest.warns(UserWarning, match="mle order=2 has no finite figures"):
         found = compare(["unigram", "mle:order=2"], parts(), plan=PLAN, against="mle order=2")
@@ -918,7 +920,7 @@ def test_figures_are_not_given_up_for_a_test() -> None:
     assert found.results.tests == []
 
 
-def test_kept_runs_are_told_apart_by_what_unknown_words_look_like() -> None:
+def test_the_cache_distinguishes_texts_by_their_unknown_words() -> None:
     """Some models read them letter by letter."""
     splits = [
         Splits.from_parts(("a hen\na hen\n", "a hen\n", f"a {word}\n"), "word", min_count=2)
@@ -930,7 +932,7 @@ def test_kept_runs_are_told_apart_by_what_unknown_words_look_like() -> None:
     assert digests[0] != digests[1]
 
 
-def test_figures_are_told_as_models_finish() -> None:
+def test_on_finished_is_called_with_figures_as_models_finish() -> None:
     out = StringIO()
     progress.enable(Console(file=out, width=200))
     try:

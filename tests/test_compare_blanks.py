@@ -59,7 +59,7 @@ def test_both_sides_fill_what_one_side_cannot(comparison: Comparison) -> None:
     assert bidirectional.filled.both.accuracy > 0.95
 
 
-def test_figures_are_those_of_the_blanks(comparison: Comparison) -> None:
+def test_figures_of_blanks_are_those_of_evaluate_blanks(comparison: Comparison) -> None:
     splits = parts()
     model = make_model("witten-bell:order=3").fit(splits.train, splits.validation)
     blanks = choose_blanks(splits.test, PLAN.blanks)
@@ -73,7 +73,7 @@ def test_figures_are_those_of_the_blanks(comparison: Comparison) -> None:
     assert filled.before.blanks == len(blanks) == 24
 
 
-def test_the_table_is_in_every_report(comparison: Comparison, tmp_path: Any) -> None:
+def test_every_report_has_the_table_of_blanks(comparison: Comparison, tmp_path: Any) -> None:
     text = shown(comparison)
     assert "Filling blanks, best first" in text
     assert "What follows a blank is worth" in text
@@ -84,7 +84,7 @@ def test_the_table_is_in_every_report(comparison: Comparison, tmp_path: Any) -> 
     assert Comparison.load(tmp_path / "found.json").results == comparison.results
 
 
-def test_without_such_a_model_nothing_is_left_blank() -> None:
+def test_without_a_cloze_model_no_blanks_are_filled() -> None:
     found = compare(MODELS[:1], parts(), plan=PLAN)
     assert found.results.models[0].filled is None
     assert "blank" not in shown(found)
@@ -120,7 +120,7 @@ def test_an_unfitted_model_alone_and_with_two_seeds() -> None:
     assert both.loss == pytest.approx((one.loss + two.loss) / 2)
 
 
-def test_means_of_figures() -> None:
+def test_figures_are_averaged_over_seeds() -> None:
     runs = [Filled(None, BlankFigures(5, a, a, loss)) for a, loss in ((0.2, 1.0), (0.4, math.inf))]
     mean = mean_filled(runs)
     assert mean.before is None

@@ -63,7 +63,7 @@ def test_models_with_the_same_tokens_are_ranked_by_them() -> None:
     assert test.difference == pytest.approx(worse.bits - better.bits)
 
 
-def test_any_pair_is_tested(tmp_path: Path, run: Callable[..., str]) -> None:
+def test_against_chooses_the_pairs_that_are_tested(tmp_path: Path, run: Callable[..., str]) -> None:
     models = {name: trained(name) for name in ("unigram", "witten-bell:order=2", "mle:order=1")}
     pairs = {
         against: [(t.better, t.worse) for t in evaluate(models, TRAIN, against=against).tests]
@@ -97,7 +97,7 @@ def test_blocks_of_characters_are_those_of_the_text() -> None:
     assert figures.interval == pytest.approx(bootstrap_interval(blocks, np.diff(edges)))
 
 
-def test_models_with_other_tokens_pay_for_the_whole_text() -> None:
+def test_models_with_different_tokens_compare_by_bits_per_character() -> None:
     """With a training text, figures are those of `compare`."""
     models = {"words": trained("unigram", min_count=2), "chars": trained("mkn:order=4", "char")}
     found = evaluate(models, NEW, training_text=TRAIN)
@@ -130,7 +130,9 @@ def test_a_score_that_is_no_number_names_model_and_token() -> None:
         measure("b.lm", Broken().fit(corpus), corpus)
 
 
-def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., str]) -> None:
+def test_the_command_ranks_models_and_refuses_those_that_do_not_compare(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run: Callable[..., str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("text.txt").write_text(TEXT)
     divided = ["--corpus", "text.txt", "--split", "contiguous"]

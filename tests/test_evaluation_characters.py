@@ -63,7 +63,7 @@ def test_alignment_gives_back_the_text(tokenizer: Tokenizer, text: str) -> None:
 
 
 @pytest.mark.parametrize("level", ["word", "whitespace", "symbols", "char", "byte"])
-def test_targets_and_costs_match_one_to_one(level: str) -> None:
+def test_every_target_has_one_cost(level: str) -> None:
     parts = splits(make_tokenizer(level), 'The dog  sat.\n"Zebras, " said\n\n\nthe cat é')
     costs = text_costs(parts)
     assert len(costs.ends) == len(costs.extra) == parts.test.n_tokens
@@ -124,7 +124,7 @@ def test_spelling_is_a_distribution_over_strings() -> None:
     assert 0.5 < total < 1
 
 
-def test_words_that_look_like_boundaries() -> None:
+def test_boundary_marks_in_the_text_are_aligned() -> None:
     test = "the <s> cat </s> sat\n<unk> the\n"
     for tokenizer in (WhitespaceTokenizer(), WordTokenizer(lower=True, pattern=r"\S+")):
         costs = text_costs(splits(tokenizer, test, "the <s> cat\nthe cat sat\n" * 3))
@@ -132,7 +132,7 @@ def test_words_that_look_like_boundaries() -> None:
         assert costs.ends[-1] == len(test)
 
 
-def test_what_cannot_be_aligned_is_said() -> None:
+def test_tokens_that_are_not_in_the_text_are_refused() -> None:
     parts = splits(WordTokenizer(lower=True), "İstanbul sat")
     with pytest.raises(LangmodelsError, match="occur in the text"):
         text_costs(parts)
@@ -154,7 +154,7 @@ class PairTokenizer(Tokenizer):
         return len(text) // 2 * 2
 
 
-def test_tokens_of_several_characters_stand_beside_characters(
+def test_levels_of_one_and_of_several_characters_compare(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     LEVELS.register("pairs", PairTokenizer)

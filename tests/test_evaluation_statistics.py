@@ -22,7 +22,7 @@ from langmodels.evaluation.statistics import (
 
 
 @given(st.lists(st.floats(0, 20), min_size=1, max_size=60), st.integers(1, 5))
-def test_block_sums_lose_nothing(costs: list[float], width: int) -> None:
+def test_block_sums_add_up_to_the_total(costs: list[float], width: int) -> None:
     ends = np.arange(1, len(costs) + 1) * width
     edges = block_edges(int(ends[-1]))
     sums = block_sums(np.array(costs), ends, edges)
@@ -40,7 +40,7 @@ def test_block_sums_lose_nothing(costs: list[float], width: int) -> None:
     st.integers(1, 60),
     st.integers(1, 60),
 )
-def test_sums_of_blocks_come_in_any_pieces(
+def test_block_sums_do_not_depend_on_how_costs_are_cut_in_pieces(
     targets: list[tuple[int, float]], blocks: int, one: int, other: int
 ) -> None:
     widths, costs = zip(*targets, strict=True)
@@ -64,7 +64,7 @@ def test_a_target_across_an_edge_is_divided_in_proportion() -> None:
     assert sums.tolist() == pytest.approx([1.0, 5.0])
 
 
-def test_interval_is_that_of_the_mean() -> None:
+def test_the_interval_of_a_mean_is_close_to_the_normal_one() -> None:
     values = np.random.default_rng(1).normal(5.0, 2.0, 400)
     low, high = bootstrap_interval(values)
     half = 1.96 * values.std() / math.sqrt(400)
@@ -73,7 +73,7 @@ def test_interval_is_that_of_the_mean() -> None:
     assert bootstrap_interval(values) == (low, high)
 
 
-def test_intervals_cover_the_truth() -> None:
+def test_intervals_cover_the_true_mean_as_often_as_they_should() -> None:
     # Skewed values, as losses are: exponential ones with mean 1. 200 trials put a true coverage
     # of 95 % between 90 and 99 % but for one time in thousands.
     rng = np.random.default_rng(3)
@@ -82,12 +82,12 @@ def test_intervals_cover_the_truth() -> None:
     assert 0.9 <= covered / 200 <= 0.99
 
 
-def test_infinite_or_lonely_blocks_have_no_interval() -> None:
+def test_infinite_losses_and_single_blocks_have_no_interval() -> None:
     for values in (np.array([1.0]), np.array([1.0, math.inf])):
         assert all(map(math.isnan, bootstrap_interval(values)))
 
 
-def test_paired_test() -> None:
+def test_paired_p_values_of_known_cases() -> None:
     rng = np.random.default_rng(0)
     noise = rng.normal(0, 1, 200)
     assert paired_p_value(noise - noise.mean() + 1.0) == pytest.approx(1e-4)
@@ -103,13 +103,13 @@ def test_paired_p_values_are_uniform_where_nothing_differs() -> None:
     assert np.mean(p < 0.05) < 0.13
 
 
-def test_holm() -> None:
+def test_holm_corrects_known_p_values() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([0.5, 0.9]) == pytest.approx([1.0, 1.0])
     assert holm([]) == []
 
 
-def test_growth_exponents() -> None:
+def test_growth_exponents_and_their_errors_are_those_of_a_regression() -> None:
     x = [1.0, 2.0, 4.0, 8.0]
     exact = growth_exponent(x, [3 * v**1.5 for v in x])
     assert exact.value == pytest.approx(1.5)
@@ -124,7 +124,7 @@ def test_growth_exponents() -> None:
     assert str(Exponent(-0.001, 0.0)) == "0.00 ± 0.00"
 
 
-def test_what_rounding_makes_is_no_difference() -> None:
+def test_differences_within_rounding_are_not_significant() -> None:
     sizes = np.full(50, 10.0)
     for each, p in ((1e-7, 1.0), (1e-3, 0.0)):
         (found,) = neighbour_tests([("a", np.zeros(50)), ("b", each * sizes)], sizes)

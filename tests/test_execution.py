@@ -58,14 +58,14 @@ def test_results_do_not_depend_on_where_tasks_run(jobs: int) -> None:
         assert sorted(f.result() for f in completed(pool, futures)) == [16, 26, 36]
 
 
-def test_what_cannot_be_sent_costs_its_task_alone() -> None:
+def test_a_task_that_cannot_be_pickled_fails_alone() -> None:
     back, there, after = results(2, (unpicklable,), (square, lambda: 3), (square, 5))
     assert isinstance(back, Exception)
     assert isinstance(there, Exception)
     assert after == 25
 
 
-def test_at_least_one_job() -> None:
+def test_fewer_than_one_job_is_refused() -> None:
     with pytest.raises(UsageError, match="at least 1"):
         executor(0)
 
@@ -87,7 +87,7 @@ def test_what_is_registered_is_known_to_other_processes(request: pytest.FixtureR
 
 
 @posix
-def test_a_killed_worker_costs_a_repeat(tmp_path: Path) -> None:
+def test_the_task_of_a_killed_worker_is_repeated(tmp_path: Path) -> None:
     calls = [(die_once, str(tmp_path / f"mark{i}"), i) for i in range(3)]
     assert results(2, *calls, (square, 4)) == [0, 1, 2, 16]
 
@@ -160,7 +160,7 @@ def test_workers_end_when_their_parent_is_killed(how: signal.Signals, tmp_path: 
     wait_for(lambda: not any(map(is_running, pids)))
 
 
-def test_processes_that_cannot_start_are_a_sentence(tmp_path: Path) -> None:
+def test_a_script_without_a_main_guard_gets_a_sentence(tmp_path: Path) -> None:
     """A script without the guard runs itself again in every worker."""
     script = tmp_path / "unguarded.py"
     script.write_text(
@@ -176,7 +176,7 @@ def test_processes_that_cannot_start_are_a_sentence(tmp_path: Path) -> None:
 
 @posix
 @pytest.mark.parametrize("where", ["2", pytest.param("1, 'local'", marks=with_dask)])
-def test_no_worker_hears_of_control_c(where: str) -> None:
+def test_workers_never_receive_ctrl_c(where: str) -> None:
     """In a fresh interpreter, where the thread that starts the first process starts a second one
     of multiprocessing's own, which let it hear again: workers then wrote tracebacks.
     """

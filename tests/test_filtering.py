@@ -210,7 +210,9 @@ def test_groups_have_thresholds_of_their_own(run: Run, tmp_path: Path) -> None:
             assert document["bucket"] == ("head", "middle", "tail")[part]
 
 
-def test_the_difference_of_two_models(run: Run, tmp_path: Path) -> None:
+def test_the_score_against_a_general_model_is_the_difference_of_cross_entropies(
+    run: Run, tmp_path: Path
+) -> None:
     run("--against", "general.lm", "--max-bits", "-0.5", "--per", "character")
     model, general = langmodels.load("m.lm"), langmodels.load("general.lm")
 
@@ -225,7 +227,7 @@ def test_the_difference_of_two_models(run: Run, tmp_path: Path) -> None:
     assert all(d["difference"] == pytest.approx(scores[d["id"]]) for d in found)
 
 
-def test_what_is_finished_is_not_done_again(
+def test_a_second_run_repeats_nothing_that_is_finished(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = run("--keep", "0.3")
@@ -261,9 +263,7 @@ def test_a_model_that_was_trained_anew_scores_anew(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.6, 0.9])
-def test_scores_that_were_damaged_since_are_made_again(
-    share: float, run: Run, tmp_path: Path
-) -> None:
+def test_damaged_scores_are_computed_again(share: float, run: Run, tmp_path: Path) -> None:
     first = run("--keep", "0.3", "--by", "lang")
     texts = {p: p.read_bytes() for p in (tmp_path / "out").rglob("?.jsonl*") if p.is_file()}
     texts = {p: data for p, data in texts.items() if "scores" not in p.parts}
@@ -399,7 +399,7 @@ def test_nothing_is_replaced_that_was_not_made_here(run: Run, folder: Path) -> N
             Rule(**rule)
 
 
-def test_windows_line_ends_are_no_text(run: Run, folder: Path, tmp_path: Path) -> None:
+def test_carriage_returns_of_windows_are_not_scored(run: Run, folder: Path, tmp_path: Path) -> None:
     """They are written as they were, and scored as `score` does it."""
     train = ["train", "-q", "--corpus", "m.txt", "--level", "char", "--model", "unigram"]
     assert main([*train, "-o", str(tmp_path / "c.lm")]) == 0
@@ -418,7 +418,7 @@ def test_windows_line_ends_are_no_text(run: Run, folder: Path, tmp_path: Path) -
     assert edges[0] == edges[1]
 
 
-def test_what_no_model_gives_any_probability_has_no_score(run: Run, tmp_path: Path) -> None:
+def test_documents_impossible_under_both_models_have_no_score(run: Run, tmp_path: Path) -> None:
     train = ["train", "-q", "--level", "whitespace", "--model", "mle:order=2", "--corpus", "m.txt"]
     assert main([*train, "-o", str(tmp_path / "mle.lm")]) == 0
     (tmp_path / "d.jsonl").write_text(

@@ -57,21 +57,21 @@ def worst(said: Sequence[float], truth: float, begin: int, until: float = 45.0) 
     return max(max(left / true, true / left) for left, true in pairs)
 
 
-def test_what_goes_as_expected_is_said_from_the_beginning() -> None:
+def test_work_that_goes_as_expected_is_forecast_within_five_percent() -> None:
     pieces = [counting(5), counting(30), *[network(100 + 20 * k, 10) for k in range(5)]]
     said, truth = simulated(pieces, 2, lambda *_: 1.0)
     assert worst(said, truth, 0) < 1.05
 
 
 @pytest.mark.parametrize("pace", [0.4, 2.5])
-def test_a_wrong_measurement_is_mended_within_the_first_minute(pace: float) -> None:
+def test_a_wrong_expectation_is_corrected_within_a_minute(pace: float) -> None:
     pieces = [network(300, 20, (0.25, 0.5)), network(500, 20, (0.25, 0.5)), network(400, 30)]
     said, truth = simulated(pieces, 2, lambda *_: pace)
     assert max(said[0] / truth, truth / said[0]) > 2
     assert worst(said, truth, 60) < 1.5
 
 
-def test_what_counts_is_wrong_by_another_factor_than_networks() -> None:
+def test_kinds_of_work_have_paces_of_their_own() -> None:
     pieces = [*[counting(6)] * 8, network(300, 20), network(300, 20)]
     paces = {"counting": 4.0, "network": 1.0}
     said, truth = simulated(pieces, 2, lambda kind, _: paces[str(kind)])
@@ -95,7 +95,7 @@ def test_a_network_that_stops_early_does_not_make_the_others_look_fast() -> None
     assert worst(said, truth, 101) < 1.2
 
 
-def test_work_that_takes_longer_than_it_should_is_never_over() -> None:
+def test_overdue_work_has_time_left_until_it_ends() -> None:
     said, truth = simulated([counting(10)], 1, lambda *_: 6.0)
     assert truth == pytest.approx(60, abs=1)
     assert min(said) > 0
@@ -103,7 +103,7 @@ def test_work_that_takes_longer_than_it_should_is_never_over() -> None:
     assert said[-1] < 3
 
 
-def test_what_is_late_does_not_make_all_else_look_slow() -> None:
+def test_overdue_work_does_not_slow_the_forecast_of_other_work() -> None:
     """A minute of scoring that becomes six, alone and while others learn as they should."""
     late = Work(200.0, (140.0,), "network")
     said, truth = simulated([late], 1, lambda *_: 1.0, ends={0: 500.0})
@@ -115,7 +115,7 @@ def test_what_is_late_does_not_make_all_else_look_slow() -> None:
     assert worst(said, truth, 0) < 2
 
 
-def test_what_is_finished_beforehand_takes_no_time() -> None:
+def test_work_finished_beforehand_takes_no_time() -> None:
     forecast = Forecast([network(50, 0), Work(0.0), network(70, 0)], 2, lambda: 0.0)
     forecast.finish(1)
     assert forecast.left() == pytest.approx(70)

@@ -52,7 +52,9 @@ def test_a_sweep_stands_for_all_its_settings_or_some_drawn() -> None:
         make_candidates([many], ["word"], Setting())
 
 
-def test_validation_alone_chooses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_setting_is_chosen_by_validation_loss_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where the test text likes another setting best, that one is not taken."""
     train, validation = TEXT[:1500], TEXT[1500:2200]
     test = "the a u ran ran ran .\nran the ran u .\n" * 20  # n-grams are of no use here
@@ -158,7 +160,7 @@ def test_what_differs_far_more_than_seeds_do_is_told_apart(n_seeds: int) -> None
     assert found.p_value() == pytest.approx({2: 0.0255, 3: 0.000533}[n_seeds], rel=0.25)
 
 
-def test_effects_and_power() -> None:
+def test_effect_size_and_detectable_difference_of_a_normal_sample() -> None:
     rng = np.random.default_rng(3)
     differences = rng.normal(0.5, 1.0, 400)
     effect, (low, high) = effect_size(differences)
