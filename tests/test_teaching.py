@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 
 from langmodels.errors import UsageError
@@ -83,6 +84,21 @@ def test_predictions() -> None:
     assert found.entropy == pytest.approx(entropy)
     assert found.used == ("a",)
     assert found.asked is None
+
+
+def test_scores_are_no_probabilities_and_their_entropy_is_that_of_their_shares() -> None:
+    model = NGramModel(order=3, smoothing="stupid_backoff").fit(corpus())
+    found = predict_next(model, "a rose", k=3)
+    scores = np.exp(model.log_distribution(model.state("a rose")))
+    p = scores / scores.sum()
+    assert scores.sum() > 1.1
+    assert not found.is_distribution
+    assert found.candidates[0].prob == pytest.approx(scores.max())
+    assert found.entropy == pytest.approx(-(p[p > 0] * np.log2(p[p > 0])).sum())
+    assert "p(x" not in found._repr_html_()
+    warm = predict_next(model, "a rose", k=3, temperature=2)
+    assert warm.is_distribution
+    assert warm.candidates[0].prob == pytest.approx(np.sqrt(p).max() / np.sqrt(p).sum())
 
 
 def test_what_is_certain_has_no_entropy_and_no_sign() -> None:

@@ -74,6 +74,12 @@ def test_what_is_said_of_a_word_is_what_the_model_says_there() -> None:
     assert rows[3]["surprisal"] == pytest.approx(two)
 
 
+def test_scores_that_are_no_probabilities_are_said_to_be_that() -> None:
+    model = fitted("word", "stupid-backoff:order=2")
+    with pytest.warns(UserWarning, match="The scores of sb do not sum to one"):
+        Surprisals({"sb": model}, {})
+
+
 def test_several_models_stand_side_by_side() -> None:
     models = {"words": fitted("word"), "letters": fitted("char"), "odd": fitted("word", "mle")}
     table = surprisal_table(models, [TEXT, "the hen"], measures=["surprisal", "rank"])

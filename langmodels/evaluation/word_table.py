@@ -205,6 +205,13 @@ class Surprisals:
         self.totals: dict[str, float] = {}
         self.n_rows = 0
         self._before = _Before()
+        scores = [label for label, model in models.items() if not model.is_distribution]
+        if scores:
+            warnings.warn(
+                f"The scores of {', '.join(scores)} do not sum to one; their surprisal is that of "
+                "no probabilities.",
+                stacklevel=3,
+            )
 
     @property
     def in_parts(self) -> bool:

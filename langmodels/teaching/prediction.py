@@ -44,7 +44,8 @@ class Prediction:
     the token that was asked for, if any. `entropy`: of the distribution in bits; 2 to its power is
     the number of equally probable tokens that would be as hard to guess. `separator`: what is put
     between tokens in a row. `note`: a caution about the probabilities, if there is one. All
-    probabilities are those at `temperature`.
+    probabilities are those at `temperature`. Where `is_distribution` is false they are scores that
+    do not sum to one, and the entropy is that of their shares.
     """
 
     model: str
@@ -74,8 +75,11 @@ class Prediction:
         )
         used = self.separator.join(self.used) or "nothing"
         caption = f"{self.model}: p(x | {used}), {self.entropy:.2f} bits of entropy"
+        if not self.is_distribution:
+            caption = f"{self.model}: score(x | {used}); scores do not sum to one"
         note = f"<p>{escaped(self.note)}</p>" if self.note else ""
-        return table(("rank", "x", "p", ""), rows, caption) + note
+        value = "p" if self.is_distribution else "score"
+        return table(("rank", "x", value, ""), rows, caption) + note
 
     def records(self) -> dict[str, Any]:
         """As plain data for JSON."""
@@ -126,7 +130,8 @@ def predict_next(
         i = model._token_id(token)
         rank = int(np.count_nonzero(p > p[i])) + 1
         asked = RankedToken(rank, token, float(p[i]), known=token in model.vocabulary)
-    positive = p[p > 0]
+    normalised = model.is_distribution or temperature != 1
+    positive = p[p > 0] if normalised else p[p > 0] / p.sum()
     return Prediction(
         model=name or model.kind,
         context=tokens,
@@ -136,7 +141,7 @@ def predict_next(
         asked=asked,
         entropy=-float((positive * np.log2(positive)).sum()) + 0.0,  # no "-0.0"
         separator=separator(model.tokenizer),
-        is_distribution=model.is_distribution,
+        is_distribution=normalised,
         note=undefined(model, state, len(tokens)),
         temperature=temperature,
     )
@@ -155,5 +160,6 @@ def plot_predictions(predictions: Sequence[Prediction], path: str | os.PathLike[
         given = found.separator.join(found.used[-_GIVEN:]) or "nothing"
         marked = len(found.candidates) if found.asked else None
         shares = [(token.token, token.prob) for token in shown]
-        panels.append(Bars(f"{found.model}{at}", f"p(x | {given})", shares, marked))
+        value = "p" if found.is_distribution else "score"
+        panels.append(Bars(f"{found.model}{at}", f"{value}(x | {given})", shares, marked))
     draw_bars(panels, path)
