@@ -208,11 +208,7 @@ def _run(
                 parts[path][piece] = future.result()
                 if len(parts[path]) == len(own):
                     done = [parts[path][each] for each in own]
-                    outcomes[path] = (
-                        done[0] if len(own) == 1 else joined(whole[path], own, done, thresholds)
-                    )
-                    if thresholds is not None:
-                        leave_none(whole[path])
+                    outcomes[path] = _whole_outcome(whole[path], own, done, thresholds)
             except LangmodelsError as error:
                 named = path in str(error)
                 failed[path] = str(error) if named else f"{path} is not finished: {error}"
@@ -220,9 +216,22 @@ def _run(
     return outcomes
 
 
+def _whole_outcome(
+    work: Work, pieces: Sequence[Work], done: Sequence[Outcome], thresholds: Thresholds | None
+) -> Outcome:
+    """The outcome of a file, of which all pieces are done; their files are removed once the output
+    is written.
+    """
+    outcome = done[0] if len(pieces) == 1 else joined(work, pieces, done, thresholds)
+    if thresholds is not None:
+        leave_none(work)
+    return outcome
+
+
 def _until_interrupted(
     futures: Iterator[Future[Outcome]], outcomes: dict[str, Outcome], n: int
 ) -> Iterator[Future[Outcome]]:
+    """The futures; KeyboardInterrupt gets a message that says how many of n files are done."""
     try:
         yield from futures
     except KeyboardInterrupt:

@@ -112,6 +112,21 @@ def _limit_row(results: Results) -> list[str]:
 
 
 def _quality_notes(results: Results) -> Iterator[str]:
+    yield from _notes_on_figures(results)
+    yield from _notes_on_defaults(results)
+    for level in results.levels:
+        paid = [f"{name} {figure(bits, 3)}" for name, bits in level.extras.items() if bits > 0]
+        if paid:
+            yield f"Included for models of {_units(level)}, in bits/char: {', '.join(paid)}."
+        if level.lowered:
+            yield f"Models of {_units(level)} see lower-cased text; capitals are paid for apart."
+    yield from _notes_on_training(results)
+    if results.limit:
+        yield f"The limit: {results.limit.note}."
+
+
+def _notes_on_figures(results: Results) -> Iterator[str]:
+    """How to read the columns, and how the text was scored."""
     if len(results.levels) > 1:
         yield _UNLIKE
     if any(m.zero_share for m in results.models):
@@ -129,6 +144,10 @@ def _quality_notes(results: Results) -> Iterator[str]:
             f"State is carried over the lines of {of} (--carry): recurrent networks, "
             "Transformers and caches remember what stood before a line."
         )
+
+
+def _notes_on_defaults(results: Results) -> Iterator[str]:
+    """The hyper-parameters that labels do not show: orders, and the defaults of long texts."""
     if orders := _orders(results):
         yield orders
     if any(not m.finished for m in results.models):
@@ -140,12 +159,10 @@ def _quality_notes(results: Results) -> Iterator[str]:
             if not level.read_by
             and (chosen := Setting(level.level, budget=budget, tokens=level.tokens[0]).chosen)
         )
-    for level in results.levels:
-        paid = [f"{name} {figure(bits, 3)}" for name, bits in level.extras.items() if bits > 0]
-        if paid:
-            yield f"Included for models of {_units(level)}, in bits/char: {', '.join(paid)}."
-        if level.lowered:
-            yield f"Models of {_units(level)} see lower-cased text; capitals are paid for apart."
+
+
+def _notes_on_training(results: Results) -> Iterator[str]:
+    """Which models were not trained here, warnings, sweeps, and single random starts."""
     finished = dict.fromkeys(m.label for m in results.models if m.finished)
     if finished:
         yield (
@@ -166,8 +183,6 @@ def _quality_notes(results: Results) -> Iterator[str]:
     if once:
         of = ", ".join(dict.fromkeys(once))
         yield f"{of}: trained from one random start; --seeds shows how much that matters."
-    if results.limit:
-        yield f"The limit: {results.limit.note}."
 
 
 def _documents(text: Text) -> str:
