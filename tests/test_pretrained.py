@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -197,6 +198,7 @@ def test_a_hub_that_does_not_answer_is_asked_once(monkeypatch: pytest.MonkeyPatc
 
     for module in (huggingface_hub, huggingface_hub.utils._http):
         monkeypatch.setattr(module, "get_session", NoNetwork)
+    monkeypatch.setitem(sys.modules, "transformers", None)  # nor is anything large imported first
     with pytest.raises(LangmodelsError, match="no-such/model is neither a folder"):
         langmodels.load("hf:no-such/model")
     assert len(asked) == 1

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from langmodels import CacheModel, FeedForwardModel, GRUModel, LSTMModel, NGramModel, UsageError
-from langmodels.models.description import settings_line
+from langmodels.models.description import part_lines, settings_line
+from langmodels.models.mixture import MixtureModel
 from langmodels.models.model import Model
 from langmodels.ngram import SMOOTHINGS, make_smoothing
 from langmodels.presets import Setting
@@ -160,5 +161,10 @@ def test_what_is_told_of_a_model_has_what_was_set_to_nothing() -> None:
     assert "patience None" in told
     assert not {"l2", "warmup", "one hot", "window"} & set(told.replace(",", "").split())
     cache = CacheModel(NGramModel(2, "witten_bell"), decay=0.5, weight=0.0).fit(text)
-    assert settings_line(cache).endswith("weight 0.0")
+    assert settings_line(cache) == "decay 0.5, weight 0.0"
+    own = "NGramModel: order 2, smoothing witten_bell"
+    assert part_lines(cache) == [own]
+    both = MixtureModel([cache, cache.base], [0.5, 0.5])
+    assert settings_line(both) == "weights [0.5, 0.5]"
+    assert part_lines(both) == [f"CacheModel: decay 0.5, weight 0.0 ({own})", own]
     assert settings_line(LSTMModel(hidden=4, epochs=1).fit(text)).count("0.0,") == 0

@@ -62,7 +62,7 @@ def run(args: argparse.Namespace, console: Console) -> int | None:
     rows = {
         "file": args.model + ("" if report["bytes"] is None else f" ({size(report['bytes'])})"),
         "model": f"{report['class']} ({report['kind']})",
-        "settings": settings_line(model),
+        "settings": settings_line(model) or "none",
         "tokens": join_settings({k: v for k, v in report["tokenizer"].items() if _is_short(v)}),
         "vocabulary": f"{len(vocabulary):,}: {' '.join(map(visible, frequent))} ..."
         + ("; closed, p(<unk>) = 0" if report["closed"] else ""),

@@ -37,7 +37,7 @@ from langmodels.datasets import Source
 from langmodels.errors import UsageError
 from langmodels.formatting import duration, size
 from langmodels.models.base import LanguageModel
-from langmodels.models.description import settings_line
+from langmodels.models.description import part_lines, settings_line
 from langmodels.names import split_names
 from langmodels.neural.base import NetworkModel
 from langmodels.neural.training.history import Epoch, was_interrupted
@@ -256,8 +256,10 @@ def _rows(
     least: int,
 ) -> dict[str, str]:
     """The facts that are printed of any trained model and its text."""
+    made_of = part_lines(model)
     return {
-        "settings": settings_line(model),
+        "settings": settings_line(model) or "none",
+        **({"made of": "\n".join(made_of)} if made_of else {}),
         "text": f"{source}: {train.n_tokens:,} tokens, {train.n_types:,} types"
         + _rare(args, train, least),
         "vocabulary": f"{len(model.vocabulary):,} tokens ({model.tokenizer.level} level)"

@@ -34,7 +34,7 @@ def describe(model: Model) -> dict[str, Any]:
         "closed": False,
         "ngrams": [],
         "discounts": [],
-        "parts": [f"{type(part).__name__}: {settings_line(part)}" for part in model.parts],
+        "parts": part_lines(model),
         **model.facts(),
         "arrays": {
             name: {"dtype": str(array.dtype), "shape": array.shape, "bytes": array.nbytes}
@@ -43,9 +43,24 @@ def describe(model: Model) -> dict[str, Any]:
     }
 
 
+def part_lines(model: Model) -> list[str]:
+    """What each of the models that a model is made of is, in a line."""
+    lines = []
+    for part in model.parts:
+        inside = "; ".join(part_lines(part))
+        line = f"{type(part).__name__}: {settings_line(part)}"
+        lines.append(f"{line} ({inside})" if inside else line)
+    return lines
+
+
 def settings_line(model: Model) -> str:
-    """The hyper-parameters of a model, as its constructor takes them, in one line."""
-    config = model.config()
+    """The hyper-parameters of a model, as its constructor takes them, in one line.
+
+    Without the models that it is made of, of which `part_lines` has a line each.
+    """
+    params = model.get_params()
+    parts = {name for name, value in params.items() if _is_part(value)}
+    config = {k: v for k, v in model.config().items() if k not in {*parts, "parts"}}
     defaults = {name: known.default for name, known in parameters(type(model)).items()}
     return join_settings({k: v for k, v in config.items() if k in defaults} or config, defaults)
 
@@ -69,6 +84,11 @@ def join_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any] | Non
         elif _is_told(value, (defaults or {}).get(name, Parameter.REQUIRED)):
             parts.append(f"{name.replace('_', ' ')} {value}")
     return ", ".join(part for part in parts if part)
+
+
+def _is_part(value: Any) -> bool:
+    """Whether a hyper-parameter is a model, or several."""
+    return isinstance(value[0] if isinstance(value, list) and value else value, Model)
 
 
 def _is_told(value: Any, default: Any) -> bool:

@@ -327,7 +327,15 @@ def _window(config: Any) -> int | None:
 @lru_cache(maxsize=4)
 def _opened(name: str) -> tuple[Any, PiecesTokenizer]:
     """The library's model and its tokenizer, loaded once per process."""
+    is_folder = Path(name).is_dir()
     try:
+        # What is nowhere is refused before the large packages are imported.
+        kept = {"local_files_only": is_folder or not _hub_answers()}
+        if kept["local_files_only"] and not is_folder and not _was_fetched(name):
+            raise LangmodelsError(
+                f"{name} is neither a folder nor a model that was fetched before, and the hub "
+                "does not answer."
+            )
         import transformers
     except ImportError as error:
         raise LangmodelsError(
@@ -340,8 +348,6 @@ def _opened(name: str) -> tuple[Any, PiecesTokenizer]:
     quiet.set_verbosity_error()
     quiet.disable_progress_bar()
     try:
-        # Without a network the library would retry for a minute.
-        kept = {"local_files_only": Path(name).is_dir() or not _hub_answers()}
         network = transformers.AutoModelForCausalLM.from_pretrained(
             name, dtype=torch.float32, **kept
         )
@@ -363,8 +369,19 @@ def _opened(name: str) -> tuple[Any, PiecesTokenizer]:
     return network, PiecesTokenizer(model=fast.backend_tokenizer.to_str(), size=size)
 
 
+def _was_fetched(name: str) -> bool:
+    """Whether a model of the hub is in the library's cache."""
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        return isinstance(try_to_load_from_cache(name, "config.json"), str)
+    except HFValidationError:  # the path of a folder that is not there
+        return False
+
+
 def _hub_answers() -> bool:
-    """Whether the hub is reachable; asked once."""
+    """Whether the hub is reachable; asked once, as the library would retry for a minute."""
     from huggingface_hub import constants, get_session
 
     try:
