@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+from neural_checks import numerical_gradient
 
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.base import LanguageModel
@@ -45,19 +46,6 @@ SMALL = {"hidden": 12, "epochs": 2, "batch_size": 4, "steps": 8}
 def corpus(level: str, text: str = LINES, like: Corpus | None = None) -> Corpus:
     vocabulary = None if like is None else like.vocabulary
     return Corpus.from_text(text, make_tokenizer(level), vocabulary=vocabulary)
-
-
-def numerical_gradient(f, array, step=1e-6):
-    result = np.empty_like(array)
-    for index in np.ndindex(array.shape):
-        kept = array[index]
-        array[index] = kept + step
-        above = f()
-        array[index] = kept - step
-        below = f()
-        array[index] = kept
-        result[index] = (above - below) / (2 * step)
-    return result
 
 
 # Whole networks by finite differences -------------------------------------------------------

@@ -1,7 +1,7 @@
-"""Arithmetic coding with whole numbers.
+"""Arithmetic coding in integers.
 
-Witten, Neal and Cleary 1987, "Arithmetic Coding for Data Compression"; with carries and bytes, as
-in the range encoding of Martin 1979.
+Witten, Neal and Cleary 1987, "Arithmetic Coding for Data Compression". Carries are propagated and
+the output is renormalized by whole bytes, as in the range coder of Martin 1979.
 """
 
 from collections.abc import Iterable
@@ -12,31 +12,31 @@ import numpy as np
 from langmodels.arrays import FloatArray
 
 TOTAL = 1 << 32
-"""What the sizes of all symbols sum to, at most."""
+"""Upper bound of the total frequency, the sum of the integer frequencies of all symbols."""
 
 _RANGE = 1 << 64
-_LOWEST = 1 << 56  # below it the range gives away a byte
+_LOWEST = 1 << 56  # when the range is no larger, its leading byte is written out
 _BYTES = 8
 
 
 class Sizes(Protocol):
-    """Which of the numbers below `total` stand for which symbol."""
+    """Cumulative frequencies: a symbol owns the numbers in [begin, end), all below `total`."""
 
     total: int
 
     def of(self, symbol: int) -> tuple[int, int, float]:
-        """The first number of a symbol, that after its last, and its probability."""
+        """Return (begin, end, probability) of a symbol."""
 
     def at(self, number: int) -> tuple[int, int, int]:
-        """The symbol that a number stands for, its first number, and that after its last."""
+        """Return (symbol, begin, end) of the symbol whose interval contains a number."""
 
 
 class Table:
-    """Sizes of all symbols of a distribution.
+    """Cumulative frequencies of a whole distribution.
 
-    A symbol has 2^32 p numbers, less what gives every other one at least one, so that whatever the
-    model thinks impossible can be written in 32 bits; the symbol `never` has none. `log_p` (V,) is
-    in nats.
+    A symbol of probability p has the frequency floor(p (2^32 - 2V)) + 1. Since it is at least 1,
+    even a symbol of probability zero can be coded, in 32 bits. The symbol `never` has frequency 0
+    and cannot be coded. `log_p` (V,) holds natural logarithms.
     """
 
     def __init__(self, log_p: FloatArray, never: int) -> None:
@@ -58,10 +58,10 @@ class Table:
 
 
 class Listed:
-    """Sizes of symbols that are listed one by one, only as far as the one that is needed.
+    """Cumulative frequencies of symbols that are generated one by one, until the one needed.
 
-    The same numbers for each as in a `Table`; `n` symbols at most are listed, each with its
-    probability.
+    `outcomes` yields pairs (symbol, probability), `n` at most; frequencies are those of a `Table`
+    with V = `n`. The iterable is consumed, so an object serves for one call of `of` or `at`.
     """
 
     total = TOTAL
@@ -70,7 +70,7 @@ class Listed:
         self._outcomes, self._scale = outcomes, TOTAL - 2 * n
 
     def of(self, symbol: int) -> tuple[int, int, float]:
-        """See `Sizes`. Once only."""
+        """See `Sizes`. Consumes the outcomes."""
         end, scale = 0, self._scale
         for listed, p in self._outcomes:
             size = int(p * scale) + 1
@@ -80,7 +80,7 @@ class Listed:
         raise ValueError(f"the symbol {symbol} is not listed")
 
     def at(self, number: int) -> tuple[int, int, int]:
-        """See `Sizes`. Once only; numbers that are left over are the last symbol's."""
+        """See `Sizes`. Consumes the outcomes. Numbers beyond all intervals give the last one."""
         symbol = begin = end = 0
         scale = self._scale
         for symbol, p in self._outcomes:  # noqa: B007 - the last one is returned
@@ -91,14 +91,14 @@ class Listed:
 
 
 class Encoder:
-    """Writes symbols as a number between 0 and 1, in bytes."""
+    """Codes a sequence of symbols as the bytes of a binary fraction in [0, 1)."""
 
     def __init__(self) -> None:
         self._low, self._range = 0, _RANGE
         self._out = bytearray()
 
     def write(self, sizes: Sizes, symbol: int) -> float:
-        """Write a symbol by sizes that the reader will have as well; return its probability."""
+        """Code a symbol; return its probability. The decoder must be given the same `sizes`."""
         begin, end, p = sizes.of(symbol)
         step = self._range // sizes.total
         self._low += step * begin
@@ -112,7 +112,7 @@ class Encoder:
         return p
 
     def finish(self) -> bytes:
-        """All that was written, in the fewest bytes; zeros may be thought to follow."""
+        """Return the whole code in the fewest bytes; the decoder reads zeros beyond its end."""
         for n in range(_BYTES + 1):
             free = (1 << 8 * (_BYTES - n)) - 1
             value = (self._low + free) & ~free
@@ -134,7 +134,7 @@ class Encoder:
 
 
 class Decoder:
-    """Reads what an `Encoder` wrote, by the same sizes."""
+    """Decodes what an `Encoder` wrote, given the same `sizes` for each symbol."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._place = data, _BYTES
@@ -142,7 +142,7 @@ class Decoder:
         self._range = _RANGE
 
     def read(self, sizes: Sizes) -> int:
-        """The next symbol. Raises EOFError where all that was written has been read."""
+        """Return the next symbol. Raises EOFError past the end of the code."""
         step = self._range // sizes.total
         symbol, begin, end = sizes.at(min(self._value // step, sizes.total - 1))
         self._value -= step * begin

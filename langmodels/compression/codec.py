@@ -1,4 +1,8 @@
-"""Files: a header that says what is needed to read on, then one arithmetic code."""
+"""The compressed file format: a header, then a single arithmetic code.
+
+The header holds magic number, CRC-32 of what follows it, fingerprint of the model, CRC-32 of the
+original file, flags, and the lengths of residue (bytes) and text (sequences, tokens) as varints.
+"""
 
 import hashlib
 import math
@@ -24,17 +28,18 @@ from langmodels.text.vocabulary import Vocabulary
 AnyModel = LanguageModel[Any]
 
 _MAGIC = b"LMZ\x01"
-_CARRIED = 1  # among the flags
+_CARRIED = 1  # bit of the flags: state is carried from line to line
 _AT_ONCE = 512  # tokens between two reports of progress
 
 
 @dataclass(frozen=True)
 class Compressed:
-    """A compressed file.
+    """A compressed file, and what it cost.
 
-    `bits`: what the model's tokens and the residue cost by their probabilities; `residue_bits` is
-    the latter's part; `n_tokens` were predicted. `by_bytes`: whether the file was written byte by
-    byte, by a model that learns as it reads, since the reading of the model given cannot be undone.
+    `data` is the file. `bits` is the information content, -log2 p, of all tokens and of the
+    residue; `residue_bits` is the residue's share of it. `n_tokens` is the number of tokens that
+    were predicted. `by_bytes` is True if the tokenization of the given model cannot be inverted
+    for this text, so that the adaptive model of bytes was used instead.
     """
 
     data: bytes
@@ -51,7 +56,7 @@ def byte_model() -> AdaptiveModel:
 
 
 def fingerprint(model: AnyModel) -> bytes:
-    """What tells a model from others: a hash of all that its file would hold, 8 bytes."""
+    """Return 8 bytes that identify a model: the start of a SHA-256 of its metadata and arrays."""
     metadata, arrays = pack(model)
     found = hashlib.sha256(repr(sorted(metadata.items())).encode("utf-8", "surrogatepass"))
     for name in sorted(arrays):
@@ -62,12 +67,13 @@ def fingerprint(model: AnyModel) -> bytes:
 
 
 def compress(data: bytes, model: AnyModel | None = None, *, carry: bool = False) -> Compressed:
-    """Write any file in as many bits as a model finds its tokens surprising, and some 30 bytes.
+    """Compress any file to about its surprisal under a model, plus some 30 bytes.
 
-    Without a model, one of bytes that starts from nothing and learns as it reads. Scores that do
-    not sum to one are normalized first; what has probability zero costs 32 bits. What the reading
-    of the model loses (blanks, unknown words, capitals) is written by the model of bytes. With
-    `carry`, lines are one document, over which state is carried.
+    Without a model, an adaptive model of bytes is used, which starts untrained and learns from what
+    it has coded so far. Scores that do not sum to one are normalized first. A token of probability
+    zero costs 32 bits. What tokenization loses (blanks, unknown words, capitals) is the residue,
+    coded by the adaptive model of bytes. With `carry`, all lines are one document and the state of
+    the model is carried from each line to the next.
     """
     model = byte_model() if model is None else model.normalized()
     found = cut(data, model.reading)
@@ -89,14 +95,14 @@ def compress(data: bytes, model: AnyModel | None = None, *, carry: bool = False)
 
 
 def decompress(packed: bytes, model: AnyModel | None = None) -> bytes:
-    """The file that was compressed with this model, or with none.
+    """Return the original file, given the model that compressed it (None if there was none).
 
-    Raises LangmodelsError where it is damaged, was written with another model, or where the model
-    gives other probabilities here than there: exponentials and sums of floats differ in their last
-    digits between some processors and versions of NumPy.
+    Raises LangmodelsError if the compressed file is damaged, if it was compressed with another
+    model, or if the model computes slightly different probabilities on this machine: exponentials
+    and sums of floats differ in their last digits between some processors and versions of NumPy.
     """
     if not packed.startswith(_MAGIC):
-        raise LangmodelsError("This is no file that `langmodels compress` wrote.")
+        raise LangmodelsError("This file was not written by `langmodels compress`.")
     body = packed[8:]
     if zlib.crc32(body).to_bytes(4, "big") != packed[4:8]:
         raise LangmodelsError("The compressed file is damaged or cut short; fetch it again.")
@@ -117,7 +123,7 @@ def decompress(packed: bytes, model: AnyModel | None = None) -> bytes:
         raise LangmodelsError("The compressed file ends in its header; it is damaged.") from None
     n_residue, n_sequences, n_tokens = numbers
     if n_sequences > n_tokens + 1 or max(numbers) >= 1 << 63:
-        raise LangmodelsError("The compressed file says of its text what cannot be; it is damaged.")
+        raise LangmodelsError("The header of the compressed file is contradictory; it is damaged.")
     decoder = Decoder(body[place:])
     try:
         residue = _read(plain, decoder, int(n_residue > 0), n_residue, carry=False)
@@ -140,7 +146,7 @@ def decompress(packed: bytes, model: AnyModel | None = None) -> bytes:
 
 
 def _write(model: AnyModel, text: Sequences, encoder: Encoder, *, carry: bool) -> float:
-    """Write the targets of sequences; return the bits that their probabilities come to."""
+    """Code the targets of all sequences; return their information content in bits."""
     nats, last = 0.0, 0
     state: Any = None
     with track("Compressing", total=text.n_tokens) as meter, without_cycles():
@@ -162,7 +168,7 @@ def _write(model: AnyModel, text: Sequences, encoder: Encoder, *, carry: bool) -
 def _read(
     model: AnyModel, decoder: Decoder, n_sequences: int, n_tokens: int, *, carry: bool
 ) -> Sequences:
-    """Read what `_write` wrote."""
+    """Inverse of `_write`: decode the sequences, `n_tokens` targets in all."""
     bos, eos = model.vocabulary.bos_id, model.vocabulary.eos_id
     parts: list[list[int]] = []
     state: Any = None
@@ -187,14 +193,14 @@ def _read(
 
 
 def _sizes(model: AnyModel, state: Any) -> Sizes:
-    """What each token has of the numbers of the code."""
+    """Return the cumulative frequencies of the tokens that may follow a state."""
     if isinstance(model, AdaptiveModel):
         return Listed(model.outcomes(state), len(model.vocabulary))
     return Table(model.log_distribution(state), model.vocabulary.bos_id)
 
 
 def _bytes_as_tokens(data: bytes) -> Sequences:
-    """Bytes as the model of bytes numbers them."""
+    """Return bytes as a text of the model of bytes, a token each."""
     found = cut(data, byte_model().reading)
     assert found is not None, "bytes are bytes"
     return found.sequences
@@ -205,7 +211,7 @@ def _tokens_as_bytes(text: Sequences) -> bytes:
 
 
 def _varint(number: int) -> bytes:
-    """A whole number in groups of seven bits, the last one first."""
+    """Encode an integer as LEB128: seven bits a byte, least significant first."""
     out = bytearray()
     while number >= 128:
         out.append(number & 127 | 128)
@@ -214,7 +220,7 @@ def _varint(number: int) -> bytes:
 
 
 def _read_varint(data: bytes, place: int) -> tuple[int, int]:
-    """A whole number, and where it ends."""
+    """Decode an integer that `_varint` wrote at `place`; return it and the place after it."""
     number = shift = 0
     while data[place] >= 128:
         number |= (data[place] & 127) << shift

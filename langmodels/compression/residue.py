@@ -1,8 +1,8 @@
-"""What a reading loses of a text: found as it is compressed, put back as it is restored.
+"""The residue: what cleaning and tokenization lose of a text, and has to be stored beside tokens.
 
-A model of words says nothing of blanks between words, of what an unknown word was, or of capitals
-where it folds case. These are written out as bytes, token by token, as short as they come: nothing
-but an end mark where all is as running text usually has it.
+The tokens of a model of words do not tell the blanks between words, the spelling of unknown words,
+or, if case is folded, capitals. The residue stores these token by token as bytes. Where a token is
+written and spaced as usual, its entry is empty: only an end mark.
 """
 
 import re
@@ -24,14 +24,15 @@ from langmodels.text.vocabulary import Vocabulary
 _END = b"\0"
 _ESCAPES = {b"\0": b"\1\2", b"\1": b"\1\1"}
 _RAW = {written: raw for raw, written in _ESCAPES.items()}
-_OTHER = "\x02"  # before a gap that is not the usual one, since that may be nothing at all
+_OTHER = "\x02"  # marks an unusual gap; needed since the unusual gap may be the empty string
 
 
 @dataclass(frozen=True)
 class Cut:
-    """A file as a model reads it: what is predicted, and what has to be said beside.
+    """A file, divided into what a model predicts and the rest.
 
-    `sequences` has the boundaries of the model; `residue` is what `restore` needs beyond it.
+    `sequences` holds the tokens, with `<s>` and `</s>` as the model has them; `residue` is what
+    `restore` needs besides.
     """
 
     sequences: Sequences
@@ -40,9 +41,11 @@ class Cut:
 
 @dataclass
 class _Pieces:
-    """The targets of a model in a text: what each is called, how it stands there, what is before.
+    """The n targets of a model in a text.
 
-    `surfaces` and `gaps` are those of n targets; the gap n is the rest of the text.
+    `ids` (n,) are their tokens, `surfaces` [n] the characters of the text that each stands for, and
+    `gaps` [n + 1] the characters before each, with those after the last; [] if the tokenizer leaves
+    nothing between tokens.
     """
 
     ids: IntArray
@@ -51,11 +54,11 @@ class _Pieces:
 
 
 def cut(data: bytes, reading: Reading) -> Cut | None:
-    """Cut a file into what a model predicts and the rest; None where that cannot be undone."""
+    """Divide a file into tokens and residue; None if it could not be restored from them exactly."""
     layout = _Layout(reading)
     try:
         pieces = layout.pieces(data)
-    except LangmodelsError:  # tokens that do not stand in the text
+    except LangmodelsError:  # tokens that cannot be found in the text
         return None
     if pieces is None:
         return None
@@ -64,16 +67,20 @@ def cut(data: bytes, reading: Reading) -> Cut | None:
 
 
 def restore(parts: Cut, reading: Reading) -> bytes:
-    """Inverse of `cut`. Raises LangmodelsError where the residue does not fit the sequences."""
+    """Inverse of `cut`. Raises LangmodelsError if the residue does not belong to the sequences."""
     layout = _Layout(reading)
     try:
         return layout.restored(parts.sequences.targets, parts.residue)
     except (StopIteration, ValueError) as error:
-        raise LangmodelsError("what stands beside the tokens does not fit them.") from error
+        raise LangmodelsError("The residue does not belong to these tokens.") from error
 
 
 class _Layout:
-    """What is written of each token of a reading: its surface, the gap before it, or neither."""
+    """Which entries the residue has for each token: its surface, the gap before it, both, or none.
+
+    `folds`: capitals may be lost, so every surface is stored. `of_bytes`: tokens are single bytes.
+    `with_gaps`: the tokenizer is not reversible, so every gap is stored.
+    """
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
@@ -84,7 +91,10 @@ class _Layout:
         self._usual = lru_cache(maxsize=1 << 16)(self._between)
 
     def pieces(self, data: bytes) -> _Pieces | None:
-        """The tokens of a file. Raises LangmodelsError where they cannot be found in it."""
+        """Tokenize a file; None if cleaning changes its length.
+
+        Raises LangmodelsError if the tokens cannot be found in it.
+        """
         vocabulary, tokenizer = self.reading.vocabulary, self.reading.tokenizer
         if self.of_bytes:
             tokens = data.decode("latin-1")
@@ -110,7 +120,7 @@ class _Layout:
         return _Pieces(ids, surfaces, gaps)
 
     def sequences(self, ids: IntArray) -> Sequences:
-        """Targets, `</s>` included, as sequences with their beginnings."""
+        """Divide targets (n,), which include `</s>`, into sequences, each preceded by `<s>`."""
         eos = self.reading.vocabulary.eos_id
         ends = np.array([len(ids)]) if eos is None else np.flatnonzero(ids == eos) + 1
         if not len(ids):
@@ -121,7 +131,7 @@ class _Layout:
         return Sequences(whole.astype(np.int32), offsets.astype(np.int64))
 
     def residue(self, pieces: _Pieces) -> bytes:
-        """What has to be said beside the tokens, each piece of it with an end mark."""
+        """Return the residue: the entries of all tokens in order, each followed by an end mark."""
         eos, vocabulary = self.reading.vocabulary.eos_id, self.reading.vocabulary
         said: list[str] = []
         before = None
@@ -142,7 +152,10 @@ class _Layout:
         return b"".join(_escaped(piece) + _END for piece in said)
 
     def restored(self, ids: IntArray, residue: bytes) -> bytes:
-        """The file. Raises StopIteration or ValueError for a residue of something else."""
+        """Rebuild the file from targets (n,) and residue.
+
+        Raises StopIteration or ValueError if the residue belongs to other tokens.
+        """
         eos, vocabulary = self.reading.vocabulary.eos_id, self.reading.vocabulary
         said = _pieces(residue)
         parts: list[str] = []
@@ -161,14 +174,14 @@ class _Layout:
         if self.with_gaps:
             parts.append(next(said))
         if next(said, None) is not None:
-            raise ValueError("more than there are tokens")
+            raise ValueError("the residue has more entries than the tokens need")
         if self.of_bytes:
             return "".join(parts).encode("latin-1")
         text = "".join(parts) if self.with_gaps or self.folds else self.reading.text(parts)
         return text.encode("utf-8", "surrogateescape")
 
     def _gap(self, before: str | None, token: int, surface: str) -> str:
-        """What usually stands before a token."""
+        """Return the usual gap before a token; "" at the start of a line."""
         if token == self.reading.vocabulary.eos_id:
             return "\n"
         return "" if before is None else self._usual(before, surface)
@@ -188,7 +201,7 @@ def _escaped(piece: str) -> bytes:
 def _pieces(residue: bytes) -> Iterator[str]:
     *pieces, rest = residue.split(_END)
     if rest:
-        raise ValueError("no end mark")
+        raise ValueError("the residue does not end with an end mark")
     for piece in pieces:
         raw = re.sub(rb"\x01[\x01\x02]", lambda found: _RAW[found[0]], piece)
         yield raw.decode("utf-8", "surrogateescape")
