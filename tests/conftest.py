@@ -2,7 +2,7 @@
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 # Processes that share the tests share the processors: BLAS's threads would wait for each other.
@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from langmodels import progress
+from langmodels.cli.main import main
 
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
@@ -32,6 +33,19 @@ def no_lines_about_progress() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(progress.Lines, "SILENCE", (3600.0, 3600.0))
         yield
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Run a command line that must end with a status; return its output, or else its errors."""
+
+    def call(*arguments: Any, status: int = 0) -> str:
+        found = main([str(a) for a in arguments])
+        printed = capsys.readouterr()
+        assert found == status, printed.err
+        return printed.err if status else printed.out
+
+    return call
 
 
 @pytest.hookimpl(wrapper=True)

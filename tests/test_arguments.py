@@ -242,7 +242,9 @@ def test_seeds_are_said_to_be_that() -> None:
         ),
     ],
 )
-def test_sentences(call: Callable[[], Any], sentence: str) -> None:
+def test_wrong_arguments_are_explained_in_a_sentence(
+    call: Callable[[], Any], sentence: str
+) -> None:
     with pytest.raises(LangmodelsError) as caught:
         call()
     assert str(caught.value) == sentence

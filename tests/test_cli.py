@@ -31,19 +31,6 @@ TEXT = "".join(
 Run = Callable[..., str]
 
 
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command line that must succeed; return what it printed."""
-
-    def call(*arguments: Any) -> str:
-        status = main([str(a) for a in arguments])
-        printed = capsys.readouterr()
-        assert status == 0, printed.err
-        return printed.out
-
-    return call
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A text and two models of it."""
@@ -87,7 +74,7 @@ def test_several_reports_of_one_comparison(run: Run) -> None:
     )
 
 
-def test_version(run: Run) -> None:
+def test_version_is_printed(run: Run) -> None:
     assert run("--version").strip() == f"langmodels {langmodels.__version__}"
 
 

@@ -26,17 +26,6 @@ Run = Callable[..., str]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    def call(*arguments: Any) -> str:
-        status = main([str(a) for a in arguments])
-        printed = capsys.readouterr()
-        assert status == 0, printed.err
-        return printed.out
-
-    return call
-
-
-@pytest.fixture
 def refused(capsys: pytest.CaptureFixture[str]) -> Run:
     def call(*arguments: Any) -> str:
         assert main([str(a) for a in arguments]) in (1, 2)

@@ -146,7 +146,9 @@ def test_what_is_not_right_is_said_before_anything_is_written(tmp_path: Path) ->
         decompress(packed, model)
 
 
-def test_commands(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_survives_the_commands_and_damage_overwrites_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     plain, packed, again = (str(tmp_path / n) for n in ("a.txt", "a.lmz", "b.txt"))
     Path(plain).write_bytes(PART.encode())
     assert main(["compress", plain, "--output", packed]) == 0

@@ -372,9 +372,11 @@ def test_predictions_are_the_most_probable_tokens_in_order(fitted: Any) -> None:
 
 def test_parameters_and_context_lengths_are_possible(fitted: Any) -> None:
     model, *_ = fitted
+    longest, used = model.context_length, model.context_used("the cat sat")
     assert model.n_parameters > 0
-    assert model.context_length is None or model.context_length >= 0
-    assert 0 <= model.context_used("the cat sat") <= len(model.encode("the cat sat"))
+    assert longest is None or longest >= 0
+    assert 0 <= used <= len(model.encode("the cat sat"))
+    assert longest is None or used <= longest
 
 
 @pytest.mark.parametrize("token", [10**9, -1, 2.5, "x"])
@@ -385,7 +387,7 @@ def test_what_is_no_token_is_neither_read_nor_scored(fitted: Any, token: Any) ->
             ask(model.start(), token)
 
 
-def test_bad_input_is_refused(fitted: Any) -> None:
+def test_tokens_and_options_that_are_none_are_refused(fitted: Any) -> None:
     model, _, _, level = fitted
     for call in (
         lambda: model.prob("<s>"),

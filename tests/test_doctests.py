@@ -28,7 +28,7 @@ def modules() -> Iterator[ModuleType]:
 
 
 @pytest.mark.parametrize("name", ["langmodels", *MODULES])
-def test_examples(name: str) -> None:
+def test_examples_in_docstrings_hold(name: str) -> None:
     if name == "langmodels.compat.lm_eval":
         pytest.importorskip("lm_eval")
     assert doctest.testmod(importlib.import_module(name)).failed == 0

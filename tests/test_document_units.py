@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from langmodels.cli.main import main
 from langmodels.datasets import find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.comparison import compare
@@ -42,16 +41,6 @@ def jsonl(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     records = [json.dumps({"id": i, "text": text}) for i, text in enumerate(DOCUMENTS)]
     Path("docs.jsonl").write_text("\n".join(records), encoding="utf-8")
     return "docs.jsonl"
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    def run(*arguments: str, status: int = 0) -> str:
-        assert main(list(arguments)) == status
-        output = capsys.readouterr()
-        return output.err if status else output.out
-
-    return run
 
 
 def test_whole_documents_are_drawn(jsonl: str) -> None:
@@ -140,9 +129,9 @@ def test_intervals_and_tests_are_over_documents(jsonl: str) -> None:
 
 
 def test_larger_documents_count_for_more() -> None:
-    sums, sizes = np.array([2.0, 30.0, 4.0, 20.0]), np.array([1.0, 10.0, 2.0, 10.0])
-    rng = np.random.default_rng([0, 4]).multinomial(4, np.full(4, 0.25), size=2000)
-    ratios = (rng @ sums) / (rng @ sizes)
+    sums, sizes = np.tile([2.0, 30.0, 4.0, 20.0], 4), np.tile([1.0, 10.0, 2.0, 10.0], 4)
+    drawn = np.random.default_rng([0, 16]).multinomial(16, np.full(16, 1 / 16), size=2000)
+    ratios = (drawn @ sums) / (drawn @ sizes)
     low, high = bootstrap_interval(sums, sizes)
     assert ratios.min() <= low < sums.sum() / sizes.sum() < high <= ratios.max()
     assert paired_p_value(np.ones(12)) < 0.01

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from langmodels import evaluation
-from langmodels.cli.main import main
 from langmodels.datasets import find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.comparison import compare
@@ -33,16 +32,6 @@ PLAN = Plan(growth=(), contexts=(1,), calibration=10, sample=10)
 
 def trained(name: str, level: str = "word", **options: Any) -> Any:
     return make_model(name).fit(Corpus.from_text(TRAIN, make_tokenizer(level), **options))
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
-    def run(*arguments: str, status: int = 0) -> str:
-        assert main(list(arguments)) == status
-        output = capsys.readouterr()
-        return output.err if status else output.out
-
-    return run
 
 
 def test_models_with_the_same_tokens_are_ranked_by_them() -> None:

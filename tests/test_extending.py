@@ -164,7 +164,7 @@ class Constant(UnigramModel):
         super().__init__(alpha, **options)
 
 
-def test_a_model(run: Run) -> None:
+def test_a_registered_model_works_in_every_command(run: Run) -> None:
     MODELS.register("constant", Constant)
     try:
         assert listed(run)["constant"] == "Every word that is known is as probable as any other"
@@ -195,7 +195,7 @@ class Twos(Tokenizer):
         return "".join(tokens)
 
 
-def test_a_tokenizer(run: Run) -> None:
+def test_a_registered_tokenizer_works_in_every_command(run: Run) -> None:
     TOKENIZERS.register("twos", Twos)
     try:
         assert "twos" in command_parser("train").format_help()
@@ -212,7 +212,7 @@ def test_a_tokenizer(run: Run) -> None:
 # A report format ---------------------------------------------------------------------------------
 
 
-def test_a_report_format(run: Run) -> None:
+def test_a_registered_report_format_is_written(run: Run) -> None:
     def render(results: Results) -> str:
         return "".join(f"{model.label}\t{model.perplexity:.3f}\n" for model in results.models)
 

@@ -105,7 +105,7 @@ def test_tree_has_the_branching_contexts_and_their_counts(texts: Sequences) -> N
         assert above == np.flatnonzero(inside)[-1]
 
 
-def test_abracadabra() -> None:
+def test_tree_of_abracadabra_is_as_drawn_by_hand() -> None:
     letters = {c: i for i, c in enumerate("abcdr", start=2)}
     ids, offsets = joined([[BOS, *(letters[c] for c in "abracadabra")]])
     tree = ContextTree.build(ids, offsets, 7)
@@ -132,7 +132,9 @@ def test_abracadabra() -> None:
 
 @given(sequences, sequences, st.integers(1, 8), st.integers(0, 5))
 @settings(max_examples=80)
-def test_matching(texts: Sequences, others: Sequences, stretch: int, warm_up: int) -> None:
+def test_matching_finds_the_longest_known_context(
+    texts: Sequences, others: Sequences, stretch: int, warm_up: int
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(matching, "_STRETCH", stretch)
         patch.setattr(matching, "_WARM_UP", warm_up)

@@ -33,7 +33,7 @@ def ask(*arguments: object) -> list[SimpleNamespace]:
 
 
 @pytest.mark.parametrize("level", ["word", "char"])
-def test_requests(level: str) -> None:
+def test_requests_get_the_scores_of_the_model(level: str) -> None:
     fitted = model(level)
     harness = harnessed(fitted)
     whole, context = (fitted.token_scores(t) for t in ("the cat sat", "the cat"))

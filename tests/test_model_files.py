@@ -114,7 +114,7 @@ def test_settings_of_models_of_models() -> None:
             unpack(*changed(model, **settings), name="x.lm")
 
 
-def test_readings() -> None:
+def test_files_with_impossible_readings_are_refused() -> None:
     metadata, arrays = pack(UnigramModel().fit(corpus()))
     for key, value in (
         ("tokenizer", "[]"),

@@ -582,7 +582,7 @@ def test_tiny_texts_can_be_trained_on():
             assert np.isfinite(kind(hidden=4, epochs=1).fit(tiny).score_corpus(tiny)).all()
 
 
-def test_schedules():
+def test_schedules_give_the_learning_rates_worked_out_by_hand():
     constant = Schedule("constant", 100, 10, warmup=4)
     assert [constant.rate(s) for s in (0, 1, 3, 4, 99)] == [0.25, 0.5, 1, 1, 1]
     cosine = Schedule("cosine", 100, 10)
@@ -760,9 +760,9 @@ def test_ids_outside_the_vocabulary_are_refused():
     for kind in (LSTMModel, FeedForwardModel):
         model = kind(**{k: v for k, v in SMALL.items() if k != "steps"}).untrained(text)
         for token in (-1, len(model.vocabulary)):
-            with pytest.raises(UsageError, match="must lie"):
+            with pytest.raises(UsageError, match="whole numbers from 0 to"):
                 model.advance(model.start(), token)
-            with pytest.raises(UsageError, match="must lie"):
+            with pytest.raises(UsageError, match="whole numbers from 0 to"):
                 model.log_prob_next(model.start(), token)
 
 

@@ -128,7 +128,9 @@ def test_comparisons_are_valid(results: Results) -> None:
     assert not validator.is_valid({k: v for k, v in data.items() if k != "models"})
 
 
-def test_citations(results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_citations_name_the_works_of_models_and_measures(
+    results: Results, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert set(METHODS) <= set(MODELS)
     assert {key for keys in METHODS.values() for key in keys} <= set(WORKS)
     kinds = {"article", "book", "inproceedings", "misc", "techreport"}  # of classic styles

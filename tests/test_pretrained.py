@@ -158,7 +158,9 @@ def test_pieces_give_back_the_text(folder: str) -> None:
     assert ("[<s>]" in reading.vocabulary.tokens) == ("Ω" in tokens)  # marks are ours alone
 
 
-def test_commands(folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_commands_take_pretrained_models(
+    folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "text.txt").write_text(TEXT * 8, encoding="utf-8")
     text, name = str(tmp_path / "text.txt"), f"hf:{folder}"
     assert main(["evaluate", name, "--corpus", text, "--json"]) == 0

@@ -146,7 +146,7 @@ def test_an_id_that_comes_again_is_noticed() -> None:
     assert [len(some) for some in found] == [1, 1, 1]
 
 
-def test_references() -> None:
+def test_references_are_read_by_name_once_each() -> None:
     assert read_references(["a red fox", "", "b ||| the  hen", "c"]) == {
         "a": "red fox",
         "b": "the  hen",

@@ -71,7 +71,7 @@ def test_plain_sampling_is_the_distribution_without_unk() -> None:
     assert Decoding(unk=True).probabilities(LOG_P) == pytest.approx([0.1, 0, 0.2, 0.4, 0.3])
 
 
-def test_temperature() -> None:
+def test_temperature_raises_probabilities_to_its_inverse() -> None:
     squares = np.array([0, 0, 0.04, 0.16, 0.09])
     assert Decoding(0.5).probabilities(LOG_P) == pytest.approx(squares / squares.sum())
     assert Decoding(0).probabilities(LOG_P).tolist() == [0, 0, 0, 1, 0]

@@ -115,7 +115,9 @@ def log(tmp_path: Path) -> str:
         ("events=2", "activity\nRegister\nRegister\nCheck,_twice\nReject\nPay\n", None),
     ],
 )
-def test_events(log: str, query: str, text: str, level: str | None) -> None:
+def test_event_logs_are_read_as_sequences(
+    log: str, query: str, text: str, level: str | None
+) -> None:
     source = find_source(f"{log}?{query}")
     assert source.read() == text
     assert level in (None, source.level)

@@ -161,7 +161,7 @@ def test_reading_in_pieces_changes_nothing(text: str, size: int) -> None:
     assert Corpus.from_text(iter(pieces), tokenizer).ids.tolist() == whole.ids.tolist()
 
 
-def test_differences() -> None:
+def test_series_of_differences_are_tokenized_and_restored() -> None:
     tokenizer = SeriesTokenizer(bins=2, differences=True).fit("10 11 12 17 22")
     assert tokenizer.quantizer.edges.tolist() == [3.0]
     assert tokenizer.tokenize("100 101 106 105") == ["1", "5", "1"]

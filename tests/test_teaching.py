@@ -70,7 +70,7 @@ def test_records_are_plain_data() -> None:
     )
 
 
-def test_predictions() -> None:
+def test_predictions_have_ranks_and_name_unknown_words() -> None:
     model = NGramModel(order=2, smoothing="mle").fit(corpus())
     found = predict_next(model, "a", k=2)
     assert [(c.rank, c.token) for c in found.candidates] == [(1, "rose"), (2, "flower")]
@@ -139,7 +139,7 @@ def test_the_rank_of_a_token_that_is_asked_for() -> None:
     assert found.used == ()
 
 
-def test_bad_requests() -> None:
+def test_empty_texts_and_bad_tokens_are_refused() -> None:
     model = UnigramModel().fit(corpus())
     for call in (
         lambda: chain_rule(model, ""),

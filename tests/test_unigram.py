@@ -29,7 +29,7 @@ def test_maximum_likelihood(train: Corpus) -> None:
 
 
 @pytest.mark.parametrize("alpha", [0.5, 1.0, 3.0])
-def test_additive(train: Corpus, alpha: float) -> None:
+def test_additive_smoothing_is_that_worked_out_by_hand(train: Corpus, alpha: float) -> None:
     model = UnigramModel(alpha).fit(train)
     assert model.prob("is") == pytest.approx((2 + alpha) / (10 + 5 * alpha))
     assert model.prob("violet") == pytest.approx(alpha / (10 + 5 * alpha))
