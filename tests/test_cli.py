@@ -249,6 +249,9 @@ def test_evaluate_divides_scores_by_their_sum(run: Run, tmp_path: Path) -> None:
             losses.append(-math.log(scores[token] / scores.sum()))
             state = model.advance(state, token)
     assert found["perplexity"] == pytest.approx(math.exp(np.mean(losses)), rel=1e-4)
+    shown = run("explain", path, "the cat")
+    assert "score of the whole" in shown
+    assert "do not sum to one" in shown
 
 
 def test_blank_lines_are_counted_apart(run: Run, tmp_path: Path) -> None:

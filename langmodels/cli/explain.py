@@ -99,7 +99,8 @@ def _print_alone(chain: ChainRule, console: Console) -> None:
         )
     table.add_section()
     product = format_log_probability(chain.log_prob)
-    table.add_row("", f"p of the whole, {len(chain.steps)} factors", product, "")
+    value = "p" if chain.is_distribution else "score"
+    table.add_row("", f"{value} of the whole, {len(chain.steps)} factors", product, "")
     table.add_row("", "perplexity", format_perplexity(chain.perplexity), "")
     console.print(table)
 
