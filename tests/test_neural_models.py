@@ -86,7 +86,7 @@ def check_network(network, chunk: Chunk, seeds) -> None:
 
 @pytest.mark.parametrize("last_only", [False, True])
 @pytest.mark.parametrize("name", SHAPES)
-def test_recurrent_network_gradient(name, last_only):
+def test_recurrent_network_gradients_equal_finite_differences(name, last_only):
     rng = np.random.default_rng(0)
     inputs, targets = rng.integers(0, 7, (2, 4, 2))
     targets[targets == 1] = 2  # <s> is never a target
@@ -99,7 +99,7 @@ def test_recurrent_network_gradient(name, last_only):
 
 @pytest.mark.parametrize("direct", [False, True])
 @pytest.mark.parametrize("cutoffs", [(), (3,)])
-def test_feed_forward_network_gradient(direct, cutoffs):
+def test_feed_forward_network_gradients_equal_finite_differences(direct, cutoffs):
     rng = np.random.default_rng(0)
     shape = FeedForwardShape(7, 3, 2, 4, direct=direct, dropout=0.3, cutoffs=cutoffs)
     network = FeedForwardNetwork(shape, "float64")
@@ -107,8 +107,7 @@ def test_feed_forward_network_gradient(direct, cutoffs):
     check_network(network, Chunk(inputs, targets, None, True), 3)
 
 
-def test_replicas_add_up_to_the_whole_batch():
-    """Gradients of two halves, on two replicas, sum to those of the batch on one network."""
+def test_gradients_of_shards_on_replicas_sum_to_those_of_the_batch():
     network = RecurrentNetwork(RecurrentShape("lstm", 7, 5, embedding=4), "float64")
     network.initialise(0)
     rng = np.random.default_rng(0)
@@ -130,8 +129,8 @@ def test_replicas_add_up_to_the_whole_batch():
     ("batch", "hidden", "vocabulary", "expected"),
     [(32, 128, 65, 1), (64, 256, 65, 2), (20, 200, 10_000, 2), (6, 512, 65, 1), (64, 512, 65, 2)],
 )
-def test_a_batch_is_cut_where_threads_pay_off(batch, hidden, vocabulary, expected):
-    """Not where calls in the time loop are short, nor for a few sequences."""
+def test_large_networks_and_batches_get_more_threads(batch, hidden, vocabulary, expected):
+    """One thread where calls in the loop over time are short, and for a few sequences."""
     network = RecurrentNetwork(RecurrentShape("lstm", vocabulary, hidden, embedding=4))
     assert network.shards(batch, 2) == expected
     assert network.shards(batch, 1) == 1
@@ -159,7 +158,7 @@ def test_adaptive_softmax_is_exactly_normalised():
 
 
 @pytest.mark.parametrize("level", ["char", "word"])
-def test_stream_batches_hold_every_pair_of_the_text(level):
+def test_stream_batches_cover_the_text_in_order(level):
     """Inputs and targets are what follows what; all tokens occur, but for the stated remainder."""
     text = corpus(level)
     batches = StreamBatches(text, 3, 7, n_shards=2)
@@ -181,7 +180,7 @@ def test_stream_batches_hold_every_pair_of_the_text(level):
 
 
 @pytest.mark.parametrize(("level", "batch", "steps"), [("char", 3, 12), ("word", 4, 7)])
-def test_shuffled_chunks_come_from_everywhere_each_once(level, batch, steps):
+def test_shuffled_chunks_cover_the_text_without_overlap(level, batch, steps):
     """Each is a stretch of the text, no place comes twice, and another epoch cuts elsewhere."""
     rng = np.random.default_rng(0)
     lines = [" ".join(rng.choice(list("abcdefghijklmnop"), 9)) for _ in range(30)]
@@ -220,7 +219,7 @@ def test_a_text_shorter_than_its_chunks_can_be_shuffled():
     assert chunk.inputs.shape == chunk.targets.shape == (len(text.targets), 1)
 
 
-def test_windows_are_the_tokens_before_each_target():
+def test_windows_hold_the_tokens_before_each_target():
     text = corpus("word", "a b c\nd")
     windows = Windows(text, 2)
     chunk = windows.chunk(np.arange(len(windows)))
@@ -259,7 +258,7 @@ MODELS = {
 
 @pytest.mark.parametrize("level", ["char", "word"])
 @pytest.mark.parametrize("name", MODELS)
-def test_batch_scoring_equals_the_plain_loop_and_storage_is_exact(name, level, tmp_path):
+def test_batched_scores_equal_stepping_and_saving_is_exact(name, level, tmp_path):
     text = corpus(level)
     model = MODELS[name]().fit(text, text)
     fast = model.score_corpus(text)
@@ -275,15 +274,14 @@ def test_batch_scoring_equals_the_plain_loop_and_storage_is_exact(name, level, t
 
 
 @pytest.mark.parametrize("kind", [RNNModel, LSTMModel, GRUModel, FeedForwardModel])
-def test_training_learns_an_alternation(kind):
-    """After "a" comes "b" and the other way round: every model gets there."""
+def test_every_model_learns_an_alternation(kind):
     text = corpus("char", "ab" * 300)
     model = kind(hidden=16, epochs=15, learning_rate=0.02, batch_size=8, steps=10).fit(text)
     assert model.prob("b", "aba") > 0.95
     assert model.sample_text("a", max_tokens=6, greedy=True) == "bababa"
 
 
-def test_only_a_recurrent_model_carries_a_symbol_over_a_distance():
+def test_only_a_recurrent_model_learns_a_dependency_over_four_tokens():
     """First and last symbol of each line agree; an LSTM learns it, four tokens away."""
     rng = np.random.default_rng(0)
     lines = "\n".join(f"{s} - - - - {s}" for s in rng.choice(["x", "y"], 400))
@@ -296,8 +294,7 @@ def test_only_a_recurrent_model_carries_a_symbol_over_a_distance():
 
 
 @pytest.mark.parametrize("recurrent", [LSTMModel, GRUModel, RNNModel])
-def test_scoring_in_pieces_equals_scoring_in_one_go(recurrent):
-    """A long stream, which is scored as many pieces at once and then stitched together."""
+def test_scores_in_pieces_equal_stepping(recurrent):
     rng = np.random.default_rng(0)
     text = corpus("char", "".join(rng.choice(list("abcd "), 3000)))
     model = recurrent(hidden=8, epochs=1, batch_size=8).fit(text)
@@ -306,8 +303,8 @@ def test_scoring_in_pieces_equals_scoring_in_one_go(recurrent):
     )
 
 
-def test_scoring_in_pieces_is_right_for_a_network_that_never_forgets():
-    """The state counts symbols for ever, so that no two runs of a piece ever merge."""
+def test_scores_in_pieces_equal_stepping_for_a_network_that_never_forgets():
+    """The state counts symbols for ever, so that no two runs of a piece converge."""
     text = corpus("char", "ab" * 1000)
     model = RNNModel(hidden=2, one_hot=True, relu=True, epochs=1).fit(text)
     values = model.network.parameters
@@ -321,7 +318,7 @@ def test_scoring_in_pieces_is_right_for_a_network_that_never_forgets():
     assert abs(fast[1] - fast[-1]) > 1e-3  # the count does matter
 
 
-def test_pieces_merge_although_cells_count_far(monkeypatch):
+def test_runs_of_a_piece_converge_although_cells_are_large(monkeypatch):
     """Cells near 100 are rounded to 1e-5: two runs of a piece hardly ever get closer than that."""
     rng = np.random.default_rng(0)
     text = corpus("char", "".join(rng.choice(list("abcd "), 40_000)))
@@ -340,7 +337,7 @@ def test_pieces_merge_although_cells_count_far(monkeypatch):
     np.testing.assert_allclose(fast[:5000], LanguageModel.score_sequences(model, short), atol=2e-5)
 
 
-def test_weights_are_tied_where_that_makes_sense():
+def test_weights_are_tied_by_default_if_shapes_agree_and_the_vocabulary_is_large():
     text = corpus("char")
 
     def tied(**options):
@@ -378,7 +375,7 @@ def test_large_vocabularies_have_an_adaptive_softmax(kind, monkeypatch):
 
 
 @pytest.mark.parametrize("cutoffs", [(), (4,)])
-def test_new_words_begin_alike_whatever_the_output_layer(cutoffs):
+def test_new_words_start_with_equal_probabilities(cutoffs):
     text = corpus("word")
     sizes = {**SMALL, "embedding": 3, "cutoffs": cutoffs}
     init = GRUModel(**sizes).fit(text)
@@ -396,7 +393,7 @@ def test_new_words_begin_alike_whatever_the_output_layer(cutoffs):
     np.testing.assert_allclose(p[:known].argsort()[-3:], before.argsort()[-3:])
 
 
-def test_a_sequence_begins_from_a_zero_state():
+def test_every_sequence_starts_from_a_zero_state():
     text = corpus("word")
     model = LSTMModel(**SMALL).fit(text)
     twice = corpus("word", "the cat saw\nthe cat saw", like=text)
@@ -404,7 +401,7 @@ def test_a_sequence_begins_from_a_zero_state():
     np.testing.assert_allclose(scores[:4], scores[4:], atol=1e-6)
 
 
-def test_same_seed_same_weights_and_other_seed_others():
+def test_the_seed_determines_the_weights():
     text = corpus("char")
     one, two, three = (
         LSTMModel(**SMALL, dropout=0.3, seed=s, threads=2).fit(text).network.parameters.flat
@@ -426,7 +423,7 @@ def test_early_stopping_keeps_the_best_weights():
     assert model.cross_entropy(other) == pytest.approx(history.best_loss)
 
 
-def test_a_validation_loss_that_is_no_number_is_not_the_best(monkeypatch):
+def test_a_validation_loss_of_nan_is_never_the_best(monkeypatch):
     losses = iter([math.nan, 3.0, 2.0, 2.5])
     monkeypatch.setattr(RNNModel, "_validation_loss", lambda *_: next(losses, 1.0))
     text = corpus("char", "abcd" * 50)
@@ -434,7 +431,7 @@ def test_a_validation_loss_that_is_no_number_is_not_the_best(monkeypatch):
     assert (history.best_epoch, history.best_loss) == (2, 2.0)
 
 
-def test_averaged_weights_are_what_is_kept():
+def test_weight_averaging_changes_the_weights_kept():
     text = corpus("char")
     plain = GRUModel(**SMALL, schedule="constant").fit(text).network.parameters.flat
     averaged = GRUModel(**SMALL, schedule="constant", average=0.9).fit(text)
@@ -487,7 +484,7 @@ def test_resuming_a_killed_run_gives_the_same_weights(kind, own, tmp_path, monke
         kind(**{**options, "dropout": 0.3}).fit(text, checkpoint=str(path))
 
 
-def test_training_by_tokens_ends_with_the_step_that_has_them(tmp_path):
+def test_training_by_tokens_ends_at_the_step_that_reaches_them(tmp_path):
     text = corpus("char", LINES * 3)
     options = {"hidden": 6, "batch_size": 4, "steps": 10}
     whole = GRUModel(**options, epochs=2).fit(text, text)
@@ -503,7 +500,7 @@ def test_training_by_tokens_ends_with_the_step_that_has_them(tmp_path):
     assert len(GRUModel(**options, tokens=1).fit(text).history.epochs) == 1
 
 
-def test_checkpoint_of_another_kind_is_refused(tmp_path):
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
     text = corpus("char")
     model = RNNModel(**SMALL).fit(text)
     model.save(tmp_path / "model")
@@ -512,7 +509,7 @@ def test_checkpoint_of_another_kind_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("clip", [{"clip_norm": 0.01}, {"clip_norm": None, "clip_value": 1e-3}])
-def test_clipping_bounds_the_step(clip):
+def test_clipping_bounds_the_gradient(clip):
     """Plain gradient descent at rate 1 moves the weights by the clipped gradient itself."""
     text = corpus("char")
     model = GRUModel(**SMALL, optimizer="sgd", learning_rate=1.0, schedule="constant", **clip)
@@ -530,7 +527,7 @@ def test_clipping_bounds_the_step(clip):
         assert moved.max() == pytest.approx(1e-3, rel=1e-3)
 
 
-def test_divergence_is_a_sentence_with_step_and_norm():
+def test_divergence_raises_an_error_with_step_and_norm():
     text = corpus("char")
     model = RNNModel(
         hidden=8, relu=True, optimizer="sgd", learning_rate=1e4, clip_norm=None, epochs=30
@@ -539,7 +536,7 @@ def test_divergence_is_a_sentence_with_step_and_norm():
         model.fit(text)
 
 
-def test_ctrl_c_ends_training_cleanly():
+def test_ctrl_c_ends_training_with_the_best_weights():
     text = corpus("char", "ab" * 500)
     timer = threading.Timer(0.3, _thread.interrupt_main)
     timer.start()
@@ -575,7 +572,7 @@ def test_impossible_settings_are_usage_errors(options):
         LSTMModel(**options)
 
 
-def test_tiny_texts_can_be_trained_on():
+def test_texts_of_one_or_two_tokens_can_be_trained_on():
     for text in ("a", "ab"):
         for kind in (LSTMModel, FeedForwardModel):
             tiny = corpus("char", text)
@@ -601,7 +598,7 @@ def test_schedules_give_the_learning_rates_worked_out_by_hand():
     assert [longer.rate(s) for s in range(70)] == [cooldown.rate(s) for s in range(70)]
 
 
-def test_lists_in_the_options_of_a_name() -> None:
+def test_options_in_a_model_name_may_be_lists() -> None:
     assert make_model("lstm:cutoffs=2000+8000").cutoffs == (2000, 8000)  # type: ignore[attr-defined]
     assert make_model("feed-forward:cutoffs=50").cutoffs == (50,)  # type: ignore[attr-defined]
     assert make_model("crnn:widths=2+3").widths == (2, 3)  # type: ignore[attr-defined]
@@ -611,7 +608,7 @@ def test_lists_in_the_options_of_a_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["lstm", "feed-forward", "dynamic", "crnn", "char-cnn-lstm"])
-def test_threads_do_not_disturb_each_other(name):
+def test_a_model_can_be_used_from_several_threads(name):
     text = corpus("word")
     options = {k: v for k, v in SMALL.items() if k != "hidden"}
     model = make_model(f"{name}:hidden=16:dropout=0.0", **options).fit(text)
@@ -632,7 +629,7 @@ def test_threads_do_not_disturb_each_other(name):
     assert not wrong
 
 
-def test_a_training_that_failed_leaves_nothing_fitted():
+def test_a_model_is_not_fitted_after_failed_training():
     text = corpus("word")
     model = LSTMModel(**SMALL, learning_rate=1e38, optimizer="sgd", clip_norm=None, l2=1.0)
     mixture = MixtureModel([NGramModel(2, "witten_bell"), model])
@@ -642,7 +639,7 @@ def test_a_training_that_failed_leaves_nothing_fitted():
     assert not model.is_fitted
 
 
-def test_words_seen_once_stand_for_the_unknown_where_there_is_none():
+def test_words_seen_once_are_unk_in_training_if_the_text_has_no_unk():
     words = [f"w{i}" for i in range(25)]
     text = Corpus.from_text(" ".join(["a b c"] * 40 + words), make_tokenizer("whitespace"))
     once = {text.vocabulary.id(w) for w in words}
@@ -672,7 +669,7 @@ def test_words_seen_once_stand_for_the_unknown_where_there_is_none():
 
 
 @pytest.mark.parametrize("make", [LSTMModel, FeedForwardModel])
-def test_an_unknown_word_costs_what_a_rare_one_does(make):
+def test_unk_is_about_as_probable_as_a_rare_word(make):
     words = " ".join(f"the cat w{i} sat on the mat ." for i in range(60))
     text = Corpus.from_text(words, make_tokenizer("whitespace"))
     model = make(hidden=16, epochs=12, learning_rate=0.02, batch_size=8).fit(text)
@@ -708,14 +705,14 @@ class Growing(RNNModel):
     ],
     ids=["diverging in the last step", "growing without end"],
 )
-def test_a_network_of_no_use_is_not_left_behind(model):
+def test_a_network_that_diverges_on_long_text_is_not_fitted(model):
     text = Corpus.from_text("abcdefgh hgfedcba " * 150, make_tokenizer("char"))
     with pytest.raises(LangmodelsError, match="training text"):
         model.fit(text)
     assert not model.is_fitted
 
 
-def test_a_checkpoint_knows_all_its_texts(tmp_path):
+def test_a_checkpoint_is_refused_for_other_texts(tmp_path):
     text, other = corpus("word"), corpus("word", "the cow saw the rat")
     path = str(tmp_path / "run.ckpt")
     RNNModel(**SMALL).fit(text, text, checkpoint=path)
@@ -733,7 +730,7 @@ def test_a_checkpoint_knows_all_its_texts(tmp_path):
         RNNModel(**SMALL, threads=2).fit(text, text, checkpoint=path)
 
 
-def test_what_is_no_setting_is_refused():
+def test_settings_of_a_wrong_type_are_refused():
     for options in (
         {"window": 2.5},
         {"dropout": float("nan")},
@@ -766,8 +763,7 @@ def test_ids_outside_the_vocabulary_are_refused():
                 model.log_prob_next(model.start(), token)
 
 
-def test_ctrl_c_after_the_last_step_is_for_whoever_goes_on() -> None:
-    """A run that had ended anyway swallows nothing: what called it is interrupted."""
+def test_ctrl_c_after_the_last_step_raises_keyboard_interrupt() -> None:
     corpus = Corpus.from_text("abcd" * 40, "char")
     model = GRUModel(hidden=4, epochs=1, batch_size=4, steps=8)
     with pytest.raises(KeyboardInterrupt):

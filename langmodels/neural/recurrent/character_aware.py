@@ -1,4 +1,4 @@
-"""The character-aware language model: it predicts words, and reads them character by character."""
+"""The character-aware language model: words are predicted as such, but read by their characters."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +20,7 @@ from langmodels.text.vocabulary import Vocabulary
 
 
 class CharacterAwareNetwork(RecurrentNetwork):
-    """A recurrent network whose input vectors are computed from the characters of words."""
+    """A recurrent network whose input vectors are a `SpelledEmbedding`."""
 
     def __init__(
         self,
@@ -32,27 +32,28 @@ class CharacterAwareNetwork(RecurrentNetwork):
         highways: int,
     ) -> None:
         self.spellings = spellings
-        self._reading = (characters, filters, highways)
+        self._sizes = (characters, filters, highways)
         super().__init__(shape, dtype)
 
     def _embedding(self) -> SpelledEmbedding:
-        return SpelledEmbedding(self.spellings, *self._reading)
+        return SpelledEmbedding(self.spellings, *self._sizes)
 
 
 class CharacterAwareModel(RecurrentModel):
     """The model of Kim, Jernite, Sontag and Rush (2016), "Character-Aware Neural Language Models".
 
-    It predicts words of the vocabulary like any other model, but reads every word as a string of
-    characters: filters of several widths, max-pooling over the word, highway layers, and a
-    recurrent network. Given as text or tokens, words outside the vocabulary are read by their
-    spelling.
+    It predicts words of the vocabulary, but reads a word as a string of characters: a convolution
+    with filters of several widths, max-pooling over the word, highway layers; then recurrent
+    layers. Words outside the vocabulary are predicted as `<unk>`, but read by their spelling where
+    it is known: from text or tokens, not from ids.
 
     Args:
-        widths: filters have widths of 1 to so many characters.
-        filters: number of filters of width w, as a multiple of w.
-        most: largest number of filters of one width.
+        widths: the greatest width of a filter, in characters; there are filters of every width from
+            1.
+        filters: number of filters of width w, divided by w.
+        most: greatest number of filters of one width.
         characters: width of the character vectors.
-        highways: number of highway layers over the filters.
+        highways: number of highway layers after the max-pooling.
     """
 
     kind = "char-cnn-lstm"
@@ -69,13 +70,16 @@ class CharacterAwareModel(RecurrentModel):
         **options: Any,
     ) -> None:
         if min(widths, filters, most, characters) < 1 or highways < 0:
-            raise UsageError("widths, filters, most and characters must be at least 1.")
+            raise UsageError(
+                "widths, filters, most and characters must be at least 1, and highways at least 0."
+            )
         self.widths, self.filters, self.most = widths, filters, most
         self.characters, self.highways = characters, highways
         super().__init__(**options)
 
     @property
     def _filters(self) -> dict[int, int]:
+        """The number of filters of each width."""
         return {w: min(self.most, w * self.filters) for w in range(1, self.widths + 1)}
 
     def make_network(self, vocabulary: int) -> CharacterAwareNetwork:
@@ -105,10 +109,12 @@ class CharacterAwareModel(RecurrentModel):
         super()._check_extends(init)
         if self._alphabet(self.vocabulary) != self._alphabet(init.vocabulary):
             raise UsageError(
-                "new words have characters that it does not know; a higher min_count drops them"
+                "the new words contain characters that are not in its words; a higher min_count "
+                "drops rare words"
             )
 
     def _alphabet(self, vocabulary: Vocabulary) -> set[str]:
+        """The characters of the words of a vocabulary."""
         return set("".join(vocabulary.tokens[vocabulary.n_special :]))
 
     @property
@@ -117,24 +123,24 @@ class CharacterAwareModel(RecurrentModel):
 
     @property
     def reads_streams(self) -> bool:
-        """False: targets differ from inputs for words outside the vocabulary."""
+        """False: a word outside the vocabulary has one id as an input and another as a target."""
         return False
 
     @property
     def spellings(self) -> Spellings:
-        """The numbering and spelling of words that have been read."""
+        """The character codes of all words of the vocabulary, and of others that have been read."""
         network = self._network
         assert isinstance(network, CharacterAwareNetwork)
         return network.spellings
 
     def read(self, text: Text) -> IntArray:
-        """Ids to read, as `encode`, but with ids of their own (never predicted) for words outside
-        the vocabulary.
+        """The input ids of a text, (n,): as `encode`, but words outside the vocabulary have ids of
+        their own, from len(vocabulary) on, in place of that of `<unk>`.
         """
         return self._spelled(self.sequences_of([text])).ids[1:][: len(self.encode(text))]
 
     def _spelled(self, sequences: Sequences) -> Sequences:
-        """The sequences with unknown words replaced as in `read`, if their spelling was kept."""
+        """The sequences with ids for unknown words as in `read`, if their spelling is known."""
         if not sequences.unknown:
             return sequences
         return sequences.with_unknown(self.spellings.ids(sequences.unknown))
@@ -147,24 +153,28 @@ class CharacterAwareModel(RecurrentModel):
         return state
 
     def walk(self, sequences: Sequences) -> Iterator[tuple[RecurrentState, int]]:
-        """See `Contexts`; unknown words are read by their spelling, if it was kept."""
+        """See `Contexts`; unknown words are read by their spelling, if it is known."""
         walk = super().walk(self._spelled(sequences))
         return ((s, t) for (s, _), t in zip(walk, sequences.targets.tolist(), strict=True))
 
     def _check_input(self, token: int) -> None:
+        """Raise UsageError unless `token` is the id of a word whose spelling is known."""
         known = len(self.spellings.codes)
         check_whole(token=token)
         if not 0 <= token < known:
             raise UsageError(f"Ids of words must lie between 0 and {known - 1}.")
 
     def _streams(self, sequences: Sequences) -> list[tuple[IntArray, IntArray]]:
-        """Unknown words are read by their spelling, if it was kept."""
+        """See `RecurrentModel`; inputs have ids for unknown words as in `read`."""
         pairs = zip(self._spelled(sequences).streams(), sequences.streams(), strict=True)
         return [(read, targets) for (read, _), (_, targets) in pairs]
 
 
 class _SpelledBatches(StreamBatches):
-    """Batches whose inputs have ids of unknown words as in `read`, and `<unk>` as their targets."""
+    """Stream batches of sequences with ids as in `CharacterAwareModel.read`.
+
+    Targets that are not below `vocabulary` are replaced by `<unk>`, inputs are kept.
+    """
 
     def __init__(
         self,

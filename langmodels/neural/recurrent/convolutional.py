@@ -12,9 +12,9 @@ from langmodels.settings import forwards
 
 
 class ConvolutionalRecurrentNetwork(RecurrentNetwork):
-    """A recurrent network whose first layer is a causal convolution over the embedded input.
+    """A recurrent network over a causal convolution of the embedded input.
 
-    The convolution is treated as one more recurrent layer, with the last inputs as its state.
+    The convolution is the lowest of the layers in `recurrent`; its state is its last inputs.
     """
 
     def __init__(
@@ -33,6 +33,8 @@ class ConvolutionalRecurrentNetwork(RecurrentNetwork):
     def _build(self) -> dict[str, Layer]:
         layers = super()._build()
         widths, channels, activation, pooling = self._convolution
+        # Below the recurrent layers, without dropout in between; the lowest of these has other
+        # inputs then.
         assert self.embedding is not None
         self.convolution = CausalConvolution(
             self.embedding.shapes["weight"][1],
@@ -49,15 +51,15 @@ class ConvolutionalRecurrentNetwork(RecurrentNetwork):
 
 
 class ConvolutionalRecurrentModel(RecurrentModel):
-    """p(x_{t+1}) from a recurrent network over causal convolutions of the embedded text (CRNN).
+    """A CRNN: p(x_{t+1}) from a recurrent network over a causal convolution of the embedded text.
 
-    A filter sees the current token and the width - 1 tokens before it.
+    A filter of width w sees the current token and the w - 1 tokens before it.
 
     Args:
         widths: widths of the filters, in tokens.
-        channels: filters of each width.
-        activation: relu or tanh.
-        pooling: positions over which the output of each filter is max-pooled.
+        channels: number of filters of each width.
+        activation: activation of the convolution: relu or tanh.
+        pooling: number of last positions over which the output of a filter is max-pooled; 1: none.
     """
 
     kind = "crnn"

@@ -12,7 +12,7 @@ from langmodels.neural.layers.adaptive import default_cutoffs
 from langmodels.neural.layers.cells import CELLS
 from langmodels.neural.layers.softmax import Scoring
 from langmodels.neural.recurrent.network import RecurrentNetwork, RecurrentShape, States
-from langmodels.neural.recurrent.scoring import score_pieces, score_stretch
+from langmodels.neural.recurrent.scoring import score_continuation, score_pieces
 from langmodels.neural.training.batches import Batches, Chunk, StreamBatches, WindowBatches, Windows
 from langmodels.neural.training.options import whole_numbers
 from langmodels.neural.windows import score_windows
@@ -21,31 +21,32 @@ from langmodels.text.corpus import Corpus
 from langmodels.text.sequences import Sequences
 
 RecurrentState = States | tuple[int, ...]
-"""The states of all layers; for a model with `window`, the tokens in the window."""
+"""The states of all layers; for a model with `window`, the last `window` tokens, oldest first."""
 
 
 class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
-    """h_t = cell(h_{t-1}, x_t), p(x_{t+1}) = softmax(W h_t + b).
+    """h_t = cell(h_{t-1}, x_t), p(x_{t+1}) = softmax(h_t W + b).
 
     A sequence starts with `<s>` and a zero state. Training reads the corpus as a stream, in chunks
-    of `steps` tokens between which the state is carried (truncated back-propagation through time).
-    With `window` the model instead reads only the last `window` tokens, in training and in scoring,
-    from a zero state; shorter contexts are padded with `<s>`.
+    of `steps` tokens; the state is carried from chunk to chunk, but no gradient flows back
+    (truncated back-propagation through time). With `window` each prediction instead starts from a
+    zero state and the last `window` tokens, in training and in scoring; shorter contexts are padded
+    on the left with `<s>`.
 
     Args:
-        cell: of the recurrent layers: rnn, lstm, gru, or one of another package.
+        cell: recurrent cell: rnn, lstm, gru, mingru, or one that another package registers.
         hidden: units in each layer.
         layers: number of stacked recurrent layers.
         embedding: width of the input vectors; none: as many as hidden units.
         one_hot: whether inputs are one-hot vectors, without an embedding.
-        tied: whether input vectors are also output weights; none: if shapes allow it and there are
-            more tokens than units.
+        tied: whether the output matrix is the embedding matrix; none: if the shapes agree, the
+            softmax is full, and the vocabulary is larger than `hidden`.
         dropout: rate between layers and before the output.
-        input_dropout: rate before the first layer.
+        input_dropout: rate on the embedded input.
         shared_dropout: whether one dropout mask serves all steps of a chunk.
         weight_dropout: dropout rate on the hidden-to-hidden weights.
-        cutoffs: frequency ranks at which an adaptive softmax is cut; (): a full one; none:
-            2000+10000 for more than 10,000 tokens.
+        cutoffs: frequency ranks that divide the classes of an adaptive softmax; (): full softmax;
+            none: 2000+10000 for vocabularies of more than 10,000, else a full softmax.
         window: tokens of context; none: unlimited.
     """
 
@@ -73,7 +74,7 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
         if window is not None and window < 1:
             raise UsageError(f"A window must be at least 1 token long, not {window}.")
         if one_hot and (tied or embedding is not None):
-            raise UsageError("One-hot input has no embedding, and nothing to tie.")
+            raise UsageError("One-hot input has no embedding; leave out embedding and tied.")
         if cell != "relu-rnn":
             CELLS.find(cell)
         self.cell = cell
@@ -82,7 +83,8 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
         self.dropout, self.input_dropout = dropout, input_dropout
         self.shared_dropout, self.weight_dropout = shared_dropout, weight_dropout
         self.cutoffs = None if cutoffs is None else whole_numbers(cutoffs)
-        self._shape(2 + max(self.cutoffs or (), default=0))  # refuses what could never work
+        # Invalid sizes raise here, not only in `fit`.
+        self._shape(2 + max(self.cutoffs or (), default=0))
 
     def _shape(self, vocabulary: int) -> RecurrentShape:
         tied, cutoffs = self.tied, self.cutoffs
@@ -140,7 +142,7 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
         return self.window is None
 
     def start(self) -> RecurrentState:
-        """After `<s>`."""
+        """The state after `<s>`."""
         bos = self.vocabulary.bos_id
         if self.window is not None:
             return (bos,) * self.window
@@ -154,15 +156,17 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
         return self._after(state, token)
 
     def start_after(self, state: RecurrentState, last: int) -> RecurrentState:
-        """See `Contexts`; the states are kept, but a window starts anew."""
+        """See `Contexts`; the states are kept and `<s>` is read, but a window starts anew."""
         if isinstance(state, tuple):
             return self.start()
         return self._after(state, self.vocabulary.bos_id)
 
     def _check_input(self, token: int) -> None:
+        """Raise UsageError unless `token` is an id that the network can read."""
         self.vocabulary.check_id(token)
 
     def _after(self, states: States, token: int) -> States:
+        """The states after reading one token."""
         self._network.forward(np.array([[token]]), states)
         return self._network.final_states
 
@@ -182,7 +186,7 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
         numbers: tuple[int, ...] = (),
         wanted: BoolArray | None = None,
     ) -> FloatArray:
-        """See `BatchedModel`; many sequences, or pieces of one, are run in one batch."""
+        """See `BatchedModel`; sequences, and pieces of long ones, are run in one batch."""
         if self.window is None:
             return score_pieces(self._network, self._streams(sequences), scoring, numbers, wanted)
 
@@ -203,21 +207,21 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
         if self.window is not None:
             return super().score_on(sequences)
         ((inputs, targets),) = self._streams(sequences)
-        return score_stretch(self._network, inputs, targets, memory)
+        return score_continuation(self._network, inputs, targets, memory)
 
     def _streams(self, sequences: Sequences) -> list[tuple[IntArray, IntArray]]:
-        """The inputs and targets of each stream of text: a sequence, or a document if state is
-        carried.
+        """Inputs and targets of each stream, a sequence, or a whole document if state is carried
+        from each sequence to the next.
         """
         return list(sequences.streams())
 
 
 class RNNModel(RecurrentModel):
-    """Elman's simple recurrent network (1990), with tanh units.
+    """The simple recurrent network of Elman (1990), with tanh units.
 
     Args:
-        relu: rectified linear units with identity initialisation (Le, Jaitly and Hinton 2015) in
-            place of tanh.
+        relu: whether units are rectified linear, with the recurrent matrix initialised to the
+            identity (Le, Jaitly and Hinton 2015), instead of tanh.
     """
 
     kind = "rnn"
@@ -259,7 +263,7 @@ class LSTMModel(RecurrentModel):
 
 
 class GRUModel(RecurrentModel):
-    """Gated recurrent units (Cho et al. 2014), in the variant of `cells.GRU`."""
+    """Gated recurrent units (Cho et al. 2014), in the variant of cuDNN; see `cells.GRU`."""
 
     kind = "gru"
 
@@ -278,9 +282,10 @@ class GRUModel(RecurrentModel):
 
 
 class MinGRUModel(RecurrentModel):
-    """Minimal gated recurrent units (Feng et al. 2024), whose gates do not see the state.
+    """Minimal gated recurrent units (Feng et al. 2024), whose gates depend on the input only.
 
-    With two layers, the gates of the second depend on the history, through the states of the first.
+    There are two layers by default: the input of the second is the state of the first, so that its
+    gates depend on the history.
     """
 
     kind = "mingru"

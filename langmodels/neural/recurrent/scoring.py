@@ -1,11 +1,11 @@
-"""Scoring long text with a recurrent network, in many pieces at once, with the same result.
+"""Scoring long text with a recurrent network as a batch of pieces.
 
 A recurrence is sequential, but a trained network forgets: from two different initial states it
-arrives at the same state after a while. So all pieces of a long sequence are first run in one batch
-from a zero state. Then each is rerun from the final state of the piece before, until its state
-equals that of the first run, from where on all scores are known. If a piece ends before that, the
-next one is rerun in turn. The result is that of a sequential run up to the rounding of single
-precision, whether the network forgets or not.
+reaches the same state after some steps. So a long sequence is cut into pieces, which are all run in
+one batch from a zero state. Then each is rerun from the final state of the piece before, until its
+state equals that of the first run; from there on its scores are right already. If a piece ends
+before, its final state has changed, and the next piece is rerun once more. The scores are those of
+a sequential run up to float32 rounding; a network that does not forget only takes longer.
 """
 
 from collections.abc import Sequence
@@ -19,19 +19,28 @@ from langmodels.neural.layers.softmax import Scoring, log_prob
 from langmodels.neural.recurrent.network import RecurrentNetwork, States
 from langmodels.threads import Workers, cpu_count
 
-_COLUMNS = 64  # pieces per thread of one long sequence
-_WIDTHS = 32, 128  # fewest and most pieces in a batch, if there are enough
+_COLUMNS = 64  # pieces per thread into which one long sequence is cut
+_MIN_BATCH, _MAX_BATCH = 32, 128  # pieces in a batch, if there are enough
 _STEPS = 128  # tokens between comparisons of states
-_BLOCK = 32  # batches whose pieces are in memory at once
-_SAME = 1e-6  # tolerance for equal states: absolute, above 1 relative
+_BLOCK = 32  # batches whose states are in memory at once
+_TOLERANCE = 1e-6  # largest difference of equal states, relative for values above 1
 
 
 @dataclass(eq=False)
 class _Piece:
-    """A piece of a sequence, and its `marks`: the states after every `_STEPS` tokens.
+    """A piece of a sequence.
 
-    `states` are those before the first piece of a sequence, None for zero ones. `kept`: whether all
-    marks must be valid in the end.
+    Attributes:
+        inputs: token ids (n,).
+        targets: token ids (n,).
+        wanted: (n,), false where no score is needed.
+        scores: (n, ...), a view of the result.
+        previous: the piece before, of the same sequence.
+        last: whether it is the last piece of its sequence.
+        states: the states before the first piece of a sequence; None: zero.
+        kept: whether `snapshots` are needed after scoring.
+        snapshots: the states after every `_STEPS` tokens in the latest run.
+        converged: whether the latest run ended in a state equal to that of the run before.
     """
 
     inputs: IntArray
@@ -42,8 +51,8 @@ class _Piece:
     last: bool
     states: States | None = None
     kept: bool = False
-    marks: list[States] = field(default_factory=list)
-    merged: bool = False
+    snapshots: list[States] = field(default_factory=list)
+    converged: bool = False
 
 
 def score_pieces(
@@ -53,10 +62,15 @@ def score_pieces(
     numbers: tuple[int, ...] = (),
     wanted: BoolArray | None = None,
 ) -> FloatArray:
-    """Log p of every target in nats, (n_tokens,), sequence after sequence, each from a zero state.
+    """Log p of every target in nats, (n_tokens,), in the order of the sequences.
 
-    `sequences` are inputs and targets of equal length. Another `scoring` returns (n_tokens,
-    *numbers) instead, with zeros for targets that are not `wanted`.
+    Args:
+        network: the network.
+        sequences: inputs and targets of each sequence, of equal length; each starts from a zero
+            state.
+        scoring: what to compute for each target, if not log p; the result is (n_tokens, *numbers).
+        numbers: the shape of what `scoring` returns for one target.
+        wanted: (n_tokens,), false at targets whose result may be zeros.
     """
     n = sum(len(inputs) for inputs, _ in sequences)
     result = np.empty((n, *numbers))
@@ -66,11 +80,13 @@ def score_pieces(
     return result
 
 
-def score_stretch(
+def score_continuation(
     network: RecurrentNetwork, inputs: IntArray, targets: IntArray, states: States | None
 ) -> tuple[FloatArray, States]:
-    """Log p of n >= 1 targets in nats, (n,), given inputs (n,) read from `states` on (None: zero),
-    and the states after all inputs.
+    """Log p of n >= 1 targets in nats, (n,), for inputs (n,) that are read from `states` (None:
+    zero).
+
+    Also returns the states after the last input, the next call's `states`.
     """
     result = np.empty(len(inputs))
     threads = _threads(len(inputs))
@@ -79,9 +95,9 @@ def score_stretch(
     end = pieces[-1]
     end.kept = True
     _run_all(network, pieces, threads, log_prob)
-    # A piece shorter than a whole number of steps has no mark at its end.
+    # There is no snapshot after the last inputs unless n is a multiple of _STEPS.
     whole = len(end.inputs) // _STEPS
-    states = end.marks[whole - 1] if whole else _start(end)
+    states = end.snapshots[whole - 1] if whole else _start(end)
     if len(end.inputs) % _STEPS:
         network.forward(end.inputs[whole * _STEPS :, None], states)
         states = network.final_states
@@ -90,13 +106,14 @@ def score_stretch(
 
 
 def _threads(n: int) -> int:
-    """The number of threads for n tokens."""
+    """The number of threads worth using for n tokens."""
     return min(cpu_count(), max(1, n // (8 * _STEPS)))
 
 
 def _run_all(
     network: RecurrentNetwork, pieces: list[_Piece], threads: int, scoring: Scoring
 ) -> None:
+    """Score all pieces, a block of them at a time; only final states are kept between blocks."""
     replicas = [network, *(network.replica() for _ in range(threads - 1))]
     for replica in replicas[1:]:
         replica.refresh()
@@ -104,10 +121,10 @@ def _run_all(
     with Workers(threads) as workers:
         for begin in range(0, len(pieces), size):
             block = pieces[begin : begin + size]
-            _settle(replicas, workers, block, scoring)
+            _run_to_convergence(replicas, workers, block, scoring)
             for piece in block:
                 if not piece.kept:
-                    del piece.marks[:-1]
+                    del piece.snapshots[:-1]
                     piece.previous = None
 
 
@@ -117,7 +134,9 @@ def _cut(
     wanted: BoolArray,
     columns: int,
 ) -> list[_Piece]:
-    """Cut long sequences into pieces of nearly equal length, multiples of `_STEPS`."""
+    """Cut sequences into pieces of 2 to 32 times `_STEPS` tokens, about `columns` of them; the last
+    piece of a sequence is shorter.
+    """
     length = min(32, max(2, -(-len(result) // (columns * _STEPS)))) * _STEPS
     pieces: list[_Piece] = []
     offset = 0
@@ -135,17 +154,16 @@ def _cut(
     return pieces
 
 
-def _settle(
+def _run_to_convergence(
     replicas: list[RecurrentNetwork], workers: Workers, block: list[_Piece], scoring: Scoring
 ) -> None:
-    """Run pieces until each has been run from the final state of the one before."""
+    """Run pieces until the latest run of each began in the final state of the piece before."""
     inside = set(map(id, block))
     pending = block
     again = [p for p in block if p.previous is not None and id(p.previous) in inside]
     while pending:
         pending = sorted(pending, key=lambda p: -len(p.inputs))
-        fewest, most = _WIDTHS
-        width = min(most, max(fewest, -(-len(pending) // workers.n)))
+        width = min(_MAX_BATCH, max(_MIN_BATCH, -(-len(pending) // workers.n)))
         groups = [pending[k : k + width] for k in range(0, len(pending), width)]
         starts = [[_start(piece) for piece in group] for group in groups]
         shares = [slice(k, None, workers.n) for k in range(min(workers.n, len(groups)))]
@@ -160,13 +178,14 @@ def _settle(
                 _run(replicas[k], group, start, scoring)
 
         workers.map(run, range(len(shares)))
-        moved = {id(p) for p in pending if not p.merged}
-        pending = [p for p in again if id(p.previous) in moved]
+        changed = {id(p) for p in pending if not p.converged}
+        pending = [p for p in again if id(p.previous) in changed]
 
 
 def _start(piece: _Piece) -> States | None:
+    """The states from which to run a piece next; None: zero."""
     previous = piece.previous
-    return previous.marks[-1] if previous is not None and previous.marks else piece.states
+    return previous.snapshots[-1] if previous is not None and previous.snapshots else piece.states
 
 
 def _run(
@@ -175,8 +194,8 @@ def _run(
     starts: list[States | None],
     scoring: Scoring,
 ) -> None:
-    """Score pieces in one batch, the longest first, each until it ends or merges with its earlier
-    run.
+    """Score pieces in one batch, the longest first, each until it ends or converges to its run
+    before.
     """
     states: States = [
         tuple(
@@ -189,7 +208,7 @@ def _run(
     while group:
         states = _advance(network, group, states, begin, scoring)
         begin += _STEPS
-        going = [k for k, p in enumerate(group) if not p.merged and len(p.inputs) > begin]
+        going = [k for k, p in enumerate(group) if not p.converged and len(p.inputs) > begin]
         group = [group[k] for k in going]
         states = [tuple(a[going] for a in state) for state in states]
 
@@ -197,7 +216,10 @@ def _run(
 def _advance(
     network: RecurrentNetwork, group: list[_Piece], states: States, begin: int, scoring: Scoring
 ) -> States:
-    """Score up to `_STEPS` tokens of every piece from `begin` on; record marks and merging."""
+    """Score up to `_STEPS` tokens of every piece from `begin` on; set snapshots and `converged`.
+
+    `states` are those before these tokens, a row for each piece; returns those after them.
+    """
     steps = min(_STEPS, len(group[0].inputs) - begin)
     inputs = np.zeros((steps, len(group)), np.int32)
     targets = np.zeros((steps, len(group)), np.int32)
@@ -218,19 +240,20 @@ def _advance(
         if piece.last and piece.previous is None and not piece.kept:
             continue
         now = [tuple(a[column : column + 1] for a in state) for state in states]
-        mark = begin // _STEPS
-        if mark < len(piece.marks):
-            piece.merged = _close(piece.marks[mark], now)
-            piece.marks[mark] = now
+        number = begin // _STEPS
+        if number < len(piece.snapshots):
+            piece.converged = _close(piece.snapshots[number], now)
+            piece.snapshots[number] = now
         else:
-            piece.marks.append(now)
+            piece.snapshots.append(now)
     return states
 
 
 def _close(one: States, other: States) -> bool:
+    """Whether two states are equal up to rounding."""
     return all(
         # LSTM cells may be large, and are then rounded more coarsely than values within (-1, 1).
-        bool((np.abs(a - b) <= _SAME * np.maximum(1, np.abs(a))).all())
+        bool((np.abs(a - b) <= _TOLERANCE * np.maximum(1, np.abs(a))).all())
         for x, y in zip(one, other, strict=True)
         for a, b in zip(x, y, strict=True)
     )
