@@ -1,4 +1,4 @@
-"""What tests of layers and networks have in common."""
+"""Gradient checks of layers and networks by finite differences."""
 
 from collections.abc import Callable
 
@@ -9,7 +9,7 @@ from langmodels.neural.network import Network
 
 
 def bind(layer: Layer, dtype=np.float64, seed=0) -> Layer:
-    """Give a layer parameters of its own, at random."""
+    """Bind a layer to arrays of its own, with random parameters."""
     layer.bind(
         {k: np.zeros(s, dtype) for k, s in layer.shapes.items()},
         {k: np.full(s, np.nan, dtype) for k, s in layer.shapes.items()},
@@ -20,7 +20,7 @@ def bind(layer: Layer, dtype=np.float64, seed=0) -> Layer:
 
 
 def numerical_gradient(f: Callable[[], float], array: np.ndarray, step: float = 1e-6):
-    """Central differences of f() with respect to every element of an array."""
+    """The gradient of f() with respect to every element of an array, by central differences."""
     result = np.empty_like(array)
     for index in np.ndindex(array.shape):
         kept = array[index]
@@ -34,9 +34,9 @@ def numerical_gradient(f: Callable[[], float], array: np.ndarray, step: float = 
 
 
 def check_layer(layer: Layer, f: Callable[[], np.ndarray], back: Callable[[np.ndarray], None]):
-    """Gradients of sum(weights * f()) with respect to all parameters, against differences.
+    """Assert that the gradients of sum(weights * f()) by all parameters equal finite differences.
 
-    `back` takes the gradient of the output and fills the layer's gradients.
+    `back` takes the gradient with respect to f() and fills the gradients of the layer.
     """
     weights = np.random.default_rng(5).standard_normal(f().shape)
 
@@ -54,9 +54,9 @@ def check_layer(layer: Layer, f: Callable[[], np.ndarray], back: Callable[[np.nd
 
 
 def check_network(network: Network, batch, *, count: int = 40, restart=None):
-    """The gradient of a network's loss at `count` parameters drawn at random, against differences.
+    """Assert that the gradient of a network's loss equals finite differences at `count` parameters.
 
-    `restart` is called before every evaluation, for networks that carry something along.
+    `restart` is called before every evaluation, for networks that carry a state.
     """
     scale = 0.37
 

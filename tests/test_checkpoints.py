@@ -162,7 +162,7 @@ def test_a_disk_that_fills_up_later_costs_no_training(
         save_arrays(*arguments)
 
     monkeypatch.setattr(checkpoints, "save_arrays", full)
-    with pytest.warns(FileWarning, match=r"No space left on device\. Training goes on"):
+    with pytest.warns(FileWarning, match=r"No space left on device\. Training continues"):
         found = model().fit(corpus(), checkpoint=str(path))
     assert np.array_equal(found.network.parameters.flat, expected.network.parameters.flat)
     monkeypatch.undo()

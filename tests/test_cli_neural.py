@@ -48,7 +48,7 @@ def killed() -> None:
     raise SystemError
 
 
-def test_a_line_for_every_epoch_and_a_sample(capsys):
+def test_training_prints_a_line_per_epoch_and_a_sample(capsys):
     assert train("--fractions", "0.8,0.1,0.1", "--sample", "30") == 0
     lines = capsys.readouterr().err.splitlines()
     told = [line for line in lines if line.startswith("epoch ")]
@@ -59,7 +59,7 @@ def test_a_line_for_every_epoch_and_a_sample(capsys):
     assert len(lines) >= 6  # and three samples
 
 
-def test_a_killed_run_goes_on_from_its_checkpoint_bit_for_bit(monkeypatch, capsys):
+def test_a_killed_run_resumes_from_its_checkpoint_with_the_same_weights(monkeypatch, capsys):
     with monkeypatch.context() as patch:
         steps = stop_before(patch, 0, killed)
         assert train(output="whole.lm") == 0
@@ -99,12 +99,12 @@ def test_ctrl_c_keeps_the_best_weights_and_the_checkpoint(monkeypatch, capsys):
         (["--sample", "0"], SMALL, "at least 1"),
     ],
 )
-def test_options_that_make_no_sense(arguments, model, said, capsys):
+def test_invalid_options_are_explained(arguments, model, said, capsys):
     assert train(*arguments, model=model) == 2
     assert said in capsys.readouterr().err
 
 
-def test_training_that_goes_astray_names_the_step_and_the_norm(capsys):
+def test_diverged_training_names_the_step_and_the_norm(capsys):
     wild = "rnn:relu=true:optimizer=sgd:learning_rate=1e9:clip_norm=none:hidden=8"
     assert train(model=wild) == 1
     error = capsys.readouterr().err.splitlines()[-1]

@@ -21,7 +21,11 @@ from langmodels.neural.bidirectional.network import (
     BidirectionalNetwork,
     BidirectionalShape,
 )
-from langmodels.neural.bidirectional.segments import SegmentBatches, Stretches, scoring_segments
+from langmodels.neural.bidirectional.segments import (
+    BoundedSequences,
+    SegmentBatches,
+    scoring_segments,
+)
 from langmodels.neural.layers.bidirectional import Bidirectional
 from langmodels.neural.layers.softmax import Softmax
 from langmodels.ngram import NGramModel
@@ -87,7 +91,7 @@ def test_two_bidirectional_layers_equal_pytorch(kind):
 
 
 @pytest.mark.parametrize("kind", CELLS)
-def test_gradients_with_padding_on_either_side(kind):
+def test_gradients_with_padding_at_either_end(kind):
     layer = bind(Bidirectional(kind, 2, 3))
     x = RNG.standard_normal((5, 3, 2))
     keep, keep_back = np.ones((5, 3), bool), np.ones((5, 3), bool)
@@ -127,7 +131,7 @@ def small_model(cell: str, corpus: Corpus, **options) -> BidirectionalModel:
 
 
 @pytest.mark.parametrize("cell", CELLS)
-def test_gradients_of_the_network(cell):
+def test_network_gradients_equal_finite_differences(cell):
     corpus = corpus_of("word")
     model = small_model(cell, corpus)
     (batch,) = next(SegmentBatches(corpus, 20, 6).epoch(0))
@@ -137,8 +141,7 @@ def test_gradients_of_the_network(cell):
 
 @pytest.mark.parametrize("level", ["word", "char"])
 @pytest.mark.parametrize("cell", CELLS)
-def test_nothing_leaks(cell, level):
-    """The distribution at a blank does not depend on the symbol there, and on all others."""
+def test_a_blank_depends_on_all_tokens_but_its_own(cell, level):
     corpus = corpus_of(level)
     model = small_model(cell, corpus)
     ids = next(corpus.sequences())[:12]
@@ -146,7 +149,7 @@ def test_nothing_leaks(cell, level):
     def distributions(ids: np.ndarray) -> np.ndarray:
         tokens = corpus.vocabulary.decode(ids)
         one = Corpus.from_sequences([tokens], corpus.tokenizer, corpus.vocabulary)
-        sequences = Stretches(one)
+        sequences = BoundedSequences(one)
         ((_, segments),) = scoring_segments(sequences, 512, 256, 1000)
         return model.network.log_distribution(segments)
 
@@ -162,8 +165,7 @@ def test_nothing_leaks(cell, level):
 
 
 @pytest.mark.parametrize("level", ["word", "char"])
-def test_all_ways_of_scoring_agree(level):
-    """Whole corpus at once, one blank at a time, one sequence at a time."""
+def test_scores_of_a_corpus_of_blanks_and_of_sequences_agree(level):
     corpus = corpus_of(level)
     model = small_model("gru", corpus)
     fast = model.score_blanks(corpus)
@@ -183,7 +185,7 @@ def test_all_ways_of_scoring_agree(level):
 
 @pytest.mark.parametrize("steps", [1, 4, 100])
 @pytest.mark.parametrize("level", ["word", "char"])
-def test_every_token_is_trained_on_once_an_epoch(level, steps):
+def test_every_token_is_predicted_once_per_epoch(level, steps):
     corpus = corpus_of(level)
     batches = SegmentBatches(corpus, 3, steps, n_shards=2)
     epochs = [list(batches.epoch(n)) for n in (0, 0, 1)]
@@ -200,7 +202,7 @@ AGREEING = ["the cat is here and it purrs", "the dog is here and it barks"] * 15
 
 @pytest.fixture(scope="module")
 def agreeing() -> tuple[BidirectionalModel, Corpus]:
-    """The animal can be told by what follows only."""
+    """A model of a text in which only the words after a blank say what is in it."""
     corpus = corpus_of("word", "\n".join(AGREEING))
     model = BidirectionalModel(
         hidden=24, epochs=12, batch_size=20, steps=64, learning_rate=0.02, dropout=0.0, threads=1
@@ -208,7 +210,7 @@ def agreeing() -> tuple[BidirectionalModel, Corpus]:
     return model.fit(corpus, corpus), corpus
 
 
-def test_the_future_decides(agreeing):
+def test_the_right_context_determines_the_answer(agreeing):
     model, corpus = agreeing
     best = model.fill("the ___ is here and it barks", k=2)
     assert [f.tokens for f in best] == [("dog",), ("cat",)]
@@ -239,7 +241,7 @@ def test_several_blanks_are_filled_jointly(agreeing):
     assert two.log_prob <= one.log_prob
 
 
-def test_saved_and_loaded(agreeing, tmp_path):
+def test_a_loaded_model_gives_the_same_scores(agreeing, tmp_path):
     model, corpus = agreeing
     model.save(tmp_path / "m.lm")
     loaded = BidirectionalModel.load(tmp_path / "m.lm")
@@ -249,7 +251,7 @@ def test_saved_and_loaded(agreeing, tmp_path):
         load(tmp_path / "m.lm")
 
 
-def test_training_resumes_bit_for_bit(tmp_path, monkeypatch):
+def test_resumed_training_gives_the_same_weights(tmp_path, monkeypatch):
     corpus = corpus_of("char", WORDS * 4)
     options = {"hidden": 6, "epochs": 3, "batch_size": 4, "steps": 10, "threads": 2}
     straight = BidirectionalModel(**options).fit(corpus)
@@ -272,7 +274,7 @@ def test_training_resumes_bit_for_bit(tmp_path, monkeypatch):
     assert np.array_equal(resumed.network.parameters.flat, straight.network.parameters.flat)
 
 
-def test_bayes_rule_with_all_candidates():
+def test_rescoring_all_candidates_is_bayes_rule():
     """Rescoring every token is p(w | left, right) by the chain rule, computed directly here."""
     corpus = corpus_of("word")
     model = NGramModel(order=3, smoothing="witten_bell").fit(corpus)
@@ -300,7 +302,7 @@ def test_left_context_alone_renormalises_without_the_end():
 
 
 @pytest.mark.parametrize("candidates", [0, 5])
-def test_a_blank_where_the_model_knows_the_end_alone(candidates: int) -> None:
+def test_a_blank_at_which_only_the_end_is_possible_has_a_distribution(candidates: int) -> None:
     """After "b" nothing but the end was ever seen: 0/0 once it is left out."""
     corpus = Corpus.from_text("a b\nc b\n" * 3)
     model = NGramModel(order=2, smoothing="mle").fit(corpus)
@@ -317,7 +319,7 @@ def test_a_blank_where_the_model_knows_the_end_alone(candidates: int) -> None:
     assert np.isfinite(figures.log_probs).all()
 
 
-def test_rescoring_a_few_candidates_keeps_the_rest():
+def test_rescoring_a_few_candidates_keeps_all_other_probabilities():
     corpus = corpus_of("word")
     model = NGramModel(order=3, smoothing="witten_bell").fit(corpus)
     blanks = choose_blanks(corpus, 4)
@@ -340,7 +342,7 @@ def test_blanks_are_spread_over_sequences():
     assert [b.answer for b in again] == [b.answer for b in blanks]
 
 
-def test_ranks_of_equals_are_in_the_middle():
+def test_tokens_of_equal_probability_have_their_mean_rank():
     class Uniform(FillingModel):
         def blank_distributions(self, blanks):
             return np.log(np.full((len(blanks), len(self.vocabulary)), 1 / len(self.vocabulary)))
@@ -354,7 +356,7 @@ def test_ranks_of_equals_are_in_the_middle():
     assert scores.perplexity == pytest.approx(size)
 
 
-def test_what_cannot_be_filled_is_refused(agreeing):
+def test_texts_without_blanks_and_invalid_options_raise_usage_errors(agreeing):
     model, _ = agreeing
     with pytest.raises(UsageError, match="no blank"):
         model.fill("the dog is here")

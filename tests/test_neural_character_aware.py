@@ -24,7 +24,7 @@ RNG = np.random.default_rng(0)
 WORDS = ["a", "cat", "cats", "dog", "running"]
 
 
-def test_words_have_rows_of_their_own():
+def test_words_outside_the_vocabulary_get_ids_of_their_own():
     spellings = Spellings(Vocabulary(WORDS))
     known = len(spellings.codes)
     assert known == 3 + len(WORDS)
@@ -39,7 +39,7 @@ def test_words_have_rows_of_their_own():
     assert spellings.ids(["x" * 1000]).tolist() == [known + 2]
 
 
-def test_gradients_of_a_highway():
+def test_highway_gradients_equal_finite_differences():
     layer = bind(Highway(3))
     x = RNG.standard_normal((4, 3))
     check_layer(layer, lambda: layer.forward(x), layer.backward)
@@ -48,7 +48,7 @@ def test_gradients_of_a_highway():
 
 
 @pytest.mark.parametrize("highways", [0, 2])
-def test_gradients_of_spelled_words(highways):
+def test_spelled_embedding_gradients_equal_finite_differences(highways):
     """Words shorter than a filter, repeated ones and unseen ones among them."""
     spellings = Spellings(Vocabulary(WORDS))
     layer = bind(SpelledEmbedding(spellings, 2, {1: 2, 3: 2, 5: 1}, highways))
@@ -56,7 +56,7 @@ def test_gradients_of_spelled_words(highways):
     check_layer(layer, lambda: layer.forward(tokens), layer.backward)
 
 
-def test_padding_changes_nothing():
+def test_a_word_vector_does_not_depend_on_padding():
     """A word's vector is the same alone and beside a long word."""
     layer = bind(SpelledEmbedding(Spellings(Vocabulary(WORDS)), 4, {2: 3, 6: 3}, 1))
     alone = layer.forward(np.array([3, 4]))
@@ -90,11 +90,11 @@ def small_model(corpus: Corpus) -> CharacterAwareModel:
 
 
 @pytest.mark.parametrize("steps", [2, 30])
-def test_gradients_of_the_network(steps):
+def test_network_gradients_equal_finite_differences(steps):
     corpus = corpus_of()
     model = small_model(corpus)
     (chunk,) = next(StreamBatches(corpus, 2, steps).epoch(0))
-    check_network(model.network, chunk, restart=lambda: model.network.carry_on({}))
+    check_network(model.network, chunk, restart=lambda: model.network.restore_carried({}))
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +106,8 @@ def fitted() -> tuple[CharacterAwareModel, Corpus]:
     return model.fit(corpus, corpus), corpus
 
 
-def test_reads_words_it_has_never_seen(fitted):
-    """An unseen word is read by its letters: its ending says what may follow."""
+def test_unseen_words_are_read_by_their_spelling(fitted):
+    """The ending of an unseen word says what follows."""
     model, _ = fitted
     assert "peeked" not in model.vocabulary
     unseen = model.distribution("she peeked")
@@ -119,7 +119,7 @@ def test_reads_words_it_has_never_seen(fitted):
     assert model.prob("<unk>", "she") == model.prob("peeked", "she")
 
 
-def test_all_ways_of_scoring_agree(fitted):
+def test_batched_scores_equal_stepping(fitted):
     model, corpus = fitted
     text = "she peeked and he walks\nthey walked home\n"
     held_out = Corpus.read_by(corpus.reading, text)
@@ -159,8 +159,7 @@ def test_models_made_of_it_read_unknown_words_as_spelled(fitted, whole):
     assert paid == pytest.approx(-scores.mean() / np.log(2), abs=1e-4)
 
 
-def test_trains_on_the_letters_of_rare_words():
-    """Words below the minimum count are `<unk>` as targets, and read by their letters."""
+def test_rare_words_are_unk_as_targets_and_spelled_as_inputs():
     corpus = corpus_of(TEXT + "once upon a time\n", min_count=2)
     model = small_model(corpus)
     (chunk,) = next(model.make_batches(corpus, 1).epoch(0))
@@ -169,7 +168,7 @@ def test_trains_on_the_letters_of_rare_words():
     assert max(c.inputs.max() for c in batches) >= len(corpus.vocabulary)
 
 
-def test_saved_and_loaded(fitted, tmp_path):
+def test_a_loaded_model_gives_the_same_scores(fitted, tmp_path):
     model, corpus = fitted
     model.save(tmp_path / "m.lm")
     loaded = CharacterAwareModel.load(tmp_path / "m.lm")
@@ -182,6 +181,6 @@ def test_saved_and_loaded(fitted, tmp_path):
     [{"tied": True}, {"window": 5}, {"embedding": 8}, {"widths": 0}, {"cell": "transistor"}],
     ids=str,
 )
-def test_impossible_options_are_refused(options):
+def test_invalid_options_raise_usage_errors(options):
     with pytest.raises(UsageError):
         CharacterAwareModel(**options)

@@ -1,4 +1,4 @@
-"""The CRNN: PyTorch's figures, finite differences, streaming, and blindness to the future."""
+"""The CRNN: parity with PyTorch, gradients, carried states, causality."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ DATA = Path(__file__).parent / "data"
 RNG = np.random.default_rng(0)
 
 
-def test_equals_pytorch():
+def test_outputs_and_gradients_equal_pytorch():
     z = np.load(DATA / "torch_crnn.npz")
     vocabulary, width = z["param.embedding.weight"].shape
     shape = RecurrentShape("lstm", vocabulary, z["param.output.weight"].shape[1], embedding=width)
@@ -70,7 +70,7 @@ CASES = [((1,), 1), ((3,), 1), ((2, 4), 1), ((1, 3), 3), ((5,), 8)]
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
 @pytest.mark.parametrize(("widths", "pooling"), CASES)
-def test_gradients_of_the_layer(widths, pooling, activation):
+def test_layer_gradients_equal_finite_differences(widths, pooling, activation):
     layer = bind(CausalConvolution(3, widths, 2, activation=activation, pooling=pooling))
     x = RNG.standard_normal((6, 2, 3))
     keep = np.ones((6, 2), bool)
@@ -83,8 +83,8 @@ def test_gradients_of_the_layer(widths, pooling, activation):
 
 
 @pytest.mark.parametrize(("widths", "pooling"), CASES)
-def test_chunks_go_on_where_the_last_one_ended(widths, pooling):
-    """Piece by piece with the state carried over, or all at once: the same, resets included."""
+def test_chunks_with_carried_state_equal_one_long_chunk(widths, pooling):
+    """With resets inside the chunks, too."""
     layer = bind(CausalConvolution(3, widths, 2, activation="tanh", pooling=pooling))
     x = RNG.standard_normal((12, 2, 3))
     keep = RNG.random((12, 2)) > 0.2
@@ -97,7 +97,7 @@ def test_chunks_go_on_where_the_last_one_ended(widths, pooling):
 
 
 @pytest.mark.parametrize(("widths", "pooling"), CASES)
-def test_a_new_sequence_knows_nothing_of_the_one_before(widths, pooling):
+def test_a_new_sequence_does_not_depend_on_the_one_before(widths, pooling):
     layer = bind(CausalConvolution(3, widths, 2, activation="tanh", pooling=pooling))
     x = RNG.standard_normal((9, 1, 3))
     keep = np.ones((9, 1), bool)
@@ -114,15 +114,14 @@ def small_network(**options) -> ConvolutionalRecurrentNetwork:
 
 
 @pytest.mark.parametrize("steps", [3, 12])
-def test_gradients_of_the_network(steps):
+def test_network_gradients_equal_finite_differences(steps):
     """With few tokens (rows looked up) and with more than the vocabulary has (mapped table)."""
     network = small_network(widths=(1, 3), channels=3, pooling=2)
     inputs, targets = RNG.integers(2, 7, (2, steps, 2))
     check_network(network, Chunk(inputs, targets, None, True))
 
 
-def test_the_future_has_no_influence():
-    """Changing all inputs after a step changes no output up to it, and some after it."""
+def test_outputs_do_not_depend_on_later_inputs():
     network = small_network(widths=(2, 5), channels=6, pooling=3)
     inputs = RNG.integers(2, 7, (20, 3))
     before = network.forward(inputs).copy()
@@ -145,7 +144,7 @@ def fitted() -> tuple[ConvolutionalRecurrentModel, Corpus]:
     return model.fit(corpus), corpus
 
 
-def test_learns_and_scores_as_the_plain_loop(fitted):
+def test_it_learns_and_batched_scores_equal_stepping(fitted):
     model, corpus = fitted
     small = corpus.head(300)
     fast = model.score_corpus(small)
@@ -153,7 +152,7 @@ def test_learns_and_scores_as_the_plain_loop(fitted):
     assert -fast.mean() < 0.8  # of log 20 = 3.0
 
 
-def test_saved_and_loaded(fitted, tmp_path):
+def test_a_loaded_model_gives_the_same_scores(fitted, tmp_path):
     model, corpus = fitted
     model.save(tmp_path / "m.lm")
     loaded = ConvolutionalRecurrentModel.load(tmp_path / "m.lm")
@@ -167,6 +166,6 @@ def test_saved_and_loaded(fitted, tmp_path):
      {"activation": "cube"}, {"cell": "transistor"}, {"one_hot": True}],
     ids=str,
 )  # fmt: skip
-def test_impossible_options_are_refused(options):
+def test_invalid_options_raise_usage_errors(options):
     with pytest.raises(UsageError):
         ConvolutionalRecurrentModel(**options)

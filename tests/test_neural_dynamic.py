@@ -1,4 +1,4 @@
-"""A network that goes on learning from what it reads."""
+"""Dynamic evaluation: a network that is trained further on the text that it scores."""
 
 import numpy as np
 import pytest
@@ -38,7 +38,7 @@ def base(request):
     return request.param(**SMALL).fit(TRAIN)
 
 
-def test_scoring_equals_one_step_at_a_time(base):
+def test_batched_scores_equal_stepping(base):
     model = DynamicModel(base, rate=0.01, every=7).fit(TRAIN)
     text = corpus("a dog and a cat and a log and a mat sat on a hat " * 4)
     fast = model.score_corpus(text)
@@ -47,20 +47,20 @@ def test_scoring_equals_one_step_at_a_time(base):
     assert np.abs(fast - base.score_corpus(text)).max() > 0.01
 
 
-def test_without_a_rate_it_is_the_network_itself(base):
+def test_with_a_rate_of_zero_scores_are_those_of_the_network(base):
     model = DynamicModel(base, rate=0.0).fit(TRAIN)
     text = corpus("on the mat sat the cat " * 10)
     np.testing.assert_allclose(model.score_corpus(text), base.score_corpus(text), atol=1e-5)
 
 
-def test_without_gradients_in_training_there_is_no_learning(base):
+def test_weights_with_zero_gradients_in_training_do_not_change(base):
     model = DynamicModel(base, rate=0.01).fit(TRAIN)
     model.rms[:] = 0
     text = corpus("on the mat sat the cat " * 10)
     np.testing.assert_allclose(model.score_corpus(text), base.score_corpus(text), atol=1e-5)
 
 
-def test_one_step_of_learning_is_the_formula():
+def test_two_steps_change_the_weights_as_in_the_formula():
     base = LSTMModel(**SMALL, dtype="float64").fit(TRAIN)
     model = DynamicModel(base, rate=0.02, decay=0.1, every=5).fit(TRAIN)
     ids = corpus("the hat on the dog").ids
@@ -75,7 +75,7 @@ def test_one_step_of_learning_is_the_formula():
         network.parameters.flat[...] = weights
         network.refresh()
         if carried:
-            network.carry_on(carried)
+            network.restore_carried(carried)
         inputs, targets = ids[k : k + 5, None], ids[k + 1 : k + 6, None]
         network.loss(Chunk(inputs, targets, None, k == 0), 1 / 5, None)
         carried = network.carried()
@@ -84,7 +84,7 @@ def test_one_step_of_learning_is_the_formula():
     np.testing.assert_allclose(state.weights, weights, rtol=0, atol=1e-12)
 
 
-def test_the_root_mean_square_is_that_of_single_chunks():
+def test_rms_is_that_of_gradients_of_single_chunks():
     base = GRUModel(**SMALL, dtype="float64", learning_rate=0.01).fit(TRAIN)
     model = DynamicModel(base, rate=0.1).fit(TRAIN)
     network = base.network
@@ -99,7 +99,7 @@ def test_the_root_mean_square_is_that_of_single_chunks():
     assert np.corrcoef(model.rms, expected)[0, 1] > 0.95
 
 
-def test_it_learns_what_the_text_repeats():
+def test_scores_improve_on_a_repetitive_text():
     base = LSTMModel(**SMALL, learning_rate=0.01).fit(TRAIN)
     text = corpus("toast hams " * 60)
     model = DynamicModel(base).fit(TRAIN, text)
@@ -109,7 +109,7 @@ def test_it_learns_what_the_text_repeats():
     assert model.base.network.parameters.flat is base.network.parameters.flat
 
 
-def test_no_rate_is_chosen_for_a_network_whose_training_was_cut_short():
+def test_no_rate_is_chosen_after_interrupted_training():
     base = LSTMModel(**SMALL).fit(TRAIN)
     base.history.stopped = "interrupted"
     held_out = corpus("toast hams " * 60)
@@ -118,7 +118,7 @@ def test_no_rate_is_chosen_for_a_network_whose_training_was_cut_short():
     assert DynamicModel(base).fit(TRAIN, held_out).rate in RATES
 
 
-def test_states_keep_their_weights():
+def test_states_are_immutable():
     model = DynamicModel(LSTMModel(**SMALL), rate=0.05, every=3).fit(TRAIN)
     state = model.state("the dog")
     before = model.log_distribution(state)
@@ -130,22 +130,22 @@ def test_states_keep_their_weights():
     ("options", "what"),
     [({"rate": -1.0}, "rate"), ({"decay": 1.0}, "decay"), ({"every": 0}, "every")],
 )
-def test_bad_settings_are_refused(options, what):
+def test_invalid_settings_raise_usage_errors(options, what):
     with pytest.raises(UsageError, match=what):
         DynamicModel(LSTMModel(), **options)
 
 
-def test_networks_that_cannot_go_on_are_refused(base):
+def test_networks_that_cannot_carry_a_state_raise_usage_errors(base):
     learned = TransformerModel(positions="learned")
     for other in (LSTMModel(window=5), CharacterAwareModel(), FeedForwardModel(), learned):
-        with pytest.raises(UsageError, match="go on learning"):
+        with pytest.raises(UsageError, match="Dynamic evaluation needs"):
             DynamicModel(other)
     other = Corpus.from_text("xyz" * 50, TOKENIZER)
     with pytest.raises(UsageError, match="another vocabulary"):
         DynamicModel(base).fit(other)
 
 
-def test_training_by_command(tmp_path, monkeypatch, capsys):
+def test_a_dynamic_model_is_trained_and_scored_on_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.txt").write_text("the cat sat on the mat and the dog on the log\n" * 30)
     command = ["train", "--corpus", "text.txt", "--level", "char", "--checkpoint", "c", "-o", "m"]

@@ -22,7 +22,7 @@ RNG = np.random.default_rng(0)
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("kind", ["luong", "bahdanau"])
-def test_gradients_of_attention(kind, masked):
+def test_attention_gradients_equal_finite_differences(kind, masked):
     layer = bind(Attention(kind, 3, 2))
     h, memory = RNG.standard_normal((4, 2, 3)), RNG.standard_normal((5, 2, 2))
     mask = None
@@ -71,7 +71,7 @@ VARIANTS = [
 
 
 @pytest.mark.parametrize("options", VARIANTS, ids=str)
-def test_gradients_of_the_network(options):
+def test_network_gradients_equal_finite_differences(options):
     corpus = pairs_corpus()
     model = small_model(corpus, **options)
     # Once with tokens looked up, once (more tokens than types) through the mapped table.
@@ -83,8 +83,7 @@ def test_gradients_of_the_network(options):
 
 
 @pytest.mark.parametrize("options", VARIANTS, ids=str)
-def test_all_ways_of_scoring_agree(options):
-    """Padded side by side, one pair at a time, one token at a time."""
+def test_scores_of_batches_pairs_and_steps_agree(options):
     corpus = pairs_corpus()
     model = small_model(corpus, **options)
     together = model.score_corpus(corpus)
@@ -102,7 +101,7 @@ def test_all_ways_of_scoring_agree(options):
     assert np.abs(first[3:] - model.log_distribution(model.start("a"))[3:]).max() > 1e-6
 
 
-def test_states_are_values():
+def test_states_are_immutable():
     corpus = pairs_corpus()
     model = small_model(corpus, attention="luong")
     state = model.start("abc")
@@ -113,7 +112,7 @@ def test_states_are_values():
     assert np.array_equal(model.log_distribution(state), before)
 
 
-def test_batches_hold_every_pair_once_an_epoch():
+def test_every_pair_is_in_one_batch_per_epoch():
     corpus = pairs_corpus(PAIRS * 7)
     batches = PairBatches(corpus, 5, n_shards=2)
     epochs = [list(batches.epoch(n)) for n in (0, 0, 1)]
@@ -138,7 +137,7 @@ def test_batches_hold_every_pair_once_an_epoch():
     assert all(sorted(columns) == truth for columns in seen)
 
 
-def test_reversed_sources():
+def test_reverse_reads_sources_backwards():
     forward = Sources.of([np.array([3, 4, 5]), np.array([6])])
     backward = Sources.of([np.array([3, 4, 5]), np.array([6])], reverse=True)
     assert forward.tokens[:, 0].tolist() == backward.tokens[::-1, 0].tolist() == [3, 4, 5]
@@ -182,8 +181,7 @@ def test_learns_to_spell_backwards(reversing):
     np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-5)
 
 
-def test_search_of_many_equals_search_of_one(reversing):
-    """The batched beam finds what the beam search of all language models finds."""
+def test_batched_beam_search_equals_that_of_language_models(reversing):
     trained, train, _ = reversing
     for model in (trained, small_model(train, attention="luong", hidden=6)):
         sources = ["a", "dcba", "bb", "abc"]
@@ -201,7 +199,7 @@ def test_search_of_many_equals_search_of_one(reversing):
                         assert h.log_prob == pytest.approx(score, abs=1e-4)
 
 
-def test_saved_and_loaded(reversing, tmp_path):
+def test_a_loaded_model_gives_the_same_scores(reversing, tmp_path):
     model, _, test = reversing
     model.save(tmp_path / "m.lm")
     loaded = EncoderDecoderModel.load(tmp_path / "m.lm")
@@ -213,7 +211,7 @@ def test_saved_and_loaded(reversing, tmp_path):
     assert isinstance(langmodels.registry.load(tmp_path / "m.lm"), EncoderDecoderModel)
 
 
-def test_training_with_threads_gives_the_same_twice():
+def test_training_with_two_threads_is_deterministic():
     corpus = pairs_corpus(PAIRS * 10)
     options = {
         "hidden": 8,
@@ -227,7 +225,7 @@ def test_training_with_threads_gives_the_same_twice():
     assert np.array_equal(one.network.parameters.flat, two.network.parameters.flat)
 
 
-def test_a_corpus_without_sources_is_scored_given_the_models_source():
+def test_a_corpus_without_sources_is_scored_given_the_source_of_the_model():
     corpus = pairs_corpus()
     model = small_model(corpus).given("ab")
     plain = Corpus.from_sequences([["x"], ["y", "x"]], corpus.tokenizer, corpus.vocabulary)
@@ -251,7 +249,7 @@ def test_the_head_of_a_parallel_corpus_keeps_pairs_together():
     assert small_model(pairs_corpus()).score_corpus(head).shape == (head.n_tokens,)
 
 
-def test_what_cannot_work_is_refused():
+def test_invalid_settings_raise_usage_errors():
     corpus = pairs_corpus()
     model = small_model(corpus)
     with pytest.raises(UsageError, match="pairs"):

@@ -31,7 +31,7 @@ def test_trajectory_equals_pytorch(name):
 
 
 @pytest.mark.parametrize("kind", OPTIMIZERS)
-def test_updating_in_parts_is_updating_the_whole(kind):
+def test_updates_in_parts_equal_one_update_of_the_whole(kind):
     rng = np.random.default_rng(0)
     whole = rng.normal(size=40_000)
     cut = whole.copy()
@@ -51,14 +51,14 @@ def test_l2_is_the_gradient_of_half_the_squared_norm():
     np.testing.assert_allclose(w, [0.95, -1.9])
 
 
-def test_unknown_names_are_usage_errors():
+def test_unknown_names_raise_usage_errors():
     with pytest.raises(UsageError, match="adam"):
         make_optimizer("adm", 1, float)
     with pytest.raises(UsageError, match="L2"):
         make_optimizer("adam", 1, float, -1.0)
 
 
-def test_gradients_are_summed_and_their_norm_found_in_parts():
+def test_sum_gradients_in_parts_equals_the_whole():
     g, *others = np.random.default_rng(0).standard_normal((3, 100_001))
     expected = g + others[0] + others[1]
     total = sum(sum_gradients(g, others, part) for part in parts(len(g), 3))

@@ -380,7 +380,7 @@ def test_carried_states_are_restored_exactly() -> None:
     net, twin = network("llama"), network("llama")
     first, second = chunk(7, 2), chunk(4, 2, fresh=False, seed=1)
     net.loss(first, 1.0, None)
-    twin.carry_on(net.carried())
+    twin.restore_carried(net.carried())
     assert twin.loss(second, 1.0, None) == net.loss(second, 1.0, None)
     assert np.array_equal(twin.gradients.flat, net.gradients.flat)
 

@@ -1,4 +1,4 @@
-"""The base class of neural models: settings, fitting, files."""
+"""The base class of neural models: options, training, files."""
 
 import zlib
 from abc import abstractmethod
@@ -31,19 +31,19 @@ S = TypeVar("S")
 N = TypeVar("N", bound=Network[Any])
 
 _PROBE = 4000
-"""Tokens of the training text on which a trained network is checked."""
+"""Tokens of the training text on which a trained network is checked for divergence."""
 
-_HOPELESS = 700.0
-"""Nats per token at which the perplexity overflows."""
+_DIVERGED = 700.0
+"""A loss in nats per token, beyond which the perplexity overflows float64."""
 
 
 class NetworkModel(Model, Generic[N]):
-    """A model that is a network, trained by gradient descent.
+    """A model that is one network, trained by gradient descent.
 
-    `options` are the training options; `history`, after `fit`, records the training run.
+    `options` are its `TrainingOptions`; after `fit`, `history` is the record of the training run.
 
     Args:
-        dtype: of weights and activations, float32 or float64.
+        dtype: data type of weights and activations: float32 or float64.
     """
 
     @forwards(TrainingOptions)
@@ -57,7 +57,7 @@ class NetworkModel(Model, Generic[N]):
     def _param(self, name: str) -> Any:
         network: Any = vars(self).get("_trained")
         if name == "cutoffs" and network is not None and network.shape.cutoffs:
-            return network.shape.cutoffs  # resolved for the vocabulary
+            return network.shape.cutoffs  # those chosen for the size of the vocabulary
         return getattr(self.options if hasattr(self.options, name) else self, name)
 
     @abstractmethod
@@ -66,15 +66,15 @@ class NetworkModel(Model, Generic[N]):
 
     @abstractmethod
     def make_batches(self, corpus: Corpus, n_shards: int) -> Batches[Any]:
-        """The batches of a corpus, each cut into `n_shards` parts for threads."""
+        """The training batches of a corpus, each in at most `n_shards` shards for threads."""
 
     @abstractmethod
     def _validation_loss(self, corpus: Corpus) -> float:
-        """The validation loss in nats per token, for early stopping."""
+        """The mean of -log p over a corpus in nats per token, for early stopping."""
 
     @abstractmethod
-    def _show(self, tokens: int) -> str:
-        """A sample of about `tokens` tokens, to be shown during training."""
+    def _sample_line(self, tokens: int) -> str:
+        """A sample of at most `tokens` tokens, to show after every epoch."""
 
     @checked
     def fit(
@@ -88,22 +88,27 @@ class NetworkModel(Model, Generic[N]):
         sample: int = 0,
         after_epoch: Callable[[Epoch], None] | None = None,
     ) -> Self:
-        """Train on a corpus; with `validation`, keep the weights with the lowest loss on it.
+        """Train on a corpus. Returns self.
 
-        If the corpus has no `<unk>`, a tenth of the words that occur once, different ones in every
-        epoch, are replaced by it (`RareAsUnknown`), so that its probability is comparable to that
-        in other models; a network that never sees `<unk>` makes it almost impossible.
+        If the corpus has no `<unk>`, a tenth of the words that occur once, another tenth in every
+        epoch, are replaced by it (`RareAsUnknown`): a network that never sees `<unk>` makes it
+        almost impossible, and its figures could not be compared with those of other models.
 
-        `init` is a trained model of this class and these sizes whose weights are the initial ones,
-        without its optimizer state. The corpus must be read by `Corpus.extending`, as a plain text
-        is, so that new tokens come after those of `init`: their vectors start as that of `<unk>`,
-        or, in the output of an adaptive softmax, as the mean of the rarest class.
-
-        `checkpoint` is a file to which the state of training is written every `checkpoint_seconds`
-        and after every epoch; if it exists, training resumes from it, with the same result as an
-        uninterrupted run. `sample` is the length in tokens of a sample to show after every epoch,
-        where progress is shown. `after_epoch` is called with the figures of each epoch, and may use
-        the model as it then is.
+        Args:
+            corpus: the training text.
+            validation: held-out text for early stopping; the weights with the lowest loss on it are
+                kept. Without it the last weights are kept.
+            init: a trained model of this class and of these sizes, from whose weights to start,
+                without its optimizer state. The corpus must be read with `Corpus.extending`, as a
+                plain text is, so that the ids of new tokens follow those of `init`. New rows of
+                weights start as copies of that of `<unk>`, or, in an adaptive softmax, as the mean
+                of the rarest class.
+            checkpoint: a file to which the state of training is written; if it exists, training
+                resumes from it, with the same result as an uninterrupted run.
+            checkpoint_seconds: time between checkpoints; there is also one after every epoch.
+            sample: length in tokens of a sample to show after every epoch, if progress is shown.
+            after_epoch: is called with the figures of each epoch, and may use the model as it then
+                is.
 
         Ctrl-C ends training after the current step, with the best weights so far. Raises
         LangmodelsError if training diverges or the checkpoint belongs to another run; the model is
@@ -114,10 +119,10 @@ class NetworkModel(Model, Generic[N]):
         corpus, validation = self.adopt(corpus, validation)
         if init is not None and hasattr(self, "cutoffs"):
             network: Any = init.network
-            self.cutoffs = network.shape.cutoffs  # a size that new words may change
-        self._begin()
+            self.cutoffs = network.shape.cutoffs  # the default depends on the vocabulary's size
+        self._initialise()
         if init is not None:
-            self._take_over(init)
+            self._copy_weights(init)
         o = self.options
         shards = o.threads or self._network.shards(o.batch_size, cpu_count())
         batches = self.make_batches(corpus, shards)
@@ -129,7 +134,7 @@ class NetworkModel(Model, Generic[N]):
             self.options,
             n_tokens=corpus.n_tokens,
             validate=None if validation is None else lambda: self._validation_loss(validation),
-            sample=(lambda: self._show(sample)) if sample else None,
+            sample=(lambda: self._sample_line(sample)) if sample else None,
             checkpoint=None
             if checkpoint is None
             else Checkpoint(
@@ -142,23 +147,24 @@ class NetworkModel(Model, Generic[N]):
         )
         try:
             self.history = trainer.run()
-            self._check_fitted(corpus)
+            self._check_not_diverged(corpus)
         except BaseException:
             self._reading = None
             raise
         return self
 
     def untrained(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
-        """Take over the vocabulary and initialise the weights, without training."""
+        """Adopt the vocabulary of a corpus and initialise the weights, without training."""
         self.adopt(corpus, validation)
-        self._begin()
+        self._initialise()
         return self
 
-    def _begin(self) -> None:
+    def _initialise(self) -> None:
+        """Create the network for the model's vocabulary, with random weights."""
         self._network = self.make_network(len(self.vocabulary))
         self._network.initialise(self.options.seed)
 
-    def _take_over(self, init: "NetworkModel[Any]") -> None:
+    def _copy_weights(self, init: "NetworkModel[Any]") -> None:
         """Copy the weights of another model. Raises UsageError if its class, sizes or reading
         differ.
         """
@@ -169,16 +175,15 @@ class NetworkModel(Model, Generic[N]):
             n_new = len(self.vocabulary) - len(init.vocabulary)
             before = init.network.parameters
             for name, array in self._network.parameters.items():
-                _grow(name, before[name], array, n_new, len(self.vocabulary))
+                _copy_extended(name, before[name], array, n_new, len(self.vocabulary))
         except UsageError as error:
             self._reading = None
-            raise UsageError(f"The model cannot go on from the other one: {error}.") from error
+            raise UsageError(f"Training cannot start from the other model: {error}.") from error
         self._network.refresh()
 
     def _check_extends(self, init: Any) -> None:
-        """Raise UsageError unless this model has the settings of `init` and reads text as it does.
-
-        Its vocabulary may have additional tokens at the end.
+        """Raise UsageError unless this model has the options of `init` and reads text in the same
+        way; its vocabulary may have more tokens at the end.
         """
         here, there = self.get_params(), init.get_params()
         for name, value in there.items():
@@ -186,23 +191,21 @@ class NetworkModel(Model, Generic[N]):
             if not free and value != here[name]:
                 raise UsageError(f"it has {name}={value}, not {here[name]}")
         if not self.reading.is_like(init.reading):
-            raise UsageError("the text was cleaned or cut in another way")
+            raise UsageError("the text was cleaned or tokenized in another way")
         if not self.vocabulary.extends(init.vocabulary):
             raise UsageError("the text was not read with its vocabulary; see Corpus.extending")
 
-    def _check_fitted(self, corpus: Corpus) -> None:
-        """Raise LangmodelsError if the network has diverged, by its loss on the start of its
-        training text.
+    def _check_not_diverged(self, corpus: Corpus) -> None:
+        """Raise LangmodelsError if the loss on the start of the training text shows divergence.
 
-        Each training step checks the loss before it; this checks the result of the last one, and
-        finds states that grow without bound in text longer than the chunks of training.
+        A training step checks the loss before its update; this checks the last update, and detects
+        states that grow without bound in text longer than the chunks of training.
         """
         with np.errstate(all="ignore"):
             loss = self._validation_loss(corpus.head(_PROBE))
-        if not (loss < _HOPELESS and np.isfinite(self._network.parameters.flat).all()):
+        if not (loss < _DIVERGED and np.isfinite(self._network.parameters.flat).all()):
             raise LangmodelsError(
-                "Training went astray: the network is left with a loss of "
-                f"{loss:.4g} nats a token on its own training text. "
+                f"Training diverged: the loss on the training text is {loss:.4g} nats per token. "
                 "Lower the learning rate or clip the gradient."
             )
 
@@ -214,6 +217,7 @@ class NetworkModel(Model, Generic[N]):
         *,
         from_init: bool = False,
     ) -> dict[str, Any]:
+        """What must be equal in a run that resumes from a checkpoint: options and checksums."""
         first = {"first weights": zlib.crc32(self._network.parameters.flat.tobytes())}
         return {
             **(first if from_init else {}),
@@ -226,7 +230,7 @@ class NetworkModel(Model, Generic[N]):
         }
 
     def _digest(self, corpus: Corpus) -> list[int]:
-        """Checksums that identify a text and its reading, for checkpoints."""
+        """Checksums of a text as the model reads it, for checkpoints."""
         found = [len(corpus.ids), zlib.crc32(np.ascontiguousarray(corpus.ids).tobytes())]
         if corpus.carry:
             found.append(zlib.crc32(np.flatnonzero(corpus.begins_afresh).tobytes()))
@@ -236,12 +240,12 @@ class NetworkModel(Model, Generic[N]):
 
     @property
     def network(self) -> N:
-        """The network, for inspection; each thread has its own replica."""
+        """The network, for inspection; each thread gets its own replica."""
         return self._network
 
     @property
     def _network(self) -> N:
-        # Layers write to workspaces of their own, which two threads must not share.
+        """The replica of this thread: layers write to workspaces, which threads must not share."""
         return self._replicas.get(self._replica)
 
     @_network.setter
@@ -270,14 +274,14 @@ class NetworkModel(Model, Generic[N]):
     @classmethod
     def restore(cls, config: dict[str, Any], arrays: Mapping[str, Array], reading: Reading) -> Self:
         check_values(config, {"arguments": dict[str, Any], "history": History})
-        # Files of version 0.1 list, as None, options that some models do not have.
+        # Files of version 0.1 contain options that the model does not have, as None.
         known = parameters(cls)
         arguments = {k: v for k, v in config["arguments"].items() if k in known or v}
         _check_sizes(arguments, arrays)
         model = cls(**arguments)
         model.history = History.from_dict(config["history"])
         model.reading = reading
-        model._recall(config, arrays)
+        model._restore_more(config, arrays)
         model._network = model.make_network(len(reading.vocabulary))
         weights = model._network.parameters
         check_arrays(
@@ -291,16 +295,16 @@ class NetworkModel(Model, Generic[N]):
             model.check_start()
         return model
 
-    def _recall(self, config: dict[str, Any], arrays: Mapping[str, Array]) -> None:
-        """Restore whatever else of `config` and `arrays` `make_network` needs; for subclasses."""
+    def _restore_more(self, config: dict[str, Any], arrays: Mapping[str, Array]) -> None:
+        """Restore what else `make_network` needs from `config` and `arrays`; for subclasses."""
 
 
-def _grow(name: str, before: Array, after: Array, n_new: int, size: int) -> None:
-    """Copy weights to an array of the same shape, or of one enlarged by `n_new` tokens.
+def _copy_extended(name: str, before: Array, after: Array, n_new: int, size: int) -> None:
+    """Copy weights to an array of the same shape, or with `n_new` more entries along one axis.
 
-    If the enlarged axis had one row or column for each token of the vocabulary (`size`), new ones
-    are copies of that of `<unk>`; otherwise, for the rarest class of an adaptive softmax, they are
-    the mean of the existing ones. Raises UsageError for other shapes.
+    Where that axis has one entry for each of the `size` tokens of the new vocabulary, the new ones
+    are copies of that of `<unk>`; otherwise it is the rarest class of an adaptive softmax, and they
+    are the mean of the existing ones. Raises UsageError for other shapes.
     """
     longer = [k for k, (a, b) in enumerate(zip(before.shape, after.shape, strict=True)) if a != b]
     if not longer:
@@ -315,7 +319,9 @@ def _grow(name: str, before: Array, after: Array, n_new: int, size: int) -> None
 
 
 def _check_sizes(arguments: Mapping[str, Any], arrays: Mapping[str, Array]) -> None:
-    """Raise LangmodelsError, before the network is allocated, for sizes that exceed its arrays."""
+    """Raise LangmodelsError for sizes larger than the arrays of a file allow, before a network of
+    these sizes is allocated.
+    """
     numbers = sum(array.size for array in arrays.values())
     training = {f.name for f in fields(TrainingOptions)}
     for name, value in arguments.items():
@@ -326,11 +332,13 @@ def _check_sizes(arguments: Mapping[str, Any], arrays: Mapping[str, Array]) -> N
 
 
 class NeuralModel(NetworkModel[N], LanguageModel[S], Generic[S, N]):
-    """A language model that is a network."""
+    """A language model that is one network."""
 
     @property
     def reads_streams(self) -> bool:
-        """Whether the network is a `SequenceNetwork` that reads sequences of any length."""
+        """Whether the network is a `SequenceNetwork` whose state can be carried over text of any
+        length, as `DynamicModel` needs.
+        """
         return False
 
     @abstractmethod
@@ -338,7 +346,7 @@ class NeuralModel(NetworkModel[N], LanguageModel[S], Generic[S, N]):
         """See `NetworkModel`."""
 
     def _validation_loss(self, corpus: Corpus) -> float:
-        return -float(self.score_sequences(corpus).mean())  # NaN is recorded as such
+        return -float(self.score_sequences(corpus).mean())  # unchecked: NaN must not raise here
 
-    def _show(self, tokens: int) -> str:
+    def _sample_line(self, tokens: int) -> str:
         return self.sample_text(max_tokens=tokens, seed=0)

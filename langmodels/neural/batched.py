@@ -1,4 +1,4 @@
-"""The base class of models whose network scores many tokens of a text at a time."""
+"""The base class of models whose network scores many targets in one batch."""
 
 from abc import abstractmethod
 from typing import Generic
@@ -11,7 +11,7 @@ from langmodels.text.sequences import Sequences
 
 
 class BatchedModel(NeuralModel[S, N], Generic[S, N]):
-    """A neural model that implements `scored`, from which batched scores and measures follow."""
+    """A neural model with a batched `scored`, on which log p and other measures are computed."""
 
     @abstractmethod
     def scored(
@@ -23,7 +23,8 @@ class BatchedModel(NeuralModel[S, N], Generic[S, N]):
     ) -> FloatArray:
         """The values of `scoring` for every target, (sequences.n_tokens, *numbers), in order.
 
-        Zeros for targets where `wanted` (sequences.n_tokens,) is false.
+        `numbers` is the shape of what `scoring` returns for one target. The values are zero where
+        `wanted` (sequences.n_tokens,) is false.
         """
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:

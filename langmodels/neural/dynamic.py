@@ -30,20 +30,23 @@ from langmodels.text.sequences import Sequences
 from langmodels.threads import PerThread, Workers
 
 RATES = (0.0, 5e-5, 1e-4, 2e-4, 4e-4, 8e-4)
-"""The rates tried on the validation text when none is given."""
+"""The learning rates tried on the validation text if none is given."""
 
 _TUNED_ON = 20_000  # most validation tokens used to choose the rate
-_STRETCHES, _CHUNKS = 16, 32  # stretches of training text, and chunks in each, that measure the RMS
-_DAMPING = 0.2  # eps, as a share of the mean RMS
+_COLUMNS, _CHUNKS = 16, 32  # places in the training text, and chunks at each, that give the RMS
+_DAMPING = 0.2  # eps, as a fraction of the mean RMS
 
 
 @dataclass(frozen=True, eq=False)
 class DynamicState:
-    """The weights at present, and the chunk under way.
+    """The current weights, and the chunk that is being read.
 
-    `weights` (n,) are used for the chunk and never modified. `before` are the network's states
-    before the first input of the chunk, `inputs` its tokens so far, `targets` the token after each
-    but the last, and `after` the states after all inputs.
+    Attributes:
+        weights: the weights (n_parameters,) for this chunk; never modified.
+        before: the network's states before the first input of the chunk.
+        inputs: the tokens of the chunk read so far.
+        targets: the token after each input but the last.
+        after: the network's states after all inputs.
     """
 
     weights: Array
@@ -55,8 +58,8 @@ class DynamicState:
 
 @dataclass(frozen=True, eq=False)
 class _Memory:
-    """What `score_on` hands on: the weights and states before the unfinished chunk, and its inputs
-    and targets.
+    """What `score_on` passes to its next call: the inputs and targets (n,) of the unfinished chunk,
+    and the weights and states before it.
     """
 
     weights: Array
@@ -67,32 +70,38 @@ class _Memory:
 
 @dataclass
 class _Learner:
-    """The replica whose weights are changed, and the vector last loaded into it."""
+    """The network of a thread, with weights of its own, and the vector last copied to these."""
 
     network: SequenceNetwork[Any]
     loaded: Array | None = None
 
 
 class DynamicModel(LanguageModel[DynamicState]):
-    """A network that takes a step of gradient descent after every chunk of the text that it reads.
+    """Dynamic evaluation: a network that is trained further on the text that it scores.
 
-    w <- w - rate g / (RMS + eps) + decay (w0 - w) after every `every` tokens of a sequence, where g
-    is the gradient of the mean loss on these tokens, RMS the root mean square of such gradients on
-    the training text, and w0 the trained weights, with which every sequence starts. Krause,
-    Kahembwe, Murray and Renals 2018, "Dynamic Evaluation of Neural Sequence Models", section 4,
-    without their scaling of the decay; in language modelling first by Mikolov et al. 2010.
-    Probabilities are proper: p(x | h) depends only on the tokens before x.
+    After every `every` tokens of a sequence it takes the step
 
-    A rate that is not given is chosen from `RATES` on the validation text (3e-4 without one). `fit`
-    trains the network if it is not trained yet.
+        w <- w - rate g / (RMS + eps) + decay (w0 - w),
+
+    where g is the gradient of the mean loss on these tokens, RMS the root mean square of such
+    gradients on the training text, element by element, eps 0.2 times the mean of RMS, and w0 the
+    trained weights, from which every sequence starts. Krause, Kahembwe, Murray and Renals 2018,
+    "Dynamic Evaluation of Neural Sequence Models", section 4, without their scaling of the decay
+    by RMS; first used in language modelling by Mikolov et al. 2010. p(x | h) depends only on the
+    tokens before x, and sums to one.
+
+    `fit` trains the network if it is not trained yet. A rate that is not given is then chosen from
+    `RATES` by the loss on the validation text; without one it is 3e-4.
 
     Args:
         base: the network.
-        rate: learning rate while reading, 0 or more; none: chosen on validation text.
-        decay: fraction by which weights return towards the trained ones at each step, 0 to below 1.
+        rate: learning rate, at least 0; none: chosen on the validation text.
+        decay: fraction by which the weights return to the trained ones at each step, from 0 to
+            below 1.
         every: tokens between two steps.
 
-    Raises UsageError for values outside their range, and for networks that read windows.
+    Raises UsageError for values outside their range, and for networks that cannot carry a state
+    over text of any length.
     """
 
     kind = "dynamic"
@@ -107,8 +116,8 @@ class DynamicModel(LanguageModel[DynamicState]):
     ) -> None:
         if not base.reads_streams:
             raise UsageError(
-                "Only a recurrent network without a window, or a Transformer with rotary "
-                "positions, can go on learning from what it reads."
+                "Dynamic evaluation needs a recurrent network without a window, or a Transformer "
+                "with rotary positions."
             )
         if rate is not None and rate < 0:
             raise UsageError(f"The rate must be 0 or more, not {rate}.")
@@ -124,8 +133,8 @@ class DynamicModel(LanguageModel[DynamicState]):
         self._reading = common_reading([base])
 
     def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
-        """Train the network if it is not trained yet, measure the RMS of its gradients, choose the
-        rate.
+        """Train the network if it is not trained yet, measure the RMS of its gradients on `corpus`,
+        and choose the rate on `validation`. Returns self.
         """
         corpus, validation = self.adopt(corpus, validation)
         fit_parts([self.base], corpus, validation)
@@ -136,21 +145,24 @@ class DynamicModel(LanguageModel[DynamicState]):
         return self
 
     def _measure(self, corpus: Corpus) -> None:
-        """The root mean square of every weight's gradient over chunks of the training text."""
-        network = self._ready()
-        batches = StreamBatches(corpus, _STRETCHES, self.every)
+        """Set `rms` (n_parameters,), the root mean square of the gradient of each weight over
+        chunks of the training text, one sequence at a time.
+        """
+        network = self._loaded()
+        batches = StreamBatches(corpus, _COLUMNS, self.every)
         chunks = [chunk for shards in islice(batches.epoch(0), _CHUNKS) for chunk in shards]
         squares = np.zeros(network.parameters.flat.size)
         n = 0
-        for stretch in range(chunks[0].targets.shape[1]):
+        for column in range(chunks[0].targets.shape[1]):
             for chunk in chunks:
-                one = chunk.part(slice(stretch, stretch + 1))
+                one = chunk.part(slice(column, column + 1))
                 network.loss(one, 1 / one.n_targets, None)
                 squares += np.square(network.gradients.flat, dtype=np.float64)
                 n += 1
         self.rms: Array = np.sqrt(squares / n).astype(network.dtype)
 
     def _choose_rate(self, held_out: Corpus) -> None:
+        """Set the rate to that of `RATES` with the lowest loss on a text."""
         losses = {}
         for rate in RATES:
             self.rate = rate
@@ -161,23 +173,23 @@ class DynamicModel(LanguageModel[DynamicState]):
 
     def start(self) -> DynamicState:
         """The state after `<s>`, with the trained weights."""
-        network = self._ready()
+        network = self._loaded()
         zero = network.zero_states(1)
         weights = self.base.network.parameters.flat
         bos = self.vocabulary.bos_id
         return DynamicState(weights, zero, (bos,), (), self._step(weights, zero, bos))
 
     def advance(self, state: DynamicState, token: int) -> DynamicState:
-        """One step of all layers, after a gradient step if a chunk is complete."""
+        """The state after one more token, and after a gradient step if that completes a chunk."""
         self.vocabulary.check_id(token)
-        return self._go_on(state, token, token)
+        return self._advance(state, token, token)
 
     def start_after(self, state: DynamicState, last: int) -> DynamicState:
-        """See `Contexts`; weights and states are kept."""
-        return self._go_on(state, last, self.vocabulary.bos_id)
+        """See `Contexts`; weights and states are kept, and `<s>` is read."""
+        return self._advance(state, last, self.vocabulary.bos_id)
 
-    def _go_on(self, state: DynamicState, target: int, token: int) -> DynamicState:
-        """The state after `target` was predicted and `token` is read."""
+    def _advance(self, state: DynamicState, target: int, token: int) -> DynamicState:
+        """The state after predicting `target` and reading `token`."""
         weights, before, inputs = state.weights, state.before, state.inputs
         targets = (*state.targets, target)
         if len(inputs) == self.every:
@@ -188,14 +200,14 @@ class DynamicModel(LanguageModel[DynamicState]):
         return DynamicState(weights, before, (*inputs, token), targets, after)
 
     def log_distribution(self, state: DynamicState) -> FloatArray:
-        """Log p of every token in nats under the present weights, (V,)."""
-        network = self._ready(state.weights)
+        """Log p of every next token in nats under the current weights, (V,)."""
+        network = self._loaded(state.weights)
         log_p: FloatArray = network.output.log_distribution(network.top(state.after))[0]
         return log_p
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:
         """See `LanguageModel`; every sequence starts from the trained weights."""
-        # One sequence gives BLAS too little work for a second thread.
+        # A batch of one sequence has too little work for a second BLAS thread.
         with Workers(1), track("Learning while scoring", total=sequences.n_tokens) as meter:
             scores = [self._read(*stream, None, meter)[0] for stream in sequences.streams()]
         return np.concatenate(scores) if scores else np.empty(0)
@@ -209,13 +221,13 @@ class DynamicModel(LanguageModel[DynamicState]):
     def _read(
         self, inputs: IntArray, targets: IntArray, memory: "_Memory | None", meter: Meter
     ) -> tuple[FloatArray, "_Memory"]:
-        """Read inputs, (n,), with gradient steps: log p of targets, (n,), and the memory after
-        them.
+        """Log p of targets (n,) in nats, for inputs (n,) read with gradient steps, and the memory
+        after them.
         """
         if memory is None:
             nothing = np.empty(0, np.int32)
             trained = self.base.network.parameters.flat
-            memory = _Memory(trained, self._ready().zero_states(1), nothing, nothing)
+            memory = _Memory(trained, self._loaded().zero_states(1), nothing, nothing)
         weights, states, known = memory.weights, memory.states, len(memory.targets)
         inputs = np.concatenate([memory.inputs, inputs])
         targets = np.concatenate([memory.targets, targets])
@@ -235,17 +247,19 @@ class DynamicModel(LanguageModel[DynamicState]):
         )
 
     def _step(self, weights: Array, states: Any, token: int) -> Any:
-        network = self._ready(weights)
+        """The network's states after reading a token with given weights."""
+        network = self._loaded(weights)
         network.forward(np.array([[token]]), states)
         return network.final_states
 
     def _learn(
         self, weights: Array, states: Any, inputs: IntArray, targets: IntArray
     ) -> tuple[FloatArray, Array, Any]:
-        """Read a chunk and take a gradient step: log p of its targets, and the weights and states
-        after it.
+        """Read a chunk, inputs and targets (k,), then take a gradient step if k is `every`.
+
+        Returns log p of the targets in nats, before the step, and the weights and states after it.
         """
-        network = self._ready(weights)
+        network = self._loaded(weights)
         h = network.forward(inputs[:, None], states)
         after = network.final_states
         scores = network.output.log_prob(rows(h), targets)
@@ -254,16 +268,14 @@ class DynamicModel(LanguageModel[DynamicState]):
         _, dh = network.output.loss(rows(h), targets, 1 / len(targets))
         network.backward(dh.reshape(h.shape))
         change = self.rate * network.gradients.flat
-        # If all gradients are zero, steps have no scale.
+        # Where RMS + eps is 0, gradients were zero throughout: these weights do not change.
         scale = self.rms + _DAMPING * self.rms.mean()
         change = np.divide(change, scale, out=np.zeros_like(change), where=scale > 0)
         change += self.decay * (weights - self.base.network.parameters.flat)
         return scores, weights - change, after
 
-    def _ready(self, weights: Array | None = None) -> SequenceNetwork[Any]:
-        """The replica of this thread, loaded with the given weights; by default the trained
-        ones.
-        """
+    def _loaded(self, weights: Array | None = None) -> SequenceNetwork[Any]:
+        """The network of this thread with the given weights, by default the trained ones."""
         trained = self.base.network.parameters.flat
         size = len(self.vocabulary)
         learner = self._learners.get(lambda: _Learner(self.base.make_network(size)))
@@ -276,7 +288,7 @@ class DynamicModel(LanguageModel[DynamicState]):
 
     @property
     def n_parameters(self) -> int:
-        """The parameters of the network, plus rate and decay."""
+        """The parameters of the network, plus two for rate and decay."""
         return self.base.n_parameters + 2
 
     # Files ----------------------------------------------------------------------------------
@@ -301,7 +313,7 @@ class DynamicModel(LanguageModel[DynamicState]):
         check_values(config, {"rate": float, "decay": float, "every": int, "given": float | None})
         base = restore_part("base", config["base"], arrays, reading)
         if not isinstance(base, NeuralModel):
-            raise LangmodelsError("its part is no network.")
+            raise LangmodelsError("its base model is not a neural network.")
         weights = base.network.parameters.flat
         check_arrays(arrays, {"rms": Expected("float32 float64", weights.shape, 0, 1e8)})
         model = cls(base, rate=config["rate"], decay=config["decay"], every=config["every"])

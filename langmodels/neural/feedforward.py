@@ -23,10 +23,18 @@ from langmodels.text.sequences import Sequences
 
 @dataclass(frozen=True)
 class FeedForwardShape:
-    """The sizes of the network: `context` tokens, embedded in `embedding` dimensions each, and
-    `hidden` tanh units.
+    """The sizes of a feed-forward network.
 
-    With `direct` the output layer also sees the embedded context (the matrix W of equation 1).
+    Args:
+        vocabulary: V, the number of token types.
+        context: n - 1, the number of context tokens.
+        embedding: width of the vector of each token.
+        hidden: tanh units.
+        direct: whether the output layer also sees the embedded context (W in equation 1).
+        dropout: rate on the hidden units.
+        cutoffs: frequency ranks that divide the classes of an adaptive softmax; (): a full softmax.
+
+    Raises UsageError for invalid values.
     """
 
     vocabulary: int
@@ -47,7 +55,9 @@ class FeedForwardShape:
 
 
 class FeedForwardNetwork(Network[Chunk]):
-    """y = b + W x + U tanh(d + H x) with x the embeddings of the context (Bengio 2003, eq. 1)."""
+    """p = softmax(b + W x + U tanh(d + H x)), with x the concatenated embeddings of the context
+    (Bengio et al. 2003, equation 1); W = 0 without `direct`.
+    """
 
     def __init__(self, shape: FeedForwardShape, dtype: str = "float32") -> None:
         self.shape = shape
@@ -64,14 +74,15 @@ class FeedForwardNetwork(Network[Chunk]):
         return {"embedding": self.embedding, "hidden": self.hidden, "output": self.output}
 
     def initialise(self, seed: int) -> None:
-        """See `Network`; direct connections are initialised to zero."""
+        """See `Network`; the direct connections W start at zero."""
         super().initialise(seed)
         if self.shape.direct and isinstance(self.output, Softmax):
             self.output.values["weight"][:, self.shape.hidden :] = 0
 
     def forward(self, inputs: Array, rng: Generator | None = None) -> Array:
-        """The input of the output layer, (B, inputs), for contexts (context, B), oldest token
-        first.
+        """The input of the output layer, (B, hidden), or [hidden units; x] with `direct`.
+
+        `inputs` are token ids (context, B), oldest first; `rng` draws the dropout mask.
         """
         x = self.embedding.forward(np.ascontiguousarray(inputs.T))
         self._x = x.reshape(inputs.shape[1], -1)
@@ -93,19 +104,20 @@ class FeedForwardNetwork(Network[Chunk]):
 
 
 class FeedForwardModel(OfOrder, BatchedModel[tuple[int, ...], FeedForwardNetwork]):
-    """p(w | last n-1 tokens) from their embeddings through one layer of tanh units.
+    """p(x_t | the last n - 1 tokens), from their embeddings through a layer of tanh units.
 
-    At the start of a sequence the context is padded with `<s>`. `steps` has no effect.
+    At the start of a sequence the context is padded on the left with `<s>`. The option `steps` has
+    no effect.
 
     Args:
-        order: n, one more than the tokens of context.
+        order: n; there are n - 1 tokens of context.
         embedding: width of the input vectors.
-        hidden: tanh units.
+        hidden: number of tanh units.
         direct: whether the output layer also sees the input vectors.
         dropout: rate on the hidden units.
-        cutoffs: frequency ranks at which an adaptive softmax is cut; (): a full one; none:
-            2000+10000 for more than 10,000 tokens.
-        batch_size: predicted tokens in a batch.
+        cutoffs: frequency ranks that divide the classes of an adaptive softmax; (): full softmax;
+            none: 2000+10000 for vocabularies of more than 10,000, else a full softmax.
+        batch_size: predicted tokens per batch.
     """
 
     kind = "feed-forward"
@@ -127,7 +139,8 @@ class FeedForwardModel(OfOrder, BatchedModel[tuple[int, ...], FeedForwardNetwork
         self.order, self.embedding, self.hidden = order, embedding, hidden
         self.direct, self.dropout = direct, dropout
         self.cutoffs = None if cutoffs is None else whole_numbers(cutoffs)
-        self._shape(2 + max(self.cutoffs or (), default=0))  # refuses what could never work
+        # Invalid sizes raise here, not only in `fit`.
+        self._shape(2 + max(self.cutoffs or (), default=0))
 
     def _shape(self, vocabulary: int) -> FeedForwardShape:
         return FeedForwardShape(
@@ -150,11 +163,11 @@ class FeedForwardModel(OfOrder, BatchedModel[tuple[int, ...], FeedForwardNetwork
         )
 
     def start(self) -> tuple[int, ...]:
-        """The context of `<s>` only."""
+        """The state at the start of a sequence: n - 1 times `<s>`."""
         return (self.vocabulary.bos_id,) * (self.order - 1)
 
     def advance(self, state: tuple[int, ...], token: int) -> tuple[int, ...]:
-        """The last n - 1 tokens."""
+        """The last n - 1 tokens, oldest first. Raises UsageError for an invalid id."""
         self.vocabulary.check_id(token)
         return (*state[1:], token)
 
@@ -171,7 +184,7 @@ class FeedForwardModel(OfOrder, BatchedModel[tuple[int, ...], FeedForwardNetwork
         numbers: tuple[int, ...] = (),
         wanted: BoolArray | None = None,
     ) -> FloatArray:
-        """See `BatchedModel`; many contexts are batched."""
+        """See `BatchedModel`."""
         windows = Windows(sequences, self.order - 1)
         network = self._network
         return score_windows(windows, network.forward, network.output, scoring, numbers, wanted)

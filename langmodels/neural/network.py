@@ -1,4 +1,4 @@
-"""Networks: layers over one flat parameter vector, and replicas that share it."""
+"""The base classes of networks, whose layers share one flat vector of parameters."""
 
 import copy
 from abc import ABC, abstractmethod
@@ -18,19 +18,21 @@ from langmodels.neural.training.batches import Chunk
 B = TypeVar("B")
 S = TypeVar("S")
 
-_SEQUENCES = 8  # fewest sequences that are worth a thread
+_SEQUENCES = 8  # sequences of a batch that make a thread worth it
 
 
 class Network(ABC, Generic[B]):
     """The base class of networks that are trained on batches of type B.
 
-    A subclass creates its layers in `_build`, and computes loss and gradients in `loss`. A replica
-    shares the parameters but has its own gradients and workspaces, so that threads can work on
-    parts of one batch.
+    A subclass creates its layers in `_build`, and computes the loss and its gradients in `loss`. A
+    replica shares the parameters but has its own gradients and workspaces, so that every thread can
+    compute the gradient of a part of the batch.
     """
 
     parameters: Parameters
+    """The parameters of all layers."""
     gradients: Parameters
+    """The gradients of the loss in the last call of `loss`, with the names of the parameters."""
 
     def __init__(self, dtype: DTypeLike = np.float32) -> None:
         self.dtype = np.dtype(dtype)
@@ -40,38 +42,17 @@ class Network(ABC, Generic[B]):
 
     @abstractmethod
     def _build(self) -> dict[str, Layer]:
-        """Create the layers, keep them as attributes, and return them by name."""
+        """Create the layers, assign them to attributes, and return them by name, in the order of
+        their parameters in the flat vector.
+        """
 
     @abstractmethod
     def loss(self, batch: B, scale: float, rng: Generator | None) -> float:
-        """The sum of -log p over the targets of a batch in nats; `gradients` become those of
-        `scale` times it.
+        """The sum of -log p over the targets of a batch, in nats.
 
-        `rng` is for dropout; None: no dropout.
+        Sets `gradients` to those of `scale` times the sum. `rng` draws the dropout masks; None: no
+        dropout.
         """
-
-    def decayed(self) -> BoolArray | None:
-        """Which parameters are subject to decoupled weight decay, (n,) as `parameters.flat`; None:
-        all.
-        """
-        return None
-
-    def shards(self, batch: int, threads: int) -> int:
-        """The best number of parts, one per thread, for a batch of so many sequences."""
-        return max(1, min(threads, batch // _SEQUENCES))
-
-    def carried(self) -> dict[str, Array]:
-        """What is carried from one batch to the next besides the parameters: hidden states, for
-        checkpoints.
-        """
-        return {}
-
-    def carry_on(self, arrays: Mapping[str, Array]) -> None:
-        """Inverse of `carried`."""
-
-    def carried_as(self, batch: B) -> dict[str, Expected]:
-        """The expected arrays of `carried` after a batch like this one."""
-        return {}
 
     def initialise(self, seed: int) -> None:
         """Initialise the parameters at random."""
@@ -82,8 +63,20 @@ class Network(ABC, Generic[B]):
         """Recompute what layers derive from the parameters; call it whenever these have changed."""
         self.body.refresh()
 
+    def decayed(self) -> BoolArray | None:
+        """Which elements of `parameters.flat` decay under AdamW, (n,); None: all."""
+        return None
+
+    # Threads --------------------------------------------------------------------------------
+
+    def shards(self, batch: int, threads: int) -> int:
+        """How many shards, one per thread, to divide a batch of `batch` sequences into; at most
+        `threads`.
+        """
+        return max(1, min(threads, batch // _SEQUENCES))
+
     def replica(self) -> Self:
-        """A network that shares the parameters."""
+        """A network with the same parameters, but gradients and workspaces of its own."""
         twin = copy.copy(self)
         twin.body = Layer(parts=twin._build())
         twin._bind()
@@ -93,14 +86,28 @@ class Network(ABC, Generic[B]):
         self.gradients = self.parameters.like()
         self.body.bind(self.parameters.arrays, self.gradients.arrays)
 
+    # Checkpoints ----------------------------------------------------------------------------
+
+    def carried(self) -> dict[str, Array]:
+        """The states carried from one batch to the next, by name, for checkpoints."""
+        return {}
+
+    def restore_carried(self, arrays: Mapping[str, Array]) -> None:
+        """Set the carried states to what `carried` returned."""
+
+    def expected_carried(self, batch: B) -> dict[str, Expected]:
+        """The types and shapes of what `carried` returns after a batch like this one."""
+        return {}
+
 
 class SequenceNetwork(Network[Chunk], Generic[S]):
-    """A network that reads sequences step by step and predicts the next token after each step.
+    """A network that reads sequences token by token and predicts the next token after each.
 
-    Its state, of type S, is a value; training carries it from chunk to chunk.
+    Its state, of type S, is an immutable value; training carries it from chunk to chunk.
     """
 
     output: OutputLayer
+    """The layer that maps the outputs of `forward` to p(next token)."""
 
     def __init__(self, dtype: DTypeLike = np.float32) -> None:
         self._states: S | None = None
@@ -108,7 +115,7 @@ class SequenceNetwork(Network[Chunk], Generic[S]):
 
     @abstractmethod
     def zero_states(self, batch: int) -> S:
-        """The initial state of `batch` sequences."""
+        """The states of `batch` sequences before their first token."""
 
     @abstractmethod
     def forward(
@@ -119,11 +126,14 @@ class SequenceNetwork(Network[Chunk], Generic[S]):
         keep: Array | None = None,
         rng: Generator | None = None,
     ) -> Array:
-        """The input of the output layer after each step, (T, B, H), with dropout if `rng` is given.
+        """The input of the output layer after each step, (T, B, H); afterwards `final_states` is
+        set.
 
-        `inputs` (T, B) are token ids, `states` those before the first step, by default
-        `zero_states`; `keep` is as in `SequenceLayer.forward`. Afterwards `final_states` are those
-        after the last step.
+        Args:
+            inputs: token ids (T, B).
+            states: the states before the first step; by default `zero_states`.
+            keep: (T, B), 0 where a sequence starts; see `SequenceLayer.forward`.
+            rng: draws the dropout masks; None: no dropout.
         """
 
     @property
@@ -133,18 +143,16 @@ class SequenceNetwork(Network[Chunk], Generic[S]):
 
     @abstractmethod
     def top(self, states: S) -> Array:
-        """The input of the output layer in given states, (B, H)."""
+        """The input (B, H) of the output layer for the token that follows `states`."""
 
     @abstractmethod
     def backward(self, dy: Array) -> None:
-        """Compute the gradients of all layers below the output layer, given that of its input (T,
-        B, H).
+        """Compute the gradients of all layers below the output layer, given dL/dy (T, B, H) of its
+        input.
         """
 
     def loss(self, batch: Chunk, scale: float, rng: Generator | None) -> float:
-        """See `Network`; it starts from the states after the batch before, unless this one is
-        `fresh`.
-        """
+        """See `Network`; unless `batch.fresh`, it starts from the states after the last batch."""
         states = None if batch.fresh else self._states
         h = self.forward(batch.inputs, states, keep=batch.keep, rng=rng)
         self._states = self.final_states
@@ -167,21 +175,21 @@ class SequenceNetwork(Network[Chunk], Generic[S]):
 
     @abstractmethod
     def _to_arrays(self, states: S) -> dict[str, Array]:
-        """States as arrays by name."""
+        """States as arrays by name, for checkpoints."""
 
     @abstractmethod
     def _from_arrays(self, arrays: Mapping[str, Array]) -> S:
-        """Inverse of `_to_arrays`."""
+        """The states of which `_to_arrays` returned these arrays."""
 
     def carried(self) -> dict[str, Array]:
-        """The states after the last chunk."""
+        """See `Network`: the states after the last chunk; none before the first."""
         return {} if self._states is None else self._to_arrays(self._states)
 
-    def carried_as(self, batch: Chunk) -> dict[str, Expected]:
+    def restore_carried(self, arrays: Mapping[str, Array]) -> None:
+        """See `Network`."""
+        self._states = self._from_arrays(arrays) if arrays else None
+
+    def expected_carried(self, batch: Chunk) -> dict[str, Expected]:
         """See `Network`; arrays of the shapes of `zero_states`."""
         zero = self._to_arrays(self.zero_states(batch.inputs.shape[1]))
         return {n: Expected(a.dtype.name, a.shape, finite=True) for n, a in zero.items()}
-
-    def carry_on(self, arrays: Mapping[str, Array]) -> None:
-        """Inverse of `carried`."""
-        self._states = self._from_arrays(arrays) if arrays else None

@@ -1,4 +1,4 @@
-"""Scoring with networks of a fixed number of context tokens, many windows at a time."""
+"""Scoring with networks that read a fixed number of context tokens, in batches of windows."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from langmodels.arrays import Array, BoolArray, FloatArray
 from langmodels.neural.layers.softmax import OutputLayer, Scoring
 from langmodels.neural.training.batches import Windows
 
-_AT_ONCE = 4096
+_AT_ONCE = 4096  # windows in a batch
 
 
 def score_windows(
@@ -19,9 +19,15 @@ def score_windows(
     numbers: tuple[int, ...] = (),
     wanted: BoolArray | None = None,
 ) -> FloatArray:
-    """The values of `scoring` for each window, (len(windows), *numbers), zeros where not `wanted`.
+    """The values of `scoring` for the target of each window, (len(windows), *numbers).
 
-    `top` maps inputs (length, N) to hidden vectors (N, H).
+    Args:
+        windows: the targets with their contexts.
+        top: maps contexts (length, N) to the inputs (N, H) of the output layer.
+        output: the output layer.
+        scoring: what to compute for each target.
+        numbers: the shape of what `scoring` returns for one target.
+        wanted: (len(windows),), false at targets whose result is zero; None: all are wanted.
     """
     scores = np.zeros((len(windows), *numbers))
     every = np.arange(len(windows)) if wanted is None else np.flatnonzero(wanted)

@@ -1,1 +1,1 @@
-"""Bidirectional networks, which fill blanks from both sides."""
+"""The bidirectional recurrent model, which predicts a token from the text on both sides."""

@@ -1,4 +1,4 @@
-"""The bidirectional recurrent model, which predicts a blank from both sides."""
+"""The bidirectional recurrent model, which predicts a blank from the text on both sides."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,33 +14,33 @@ from langmodels.neural.bidirectional.network import (
     BidirectionalShape,
 )
 from langmodels.neural.bidirectional.segments import (
+    BoundedSequences,
     SegmentBatches,
     Segments,
-    Stretches,
     scoring_segments,
 )
 from langmodels.neural.training.batches import Batches
 from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
 
-_PIECE, _MARGIN = 512, 256  # in scoring: tokens of a piece, and of context on each side
-_TOKENS = 16_384  # tokens read at once in scoring
+_PIECE, _MARGIN = 512, 256  # in scoring: predicted tokens of a segment, and context on each side
+_TOKENS = 16_384  # tokens per batch in scoring
 
 
 class BidirectionalModel(NetworkModel[BidirectionalNetwork], ClozeModel):
-    """p(x_t | everything but x_t) from two independent recurrent networks, one from each side.
+    """p(x_t | all other tokens) from two independent recurrent networks, one for each side.
 
-    In training a fraction of the input is replaced by `<unk>`, from which the model learns to
-    predict with parts of the context missing, as it must where there are several blanks. Sequences
-    longer than `steps` are cut in training; in scoring they are cut into pieces that overlap, so
-    that every token has at least 256 tokens of context on each side.
+    In training a random fraction of the input is replaced by `<unk>`, so that the model learns to
+    predict with parts of the context missing, as it has to where a text has several blanks.
+    Sequences longer than `steps` are cut in training. In scoring they are cut into overlapping
+    pieces, so that every token has at least 256 tokens of context on each side, or all there are.
 
     Args:
-        cell: of the recurrent layers: rnn, lstm or gru.
+        cell: recurrent cell: rnn, lstm, gru or mingru.
         hidden: units in each layer of each direction.
         layers: recurrent layers in each direction.
         embedding: width of the input vectors; none: as many as hidden units.
-        merged: tanh units that combine the two states; none: as many as hidden units.
+        merged: tanh units that combine the two directions; none: as many as hidden units.
         dropout: rate on the input, between layers, and before the output.
         hidden_words: fraction of the input replaced by `<unk>` in training.
     """
@@ -64,7 +64,7 @@ class BidirectionalModel(NetworkModel[BidirectionalNetwork], ClozeModel):
         self.cell, self.hidden, self.layers = cell, hidden, layers
         self.embedding, self.merged = embedding, merged
         self.dropout, self.hidden_words = dropout, hidden_words
-        self._shape(3, ())  # refuses what could never work
+        self._shape(3, ())  # invalid sizes raise here, not only in `fit`
 
     def _shape(self, vocabulary: int, excluded: tuple[int, ...]) -> BidirectionalShape:
         return BidirectionalShape(
@@ -91,18 +91,19 @@ class BidirectionalModel(NetworkModel[BidirectionalNetwork], ClozeModel):
     def _validation_loss(self, corpus: Corpus) -> float:
         return -float(self._scores(corpus).mean())
 
-    def _show(self, tokens: int) -> str:
+    def _sample_line(self, tokens: int) -> str:
         return ""
 
     def score_blanks(self, corpus: Corpus) -> FloatArray:
-        """See `Cloze`; every sequence is read only once in each direction."""
+        """See `Cloze`; a sequence is read once in each direction, not once for every blank."""
         self._check_corpus(corpus)
         scores = self._scores(corpus)
         check_scores(scores, corpus.ids[positions(corpus)], self.vocabulary)
         return scores
 
     def _scores(self, corpus: Corpus) -> FloatArray:
-        sequences = Stretches(corpus)
+        """`score_blanks`, unchecked."""
+        sequences = BoundedSequences(corpus)
         scores = np.empty(len(sequences.ids))
         for places, segments in scoring_segments(sequences, _PIECE, _MARGIN, _TOKENS):
             scores[places] = self._network.log_prob(segments)
@@ -124,7 +125,7 @@ class BidirectionalModel(NetworkModel[BidirectionalNetwork], ClozeModel):
             inputs[place + 1 : place + 1 + len(blank.right), column] = blank.right
             hole[place, column] = True
         segments = Segments(inputs, lengths, hole, inputs[hole])
-        # Answers come row by row; bring them into the order of the blanks.
+        # The network returns blanks row by row; column k is blank k.
         log_p = np.empty((len(blanks), len(self.vocabulary)))
         log_p[np.nonzero(hole)[1]] = self._network.log_distribution(segments)
         return log_p

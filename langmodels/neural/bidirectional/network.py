@@ -16,7 +16,21 @@ from langmodels.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class BidirectionalShape:
-    """`layers` of `hidden` units in each direction, merged into `merged` tanh units."""
+    """The sizes and rates of a bidirectional network.
+
+    Args:
+        cell: one of `CELLS`.
+        vocabulary: V, the number of token types.
+        excluded: token ids whose probability is zero.
+        hidden: H, the units of each layer in each direction.
+        layers: recurrent layers in each direction.
+        embedding: E, the width of the input vectors.
+        merged: M, the tanh units that combine the two directions.
+        dropout: rate on the input, between layers, and before the output.
+        hidden_words: fraction of the inputs replaced by `<unk>` in training.
+
+    Raises UsageError for invalid values.
+    """
 
     cell: str
     vocabulary: int
@@ -37,11 +51,11 @@ class BidirectionalShape:
 
 
 class BidirectionalNetwork(Network[Segments]):
-    """p(x_t | all others) from a left state that ends at t - 1 and a right state that begins at
-    t + 1.
+    """p(x_t | all other tokens) = softmax(m_t V + c), m_t = tanh([l_{t-1}; r_{t+1}] W + b).
 
-    The two stacks of recurrent layers share only the embedding, and x_t itself is input to neither
-    of the two states. m_t = tanh([l_{t-1}; r_{t+1}] W + b), p = softmax(m_t).
+    l_{t-1} is the state of a stack of recurrent layers after x_1 .. x_{t-1}, and r_{t+1} that of
+    another one, which reads from the right, after x_T .. x_{t+1}. The two stacks share only the
+    embedding, so that neither state depends on x_t.
     """
 
     def __init__(self, shape: BidirectionalShape, dtype: str = "float32") -> None:
@@ -66,7 +80,7 @@ class BidirectionalNetwork(Network[Segments]):
         }
 
     def forward(self, segments: Segments, rng: Generator | None = None) -> Array:
-        """The input of the output layer at every blank, (n, merged), row by row."""
+        """The input of the output layer at every blank, (n, M), row by row."""
         inputs = segments.inputs
         if rng is not None and self.shape.hidden_words:
             unknown = rng.random(inputs.shape) < self.shape.hidden_words
@@ -108,9 +122,9 @@ class BidirectionalNetwork(Network[Segments]):
         return total
 
     def log_prob(self, segments: Segments) -> FloatArray:
-        """Log p of the answers in nats, (n,)."""
+        """Log p of the answers in nats, (n,), row by row."""
         return self.output.log_prob(self.forward(segments), segments.answers)
 
     def log_distribution(self, segments: Segments) -> FloatArray:
-        """Log p of every token at every blank in nats, (n, V)."""
+        """Log p of every token at every blank in nats, (n, V), row by row."""
         return self.output.log_distribution(self.forward(segments))

@@ -1,4 +1,4 @@
-"""Batches of the bidirectional model: stretches of text that are read from both sides."""
+"""Batches of the bidirectional model: segments of text that are read from both sides."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,11 +13,13 @@ from langmodels.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Segments:
-    """B stretches of text side by side, with the tokens in them to be predicted.
+    """B segments of text, time-major and padded at the end, with the tokens to be predicted.
 
-    `inputs` (T, B) are token ids, each stretch from the top of its column, and `lengths` (B,) their
-    lengths. `blanks` (T, B) is true at tokens to be predicted, never at the first or last of a
-    stretch. `answers` (n,) are the tokens at blanks, row by row.
+    Attributes:
+        inputs: token ids (T, B); what follows the end of a segment is padding.
+        lengths: the length of each segment, (B,).
+        blanks: (T, B), true at tokens to be predicted, never at the first or last of a segment.
+        answers: the n tokens at the blanks, row by row, (n,).
     """
 
     inputs: IntArray
@@ -27,17 +29,17 @@ class Segments:
 
     @property
     def n_targets(self) -> int:
-        """Predicted tokens."""
+        """The number of predicted tokens."""
         return len(self.answers)
 
-    def read_as(self, table: IntArray) -> "Segments":
-        """The segments with every id i replaced by `table[i]`."""
+    def remapped(self, table: IntArray) -> "Segments":
+        """The segments with every id i replaced by `table[i]`, in inputs and answers."""
         return replace(self, inputs=table[self.inputs], answers=table[self.answers])
 
     @property
     def keep_back(self) -> BoolArray | None:
-        """(T, B) false at the last token of every stretch, where the backward layer starts; None if
-        all stretches have the same length.
+        """`keep` of the layers that read backwards, (T, B): false at the last token of a segment,
+        before which they read padding; None without padding.
         """
         if (self.lengths == len(self.inputs)).all():
             return None
@@ -46,10 +48,11 @@ class Segments:
         return keep
 
 
-class Stretches:
-    """The sequences of a corpus, concatenated, each with a boundary at both ends.
+class BoundedSequences:
+    """The sequences of a corpus, concatenated, each with a boundary token at both ends.
 
-    If the vocabulary has no `</s>`, `<s>` is also the boundary on the right.
+    If the vocabulary has no `</s>`, `<s>` is also the boundary on the right. The tokens of sequence
+    i between the boundaries are `ids[begins[i]:ends[i]]`.
     """
 
     def __init__(self, corpus: Corpus) -> None:
@@ -58,20 +61,19 @@ class Stretches:
             self.ids = np.insert(corpus.ids, offsets[1:], np.int32(Vocabulary.bos_id))
             offsets = offsets + np.arange(len(offsets))
         self.begins, self.ends = offsets[:-1] + 1, offsets[1:] - 1
-        """Of what is inside the boundaries, in `ids`."""
 
     @property
     def inside(self) -> IndexArray:
-        """Indices of all tokens but the boundaries, in corpus order."""
+        """Indices in `ids` of all tokens but the boundaries, in corpus order, (n,)."""
         sizes = np.maximum(self.ends - self.begins, 0)
         return np.repeat(self.begins - np.cumsum(sizes) + sizes, sizes) + np.arange(sizes.sum())
 
     def pieces(self, size: int, shift: float = 0) -> tuple[IndexArray, IndexArray, IndexArray]:
-        """Cut sequences into stretches of at most `size` tokens: begin, end and sequence of each.
+        """Cut every sequence into pieces of at most `size` tokens.
 
-        All stretches of a sequence have `size` tokens but the last, which is shorter; with a
-        `shift` from 0 to 1, that proportion of the missing tokens is missing from the first one
-        instead.
+        Returns begin and end in `ids`, and the number of the sequence, of each piece, (n,) each.
+        All pieces of a sequence have `size` tokens but the last. With a `shift` from 0 to 1 the
+        first piece is shorter as well: by that fraction of what the last one is short of `size`.
         """
         sizes = self.ends - self.begins
         count = np.where(sizes > 0, -(-sizes // size), 0)
@@ -86,7 +88,7 @@ class Stretches:
     def segments(
         self, begin: IndexArray, end: IndexArray, low: IndexArray, high: IndexArray
     ) -> Segments:
-        """Segments that read the tokens [low, high) and predict [begin, end), (B,) each."""
+        """The segments `ids[low:high]` with blanks at `ids[begin:end]`; all four are (B,)."""
         lengths = high - low
         steps = np.arange(int(lengths.max()))[:, None]
         place = low + steps
@@ -96,12 +98,14 @@ class Stretches:
 
 
 class SegmentBatches:
-    """Batches of stretches of `steps` tokens plus one on each side, grouped by length."""
+    """Training batches: pieces of at most `steps` tokens, all to be predicted, read together with
+    one more token on each side; pieces of similar length are batched.
+    """
 
     def __init__(
         self, corpus: Corpus, batch_size: int, steps: int, *, n_shards: int = 1, seed: int = 0
     ) -> None:
-        self._sequences = Stretches(corpus)
+        self._sequences = BoundedSequences(corpus)
         self._batch, self._size, self._seed = batch_size, steps, seed
         count = len(self._sequences.pieces(steps)[0])
         self.n_shards = max(1, min(n_shards, batch_size, count))
@@ -109,11 +113,11 @@ class SegmentBatches:
 
     @property
     def n_batches(self) -> int:
-        """Batches in an epoch."""
+        """The number of batches in an epoch."""
         return -(-self._count // self._batch)
 
     def epoch(self, number: int) -> Iterator[Sequence[Segments]]:
-        """The batches of an epoch; long sequences are cut at other places in every epoch."""
+        """The batches of an epoch in random order; each epoch cuts long sequences elsewhere."""
         rng = np.random.default_rng([self._seed, number])
         begin, end, _ = self._sequences.pieces(self._size, rng.random())
         order = rng.permutation(len(begin))
@@ -130,12 +134,13 @@ class SegmentBatches:
 
 
 def scoring_segments(
-    sequences: Stretches, size: int, margin: int, tokens: int
+    sequences: BoundedSequences, size: int, margin: int, tokens: int
 ) -> Iterator[tuple[IndexArray, Segments]]:
-    """Segments that predict every token once, with up to `margin` more tokens to read on each side.
+    """Segments in which every token is predicted once, with `margin` tokens of context on each
+    side, or as many as the sequence has.
 
-    Yields the indices of the predicted tokens, in the order of the answers, and segments of about
-    `tokens` tokens in all.
+    Yields the indices in `ids` of the predicted tokens (n,), in the order of `Segments.answers`,
+    and segments of `size` predicted tokens each, with at most about `tokens` tokens in all.
     """
     begin, end, sequence = sequences.pieces(size)
     low = np.maximum(begin - margin, sequences.begins[sequence] - 1)

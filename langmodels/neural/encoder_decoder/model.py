@@ -1,4 +1,4 @@
-"""The encoder-decoder: a language model of targets, conditional on a source."""
+"""The encoder-decoder: a language model of targets, conditional on a source sequence."""
 
 import copy
 import json
@@ -20,20 +20,20 @@ from langmodels.neural.encoder_decoder.network import (
     EncoderDecoderShape,
 )
 from langmodels.neural.encoder_decoder.pairs import PairBatcher, PairBatches, Sources
-from langmodels.neural.encoder_decoder.search import translate
+from langmodels.neural.encoder_decoder.search import beam_search
 from langmodels.neural.training.batches import Batches
 from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.parallel_corpus import ParallelCorpus
 from langmodels.text.reading import Reading, Text
 from langmodels.text.sequences import Sequences
 
-_PAIRS_AT_ONCE = 256
+_PAIRS_AT_ONCE = 256  # pairs per batch in scoring
 
 
 @dataclass(frozen=True, eq=False)
 class DecoderState:
-    """The state of the decoder: the encoded source with the states of its layers, and the top
-    layer's output, (1, H).
+    """The encoded source with the current states of the decoder's layers, and the output of the
+    top layer, (1, 1, H).
     """
 
     encoded: Encoded
@@ -43,20 +43,20 @@ class DecoderState:
 class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
     """p(target | source): an encoder reads the source, a decoder is a language model of the target.
 
-    It is fitted to a `ParallelCorpus`. `given(source)` is the language model conditional on that
-    source, with the whole interface of language models; `score`, `token_scores`, `sample` and
+    It is fitted to a `ParallelCorpus`. `given(source)` returns the language model conditional on
+    that source, with the whole interface of language models; `score`, `token_scores`, `sample` and
     `complete` also take the source as `given=...`. By default the source is empty.
 
-    Without attention the decoder sees only the encoder's final state. Sutskever, Vinyals and Le
-    (2014) read the source backwards (`reverse`).
+    Without attention the decoder sees only the final state of the encoder; reading the source
+    backwards then helps (`reverse`: Sutskever, Vinyals and Le 2014, section 3.3).
 
     Args:
-        cell: of encoder and decoder: rnn, lstm or gru.
-        hidden: units in each layer of both.
-        layers: recurrent layers in both.
+        cell: recurrent cell of encoder and decoder: rnn, lstm, gru or mingru.
+        hidden: units in each layer.
+        layers: recurrent layers of the encoder, and of the decoder.
         embedding: width of the input vectors; none: as many as hidden units.
         bidirectional: whether the encoder reads in both directions, with `hidden` units in each.
-        attention: luong or bahdanau; none: no attention.
+        attention: score function of the attention: luong or bahdanau; none: no attention.
         reverse: whether the source is read backwards.
         dropout: rate between layers, on the encoder's outputs, and before the output.
         input_dropout: rate on the input vectors.
@@ -88,7 +88,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         self.bidirectional, self.attention, self.reverse = bidirectional, attention, reverse
         self.dropout, self.input_dropout = dropout, input_dropout
         self._source = np.empty(0, np.int32)
-        self._shape(1, 1)  # refuses what could never work
+        self._shape(1, 1)  # invalid sizes raise here, not only in `fit`
 
     def _shape(self, source: int, target: int) -> EncoderDecoderShape:
         return EncoderDecoderShape(
@@ -112,7 +112,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
     def _check_extends(self, init: Any) -> None:
         super()._check_extends(init)
         if init.source_reading.vocabulary != self.source_reading.vocabulary:
-            raise UsageError("its sources have another vocabulary")
+            raise UsageError("the sources have another vocabulary")
 
     def adopt(
         self, corpus: AnyText, validation: AnyText | None = None
@@ -139,7 +139,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
     def _digest(self, corpus: Corpus) -> list[int]:
         return [*super()._digest(corpus), *super()._digest(_parallel(corpus).source)]
 
-    def _show(self, tokens: int) -> str:
+    def _sample_line(self, tokens: int) -> str:
         source = self.source_reading.text(self.source_reading.decode(self._example))
         (found,) = self.translate([self._example], max_tokens=tokens)
         return f"{source} -> {self.reading.text(found)}"
@@ -157,25 +157,27 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         return self.source_reading.encode(source)
 
     def start(self, source: Text | None = None) -> DecoderState:
-        """The state after `<s>`, given the encoder's final state for the source."""
+        """The state after `<s>`, for a source, by default that of `given`."""
         if source is not None:
             return self.given(source).start()
         encoded = self._network.encode(
             Sources.of([self._bounded(self._source)], reverse=self.reverse)
         )
-        encoded = encoded.columns(np.zeros(1, np.int64))  # a copy
+        encoded = encoded.columns(np.zeros(1, np.int64))  # a copy: the next call overwrites it
         return self._after(encoded, self.vocabulary.bos_id)
 
     def _bounded(self, ids: IntArray) -> IntArray:
+        """Source ids with `<s>` and `</s>`."""
         vocabulary = self.source_reading.vocabulary
         return np.concatenate([[vocabulary.bos_id], ids, [vocabulary.eos_id]]).astype(np.int32)
 
     def _after(self, encoded: Encoded, token: int) -> DecoderState:
+        """The state after reading a token."""
         h, states = self._network.decode(np.array([[token]]), encoded)
         return DecoderState(Encoded(states, encoded.memory, encoded.mask), h.copy())
 
     def advance(self, state: DecoderState, token: int) -> DecoderState:
-        """One step of the decoder."""
+        """The state after one more step of the decoder. Raises UsageError for an invalid id."""
         self.vocabulary.check_id(token)
         return self._after(state.encoded, token)
 
@@ -186,11 +188,11 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         return log_p
 
     def score(self, sequence: Text, given: Text | None = None) -> float:
-        """Log p(sequence | given) in nats."""
+        """Log p(sequence | given) in nats; without `given` for the source of this model."""
         return float(self.token_scores(sequence, given).sum())
 
     def token_scores(self, sequence: Text, given: Text | None = None) -> FloatArray:
-        """Log p of each token given the source and the tokens before it, in nats."""
+        """Log p of each token given the source and the tokens before it, in nats, (n,)."""
         model = self if given is None else self.given(given)
         return LanguageModel.token_scores(model, sequence)
 
@@ -207,8 +209,9 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         return LanguageModel.complete(model, prompt, **options)
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:
-        """See `LanguageModel`; pairs are batched. Sequences without sources are conditional on the
-        source of this model.
+        """See `LanguageModel`; a `ParallelCorpus` is scored in batches of pairs.
+
+        Sequences without sources are scored given the source of this model.
         """
         if not isinstance(sequences, ParallelCorpus):
             return super().score_sequences(sequences)
@@ -230,10 +233,10 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
     def search(
         self, sources: Sequence[Text], *, width: int = 8, max_tokens: int = 100
     ) -> list[list[Hypothesis]]:
-        """For every source the most probable targets found by a beam of `width`, best first."""
+        """The most probable targets found for each source by a beam of `width`, best first."""
         ids = [self._bounded(self.encode_source(source)) for source in sources]
         end = cast(int, self.vocabulary.eos_id)
-        return translate(
+        return beam_search(
             self._network, ids, end, width=width, max_tokens=max_tokens, reverse=self.reverse
         )
 
@@ -241,7 +244,7 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
     def translate(
         self, sources: Sequence[Text], *, width: int = 1, max_tokens: int = 100
     ) -> list[list[str]]:
-        """The most probable target found for every source; greedy if `width` is 1."""
+        """The tokens of the most probable target found for each source; greedy if `width` is 1."""
         found = self.search(sources, width=width, max_tokens=max_tokens)
         return [self.vocabulary.decode(hypotheses[0].ids) for hypotheses in found]
 
@@ -271,16 +274,18 @@ class EncoderDecoderModel(NeuralModel[DecoderState, EncoderDecoderNetwork]):
         source = self.source_reading.arrays()
         return {**super().arrays(), **{f"source.{name}": a for name, a in source.items()}}
 
-    def _recall(self, config: dict[str, Any], arrays: Mapping[str, Array]) -> None:
+    def _restore_more(self, config: dict[str, Any], arrays: Mapping[str, Array]) -> None:
         prefix = "source."
         source = {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
         metadata = config.get("source_reading")
-        if metadata is None:  # as files of version 0.1 have it
+        if metadata is None:  # a file of version 0.1
             metadata = {"tokenizer": json.dumps(config["source_tokenizer"])}
         self.source_reading = Reading.restore(metadata, source)
 
 
 def _parallel(corpus: AnyText) -> ParallelCorpus:
     if not isinstance(corpus, ParallelCorpus):
-        raise UsageError("An encoder-decoder learns from pairs; give it a ParallelCorpus.")
+        raise UsageError(
+            "An encoder-decoder is fitted to a ParallelCorpus of (source, target) pairs."
+        )
     return corpus

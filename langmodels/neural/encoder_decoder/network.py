@@ -1,4 +1,4 @@
-"""The network of an encoder-decoder: a recurrent encoder and a recurrent decoder."""
+"""A recurrent encoder-decoder, with or without attention."""
 
 from dataclasses import dataclass
 
@@ -19,10 +19,21 @@ from langmodels.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class EncoderDecoderShape:
-    """`layers` of `hidden` units in the encoder (in each direction) and in the decoder.
+    """The sizes and rates of an encoder-decoder.
 
-    `attention`: None, "luong" or "bahdanau". `dropout` between layers, on the memory and before the
-    output; `input_dropout` on the embedded input.
+    Args:
+        cell: one of `CELLS`, for encoder and decoder.
+        source: the number of token types of the sources.
+        target: V, the number of token types of the targets.
+        hidden: H, the units of each layer (in each direction of the encoder).
+        layers: recurrent layers of the encoder, and of the decoder.
+        embedding: E, the width of the input vectors of both.
+        bidirectional: whether the encoder reads in both directions.
+        attention: None, "luong" or "bahdanau" (see `Attention`).
+        dropout: rate between layers, on the memory, and before the output.
+        input_dropout: rate on the embedded input of both.
+
+    Raises UsageError for invalid values.
     """
 
     cell: str
@@ -48,8 +59,12 @@ class EncoderDecoderShape:
 
 @dataclass(frozen=True)
 class Encoded:
-    """B encoded sources: the initial `states` of the decoder, one per layer, and the `memory` (S,
-    B, M) for attention, which is padding where `mask` (S, B) is false.
+    """B encoded sources, and the state of the decoder.
+
+    Attributes:
+        states: the state of each decoder layer; at first its initial state.
+        memory: the outputs of the encoder, (S, B, M), to which the decoder attends.
+        mask: (S, B), false at padding; None: no padding.
     """
 
     states: list[State]
@@ -57,7 +72,7 @@ class Encoded:
     mask: BoolArray | None
 
     def columns(self, index: IndexArray) -> "Encoded":
-        """A selection of the sources, possibly repeated."""
+        """The columns with these indices, which may be repeated, as copies."""
         return Encoded(
             [tuple(a[index] for a in state) for state in self.states],
             self.memory[:, index],
@@ -68,8 +83,10 @@ class Encoded:
 class EncoderDecoderNetwork(Network[PairBatch]):
     """Sequence to sequence (Cho et al. 2014; Sutskever, Vinyals and Le 2014).
 
-    The final state of each encoder layer is the initial state of the decoder layer of the same
-    depth; with a bidirectional encoder it is tanh([forward; backward final state] W + b).
+    The encoder reads the source, the decoder is a recurrent network over the target. The initial
+    state of decoder layer k is the final state of encoder layer k; with a bidirectional encoder it
+    is tanh([forward; backward final output] W_k + b_k). With attention the output layer sees
+    `Attention` over the outputs of the top encoder layer (the memory), else the decoder's state.
     """
 
     def __init__(self, shape: EncoderDecoderShape, dtype: str = "float32") -> None:
@@ -97,10 +114,11 @@ class EncoderDecoderNetwork(Network[PairBatch]):
         if shape.attention is not None:
             self.attention = Attention(shape.attention, shape.hidden, width)
         self.output = Softmax(shape.hidden, shape.target, (Vocabulary.bos_id,))
-        self._inputs = [
-            TokenInput(e, Dropout(shape.input_dropout)) for e in (self.source, self.target)
-        ]
-        self._drops = [[Dropout(shape.dropout) for _ in range(shape.layers)] for _ in range(3)]
+        self._source_input = TokenInput(self.source, Dropout(shape.input_dropout))
+        self._target_input = TokenInput(self.target, Dropout(shape.input_dropout))
+        self._encoder_dropouts = [Dropout(shape.dropout) for _ in self.encoder]
+        self._decoder_dropouts = [Dropout(shape.dropout) for _ in self.decoder[1:]]
+        self._output_dropout = Dropout(shape.dropout)
         return {
             "source": self.source,
             "target": self.target,
@@ -111,14 +129,11 @@ class EncoderDecoderNetwork(Network[PairBatch]):
             "output": self.output,
         }
 
-    # Encoder --------------------------------------------------------------------------------
+    # Forward ---------------------------------------------------------------------------------
 
     def encode(self, source: Sources, rng: Generator | None = None) -> Encoded:
-        """Encode sources. The memory returned is overwritten by the next call, the states are
-        not.
-        """
-        drops = self._drops[0]
-        x, table = self._inputs[0].forward(source.tokens, rng)
+        """Encode sources (S, B). The next call overwrites the memory, but not the states."""
+        x, table = self._source_input.forward(source.tokens, rng)
         keep, states = source.keep, []
         self._begin = source.begin
         self._bridged: list[Array] = []
@@ -129,7 +144,7 @@ class EncoderDecoderNetwork(Network[PairBatch]):
             else:
                 y = layer.forward(x, keep=keep, embedding=table)
                 states.append(layer.final_state)
-            x, table = drops[k].forward(y, rng), None
+            x, table = self._encoder_dropouts[k].forward(y, rng), None
         return Encoded(states, x, source.mask)
 
     def _bridge(self, k: int, y: Array) -> State:
@@ -140,42 +155,22 @@ class EncoderDecoderNetwork(Network[PairBatch]):
         self._bridged.append(state)
         return tuple(np.split(state.copy(), self.decoder[k].n_states, axis=1))
 
-    def _encode_back(self, d_memory: Array, d_states: list[State]) -> None:
-        drops, dy = self._drops[0], d_memory
-        for k in range(len(self.encoder) - 1, -1, -1):
-            layer = self.encoder[k]
-            dy = drops[k].backward(dy)
-            if isinstance(layer, Bidirectional):
-                self._bridge_back(k, d_states[k], dy)
-                dy = layer.backward(dy)
-            else:
-                dy = layer.backward(dy, d_states[k])
-        self._inputs[0].backward(dy)
-
-    def _bridge_back(self, k: int, d_state: State, dy: Array) -> None:
-        """Add the gradient of the final states to that of all outputs."""
-        hidden, columns = self.shape.hidden, np.arange(dy.shape[1])
-        slope = 1 - self._bridged[k] * self._bridged[k]
-        ends = self.bridges[k].backward(np.concatenate(d_state, axis=1) * slope)
-        dy[-1, :, :hidden] += ends[:, :hidden]
-        dy[self._begin, columns, hidden:] += ends[:, hidden:]
-
-    # Decoder --------------------------------------------------------------------------------
-
     def decode(
         self, inputs: Array, encoded: Encoded, rng: Generator | None = None
     ) -> tuple[Array, list[State]]:
-        """Read target tokens (T, B); returns the outputs of the top layer (T, B, H), and the states
-        of all layers after the last step.
+        """Read target tokens (T, B) from `encoded.states`.
+
+        Returns the outputs of the top layer (T, B, H), and the states of all layers after the last
+        step.
         """
-        drops = self._drops[1]
-        x, table = self._inputs[1].forward(inputs, rng)
+        x, table = self._target_input.forward(inputs, rng)
         states = []
         for k, layer in enumerate(self.decoder):
             y = layer.forward(x, encoded.states[k], embedding=table)
             states.append(layer.final_state)
-            # Attention queries are the top layer's outputs before dropout.
-            x, table = (y if layer is self.decoder[-1] else drops[k].forward(y, rng)), None
+            # There is no dropout on the outputs of the top layer, with which attention is computed.
+            top = layer is self.decoder[-1]
+            x, table = y if top else self._decoder_dropouts[k].forward(y, rng), None
         return x, states
 
     def attend(self, h: Array, encoded: Encoded) -> Array:
@@ -184,52 +179,73 @@ class EncoderDecoderNetwork(Network[PairBatch]):
             return h
         return self.attention.forward(h, encoded.memory, encoded.mask)
 
-    def loss(self, batch: PairBatch, scale: float, rng: Generator | None) -> float:
-        """See `Network`; the decoder reads the right tokens, whatever it predicts (teacher
-        forcing).
-        """
-        encoded = self.encode(batch.source, rng)
-        h, _ = self.decode(batch.inputs, encoded, rng)
-        y = self.attend(h, encoded)
-        last = self._drops[2][0]
-        seen, valid = last.forward(y, rng), batch.valid
-        total, d_seen = self.output.loss(seen[valid], batch.targets[valid], scale)
-        dy = np.zeros_like(y)
-        dy[valid] = d_seen
-        dy = last.backward(dy)
-        d_memory = None
-        if self.attention is not None:
-            dy, d_memory = self.attention.backward(dy)
-        d_states = self._decode_back(dy)
-        if d_memory is None:
-            d_memory = np.zeros_like(encoded.memory)
-        self._encode_back(d_memory, d_states)
-        return total
-
-    def _decode_back(self, dy: Array) -> list[State]:
-        """Back-propagate through the decoder; returns the gradients of its initial states."""
-        drops, d_states = self._drops[1], []
-        for k in range(len(self.decoder) - 1, -1, -1):
-            layer = self.decoder[k]
-            if k + 1 < len(self.decoder):
-                dy = drops[k].backward(dy)
-            dy = layer.backward(dy)
-            d_states.append(layer.initial_gradient)
-        self._inputs[1].backward(dy)
-        return d_states[::-1]
-
-    # Scores ---------------------------------------------------------------------------------
-
     def log_prob(self, batch: PairBatch) -> FloatArray:
-        """Log p of the targets in nats, (n,), row by row."""
+        """Log p of the n targets that are not padding, in nats, (n,), row by row."""
         encoded = self.encode(batch.source)
         h, _ = self.decode(batch.inputs, encoded)
         y = self.attend(h, encoded)
         return self.output.log_prob(y[batch.valid], batch.targets[batch.valid])
 
     def step(self, tokens: Array, encoded: Encoded) -> tuple[FloatArray, list[State]]:
-        """Read one token for each column, (B,): log p of every next token (B, V), and the new
-        states.
+        """Read one token in each column, (B,); returns log p of every next token in nats, (B, V),
+        and the states after it.
         """
         h, states = self.decode(tokens[None], encoded)
         return self.output.log_distribution(self.attend(h, encoded)[0]), states
+
+    # Backward --------------------------------------------------------------------------------
+
+    def loss(self, batch: PairBatch, scale: float, rng: Generator | None) -> float:
+        """See `Network`; the decoder reads the true previous tokens (teacher forcing)."""
+        encoded = self.encode(batch.source, rng)
+        h, _ = self.decode(batch.inputs, encoded, rng)
+        y = self.attend(h, encoded)
+        top, valid = self._output_dropout.forward(y, rng), batch.valid
+        total, d_top = self.output.loss(top[valid], batch.targets[valid], scale)
+        dy = np.zeros_like(y)
+        dy[valid] = d_top
+        dy = self._output_dropout.backward(dy)
+        if self.attention is None:
+            d_memory = np.zeros_like(encoded.memory)
+        else:
+            dy, d_memory = self.attention.backward(dy)
+        d_states = self._decode_back(dy)
+        self._encode_back(d_memory, d_states)
+        return total
+
+    def _decode_back(self, dy: Array) -> list[State]:
+        """Back-propagate dL/dy (T, B, H) through the decoder; returns the gradients of its initial
+        states.
+        """
+        d_states = []
+        for k in range(len(self.decoder) - 1, -1, -1):
+            layer = self.decoder[k]
+            if k + 1 < len(self.decoder):
+                dy = self._decoder_dropouts[k].backward(dy)
+            dy = layer.backward(dy)
+            d_states.append(layer.initial_gradient)
+        self._target_input.backward(dy)
+        return d_states[::-1]
+
+    def _encode_back(self, d_memory: Array, d_states: list[State]) -> None:
+        """Back-propagate through the encoder, given the gradients of the memory (S, B, M) and of
+        the initial states of the decoder.
+        """
+        dy = d_memory
+        for k in range(len(self.encoder) - 1, -1, -1):
+            layer = self.encoder[k]
+            dy = self._encoder_dropouts[k].backward(dy)
+            if isinstance(layer, Bidirectional):
+                self._bridge_back(k, d_states[k], dy)
+                dy = layer.backward(dy)
+            else:
+                dy = layer.backward(dy, d_states[k])
+        self._source_input.backward(dy)
+
+    def _bridge_back(self, k: int, d_state: State, dy: Array) -> None:
+        """Add the gradient through the initial decoder state k to that of the layer's outputs."""
+        hidden, columns = self.shape.hidden, np.arange(dy.shape[1])
+        slope = 1 - self._bridged[k] * self._bridged[k]
+        ends = self.bridges[k].backward(np.concatenate(d_state, axis=1) * slope)
+        dy[-1, :, :hidden] += ends[:, :hidden]
+        dy[self._begin, columns, hidden:] += ends[:, hidden:]

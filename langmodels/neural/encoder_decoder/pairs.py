@@ -1,4 +1,4 @@
-"""Batches of pairs, sources and targets padded to the longest of each batch."""
+"""Batches of (source, target) pairs, padded to the longest of each batch."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,8 +13,9 @@ from langmodels.text.vocabulary import Vocabulary
 
 @dataclass(frozen=True)
 class Sources:
-    """B source sequences, padded at the top: `tokens` (S, B), with column b starting at row
-    begin[b].
+    """B source sequences, time-major and padded at the beginning, so that all end at step S.
+
+    `tokens` (S, B) are ids; column b starts at row `begin[b]`, `begin` (B,).
     """
 
     tokens: IntArray
@@ -30,8 +31,8 @@ class Sources:
 
     @property
     def keep(self) -> BoolArray | None:
-        """(S, B), false at the first token of a source that follows padding, as `keep` of recurrent
-        layers; None without padding.
+        """`keep` of recurrent layers, (S, B): false at the first token after padding; None without
+        padding.
         """
         if not self.begin.any():
             return None
@@ -40,7 +41,7 @@ class Sources:
 
     @classmethod
     def of(cls, sequences: Sequence[IntArray], *, reverse: bool = False) -> "Sources":
-        """Sequences of ids as columns, each reversed if `reverse`."""
+        """The sources of B sequences of ids, each read backwards if `reverse`."""
         longest = max(map(len, sequences))
         tokens = np.full((longest, len(sequences)), Vocabulary.bos_id, np.int32)
         begin = np.array([longest - len(ids) for ids in sequences])
@@ -51,8 +52,13 @@ class Sources:
 
 @dataclass(frozen=True)
 class PairBatch:
-    """B pairs. `inputs` and `targets` (T, B) are what the decoder reads and predicts, padding where
-    `valid` is false.
+    """B pairs, time-major.
+
+    Attributes:
+        source: the sources.
+        inputs: token ids that the decoder reads, (T, B), from `<s>` on.
+        targets: token ids that it predicts, (T, B), up to `</s>`.
+        valid: (T, B), false at padding.
     """
 
     source: Sources
@@ -62,16 +68,19 @@ class PairBatch:
 
     @property
     def n_targets(self) -> int:
-        """Predicted tokens."""
+        """The number of predicted tokens, without padding."""
         return int(np.count_nonzero(self.valid))
 
-    def read_as(self, table: IntArray) -> "PairBatch":
-        """The batch with every id i of the target side replaced by `table[i]`."""
+    def remapped(self, table: IntArray) -> "PairBatch":
+        """The batch with every target id i replaced by `table[i]`; sources are kept."""
         return replace(self, inputs=table[self.inputs], targets=table[self.targets])
 
 
 class PairBatcher:
-    """The pairs of a corpus, from which batches are taken by index."""
+    """The pairs of a parallel corpus, put together to batches by index.
+
+    `sources` and `targets` (n_pairs,) are the lengths of the two sides.
+    """
 
     def __init__(self, corpus: ParallelCorpus, *, reverse: bool = False) -> None:
         self.corpus, self.reverse = corpus, reverse
@@ -82,11 +91,11 @@ class PairBatcher:
         return len(self.targets)
 
     def by_length(self, order: IndexArray) -> IndexArray:
-        """Indices of pairs, stably sorted by the length of the source, then of the target."""
+        """Sort indices of pairs by the length of the source, then of the target; stable."""
         return order[np.lexsort((self.targets[order], self.sources[order]))]
 
     def batch(self, index: IndexArray) -> PairBatch:
-        """The batch of the pairs with these indices."""
+        """The batch of the pairs with these indices (B,)."""
         source, corpus = self.corpus.source, self.corpus
         lengths = self.sources[index]
         longest = int(lengths.max())
@@ -104,14 +113,14 @@ class PairBatcher:
         )
 
     def places(self, index: IndexArray, valid: BoolArray) -> IndexArray:
-        """Indices in `score_corpus` of the targets of a batch, row by row."""
+        """The indices in `score_corpus` of the targets of a batch, row by row, (n_targets,)."""
         steps, columns = np.nonzero(valid)
         first: IndexArray = self.corpus.offsets[:-1] - np.arange(len(self))
         return first[index][columns] + steps
 
 
 class PairBatches:
-    """Batches of pairs of similar lengths, in random order."""
+    """Training batches of pairs of similar lengths, in random order."""
 
     def __init__(
         self,
@@ -128,11 +137,11 @@ class PairBatches:
 
     @property
     def n_batches(self) -> int:
-        """Batches in an epoch."""
+        """The number of batches in an epoch."""
         return -(-len(self._pairs) // self._batch)
 
     def epoch(self, number: int) -> Iterator[Sequence[PairBatch]]:
-        """The batches of an epoch, cut into shards."""
+        """The batches of an epoch, each divided by columns into shards."""
         rng = np.random.default_rng([self._seed, number])
         order = self._pairs.by_length(rng.permutation(len(self._pairs)))
         for first in rng.permutation(np.arange(0, len(order), self._batch)).tolist():

@@ -1,4 +1,4 @@
-"""Beam search for many sources at once."""
+"""Beam search for the most probable targets of many sources at once."""
 
 import math
 from collections.abc import Sequence
@@ -12,10 +12,10 @@ from langmodels.neural.encoder_decoder.network import Encoded, EncoderDecoderNet
 from langmodels.neural.encoder_decoder.pairs import Sources
 from langmodels.text.vocabulary import Vocabulary
 
-_COLUMNS = 1024  # hypotheses extended at once, in all sources
+_COLUMNS = 1024  # hypotheses of all sources in a batch
 
 
-def translate(
+def beam_search(
     network: EncoderDecoderNetwork,
     sources: Sequence[IntArray],
     end: int,
@@ -24,10 +24,18 @@ def translate(
     max_tokens: int = 100,
     reverse: bool = False,
 ) -> list[list[Hypothesis]]:
-    """For every source the most probable targets found by a beam of `width`, best first.
+    """The most probable targets found for each source by a beam of `width`, best first.
 
-    Width 1 is greedy decoding. `<unk>` is never chosen. Hypotheses that have not ended after
-    `max_tokens` are returned unfinished.
+    Args:
+        network: the network.
+        sources: token ids of each source, with boundaries.
+        end: the id of `</s>` in the targets.
+        width: hypotheses kept per source; 1 is greedy decoding.
+        max_tokens: hypotheses that have not ended after so many tokens are returned unfinished.
+        reverse: whether the network reads sources backwards.
+
+    Scores are log p, not normalised by length; `<unk>` is never chosen. Raises UsageError unless
+    `width` and `max_tokens` are at least 1.
     """
     if width < 1 or max_tokens < 1:
         raise UsageError("Beam search needs a width and a number of tokens of at least 1.")
@@ -47,12 +55,15 @@ def translate(
 def _search(
     network: EncoderDecoderNetwork, encoded: Encoded, end: int, width: int, max_tokens: int
 ) -> list[list[Hypothesis]]:
+    """`beam_search` for n encoded sources; columns k width .. (k + 1) width - 1 are those of the
+    k-th active source.
+    """
     n = encoded.memory.shape[1]
     finished: list[list[Hypothesis]] = [[] for _ in range(n)]
-    active = np.arange(n)  # sources still searched, with `width` columns each
+    active = np.arange(n)  # sources whose search goes on
     encoded = encoded.columns(np.repeat(active, width))
     scores = np.full((n, width), -np.inf)
-    scores[:, 0] = 0  # at first all columns of a source are equal
+    scores[:, 0] = 0  # all columns of a source begin with the same hypothesis
     texts = np.zeros((n, width, 0), np.int32)
     tokens = np.full(n * width, Vocabulary.bos_id, np.int32)
     for step in range(max_tokens):
@@ -62,7 +73,7 @@ def _search(
         total = (scores[:, :, None] + log_p.reshape(len(active), width, size)).reshape(
             len(active), -1
         )
-        count = min(2 * width, total.shape[1])  # at most `width` of them end
+        count = min(2 * width, total.shape[1])  # at most `width` of them end with `</s>`
         best = np.argpartition(-total, count - 1, axis=1)[:, :count]
         best_scores = np.take_along_axis(total, best, axis=1)
         rank = np.argsort(-best_scores, axis=1, kind="stable")
@@ -73,7 +84,7 @@ def _search(
         for row, place in np.argwhere(ending[:, :width]).tolist():
             ids = tuple(texts[row, parent[row, place]].tolist())
             finished[active[row]].append(Hypothesis(ids, float(best_scores[row, place]), True))
-        # The best unfinished ones go on: a stable sort by "ended" puts them first.
+        # The best unfinished ones are extended: a stable sort by "ended" puts them first.
         chosen = np.argsort(token == end, axis=1, kind="stable")[:, :width]
         parent = np.take_along_axis(parent, chosen, axis=1)
         token = np.take_along_axis(token, chosen, axis=1)
@@ -83,13 +94,13 @@ def _search(
         )
         going = np.array(
             [
-                _worst(finished[source], width) < score
+                _threshold(finished[source], width) < score
                 for source, score in zip(active.tolist(), scores[:, 0].tolist(), strict=True)
             ],
             np.bool_,
         )
         if step + 1 == max_tokens:
-            _give_up(finished, active[going], texts[going], scores[going])
+            _add_unfinished(finished, active[going], texts[going], scores[going])
             break
         if not going.any():
             break
@@ -100,15 +111,17 @@ def _search(
     return [sorted(h, key=lambda h: -h.log_prob)[:width] for h in finished]
 
 
-def _worst(finished: list[Hypothesis], width: int) -> float:
-    """The score that an unfinished hypothesis must exceed to be among the `width` best."""
+def _threshold(finished: list[Hypothesis], width: int) -> float:
+    """The log p that an unfinished hypothesis must exceed to get among the `width` best."""
     if len(finished) < width:
         return -math.inf
     return sorted(h.log_prob for h in finished)[-width]
 
 
-def _give_up(finished: list[list[Hypothesis]], active: Array, texts: Array, scores: Array) -> None:
-    """Add the unfinished hypotheses of sources that are still searched to the results."""
+def _add_unfinished(
+    finished: list[list[Hypothesis]], active: Array, texts: Array, scores: Array
+) -> None:
+    """Add the unfinished hypotheses of the active sources to the results."""
     for source, rows, row_scores in zip(active.tolist(), texts, scores.tolist(), strict=True):
         for ids, score in zip(rows.tolist(), row_scores, strict=True):
             if math.isfinite(score):

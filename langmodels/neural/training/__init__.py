@@ -1,1 +1,1 @@
-"""Training: batches, optimizers, schedules, checkpoints and the loop over them."""
+"""Training: batches, optimizers, learning-rate schedules, checkpoints, and the training loop."""

@@ -1,4 +1,4 @@
-"""Cutting a corpus into batches: a stream in parallel pieces, or independent windows."""
+"""Batches of a corpus: chunks of a stream in order, or independent windows at random."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -14,12 +14,15 @@ B_co = TypeVar("B_co", covariant=True)
 
 @dataclass(frozen=True)
 class Chunk:
-    """T steps of B sequences.
+    """T steps of B sequences, time-major.
 
-    `inputs` (T, B) are token ids; `targets` (K, B) follow the last K steps, with K = T unless only
-    the end of a window predicts. `keep` (T, B) is 0 where a sequence starts and the state is reset
-    first; None if no sequence starts. `fresh`: the initial state is zero, and not that after the
-    chunk before.
+    Attributes:
+        inputs: token ids (T, B).
+        targets: token ids (K, B), the tokens that follow the last K steps. K is T for streams, and
+            1 for windows, of which only the end is predicted.
+        keep: (T, B), false where a sequence starts, so that the state is reset before the step;
+            None: no sequence starts.
+        fresh: whether the initial state is zero, rather than the final state of the chunk before.
     """
 
     inputs: IntArray
@@ -29,15 +32,15 @@ class Chunk:
 
     @property
     def n_targets(self) -> int:
-        """Predicted tokens."""
+        """The number of predicted tokens."""
         return self.targets.size
 
-    def read_as(self, table: IntArray) -> "Chunk":
-        """The chunk with every id i replaced by `table[i]`."""
+    def remapped(self, table: IntArray) -> "Chunk":
+        """The chunk with every id i replaced by `table[i]`, in inputs and targets."""
         return replace(self, inputs=table[self.inputs], targets=table[self.targets])
 
     def part(self, columns: slice) -> "Chunk":
-        """A slice of the sequences."""
+        """The chunk of a slice of the B sequences."""
         keep = None if self.keep is None else self.keep[:, columns]
         return Chunk(
             np.ascontiguousarray(self.inputs[:, columns]),
@@ -48,29 +51,29 @@ class Chunk:
 
 
 class Batches(Protocol[B_co]):
-    """The interface from which a trainer takes its data."""
+    """The training data of a `Trainer`: batches, each in shards of which a thread takes one."""
 
     n_shards: int
-    """The number of parts of a batch, one per thread."""
+    """The greatest number of shards of a batch."""
 
     @property
     def n_batches(self) -> int:
-        """Batches in an epoch."""
+        """The number of batches in an epoch."""
 
     def epoch(self, number: int) -> Iterator[Sequence[B_co]]:
-        """The batches of epoch `number`, each a list of shards; reproducible."""
+        """The batches of epoch `number`, each a list of shards; the same ones at every call."""
 
 
 class StreamBatches:
-    """A corpus as one stream, cut into `batch_size` pieces that are read in parallel.
+    """A corpus as one stream, divided into B = `batch_size` contiguous columns read in parallel.
 
-    Each chunk of `steps` tokens continues the one before (truncated back-propagation through time,
-    with the state carried). A new sequence starts from a zero state, unless it continues its
-    document. Each epoch starts at another offset, so that cuts fall elsewhere; up to `batch_size` -
-    1 tokens are omitted.
+    Batch k is the k-th chunk of `steps` tokens of every column: it continues the batch before, so
+    that the state can be carried (truncated back-propagation through time). A new sequence starts
+    from a zero state, unless it continues its document. Each epoch starts at a random offset in the
+    stream, so that chunks are cut elsewhere; up to B - 1 tokens are left out.
 
-    With `shuffled` the chunks come in random order, each from a zero state, so that a batch is
-    drawn from the whole text; fewer than `batch_size` chunks are omitted.
+    With `shuffled` the chunks are in random order, each from a zero state, so that a batch is drawn
+    from the whole text; fewer than B chunks are left out.
     """
 
     def __init__(
@@ -104,11 +107,11 @@ class StreamBatches:
 
     @property
     def n_batches(self) -> int:
-        """Batches in an epoch."""
+        """The number of batches in an epoch."""
         return self._n_batches
 
     def epoch(self, number: int) -> Iterator[Sequence[Chunk]]:
-        """The chunks of an epoch, each cut by columns into shards."""
+        """The chunks of an epoch, each divided by columns into shards."""
         rng = np.random.default_rng([self._seed, number])
         offset = int(rng.integers(len(self._inputs)))
         columns = list(cuts(self._batch, self.n_shards))
@@ -116,31 +119,30 @@ class StreamBatches:
             yield [chunk.part(c) for c in columns]
 
     def _streamed(self, offset: int) -> Iterator[Chunk]:
+        """The chunks in order, (steps, B); the last one may be shorter."""
         inputs, targets, keep = (
-            self._pieces(a, offset) for a in (self._inputs, self._targets, self._keep)
+            self._columns(a, offset) for a in (self._inputs, self._targets, self._keep)
         )
         for begin in range(0, self._length, self._steps):
             rows = slice(begin, min(begin + self._steps, self._length))
             yield Chunk(inputs[rows], targets[rows], keep[rows], begin == 0)
 
+    def _columns(self, ids: Array, offset: int) -> Array:
+        """The stream from `offset` on, (length, B), with contiguous text in each column."""
+        rolled = np.roll(ids, -offset)[: self._batch * self._length]
+        return np.ascontiguousarray(rolled.reshape(self._batch, self._length).T)
+
     def _drawn(self, offset: int, rng: np.random.Generator) -> Iterator[Chunk]:
+        """The chunks in random order, (steps, B)."""
         n, steps = len(self._inputs), np.arange(self._steps)[:, None]
         order = rng.permutation(n // self._steps)[: self._n_batches * self._batch]
         for numbers in order.reshape(self._n_batches, self._batch):
             place = (offset + numbers * self._steps + steps) % n
             yield Chunk(self._inputs[place], self._targets[place], self._keep[place], True)
 
-    def _pieces(self, ids: Array, offset: int) -> Array:
-        """(length, batch), time-major."""
-        rolled = np.roll(ids, -offset)[: self._batch * self._length]
-        return np.ascontiguousarray(rolled.reshape(self._batch, self._length).T)
-
 
 class WindowBatches:
-    """Independent windows in random order: the `length` tokens before a target, and the target.
-
-    At the start of a sequence windows are padded with `<s>` on the left.
-    """
+    """Every target of a corpus with the `length` tokens before it (`Windows`), in random order."""
 
     def __init__(
         self, corpus: Sequences, batch_size: int, length: int, *, n_shards: int = 1, seed: int = 0
@@ -152,11 +154,11 @@ class WindowBatches:
 
     @property
     def n_batches(self) -> int:
-        """Batches in an epoch."""
+        """The number of batches in an epoch."""
         return -(-len(self._windows) // self._batch)
 
     def epoch(self, number: int) -> Iterator[Sequence[Chunk]]:
-        """The windows of an epoch in batches, each cut by columns into shards."""
+        """The windows of an epoch in batches, each divided by columns into shards."""
         order = np.random.default_rng([self._seed, number]).permutation(len(self._windows))
         for begin in range(0, len(order), self._batch):
             index = order[begin : begin + self._batch]
@@ -164,7 +166,10 @@ class WindowBatches:
 
 
 class Windows:
-    """For each target of a corpus, the `length` tokens before it, `<s>` where there are fewer."""
+    """For each target of a corpus, the `length` tokens before it.
+
+    Where its sequence has fewer, the window is padded on the left with `<s>`.
+    """
 
     def __init__(self, corpus: Sequences, length: int) -> None:
         self._ids = corpus.ids
@@ -176,7 +181,7 @@ class Windows:
 
     @property
     def complete(self) -> BoolArray:
-        """Which windows have no padding, (len,)."""
+        """Which windows have no padding, (len(self),)."""
         whole: BoolArray = self._targets - self._length >= self._starts
         return whole
 
@@ -184,7 +189,7 @@ class Windows:
         return len(self._targets)
 
     def chunk(self, index: Array) -> Chunk:
-        """The windows with these indices as a batch."""
+        """The windows with these indices (B,): inputs (length, B) and targets (1, B)."""
         position = self._targets[index]
         steps = np.arange(-self._length, 0)[:, None]
         inputs = self._ids[np.maximum(position + steps, self._starts[index])]
@@ -192,7 +197,7 @@ class Windows:
 
 
 def cuts(size: int, n: int) -> Iterator[slice]:
-    """Cut range(size) into n nearly equal slices, without empty ones."""
+    """Divide range(size) into n nearly equal slices; empty ones are left out."""
     for k in range(n):
         part = slice(size * k // n, size * (k + 1) // n)
         if part.stop > part.start:

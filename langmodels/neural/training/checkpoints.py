@@ -1,4 +1,4 @@
-"""Checkpoints: files from which an interrupted training run resumes."""
+"""Checkpoints: files from which an interrupted training run is resumed."""
 
 import json
 import os
@@ -17,16 +17,20 @@ from langmodels.tensors import open_arrays, save_arrays
 
 @dataclass(frozen=True)
 class TrainingState:
-    """Everything that the rest of a run depends on: arrays, and scalars as JSON values."""
+    """Everything that the rest of a run depends on: arrays by name, and JSON values (`figures`)."""
 
     arrays: Mapping[str, Array]
     figures: Mapping[str, Any]
 
 
 class Checkpoint:
-    """A file from which a run resumes exactly, written every `seconds` and after every epoch.
+    """A file from which a run is resumed exactly.
 
-    `identity` is what must be equal in the run that resumes: settings and data, as JSON values.
+    Args:
+        path: the file.
+        identity: settings and checksums of the data, as JSON values; the run that resumes must have
+            the same.
+        seconds: time between two checkpoints within an epoch.
     """
 
     def __init__(
@@ -38,13 +42,13 @@ class Checkpoint:
         self._saved = time.monotonic()
 
     def due(self) -> bool:
-        """Whether `seconds` have passed since the last one."""
+        """Whether `seconds` have passed since the last checkpoint."""
         return time.monotonic() - self._saved >= self.seconds
 
     def begin(self, state: TrainingState) -> None:
-        """Write the initial state, which shows that there is room for the file.
+        """Write the initial state.
 
-        Raises LangmodelsError if it cannot be written.
+        Raises LangmodelsError if it cannot be written: before training rather than after hours.
         """
         self._save(state)
 
@@ -53,16 +57,16 @@ class Checkpoint:
         check_writable(self.path)
 
     def keep(self, state: TrainingState) -> None:
-        """Write the state of a run, replacing the one before.
+        """Write the current state in place of the last one.
 
-        If that fails there is a warning and the run goes on: its result is worth more than a
+        A failure is only a warning: training continues, since its result is worth more than a
         checkpoint.
         """
         try:
             self._save(state)
         except LangmodelsError as error:
             self._saved = time.monotonic()
-            warnings.warn(f"{error} Training goes on.", FileWarning, stacklevel=2)
+            warnings.warn(f"{error} Training continues.", FileWarning, stacklevel=2)
 
     def _save(self, state: TrainingState) -> None:
         metadata = {
@@ -73,24 +77,6 @@ class Checkpoint:
         save_arrays(self.path, dict(state.arrays), metadata)
         self._saved = time.monotonic()
 
-    def _differences(self, other: str) -> str:
-        """The settings in which another run differs, for a message: values of scalars, names of
-        texts.
-        """
-        here, found = json.loads(self.identity), []
-        try:
-            there = read_json(other)
-        except ValueError:
-            there = None
-        if not isinstance(there, dict):
-            return "which it does not name"
-        for name in here:
-            old, new = there.get(name), here[name]
-            if old != new:
-                texts = "text" in name or name == "vocabulary"
-                found.append(name if texts else f"{name}={old} there, {new} here")
-        return "; ".join(found)
-
     def read(self) -> TrainingState | None:
         """The state in the file; None if there is no file yet.
 
@@ -98,24 +84,42 @@ class Checkpoint:
         """
         if not self.path.exists():
             return None
-        metadata, arrays = open_arrays(
-            self.path, mmap=False
-        )  # it is written anew while they are used
+        # Not mapped, because the file is overwritten while the arrays are in use.
+        metadata, arrays = open_arrays(self.path, mmap=False)
         if metadata.get("format") != "langmodels checkpoint":
-            raise LangmodelsError(f"{self.path} is not a checkpoint; give another name.")
+            raise LangmodelsError(f"{self.path} is not a checkpoint; choose another file name.")
         if metadata.get("identity") != self.identity:
             raise LangmodelsError(
                 f"{self.path} belongs to a run with other settings or another text "
-                f"({self._differences(metadata.get('identity', '{}'))}); give the same ones to go "
-                "on, or another name to begin anew."
+                f"({self._differences(metadata.get('identity', '{}'))}); use the same ones to "
+                "resume it, or another file name to start a new run."
             )
         try:
             return TrainingState(arrays, read_json(metadata["state"]))
         except (KeyError, ValueError) as error:
             raise self.incomplete(error) from error
 
+    def _differences(self, other: str) -> str:
+        """What differs in the identity `other` (JSON), for the error message.
+
+        Settings with both values, texts and vocabularies by name.
+        """
+        here, found = json.loads(self.identity), []
+        try:
+            there = read_json(other)
+        except ValueError:
+            there = None
+        if not isinstance(there, dict):
+            return "it does not say which"
+        for name in here:
+            old, new = there.get(name), here[name]
+            if old != new:
+                texts = "text" in name or name == "vocabulary"
+                found.append(name if texts else f"{name}={old} there, {new} here")
+        return "; ".join(found)
+
     def incomplete(self, why: Exception) -> LangmodelsError:
-        """The error for a state that is incomplete or invalid."""
+        """The error to raise for a state that is incomplete or invalid."""
         return LangmodelsError(
-            f"{self.path} is not a complete checkpoint ({why}); remove it to begin anew."
+            f"{self.path} is not a complete checkpoint ({why}); remove it to start a new run."
         )

@@ -1,4 +1,4 @@
-"""The figures of a training run, epoch by epoch."""
+"""The record of a training run, epoch by epoch."""
 
 import math
 from dataclasses import asdict, dataclass, field
@@ -7,7 +7,11 @@ from typing import Any
 
 @dataclass
 class Epoch:
-    """The figures of one epoch. Losses are in nats per token, norms are before clipping."""
+    """The figures of one epoch.
+
+    Losses are means of -log p in nats per token, the training loss over the steps of the epoch.
+    Gradient norms are Euclidean, before clipping, the mean and the largest over the steps.
+    """
 
     number: int
     train_loss: float
@@ -15,14 +19,14 @@ class Epoch:
     learning_rate: float
     gradient_norm: float
     largest_gradient_norm: float
-    clipped: float  # share of the steps whose gradient was clipped
+    clipped: float  # fraction of the steps whose gradient was clipped by norm
     tokens_per_second: float
     seconds: float
 
 
 @dataclass
 class Running:
-    """Sums over the updates of the current epoch."""
+    """Sums over the steps of the current epoch so far, and the largest gradient norm."""
 
     loss: float = 0.0
     targets: int = 0
@@ -35,7 +39,11 @@ class Running:
 
 @dataclass
 class History:
-    """The record of a training run. `stopped`: "" (all epochs), "early" or "interrupted"."""
+    """The record of a training run.
+
+    `stopped` is "" after all epochs, "early" after early stopping, "interrupted" after Ctrl-C;
+    `best_epoch` is the number of the epoch whose weights were kept, from 0.
+    """
 
     epochs: list[Epoch] = field(default_factory=list)
     best_epoch: int | None = None
@@ -58,9 +66,9 @@ class History:
 
 
 def validation_loss(model: Any) -> float | None:
-    """The mean -log p of the validation text under a trained network, in nats per token.
+    """The lowest validation loss in the training of a network, in nats per token.
 
-    None for other models and without validation text.
+    None for other models, and if there was no validation text.
     """
     history = getattr(model, "history", None)
     loss = history.best_loss if isinstance(history, History) else math.inf
@@ -68,9 +76,8 @@ def validation_loss(model: Any) -> float | None:
 
 
 def was_interrupted(model: Any) -> bool:
-    """Whether Ctrl-C ended the training of a model, or of one of its parts.
-
-    `fit` then returns normally.
+    """Whether Ctrl-C ended the training of a model, or of one of its parts; `fit` returned all the
+    same.
     """
     parts = [*getattr(model, "models", []), *([model.base] if hasattr(model, "base") else [])]
     history = getattr(model, "history", None)

@@ -1,6 +1,6 @@
-"""Optimizers: rules that update weights by gradients, in place on flat vectors."""
+"""Optimizers: update rules for weights w given gradients g, in place on flat vectors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import DTypeLike
@@ -9,14 +9,14 @@ from langmodels.arrays import Array, BoolArray
 from langmodels.errors import UsageError
 from langmodels.names import Registry
 
-_BLOCK = 32_768  # elements updated at a time: all vectors of a block fit in the cache
+_BLOCK = 32_768  # elements updated at once: w, g and the optimizer's state fit in the L2 cache
 
 
 class Optimizer:
-    """The base class: updates a flat vector w by its gradient g.
+    """The base class: updates a flat vector w (n,) by the gradient g (n,) of the loss.
 
-    `l2` adds l2 * w to the gradient, the derivative of l2/2 |w|^2. `state` holds the vectors that
-    the rule keeps between steps, by the `names` of the class, `updates` the number of steps.
+    `l2` adds l2/2 |w|^2 to the loss, that is l2 w to the gradient. `state` holds the vectors (n,)
+    that the rule keeps between steps, under the `names` of its class; `updates` counts the steps.
     """
 
     names: tuple[str, ...] = ()
@@ -28,18 +28,18 @@ class Optimizer:
         self._size = size
 
     def step(self, w: Array, g: Array, learning_rate: float) -> None:
-        """A step on the whole vector."""
+        """Take a step on the whole vector; g is overwritten."""
         self.begin_step()
         self.update(w, g, learning_rate, slice(0, self._size))
 
     def begin_step(self) -> None:
-        """Count a step, before `update` is called for each part of the vector."""
+        """Count a step; call it once before `update`, which may run on parts in parallel."""
         self.updates += 1
 
     def update(
         self, w: Array, g: Array, learning_rate: float, part: slice, factor: float = 1.0
     ) -> None:
-        """Update a part of w with `factor` times the gradient; g is overwritten."""
+        """Update a slice of w with `factor` times the gradient g; g is overwritten."""
         scratch = np.empty(min(_BLOCK, part.stop - part.start), w.dtype)
         for begin in range(part.start, part.stop, _BLOCK):
             block = slice(begin, min(begin + _BLOCK, part.stop))
@@ -51,7 +51,7 @@ class Optimizer:
             self._apply(wb, gb, tmp, learning_rate, *(v[block] for v in self._vectors()))
 
     def _vectors(self) -> list[Array]:
-        """The vectors of which `_apply` is given a block, besides w and g."""
+        """The vectors whose blocks `_apply` gets as `state`."""
         return list(self.state.values())
 
     def _apply(self, w: Array, g: Array, tmp: Array, lr: float, *state: Array) -> None:
@@ -61,11 +61,11 @@ class Optimizer:
 
 
 class SGD(Optimizer):
-    """w -= lr g."""
+    """Stochastic gradient descent: w -= lr g."""
 
 
 class Momentum(Optimizer):
-    """v = 0.9 v + g, w -= lr v (Polyak 1964, heavy ball)."""
+    """Momentum: v = 0.9 v + g, w -= lr v (Polyak 1964, the heavy ball method)."""
 
     names = ("velocity",)
     momentum = 0.9
@@ -78,7 +78,7 @@ class Momentum(Optimizer):
 
 
 class Adagrad(Optimizer):
-    """s += g^2, w -= lr g / sqrt(s) (Duchi, Hazan and Singer 2011)."""
+    """Adagrad: s += g^2, w -= lr g / (sqrt(s) + eps) (Duchi, Hazan and Singer 2011)."""
 
     names = ("squares",)
     epsilon = 1e-10
@@ -90,7 +90,7 @@ class Adagrad(Optimizer):
 
 
 class RMSprop(Optimizer):
-    """s = 0.9 s + 0.1 g^2, w -= lr g / sqrt(s) (Hinton's lecture 6e, 2012)."""
+    """RMSprop: s = 0.9 s + 0.1 g^2, w -= lr g / (sqrt(s) + eps) (Hinton's lecture 6e, 2012)."""
 
     names = ("squares",)
     decay = 0.9
@@ -103,9 +103,10 @@ class RMSprop(Optimizer):
 
 
 class Adam(Optimizer):
-    """Moving averages m of g and s of g^2, corrected for their zero start (Kingma and Ba 2015).
+    """Adam (Kingma and Ba 2015, algorithm 1).
 
-    w -= lr m' / (sqrt(s') + eps) with m' = m / (1 - beta1^t), s' = s / (1 - beta2^t).
+    m = beta1 m + (1 - beta1) g, s = beta2 s + (1 - beta2) g^2, and with bias correction at step t
+    w -= lr m' / (sqrt(s') + eps), m' = m / (1 - beta1^t), s' = s / (1 - beta2^t); beta1 = 0.9.
     """
 
     names = ("mean", "squares")
@@ -122,7 +123,8 @@ class Adam(Optimizer):
         beta1, beta2 = self.betas
         _average(s, beta2, np.multiply(g, g, out=tmp))
         _average(m, beta1, g)
-        # The bias corrections are scalars: they go into the learning rate and epsilon.
+        # m' / (sqrt(s') + eps) = m root / (1 - beta1^t) / (sqrt(s) + eps root): the corrections
+        # are scalars, applied to lr and eps rather than to the vectors.
         root = (1 - beta2**self.updates) ** 0.5
         np.sqrt(s, out=tmp)
         tmp += self.epsilon * root
@@ -132,9 +134,10 @@ class Adam(Optimizer):
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay, w -= lr * decay * w (Loshchilov and Hutter 2019).
+    """Adam with decoupled weight decay: before each step w -= lr decay w (Loshchilov and Hutter
+    2019, algorithm 2).
 
-    `decayed` (n,) says which weights decay; None: all.
+    `decayed` (n,) is true for the weights that decay; None: all.
     """
 
     def __init__(
@@ -164,13 +167,14 @@ class AdamW(Adam):
 
 
 def _average(mean: Array, decay: float, new: Array) -> None:
-    """Mean = decay * mean + (1 - decay) * new, in place; `new` is overwritten."""
+    """Set mean = decay mean + (1 - decay) new, in place; `new` is overwritten."""
     mean *= decay
     new *= 1 - decay
     mean += new
 
 
 def _scaled_step(w: Array, g: Array, squares: Array, tmp: Array, lr: float, eps: float) -> None:
+    """Set w -= lr g / (sqrt(squares) + eps), in place; `tmp` is overwritten."""
     np.sqrt(squares, out=tmp)
     tmp += eps
     np.divide(g, tmp, out=tmp)
@@ -201,10 +205,10 @@ def make_optimizer(
     beta2: float = 0.999,
     decayed: BoolArray | None = None,
 ) -> Optimizer:
-    """An optimizer by name; for "adamw", `l2` is the decoupled weight decay of the weights
-    `decayed`.
+    """An optimizer by name, for a vector of `size` elements.
 
-    Raises UsageError for an unknown name or a negative `l2`.
+    For "adamw" `l2` is the decoupled weight decay, of the weights where `decayed` (size,) is true;
+    `beta2` is for "adam" and "adamw". Raises UsageError for an unknown name or a negative `l2`.
     """
     rule = OPTIMIZERS.find(name)
     if l2 < 0:
@@ -217,9 +221,10 @@ def make_optimizer(
 
 
 def sum_gradients(g: Array, others: Sequence[Array], part: slice) -> float:
-    """Add a slice of the other gradients to g, and return the sum of squares of that slice.
+    """Add a slice of the other gradients (n,) to that of g (n,), in place, and return the squared
+    norm of the slice.
 
-    Block by block, for the cache; the sums of blocks are added in double precision.
+    Block by block, for the cache; the squared norms of blocks are added in double precision.
     """
     total = 0.0
     for begin in range(part.start, part.stop, _BLOCK):
@@ -228,9 +233,3 @@ def sum_gradients(g: Array, others: Sequence[Array], part: slice) -> float:
             g[block] += other[block]
         total += float(np.dot(g[block], g[block]))
     return total
-
-
-def parts(size: int, n: int) -> Iterator[slice]:
-    """Slices of a vector of `size` in n nearly equal parts."""
-    for k in range(n):
-        yield slice(size * k // n, size * (k + 1) // n)

@@ -1,4 +1,4 @@
-"""All hyper-parameters of training."""
+"""The hyper-parameters of training."""
 
 import math
 from collections.abc import Iterable
@@ -15,34 +15,35 @@ class TrainingOptions:
     """Hyper-parameters of training.
 
     At most one of `clip_norm` (Pascanu, Mikolov and Bengio 2013) and `clip_value` may be given.
-    With the same seed and threads, weights are equal bit for bit.
+    Training is deterministic: the same seed and number of threads give the same weights, bit for
+    bit.
 
     Args:
         optimizer: sgd, momentum, adagrad, rmsprop, adam or adamw.
-        learning_rate: initial learning rate.
-        schedule: of the learning rate: constant, step, cosine, plateau or cooldown (falls in the
-            last three tenths of the steps).
-        warmup: steps of linear increase from zero, at most a quarter of all steps.
-        final_rate: final learning rate of cosine and cooldown, as a fraction of the initial one.
+        learning_rate: learning rate after the warmup.
+        schedule: learning-rate schedule: constant, step, cosine, plateau or cooldown (constant,
+            with a decay over the last 30% of the steps).
+        warmup: steps of linear increase of the learning rate, at most a quarter of all steps.
+        final_rate: final learning rate of cosine and cooldown, as a fraction of `learning_rate`.
         decay_factor: factor by which step and plateau multiply the learning rate.
         decay_every: epochs between decays of step, or without a better validation loss for plateau.
-        epochs: most passes over the training text.
-        tokens: total training tokens, in place of whole epochs; schedules end with them. none: as
-            many as the epochs have.
+        epochs: greatest number of passes over the training text.
+        tokens: number of tokens to train on, instead of whole epochs; none: `epochs` passes.
         batch_size: sequences per batch.
         steps: steps of truncated back-propagation through time.
-        shuffled: whether chunks of `steps` tokens come in random order, each from a zero state,
-            instead of as one stream.
+        shuffled: whether chunks of `steps` tokens are in random order, each from a zero state,
+            instead of one stream with a carried state.
         beta2: decay of the moving average of squared gradients in adam and adamw.
-        clip_norm: largest Euclidean norm of the gradient, to which longer ones are scaled; none: no
-            limit.
-        clip_value: largest absolute value of a gradient component; none: no limit.
+        clip_norm: greatest Euclidean norm of the gradient, to which a longer one is scaled; none:
+            no clipping.
+        clip_value: greatest absolute value of each gradient component; none: no clipping.
         l2: weight of |w|^2 / 2 in the loss; for adamw the decoupled weight decay.
         patience: epochs without a better validation loss after which training stops; none: never.
         average: decay of an exponential moving average of the weights, which is then evaluated and
-            kept (Polyak averaging); 0: none.
+            kept (Polyak averaging); 0: no averaging.
         seed: seed of initial weights, data order and dropout.
-        threads: threads, each for a part of a batch; none: as many as pay off.
+        threads: number of threads, each of which takes a part of every batch; none: as many as are
+            worth it.
 
     Raises UsageError for values outside their range.
     """
@@ -96,14 +97,14 @@ class TrainingOptions:
             raise UsageError("warmup, l2 and seed must not be negative.")
 
     def total_steps(self, n_batches: int, n_tokens: int) -> int:
-        """The total number of steps, for epochs of so many batches and tokens."""
+        """The total number of training steps, given the batches and tokens of an epoch."""
         if self.tokens is None:
             return self.epochs * n_batches
         return max(1, -(-self.tokens * n_batches // n_tokens))
 
 
 def whole_numbers(given: int | Iterable[int]) -> tuple[int, ...]:
-    """A tuple from one whole number or several. Raises UsageError for other values."""
+    """A tuple of one integer or several. Raises UsageError for other values."""
     numbers = tuple(given) if isinstance(given, Iterable) else (given,)
     for number in numbers:
         check_whole(number=number)

@@ -1,4 +1,4 @@
-"""The learning rate over the course of training."""
+"""Learning-rate schedules."""
 
 import math
 from dataclasses import dataclass
@@ -7,20 +7,27 @@ from langmodels.errors import UsageError
 
 SCHEDULES = ("constant", "step", "cosine", "plateau", "cooldown")
 
-_COOLING = 0.3  # share of all steps
+_COOLING = 0.3  # fraction of all steps in which "cooldown" decays
 
 
 @dataclass
 class Schedule:
-    """The learning rate as a multiple of the initial one; each schedule starts with `warmup` steps
-    of linear increase, at most a quarter of all steps.
+    """The learning rate at each step, as a multiple of `TrainingOptions.learning_rate`.
 
-    "constant"; "step": times `factor` after every `every` epochs; "cosine": down to `final` along
-    half a cosine over all steps (Loshchilov and Hutter 2017, equation 5, one period); "plateau":
-    times `factor` whenever the validation loss has not fallen for `every` epochs; "cooldown":
-    constant, and down to `final` over the last three tenths of all steps, by one minus the square
-    root of the share of these that is done (Hagele et al. 2024, "Scaling Laws and Compute-Optimal
-    Training Beyond Fixed Training Durations", section 3). Raises UsageError for an unknown kind.
+    It increases linearly to 1 over `warmup` steps, at most a quarter of all. Then, by `kind`:
+
+    - "constant": 1.
+    - "step": multiplied by `factor` after every `every` epochs.
+    - "cosine": final + (1 - final) (1 + cos(pi u)) / 2, with u from 0 to 1 over the remaining steps
+      (Loshchilov and Hutter 2017, equation 5, one period).
+    - "plateau": multiplied by `factor` whenever the validation loss has not fallen for `every`
+      epochs.
+    - "cooldown": 1, then final + (1 - final) (1 - sqrt(u)), with u from 0 to 1 over the last 30% of
+      all steps (Hagele et al. 2024, "Scaling Laws and Compute-Optimal Training Beyond Fixed
+      Training Durations", section 3).
+
+    `scale`, `best` and `waited` are the state of "plateau": the current multiple, the lowest
+    validation loss, and the epochs since. Raises UsageError for an unknown kind.
     """
 
     kind: str
@@ -42,7 +49,7 @@ class Schedule:
             )
 
     def rate(self, step: int) -> float:
-        """The multiple at a step, counted from 0."""
+        """The multiple of the learning rate at a step, counted from 0."""
         if step < self.warmup:
             return (step + 1) / self.warmup
         if self.kind == "cosine":
@@ -58,7 +65,7 @@ class Schedule:
         return self.scale
 
     def observe(self, validation_loss: float) -> None:
-        """Report the validation loss of an epoch, on which "plateau" depends."""
+        """Take note of the validation loss of an epoch, on which "plateau" depends."""
         if validation_loss < self.best:
             self.best, self.waited = validation_loss, 0
             return

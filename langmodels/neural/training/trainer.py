@@ -1,4 +1,4 @@
-"""The training loop of all networks: steps, epochs, early stopping, checkpoints."""
+"""The training loop: steps, epochs, early stopping, checkpoints."""
 
 import math
 import signal
@@ -16,44 +16,48 @@ from langmodels.checks import Expected, check_arrays, check_values
 from langmodels.errors import LangmodelsError
 from langmodels.neural.layers.parameters import under
 from langmodels.neural.network import Network
-from langmodels.neural.training.batches import Batches
+from langmodels.neural.training.batches import Batches, cuts
 from langmodels.neural.training.checkpoints import Checkpoint, TrainingState
 from langmodels.neural.training.history import Epoch, History, Running
-from langmodels.neural.training.optimizers import make_optimizer, parts, sum_gradients
+from langmodels.neural.training.optimizers import make_optimizer, sum_gradients
 from langmodels.neural.training.options import TrainingOptions
 from langmodels.neural.training.schedules import Schedule
 from langmodels.progress import Meter, say, shown, track
 from langmodels.threads import Workers
 
-_FIGURES = {
-    "step": int,
-    "history": History,
-    "running": Running,
-    "schedule": list[Any],
-}
+_FIGURES = {"step": int, "history": History, "running": Running, "schedule": list[Any]}
+"""The types of the JSON values of a `TrainingState`."""
 
 TRAINING = "Training"
 """The description of training in progress bars."""
 
 
 class HasTargets(Protocol):
-    """What the loop needs to know of a batch."""
+    """A batch, as far as the training loop is concerned."""
 
     @property
     def n_targets(self) -> int:
-        """Predicted tokens."""
+        """The number of predicted tokens."""
 
 
 B = TypeVar("B", bound=HasTargets)
 
 
 class Trainer(Generic[B]):
-    """Trains a network on batches.
+    """Trains a network: one gradient step on every batch, validation after every epoch.
 
-    `n_tokens` is the number of tokens of an epoch, against which `options.tokens` is measured.
-    `validate` returns the validation loss (nats per token) of the current parameters; those with
-    the lowest loss are kept. `sample` returns a line to show after every epoch; `after_epoch` is
-    called with the figures of every epoch.
+    Args:
+        network: the network, already initialised; it has the best weights after `run`.
+        batches: the training data.
+        options: the hyper-parameters.
+        n_tokens: tokens of an epoch, of which `options.tokens` is a multiple.
+        validate: returns the validation loss of the current weights in nats per token; the weights
+            with the lowest loss are kept. None: the last weights are kept.
+        sample: returns a line to show after every epoch.
+        after_epoch: is called with the figures of every epoch, while the network has the weights
+            that were evaluated.
+        checkpoint: a file from which to resume, and to which the state is written.
+        description: the label of the progress bar.
     """
 
     def __init__(
@@ -108,7 +112,7 @@ class Trainer(Generic[B]):
         Ctrl-C was pressed after the last step.
         """
         if self.checkpoint is not None:
-            self._go_on(self.checkpoint)
+            self._resume_or_begin(self.checkpoint)
         with (
             track(self.description, total=self.total_steps) as meter,
             Workers(len(self.replicas)) as workers,
@@ -118,98 +122,15 @@ class Trainer(Generic[B]):
             for number in range(len(self.history.epochs), self.epochs):
                 if self.history.stopped or not self._epoch(number, workers, meter, interrupted):
                     break
-        self._keep_best()
+        self._restore_best()
         if interrupted() and self.history.stopped != "interrupted":
             raise KeyboardInterrupt
         return self.history
 
-    def state(self) -> TrainingState:
-        """Everything that the rest of the run depends on."""
-        arrays = {"weights": self.weights}
-        arrays |= {f"optimizer.{name}": a for name, a in self.optimizer.state.items()}
-        if self.average is not None:
-            arrays["average"] = self.average
-        if self.best is not None:
-            arrays["best"] = self.best
-        if self.step % self.batches.n_batches:  # an epoch begins from nothing
-            for k, replica in enumerate(self.replicas):
-                arrays |= {f"carried.{k}.{name}": a for name, a in replica.carried().items()}
-        schedule = self.schedule
-        figures = {
-            "step": self.step,
-            "history": self.history.as_dict(),
-            "running": asdict(self.running),
-            "schedule": [schedule.scale, schedule.best, schedule.waited],
-        }
-        return TrainingState(arrays, figures)
-
-    def resume(self, state: TrainingState) -> None:
-        """Restore what `state` returned.
-
-        Raises LangmodelsError if the state cannot be one of this run.
-        """
-        self._check(state)
-        arrays, figures = state.arrays, state.figures
-        self.weights[...] = arrays["weights"]
-        for name, array in self.optimizer.state.items():
-            array[...] = arrays[f"optimizer.{name}"]
-        if self.average is not None:
-            self.average[...] = arrays["average"]
-        self.best = arrays["best"].copy() if "best" in arrays else None
-        for k, replica in enumerate(self.replicas):
-            replica.carry_on(under(f"carried.{k}", arrays))
-        self.step = self.optimizer.updates = figures["step"]
-        self.running = Running(**figures["running"])
-        self.history = History.from_dict(figures["history"])
-        schedule = self.schedule
-        schedule.scale, schedule.best, schedule.waited = figures["schedule"]
-
-    def _go_on(self, checkpoint: Checkpoint) -> None:
-        state = checkpoint.read()
-        if state is None:
-            checkpoint.begin(self.state())
-            return
-        try:
-            self.resume(state)
-        except (LangmodelsError, ValueError, TypeError, LookupError) as error:
-            raise checkpoint.incomplete(error) from error
-        checkpoint.check_writable()
-
-    def _check(self, state: TrainingState) -> None:
-        """Raise LangmodelsError if a state cannot be one of this run."""
-        dtype, shape = self.weights.dtype.name, self.weights.shape
-        expected = {
-            name: Expected(array.dtype.name, array.shape, finite=True)
-            for name, array in self.state().arrays.items()
-            if not name.startswith("carried.")
-        }
-        if "best" in state.arrays:
-            expected["best"] = Expected(dtype, shape, finite=True)
-        if any(name.startswith("carried.") for name in state.arrays):
-            shards = next(iter(self.batches.epoch(0)))
-            expected |= {
-                f"carried.{k}.{name}": wanted
-                for k, (replica, shard) in enumerate(zip(self.replicas, shards, strict=True))
-                for name, wanted in replica.carried_as(shard).items()
-            }
-        check_arrays(state.arrays, expected)
-        check_values(state.figures, _FIGURES)
-        history, steps = state.figures["history"], self.batches.n_batches
-        done = len(history["epochs"])
-        best = history["best_epoch"]
-        if not (
-            done <= self.epochs
-            and min(done * steps, self.total_steps) <= state.figures["step"] <= (done + 1) * steps
-            and (best is None or 0 <= best < done)
-            and [epoch["number"] for epoch in history["epochs"]] == list(range(done))
-            and [type(value) for value in state.figures["schedule"]] == [float, float, int]
-        ):
-            raise LangmodelsError("its numbers of steps and epochs are inconsistent.")
-
     def one_step(self, shards: Sequence[B], workers: Workers) -> float:
-        """One step on a batch; returns the mean loss before it, in nats per token.
+        """Take one step on a batch; returns the mean loss in nats per token, before the update.
 
-        Afterwards `gradient_norm` is the Euclidean norm of the gradient before clipping. Raises
+        Afterwards `gradient_norm` is the Euclidean norm of its gradient, before clipping. Raises
         LangmodelsError if either is not finite.
         """
         before = self.running.loss
@@ -219,9 +140,7 @@ class Trainer(Generic[B]):
     def _epoch(
         self, number: int, workers: Workers, meter: Meter, interrupted: Callable[[], bool]
     ) -> bool:
-        """Run an epoch, or the rest of it after a checkpoint; returns False if training is to
-        end.
-        """
+        """Run an epoch, or the rest of it after a checkpoint; returns whether to go on training."""
         for index, shards in enumerate(self.batches.epoch(number)):
             if self.step == self.total_steps:
                 break  # resumed from a checkpoint after the last step
@@ -241,8 +160,8 @@ class Trainer(Generic[B]):
         return not self.history.stopped
 
     def _step(self, shards: Sequence[B], workers: Workers) -> None:
-        """Loss and gradient of all shards in parallel, then one update, in parallel over parts of
-        the weights.
+        """One step: the loss and gradient of each shard on a thread of its own; then the sum of the
+        gradients, its norm and the update, with a part of the weights for each thread.
         """
         began = time.perf_counter()
         options, running, n = self.options, self.running, len(shards)
@@ -261,12 +180,12 @@ class Trainer(Generic[B]):
         def combine(part: slice) -> float:
             return sum_gradients(g, others, part)
 
-        pieces = list(parts(len(g), len(self.replicas)))
-        norm = self.gradient_norm = math.sqrt(sum(workers.map(combine, pieces)))
+        parts = list(cuts(len(g), len(self.replicas)))
+        norm = self.gradient_norm = math.sqrt(sum(workers.map(combine, parts)))
         if not (math.isfinite(norm) and math.isfinite(loss)):
             raise LangmodelsError(
-                f"Training went astray at step {self.step + 1}: the loss is "
-                f"{loss / targets:.4g} and the norm of the gradient {norm:.4g}. "
+                f"Training diverged at step {self.step + 1}: the loss is {loss / targets:.4g} and "
+                f"the norm of the gradient {norm:.4g}. "
                 "Lower the learning rate or clip the gradient."
             )
         factor = 1.0
@@ -281,7 +200,7 @@ class Trainer(Generic[B]):
             self.optimizer.update(self.weights, g, rate, part, factor)
             self._move_average(part)
 
-        workers.map(update, pieces)
+        workers.map(update, parts)
         self.step += 1
         running.loss += loss
         running.targets += targets
@@ -292,16 +211,19 @@ class Trainer(Generic[B]):
         running.seconds += time.perf_counter() - began
 
     def _move_average(self, part: slice) -> None:
+        """Update a slice of the moving average of the weights, if there is one."""
         if self.average is None:
             return
-        # A shorter average at first forgets the initial weights sooner.
+        # Less decay in the first steps, so that the average forgets the initial weights soon.
         t = self.step + 1
         decay = min(self.options.average, (1 + t) / (10 + t))
         average = self.average[part]
         average += (1 - decay) * (self.weights[part] - average)
 
     def _close_epoch(self, number: int) -> None:
-        """Validate, record the epoch, keep the best weights, and decide whether to stop."""
+        """Validate, keep the weights if they are the best, record the epoch, decide about early
+        stopping.
+        """
         r = self.running
         with self._averaged():
             for replica in self.replicas:
@@ -335,7 +257,7 @@ class Trainer(Generic[B]):
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
-        """Within the block the network has the averaged weights, if there is an average."""
+        """A context in which the network has the averaged weights, if weights are averaged."""
         if self.average is None:
             yield
             return
@@ -346,13 +268,15 @@ class Trainer(Generic[B]):
         finally:
             self.weights[...] = last
 
-    def _keep_best(self) -> None:
+    def _restore_best(self) -> None:
+        """Set the weights to the best ones, for all replicas."""
         if self.best is not None:
             self.weights[...] = self.best
         for replica in self.replicas:
             replica.refresh()
 
     def _note(self) -> str:
+        """The means of the epoch so far, for the progress bar."""
         r = self.running
         loss = r.loss / r.targets
         return (
@@ -360,11 +284,97 @@ class Trainer(Generic[B]):
             f"{r.targets / max(1e-9, r.seconds):,.0f} tokens/s, gradient {r.norm / r.updates:.2f}"
         )
 
+    # Checkpoints ----------------------------------------------------------------------------
+
+    def state(self) -> TrainingState:
+        """Everything that the rest of the run depends on."""
+        arrays = {"weights": self.weights}
+        arrays |= {f"optimizer.{name}": a for name, a in self.optimizer.state.items()}
+        if self.average is not None:
+            arrays["average"] = self.average
+        if self.best is not None:
+            arrays["best"] = self.best
+        if self.step % self.batches.n_batches:  # an epoch starts from zero states
+            for k, replica in enumerate(self.replicas):
+                arrays |= {f"carried.{k}.{name}": a for name, a in replica.carried().items()}
+        schedule = self.schedule
+        figures = {
+            "step": self.step,
+            "history": self.history.as_dict(),
+            "running": asdict(self.running),
+            "schedule": [schedule.scale, schedule.best, schedule.waited],
+        }
+        return TrainingState(arrays, figures)
+
+    def resume(self, state: TrainingState) -> None:
+        """Restore what `state` returned.
+
+        Raises LangmodelsError if it cannot be a state of this run.
+        """
+        self._check(state)
+        arrays, figures = state.arrays, state.figures
+        self.weights[...] = arrays["weights"]
+        for name, array in self.optimizer.state.items():
+            array[...] = arrays[f"optimizer.{name}"]
+        if self.average is not None:
+            self.average[...] = arrays["average"]
+        self.best = arrays["best"].copy() if "best" in arrays else None
+        for k, replica in enumerate(self.replicas):
+            replica.restore_carried(under(f"carried.{k}", arrays))
+        self.step = self.optimizer.updates = figures["step"]
+        self.running = Running(**figures["running"])
+        self.history = History.from_dict(figures["history"])
+        schedule = self.schedule
+        schedule.scale, schedule.best, schedule.waited = figures["schedule"]
+
+    def _resume_or_begin(self, checkpoint: Checkpoint) -> None:
+        """Resume from a checkpoint, or write the first one."""
+        state = checkpoint.read()
+        if state is None:
+            checkpoint.begin(self.state())
+            return
+        try:
+            self.resume(state)
+        except (LangmodelsError, ValueError, TypeError, LookupError) as error:
+            raise checkpoint.incomplete(error) from error
+        checkpoint.check_writable()
+
+    def _check(self, state: TrainingState) -> None:
+        """Raise LangmodelsError if a state cannot be one of this run."""
+        dtype, shape = self.weights.dtype.name, self.weights.shape
+        expected = {
+            name: Expected(array.dtype.name, array.shape, finite=True)
+            for name, array in self.state().arrays.items()
+            if not name.startswith("carried.")
+        }
+        if "best" in state.arrays:
+            expected["best"] = Expected(dtype, shape, finite=True)
+        if any(name.startswith("carried.") for name in state.arrays):
+            shards = next(iter(self.batches.epoch(0)))
+            expected |= {
+                f"carried.{k}.{name}": wanted
+                for k, (replica, shard) in enumerate(zip(self.replicas, shards, strict=True))
+                for name, wanted in replica.expected_carried(shard).items()
+            }
+        check_arrays(state.arrays, expected)
+        check_values(state.figures, _FIGURES)
+        history, steps = state.figures["history"], self.batches.n_batches
+        done = len(history["epochs"])
+        best = history["best_epoch"]
+        if not (
+            done <= self.epochs
+            and min(done * steps, self.total_steps) <= state.figures["step"] <= (done + 1) * steps
+            and (best is None or 0 <= best < done)
+            and [epoch["number"] for epoch in history["epochs"]] == list(range(done))
+            and [type(value) for value in state.figures["schedule"]] == [float, float, int]
+        ):
+            raise LangmodelsError("its numbers of steps and epochs are inconsistent.")
+
 
 @contextmanager
 def _interrupts() -> Iterator[Callable[[], bool]]:
-    """Yields a function that tells whether Ctrl-C was pressed; a second Ctrl-C interrupts at
-    once.
+    """A context in which Ctrl-C does not interrupt; yields a function that says whether it was
+    pressed. A second Ctrl-C interrupts at once.
     """
     pressed = False
 

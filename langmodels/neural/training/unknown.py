@@ -1,4 +1,4 @@
-"""Training `<unk>` on rare words, where the training text has no unknown words."""
+"""Training `<unk>` on words that occur once, if the training text has no unknown words."""
 
 from collections.abc import Iterator, Sequence
 from typing import Generic, Protocol, Self, TypeVar
@@ -11,27 +11,27 @@ from langmodels.text.corpus import Corpus
 from langmodels.text.vocabulary import Vocabulary
 
 PERIOD = 10
-"""A word that occurs once is replaced by `<unk>` in one of so many epochs."""
+"""A word that occurs once is replaced by `<unk>` in one of this many epochs."""
 
 
-class Readable(Protocol):
+class HasIds(Protocol):
     """A batch in which token ids can be replaced."""
 
-    def read_as(self, table: IntArray) -> Self:
+    def remapped(self, table: IntArray) -> Self:
         """The batch with every id i replaced by `table[i]`."""
 
 
-B = TypeVar("B", bound=Readable)
+B = TypeVar("B", bound=HasIds)
 
 
 class RareAsUnknown(Generic[B]):
-    """Batches in which a tenth of the words that occur once are `<unk>`, others in every epoch.
+    """Batches in which a tenth of the words that occur once are `<unk>`, another tenth each epoch.
 
-    A network that never sees `<unk>` drives its probability towards zero, so that a single unknown
-    word costs as much as dozens of others. Words that occur once are most like unseen words, and by
-    the Good-Turing estimate as frequent all together. Replacing a tenth of them in every epoch
-    teaches the network where unknown words occur and what follows them, and costs little of what
-    there is to learn about the rare words themselves.
+    A network that never sees `<unk>` drives its probability towards zero, so that one unknown word
+    in a test text costs as much as dozens of others. Words that occur once are most like unseen
+    words, and by the Good-Turing estimate both have the same total probability. Replacing a tenth
+    of them teaches the network where unknown words occur and what follows them, while nine tenths
+    remain to learn the rare words themselves.
     """
 
     def __init__(self, batches: Batches[B], corpus: Corpus, seed: int) -> None:
@@ -42,19 +42,19 @@ class RareAsUnknown(Generic[B]):
 
     @property
     def n_batches(self) -> int:
-        """Batches in an epoch."""
+        """The number of batches in an epoch."""
         return self._batches.n_batches
 
     def epoch(self, number: int) -> Iterator[Sequence[B]]:
-        """The batches of an epoch."""
+        """The batches of an epoch, with its tenth of the words replaced."""
         table = self._known.copy()
         table[self._once[number % PERIOD :: PERIOD]] = Vocabulary.unk_id
         for shards in self._batches.epoch(number):
-            yield [shard.read_as(table) for shard in shards]
+            yield [shard.remapped(table) for shard in shards]
 
 
 def seen_once(corpus: Corpus) -> IntArray:
-    """The ids of words that occur once, without `</s>`; empty if `<unk>` occurs."""
+    """The ids of ordinary tokens that occur once, (n,); none if `<unk>` occurs in the corpus."""
     counts = corpus.id_counts()
     if counts[Vocabulary.unk_id]:
         return np.empty(0, np.int32)

@@ -235,7 +235,7 @@ class TransformerNetwork(SequenceNetwork[TransformerState]):
         place = {"position": np.array([one.position]), "first": one.first}
         return {**pairs, **place, "top": states.top}
 
-    def carried_as(self, batch: Chunk) -> dict[str, Expected]:
+    def expected_carried(self, batch: Chunk) -> dict[str, Expected]:
         """See `Network`; the length of the caches depends on how many tokens were read."""
         rows, width, dtype = batch.inputs.shape[1], self.shape.width, self.dtype.name
         pairs = Expected(dtype, (rows, "positions remembered", 2, width), finite=True)
