@@ -145,7 +145,7 @@ def test_networks_that_do_not_fit(tmp_path: Path) -> None:
         ("lstm:hidden=9", text, "hidden=8, not 9"),
         ("gru:hidden=8", text, "it is a LSTMModel, not a GRUModel"),
         ("lstm:hidden=8", read("other words"), "not read with its vocabulary"),
-        ("lstm:hidden=8", Corpus.from_text(text, "char"), "cut in another way"),
+        ("lstm:hidden=8", Corpus.from_text(text, "char"), "tokenized in another way"),
     ):
         model: Any = make_model(f"{name}:epochs=1")
         with pytest.raises(UsageError, match=message):

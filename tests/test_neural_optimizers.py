@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from langmodels.errors import UsageError
-from langmodels.neural.training.optimizers import OPTIMIZERS, make_optimizer, parts, sum_gradients
+from langmodels.neural.training.batches import cuts
+from langmodels.neural.training.optimizers import OPTIMIZERS, make_optimizer, sum_gradients
 
 DATA = Path(__file__).parent / "data"
 SETTINGS = {
@@ -40,7 +41,7 @@ def test_updates_in_parts_equal_one_update_of_the_whole(kind):
         g = rng.normal(size=len(whole))
         one.step(whole, g.copy(), 0.01)
         two.begin_step()
-        for part in parts(len(cut), 3):
+        for part in cuts(len(cut), 3):
             two.update(cut, g * 2, 0.01, part, factor=0.5)
     np.testing.assert_allclose(cut, whole, rtol=1e-13, atol=1e-15)
 
@@ -61,6 +62,6 @@ def test_unknown_names_raise_usage_errors():
 def test_sum_gradients_in_parts_equals_the_whole():
     g, *others = np.random.default_rng(0).standard_normal((3, 100_001))
     expected = g + others[0] + others[1]
-    total = sum(sum_gradients(g, others, part) for part in parts(len(g), 3))
+    total = sum(sum_gradients(g, others, part) for part in cuts(len(g), 3))
     np.testing.assert_allclose(g, expected)
     assert total == pytest.approx(expected @ expected)
