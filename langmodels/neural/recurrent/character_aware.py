@@ -109,8 +109,8 @@ class CharacterAwareModel(RecurrentModel):
         super()._check_extends(init)
         if self._alphabet(self.vocabulary) != self._alphabet(init.vocabulary):
             raise UsageError(
-                "the new words have characters that it does not know; a higher min_count drops rare "
-                "words"
+                "the new words have characters that it does not know; a higher min_count drops "
+                "rare words"
             )
 
     def _alphabet(self, vocabulary: Vocabulary) -> set[str]:
