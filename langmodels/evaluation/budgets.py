@@ -11,7 +11,7 @@ import re
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from langmodels.errors import LangmodelsError, UsageError
@@ -155,13 +155,128 @@ def run_within(
     began = now if began is None else began
     end = began + seconds - _TABLES * (now - began)
     say(f"About {duration(seconds)}: models that count, then networks in the time that is left.")
-    trials = list(trials)
-    networks = [i for i, trial in enumerate(trials) if _is_limited(trial.candidate)]
-    others = [i for i in range(len(trials)) if i not in networks]
-    runs: Runs = {}
-    failed: Failures = {}
+    timed = _TimedRun(list(trials), material, plan, jobs, cache, tell, seconds, end)
+    if timed.count() and timed.networks:
+        say_standings(timed.trials, timed.runs, material)
+        timed.train()
+    return timed.trials, timed.runs, timed.failed
 
-    def run(
+
+@dataclass(frozen=True)
+class _Share:
+    """What a network gets of the time: a slot of so many seconds, and so the tokens to learn from.
+
+    `trial`: its number.
+    """
+
+    trial: int
+    speed: Speed
+    slot: float
+    tokens: int
+
+    @property
+    def work(self) -> Work:
+        """What is expected of it."""
+        learning = min(self.tokens / self.speed.training, self.slot)
+        return Work(self.slot, (learning,), "network")
+
+
+@dataclass
+class _TimedRun:
+    """The trials of a budget of `seconds`, which are to be finished at `end`, by `time.monotonic`.
+
+    `runs` and `failed` fill as trials come to an end.
+    """
+
+    trials: list[Trial]
+    material: Material
+    plan: Plan
+    jobs: Jobs
+    cache: RunCache | None
+    tell: Tell | None
+    seconds: float
+    end: float
+    runs: Runs = field(default_factory=dict)
+    failed: Failures = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        limited = [_is_limited(trial.candidate) for trial in self.trials]
+        self.networks = [i for i, is_so in enumerate(limited) if is_so]
+        self.others = [i for i, is_so in enumerate(limited) if not is_so]
+
+    def count(self) -> bool:
+        """Run what is no network that can be limited; returns whether all came to an end."""
+        others = self._chosen(self.others)
+        expected, _ = expected_times(others, self.material, self.plan, self.jobs)
+        most = _COUNTED * self.seconds
+        if self.plan.growth and forecast_of(expected, others, self.jobs).left() > most:
+            say("How figures grow with the text is left out: it would take too much of the time.")
+            share = 1 / (1 + sum(self.plan.growth))
+            expected = [replace(work, seconds=share * work.seconds) for work in expected]
+            self.plan = replace(self.plan, growth=())
+        until = self.end if self.networks else None
+        return not others or self._run(self.others, self.plan, expected, until)
+
+    def train(self) -> None:
+        """Measure how fast the networks are, and train them in the time that is left."""
+        if self.end <= time.monotonic():
+            for i in self.networks:
+                self._leave_out(i, "nothing of the budget is left")
+            return
+        try:
+            shares = self._divide(self._speeds())
+            for share in shares:
+                self._limit(share)
+            if self.plan.growth:
+                say(
+                    "How figures grow with the text is left out for networks: each is trained "
+                    "once, on all."
+                )
+            if shares:
+                which = [share.trial for share in shares]
+                works = [share.work for share in shares]
+                self._run(which, replace(self.plan, growth=()), works, in_order=True)
+        except KeyboardInterrupt:
+            if not self.runs:
+                raise
+
+    def _speeds(self) -> list[Speed]:
+        """How fast each network is; measuring all takes a part of the budget at most."""
+        networks = self._chosen(self.networks)
+        patience = _MEASURED * self.seconds * n_workers(self.jobs) / len(networks)
+        return measure_speeds(
+            networks, self.material, self.plan, self.jobs, min(patience, _PATIENCE)
+        )
+
+    def _divide(self, speeds: Sequence[Speed]) -> list[_Share]:
+        """The time that is left, among the networks; one that is too slow leaves its to others."""
+        left = _SAFE * max(0.0, self.end - time.monotonic())
+        sharing = list(zip(self.networks, speeds, strict=True))
+        while True:
+            slots = time_slots(left, len(sharing), n_workers(self.jobs))
+            shares = [
+                _Share(i, speed, slot, speed.tokens(slot, *self._sizes(i)))
+                for (i, speed), slot in zip(sharing, slots, strict=True)
+            ]
+            slow = [k for k, share in enumerate(shares) if not share.tokens]
+            if not slow:
+                return shares
+            last = shares[slow[-1]]
+            why = f"{duration(last.slot)} of the budget are too little for it"
+            self._leave_out(last.trial, why)
+            del sharing[slow[-1]]
+
+    def _limit(self, share: _Share) -> None:
+        """Give a network the tokens of its share."""
+        trial = self.trials[share.trial]
+        candidate = trial.candidate
+        pace = f"{share.speed.training:,.0f} a second"
+        say(f"{candidate.label}: {share.tokens:,} tokens of training, at {pace}")
+        limited = replace(candidate, options={**candidate.options, "tokens": share.tokens})
+        self.trials[share.trial] = replace(trial, candidate=limited)
+
+    def _run(
+        self,
         which: list[int],
         plan: Plan,
         expected: Sequence[Work],
@@ -171,82 +286,31 @@ def run_within(
     ) -> bool:
         """Run some of the trials; returns whether all of these were completed."""
         found, wrong = run_trials(
-            [trials[i] for i in which],
-            material,
+            self._chosen(which),
+            self.material,
             plan,
-            jobs=jobs,
-            cache=cache,
+            jobs=self.jobs,
+            cache=self.cache,
             expected=expected,
             until=until,
             in_order=in_order,
-            tell=tell,
+            tell=self.tell,
         )
-        runs.update({which[i]: result for i, result in found.items()})
-        failed.update({which[i]: error for i, error in wrong.items()})
+        self.runs.update({which[i]: result for i, result in found.items()})
+        self.failed.update({which[i]: error for i, error in wrong.items()})
         return len(found) + len(wrong) == len(which)
 
-    which = [trials[i] for i in others]
-    counting, _ = expected_times(which, material, plan, jobs)
-    if plan.growth and forecast_of(counting, which, jobs).left() > _COUNTED * seconds:
-        say("How figures grow with the text is left out: it would take too much of the time.")
-        share = 1 / (1 + sum(plan.growth))
-        counting = [replace(work, seconds=share * work.seconds) for work in counting]
-        plan = replace(plan, growth=())
-    until = end if networks else None
-    if (others and not run(others, plan, counting, until)) or not networks:
-        return trials, runs, failed
-    say_standings(trials, runs, material)
+    def _chosen(self, which: Sequence[int]) -> list[Trial]:
+        return [self.trials[i] for i in which]
 
-    def leave_out(i: int, why: str) -> None:
-        failed[i] = LangmodelsError(f"left out, as {why}")
-        say(f"{trials[i].candidate.label}: {failed[i]}")
-
-    def sizes(i: int) -> tuple[int, int, int]:
-        splits = material.at(trials[i].candidate.level).splits
+    def _sizes(self, i: int) -> tuple[int, int, int]:
+        """Tokens of the parts of the text, as a trial reads it."""
+        splits = self.material.at(self.trials[i].candidate.level).splits
         return splits.train.n_tokens, splits.validation.n_tokens, splits.test.n_tokens
 
-    if end <= time.monotonic():
-        for i in networks:
-            leave_out(i, "nothing of the budget is left")
-        return trials, runs, failed
-    try:
-        patience = _MEASURED * seconds * n_workers(jobs) / len(networks)
-        which = [trials[i] for i in networks]
-        speeds = measure_speeds(which, material, plan, jobs, min(patience, _PATIENCE))
-        left = _SAFE * max(0.0, end - time.monotonic())
-        sharing, found, slots = list(zip(networks, speeds, strict=True)), [0], [0.0]
-        while sharing:  # what is too slow leaves its time to the others
-            slots = time_slots(left, len(sharing), n_workers(jobs))
-            found = [
-                speed.tokens(slot, *sizes(i))
-                for (i, speed), slot in zip(sharing, slots, strict=True)
-            ]
-            if all(found):
-                break
-            last = max(k for k, tokens in enumerate(found) if not tokens)
-            slow, _ = sharing.pop(last)
-            leave_out(slow, f"{duration(slots[last])} of the budget are too little for it")
-        chosen, taking = [], []
-        for (i, speed), tokens, slot in zip(sharing, found, slots, strict=False):
-            candidate = trials[i].candidate
-            pace = f"{speed.training:,.0f} a second"
-            say(f"{candidate.label}: {tokens:,} tokens of training, at {pace}")
-            limited = replace(candidate, options={**candidate.options, "tokens": tokens})
-            trials[i] = replace(trials[i], candidate=limited)
-            chosen.append(i)
-            learning = tokens / speed.training
-            taking.append(Work(slot, (min(learning, slot),), "network"))
-        if plan.growth:
-            say(
-                "How figures grow with the text is left out for networks: each is trained once, on "
-                "all."
-            )
-        if chosen:
-            run(chosen, replace(plan, growth=()), taking, in_order=True)
-    except KeyboardInterrupt:
-        if not runs:
-            raise
-    return trials, runs, failed
+    def _leave_out(self, i: int, why: str) -> None:
+        self.failed[i] = LangmodelsError(f"left out, as {why}")
+        say(f"{self.trials[i].candidate.label}: {self.failed[i]}")
 
 
 def expected_times(
