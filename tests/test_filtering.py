@@ -3,9 +3,11 @@
 import gzip
 import json
 import math
+import ntpath
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from langmodels.cli.main import main
 from langmodels.datasets.documents import Request
 from langmodels.datasets.shards import stretches
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.filtering import pieces, quantiles, tasks
+from langmodels.filtering import pieces, quantiles, running, tasks
 from langmodels.filtering.rules import Rule
 from langmodels.models.texts import FIGURES
 
@@ -291,6 +293,23 @@ def test_a_broken_file_is_named_and_the_others_are_finished(
     assert list(report["failed"]) == [str(tmp_path / "torn.jsonl.gz")]
     names = sorted(path.name for path in (tmp_path / "out").glob("*.jsonl*"))
     assert names == ["bad.jsonl", "fine.jsonl"]
+
+
+def test_names_in_the_output_from_two_disks_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    windows = SimpleNamespace(sep="\\", path=ntpath)
+    monkeypatch.setattr("langmodels.filtering.running.os", windows)
+    for drive, names in (("C:", ["x.jsonl", "b/y.jsonl"]), ("D:", ["D/x.jsonl", "C/a/b/y.jsonl"])):
+        folder = f"{drive}\\a\\" if drive == "C:" else f"{drive}\\"
+        requests = [Request(f"{folder}x.jsonl"), Request("C:\\a\\b\\y.jsonl")]
+        assert [paths.name for paths in running._paths(requests, "out")] == names
+
+
+def test_names_of_what_stands_beside_documents_are_refused(run: Run, tmp_path: Path) -> None:
+    """In capitals, too: they are one on some file systems."""
+    (tmp_path / "Bad.jsonl").write_text('{"text": "red fox"}\n')
+    run("--keep", "0.3", inputs=(tmp_path / "Bad.jsonl",), status=2)
+    (tmp_path / "Bad.jsonl").rename(tmp_path / "bad.jsonl.txt")
+    run("--keep", "0.3", inputs=(tmp_path / "bad.jsonl.txt",))
 
 
 @pytest.mark.parametrize("fine", [True, False])

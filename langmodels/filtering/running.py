@@ -125,7 +125,9 @@ def _requests(
 
 def _paths(requests: Sequence[Request], output: str) -> list[Paths]:
     """The output paths: files keep their names relative to the folder that they all are in."""
-    parts = [r.path.replace(os.sep, "/").split("/") for r in requests]
+    split = [os.path.splitdrive(request.path) for request in requests]
+    paths = [drive.replace(":", "") + rest for drive, rest in split]
+    parts = [path.replace(os.sep, "/").split("/") for path in paths]
     levels = zip(*(folder for *folder, _ in parts), strict=False)
     n = len(list(itertools.takewhile(lambda level: len(set(level)) == 1, levels)))
     names = ("/".join(part[n:]) for part in parts)
@@ -142,7 +144,7 @@ def _check(works: Sequence[Work]) -> None:
         seen.add(name)
         if _same(work.paths.shard, work.request.path):
             raise UsageError(f"{name} would be replaced; write to another folder.")
-        if name.lower().startswith((*RESERVED, "scores/")):
+        if name.lower() in RESERVED or name.lower().startswith("scores/"):
             raise UsageError(
                 f"{name} is the name of a file that filtering itself writes; rename the input."
             )
