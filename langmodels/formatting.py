@@ -54,7 +54,8 @@ def count(value: float) -> str:
     if not math.isfinite(value):
         return figure(value)
     if value >= 1e9:
-        return f"{value:.0e}".replace("e+", "e")
+        mantissa, exponent = f"{value:.1e}".split("e")
+        return f"{mantissa}e{int(exponent)}"
     if value >= 1e7:
         return f"{value / 1e6:,.0f} M"
     return f"{value:,.0f}"

@@ -33,7 +33,7 @@ from langmodels.evaluation.report.detail_tables import band_tables, calibration_
 from langmodels.evaluation.report.tables import heading, rare_note
 from langmodels.evaluation.running import Trial, worthwhile_jobs
 from langmodels.evaluation.summary import as_recorded
-from langmodels.formatting import Table, figure, interval, perplexity, visible
+from langmodels.formatting import Table, count, figure, interval, perplexity, visible
 from langmodels.models.base import LanguageModel
 from langmodels.models.mixture import MixtureModel
 from langmodels.models.unigram import UnigramModel
@@ -473,6 +473,7 @@ def test_a_loss_of_zero_is_shown_without_sign_and_left_off_log_axes(tmp_path: Pa
     """Zero bits have no sign, and no place on a logarithmic axis."""
     assert (figure(-1e-9), figure(-0.004), figure(-0.006)) == ("0.00", "0.00", "-0.01")
     assert interval((-1e-9, 1234.5), 1) == "0.0-1,234.5"
+    assert [count(n) for n in (9_999, 2.5e7, 1.5e9, 6e19)] == ["9,999", "25 M", "1.5e9", "6.0e19"]
     plan = Plan(growth=(0.5,), contexts=(1, 4), calibration=10, sample=10)
     found = compare(["mle:order=2", "unigram"], "ab" * 600, levels=["char"], plan=plan)
     assert found.results.models[0].bits_per_character == 0
