@@ -167,7 +167,7 @@ _MODULES = {
     "text.tokenization": ("Tokenizer",),
     "text.vocabulary": ("Vocabulary",),
 }
-"""Which module has which names: what the imports above are to type checkers (PEP 562)."""
+"""The public names by module, imported at their first use (PEP 562); as the imports above."""
 
 __all__ = sorted(name for names in _MODULES.values() for name in names)
 
@@ -175,12 +175,12 @@ __getattr__ = importing(__name__, _MODULES, globals())
 
 
 def _import_registry() -> None:
-    """Import what knows all models, so that files may hold them."""
+    """Import the registry, so that files may hold models of any kind."""
     import langmodels.registry  # noqa: F401
 
 
 def _open(path: "Any") -> "Any":
-    """The text of a file, by what knows all formats."""
+    """The text of a file in any format."""
     from langmodels.datasets.sources import open_path
 
     return open_path(path)

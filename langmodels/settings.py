@@ -1,6 +1,6 @@
-"""Hyper-parameters, which stand in the signature of a constructor and nowhere else.
+"""Hyper-parameters, which are declared only in the signature of a constructor.
 
-Their names, types and defaults are read from it, their meanings from the `Args:` section of the
+Their names, types and defaults are read from it, and their meanings from the `Args:` section of the
 class's docstring; `repr`, `get_params`, model files, lists of options and errors derive from these.
 """
 
@@ -25,7 +25,7 @@ _KEYWORDS = inspect.Parameter.VAR_KEYWORD
 
 @dataclass(frozen=True)
 class Parameter:
-    """One hyper-parameter: `meaning` in a clause; `default` is `REQUIRED` where there is none."""
+    """A hyper-parameter. `meaning`: in a clause; `default`: `REQUIRED` if there is none."""
 
     name: str
     annotation: Any
@@ -46,10 +46,10 @@ class Parameter:
 
 
 def forwards(to: Target | None = None, *, without: Collection[str] = ()) -> Callable[[F], F]:
-    """Decorate what hands its `**keywords` on: to `to`, or a constructor to that of the base class.
+    """Decorator for a function that passes its `**keywords` on to `to`, except those in `without`.
 
-    Those of `without` are not handed on. Constructors that hand all of them on to the base class
-    need no decoration.
+    Without `to`, it is a constructor that passes them to that of its base class; one that passes
+    all of them needs no decoration.
     """
 
     def decorate(function: F) -> F:
@@ -60,9 +60,9 @@ def forwards(to: Target | None = None, *, without: Collection[str] = ()) -> Call
 
 
 def parameters(target: Target) -> Mapping[str, Parameter]:
-    """The hyper-parameters of a class or function by name, those that it hands on included.
+    """The hyper-parameters of a class or function by name, including those that it passes on.
 
-    Where a class and its base have one of the same name, that of the class counts.
+    If a class and its base have one of the same name, that of the class counts.
     """
     return _parameters(_there(target))
 
@@ -80,9 +80,9 @@ def _parameters(target: Target) -> Mapping[str, Parameter]:
 
 
 def signature(target: Target) -> inspect.Signature:
-    """What a class or function takes, with the parameters that it hands on written out.
+    """The signature of a class or function, with the parameters that it passes on written out.
 
-    `**keywords` remain where it is not known what becomes of them.
+    `**keywords` remain only if it is not known where they are passed to.
     """
     return _signature(_there(target))
 
@@ -98,7 +98,7 @@ def _signature(target: Target) -> inspect.Signature:
             if parameter.kind is _KEYWORDS:
                 rest = parameter
             elif name not in kept_back:
-                if depth:  # it was given by name
+                if depth:  # a parameter that is passed on can only be given by name
                     parameter = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
                 # A default of the class's own, in the place that its base gives the parameter.
                 found[name] = found.pop(name, parameter)
@@ -113,7 +113,7 @@ def check_options(target: Target, given: Collection[str], name: str) -> None:
 
 
 def meanings_of(target: Any) -> dict[str, str]:
-    """The `Args:` section of a docstring: the meaning of each parameter in it."""
+    """The meaning of each parameter in the `Args:` section of a docstring."""
     found: dict[str, str] = {}
     _, _, section = (inspect.getdoc(target) or "").partition("\nArgs:\n")
     for line in section.splitlines():
@@ -166,18 +166,18 @@ def _value(text: str) -> Any:
 
 
 class _Signature:
-    """The signature of a class as `help` and editors show it, worked out when it is asked for."""
+    """The signature of a class, for `help` and editors; computed at each access."""
 
     def __get__(self, instance: object, owner: type) -> inspect.Signature:
         return signature(owner)
 
 
 class Configurable:
-    """What is made of hyper-parameters: arguments of the constructor, kept under the same names.
+    """Base of classes with hyper-parameters: constructor arguments, kept as attributes.
 
-    Subclasses state them in the signature of `__init__`, and what they mean in the `Args:` section
-    of their docstring; keywords that they do not know go on to `super().__init__`. An unknown one,
-    and one of the wrong kind, is refused by name before the constructor runs.
+    Subclasses declare them in the signature of `__init__`, and their meanings in the `Args:`
+    section of their docstring; they pass other keywords on to `super().__init__`. Unknown arguments
+    and those of a wrong type are refused before the constructor runs, in errors that name them.
     """
 
     __signature__ = _Signature()
@@ -188,7 +188,7 @@ class Configurable:
         return super().__new__(cls)
 
     def get_params(self) -> dict[str, Any]:
-        """Hyper-parameters by name: what makes another one like this, not fitted."""
+        """The hyper-parameters by name; the constructor makes an unfitted copy from them."""
         return {name: self._param(name) for name in self._parameters()}
 
     def _parameters(self) -> Mapping[str, Parameter]:
@@ -215,7 +215,7 @@ def _there(target: Target) -> Target:
 def _sources(
     target: Target,
 ) -> Iterator[tuple[dict[str, inspect.Parameter], frozenset[str]]]:
-    """Through which functions keywords go: what each takes, and what it does not hand on."""
+    """The functions that keywords pass through: (own parameters, names that are not passed on)."""
     to, without = _forwarded(target)
     if isinstance(target, functools.partial):
         for own, kept_back in _sources(target.func):
@@ -241,7 +241,7 @@ def _sources(
 
 
 def _documented(target: Target) -> Iterator[Any]:
-    """Whose docstrings say what the parameters mean, those that count first."""
+    """The classes and functions whose docstrings explain the parameters, in order of precedence."""
     if isinstance(target, functools.partial):
         yield from _documented(target.func)
     elif isinstance(target, type):
@@ -258,7 +258,7 @@ def _documented(target: Target) -> Iterator[Any]:
 
 
 def _forwarded(function: Any) -> tuple[Target | None, frozenset[str]]:
-    """What `forwards` was told."""
+    """The arguments of the decorator `forwards`, if a function has it."""
     found: tuple[Target | None, frozenset[str]]
     found = getattr(function, "__forwards__", (None, frozenset()))
     return found

@@ -35,7 +35,7 @@ PLAN = Plan(growth=(0.5,), contexts=(1,), calibration=5, sample=5)
 GRU = "gru:hidden=8:batch_size=4:steps=8"
 
 
-def test_a_time_or_a_name() -> None:
+def test_a_budget_is_a_name_or_a_time_with_a_unit() -> None:
     assert [parse_budget(b) for b in ("quick", "90s", "10m", "1.5h")] == [None, 90, 600, 5400]
     for text in ("10", "0m", "10 m", "-1m", "fast", "nan"):
         with pytest.raises(UsageError, match="10m"):

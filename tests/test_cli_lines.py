@@ -191,7 +191,7 @@ def test_encodings_that_refuse_a_whole_text(
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero")
-def test_files_that_never_end(capsys: pytest.CaptureFixture[str]) -> None:
+def test_files_that_never_end_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     for command in (
         ["train", "--corpus", "/dev/zero", "-o", "x.lm"],
         ["train", "--corpus", "/dev/urandom", "-o", "x.lm"],
@@ -209,7 +209,7 @@ def test_files_that_never_end(capsys: pytest.CaptureFixture[str]) -> None:
         assert "should not happen" not in capsys.readouterr().err
 
 
-def test_lines_without_end(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_lines_that_are_too_long_are_refused(monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr("langmodels.text.lines.LONGEST_LINE", 100)
     Path("long.txt").write_text("red fox\n" + "x" * 101)
     Path("other.lm").write_bytes(Path("m.lm").read_bytes())

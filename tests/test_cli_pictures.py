@@ -44,7 +44,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_a_picture(run: Run, arguments: list[str]) -> None:
+def test_plot_draws_a_whole_picture(run: Run, arguments: list[str]) -> None:
     pytest.importorskip("matplotlib")
     run(*arguments, "--plot", "picture.svg")
     drawn = Path("picture.svg").read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ def test_several_models_and_temperatures_are_sampled(run: Run) -> None:
     assert printed.splitlines()[::2] == ["unigram", "mkn:order=2"]
 
 
-def test_a_table_of_counts(run: Run) -> None:
+def test_counts_and_smoothed_counts_of_bigrams(run: Run) -> None:
     corpus = langmodels.Corpus.from_text(TEXT, "word")
     table = bigram_table(corpus, ["the", "a"], ["cat", "dog", "mat"], ["laplace", "kneser_ney"])
     assert table.counts == ((8, 4, 4), (0, 0, 0))

@@ -81,7 +81,7 @@ def test_standard_output_on_a_full_disk(model: Path, unbuffered: bool) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("command", [*COMMANDS, None])
-def test_help_on_a_full_disk(
+def test_help_that_cannot_be_written_is_an_error(
     command: str | None, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with Path("/dev/full").open("w") as full:
@@ -91,7 +91,7 @@ def test_help_on_a_full_disk(
 
 
 @posix
-def test_closed_streams(model: Path) -> None:
+def test_closed_streams_are_reported_or_ignored(model: Path) -> None:
     line = f"exec {sys.executable} -m langmodels score {model} 'der Hund'"
     ended = subprocess.run(["sh", "-c", f"{line} >&-"], capture_output=True, env=environment())
     assert ended.returncode == 1

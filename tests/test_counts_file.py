@@ -25,7 +25,7 @@ def written(corpus: Corpus, path: Path, order: int = 3) -> Path:
     return path
 
 
-def test_the_format(tmp_path: Path) -> None:
+def test_files_of_counts_list_ngrams_of_all_orders_with_boundaries(tmp_path: Path) -> None:
     corpus = Corpus.from_text("a b\na b\nb\n", TOKENIZER, min_count=1)
     lines = written(corpus, tmp_path / "c", 2).read_text().splitlines()
     assert lines == sorted(lines, key=lambda line: line.count(" "))
@@ -113,7 +113,9 @@ def test_halves_of_surrogate_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert Path("a.txt").read_text(encoding="utf-8") == "a \ufffd b\n" * 3
 
 
-def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_training_on_counts_equals_training_on_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     text = unpacked("alice.train.txt.xz")
     lines = text.splitlines(keepends=True)

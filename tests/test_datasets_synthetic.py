@@ -259,7 +259,7 @@ def test_reber_recovers_after_a_wrong_line():
     np.testing.assert_array_equal(together[5:], ReberSource().log_probs(right))
 
 
-def test_recall_lines():
+def test_recall_lines_repeat_their_cue_after_the_lag():
     source = RecallSource(cues=5, lag=3, spread=2, distractors=2, length=20_000)
     lines = source.generate().splitlines()
     assert {len(line) for line in lines} == {5, 6, 7}
@@ -399,6 +399,6 @@ def test_listing_names_every_generator_with_parameters_that_work():
         assert find_source(f"{entry.name}?{query}").name == entry.name  # the defaults
 
 
-def test_one_character():
+def test_generators_can_make_a_single_character():
     for kind in ("markov", "hmm", "periodic", "reber", "brackets"):
         assert len(make_generator(f"synthetic:{kind}?length=1").generate()) == 1

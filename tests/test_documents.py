@@ -81,7 +81,7 @@ def test_compressed_files_are_read_by_name_and_by_content(write: Any, suffix: st
 @pytest.mark.parametrize(
     ("start", "kind"), [(b"PK\x03\x04", "zip"), (b"\x04\x22\x4d\x18", "lz4"), (b"PAR1", "Parquet")]
 )
-def test_other_kinds_are_named(write: Any, start: bytes, kind: str) -> None:
+def test_files_of_other_kinds_are_named_and_refused(write: Any, start: bytes, kind: str) -> None:
     with pytest.raises(LangmodelsError, match=kind):
         read_text(write("file.txt", start + b"\0" * 100))
 

@@ -93,7 +93,9 @@ def smoothing() -> Iterator[None]:
     SMOOTHINGS.unregister(Flat.name)
 
 
-def test_a_smoothing_method(run: Run, smoothing: None) -> None:
+def test_a_registered_smoothing_method_is_listed_trained_and_compared(
+    run: Run, smoothing: None
+) -> None:
     assert listed(run)["flat-mixture"].startswith("Every word is as probable")
     assert "share" in run("models", "flat-mixture")
     run("train", "--corpus", "text.txt", "--smoothing", "flat_mixture", "-o", "a.lm")
@@ -242,7 +244,7 @@ class Verses(DocumentFormat):
             yield Document(text, f"{request.path}#{i}")
 
 
-def test_a_document_format(run: Run) -> None:
+def test_a_registered_document_format_is_read(run: Run) -> None:
     Path("a.verses.gz").write_bytes(gzip.compress(b"red fox\nran\n\na hen sat"))
     documents.FORMATS.register("verses", Verses)
     try:

@@ -91,7 +91,7 @@ def test_what_counts_cannot_be_added_to() -> None:
         ("3.count", lambda a: a[1:], "'3.words' is damaged"),
     ],
 )
-def test_damaged_counts(name: str, change: Callable[[Any], Any], message: str) -> None:
+def test_damaged_counts_are_refused(name: str, change: Callable[[Any], Any], message: str) -> None:
     counts = TextCounts.of(read(FIRST), 3)
     arrays, config = counts.arrays(), counts.config()
     again = TextCounts.restore(config, arrays, counts.reading)
@@ -171,7 +171,9 @@ def test_a_checkpoint_belongs_to_what_training_began_from(tmp_path: Path) -> Non
         network().fit(text, init=two, checkpoint=file)
 
 
-def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_text_added_by_the_command_gives_the_model_of_all_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     monkeypatch.chdir(tmp_path)
     Path("a.txt").write_text(FIRST)
     Path("b.txt").write_text(SECOND)

@@ -78,7 +78,7 @@ def test_single_queries_are_the_chain(model: kenlm.Model) -> None:
             state, out = out, state
 
 
-def test_unknown_words(model: kenlm.Model) -> None:
+def test_unknown_words_score_as_in_kenlm(model: kenlm.Model) -> None:
     state, out, null = kenlm.State(), kenlm.State(), kenlm.State()
     model.BeginSentenceWrite(state)
     model.NullContextWrite(null)
@@ -149,7 +149,7 @@ def test_what_else_the_module_offers(model: kenlm.Model, tmp_path: Path) -> None
             kenlm.Model(str(path))
 
 
-def test_beside_kenlm_itself(tmp_path: Path) -> None:
+def test_scores_equal_those_of_the_kenlm_module(tmp_path: Path) -> None:
     original = pytest.importorskip("kenlm")
     trained(3).save_arpa(tmp_path / "own.arpa")
     theirs = original.Model(str(tmp_path / "own.arpa"))

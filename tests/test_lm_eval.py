@@ -93,7 +93,7 @@ def test_generation_ends_where_it_should() -> None:
 
 
 @pytest.mark.slow
-def test_a_local_task(tmp_path: Path) -> None:
+def test_the_harness_runs_a_local_task(tmp_path: Path) -> None:
     items = [{"q": "the cat sat on the", "good": "mat", "bad": "saw"} for _ in range(4)]
     (tmp_path / "items.json").write_text(json.dumps(items), encoding="utf-8")
     task = {

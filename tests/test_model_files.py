@@ -92,7 +92,7 @@ def test_settings_of_ngram_models(settings: dict[str, Any]) -> None:
     ],
     ids=str,
 )
-def test_settings_of_networks(settings: dict[str, Any]) -> None:
+def test_impossible_settings_of_networks_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(LangmodelsError, match=r"^x\.lm is not a whole model file"):
         unpack(*changed(lstm(), **settings), name="x.lm")
 

@@ -132,7 +132,7 @@ def test_states_are_values_and_distributions_sum_to_one(folder: str) -> None:
     assert before[model.vocabulary.bos_id] == -np.inf
 
 
-def test_copies_and_files(folder: str, tmp_path: Path) -> None:
+def test_copies_and_files_score_alike_and_hold_no_weights(folder: str, tmp_path: Path) -> None:
     model = PretrainedModel(folder, window=16, stride=3)
     model.save(tmp_path / "small.lm")
     assert (tmp_path / "small.lm").stat().st_size < 100_000  # the weights are not in it
@@ -174,7 +174,7 @@ def test_commands_take_pretrained_models(
     assert Path(folder).name in {Path(label.removeprefix("hf:")).name for label in labels}
 
 
-def test_bad_names(folders: dict[str, str], tmp_path: Path) -> None:
+def test_wrong_names_and_windows_are_refused(folders: dict[str, str], tmp_path: Path) -> None:
     with pytest.raises(LangmodelsError, match="neither a folder with a causal model"):
         langmodels.load(f"hf:{tmp_path}")
     with pytest.raises(UsageError, match=r"window of .* is 2 to 32"):

@@ -156,7 +156,9 @@ def test_references_are_read_by_name_once_each() -> None:
         read_references(["a x", "a y"])
 
 
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_tunes_weights_on_lists_with_references(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lists, references = recognised(20)
     nbest, refs, lm = (str(tmp_path / name) for name in ("nbest.txt", "refs.txt", "m.lm"))
     Path(nbest).write_text("".join(f"{' ||| '.join(h.fields)}\n" for some in lists for h in some))

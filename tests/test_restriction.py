@@ -95,7 +95,9 @@ def test_contexts_never_seen_cost_as_much_as_before() -> None:
     assert small.normalized().distribution("hatter said").sum() == pytest.approx(1, abs=1e-5)
 
 
-def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_the_command_restricts_a_model_to_a_list_of_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     monkeypatch.chdir(tmp_path)
     trained(3).save_arpa("alice.arpa")
     Path("words.txt").write_text("\n".join(WORDS))

@@ -86,7 +86,7 @@ def test_top_k_and_nucleus() -> None:
     assert Decoding(top_p=0.4).probabilities(LOG_P).tolist() == [0, 0, 0, 1, 0]
 
 
-def test_only_unk_left() -> None:
+def test_unk_is_drawn_if_nothing_else_is_possible() -> None:
     log_p = np.full(4, -np.inf)
     log_p[0] = 0.0
     assert Decoding().probabilities(log_p).tolist() == [1, 0, 0, 0]

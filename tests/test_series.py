@@ -95,7 +95,7 @@ def test_draws_have_the_density_of_the_bin() -> None:
         ([1, 2], {"binning": "clever"}, UsageError, "quantile or uniform"),
     ],
 )
-def test_impossible_bins(
+def test_impossible_bins_are_refused(
     values: list[float], options: dict[str, object], error: type[Exception], words: str
 ) -> None:
     with pytest.raises(error, match=words):
@@ -176,7 +176,7 @@ def test_series_of_differences_are_tokenized_and_restored() -> None:
 
 
 @pytest.mark.parametrize("text", ["1 2 three", "1,5 2,5", "1 nan", "1 -inf"])
-def test_what_is_no_series(text: str) -> None:
+def test_texts_that_are_no_numbers_are_refused(text: str) -> None:
     with pytest.raises(LangmodelsError, match=r"numbers, and|white space, and"):
         parse_numbers(text)
 

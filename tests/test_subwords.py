@@ -128,7 +128,7 @@ def test_models_of_sentencepiece(tmp_path: Path) -> None:
         make_tokenizer("sentencepiece:file=nowhere.model")
     piece = next(token for token in tokenizer.types if token[0] == "▁" and token[1:]).encode()
     path.write_bytes(file.getvalue().replace(piece, piece[:1] + b"_" + piece[2:]))
-    with pytest.raises(LangmodelsError, match="no model of sentencepiece"):
+    with pytest.raises(LangmodelsError, match="not a sentencepiece model"):
         Corpus.from_text(TALE, make_tokenizer(f"sentencepiece:file={path}"))
 
 

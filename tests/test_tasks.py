@@ -87,7 +87,7 @@ def test_different_numbers_have_different_words(a: int, b: int) -> None:
     assert (number_words(a) == number_words(b)) == (a == b)
 
 
-def test_numbers_without_words() -> None:
+def test_numbers_out_of_range_have_no_words() -> None:
     for number in (-1, 10**15):
         with pytest.raises(UsageError):
             number_words(number)
@@ -161,7 +161,7 @@ def test_dates_say_what_they_mean() -> None:
         "dates?size=200000",
     ],
 )
-def test_tasks_that_cannot_be(name: str) -> None:
+def test_impossible_tasks_are_refused(name: str) -> None:
     with pytest.raises(UsageError):
         make_task(name)
 

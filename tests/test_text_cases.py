@@ -62,7 +62,7 @@ def test_a_discount_of_nothing_takes_its_default(run: Run) -> None:
     assert -10 < found < 0
 
 
-def test_names_one_a_line(run: Run) -> None:
+def test_lines_of_characters_are_scored_and_sampled_from_their_beginnings(run: Run) -> None:
     """Each is scored and sampled from the beginning of a line, not of the file."""
     options = ("--level", "char", "--lines", "--model", "mkn:order=4", "-o", "n.lm")
     run("train", "--corpus", str(NAMES), *options)

@@ -18,7 +18,7 @@ def train() -> Corpus:
     return Corpus.from_text(TEXT, make_tokenizer("word"))
 
 
-def test_maximum_likelihood(train: Corpus) -> None:
+def test_maximum_likelihood_is_the_relative_frequency(train: Corpus) -> None:
     model = UnigramModel(alpha=0).fit(train)
     assert model.prob("rose") == pytest.approx(0.3)
     assert model.prob("rose", "is a") == pytest.approx(0.3)

@@ -50,7 +50,7 @@ def test_a_printed_vocabulary_comes_back(capsys: pytest.CaptureFixture[str]) -> 
         capsys.readouterr()
 
 
-def test_what_cannot_be() -> None:
+def test_empty_lists_and_contradictory_options_are_refused() -> None:
     Path("empty.txt").write_text("\n<s>\n")
     assert train("--vocabulary", "empty.txt") == 1
     assert train("--vocabulary", "missing.txt") == 1
@@ -60,7 +60,7 @@ def test_what_cannot_be() -> None:
     assert not Path("m.lm").exists()
 
 
-def test_of_a_divided_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_given_vocabulary_is_used_for_a_divided_text(capsys: pytest.CaptureFixture[str]) -> None:
     split = ("--split", "lines", "--fractions", "0.4,0.3,0.3")
     assert train("--vocabulary", "words.txt", *split, "--model", "witten-bell") == 0
     assert load("m.lm").vocabulary.tokens == ["<unk>", "<s>", "</s>", "ran", "fox", "cow"]
@@ -71,7 +71,9 @@ def test_of_a_divided_text(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("smoothing", ["modified-kneser-ney", "witten-bell", "jelinek-mercer"])
-def test_closed_vocabularies(smoothing: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_closed_vocabularies_renormalise_over_the_known_words(
+    smoothing: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """p(w | c) / (1 - p(<unk> | c)) after every context; written and read, too."""
     options = ("--vocabulary", "words.txt", "--model", f"{smoothing}:order=3")
     assert main(["train", "--corpus", "text.txt", *options, "-o", "open.lm"]) == 0

@@ -1,4 +1,4 @@
-"""Lossless compression: a text in as many bits as a model finds it surprising."""
+"""Lossless compression of files to the cross-entropy of a model."""
 
 from langmodels.compression.codec import Compressed, compress, decompress
 

@@ -59,8 +59,8 @@ class PiecesTokenizer(Tokenizer):
             model = text_of(file)
         if model is None:
             raise UsageError(
-                "Name the tokenizer that cuts: --level pieces:file=tokenizer.json (its pieces are "
-                "not learnt here; bpe and unigram are)."
+                "Name the tokenizer's file: --level pieces:file=tokenizer.json (the levels that "
+                "learn pieces from the text are bpe and unigram)."
             )
         self.model = model
         self.size = size

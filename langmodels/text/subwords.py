@@ -51,7 +51,9 @@ class SubwordTokenizer(Tokenizer):
 
     def __init__(self, vocab: int = 2000, model: str | None = None) -> None:
         if vocab <= _BYTES:
-            raise UsageError(f"The {_BYTES} bytes are pieces, too: ask for more than {vocab}.")
+            raise UsageError(
+                f"vocab must be more than {_BYTES}, as every byte is a piece, not {vocab}."
+            )
         self.vocab = vocab
         self.model = model
 
@@ -201,8 +203,8 @@ class SentencePieceTokenizer(LineTokenizer):
             model = base64.b64encode(_bytes_of(file)).decode()
         if model is None:
             raise UsageError(
-                "Name the model that cuts: --level sentencepiece:file=NAME.model (its pieces are "
-                "not learnt here; bpe and unigram are)."
+                "Name the model's file: --level sentencepiece:file=NAME.model (the levels that "
+                "learn pieces from the text are bpe and unigram)."
             )
         self.model = model
 
@@ -219,7 +221,7 @@ class SentencePieceTokenizer(LineTokenizer):
                 processor.id_to_piece(i)  # fails here for a piece that is not UTF-8
             return processor
         except (RuntimeError, ValueError, OSError) as error:
-            raise LangmodelsError("This is no model of sentencepiece.") from error
+            raise LangmodelsError("The file is not a sentencepiece model.") from error
 
     @property
     def types(self) -> Sequence[str]:

@@ -22,36 +22,42 @@ _TO_BLANKS = str.maketrans("\t\n\r", "   ")
 class Tokenizer(ABC):
     """A tokenizer: text to tokens, and back.
 
-    `level` is its name. `ends`: every line is a sequence that ends in `</s>` (words), else the
-    whole text is one stream (characters, bytes, symbols). `reversible`: `detokenize` restores the
-    text exactly. `learns`: it must be fitted to the training text. `splits_lines`: the tokens of a
-    line are what white space separates, and `wide_spaces`: that is all of Unicode's, else only
-    spaces, tabs and carriage returns. `alphabet`: the number of possible tokens, None for no limit.
-    `rare_types`: the vocabulary grows without bound with the text, so that `min_count` and
-    `max_size` apply. `changes_text`: tokens are not substrings of the text.
-    `splits_characters`: tokens may hold bytes of characters, as lone surrogates. `min_count`:
-    default count that a token must have to be in the vocabulary. `unit`: the name of a token.
-    `usual_order`: default order of n-gram models. `separator`: what to put between tokens for
-    display.
-
-    Other code asks for these properties, never for the name of a level.
+    Other code asks for these attributes, never for the name of a level.
     """
 
     level: ClassVar[str]
-    ends: bool = False
-    reversible: ClassVar[bool] = False
-    learns: ClassVar[bool] = False
-    splits_lines: ClassVar[bool] = False
-    wide_spaces: bool = True
-    alphabet: ClassVar[int | None] = None
-    rare_types: ClassVar[bool] = False
-    min_count: ClassVar[int] = 1
+    """The name of the level, as `--level` takes it."""
     unit: ClassVar[str] = "token"
-    usual_order: ClassVar[int] = 6
+    """The name of a token in tables."""
     separator: str = " "
-    changes_text: ClassVar[bool] = False
-    splits_characters: ClassVar[bool] = False
+    """What is put between tokens for display."""
+    ends: bool = False
+    """Whether every line is a sequence that ends in `</s>` (words), or the whole text is one stream
+    (characters, bytes, symbols)."""
     line_end: ClassVar[str] = "\n"
+    """If `ends`: the token that `tokenize_lines` puts at the end of each line."""
+    reversible: ClassVar[bool] = False
+    """Whether `detokenize` restores the text exactly."""
+    changes_text: ClassVar[bool] = False
+    """Whether tokens may not be substrings of the text."""
+    splits_characters: ClassVar[bool] = False
+    """Whether tokens may hold bytes of characters, as lone surrogates."""
+    learns: ClassVar[bool] = False
+    """Whether it must be fitted to the training text."""
+    alphabet: ClassVar[int | None] = None
+    """The number of possible tokens, None for no limit."""
+    rare_types: ClassVar[bool] = False
+    """Whether the vocabulary grows without bound with the text, so that `min_count` and `max_size`
+    apply."""
+    min_count: ClassVar[int] = 1
+    """The default count that a token must have to be in the vocabulary."""
+    usual_order: ClassVar[int] = 6
+    """The default order of n-gram models."""
+    splits_lines: ClassVar[bool] = False
+    """Whether the tokens of a line are exactly what white space separates."""
+    wide_spaces: bool = True
+    """If `splits_lines`: whether white space is all of Unicode's, or only spaces, tabs and carriage
+    returns."""
 
     @abstractmethod
     def tokenize(self, text: str) -> Sequence[str]:
