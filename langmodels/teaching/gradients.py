@@ -179,7 +179,7 @@ def plot_gradients(
                     if course.diverged:
                         axis.plot(steps[-1:], drawn[-1:], "x", color=f"C{k}", markersize=9)
             axes[2].plot([], [], color=f"C{k}", label=name)
-        axes[1].set(title="gradients as they come (x: went astray)", ylabel="norm")
+        axes[1].set(title="gradients as they come (x: diverged)", ylabel="norm")
         axes[2].set(title="as the steps are taken", ylabel="norm after clipping")
         for axis in axes[1:]:
             axis.set(xlabel="step", yscale="log")

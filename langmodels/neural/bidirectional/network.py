@@ -68,7 +68,10 @@ class BidirectionalNetwork(Network[Segments]):
         widths = [shape.embedding] + [shape.hidden] * (shape.layers - 1)
         self.left = [make_cell(shape.cell, width, shape.hidden) for width in widths]
         self.right = [make_cell(shape.cell, width, shape.hidden) for width in widths]
-        self.dropouts = [Dropout(shape.dropout) for _ in range(2 * shape.layers + 2)]
+        self.input_dropout = Dropout(shape.dropout)
+        self.left_dropouts = [Dropout(shape.dropout) for _ in self.left]
+        self.right_dropouts = [Dropout(shape.dropout) for _ in self.right]
+        self.output_dropout = Dropout(shape.dropout)
         self.merge = Linear(2 * shape.hidden, shape.merged)
         self.output = Softmax(shape.merged, shape.vocabulary, shape.excluded)
         return {
@@ -85,26 +88,24 @@ class BidirectionalNetwork(Network[Segments]):
         if rng is not None and self.shape.hidden_words:
             unknown = rng.random(inputs.shape) < self.shape.hidden_words
             inputs = np.where(unknown, np.int32(Vocabulary.unk_id), inputs)
-        dropouts = iter(self.dropouts)
-        x = next(dropouts).forward(self.embedding.forward(inputs), rng)
+        x = self.input_dropout.forward(self.embedding.forward(inputs), rng)
         left, right = x, np.ascontiguousarray(x[::-1])
-        for layer in self.left:
-            left = next(dropouts).forward(layer.forward(left), rng)
+        for layer, dropout in zip(self.left, self.left_dropouts, strict=True):
+            left = dropout.forward(layer.forward(left), rng)
         keep = segments.keep_back
         flipped = None if keep is None else keep[::-1]
-        for layer in self.right:
-            right = next(dropouts).forward(layer.forward(right, keep=flipped), rng)
+        for layer, dropout in zip(self.right, self.right_dropouts, strict=True):
+            right = dropout.forward(layer.forward(right, keep=flipped), rng)
         self._blanks = t, b = np.nonzero(segments.blanks)
         both = np.concatenate([left[t - 1, b], right[len(inputs) - 2 - t, b]], axis=1)
         self._merged = self.merge.forward(both)
         np.tanh(self._merged, out=self._merged)
-        return next(dropouts).forward(self._merged, rng)
+        return self.output_dropout.forward(self._merged, rng)
 
     def loss(self, batch: Segments, scale: float, rng: Generator | None) -> float:
         """See `Network`."""
         total, dm = self.output.loss(self.forward(batch, rng), batch.answers, scale)
-        dropouts = iter(self.dropouts[::-1])
-        dm = next(dropouts).backward(dm)
+        dm = self.output_dropout.backward(dm)
         dm *= 1 - self._merged * self._merged
         both = self.merge.backward(dm)
         t, b = self._blanks
@@ -113,12 +114,12 @@ class BidirectionalNetwork(Network[Segments]):
         d_left = np.zeros_like(d_right)
         d_left[t - 1, b] = both[:, :hidden]
         d_right[steps - 2 - t, b] = both[:, hidden:]
-        for layer in self.right[::-1]:
-            d_right = layer.backward(next(dropouts).backward(d_right))
-        for layer in self.left[::-1]:
-            d_left = layer.backward(next(dropouts).backward(d_left))
+        for layer, dropout in zip(self.right[::-1], self.right_dropouts[::-1], strict=True):
+            d_right = layer.backward(dropout.backward(d_right))
+        for layer, dropout in zip(self.left[::-1], self.left_dropouts[::-1], strict=True):
+            d_left = layer.backward(dropout.backward(d_left))
         d_left += d_right[::-1]
-        self.embedding.backward(next(dropouts).backward(d_left))
+        self.embedding.backward(self.input_dropout.backward(d_left))
         return total
 
     def log_prob(self, segments: Segments) -> FloatArray:

@@ -129,27 +129,26 @@ class EncoderDecoderNetwork(Network[PairBatch]):
             "output": self.output,
         }
 
-    # Forward ---------------------------------------------------------------------------------
+    # Forward --------------------------------------------------------------------------------
 
     def encode(self, source: Sources, rng: Generator | None = None) -> Encoded:
         """Encode sources (S, B). The next call overwrites the memory, but not the states."""
         x, table = self._source_input.forward(source.tokens, rng)
         keep, states = source.keep, []
-        self._begin = source.begin
+        self._source_begin = source.begin
         self._bridged: list[Array] = []
         for k, layer in enumerate(self.encoder):
-            if isinstance(layer, Bidirectional):
-                y = layer.forward(x, keep=keep, embedding=table)
-                states.append(self._bridge(k, y))
-            else:
-                y = layer.forward(x, keep=keep, embedding=table)
-                states.append(layer.final_state)
+            y = layer.forward(x, keep=keep, embedding=table)
+            states.append(
+                self._bridge(k, y) if isinstance(layer, Bidirectional) else layer.final_state
+            )
             x, table = self._encoder_dropouts[k].forward(y, rng), None
         return Encoded(states, x, source.mask)
 
     def _bridge(self, k: int, y: Array) -> State:
+        """The initial state of decoder layer k, given the outputs y (S, B, 2H) of the encoder's."""
         hidden, columns = self.shape.hidden, np.arange(y.shape[1])
-        ends = np.concatenate([y[-1, :, :hidden], y[self._begin, columns, hidden:]], axis=1)
+        ends = np.concatenate([y[-1, :, :hidden], y[self._source_begin, columns, hidden:]], axis=1)
         state = self.bridges[k].forward(ends)
         np.tanh(state, out=state)
         self._bridged.append(state)
@@ -193,7 +192,7 @@ class EncoderDecoderNetwork(Network[PairBatch]):
         h, states = self.decode(tokens[None], encoded)
         return self.output.log_distribution(self.attend(h, encoded)[0]), states
 
-    # Backward --------------------------------------------------------------------------------
+    # Backward -------------------------------------------------------------------------------
 
     def loss(self, batch: PairBatch, scale: float, rng: Generator | None) -> float:
         """See `Network`; the decoder reads the true previous tokens (teacher forcing)."""
@@ -248,4 +247,4 @@ class EncoderDecoderNetwork(Network[PairBatch]):
         slope = 1 - self._bridged[k] * self._bridged[k]
         ends = self.bridges[k].backward(np.concatenate(d_state, axis=1) * slope)
         dy[-1, :, :hidden] += ends[:, :hidden]
-        dy[self._begin, columns, hidden:] += ends[:, hidden:]
+        dy[self._source_begin, columns, hidden:] += ends[:, hidden:]

@@ -35,7 +35,7 @@ class CharacterAwareNetwork(RecurrentNetwork):
         self._sizes = (characters, filters, highways)
         super().__init__(shape, dtype)
 
-    def _embedding(self) -> SpelledEmbedding:
+    def _make_embedding(self) -> SpelledEmbedding:
         return SpelledEmbedding(self.spellings, *self._sizes)
 
 

@@ -43,7 +43,7 @@ class ConvolutionalRecurrentNetwork(RecurrentNetwork):
             activation=activation,
             pooling=pooling,
         )
-        self.recurrent[0] = self._cell(self.convolution.outputs)
+        self.recurrent[0] = self._make_cell(self.convolution.outputs)
         layers["recurrent.0"] = self.recurrent[0]
         self.recurrent.insert(0, self.convolution)
         self.dropouts.insert(0, Dropout(0.0))

@@ -85,10 +85,10 @@ class RecurrentNetwork(SequenceNetwork[States]):
     def _build(self) -> dict[str, Layer]:
         shape = self.shape
         input_dropout = Dropout(shape.input_dropout, shared_steps=shape.shared_dropout)
-        self.embedding = self._embedding()
+        self.embedding = self._make_embedding()
         self.input = None if self.embedding is None else TokenInput(self.embedding, input_dropout)
         widths = [shape.embedding or shape.vocabulary] + [shape.hidden] * (shape.layers - 1)
-        self.recurrent: list[SequenceLayer[State]] = [self._cell(width) for width in widths]
+        self.recurrent: list[SequenceLayer[State]] = [self._make_cell(width) for width in widths]
         self.dropouts = [
             Dropout(shape.dropout, shared_steps=shape.shared_dropout) for _ in self.recurrent
         ]
@@ -100,14 +100,14 @@ class RecurrentNetwork(SequenceNetwork[States]):
             "output": self.output,
         }
 
-    def _embedding(self) -> Embedding | None:
+    def _make_embedding(self) -> Embedding | None:
         """The embedding layer; None for one-hot inputs."""
         shape = self.shape
         if shape.embedding is None:
             return None
         return Embedding(shape.vocabulary, shape.embedding, tied=shape.tied)
 
-    def _cell(self, inputs: int) -> Recurrent:
+    def _make_cell(self, inputs: int) -> Recurrent:
         """A recurrent layer for inputs of this width."""
         if self.shape.cell == "relu-rnn":
             return Elman(inputs, self.shape.hidden, relu=True)

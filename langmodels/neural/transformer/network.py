@@ -86,7 +86,7 @@ class Block(Layer):
     def __init__(self, shape: TransformerShape) -> None:
         norm, feed_forward = NORMS[shape.norm], ACTIVATIONS[shape.activation]
         inner = shape.inner or feed_forward.default_inner(shape.width)
-        self.norms = [norm(shape.width), norm(shape.width)]
+        self.norm1 = norm(shape.width)
         self.attention = SelfAttention(
             shape.width,
             shape.heads,
@@ -94,16 +94,18 @@ class Block(Layer):
             rotary=shape.positions == "rotary",
             bias=shape.bias,
         )
+        self.dropout1 = Dropout(shape.dropout)
+        self.norm2 = norm(shape.width)
         self.feed_forward = feed_forward(shape.width, inner, bias=shape.bias)
+        self.dropout2 = Dropout(shape.dropout)
         # 2 layers outputs are added to the residual stream; scaled by 1/sqrt(2 layers), their sum
         # does not grow with depth (Radford et al. 2019, section 2.3).
         self.attention.out.gain = self.feed_forward.down.gain = (2 * shape.layers) ** -0.5
-        self.dropouts = [Dropout(shape.dropout), Dropout(shape.dropout)]
         super().__init__(
             parts={
-                "norm1": self.norms[0],
+                "norm1": self.norm1,
                 "attention": self.attention,
-                "norm2": self.norms[1],
+                "norm2": self.norm2,
                 "units": self.feed_forward,  # the name in model files
             }
         )
@@ -116,19 +118,19 @@ class Block(Layer):
 
         `cache`, `first` and `since` are as in `SelfAttention.forward`.
         """
-        y = self.attention.forward(self.norms[0].forward(x), cache, first, since)
+        y = self.attention.forward(self.norm1.forward(x), cache, first, since)
         x = x[:, since:]
-        x += self.dropouts[0].forward(y, rng)
-        y = self.feed_forward.forward(self.norms[1].forward(x))
-        x += self.dropouts[1].forward(y, rng)
+        x += self.dropout1.forward(y, rng)
+        y = self.feed_forward.forward(self.norm2.forward(x))
+        x += self.dropout2.forward(y, rng)
         return x
 
     def backward(self, dx: Array) -> None:
         """Replace the gradient of the output, dx (B, T, C), by that of the input, in place."""
-        for k, layer in ((1, self.feed_forward), (0, self.attention)):
-            d = dx.copy() if self.dropouts[k].active else dx
-            d = layer.backward(self.dropouts[k].backward(d))
-            dx += self.norms[k].backward(d)
+        d = self.dropout2.backward(dx.copy() if self.dropout2.active else dx)
+        dx += self.norm2.backward(self.feed_forward.backward(d))
+        d = self.dropout1.backward(dx.copy() if self.dropout1.active else dx)
+        dx += self.norm1.backward(self.attention.backward(d))
 
 
 @dataclass(frozen=True, eq=False)
