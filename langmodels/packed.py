@@ -190,7 +190,7 @@ def _zstandard() -> Any:
     except ImportError:
         raise LangmodelsError(
             "Files compressed by Zstandard (.zst) need the package zstandard: "
-            "pip install langmodels[documents]."
+            "pip install 'langmodels[documents]'."
         ) from None
 
 

@@ -330,7 +330,7 @@ def open_parquet(request: Request) -> Iterator[Any]:
         parquet: Any = importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise LangmodelsError(
-            "Parquet files need the package pyarrow: pip install langmodels[documents]."
+            "Parquet files need the package pyarrow: pip install 'langmodels[documents]'."
         ) from None
     if request.path == STANDARD_INPUT:
         raise UsageError("A Parquet file cannot be read from standard input; give its name.")

@@ -172,7 +172,10 @@ def make_candidates(
         else:
             sweep, names = _settings_of(model, draws, setting.seed)
             if sweep is not None and label is not None:
-                raise UsageError(f"{label} stands for a sweep; its settings have their own labels.")
+                raise UsageError(
+                    f"{label} labels a sweep, whose settings have labels of their own; give the "
+                    "sweep without a label."
+                )
             found = [
                 replace(candidate, sweep=sweep)
                 for name in names
@@ -218,7 +221,7 @@ def _settings_of(text: str, draws: int | None, seed: int) -> tuple[SweepOf | Non
     if n > MOST_SETTINGS and draws is None:
         raise UsageError(
             f"{text} has {n:,} settings; at most {MOST_SETTINGS:,} are trained: draw some of them "
-            "(--random N), or name fewer."
+            "(--random N), or give fewer values."
         )
     picked = sorted(random.Random(seed).sample(range(n), min(n, draws or n)))
     names = []

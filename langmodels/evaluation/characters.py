@@ -36,6 +36,10 @@ CODE_POINTS = 0x110000
 """
 
 
+_OTHER_TEXT = (
+    "Bits per character need the text that the corpus was made from; this one has other tokens."
+)
+
 Rows = tuple[Strings, ...]
 """Columns of equal length: the last one is predicted from the others, whose most distant comes
 first.
@@ -70,7 +74,9 @@ def text_costs(splits: Splits) -> TextCosts:
     Raises LangmodelsError if the splits did not keep their text, or tokens cannot be located in it.
     """
     if splits.train.text is None or splits.test.text is None:
-        raise LangmodelsError("Bits per character need the text; make the corpora with keep_text.")
+        raise LangmodelsError(
+            "Bits per character need the text; make the corpora with keep_text=True."
+        )
     if splits.test.tokenizer.reversible and not splits.test.tokenizer.ends:
         return _stream_costs(splits.test, splits.train.text, splits.test.text)
     tokenizer = splits.test.tokenizer
@@ -83,10 +89,7 @@ def text_costs(splits: Splits) -> TextCosts:
     train = align(splits.train.text, tokenizer)
     test = align(splits.test.text, tokenizer)
     if len(test.tokens) != splits.test.n_tokens:
-        raise LangmodelsError(
-            "Bits per character need the text that the corpus was made from; tokenizing this one "
-            "gives another number of tokens."
-        )
+        raise LangmodelsError(_OTHER_TEXT)
     speller = Speller((*train.tokens.types, *train.gaps.types))
     unknown = splits.test.targets == Vocabulary.unk_id
     spelling = np.zeros(len(unknown))
@@ -123,7 +126,7 @@ def _stream_costs(test: Corpus, train_text: str, text: str) -> TextCosts:
     tokenizer, vocabulary = test.tokenizer, test.vocabulary
     ends = tokenizer.token_ends(text)
     if len(ends) != test.n_tokens or ends[-1] != len(text):
-        raise LangmodelsError("Bits per character need the text that the corpus was made from.")
+        raise LangmodelsError(_OTHER_TEXT)
     unknown = test.targets == Vocabulary.unk_id
     spelling = np.zeros(len(ends))
     if tokenizer.alphabet is not None:
@@ -213,7 +216,7 @@ def _changed_costs(test: Corpus, train_text: str, text: str) -> TextCosts:
     """
     train, found = _surfaces(train_text, test.reading), _surfaces(text, test.reading)
     if len(found.ends) != test.n_tokens:
-        raise LangmodelsError("Bits per character need the text that the corpus was made from.")
+        raise LangmodelsError(_OTHER_TEXT)
     changes = found.rows[-1]
     paid, unseen = _conditional_costs(train.rows, found.rows)
     speller = Speller((*train.rows[-1].types, *test.vocabulary.tokens))

@@ -81,7 +81,8 @@ class Comparison:
             raise unreadable(path, error) from error
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise LangmodelsError(
-                f"{path} is not a saved comparison, which `compare --report FILE.json` writes."
+                f"{path} is not a saved comparison; `langmodels compare --report FILE.json` writes "
+                "one."
             ) from error
 
     @checked
@@ -295,7 +296,10 @@ def _candidates(
 
     found = make_candidates(models, levels, setting, draws, tokens_at)
     if draws is not None and not any(candidate.sweep for candidate in found):
-        raise UsageError("There is no sweep to draw from; give an option several values, a=1|2.")
+        raise UsageError(
+            "There is no sweep to draw from; give an option several values, as in "
+            "lstm:hidden=64|128."
+        )
     one_asked = against is not None and against != ALL
     if against is not None and one_asked:
         against = label_asked(against, found)
@@ -317,7 +321,9 @@ def _candidates(
         names = names_in_tests(candidates)
         if find_name(against, names) is None:
             meant = [name for name in names if name.startswith(f"{against} (")] or names
-            raise UsageError(f"Say which model is to be tested against: one of {', '.join(meant)}.")
+            raise UsageError(
+                f"{against} may be several models; say which to test against: {', '.join(meant)}."
+            )
     return candidates, against
 
 

@@ -154,7 +154,7 @@ def tune(
     found = _table(rescore(models, lists, weight=0.0), references, models)  # in their own order
     n = len(found.words)
     if n < _FOLDS:
-        raise LangmodelsError(f"Weights are fitted on {_FOLDS} lists or more, not {n}.")
+        raise LangmodelsError(f"Fitting weights needs at least {_FOLDS} lists, not {n}.")
     weights, bonus = found.fit()
     first = found.chosen(np.zeros(len(weights)), 0.0)
     after = np.zeros(n, np.int64)
@@ -189,7 +189,7 @@ def _table(
 ) -> _Lists:
     missing = [some[0].list_id for some in lists if some[0].list_id not in references]
     if missing:
-        raise LangmodelsError(f"There is no reference for the list {missing[0]!r}.")
+        raise LangmodelsError(f"There is no reference for the list {missing[0]!r}; add one.")
     shape = len(lists), max((len(some) for some in lists), default=0)
     score, tokens = np.full(shape, -np.inf), np.zeros(shape)
     log_p = np.zeros((*shape, len(models)))

@@ -80,7 +80,7 @@ def word_surprisals(
     ([3, 7, 12], [1, 1, 2], [False, False, True])
     """
     if blanks not in BLANKS:
-        raise UsageError(f"Blanks stand {' or '.join(BLANKS)} the word, not {blanks!r}.")
+        raise UsageError(f"Blanks are assigned {' or '.join(BLANKS)}, not {blanks!r}.")
     corpus = Corpus.read_by(model.reading, text, keep_text=True)
     corpus = corpus.carried() if carry else corpus
     words = _words_of(text, corpus)
@@ -122,8 +122,8 @@ def _words_of(text: str, corpus: Corpus) -> IndexArray:
         words = words[[text[a:b] not in (BOS, EOS) for a, b in words.tolist()]]
     if len(words) != n:
         raise LangmodelsError(
-            f"The cleaning {corpus.cleaning!r} changes which words there are; clean the text "
-            "before, and compute the surprisal of its words then."
+            f"The cleaning {corpus.cleaning!r} changes the number of words; clean the text first, "
+            "and compute the surprisal of the cleaned text."
         )
     return words
 

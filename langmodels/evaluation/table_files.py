@@ -86,7 +86,7 @@ def check_ending(path: str) -> str:
     """The suffix of a table's path. Raises UsageError if it is not in `ENDINGS`."""
     ending = PurePath(path).suffix.lower()
     if ending not in ENDINGS:
-        raise UsageError(f"A table is written as {', '.join(ENDINGS)}, not {path}.")
+        raise UsageError(f"The name of a table must end in {', '.join(ENDINGS)}; {path} does not.")
     return ending
 
 
@@ -96,5 +96,5 @@ def parquet_library() -> tuple[Any, Any]:
         return importlib.import_module("pyarrow"), importlib.import_module("pyarrow.parquet")
     except ImportError:
         raise LangmodelsError(
-            "Parquet files need the package pyarrow: pip install langmodels[documents]."
+            "Parquet files need the package pyarrow: pip install 'langmodels[documents]'."
         ) from None

@@ -98,7 +98,7 @@ class RowOptions:
                     f"There is no measure {measure!r}; they are {', '.join(MEASURES)}."
                 )
         if self.regions == "":
-            raise UsageError("The mark between regions is empty.")
+            raise UsageError("The mark between regions must not be empty.")
         object.__setattr__(self, "measures", tuple(dict.fromkeys(self.measures)))
 
 
@@ -261,7 +261,9 @@ class Surprisals:
                 yield {name: columns[name] for name in names}
                 meter.advance()
         if not self.n_rows:
-            raise LangmodelsError("There are no words: no documents, or empty ones.")
+            raise LangmodelsError(
+                "There are no words in the documents; give at least one with words."
+            )
         if empty:
             warnings.warn(
                 f"{len(empty):,} documents have no words, and so no rows; the first is {empty[0]}.",

@@ -86,8 +86,8 @@ class Cluster(TaskExecutor):
                 )
             except (OSError, ValueError) as error:
                 raise LangmodelsError(
-                    f"No Dask scheduler answers at {address} ({error}); start one by "
-                    "`dask scheduler`, or say `local` for workers of this machine."
+                    f"No Dask scheduler answers at {address} ({error}); start one with "
+                    "`dask scheduler`, or use `local` for workers on this machine."
                 ) from error
         self.workers = max(jobs if self._cluster else sum(self._client.nthreads().values()), 1)
         if self._cluster is not None:

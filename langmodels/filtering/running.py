@@ -119,7 +119,9 @@ def _requests(
         else:
             raise LangmodelsError(f"There is no file {os.fspath(name)}; check the path.")
     if any(request.path == "-" for request in requests):
-        raise UsageError("Files are filtered, not standard input; `langmodels score` reads that.")
+        raise UsageError(
+            "Standard input cannot be filtered; name files, or score it by `langmodels score`."
+        )
     return requests
 
 
@@ -143,7 +145,7 @@ def _check(works: Sequence[Work]) -> None:
             raise UsageError(f"{work.request.path} is named twice; name each file once.")
         seen.add(name)
         if _same(work.paths.shard, work.request.path):
-            raise UsageError(f"{name} would be replaced; write to another folder.")
+            raise UsageError(f"The output would replace the input {name}; use another folder.")
         if name.lower() in RESERVED or name.lower().startswith("scores/"):
             raise UsageError(
                 f"{name} is the name of a file that filtering itself writes; rename the input."
@@ -152,8 +154,8 @@ def _check(works: Sequence[Work]) -> None:
             warn_of_rows(work.request)
         if not shard.takes_columns and work.rule.buckets is not None:
             raise UsageError(
-                f"A bucket is a field, and {work.request.path} is plain text, which has none; use "
-                "JSON lines or Parquet, or keep a share."
+                f"Buckets are written as a field, and {work.request.path} is plain text, which has "
+                "no fields; use JSON lines or Parquet, or keep a share."
             )
         if not shard.takes_columns and work.scoring.by is not None:
             raise UsageError(f"{work.request.path} is plain text, which has no fields.")

@@ -36,7 +36,9 @@ def check_report_path(path: str | os.PathLike[str]) -> str:
     target = Path(path)
     ending = target.suffix.lower()
     if ending not in FORMATS:
-        raise UsageError(f"A report's name ends in {', '.join(FORMATS)}; {target} does not.")
+        raise UsageError(
+            f"The name of a report must end in {', '.join(FORMATS)}; {target} does not."
+        )
     if not target.parent.is_dir():
         raise LangmodelsError(f"There is no folder {target.parent} to write {target.name} to.")
     return ending

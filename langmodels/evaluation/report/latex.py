@@ -67,7 +67,7 @@ def _environment(table: Table, caption: str, notes: list[str], label: str, bold:
     align = "l" * table.left + "r" * (len(table.columns) - table.left)
     notes = [note.replace("infinite: ", "∞: ") for note in notes]  # as the cells have it
     below = " ".join(map(_escape, notes))
-    # So that they stand within the page of an article, whose lines are narrow.
+    # Small letters, so that the table fits the narrow lines of an article.
     letters = r"\small" if len(table.columns) < 6 else r"\footnotesize"
     lines = [
         r"\begin{table}",
@@ -108,7 +108,7 @@ def _cell(text: str, *, figure: bool) -> str:
 def _escape(text: str) -> str:
     """Escape text for LaTeX; letters of other scripts are kept, for engines that support them."""
     found = "".join(_MARKS.get(mark, mark) for mark in text if mark == "\n" or mark.isprintable())
-    return re.sub("--(?=[a-z])", "-{}-", found)  # options of commands, which are no dashes
+    return re.sub("--(?=[a-z])", "-{}-", found)  # options such as --seed are no dashes
 
 
 def _comment(text: str) -> str:

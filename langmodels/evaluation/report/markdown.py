@@ -17,7 +17,7 @@ def render(results: Results) -> str:
 
 
 def _section(section: Section) -> list[str]:
-    if section.passages:  # which are told by colour
+    if section.passages:  # they are shown by colour alone
         return []
     return [
         f"## {section.title}",
