@@ -582,7 +582,7 @@ def test_lower_casing_holds_for_all_levels(book: Path, capsys: pytest.CaptureFix
     ("arguments", "status", "message"),
     [
         (["--models", "unigran"], 2, "did you mean"),
-        (["--report", "out.pdf"], 2, "ends in"),
+        (["--report", "out.pdf"], 2, "must end in"),
         (["--report", "nowhere/out.html"], 1, "no folder"),
         (["--level", "word,letters"], 2, "no level"),
         (["--level", "word,char", "--pattern", "a"], 2, "for one level"),

@@ -321,9 +321,7 @@ def _candidates(
         names = names_in_tests(candidates)
         if find_name(against, names) is None:
             meant = [name for name in names if name.startswith(f"{against} (")] or names
-            raise UsageError(
-                f"{against} may be several models; say which to test against: {', '.join(meant)}."
-            )
+            raise UsageError(f"Say which model to test against: one of {', '.join(meant)}.")
     return candidates, against
 
 
