@@ -115,8 +115,8 @@ class FeedForwardModel(OfOrder, BatchedModel[tuple[int, ...], FeedForwardNetwork
         hidden: number of tanh units.
         direct: whether the output layer also sees the input vectors.
         dropout: rate on the hidden units.
-        cutoffs: frequency ranks that divide the classes of an adaptive softmax; (): full softmax;
-            none: 2000+10000 for vocabularies of more than 10,000, else a full softmax.
+        cutoffs: frequency ranks that divide an adaptive softmax; (): full softmax; none:
+            2000+10000 above 10,000 types.
         batch_size: predicted tokens per batch.
     """
 

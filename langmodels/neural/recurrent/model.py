@@ -39,14 +39,14 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
         layers: number of stacked recurrent layers.
         embedding: width of the input vectors; none: as many as hidden units.
         one_hot: whether inputs are one-hot vectors, without an embedding.
-        tied: whether the output matrix is the embedding matrix; none: if the shapes agree, the
-            softmax is full, and the vocabulary is larger than `hidden`.
+        tied: whether the output matrix is the embedding; none: if shapes agree, with a full softmax
+            and more types than `hidden`.
         dropout: rate between layers and before the output.
         input_dropout: rate on the embedded input.
         shared_dropout: whether one dropout mask serves all steps of a chunk.
         weight_dropout: dropout rate on the hidden-to-hidden weights.
-        cutoffs: frequency ranks that divide the classes of an adaptive softmax; (): full softmax;
-            none: 2000+10000 for vocabularies of more than 10,000, else a full softmax.
+        cutoffs: frequency ranks that divide an adaptive softmax; (): full softmax; none:
+            2000+10000 above 10,000 types.
         window: tokens of context; none: unlimited.
     """
 
@@ -220,8 +220,8 @@ class RNNModel(RecurrentModel):
     """The simple recurrent network of Elman (1990), with tanh units.
 
     Args:
-        relu: whether units are rectified linear, with the recurrent matrix initialised to the
-            identity (Le, Jaitly and Hinton 2015), instead of tanh.
+        relu: whether units are rectified linear, not tanh, with an identity as initial recurrent
+            matrix (Le et al. 2015).
     """
 
     kind = "rnn"

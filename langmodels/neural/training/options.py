@@ -21,8 +21,8 @@ class TrainingOptions:
     Args:
         optimizer: sgd, momentum, adagrad, rmsprop, adam or adamw.
         learning_rate: learning rate after the warmup.
-        schedule: learning-rate schedule: constant, step, cosine, plateau or cooldown (constant,
-            with a decay over the last 30% of the steps).
+        schedule: of the learning rate: constant, step, cosine, plateau or cooldown (falls in the
+            last 30% of the steps).
         warmup: steps of linear increase of the learning rate, at most a quarter of all steps.
         final_rate: final learning rate of cosine and cooldown, as a fraction of `learning_rate`.
         decay_factor: factor by which step and plateau multiply the learning rate.
@@ -31,16 +31,16 @@ class TrainingOptions:
         tokens: number of tokens to train on, instead of whole epochs; none: `epochs` passes.
         batch_size: sequences per batch.
         steps: steps of truncated back-propagation through time.
-        shuffled: whether chunks of `steps` tokens are in random order, each from a zero state,
-            instead of one stream with a carried state.
+        shuffled: whether chunks of `steps` tokens are in random order, each from a zero state, not
+            one stream with carried state.
         beta2: decay of the moving average of squared gradients in adam and adamw.
         clip_norm: greatest Euclidean norm of the gradient, to which a longer one is scaled; none:
             no clipping.
         clip_value: greatest absolute value of each gradient component; none: no clipping.
         l2: weight of |w|^2 / 2 in the loss; for adamw the decoupled weight decay.
         patience: epochs without a better validation loss after which training stops; none: never.
-        average: decay of an exponential moving average of the weights, which is then evaluated and
-            kept (Polyak averaging); 0: no averaging.
+        average: decay of an exponential moving average of the weights, which is then kept (Polyak
+            averaging); 0: no averaging.
         seed: seed of initial weights, data order and dropout.
         threads: number of threads, each of which takes a part of every batch; none: as many as are
             worth it.
