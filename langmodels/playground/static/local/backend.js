@@ -92,8 +92,10 @@ const ANSWERS = {
         asked = { ...entry(id, rank(id), token), known: reading.known(token), log_prob: logP[id] };
         delete asked.glue;
       }
+      // Scores that do not sum to one have the entropy of their shares.
+      const total = distribution(room, name) ? 1 : p.reduce((sum, v) => sum + v, 0);
       let bits = 0;
-      for (const v of p) if (v > 0) bits -= v * Math.log2(v);
+      for (const v of p) if (v > 0) bits -= v / total * Math.log2(v / total);
       return {
         model: name, context: tokens, unknown: [...new Set(tokens.filter((t) => !reading.known(t)))], used: seen.tokens,
         candidates: order.map((id) => entry(id, rank(id), reading.tokens[id])), asked, entropy: bits,
