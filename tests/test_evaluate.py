@@ -70,7 +70,8 @@ def test_against_chooses_the_pairs_that_are_tested(tmp_path: Path, run: Callable
     assert "All pairs" in run(*command, "--against", "all")
     shown = run(*command, "--against", files[0])
     assert "All pairs" not in shown
-    assert shown.count("unigram.lm") == 3  # in the table, and in two sentences
+    assert shown.count("unigram.lm") == 3  # in the table, and in two sentences,
+    assert str(tmp_path) not in shown.partition("\n\n")[2]  # by the same name
     assert "no model nosuch" in run(*command, "--against", "nosuch", status=2)
     alone = ("evaluate", files[0], *command[1 + len(files) :], "--against", files[0])
     assert "name several" in run(*alone, status=2)

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from dataclasses import replace
 from typing import Any
 
 from rich.console import Console, Group
@@ -173,10 +174,14 @@ def _print_several(
             else f"{percent(found.zero_probability_tokens / found.tokens)} p = 0",
         )
     console.print(table)
-    if args.against == ALL and evaluation.tests:
-        console.print(Group(*rich_tables([pairs_matrix(evaluation.tests, per)])))
+    tests = [
+        replace(test, better=called[test.better], worse=called[test.worse])
+        for test in evaluation.tests
+    ]
+    if args.against == ALL and tests:
+        console.print(Group(*rich_tables([pairs_matrix(tests, per)])))
     else:
-        for test in evaluation.tests:
+        for test in tests:
             console.print(Text(verdict(test, per)))
     if evaluation.resampled == "documents":
         console.print(f"Intervals and tests are over {evaluation.units:,} documents.")
