@@ -66,7 +66,8 @@ list.
     @functools.wraps(function)
     def looked_at(*args: P.args, **kwargs: P.kwargs) -> R:
         signature = _signature(function)
-        check_keywords(signature, kwargs, function.__name__)
+        if kwargs:
+            check_keywords(signature, kwargs, function.__name__)
         check_arguments(signature, args, kwargs)
         return function(*args, **kwargs)
 
@@ -103,14 +104,18 @@ def check_arguments(
     for name, value in bound.arguments.items():
         parameter = signature.parameters[name]
         kind = parameter.annotation
-        if parameter.kind in _MANY or kind is parameter.empty:
-            continue
-        if _is(kind, value):
-            continue
-        given, inside = _culprit(kind, value)
-        raise ArgumentError(
-            f"{name} must be {_in_words(kind)}, not {inside}{_shown(given)}{_hint(kind, given)}."
-        )
+        if parameter.kind not in _MANY and kind is not parameter.empty:
+            check_argument(name, kind, value)
+
+
+def check_argument(name: str, kind: Any, value: Any) -> None:
+    """Raise ArgumentError where a value is not what an annotation says."""
+    if _is(kind, value):
+        return
+    given, inside = _culprit(kind, value)
+    raise ArgumentError(
+        f"{name} must be {_in_words(kind)}, not {inside}{_shown(given)}{_hint(kind, given)}."
+    )
 
 
 def check_fields(dataclass: object) -> None:
