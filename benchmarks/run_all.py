@@ -16,9 +16,11 @@ import time
 from importlib import metadata
 from pathlib import Path
 
+import langmodels
+
 FOLDER = Path(__file__).resolve().parent
 RESULTS = FOLDER / "results"
-PACKAGES = ("langmodels", "numpy", "scipy", "torch", "kenlm", "nltk")
+PACKAGES = ("numpy", "scipy", "torch", "kenlm", "nltk")
 
 
 def benchmarks() -> list[str]:
@@ -45,6 +47,7 @@ def machine() -> list[str]:
         ("processors", str(os.cpu_count())),
         ("system", f"{platform.system()} {platform.machine()}"),
         ("Python", platform.python_version()),
+        ("langmodels", langmodels.__version__),
     ]
     for package in PACKAGES:
         try:
