@@ -126,7 +126,7 @@ def add_evaluation_options(parser: argparse.ArgumentParser, *, jobs: int | None)
         type=OutputFile,
         nargs="+",
         metavar="FILE",
-        help=f"write a report, or several with commas: {', '.join(FORMATS)}",
+        help=f"write a report, or several, in the format of each name: {', '.join(FORMATS)}",
     )
     group.add_argument(
         "--figures", type=PlotFolder, metavar="DIR", help="write every plot to this folder, as PDF"
