@@ -3,6 +3,7 @@
 import heapq
 import io
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,18 +15,13 @@ from langmodels import presets, progress
 from langmodels.cli.main import main
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import budgets, compare, running, scale
-from langmodels.evaluation.budgets import (
-    Speed,
-    expected_times,
-    measure_speeds,
-    parse_budget,
-    time_slots,
-)
+from langmodels.evaluation.budgets import parse_budget, time_slots
 from langmodels.evaluation.candidates import make_candidates
 from langmodels.evaluation.forecast import Forecast
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import Plan, Run, measure
 from langmodels.evaluation.running import Trial, forecast_of
+from langmodels.evaluation.speeds import Speed, expected_times, measure_speeds
 from langmodels.presets import Setting
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
@@ -33,6 +29,12 @@ from langmodels.text.splits import Splits
 TEXT = "the cat sat on the mat .\nthe dog sat on the log .\na cat ran .\nthe log ran .\n" * 40
 PLAN = Plan(growth=(0.5,), contexts=(1,), calibration=5, sample=5)
 GRU = "gru:hidden=8:batch_size=4:steps=8"
+
+
+def measure_as(monkeypatch: pytest.MonkeyPatch, speeds: Callable[..., list[Speed]]) -> None:
+    """Whoever has speeds measured gets these."""
+    for user in ("budgets", "speeds"):
+        monkeypatch.setattr(f"langmodels.evaluation.{user}.measure_speeds", speeds)
 
 
 def test_a_budget_is_a_name_or_a_time_with_a_unit() -> None:
@@ -69,7 +71,7 @@ def test_networks_have_the_time_that_is_left_and_figures_come_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     speeds = [Speed(20.0, 1e6, 0.0), Speed(20.0, 1e6, 0.0), Speed(20.0, 1e6, 1e6)]
-    monkeypatch.setattr(budgets, "measure_speeds", lambda trials, *_: speeds[: len(trials)])
+    measure_as(monkeypatch, lambda trials, *_: speeds[: len(trials)])
     monkeypatch.setattr(budgets.time, "monotonic", lambda: 0.0)
     own = f"{GRU}:tokens=900"
     said: list[str] = []
@@ -101,7 +103,7 @@ def test_networks_have_the_time_that_is_left_and_figures_come_again(
 def test_time_left_is_that_of_the_budget_only_while_networks_are_to_come(
     monkeypatch: pytest.MonkeyPatch, names: list[str], ends: list[float | None]
 ) -> None:
-    monkeypatch.setattr(budgets, "measure_speeds", lambda *_: [Speed(20.0, 1e6, 0.0)])
+    measure_as(monkeypatch, lambda *_: [Speed(20.0, 1e6, 0.0)])
     monkeypatch.setattr(budgets.time, "monotonic", lambda: 0.0)
     given: list[float | None] = []
 
@@ -133,8 +135,8 @@ def test_what_is_finished_stands_in_a_table_while_networks_are_trained(
 def test_a_large_text_leaves_growth_out_and_has_larger_batches(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(budgets, "measure_speeds", lambda *_: [Speed(20.0, 1e6, 0.0)])
-    monkeypatch.setattr(budgets, "_WORTH_IT", 10)
+    measure_as(monkeypatch, lambda *_: [Speed(20.0, 1e6, 0.0)])
+    monkeypatch.setattr("langmodels.evaluation.speeds._WORTH_IT", 10)
     monkeypatch.setattr(presets, "SIZES", (presets.Size(0), presets.Size(9, 1, 0.6, 32, 32)))
     found = compare(["mkn", "rnn:hidden=4"], TEXT, budget="30s", plan=PLAN)
     assert [len(model.growth) for model in found.results.models] == [1, 1]
@@ -143,7 +145,7 @@ def test_a_large_text_leaves_growth_out_and_has_larger_batches(
 
 
 def test_speed_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budgets, "_LONG_ENOUGH", 0.0)
+    monkeypatch.setattr("langmodels.evaluation.speeds._LONG_ENOUGH", 0.0)
     material = Material(Splits.from_text(TEXT, make_tokenizer("word")))
     candidates = make_candidates([GRU, f"bidirectional-{GRU}"], ["word"], Setting())
     trials = [Trial(candidate, 0) for candidate in candidates]
@@ -155,7 +157,7 @@ def test_speed_is_measured(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_budget_counts_from_when_the_text_was_begun(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(budgets, "measure_speeds", lambda *_: [Speed(20.0, 1e6, 0.0)])
+    measure_as(monkeypatch, lambda *_: [Speed(20.0, 1e6, 0.0)])
     monkeypatch.setattr(budgets.time, "monotonic", lambda: 100.0)
     found = compare([GRU], TEXT, budget="100s", plan=PLAN, began=75.0)
     # Of 75 s that are left the tables have 0.4 of the 25 that are gone.
@@ -188,11 +190,11 @@ def test_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["mkn", f"{GRU}:epochs=3", f"{GRU}:epochs=1"]
     trials = [Trial(candidate, 0) for candidate in make_candidates(names, ["word"], Setting())]
     speeds = [Speed(400.0, 1000.0, 1.0, again=True), *[Speed(100.0, 1000.0, 2.0)] * 2]
-    monkeypatch.setattr(budgets, "measure_speeds", lambda *_: speeds)
+    measure_as(monkeypatch, lambda *_: speeds)
     usual, measured = expected_times(trials, material, PLAN, 1)
     assert not measured, "the text is small"
     assert usual[1].seconds > usual[2].seconds
-    monkeypatch.setattr(budgets, "_WORTH_IT", 10)
+    monkeypatch.setattr("langmodels.evaluation.speeds._WORTH_IT", 10)
     found, measured = expected_times(trials, material, PLAN, 1)
     assert measured
     parts = material.splits.train, material.splits.validation, material.splits.test
@@ -209,7 +211,7 @@ def test_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not found[0].told
     limited = make_candidates([f"{GRU}:tokens=1000"], ["word"], Setting())
     network = Trial(limited[0], 0)
-    monkeypatch.setattr(budgets, "measure_speeds", lambda *_: speeds[1:2])
+    measure_as(monkeypatch, lambda *_: speeds[1:2])
     ((work,), _) = expected_times([network], material, PLAN, 1)
     epochs = [-(-1000 // n) for n in (train / 2, train)]  # of as many tokens, whatever the text
     assert work.told == pytest.approx([10 + n * validation / 1000 for n in epochs])
@@ -222,9 +224,9 @@ def test_time_left_is_said_by_what_is_heard_of_training(monkeypatch: pytest.Monk
     """The bar is in seconds: those behind, and those that the forecast gives."""
     out = io.StringIO()
     monkeypatch.setattr(progress.Lines, "SILENCE", (0.05, 0.05))
-    monkeypatch.setattr(budgets, "_WORTH_IT", 10)
+    monkeypatch.setattr("langmodels.evaluation.speeds._WORTH_IT", 10)
     speeds = [Speed(1e5, 1e5, 0.0), Speed(1e3, 1e5, 0.0)]
-    monkeypatch.setattr(budgets, "measure_speeds", lambda *_: speeds)
+    measure_as(monkeypatch, lambda *_: speeds)
     heard: list[tuple[int, str, float]] = []
     reach = Forecast.reach
 

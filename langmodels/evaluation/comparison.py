@@ -13,7 +13,7 @@ from rich.console import RenderableType
 from langmodels.arguments import Seed, checked
 from langmodels.datasets import Source
 from langmodels.errors import LangmodelsError, UsageError, unreadable
-from langmodels.evaluation.budgets import expected_times, parse_budget, run_within
+from langmodels.evaluation.budgets import parse_budget, run_within
 from langmodels.evaluation.candidates import Candidate, Models, label_asked, make_candidates
 from langmodels.evaluation.forecast import Work
 from langmodels.evaluation.levels import Material, least_count
@@ -31,6 +31,7 @@ from langmodels.evaluation.running import (
     worthwhile_jobs,
 )
 from langmodels.evaluation.significance import ALL
+from langmodels.evaluation.speeds import expected_times
 from langmodels.evaluation.summary import find_name, model_result, names_in_tests, summarise
 from langmodels.execution import Jobs
 from langmodels.formatting import duration
