@@ -11,7 +11,7 @@ from langmodels.arguments import Seed, checked
 from langmodels.arrays import FloatArray, IntArray
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.models.contexts import Contexts, S
-from langmodels.models.decoding import Decoding, beam_search, generate
+from langmodels.models.decoding import Decoding, beam_search, generate, plain_decoding
 from langmodels.models.model import Model
 from langmodels.models.scores import check_scores, perplexity_at
 from langmodels.text.corpus import AnyText, Corpus
@@ -90,7 +90,7 @@ class LanguageModel(Model, Contexts[S]):
 
     def sample_next(self, state: S, rng: np.random.Generator, *, unk: bool = False) -> int:
         """A token id drawn from p(next | context); `<unk>` is never drawn unless `unk` is true."""
-        return Decoding(unk=unk).choose(self.log_distribution(state), rng)
+        return plain_decoding(unk).choose(self.log_distribution(state), rng)
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:
         """Log p of every target in nats, (sequences.n_tokens,), in the order of the sequences.

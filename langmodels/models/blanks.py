@@ -193,7 +193,8 @@ class FillingModel(Cloze):
 
     def _distribution(self, blank: Blank) -> FloatArray:
         log_p = np.array(self.model.log_distribution(self._state(blank.left)), np.float64)
-        boundaries = [self.vocabulary.bos_id, *filter(None, [self.vocabulary.eos_id])]
+        ids = self.vocabulary.bos_id, self.vocabulary.eos_id
+        boundaries = [id for id in ids if id is not None]
         log_p[boundaries] = -np.inf
         if not np.isfinite(log_p).any():
             log_p[:] = 0.0

@@ -1,5 +1,6 @@
 """Decoding: choosing tokens from a model's distributions, the same for every model."""
 
+import functools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -88,6 +89,12 @@ class Decoding:
         cumulative = np.cumsum(self.probabilities(log_p))
         # Rounding can leave the sum a little off 1; scaling keeps the last token from taking it.
         return int(np.searchsorted(cumulative, rng.random() * cumulative[-1], side="right"))
+
+
+@functools.cache
+def plain_decoding(unk: bool) -> Decoding:
+    """The decoding that leaves the distribution as it is, made once: every token drawn asks."""
+    return Decoding(unk=unk)
 
 
 def generate(

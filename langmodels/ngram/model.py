@@ -14,7 +14,7 @@ from langmodels.arrays import Array, BoolArray, FloatArray
 from langmodels.checks import check_values
 from langmodels.errors import FileWarning, LangmodelsError, UsageError, check_whole
 from langmodels.models.base import LanguageModel
-from langmodels.models.decoding import Decoding
+from langmodels.models.decoding import plain_decoding
 from langmodels.models.orders import OfOrder
 from langmodels.ngram.arpa import FOREIGN, is_arpa_name, read_arpa, write_arpa
 from langmodels.ngram.counting import NGramCounts, count_ngrams
@@ -339,7 +339,7 @@ class NGramModel(OfOrder, LanguageModel[State]):
         `<unk>` is never drawn unless `unk` is true. See `sampling.draw`.
         """
         if not self.is_distribution:
-            return Decoding(unk=unk).choose(self.log_distribution(state), rng)
+            return plain_decoding(unk).choose(self.log_distribution(state), rng)
         return draw(self.tables, state, rng, unk=unk)
 
     @property

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from langmodels.models.decoding import Decoding
+from langmodels.models.decoding import plain_decoding
 from langmodels.ngram.tables import NGramTables, State
 
 _MAX_ATTEMPTS = 1000
@@ -30,7 +30,7 @@ def draw(tables: NGramTables, state: State, rng: np.random.Generator, *, unk: bo
             if unk or word != 0:
                 return word
     except StopIteration:
-        return Decoding(unk=unk).choose(tables.log_distribution(state), rng)
+        return plain_decoding(unk).choose(tables.log_distribution(state), rng)
 
 
 def _draw(

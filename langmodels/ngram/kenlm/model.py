@@ -11,7 +11,7 @@ import numpy as np
 
 from langmodels.arrays import Array
 from langmodels.errors import LangmodelsError, unreadable
-from langmodels.models.decoding import Decoding
+from langmodels.models.decoding import plain_decoding
 from langmodels.ngram.building import tables_from_ngrams
 from langmodels.ngram.kenlm.binary import MAGIC, Bytes, Parts, read_header, read_words, tokenizer_of
 from langmodels.ngram.kenlm.lookup import KenLMLookup
@@ -136,7 +136,7 @@ class KenLMModel(NGramModel):
         self, state: tuple[Any, ...], rng: np.random.Generator, *, unk: bool = False
     ) -> int:
         """See `LanguageModel.sample_next`."""
-        return Decoding(unk=unk).choose(self.log_distribution(state), rng)
+        return plain_decoding(unk).choose(self.log_distribution(state), rng)
 
     @property
     def n_parameters(self) -> int:
