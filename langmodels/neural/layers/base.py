@@ -20,14 +20,19 @@ class Workspace:
 
     def __init__(self) -> None:
         self._flat: dict[str, Array] = {}
+        self._last: dict[str, Array] = {}
 
     def array(self, name: str, shape: Shape, dtype: Any) -> Array:
         """An uninitialised array of this shape; it reuses the memory of the last one for `name`."""
+        last = self._last.get(name)
+        if last is not None and last.shape == shape and last.dtype == dtype:
+            return last
         size = math.prod(shape)
         flat = self._flat.get(name)
         if flat is None or flat.size < size or flat.dtype != dtype:
             flat = self._flat[name] = np.empty(size, dtype)
-        return flat[:size].reshape(shape)
+        last = self._last[name] = flat[:size].reshape(shape)
+        return last
 
 
 class Layer:
@@ -247,6 +252,9 @@ def blocks(n: int, size: int) -> Iterator[slice]:
 
     A short last slice would be a call with little work, in which threads wait for each other.
     """
+    if n <= size:
+        yield slice(0, n)
+        return
     count = max(1, min(n, -(-2 * n // (3 * max(1, size)))))
     for k in range(count):
         yield slice(n * k // count, n * (k + 1) // count)

@@ -1,6 +1,8 @@
 """Normalisation layers: RMSNorm and layer normalisation."""
 
+import math
 from collections.abc import Iterator
+from functools import lru_cache
 
 import numpy as np
 
@@ -31,25 +33,24 @@ class RMSNorm(Layer):
     def forward(self, x: Array) -> Array:
         """Map x (..., n) to y (..., n)."""
         flat, n = rows(x), self.width
+        values = self.values
         self._x = self.space.array("x", flat.shape, x.dtype)
         self._scale = self.space.array("scale", (len(flat), 1), x.dtype)
         y = self.space.array("y", x.shape, x.dtype)
         for part in self._blocks(len(flat)):
             z, scale, out = self._x[part], self._scale[part], rows(y)[part]
             if self.centred:
-                mean = np.full(n, 1 / n, x.dtype)
-                np.subtract(flat[part], (flat[part] @ mean)[:, None], out=z)
+                np.subtract(flat[part], flat[part] @ _averaging(n, x.dtype), out=z)
             else:
                 z[...] = flat[part]
             np.einsum("ij,ij->i", z, z, out=scale[:, 0])
-            scale *= 1 / n
-            scale += self.epsilon
+            scale += n * self.epsilon
             np.sqrt(scale, out=scale)
-            np.divide(1, scale, out=scale)
+            np.divide(math.sqrt(n), scale, out=scale)
             z *= scale
-            np.multiply(z, self.values["weight"], out=out)
+            np.multiply(z, values["weight"], out=out)
             if self.centred:
-                out += self.values["bias"]
+                out += values["bias"]
         return y
 
     def backward(self, dy: Array) -> Array:
@@ -78,6 +79,12 @@ class RMSNorm(Layer):
 
     def _blocks(self, n: int) -> Iterator[slice]:
         return blocks(n, CACHED // self.width)
+
+
+@lru_cache(maxsize=32)
+def _averaging(n: int, dtype: np.dtype[np.generic]) -> Array:
+    """The matrix (n, 1) by which rows are multiplied to get their means."""
+    return np.full((n, 1), 1 / n, dtype)
 
 
 class LayerNorm(RMSNorm):

@@ -192,7 +192,7 @@ class SelfAttention(Layer):
         Q), and the maxima (B, heads, 1, Q) that were subtracted from the scores, or None.
         """
         p = self._scores(key, block)
-        ones = np.ones((1, p.shape[2]), p.dtype)
+        ones = _ones(p.shape[2], p.dtype)
         with np.errstate(over="ignore"):
             sums = np.matmul(ones, np.exp(p, out=p))
         if sums.min() > 1 / _LARGEST and sums.max() < _LARGEST:
@@ -211,9 +211,9 @@ class SelfAttention(Layer):
         offset = q.start + self._n_cached - k.start
         for part, mask in _masks(offset, *shape[2:], self.window, key.dtype):
             scores[:, :, part] += mask
-        first = self._first[b, q] - (self._position - self._n_cached)
-        if (first > k.start).any():
-            keys = np.arange(k.start, k.stop)[:, None]
+        first, oldest = self._first[b, q], self._position - self._n_cached
+        if first.max() > oldest + k.start:
+            keys = np.arange(oldest + k.start, oldest + k.stop)[:, None]
             np.copyto(scores, -np.inf, where=(keys < first[:, None])[:, None])
         return scores
 
@@ -260,6 +260,11 @@ def _masks(
             hidden = (keys[part] > queries) | (keys[part] <= queries - window)
             masks.append((part, np.where(hidden, dtype.type(-np.inf), dtype.type(0))))
     return masks
+
+
+@lru_cache(maxsize=32)
+def _ones(n: int, dtype: np.dtype[np.generic]) -> Array:
+    return np.ones((1, n), dtype)
 
 
 def _by_head(x: Array, heads: int) -> Array:
