@@ -43,7 +43,7 @@ LINES = 20
 """Lines in a document."""
 SUCCESSORS = 16
 """Usual successors of each word."""
-WARM = 2
+WARM = 1
 """Runs before those that are measured."""
 FORMATS = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
 
@@ -335,9 +335,8 @@ def main() -> None:
         plain = [p.read_bytes() for p in (folder / "jsonl").iterdir()]
         size, n_documents = sum(map(len, plain)) / 1e6, sum(p.count(b"\n") for p in plain)
         del plain
-        small = folder / "jsonl"
         model = langmodels.load(folder / "model.lm")
-        rows = map(json.loads, (small / "0.jsonl").read_bytes().splitlines()[:200])
+        rows = map(json.loads, (folder / "jsonl" / "0.jsonl").read_bytes().splitlines()[:200])
         limit = float(np.median(langmodels.score_column([r["text"] for r in rows], model)))
         if args.turns:
             print(take_turns(folder, limit, args.turns))
@@ -347,8 +346,9 @@ def main() -> None:
         for i in range(args.rounds):
             for side, opened_side in found.items():
                 with opened_side() as run:
-                    for again in range(WARM):
-                        run(small, folder / "warm" / f"{side} {i} {again}", 1e9)
+                    for ending in WARM * formats():
+                        shutil.rmtree(folder / "warm", ignore_errors=True)
+                        run(folder / ending.strip("."), folder / "warm" / "out", limit)
                     for ending in formats():
                         target = folder / "out" / ending.strip(".") / side / str(i)
                         began, before = time.perf_counter(), processor_time()

@@ -96,7 +96,7 @@ class ScoredShard:
         make_folder_of(self.paths.beside(""))
         remove(self.paths.beside(".json"))
         with (
-            atomic_write(self.paths.beside(".scores")) as scores,
+            atomic_write(self.paths.beside(".scores"), synced=False) as scores,
             atomic_write(self.paths.beside(".bad"), synced=False) as bad,
         ):
             yield ScoreWriter(self, scores, bad)
