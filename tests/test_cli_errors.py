@@ -132,6 +132,8 @@ def test_options_that_make_no_sense(fail: Fail, models: Path) -> None:
         ["--min-count", "0"],
         ["--vocab-size", "0"],
         ["--vocab-size", "-1"],
+        ["--level", "bpe:vocab=300", "--vocab-size", "20"],
+        ["--level", "unigram:vocab=300", "--min-count", "2"],
         ["--fractions", "1,1"],
         ["--fractions", "0.5,0.5,0.5"],
         ["--fractions", "1.2,-0.1,-0.1"],

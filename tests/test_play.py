@@ -430,7 +430,7 @@ def test_training_stops_goes_on_and_goes_astray(classroom: Classroom) -> None:
     step = ask(classroom, "course", key=key)["step"]
     until(lambda: ask(classroom, "course", key=key)["step"] > step)
     wild = ask(classroom, "train", cell="relu-rnn", optimizer="sgd", rate=1000.0)["key"]
-    until(lambda: ask(classroom, "course", key=wild)["status"] == "astray")
+    until(lambda: ask(classroom, "course", key=wild)["status"] == "failed")
     assert "Training diverged" in ask(classroom, "course", key=wild)["note"]
     with pytest.raises(LangmodelsError, match="not here any more"):
         ask(classroom, "course", key=key)  # one at a time for each person

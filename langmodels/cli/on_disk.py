@@ -11,14 +11,7 @@ from typing import Any
 
 from langmodels import __version__
 from langmodels.cli.files import STANDARD_INPUT, OutputFolder
-from langmodels.cli.texts import (
-    cleaning_of,
-    given_vocabulary,
-    min_count_of,
-    open_text,
-    text_of,
-    tokenizer_of,
-)
+from langmodels.cli.texts import cleaning_of, open_text, text_of, tokenizer_of, vocabulary_options
 from langmodels.cli.workers import add_workers_options, workers_of
 from langmodels.datasets.paths import find_files
 from langmodels.errors import UsageError
@@ -95,10 +88,8 @@ def fitted_on_disk(
             tokenizer,
             cleaning,
             folder,
-            vocabulary=given_vocabulary(args, tokenizer),
-            min_count=min_count_of(args, tokenizer),
-            max_size=args.vocab_size,
             name=source.name,
+            **vocabulary_options(args, tokenizer),
         )
 
     folder = Path(args.work or Path(args.output).parent)

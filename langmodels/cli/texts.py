@@ -82,6 +82,19 @@ def min_count_of(args: argparse.Namespace, tokenizer: Tokenizer) -> int:
     return tokenizer.min_count if args.min_count is None else int(args.min_count)
 
 
+def vocabulary_options(args: argparse.Namespace, tokenizer: Tokenizer) -> dict[str, Any]:
+    """`vocabulary`, `min_count` and `max_size` of `Corpus.from_text`.
+
+    Raises UsageError for options that contradict each other, or do not fit the tokenizer.
+    """
+    _check_limits(args, tokenizer)
+    return {
+        "vocabulary": _given_vocabulary(args, tokenizer),
+        "min_count": min_count_of(args, tokenizer),
+        "max_size": args.vocab_size,
+    }
+
+
 def load_splits(args: argparse.Namespace) -> tuple[Splits, Source]:
     """Training, validation and test parts as the options ask, and the source of the text.
 
@@ -92,10 +105,8 @@ def load_splits(args: argparse.Namespace) -> tuple[Splits, Source]:
     tokenizer = tokenizer_of(args, source)
     shared = {
         "cleaning": cleaning_of(args, tokenizer),
-        "min_count": min_count_of(args, tokenizer),
-        "max_size": args.vocab_size,
         "name": source.name,
-        "vocabulary": given_vocabulary(args, tokenizer),
+        **vocabulary_options(args, tokenizer),
     }
     if args.validation and not args.test:
         raise UsageError("Give a --test text with --validation, or neither of them.")
@@ -169,10 +180,8 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
         open_text(source),
         tokenizer,
         cleaning=cleaning,
-        min_count=min_count_of(args, tokenizer),
-        max_size=args.vocab_size,
-        vocabulary=given_vocabulary(args, tokenizer),
         name=source.name,
+        **vocabulary_options(args, tokenizer),
     )
     validation = None
     if args.validation:
@@ -187,7 +196,21 @@ def load_training(args: argparse.Namespace) -> tuple[Corpus, Corpus | None, Sour
     return carried(args, train), validation, source
 
 
-def given_vocabulary(args: argparse.Namespace, tokenizer: Tokenizer) -> Vocabulary | None:
+def _check_limits(args: argparse.Namespace, tokenizer: Tokenizer) -> None:
+    """Raise UsageError for --vocab-size and --min-count where the vocabulary is a set of pieces."""
+    kind = type(tokenizer)
+    if kind.types is Tokenizer.types:
+        return
+    for option, value in (("--vocab-size", args.vocab_size), ("--min-count", args.min_count)):
+        if value is not None:
+            hint = f"; for another number of them, --level {kind.level}:vocab=N"
+            raise UsageError(
+                f"{option} is for vocabularies made of the tokens of a text; at --level "
+                f"{kind.level} all pieces are in it{hint if 'vocab' in parameters(kind) else ''}."
+            )
+
+
+def _given_vocabulary(args: argparse.Namespace, tokenizer: Tokenizer) -> Vocabulary | None:
     """The vocabulary in the file that --vocabulary names, in its order; None without the option.
 
     Raises UsageError for a level that learns its tokens, and for options that limit them.

@@ -23,6 +23,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.names import Registry
 from langmodels.packed import STANDARD_INPUT, without_compression
 from langmodels.text.lines import in_parts, lines_of, parted
+from langmodels.text.series import is_number
 from langmodels.text.streams import TextStream
 
 PART = 1 << 18
@@ -431,13 +432,5 @@ def _columns(start: str, request: Request) -> list[str]:
         return []
     head, _, rest = start.partition("\n")
     columns = next(csv.reader([head], delimiter=sniffed_delimiter(request.path, [head])), [])
-    words = [column for column in columns if column.strip() and not _is_number(column)]
+    words = [column for column in columns if column.strip() and not is_number(column)]
     return columns if len(columns) > 1 and words == columns and rest else []
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -6,7 +6,7 @@ import shutil
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, Future
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -184,6 +184,33 @@ RESERVED = ("bad.jsonl", "report.html", "report.json")
 """Names in the output folder that no file of documents may have."""
 
 
+@dataclass(eq=False)
+class _File:
+    """A file to be filtered: its size in bytes, the pieces that it is cut into, and the outcomes of
+    those that are done.
+    """
+
+    work: Work
+    size: int
+    pieces: Sequence[Work]
+    done: dict[Work, Outcome] = field(default_factory=dict)
+
+    def add(self, piece: Work, outcome: Outcome) -> bool:
+        """Note the outcome of a piece; return whether all are done."""
+        self.done[piece] = outcome
+        return len(self.done) == len(self.pieces)
+
+    def outcome(self, thresholds: Thresholds | None) -> Outcome:
+        """The outcome of the file, of which all pieces are done; their files are removed once the
+        output is written.
+        """
+        done = [self.done[piece] for piece in self.pieces]
+        whole = done[0] if len(done) == 1 else joined(self.work, self.pieces, done, thresholds)
+        if thresholds is not None:
+            leave_none(self.work)
+        return whole
+
+
 def _run(
     pool: Executor,
     works: Sequence[Work],
@@ -192,44 +219,29 @@ def _run(
     what: str,
 ) -> dict[str, Outcome]:
     """The outcome of each file by its path; the error of one that fails is put into `failed`."""
-    sizes = {work.request.path: size(work.request.path) for work in works}
+    sizes = [size(work.request.path) for work in works]
     outcomes: dict[str, Outcome] = {}
-    with track(what, total=sum(sizes.values())) as progress:
-        pieces = {work.request.path: pieces_of(work, pool, thresholds) for work in works}
-        whole = {work.request.path: work for work in works}
-        parts: dict[str, dict[Work, Outcome]] = {path: {} for path in pieces}
-        order = sorted(works, key=lambda work: -sizes[work.request.path])
+    with track(what, total=sum(sizes)) as progress:
+        files = [
+            _File(work, n, pieces_of(work, pool, thresholds))
+            for work, n in zip(works, sizes, strict=True)
+        ]
         tasks = {
-            pool.submit(filter_shard, piece, thresholds): piece
-            for work in order
-            for piece in pieces[work.request.path]
+            pool.submit(filter_shard, piece, thresholds): (file, piece)
+            for file in sorted(files, key=lambda file: -file.size)
+            for piece in file.pieces
         }
         for future in _until_interrupted(completed(pool, list(tasks)), outcomes, len(works)):
-            piece = tasks[future]
-            path = piece.request.path
-            own = pieces[path]
+            file, piece = tasks[future]
+            path = file.work.request.path
             try:
-                parts[path][piece] = future.result()
-                if len(parts[path]) == len(own):
-                    done = [parts[path][each] for each in own]
-                    outcomes[path] = _whole_outcome(whole[path], own, done, thresholds)
+                if file.add(piece, future.result()):
+                    outcomes[path] = file.outcome(thresholds)
             except LangmodelsError as error:
                 named = path in str(error)
                 failed[path] = str(error) if named else f"{path} is not finished: {error}"
-            progress.advance(sizes[path] / len(own), f"{len(outcomes)} of {len(works)} files")
+            progress.advance(file.size / len(file.pieces), f"{len(outcomes)} of {len(works)} files")
     return outcomes
-
-
-def _whole_outcome(
-    work: Work, pieces: Sequence[Work], done: Sequence[Outcome], thresholds: Thresholds | None
-) -> Outcome:
-    """The outcome of a file, of which all pieces are done; their files are removed once the output
-    is written.
-    """
-    outcome = done[0] if len(pieces) == 1 else joined(work, pieces, done, thresholds)
-    if thresholds is not None:
-        leave_none(work)
-    return outcome
 
 
 def _until_interrupted(

@@ -6,7 +6,7 @@ from typing import Generic
 from langmodels.arrays import BoolArray, FloatArray
 from langmodels.models.contexts import Measure
 from langmodels.neural.base import N, NeuralModel, S
-from langmodels.neural.layers.softmax import Scoring, log_prob, measuring
+from langmodels.neural.layers.softmax import LOG_PROB, Scoring, measuring
 from langmodels.text.sequences import Sequences
 
 
@@ -15,21 +15,15 @@ class BatchedModel(NeuralModel[S, N], Generic[S, N]):
 
     @abstractmethod
     def scored(
-        self,
-        sequences: Sequences,
-        scoring: Scoring,
-        numbers: tuple[int, ...] = (),
-        wanted: BoolArray | None = None,
+        self, sequences: Sequences, scoring: Scoring, wanted: BoolArray | None = None
     ) -> FloatArray:
-        """The values of `scoring` for every target, (sequences.n_tokens, *numbers), in order.
-
-        `numbers` is the shape of what `scoring` returns for one target. The values are zero where
-        `wanted` (sequences.n_tokens,) is false.
+        """The values of `scoring` for every target, (sequences.n_tokens, *scoring.numbers), in
+        order; zero where `wanted` (sequences.n_tokens,) is false.
         """
 
     def score_sequences(self, sequences: Sequences) -> FloatArray:
         """See `LanguageModel`."""
-        return self.scored(sequences, log_prob)
+        return self.scored(sequences, LOG_PROB)
 
     def from_distributions(
         self,
@@ -39,5 +33,5 @@ class BatchedModel(NeuralModel[S, N], Generic[S, N]):
         wanted: BoolArray | None = None,
     ) -> FloatArray:
         """See `Contexts`."""
-        scoring = measuring(measure, len(self.vocabulary))
-        return self.scored(sequences, scoring, (numbers,), wanted)
+        scoring = measuring(measure, numbers, len(self.vocabulary))
+        return self.scored(sequences, scoring, wanted)

@@ -178,13 +178,9 @@ class FeedForwardModel(OfOrder, BatchedModel[tuple[int, ...], FeedForwardNetwork
         return log_p
 
     def scored(
-        self,
-        sequences: Sequences,
-        scoring: Scoring,
-        numbers: tuple[int, ...] = (),
-        wanted: BoolArray | None = None,
+        self, sequences: Sequences, scoring: Scoring, wanted: BoolArray | None = None
     ) -> FloatArray:
         """See `BatchedModel`."""
         windows = Windows(sequences, self.order - 1)
         network = self._network
-        return score_windows(windows, network.forward, network.output, scoring, numbers, wanted)
+        return score_windows(windows, network.forward, network.output, scoring, wanted)

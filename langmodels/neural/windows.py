@@ -16,23 +16,21 @@ def score_windows(
     top: Callable[[Array], Array],
     output: OutputLayer,
     scoring: Scoring,
-    numbers: tuple[int, ...] = (),
     wanted: BoolArray | None = None,
 ) -> FloatArray:
-    """The values of `scoring` for the target of each window, (len(windows), *numbers).
+    """The values of `scoring` for the target of each window, (len(windows), *scoring.numbers).
 
     Args:
         windows: the targets with their contexts.
         top: maps contexts (length, N) to the inputs (N, H) of the output layer.
         output: the output layer.
         scoring: what to compute for each target.
-        numbers: the shape of what `scoring` returns for one target.
         wanted: (len(windows),), false at targets whose result is zero; None: all are wanted.
     """
-    scores = np.zeros((len(windows), *numbers))
+    scores = np.zeros((len(windows), *scoring.numbers))
     every = np.arange(len(windows)) if wanted is None else np.flatnonzero(wanted)
     for begin in range(0, len(every), _AT_ONCE):
         index = every[begin : begin + _AT_ONCE]
         chunk = windows.chunk(index)
-        scores[index] = scoring(output, top(chunk.inputs), chunk.targets[0])
+        scores[index] = scoring.values(output, top(chunk.inputs), chunk.targets[0])
     return scores

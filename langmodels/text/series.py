@@ -112,7 +112,7 @@ class SeriesTokenizer(Tokenizer):
         With `differences`, n tokens give n + 1 numbers, `start` first. Boundary symbols and `<unk>`
         are skipped.
         """
-        values = np.array([float(t) for t in tokens if _is_number(t)])
+        values = np.array([float(t) for t in tokens if is_number(t)])
         if rng is not None:
             values = self.quantizer.draw(self.quantizer.index(values), rng)
         if self.differences:
@@ -157,7 +157,7 @@ def parse_numbers(text: str) -> FloatArray:
     try:
         numbers = np.array(list(map(float, words)))
     except ValueError:
-        wrong = next(word for word in words if not _is_number(word))
+        wrong = next(word for word in words if not is_number(word))
         raise LangmodelsError(
             f"A series needs numbers between white space, and {wrong[:40]!r} is none; name the "
             "column of a table as in data.csv?series=price."
@@ -168,7 +168,8 @@ def parse_numbers(text: str) -> FloatArray:
     return numbers
 
 
-def _is_number(word: str) -> bool:
+def is_number(word: str) -> bool:
+    """Whether Python reads a word as a number, infinity and NaN included."""
     try:
         float(word)
     except ValueError:

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -34,30 +35,36 @@ class OutputLayer(Layer):
         """Log p(w | h[n]) of every token w in nats, (N, V), in float64; `h` is (N, H)."""
 
 
-Scoring = Callable[[OutputLayer, Array, Array], FloatArray]
-"""What to compute for each prediction: a function of the output layer, hidden vectors (N, H) and
-targets (N,) that returns (N,), or (N, k) for k numbers per prediction.
-"""
+@dataclass(frozen=True)
+class Scoring:
+    """What to compute for each prediction, an array of the shape `numbers`.
+
+    `values` maps the output layer, hidden vectors (N, H) and targets (N,) to (N, *numbers).
+    """
+
+    values: Callable[[OutputLayer, Array, Array], FloatArray]
+    numbers: tuple[int, ...] = ()
 
 
-def log_prob(output: OutputLayer, h: Array, targets: Array) -> FloatArray:
-    """The `Scoring` that gives the log p of each target in nats, (N,)."""
-    return output.log_prob(h, targets)
+LOG_PROB = Scoring(lambda output, h, targets: output.log_prob(h, targets))
+"""Computes the log p of each target in nats."""
 
 
-def measuring(measure: Callable[[FloatArray, Array], FloatArray], vocabulary: int) -> Scoring:
-    """The `Scoring` that gives `measure(log_p, targets)` of whole distributions.
+def measuring(
+    measure: Callable[[FloatArray, Array], FloatArray], numbers: int, vocabulary: int
+) -> Scoring:
+    """Computes `measure(log_p, targets)` of whole distributions, so many numbers per prediction.
 
     `measure` is called with log p (n, V) in nats and targets (n,), for a few predictions at a time.
     """
     size = max(1, _MEASURED // vocabulary)
 
-    def scoring(output: OutputLayer, h: Array, targets: Array) -> FloatArray:
+    def values(output: OutputLayer, h: Array, targets: Array) -> FloatArray:
         parts = (slice(k, k + size) for k in range(0, len(h), size))
         found = [measure(output.log_distribution(h[part]), targets[part]) for part in parts]
         return np.concatenate(found)
 
-    return scoring
+    return Scoring(values, (numbers,))
 
 
 class Softmax(OutputLayer):

@@ -180,22 +180,18 @@ class RecurrentModel(BatchedModel[RecurrentState, RecurrentNetwork]):
         return log_p
 
     def scored(
-        self,
-        sequences: Sequences,
-        scoring: Scoring,
-        numbers: tuple[int, ...] = (),
-        wanted: BoolArray | None = None,
+        self, sequences: Sequences, scoring: Scoring, wanted: BoolArray | None = None
     ) -> FloatArray:
         """See `BatchedModel`; sequences, and pieces of long ones, are run in one batch."""
         if self.window is None:
-            return score_pieces(self._network, self._streams(sequences), scoring, numbers, wanted)
+            return score_pieces(self._network, self._streams(sequences), scoring, wanted)
 
         def top(inputs: IntArray) -> FloatArray:
             h: FloatArray = self._network.forward(inputs)[-1]
             return h
 
         windows = Windows(sequences, self.window)
-        return score_windows(windows, top, self._network.output, scoring, numbers, wanted)
+        return score_windows(windows, top, self._network.output, scoring, wanted)
 
     @property
     def remembers(self) -> bool:

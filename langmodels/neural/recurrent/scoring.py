@@ -15,7 +15,7 @@ import numpy as np
 
 from langmodels.arrays import BoolArray, FloatArray, IntArray
 from langmodels.neural.layers.base import rows
-from langmodels.neural.layers.softmax import Scoring, log_prob
+from langmodels.neural.layers.softmax import LOG_PROB, Scoring
 from langmodels.neural.recurrent.network import RecurrentNetwork, States
 from langmodels.threads import Workers, cpu_count
 
@@ -58,8 +58,7 @@ class _Piece:
 def score_pieces(
     network: RecurrentNetwork,
     sequences: Sequence[tuple[IntArray, IntArray]],
-    scoring: Scoring = log_prob,
-    numbers: tuple[int, ...] = (),
+    scoring: Scoring = LOG_PROB,
     wanted: BoolArray | None = None,
 ) -> FloatArray:
     """Log p of every target in nats, (n_tokens,), in the order of the sequences.
@@ -69,11 +68,10 @@ def score_pieces(
         sequences: inputs and targets of each sequence, of equal length; each starts from a zero
             state.
         scoring: what to compute for each target, if not log p; the result is (n_tokens, *numbers).
-        numbers: the shape of what `scoring` returns for one target.
         wanted: (n_tokens,), false at targets whose result may be zeros.
     """
     n = sum(len(inputs) for inputs, _ in sequences)
-    result = np.empty((n, *numbers))
+    result = np.empty((n, *scoring.numbers))
     wanted = np.ones(n, np.bool_) if wanted is None else wanted
     threads = _threads(n)
     _run_all(network, _cut(sequences, result, wanted, _COLUMNS * threads), threads, scoring)
@@ -94,7 +92,7 @@ def score_continuation(
     pieces[0].states = states
     end = pieces[-1]
     end.kept = True
-    _run_all(network, pieces, threads, log_prob)
+    _run_all(network, pieces, threads, LOG_PROB)
     # There is no snapshot after the last inputs unless n is a multiple of _STEPS.
     whole = len(end.inputs) // _STEPS
     states = end.snapshots[whole - 1] if whole else _start(end)
@@ -231,9 +229,9 @@ def _advance(
         valid[: len(part), column] = piece.wanted[begin : begin + steps]
     h = network.forward(inputs, states)
     states = network.final_states
-    scores = np.zeros((*valid.shape, *group[0].scores.shape[1:]))
+    scores = np.zeros((*valid.shape, *scoring.numbers))
     if valid.any():
-        scores[valid] = scoring(network.output, rows(h)[valid.ravel()], targets[valid])
+        scores[valid] = scoring.values(network.output, rows(h)[valid.ravel()], targets[valid])
     for column, piece in enumerate(group):
         scored = piece.scores[begin : begin + steps]
         scored[...] = scores[: len(scored), column]

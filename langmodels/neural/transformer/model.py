@@ -202,14 +202,10 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
         return log_p
 
     def scored(
-        self,
-        sequences: Sequences,
-        scoring: Scoring,
-        numbers: tuple[int, ...] = (),
-        wanted: BoolArray | None = None,
+        self, sequences: Sequences, scoring: Scoring, wanted: BoolArray | None = None
     ) -> FloatArray:
         """See `BatchedModel`; sequences, and pieces of long ones, are run in one batch."""
-        return score_pieces(self._network, list(sequences.streams()), scoring, numbers, wanted)
+        return score_pieces(self._network, list(sequences.streams()), scoring, wanted)
 
     def score_on(self, sequences: Sequences, memory: Any = None) -> tuple[FloatArray, Any]:
         """See `LanguageModel`; the memory is the last tokens on which later predictions depend."""

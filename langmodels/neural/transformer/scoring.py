@@ -13,7 +13,7 @@ import numpy as np
 
 from langmodels.arrays import BoolArray, FloatArray, IntArray
 from langmodels.neural.layers.base import rows
-from langmodels.neural.layers.softmax import Scoring, log_prob
+from langmodels.neural.layers.softmax import LOG_PROB, Scoring
 from langmodels.neural.transformer.network import TransformerNetwork
 from langmodels.threads import Workers, cpu_count
 
@@ -43,8 +43,7 @@ def stride_of(window: int) -> int:
 def score_pieces(
     network: TransformerNetwork,
     sequences: Sequence[tuple[IntArray, IntArray]],
-    scoring: Scoring = log_prob,
-    numbers: tuple[int, ...] = (),
+    scoring: Scoring = LOG_PROB,
     wanted: BoolArray | None = None,
 ) -> FloatArray:
     """Log p of every target in nats, (n_tokens,), in the order of the sequences.
@@ -54,10 +53,9 @@ def score_pieces(
         sequences: inputs and targets of each sequence, of equal length; each starts from an empty
             cache.
         scoring: what to compute for each target, if not log p; the result is (n_tokens, *numbers).
-        numbers: the shape of what `scoring` returns for one target.
         wanted: (n_tokens,), false at targets whose result may be zeros.
     """
-    result = np.empty((sum(len(inputs) for inputs, _ in sequences), *numbers))
+    result = np.empty((sum(len(inputs) for inputs, _ in sequences), *scoring.numbers))
     wanted = np.ones(len(result), np.bool_) if wanted is None else wanted
     threads = min(cpu_count(), max(1, len(result) // _STEPS))
     pieces = sorted(_cut(network, sequences, result, wanted, threads), key=lambda p: -len(p.inputs))
@@ -147,7 +145,7 @@ def _run(network: TransformerNetwork, group: Sequence[_Piece], scoring: Scoring)
     longest = len(group[0].inputs)
     inputs = np.zeros((longest, len(group)), np.int32)
     targets, scored = np.zeros_like(inputs), np.zeros(inputs.shape, np.bool_)
-    scores = np.zeros((*inputs.shape, *group[0].scores.shape[1:]))
+    scores = np.zeros((*inputs.shape, *scoring.numbers))
     for column, piece in enumerate(group):
         end = len(piece.inputs)
         begin = end - len(piece.targets)
@@ -165,7 +163,7 @@ def _run(network: TransformerNetwork, group: Sequence[_Piece], scoring: Scoring)
         states = network.final_states
         chosen, part = chosen[since:], slice(begin + since, begin + steps)
         if chosen.any():
-            found = scoring(network.output, h[chosen.ravel()], targets[part][chosen])
+            found = scoring.values(network.output, h[chosen.ravel()], targets[part][chosen])
             scores[part][chosen] = found
     for column, piece in enumerate(group):
         end = len(piece.inputs)

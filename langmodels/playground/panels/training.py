@@ -62,9 +62,9 @@ class Course:
             try:
                 self._work(began + TURN)
             except LangmodelsError as error:
-                self.status, self.note = "astray", str(error)
+                self.status, self.note = "failed", str(error)
             except Exception as error:  # the thread works on for others
-                self.status, self.note = "astray", f"{type(error).__name__}: {error}"
+                self.status, self.note = "failed", f"{type(error).__name__}: {error}"
             self.seconds += time.monotonic() - began
             if self.step >= STEPS and self.status == "running":
                 self.status, self.note = "finished", f"{STEPS:,} steps are enough."

@@ -93,7 +93,7 @@ function open(app, place) {
     pause.textContent = course?.status === "stopped" ? "Go on" : "Stop";
     reset.disabled = !course;
     start.textContent = course ? "Train anew" : "Train";
-    status.className = course?.status === "astray" ? "warn number" : "quiet number";
+    status.className = course?.status === "failed" ? "warn number" : "quiet number";
     status.textContent = !course ? "Nothing is being trained."
       : `Step ${count(losses.length)}${losses.length ? `: loss ${number(losses.at(-1), 3)} nats, perplexity ${number(Math.exp(losses.at(-1)), 1)}, gradient ${exact(Number(norms.at(-1).toPrecision(3)))}` : ""}. ${course.note}`;
     status.dataset.step = losses.length;
