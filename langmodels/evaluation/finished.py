@@ -179,40 +179,27 @@ def evaluate(
     first = next(iter(models.values()))
     alike = all(model.reading.knows_the_same(first.reading) for model in models.values())
     measured: list[tuple[Figures, FloatArray]] = []
-    sizes, units = np.empty(0), "blocks"
     corpus: Corpus | None = None
-    places: Places | None = None
+    layout: _Layout | None = None
     lengths: set[int] = set()
     for name, model in models.items():
         if corpus is None or corpus.reading != model.reading:
             corpus = None  # released before the next is read
             corpus = _read(name, whole, stream.lines, model)
-            if alike and places is None:
-                places, units = _places(corpus)
-                sizes = places.sizes
-        extra, per = None, corpus.n_tokens
-        if not alike or places is None:
-            costs = _paid(name, corpus, training_text)
-            lengths.add(costs.length)
-            check_same_text(lengths)
-            edges, units = resampled(costs.length, costs.per, corpus)
-            places, sizes = Places(edges, [costs.ends]), np.diff(edges)
-            extra, per = costs.extra, costs.length
-        spent = _Spent(BlockSums(places), extra)
-        found = measure(name, model, corpus.carried() if carry else corpus, spent.add)
-        found = replace(found, bits=spent.bits / per)
-        blocks = np.empty(0)
-        if math.isfinite(found.bits):
-            blocks = spent.blocks.sums
-            found = replace(found, interval=bootstrap_interval(blocks, sizes, seed=seed))
         if not alike:
-            found = replace(found, bits_per_character=found.bits)
-        measured.append((found, blocks))
+            layout = _layout_in_characters(name, corpus, training_text)
+            lengths.add(layout.per)
+            check_same_text(lengths)
+        elif layout is None:
+            layout = _layout_in_tokens(corpus)
+        measured.append(_measured(name, model, corpus.carried() if carry else corpus, layout, seed))
+    assert layout is not None  # there is a model
     measured.sort(key=lambda pair: (pair[0].bits, pair[0].model))
     finite = [(found.model, blocks) for found, blocks in measured if len(blocks)]
     best_first = [found for found, _ in measured]
-    tests = paired_tests(finite, sizes, against, seed)
-    return Evaluation("token" if alike else "char", best_first, tests, units, len(sizes))
+    tests = paired_tests(finite, layout.sizes, against, seed)
+    per = "token" if alike else "char"
+    return Evaluation(per, best_first, tests, layout.units, len(layout.sizes))
 
 
 def _labelled(
@@ -238,12 +225,28 @@ def _labelled(
     }
 
 
-class _Spent:
-    """Accumulates the bits of a model on a text, with `extra` nats (n,), in all and by block."""
+@dataclass(frozen=True, eq=False)
+class _Layout:
+    """Where the targets of a text lie in it, and what their losses are divided by.
 
-    def __init__(self, blocks: BlockSums, extra: FloatArray | None) -> None:
-        self.blocks, self.bits = blocks, 0.0
-        self._extra, self._n = extra, 0
+    `places` are those of the targets in the units that are resampled; `units` is the name of these,
+    and `sizes` (B,) are their lengths. Losses grow by `extra` nats (n,), the costs of what is no
+    token, None where these are not paid, and are shown per one of `per` tokens or characters.
+    """
+
+    places: Places
+    units: str
+    sizes: FloatArray
+    per: int
+    extra: FloatArray | None = None
+
+
+class _Spent:
+    """Accumulates the bits of a model on a text, in all and by block."""
+
+    def __init__(self, layout: _Layout) -> None:
+        self.blocks, self.bits = BlockSums(layout.places), 0.0
+        self._extra, self._n = layout.extra, 0
 
     def add(self, scores: FloatArray) -> None:
         """Add the log p of the next targets in nats, (n,)."""
@@ -252,6 +255,21 @@ class _Spent:
         bits = (extra - scores) / math.log(2)
         self.bits += float(bits.sum())
         self.blocks.add(bits)
+
+
+def _measured(
+    name: str, model: LanguageModel[Any], corpus: Corpus, layout: _Layout, seed: int
+) -> tuple[Figures, FloatArray]:
+    """The figures of a model, and its bits in each unit of the text, (B,); (0,) if infinite."""
+    spent = _Spent(layout)
+    found = measure(name, model, corpus, spent.add)
+    found = replace(found, bits=spent.bits / layout.per)
+    if layout.extra is not None:
+        found = replace(found, bits_per_character=found.bits)
+    if not math.isfinite(found.bits):
+        return found, np.empty(0)
+    blocks = spent.blocks.sums
+    return replace(found, interval=bootstrap_interval(blocks, layout.sizes, seed=seed)), blocks
 
 
 def _read(name: str, text: str, lines: list[int], model: LanguageModel[Any]) -> Corpus:
@@ -268,8 +286,8 @@ def _read(name: str, text: str, lines: list[int], model: LanguageModel[Any]) -> 
     return replace(corpus, text=text) if plain else corpus
 
 
-def _places(corpus: Corpus) -> tuple[Places, str]:
-    """The edges of blocks among the targets, and the name of the units: "documents" or "blocks"."""
+def _layout_in_tokens(corpus: Corpus) -> _Layout:
+    """The layout for losses per token."""
     text = corpus.text or ""
     edges, units = resampled(len(text), "char", corpus)
     try:
@@ -278,8 +296,16 @@ def _places(corpus: Corpus) -> tuple[Places, str]:
         places = None
     if places is None or places.n != corpus.n_tokens:
         edges, units = resampled(corpus.n_tokens, "token", corpus)
-        return Places(edges, [np.arange(1, corpus.n_tokens + 1)]), units
-    return places, units
+        places = Places(edges, [np.arange(1, corpus.n_tokens + 1)])
+    return _Layout(places, units, places.sizes, corpus.n_tokens)
+
+
+def _layout_in_characters(name: str, corpus: Corpus, training_text: RawText | None) -> _Layout:
+    """The layout for losses per character, in which all that is no token is paid for."""
+    costs = _paid(name, corpus, training_text)
+    edges, units = resampled(costs.length, costs.per, corpus)
+    places = Places(edges, [costs.ends])
+    return _Layout(places, units, np.diff(edges), costs.length, costs.extra)
 
 
 def _ends(text: str, tokenizer: Tokenizer) -> Iterator[IndexArray]:
