@@ -20,8 +20,9 @@ def check_scores(
 
     `targets` (n,) are the tokens scored, and `before` is how many targets of the text precede them.
     """
-    wrong = np.flatnonzero(~(scores <= _ABOVE_ZERO))
-    if len(wrong):
+    fine = scores <= _ABOVE_ZERO
+    if not fine.all():
+        wrong = np.flatnonzero(~fine)
         i = int(wrong[0])
         raise LangmodelsError(
             f"log p of {visible(vocabulary.token(int(targets[i])))!r}, token {before + i + 1:,} of "

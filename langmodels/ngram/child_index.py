@@ -23,6 +23,7 @@ _SPARE_BITS = 8
 """Tag bits that record how many buckets from its own a child is stored."""
 _TWICE = np.uint64(1 << 32 | 1)
 _LOW = np.uint64((1 << 32) - 1)
+_ONE = np.uint64(1)
 _SLOTS = 4
 """Slots per bucket."""
 _LOAD = 0.67
@@ -154,7 +155,7 @@ class ChildIndex(Finder):
     def find(self, parents: Array, words: IntArray) -> Children:
         """See `Finder`."""
         key = self._keys(parents, words)
-        tags = self._tags(key).astype(np.uint64)
+        tags = self._tags(key)
         tags *= _TWICE
         key >>= self._bucket_shift
         bucket = key.view(np.int64)
@@ -199,10 +200,11 @@ class ChildIndex(Finder):
         key += rest
         return key
 
-    def _tags(self, key: NDArray[np.uint64]) -> NDArray[np.uint32]:
-        """The lowest 31 bits of each hash, and a bit that marks a slot as occupied."""
-        tags = (key >> self._tag_shift).astype(np.uint32)
-        tags |= np.uint32(1)
+    def _tags(self, key: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """The lowest 31 bits of each hash, and a bit that marks a slot as occupied: 32 bits."""
+        tags = key >> self._tag_shift
+        tags &= _LOW
+        tags |= _ONE
         return tags
 
 

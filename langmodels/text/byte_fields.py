@@ -33,6 +33,7 @@ _WHOLE = np.complex128
 _BOTH = np.uint16(0x0101)
 _TENS = 10.0 ** np.arange(_MAX_NUMBER + 1)
 _ZERO, _POINT, _PLUS, _MINUS = b"0.+-"
+_LINE_FEED = ord("\n")
 
 
 WholeArray = NDArray[np.complex128]
@@ -75,20 +76,31 @@ def space_table(characters: bytes) -> BoolArray:
 
 def split_fields(text: bytes, is_space: BoolArray) -> Fields:
     """The fields between white space, as defined by the table `is_space` (256,)."""
+    return split_lines(text, is_space)[0]
+
+
+def split_lines(text: bytes, is_space: BoolArray) -> tuple[Fields, IndexArray]:
+    """`split_fields`, and the number of fields before each line feed, (n,)."""
     data = np.frombuffer(text, np.uint8)
     spaces = np.flatnonzero(data <= np.flatnonzero(is_space)[-1].astype(np.uint8))
-    blank = is_space.take(data.take(spaces))
+    kinds = data.take(spaces)
+    blank = is_space.take(kinds)
     if not blank.all():
-        spaces = spaces[blank]
+        spaces, kinds = spaces[blank], kinds[blank]
     starts = np.empty(len(spaces) + 1, np.int64)
     starts[0] = 0
     np.add(spaces, 1, out=starts[1:])
     ends = np.append(spaces, len(text))
+    before = np.flatnonzero(kinds == _LINE_FEED)
+    before += 1
+    if ends[-1] == starts[-1]:  # the text ends in white space
+        starts, ends = starts[:-1], ends[:-1]
     there = starts != ends
     if not there.all():
+        before = np.append(0, np.cumsum(there)).take(before)
         some = np.flatnonzero(there)
         starts, ends = starts.take(some), ends.take(some)
-    return Fields(text + _PADDING, starts, ends)
+    return Fields(text + _PADDING, starts, ends), before
 
 
 def encode_text(text: str) -> bytes:

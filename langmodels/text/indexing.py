@@ -11,7 +11,7 @@ import regex
 
 from langmodels.arrays import Array, BoolArray, IndexArray, IntArray
 from langmodels.errors import UsageError
-from langmodels.text.byte_fields import WordIndex, encode_text, space_table, split_fields
+from langmodels.text.byte_fields import WordIndex, encode_text, space_table, split_lines
 from langmodels.text.lines import parted
 from langmodels.text.tokenization import Tokenizer
 from langmodels.text.vocabulary import (
@@ -305,7 +305,7 @@ def _word_ids(
     """
     if wide_spaces and not text.isascii():
         text = _OTHER_SPACES.sub(" ", text)
-    words = split_fields(encode_text(text), _SPACES if wide_spaces else _BLANKS)
+    words, lines = split_lines(encode_text(text), _SPACES if wide_spaces else _BLANKS)
     ids = index.find(words)
     missing = np.flatnonzero(ids < 0)
     tokens: list[str] = []
@@ -314,8 +314,7 @@ def _word_ids(
     ids[missing] = Vocabulary.unk_id if others is None else _token_ids(tokens, others)
     if kept is not None:
         kept += tokens
-    ends = np.flatnonzero(np.frombuffer(words.data, np.uint8) == ord("\n"))
-    return np.insert(ids, np.searchsorted(words.starts, ends), np.int32(line_end))
+    return np.insert(ids, lines, np.int32(line_end))
 
 
 def with_boundaries(
@@ -350,16 +349,16 @@ def with_boundaries(
         part = parts.pop()
         part = part if final is None else final[part]
         if eos is not None and len(part):
-            is_end = part == eos
-            keeps = np.ones(len(part), np.bool_)
-            if not blank_lines:
-                keeps[1:] = ~(is_end[1:] & is_end[:-1])
-                keeps[0] = not (is_end[0] and begins)
-            kept.append(keeps[is_end])
-            begins, was = bool(is_end[-1]), begins
+            ends = np.flatnonzero(part == eos)
+            # The end of a blank line follows another end at once, or is the first of all.
+            keeps = np.diff(ends, prepend=-1 if begins else -2) > (0 if blank_lines else 1)
+            kept.append(keeps)
+            was, begins = begins, len(ends) > 0 and ends[-1] == len(part) - 1
             if not keeps.all():
-                part, is_end = part[keeps], is_end[keeps]
-            first = np.flatnonzero(np.append(was, is_end[:-1])[: len(part)])
+                part = np.delete(part, ends[~keeps])
+                ends = ends[keeps] - np.cumsum(~keeps)[keeps]
+            first = np.append(0, ends + 1) if was else ends + 1
+            first = first[first < len(part)]
             part = np.insert(part, first, bos)
             starts.append(at + first + np.arange(len(first)))
         ids[at : at + len(part)] = part

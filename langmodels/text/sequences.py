@@ -203,9 +203,11 @@ class Sequences:
 
     def sums(self, values: FloatArray) -> FloatArray:
         """The sum over the targets of each sequence, (S,), of `values` (n_tokens,)."""
-        sequence = np.repeat(np.arange(self.n_sequences), self.lengths)
-        totals = np.bincount(sequence, weights=values, minlength=self.n_sequences)
-        return totals.astype(np.float64, copy=False)
+        totals = np.zeros(self.n_sequences)
+        some = np.flatnonzero(self.lengths)
+        # The targets of a sequence begin as many places earlier as there are sequences before it.
+        totals[some] = np.add.reduceat(values, self.offsets.take(some) - some) if len(some) else 0
+        return totals
 
     def with_unknown(self, ids: IntArray) -> "Sequences":
         """The sequences with the `<unk>` ids replaced, in order, by `ids` (number of `<unk>`,)."""
