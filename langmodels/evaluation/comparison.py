@@ -44,6 +44,10 @@ from langmodels.text.splits import Splits
 from langmodels.text.streams import RawText
 
 
+_SHORT = 10.0
+"""Seconds of which nothing is said before they pass."""
+
+
 class Comparison:
     """The outcome of `compare`. It displays itself in terminals and notebooks.
 
@@ -331,7 +335,7 @@ def _forecast_work(
 ) -> list[Work] | None:
     """The expected time of each trial, 0 for those in the cache; None where all are.
 
-    Prints the expected total where it rests on a measurement.
+    Prints the expected total, unless that is a few seconds.
     """
     new = [i for i, t in enumerate(trials) if cache is None or not cache.has(t, material, plan)]
     if not new:
@@ -339,7 +343,8 @@ def _forecast_work(
     times, measured = expected_times([trials[i] for i in new], material, plan, jobs)
     by_trial = dict(zip(new, times, strict=True))
     expected = [by_trial.get(i, Work(0.0)) for i in range(len(trials))]
-    if measured:
-        left = forecast_of(expected, trials, jobs).left()
-        say(f"About {duration(left)}, if no network stops early.")
+    left = forecast_of(expected, trials, jobs).left()
+    if measured or left > _SHORT:
+        how = "" if measured else " at usual speeds"
+        say(f"About {duration(left)}{how}, if no network stops early.")
     return expected

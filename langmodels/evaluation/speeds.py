@@ -38,7 +38,7 @@ _STEPS = 750
 """About how many single predictions the measurements after training make (`step_seconds`)."""
 _TOGETHER = 8
 """How many full distributions networks compute in a batch in the time of a single one, at least."""
-_WORTH_IT = 1_800_000
+_WORTH_IT = 4_000_000
 """Training tokens of all networks together from which on measuring pays; n-gram models count as
 `_FASTER` times faster."""
 _FASTER = 20
@@ -76,7 +76,7 @@ class Speed:
         return int(found // unit * unit)
 
 
-_NETWORK, _COUNTS = Speed(10_000, 50_000, 0.5), Speed(1_000_000, 200_000, 0.2, again=True)
+_NETWORK, _COUNTS = Speed(15_000, 50_000, 0.5), Speed(1_000_000, 200_000, 0.2, again=True)
 """Typical speeds of networks and of n-gram models, used where measuring would not pay."""
 
 
