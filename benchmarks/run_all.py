@@ -4,7 +4,8 @@
 
 Each benchmark is a script that takes --quick and --output; it writes its part to
 `benchmarks/results/NAME.md`, and the page is `benchmarks/results/README.md`. One that fails, or is
-left out by --only, keeps its earlier part, and the page says so.
+left out by --only, keeps its earlier part, and the page says so. Each part ends with a line on the
+machine that it was measured on.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import platform
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -37,24 +39,22 @@ def run(name: str, quick: bool) -> str:
     seconds = time.perf_counter() - began
     if done.returncode:
         return f"{name}: failed with status {done.returncode}; its earlier table is shown, if any"
+    text = output.read_text(encoding="utf-8").rstrip()
+    output.write_text(f"{text}\n\nMeasured on {machine()}.\n", encoding="utf-8")
     return f"{name}: {'quick, ' if quick else ''}{seconds:.0f} s"
 
 
-def machine() -> list[str]:
-    """The machine and the versions that the figures are from."""
-    rows = [
-        ("processor", _processor()),
-        ("processors", str(os.cpu_count())),
-        ("system", f"{platform.system()} {platform.machine()}"),
-        ("Python", platform.python_version()),
-        ("langmodels", langmodels.__version__),
+def machine() -> str:
+    """The machine and the versions that figures are from."""
+    known = [
+        f"{_processor()} ({os.cpu_count()} processors, {platform.system()} {platform.machine()})",
+        f"Python {platform.python_version()}",
+        f"langmodels {langmodels.__version__}",
     ]
     for package in PACKAGES:
-        try:
-            rows.append((package, metadata.version(package)))
-        except metadata.PackageNotFoundError:
-            rows.append((package, "not installed"))
-    return ["| | |", "| :-- | :-- |", *(f"| {name} | {value} |" for name, value in rows)]
+        with suppress(metadata.PackageNotFoundError):
+            known.append(f"{package} {metadata.version(package)}")
+    return ", ".join(known)
 
 
 def _processor() -> str:
@@ -76,7 +76,8 @@ def page(reports: list[str]) -> str:
     """All reports in one page."""
     parts = [demoted(p.read_text(encoding="utf-8")) for p in sorted(RESULTS.glob("*.md"))
              if p.name != "README.md"]  # fmt: skip
-    lines = ["# Benchmarks", "", "Made by `python benchmarks/run_all.py`.", "", *machine(), ""]
+    where = "Made by `python benchmarks/run_all.py`; each part ends with where it was measured."
+    lines = ["# Benchmarks", "", where, ""]
     lines += [f"- {report}" for report in reports]
     return "\n\n".join(["\n".join(lines), *parts]).rstrip() + "\n"
 

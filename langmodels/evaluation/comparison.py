@@ -43,7 +43,6 @@ from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
 from langmodels.text.streams import RawText
 
-
 _SHORT = 10.0
 """Seconds of which nothing is said before they pass."""
 
