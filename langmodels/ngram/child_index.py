@@ -119,7 +119,7 @@ class ChildIndex(Finder):
         self._tag_shift = np.uint64(_HASH_BITS - 1 - bits)
         self._bucket_shift = np.uint64(_HASH_BITS - bucket_bits)
         key = self._keys(np.repeat(parents, np.diff(level.child_start)), level.words)
-        tags = self._tags(key)
+        tags = self._tags(key).astype(np.uint32)
         key >>= self._bucket_shift
         bucket = key.astype(np.int64)
         self.slots, last = _slots(key)
