@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langmodels.text import indexing
-from langmodels.text.byte_fields import WordIndex, decimals, encode_text, space_table, split_fields
+from langmodels.text.byte_fields import (
+    WordIndex,
+    decimals,
+    encode_text,
+    space_table,
+    split_fields,
+    split_lines,
+)
 from langmodels.text.corpus import Corpus
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.vocabulary import Vocabulary
@@ -24,6 +31,14 @@ def test_fields_are_what_bytes_split_gives(text: bytes) -> None:
     assert list(fields) == text.split()
     assert [fields[i] for i in range(len(fields))] == text.split()
     assert fields.sizes.tolist() == [len(word) for word in text.split()]
+
+
+@given(st.text(" \n\tab", max_size=60).map(str.encode))
+def test_line_feeds_lie_between_the_words_before_and_after_them(text: bytes) -> None:
+    fields, before = split_lines(text, SPACES)
+    feeds = [i for i, byte in enumerate(text) if byte == ord("\n")]
+    assert list(fields) == text.split()
+    assert before.tolist() == [len(text[:i].split()) for i in feeds]
 
 
 @given(

@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import langmodels
 from langmodels.errors import LangmodelsError, UsageError
@@ -307,3 +309,11 @@ def test_a_stream_of_lines_that_runs_together_is_noticed(recwarn: pytest.Warning
     for text in (lines, iter(["the fo", "x ran\nthe hen", " sat"]), iter(lines[:1])):
         Corpus.from_text(text)
     assert not recwarn.list
+
+
+@given(st.lists(st.lists(st.floats(-9, 0), max_size=5), max_size=8))
+def test_sums_are_those_of_each_sequence_and_zero_for_empty_ones(values: list[list[float]]) -> None:
+    stream = Vocabulary(["a"], ends=False)
+    sequences = Sequences.bounded((np.full(len(some), 3, np.int32) for some in values), stream)
+    sums = sequences.sums(np.array([value for some in values for value in some]))
+    assert sums.tolist() == pytest.approx([math.fsum(some) for some in values])

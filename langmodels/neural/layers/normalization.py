@@ -43,6 +43,7 @@ class RMSNorm(Layer):
                 np.subtract(flat[part], flat[part] @ _averaging(n, x.dtype), out=z)
             else:
                 z[...] = flat[part]
+            # 1 / sqrt(mean + eps) is sqrt(n) / sqrt(sum + n eps).
             np.einsum("ij,ij->i", z, z, out=scale[:, 0])
             scale += n * self.epsilon
             np.sqrt(scale, out=scale)
