@@ -43,8 +43,8 @@ from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
 from langmodels.text.streams import RawText
 
-_SHORT = 10.0
-"""Seconds of which nothing is said before they pass."""
+_SHORT = 30.0
+"""The longest time, in seconds, of which nothing is said at the beginning unless it was measured."""
 
 
 class Comparison:
