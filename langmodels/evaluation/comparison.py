@@ -44,7 +44,7 @@ from langmodels.text.splits import Splits
 from langmodels.text.streams import RawText
 
 _SHORT = 30.0
-"""The longest time, in seconds, of which nothing is said at the beginning unless it was measured."""
+"""The longest time, in seconds, that is not told at the beginning unless it was measured."""
 
 
 class Comparison:
@@ -334,7 +334,7 @@ def _forecast_work(
 ) -> list[Work] | None:
     """The expected time of each trial, 0 for those in the cache; None where all are.
 
-    Prints the expected total, unless that is a few seconds.
+    Prints the expected total, unless that is short and was not measured.
     """
     new = [i for i, t in enumerate(trials) if cache is None or not cache.has(t, material, plan)]
     if not new:
