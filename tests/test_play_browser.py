@@ -374,7 +374,7 @@ def test_compare_and_the_report(visit: Visit, classroom: Classroom) -> None:
 
 
 def test_training_live(visit: Visit) -> None:
-    page = visit.open(panel="training", hidden=4)
+    page = visit.open(panel="training", hidden=128, steps=128)  # which takes minutes to finish
     page.get_by_role("button", name="Train").click()
     until(page, "document.querySelectorAll('#loss polyline, #norm polyline').length == 3")
     page.get_by_role("button", name="Stop").click()
