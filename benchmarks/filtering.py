@@ -43,8 +43,6 @@ LINES = 20
 """Lines in a document."""
 SUCCESSORS = 16
 """Usual successors of each word."""
-WARM = 1
-"""Runs before those that are measured."""
 FORMATS = (".jsonl", ".jsonl.gz", ".jsonl.zst", ".parquet")
 
 
@@ -249,7 +247,7 @@ def take_turns(folder: Path, limit: float, turns: int) -> str:
     def theirs(path: Path) -> None:
         usual((str(path), str(folder / "turns" / path.name), limit))
 
-    for path in WARM * sorted((folder / "jsonl").iterdir()):
+    for path in sorted((folder / "jsonl").iterdir()):
         ours(path)
     lines = ["| format | `kenlm`, s | langmodels, s | |", "| --- | --: | --: | --: |"]
     for ending in formats():
@@ -346,7 +344,7 @@ def main() -> None:
         for i in range(args.rounds):
             for side, opened_side in found.items():
                 with opened_side() as run:
-                    for ending in WARM * formats():
+                    for ending in formats():
                         shutil.rmtree(folder / "warm", ignore_errors=True)
                         run(folder / ending.strip("."), folder / "warm" / "out", limit)
                     for ending in formats():

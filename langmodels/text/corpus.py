@@ -145,9 +145,10 @@ class Corpus(WithReading, Sequences):
         `text` is a string, the path of a file or folder as `--corpus` takes it, a list of lines, or
         a stream of pieces, cut anywhere. `tokenizer` is a tokenizer or the name of a level. Without
         `vocabulary` one is made of the `max_size` most frequent tokens that occur at least
-        `min_count` times; tokens not in the vocabulary become `<unk>`. Blank lines are not
-        sequences. The words `<s>` and `</s>` in a text become `<unk>`. A tokenizer that learns is
-        fitted to the text if the vocabulary is. The documents of a stream are kept.
+        `min_count` times, or of all pieces of a tokenizer that has a set of them; tokens not in the
+        vocabulary become `<unk>`. Blank lines are not sequences. The words `<s>` and `</s>` in a
+        text become `<unk>`. A tokenizer that learns is fitted to the text if the vocabulary is. The
+        documents of a stream are kept.
 
         Raises LangmodelsError where the text has no tokens or the file cannot be read.
 

@@ -33,7 +33,6 @@ class RMSNorm(Layer):
     def forward(self, x: Array) -> Array:
         """Map x (..., n) to y (..., n)."""
         flat, n = rows(x), self.width
-        values = self.values
         self._x = self.space.array("x", flat.shape, x.dtype)
         self._scale = self.space.array("scale", (len(flat), 1), x.dtype)
         y = self.space.array("y", x.shape, x.dtype)
@@ -49,9 +48,9 @@ class RMSNorm(Layer):
             np.sqrt(scale, out=scale)
             np.divide(math.sqrt(n), scale, out=scale)
             z *= scale
-            np.multiply(z, values["weight"], out=out)
+            np.multiply(z, self.values["weight"], out=out)
             if self.centred:
-                out += values["bias"]
+                out += self.values["bias"]
         return y
 
     def backward(self, dy: Array) -> Array:
