@@ -16,11 +16,11 @@ from langmodels.cli.main import main
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import budgets, compare, running, scale
 from langmodels.evaluation.budgets import parse_budget, time_slots
-from langmodels.evaluation.candidates import make_candidates
+from langmodels.evaluation.candidates import Trial, make_candidates
 from langmodels.evaluation.forecast import Forecast
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import Plan, Run, measure
-from langmodels.evaluation.running import Trial, forecast_of
+from langmodels.evaluation.running import forecast_of
 from langmodels.evaluation.speeds import Speed, expected_times, measure_speeds
 from langmodels.presets import Setting
 from langmodels.text.levels import make_tokenizer
@@ -170,7 +170,7 @@ def test_what_training_found_of_the_validation_text_is_not_worked_out_again() ->
     material = Material(Splits.from_text(TEXT, make_tokenizer("word")))
     names = [f"{GRU}:epochs=3:average=0.9", "transformer:width=8:epochs=2", "cache:order=2"]
     for candidate in make_candidates(names, ["word"], Setting()):
-        run = measure(candidate, 0, material.at("word"), replace(PLAN, growth=()))
+        run = measure(Trial(candidate, 0), material.at("word"), replace(PLAN, growth=()))
         assert isinstance(run, Run)
         splits = material.at("word").splits
         model: Any = candidate.make(0).fit(splits.train, splits.validation)
@@ -217,7 +217,7 @@ def test_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
     assert work.told == pytest.approx([10 + n * validation / 1000 for n in epochs])
     one, two = (forecast_of(found, trials, jobs).left() for jobs in (1, 2))
     assert one == pytest.approx(counted + longer + shorter, rel=1e-3)
-    assert two == pytest.approx(max(counted + longer, shorter), rel=1e-3)
+    assert two == pytest.approx(max(longer, counted + shorter), rel=1e-3), "the longest is first"
 
 
 def test_time_left_is_said_by_what_is_heard_of_training(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,14 +24,14 @@ from langmodels.cli.streams import BROKEN_PIPE
 from langmodels.datasets import Source, find_source
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import Comparison, compare, scale
-from langmodels.evaluation.candidates import make_candidates
+from langmodels.evaluation.candidates import Trial, make_candidates
 from langmodels.evaluation.finished import evaluate
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import Plan
 from langmodels.evaluation.report import html, markdown, plots
 from langmodels.evaluation.report.detail_tables import band_tables, calibration_table
 from langmodels.evaluation.report.tables import heading, rare_note
-from langmodels.evaluation.running import Trial, worthwhile_jobs
+from langmodels.evaluation.running import worthwhile_jobs
 from langmodels.evaluation.summary import as_recorded
 from langmodels.formatting import Table, count, figure, interval, perplexity, visible
 from langmodels.models.base import LanguageModel
@@ -280,7 +280,9 @@ def test_the_cache_trains_only_what_is_new(tmp_path: Path, monkeypatch: pytest.M
 
     measure = running.measure
     monkeypatch.setattr(
-        running, "measure", lambda c, *rest: (trained.append(c.name), measure(c, *rest))[1]
+        running,
+        "measure",
+        lambda t, *rest: (trained.append(t.candidate.name), measure(t, *rest))[1],
     )
     second = compare(MODELS, parts(), plan=PLAN, cache=tmp_path)
     assert trained == ["mle"]

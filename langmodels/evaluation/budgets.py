@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.evaluation.candidates import Candidate
+from langmodels.evaluation.candidates import Candidate, Trial
 from langmodels.evaluation.forecast import Work
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import Plan
@@ -21,7 +21,6 @@ from langmodels.evaluation.running import (
     RunCache,
     Runs,
     Tell,
-    Trial,
     forecast_of,
     run_trials,
     say_standings,

@@ -132,6 +132,18 @@ class Candidate:
         return (_find(self.name) or model_spec(self.name)).make_exactly(options)
 
 
+@dataclass(frozen=True)
+class Trial:
+    """One candidate to be trained and measured with one seed."""
+
+    candidate: Candidate
+    seed: int
+
+    def make(self) -> AnyModel:
+        """A new unfitted model."""
+        return self.candidate.make(self.seed)
+
+
 def make_candidates(
     models: Models | None,
     levels: Sequence[str],

@@ -14,7 +14,7 @@ from langmodels.arguments import Seed, checked
 from langmodels.datasets import Source
 from langmodels.errors import LangmodelsError, UsageError, unreadable
 from langmodels.evaluation.budgets import parse_budget, run_within
-from langmodels.evaluation.candidates import Candidate, Models, label_asked, make_candidates
+from langmodels.evaluation.candidates import Candidate, Models, Trial, label_asked, make_candidates
 from langmodels.evaluation.forecast import Work
 from langmodels.evaluation.levels import Material, least_count
 from langmodels.evaluation.measuring import PLANS, AnyRun, Plan
@@ -25,7 +25,6 @@ from langmodels.evaluation.report.terminal import render
 from langmodels.evaluation.results import ClozeResult, ModelResult, Results, records
 from langmodels.evaluation.running import (
     RunCache,
-    Trial,
     forecast_of,
     run_trials,
     worthwhile_jobs,

@@ -16,9 +16,10 @@ import numpy as np
 from langmodels.arrays import FloatArray
 from langmodels.evaluation.blanks import fill_blanks
 from langmodels.evaluation.calibration import Calibration, calibrate
-from langmodels.evaluation.candidates import AnyModel, Candidate
+from langmodels.evaluation.candidates import AnyModel, Trial
 from langmodels.evaluation.levels import LevelMaterial
 from langmodels.evaluation.results import Filled
+from langmodels.evaluation.shared_networks import SharedNetworks, Training
 from langmodels.models.base import LanguageModel
 from langmodels.neural.training.history import validation_loss, was_interrupted
 from langmodels.text.corpus import Corpus
@@ -115,13 +116,17 @@ class ClozeRun:
 AnyRun = Run | ClozeRun
 
 
-def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan) -> AnyRun:
+def measure(
+    trial: Trial, material: LevelMaterial, plan: Plan, networks: SharedNetworks | None = None
+) -> AnyRun:
     """Train a candidate on growing parts of the training text and measure it on the test text.
 
-    A finished model is measured without training.
+    A finished model is measured without training. Networks that it contains are taken from those
+    that trials share, if they are there.
     """
+    candidate, networks = trial.candidate, networks or SharedNetworks()
     if candidate.fills_blanks:
-        return _measure_cloze(candidate, seed, material, plan)
+        return _measure_cloze(trial, material, plan, networks)
     test = material.splits.test
     if candidate.finished is not None:
         model = cast(LanguageModel[Any], candidate.finished)
@@ -129,7 +134,7 @@ def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan
         trained = _Trained(model, scores, [fit], [])
         loss = None
     else:
-        trained = _train(candidate, seed, material.splits, plan)
+        trained = _train(trial, material.splits, plan, networks)
         model = trained.model
         loss = validation_loss(model)
     if loss is None:
@@ -141,7 +146,7 @@ def measure(candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan
         model.context_length,
         model.is_distribution,
         calibrate(model.normalized(), test, plan.calibration),
-        draw_sample(model, plan.sample, seed),
+        draw_sample(model, plan.sample, trial.seed),
         loss,
         step_seconds(model, test, plan.contexts),
         _history(model),
@@ -159,7 +164,7 @@ class _Trained(NamedTuple):
     warnings: list[str]
 
 
-def _train(candidate: Candidate, seed: int, splits: Splits, plan: Plan) -> _Trained:
+def _train(trial: Trial, splits: Splits, plan: Plan, networks: SharedNetworks) -> _Trained:
     """Train on growing parts of the training text, the whole text last; returns the last model."""
     fits: list[Fit] = []
     for fraction in (*plan.growth, 1.0):
@@ -169,10 +174,12 @@ def _train(candidate: Candidate, seed: int, splits: Splits, plan: Plan) -> _Trai
         with warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always")
             warnings.simplefilter("ignore", RuntimeWarning)
-            fitted, seconds, peak = _timed_fit(candidate, seed, part, splits.validation)
+            fitted, cost = _timed_fit(trial, part, splits.validation, networks)
+        if not said:  # what contains this network would not repeat its warnings
+            networks.keep(trial, fitted, part, cost)
         model = cast(LanguageModel[Any], fitted)
         scores, fit = _scored(model, splits.test)
-        fits.append(replace(fit, tokens=part.n_tokens, seconds=seconds, peak=peak))
+        fits.append(replace(fit, tokens=part.n_tokens, seconds=cost.seconds, peak=cost.peak))
     return _Trained(model, scores, fits, list(dict.fromkeys(str(w.message) for w in said)))
 
 
@@ -184,14 +191,14 @@ def _scored(model: LanguageModel[Any], test: Corpus) -> tuple[FloatArray, Fit]:
 
 
 def _measure_cloze(
-    candidate: Candidate, seed: int, material: LevelMaterial, plan: Plan
+    trial: Trial, material: LevelMaterial, plan: Plan, networks: SharedNetworks
 ) -> ClozeRun:
     splits = material.splits
-    model, seconds = candidate.finished, math.nan
+    model, cost = trial.candidate.finished, Training(math.nan)
     if model is None:
-        model, seconds, _ = _timed_fit(candidate, seed, splits.train, splits.validation)
+        model, cost = _timed_fit(trial, splits.train, splits.validation, networks)
     filled = fill_blanks(model, splits.test, plan.blanks)
-    return ClozeRun(filled, seconds, model.n_parameters)
+    return ClozeRun(filled, cost.seconds, model.n_parameters)
 
 
 def draw_sample(model: LanguageModel[Any], characters: int, seed: int) -> str:
@@ -237,18 +244,21 @@ def step_seconds(
 
 
 def _timed_fit(
-    candidate: Candidate, seed: int, train: Corpus, validation: Corpus
-) -> tuple[AnyModel, float, int | None]:
-    def fit() -> AnyModel:
-        return candidate.make(seed).fit(train, validation)
+    trial: Trial, train: Corpus, validation: Corpus, networks: SharedNetworks
+) -> tuple[AnyModel, Training]:
+    """The model of a trial, fitted, and what this and the training of its parts cost."""
+
+    def fit() -> tuple[AnyModel, float, Training]:
+        model, parts = networks.complete(trial.make(), trial.candidate.level, train)
+        return *_timed(lambda: model.fit(train, validation)), parts
 
     with PeakMemory() as memory:
-        model, seconds = _timed(fit)
+        model, seconds, parts = fit()
     if was_interrupted(model):
         raise KeyboardInterrupt
     if seconds < _QUICK_FIT:
-        seconds = min(seconds, *(_timed(fit)[1] for _ in range(_REPEATS - 1)))
-    return model, seconds, memory.growth
+        seconds = min(seconds, *(fit()[1] for _ in range(_REPEATS - 1)))
+    return model, parts + Training(seconds, memory.growth)
 
 
 def _history(model: LanguageModel[Any]) -> list[dict[str, float | None]]:

@@ -9,16 +9,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 from langmodels.checks import LOG_PROB, Expected, check_arrays
 from langmodels.errors import LangmodelsError, UsageError
-from langmodels.evaluation.candidates import Candidate
+from langmodels.evaluation.candidates import Trial
 from langmodels.evaluation.forecast import Forecast, Work
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import AnyRun, ClozeRun, Plan, Run, measure
+from langmodels.evaluation.shared_networks import SharedNetworks, containing
 from langmodels.execution import Jobs, completed, executor, n_workers, share
 from langmodels.formatting import duration, figure, perplexity
 from langmodels.interchange import json_text, structure
@@ -28,14 +29,6 @@ from langmodels.progress import Report, listening, named, say, track
 from langmodels.storage import cache_folder
 from langmodels.tensors import open_arrays, save_arrays
 from langmodels.threads import cpu_count
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One candidate to be trained and measured with one seed."""
-
-    candidate: Candidate
-    seed: int
 
 
 class RunCache:
@@ -171,7 +164,7 @@ def run_trials(
     """
     done: Runs = {}
     failed: Failures = {}
-    order = _order(trials, in_order or jobs == 1)
+    order = _order(trials, in_order or jobs == 1, expected)
     with _overall(trials, order, expected, until, n_workers(jobs)) as advance:
         for trial in trials:
             material.at(trial.candidate.level)  # encoded here, not once in every process
@@ -191,8 +184,11 @@ def run_trials(
                     advance(i)
         todo = [i for i in order if i not in done]
         try:
-            with executor(worth_having(jobs, len(todo))) as pool:
-                shared = share(pool, (material, plan))
+            with (
+                SharedNetworks.among([trials[i] for i in todo]) as networks,
+                executor(worth_having(jobs, len(todo))) as pool,
+            ):
+                shared = share(pool, (material, plan, networks))
                 number = {pool.submit(_measure, trials[i], shared): i for i in todo}
                 for future in completed(pool, list(number)):
                     i = number[future]
@@ -221,13 +217,18 @@ def run_trials(
     return done, failed
 
 
-def _order(trials: Sequence[Trial], as_given: bool) -> list[int]:
+def _order(
+    trials: Sequence[Trial], as_given: bool, expected: Sequence[Work] | None = None
+) -> list[int]:
     """The indices of trials in the order in which they start."""
     order = list(range(len(trials)))
     if not as_given:
-        # n-gram models first; then networks from the last named to the first: users tend to name
-        # small networks before large ones, and a long trial should not be left for the end.
-        order.sort(key=lambda i: (trials[i].candidate.random, -i))
+        # n-gram models first; then networks, the longest first, as no long trial should be left for
+        # the end, but those that contain others after these. Where times are not known, the last
+        # named comes first: users tend to name small networks before large ones.
+        last = containing(trials)
+        times = [0.0] * len(trials) if expected is None else [work.seconds for work in expected]
+        order.sort(key=lambda i: (trials[i].candidate.random, i in last, -times[i], -i))
     return order
 
 
@@ -235,7 +236,7 @@ def forecast_of(
     expected: Sequence[Work], trials: Sequence[Trial], jobs: Jobs, *, in_order: bool = False
 ) -> Forecast:
     """A forecast of when trials end that `run_trials` runs, from their expected times."""
-    order = _order(trials, in_order or jobs == 1)
+    order = _order(trials, in_order or jobs == 1, expected)
     return Forecast([expected[i] for i in order], n_workers(jobs))
 
 
@@ -357,11 +358,11 @@ def _in_short(trial: Trial, run: AnyRun, material: Material) -> str:
     return f"{label}: perplexity {perplexity(value)}, {figure(bits, 3)} bits/{per}, {how}"
 
 
-def _measure(trial: Trial, shared: tuple[Material, Plan]) -> AnyRun:
-    material, plan = shared
+def _measure(trial: Trial, shared: tuple[Material, Plan, SharedNetworks]) -> AnyRun:
+    material, plan, networks = shared
     with named(trial.candidate.label):
         level = material.at(trial.candidate.level)
-        return measure(trial.candidate, trial.seed, level, plan_of(trial, plan))
+        return measure(trial, level, plan_of(trial, plan), networks)
 
 
 def plan_of(trial: Trial, plan: Plan) -> Plan:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from langmodels.errors import UsageError
-from langmodels.evaluation.candidates import AnyModel, Candidate
+from langmodels.evaluation.candidates import AnyModel, Candidate, Trial
 from langmodels.evaluation.forecast import Work
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import Plan
-from langmodels.evaluation.running import Trial, plan_of, worth_having
-from langmodels.execution import Jobs, completed, executor, share
+from langmodels.evaluation.running import plan_of, worth_having
+from langmodels.evaluation.shared_networks import containing
+from langmodels.execution import Jobs, completed, executor, n_workers, share
 from langmodels.models.base import LanguageModel
 from langmodels.neural.training.history import validation_loss, was_interrupted
 from langmodels.progress import named, track
@@ -84,7 +85,7 @@ def expected_times(
     trials: Sequence[Trial], material: Material, plan: Plan, jobs: Jobs = 1
 ) -> tuple[list[Work], bool]:
     """The expected time of each trial, with networks trained to their last epoch; and whether it
-    rests on a measurement.
+    rests on a measurement. Networks that several trials contain are trained once, if they can be.
 
     Where all trials together would hardly take longer than measuring them, typical speeds are used.
     """
@@ -118,6 +119,10 @@ def expected_times(
         seconds = sum(stages) + scored / speed.scoring + speed.rest
         told = stages if trial.candidate.random else ()
         found.append(Work(seconds, told, trial.candidate.random))
+    if n_workers(jobs) < sum(networks):  # else all networks begin at the same time
+        for i, others in containing(trials).items():
+            shared = sum(sum(found[k].told) for k in others)
+            found[i] = Work(max(0.0, found[i].seconds - shared), kind=True)
     return found, measured
 
 
@@ -206,7 +211,7 @@ def _counting_speed(trial: Trial, splits: Splits) -> tuple[AnyModel, float]:
     """A model fitted on the beginning of the text, and the tokens per second that this took."""
     share = splits.validation.n_tokens / max(1, splits.train.n_tokens)
     for n in _COUNTED_HEADS:
-        model, head = trial.candidate.make(trial.seed), splits.train.head(n)
+        model, head = trial.make(), splits.train.head(n)
         before = time.perf_counter()
         model.fit(head, splits.validation.head(max(1, round(share * head.n_tokens))))
         took = time.perf_counter() - before
@@ -224,7 +229,7 @@ def _network_speed(trial: Trial, splits: Splits, patience: float) -> tuple[AnyMo
             limited = replace(trial.candidate, options={**options, "tokens": tokens})
             model = limited.make(trial.seed)
         except UsageError:  # it has no such option
-            model = trial.candidate.make(trial.seed)
+            model = trial.make()
         head = splits.train.head(max(_HEAD, tokens))
         before = time.perf_counter()
         model.fit(head, validation)

@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self, SupportsIndex
 
 from langmodels import notebooks
@@ -63,6 +63,16 @@ class Model(WithReading, Configurable, ABC):
         values = self.get_params().values()
         listed = (value if isinstance(value, list | tuple) else [value] for value in values)
         return [part for some in listed for part in some if isinstance(part, Model)]
+
+    def with_parts(self, replace: Callable[["Model"], "Model"]) -> Self:
+        """An unfitted copy with each of `parts` replaced by what the function returns for it."""
+
+        def replaced(value: Any) -> Any:
+            if isinstance(value, list | tuple):
+                return type(value)(map(replaced, value))
+            return replace(value) if isinstance(value, Model) else value
+
+        return type(self)(**{name: replaced(v) for name, v in self.get_params().items()})
 
     def facts(self) -> dict[str, Any]:
         """Facts of this family that `describe` adds to those of every model."""

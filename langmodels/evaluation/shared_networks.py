@@ -1,0 +1,119 @@
+"""Networks that are models of a comparison, and parts of others as well, are trained once.
+
+`mixture`, for one, contains the network of `lstm`. The process that trains the latter leaves it in
+a folder, where the process that trains the former finds it, if it comes later and runs on the same
+machine; otherwise it trains the network itself. Figures are the same either way, and what a model
+costs includes the training of its parts.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from langmodels.errors import LangmodelsError
+from langmodels.evaluation.candidates import Trial
+from langmodels.interchange import json_text
+from langmodels.models.files import pack, unpack
+from langmodels.models.model import Model
+from langmodels.tensors import open_arrays, save_arrays
+from langmodels.text.corpus import Corpus
+
+M = TypeVar("M", bound=Model)
+
+
+@dataclass(frozen=True)
+class Training:
+    """What training cost: seconds, and the growth of memory in bytes, None where it is unknown."""
+
+    seconds: float = 0.0
+    peak: int | None = None
+
+    def __add__(self, later: "Training") -> "Training":
+        known = [peak for peak in (self.peak, later.peak) if peak is not None]
+        return Training(self.seconds + later.seconds, max(known, default=None))
+
+
+def _names_of(model: Model, level: str) -> list[str]:
+    """The name of an unfitted model at a level, and then the names of all its parts.
+
+    Models of one name learn the same from the same text.
+    """
+    inside = [name for part in model.parts for name in _names_of(part, level)]
+    told = repr([level, model.kind, model.get_params(), inside])
+    return [hashlib.sha256(told.encode()).hexdigest()[:32], *inside]
+
+
+def _names_in(trial: Trial) -> list[str]:
+    return _names_of(trial.make(), trial.candidate.level)
+
+
+def containing(trials: Sequence[Trial]) -> dict[int, list[int]]:
+    """Which trials contain networks that are trials themselves: their indices, and of these."""
+    names = {i: _names_in(trial) for i, trial in enumerate(trials) if trial.candidate.random}
+    own = {name: i for i, (name, *_) in names.items()}
+    found = {i: [own[name] for name in inside if name in own] for i, (_, *inside) in names.items()}
+    return {i: others for i, others in found.items() if others}
+
+
+@dataclass(frozen=True)
+class SharedNetworks:
+    """A folder of fitted networks that other models contain; `names` are those worth keeping.
+
+    Nothing is kept in a folder that does not exist, as on another machine.
+    """
+
+    folder: str = ""
+    names: frozenset[str] = frozenset()
+
+    @classmethod
+    @contextmanager
+    def among(cls, trials: Sequence[Trial]) -> Iterator["SharedNetworks"]:
+        """A context manager: a folder for the networks that several trials train, while they do."""
+        found = {other for others in containing(trials).values() for other in others}
+        if not found:
+            yield cls()
+            return
+        names = frozenset(_names_in(trials[i])[0] for i in found)
+        # On Windows, a worker that is being stopped may still have a file open.
+        with tempfile.TemporaryDirectory(
+            prefix="langmodels-", ignore_cleanup_errors=True
+        ) as folder:
+            yield cls(folder, names)
+
+    def complete(self, model: M, level: str, train: Corpus) -> tuple[M, Training]:
+        """An unfitted model with those of its parts fitted that were kept, and what that cost."""
+        cost = Training()
+
+        def fitted(part: Model) -> Model:
+            nonlocal cost
+            name = _names_of(part, level)[0]
+            found = self._load(name, train) if name in self.names else None
+            whole, own = found or self.complete(part, level, train)
+            cost += own
+            return whole
+
+        return (model.with_parts(fitted) if self.names and model.parts else model), cost
+
+    def keep(self, trial: Trial, model: Model, train: Corpus, cost: Training) -> None:
+        """Keep the fitted model of a trial, if others contain it, with what its training cost."""
+        name = _names_in(trial)[0] if self.names else ""
+        if name not in self.names or not Path(self.folder).is_dir():
+            return
+        metadata, arrays = pack(model)
+        with suppress(LangmodelsError, OSError):  # a full disk: it is trained again
+            save_arrays(self._path(name, train), arrays, {**metadata, "cost": json_text(cost)})
+
+    def _load(self, name: str, train: Corpus) -> tuple[Model, Training] | None:
+        with suppress(LangmodelsError):  # it is not there, or no longer
+            metadata, arrays = open_arrays(self._path(name, train), mmap=False)
+            return unpack(metadata, arrays), Training(**json.loads(metadata["cost"]))
+        return None
+
+    def _path(self, name: str, train: Corpus) -> Path:
+        """The file for a model fitted to the beginning of the text that `train` is."""
+        return Path(self.folder) / f"{name}-{train.n_tokens}.lm"
