@@ -1,5 +1,6 @@
 """What reaches standard output and standard error: all of it, as UTF-8, and nothing raw."""
 
+import importlib
 import io
 import json
 import math
@@ -370,3 +371,29 @@ def test_commands_run_outside_the_main_thread(capsys: pytest.CaptureFixture[str]
     thread.start()
     thread.join()
     assert statuses == [0]
+
+
+def test_control_c_while_a_module_is_imported_is_not_passed_over(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "deaf_module.py").write_text(
+        "import signal\n"
+        "try:\n    signal.raise_signal(signal.SIGINT)\n"
+        "except BaseException as error:\n    raise AssertionError from error\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def load(*_: Any) -> None:
+        importlib.import_module("deaf_module")
+        for _ in range(6000):
+            time.sleep(0.01)
+
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    monkeypatch.setattr("langmodels.cli.corpora.run", load)
+    try:
+        assert main(["corpora"]) == INTERRUPTED
+        assert "deaf_module" in sys.modules, "it was imported whole before"
+    finally:
+        signal.signal(signal.SIGINT, before)
+        sys.modules.pop("deaf_module", None)
+    assert capsys.readouterr().err == "langmodels: error: interrupted.\n"

@@ -341,6 +341,24 @@ def test_a_link_reproduces_the_screen(visit: Visit, browser: Any, address: str) 
     assert other.faults == []
 
 
+def test_a_factor_is_explained_in_its_own_sentence(visit: Visit) -> None:
+    """While the factors of another sentence are awaited, those that are shown can be pressed."""
+    page = visit.open(panel="chain", sentence="She looked at the heron and said nothing.")
+    last = page.locator('[data-cell="8 mkn:order=3"]')
+    last.wait_for()
+    held: list[Any] = []
+    page.route("**/api/chain", lambda route: held.append(route))
+    page.fill("#sentence", "She")
+    end = time.monotonic() + 60
+    while not held:
+        assert time.monotonic() < end
+        page.wait_for_timeout(20)
+    last.click()
+    page.wait_for_selector('#detail[data-of="8 mkn:order=3"] .equation')
+    held[0].continue_()
+    last.wait_for(state="detached")
+
+
 def test_memory_and_gradients(visit: Visit, classroom: Classroom) -> None:
     room, name = classroom.room(), "gru:hidden=5:epochs=1"
     classroom.add(room, name, "test")

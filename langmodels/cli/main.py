@@ -376,23 +376,41 @@ def _warnings_as_lines() -> Iterator[None]:
         yield
 
 
+_DEFERRED = 200
+"""How often Ctrl-C is put off by a hundredth of a second where it would interrupt an import."""
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported, whose code may ignore exceptions, as Cython's does."""
+    while frame is not None and frame.f_code is not main.__code__:
+        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
+            return True
+        frame = frame.f_back
+    return False
+
+
 @contextmanager
 def _counted(pressed: list[int], early: Handler | None) -> Iterator[None]:
     """Let Ctrl-C raise KeyboardInterrupt in this block, and record the presses in `pressed`."""
+    ended = threading.Event()
+
+    def again() -> None:
+        if not ended.wait(0.01):
+            _thread.interrupt_main()
 
     def press(number: int, frame: FrameType | None) -> None:
         pressed.append(number)
-        signal.default_int_handler(number, frame)
-
-    # Exceptions in callbacks, such as those of weak references, are ignored by Python: raise again.
-    again = threading.Timer(0.01, _thread.interrupt_main)
-    again.daemon = True
+        if len(pressed) < _DEFERRED and _is_importing(frame):
+            _thread.start_new_thread(again, ())  # which takes no lock of the interrupted code
+        else:
+            signal.default_int_handler(number, frame)
 
     def passed_over(what: "sys.UnraisableHookArgs") -> None:
-        if not issubclass(what.exc_type, KeyboardInterrupt):
+        # Exceptions in callbacks, such as those of weak references, are ignored by Python.
+        if issubclass(what.exc_type, KeyboardInterrupt):
+            _thread.start_new_thread(again, ())
+        else:
             hook(what)
-        elif again.ident is None:
-            again.start()
 
     hook = sys.unraisablehook
     before = signal.getsignal(signal.SIGINT)
@@ -404,7 +422,7 @@ def _counted(pressed: list[int], early: Handler | None) -> Iterator[None]:
     try:
         yield
     finally:
-        again.cancel()
+        ended.set()
         if sys.unraisablehook is passed_over:
             sys.unraisablehook = hook
         if signal.getsignal(signal.SIGINT) is press:

@@ -10,6 +10,7 @@ export const chain = { key: "chain", title: "Chain rule", open };
 function open(app, place) {
   let asked = 0;
   let found = [];
+  let read = ""; // the sentence of which these are the factors; meanwhile the field may hold another
   let cell = null; // what was pressed
   let example = null;
   let pointed = null; // what a pointer or the keyboard's focus is on
@@ -35,11 +36,12 @@ function open(app, place) {
     const mine = (asked += 1);
     if (!sentence.value.trim()) { replace(grids, h("p", { class: "quiet" }, "Write a sentence.")); detail.replaceChildren(); return; }
     try {
+      const written = sentence.value;
+      const answer = await app.ask("chain", { models: app.chosen, sentence: written });
+      if (mine !== asked) return;
       answers.clear();
       example = null;
-      const answer = await app.ask("chain", { models: app.chosen, sentence: sentence.value });
-      if (mine !== asked) return;
-      found = answer.models;
+      [found, read] = [answer.models, written];
       draw();
       await explain();
     } catch (error) { if (mine === asked) trouble(error); }
@@ -127,14 +129,18 @@ function open(app, place) {
     if (!m || at.position >= m.steps.length) { detail.replaceChildren(); return; }
     const key = `${at.position} ${m.model}`;
     try {
-      if (!answers.has(key)) answers.set(key, app.ask("cell", { model: m.model, sentence: sentence.value, position: at.position }));
+      if (!answers.has(key)) answers.set(key, app.ask("cell", { model: m.model, sentence: read, position: at.position }));
       const answer = await answers.get(key);
-      if (at !== (pointed ?? cell ?? example)) return;
+      if (!found.includes(m) || at !== (pointed ?? cell ?? example)) return;
       detail.classList.toggle("pinned", at === cell);
       detail.dataset.of = key;
       show(m, m.steps[at.position], answer);
       if (scroll) detail.scrollIntoView({ block: "nearest", behavior: "smooth" });
-    } catch (error) { answers.delete(key); trouble(error); }
+    } catch (error) {
+      if (!found.includes(m)) return;
+      answers.delete(key);
+      trouble(error);
+    }
   }
 
   function show(m, step, answer) {

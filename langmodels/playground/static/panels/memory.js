@@ -8,6 +8,7 @@ import * as state from "../state.js";
 
 export const memory = { key: "memory", title: "Memory & gradients", open };
 
+const MOST = 4; // networks whose gradients are drawn
 const WANTED = ["rnn", "gru", "lstm", "transformer"];
 const SAYS = {
   hidden: "the state that is handed on, −1 to 1", cell: "the long-term memory", candidate: "what would be written", "input gate": "how much is written",
@@ -51,7 +52,7 @@ function open(app, place) {
       if (mine !== asked) return;
       found = answer;
       draw(model);
-      await gradients();
+      await gradients(mine);
     } catch (error) { if (mine === asked) trouble(error); }
   }
   const soon = calm(update, 200);
@@ -94,11 +95,11 @@ function open(app, place) {
   }
   const short = (t) => (t.length > 10 ? `${visible(t).slice(0, 9)}…` : visible(t));
 
-  async function gradients() {
+  async function gradients(mine) {
     const models = networks().filter((m) => m.kind !== "transformer");
     const series = [];
     const refused = [];
-    for (const m of models.slice(0, 4)) {
+    for (const m of models.slice(0, MOST)) {
       try {
         const g = await app.ask("gradients", { model: m.name });
         const top = (norms) => norms.at(-1).map((v, i) => [i, Number(v)]);
@@ -106,11 +107,13 @@ function open(app, place) {
         series.push({ name: `${m.name}, untrained`, colour: app.colour(m.name), points: top(g.untrained), dashed: 1 });
       } catch (error) { refused.push(h("p", { class: "small quiet" }, `${m.name}: ${error.message}`)); }
     }
+    if (mine !== asked) return;
     lags.hidden = !series.length && !refused.length;
     if (lags.hidden) return;
     replace(lags, h("h2", {}, "The gradient by lag"),
       !series.length ? null : chart({ series, x: "tokens back", y: "share of lag 0", log: true, label: "How much of the gradient is left so many tokens back" }),
       h("p", { class: "small quiet" }, "How strongly the loss at a token depends on the hidden state so many tokens before. Where it vanishes, nothing can be learnt from that far back."),
+      models.length > MOST ? h("p", { class: "small quiet" }, `The first ${MOST} of ${models.length} networks.`) : null,
       refused);
   }
 

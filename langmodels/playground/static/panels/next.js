@@ -86,8 +86,11 @@ function open(app, place) {
     write(context.value + (fits ? "" : drawn.glue) + (drawn.token === "<unk>" ? "…" : drawn.token));
   }
   async function roll(model) {
+    const before = context.value;
     try {
-      goOn(await app.ask("roll", { model, context: context.value, seed: Math.floor(Math.random() * 2 ** 31), ...settings() }));
+      const drawn = await app.ask("roll", { model, context: before, seed: Math.floor(Math.random() * 2 ** 31), ...settings() });
+      if (context.value !== before) return; // it was drawn after another text
+      goOn(drawn);
       document.getElementById(`roll-${model}`)?.focus();
     } catch (error) { trouble(error); }
   }
