@@ -1,6 +1,9 @@
 """Exceptions and warnings whose messages are meant for the user."""
 
+import difflib
 import operator
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
 
@@ -26,9 +29,25 @@ class FileWarning(UserWarning):
 def unreadable(name: object, error: Exception) -> LangmodelsError:
     """The error to raise for a file that could not be opened or read."""
     if isinstance(error, FileNotFoundError):
-        return LangmodelsError(f"There is no file {name}; check the path.")
+        return missing(str(name))
     reason = getattr(error, "strerror", None) or str(error)
     return LangmodelsError(f"Cannot read {name}: {reason}.")
+
+
+def missing(path: str, what: str = "file") -> LangmodelsError:
+    """The error to raise where there is no such file, with the name of one that is alike."""
+    close = difflib.get_close_matches(path, siblings(path), 1)
+    hint = f"did you mean {close[0]}?" if close else "check the path."
+    return LangmodelsError(f"There is no {what} {path}; {hint}")
+
+
+def siblings(path: str) -> list[str]:
+    """The paths of files in the folder of a path, at most a thousand; none if it is no folder."""
+    try:
+        files = (each for each in Path(path).parent.iterdir() if each.is_file())
+        return list(map(str, islice(files, 1000)))
+    except (OSError, ValueError):
+        return []
 
 
 def check_whole(**values: Any) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from langmodels import presets
 from langmodels.arguments import checked
-from langmodels.errors import LangmodelsError, UsageError
+from langmodels.errors import LangmodelsError, UsageError, missing
 from langmodels.kinds import FINDERS
 from langmodels.models.base import LanguageModel
 from langmodels.models.blanks import ClozeModel
@@ -328,7 +328,7 @@ def any_model_spec(name: str) -> ModelSpec[Model]:
 def check_no_file(text: str) -> None:
     """Raise LangmodelsError where a text that names no model looks like the path of a file."""
     if Path(text).suffix or os.sep in text:
-        raise LangmodelsError(f"There is no model file {text}; check the path.")
+        raise missing(str(text), "model file")
 
 
 def model_spec(name: str) -> ModelSpec[LanguageModel[Any]]:

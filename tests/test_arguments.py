@@ -346,6 +346,9 @@ def test_a_field_that_no_document_has_is_noticed(folder: Path) -> None:
         (lambda: WORDS.vocabulary.decode([1.5]), "ids must be a list or a stream of whole numbers"),  # type: ignore[list-item]
         (lambda: WORDS.vocabulary.id(["the"]), "token must be a string, not a list"),  # type: ignore[arg-type]
         (lambda: WORDS.reading.text(3), "tokens must be a list or a stream of strings"),  # type: ignore[arg-type]
+        (lambda: WORDS.vocabulary.encode("cat"), "a list of tokens, not a string; Reading.encode"),
+        (lambda: WORDS.sequences_of("the cat"), "takes a list of texts; put a single one in"),
+        (lambda: WORDS.scores("the cat"), "as sequences_of makes them, not str; score_many takes"),  # type: ignore[arg-type]
         (lambda: CORPUS.recoded("word"), "vocabulary must be a Vocabulary, not 'word'"),  # type: ignore[arg-type]
     ],
 )

@@ -309,6 +309,8 @@ def test_missing_files_and_folders(fail: Fail, models: Path, tmp_path: Path) -> 
     assert "no file and no corpus called 'missing.txt'" in fail(
         1, "score", model, "--file", "missing.txt"
     )
+    (tmp_path / "tale.lm").touch()
+    assert f"did you mean {tmp_path / 'tale.lm'}?" in fail(1, "score", tmp_path / "tael.lm", "the")
     assert "folder" in fail(1, "score", model, "--file", "folder")
     assert "folder" in fail(1, "corpora", "--get", "wonderland.txt", "--output", "folder")
 

@@ -29,7 +29,7 @@ from langmodels.evaluation.budgets import parse_budget
 from langmodels.evaluation.comparison import Comparison, compare
 from langmodels.evaluation.report import FORMATS, check_report_path
 from langmodels.evaluation.report.terminal import print_wide, render
-from langmodels.evaluation.running import default_cache_folder
+from langmodels.evaluation.run_cache import default_cache_folder
 from langmodels.interchange import json_text
 from langmodels.names import split_names
 from langmodels.presets import BUDGETS

@@ -22,7 +22,7 @@ from langmodels.datasets.documents import Document, Records, Request, format_by_
 from langmodels.datasets.paths import find_files
 from langmodels.datasets.queries import parse_query
 from langmodels.datasets.synthetic import Generator
-from langmodels.errors import LangmodelsError, UsageError, unreadable
+from langmodels.errors import LangmodelsError, UsageError, siblings, unreadable
 from langmodels.settings import parameters
 from langmodels.text.levels import TOKENIZERS
 from langmodels.text.streams import TextStream, text_stream
@@ -302,7 +302,7 @@ def _language(name: str) -> str:
 
 def _not_found(name: str) -> str:
     known = [listing.name for listing in list_sources()]
-    known += [str(path) for path in _siblings(Path(name))]
+    known += siblings(name)
     name = name if len(name) < 100 else name[:97] + "..."
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     hint = f"; did you mean {' or '.join(close)}?" if close else "."
@@ -310,10 +310,3 @@ def _not_found(name: str) -> str:
         f"There is no file and no corpus called {name!r}{hint} "
         "`langmodels corpora` lists what there is."
     )
-
-
-def _siblings(path: Path) -> list[Path]:
-    try:
-        return [p for p in path.parent.iterdir() if p.is_file()][:1000]
-    except OSError:
-        return []

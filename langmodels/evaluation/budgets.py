@@ -16,9 +16,9 @@ from langmodels.evaluation.candidates import Candidate, Trial
 from langmodels.evaluation.forecast import Work
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import Plan
+from langmodels.evaluation.run_cache import RunCache
 from langmodels.evaluation.running import (
     Failures,
-    RunCache,
     Runs,
     Tell,
     forecast_of,

@@ -23,8 +23,8 @@ from langmodels.evaluation.report.figures import save_figures, save_plot
 from langmodels.evaluation.report.html import fragment
 from langmodels.evaluation.report.terminal import render
 from langmodels.evaluation.results import ClozeResult, ModelResult, Results, records
+from langmodels.evaluation.run_cache import RunCache
 from langmodels.evaluation.running import (
-    RunCache,
     forecast_of,
     run_trials,
     worthwhile_jobs,
@@ -220,7 +220,7 @@ def compare(
     ]
     if jobs is None:
         jobs = worthwhile_jobs(trials)
-    kept = RunCache(cache) if cache else None
+    kept = RunCache(cache or None)
     seen: dict[tuple[str, str], dict[int, AnyRun]] = {}
 
     def tell(trial: Trial, run: AnyRun) -> None:
@@ -329,13 +329,13 @@ def _candidates(
 
 
 def _forecast_work(
-    trials: Sequence[Trial], material: Material, plan: Plan, jobs: Jobs, cache: RunCache | None
+    trials: Sequence[Trial], material: Material, plan: Plan, jobs: Jobs, cache: RunCache
 ) -> list[Work] | None:
     """The expected time of each trial, 0 for those in the cache; None where all are.
 
     Prints the expected total, unless that is short and was not measured.
     """
-    new = [i for i, t in enumerate(trials) if cache is None or not cache.has(t, material, plan)]
+    new = [i for i, t in enumerate(trials) if not cache.has(t, material, plan)]
     if not new:
         return None
     times, measured = expected_times([trials[i] for i in new], material, plan, jobs)

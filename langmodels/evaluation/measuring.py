@@ -57,6 +57,11 @@ PLANS = {
 }
 
 
+def plan_of(trial: Trial, plan: Plan) -> Plan:
+    """The plan for one trial: settings of a sweep are trained on the whole text only."""
+    return replace(plan, growth=()) if trial.candidate.sweep else plan
+
+
 @dataclass(frozen=True)
 class Fit:
     """The loss and the costs of one training run.

@@ -1,109 +1,24 @@
-"""Measure many candidates, in this process or in several; finished runs are kept in a cache."""
+"""Measure many candidates, in this process or in several."""
 
-import functools
-import hashlib
-import json
 import math
-import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import fields, replace
-from pathlib import Path
-from typing import Any
+from contextlib import contextmanager
 
-from langmodels.checks import LOG_PROB, Expected, check_arrays
 from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation.candidates import Trial
 from langmodels.evaluation.forecast import Forecast, Work
 from langmodels.evaluation.levels import Material
-from langmodels.evaluation.measuring import AnyRun, ClozeRun, Plan, Run, measure
+from langmodels.evaluation.measuring import AnyRun, ClozeRun, Plan, Run, measure, plan_of
+from langmodels.evaluation.run_cache import RunCache
 from langmodels.evaluation.shared_networks import SharedNetworks, containing
 from langmodels.execution import Jobs, completed, executor, n_workers, share
 from langmodels.formatting import duration, figure, perplexity
-from langmodels.interchange import json_text, structure
 from langmodels.models.scores import perplexity_at
 from langmodels.neural.training.trainer import TRAINING
 from langmodels.progress import Report, listening, named, say, track
-from langmodels.storage import cache_folder
-from langmodels.tensors import open_arrays, save_arrays
 from langmodels.threads import cpu_count
-
-
-class RunCache:
-    """A folder of finished runs, each in a file named by a hash of everything it depends on.
-
-    The hash covers the model and its options, the seed, the ids of all parts of the text, the plan
-    and the source code of this package. A run whose file is damaged is measured again. Models with
-    code from outside the package, which may change unnoticed, are not stored.
-    """
-
-    def __init__(self, folder: str | os.PathLike[str]) -> None:
-        self.folder = Path(folder)
-
-    def key(self, trial: Trial, material: Material, plan: Plan) -> str:
-        """The name of the file of a trial, without its suffix."""
-        parts = [
-            trial.candidate.name,
-            trial.candidate.level,
-            json.dumps(dict(trial.candidate.options), sort_keys=True, default=repr),
-            str(trial.seed),
-            material.at(trial.candidate.level).digest,
-            repr(plan),
-            _code_digest(),
-        ]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
-
-    def has(self, trial: Trial, material: Material, plan: Plan) -> bool:
-        """Whether there is a file for a trial; it is not read, and may turn out to be damaged."""
-        if not trial.candidate.repeatable:
-            return False
-        return (self.folder / f"{self.key(trial, material, plan_of(trial, plan))}.run").is_file()
-
-    def load(self, key: str, kind: type[AnyRun]) -> AnyRun | None:
-        """The stored run of this key; None where there is none, or its file is damaged."""
-        path = self.folder / f"{key}.run"
-        if not path.is_file():
-            return None
-        try:
-            metadata, arrays = open_arrays(path)
-            if "scores" in arrays:
-                check_arrays(arrays, {"scores": Expected("float64", ("tokens",), **LOG_PROB)})
-            data = json.loads(metadata["run"])
-            found: dict[str, Any] = dict(arrays)
-            for f in fields(kind):
-                if f.name not in arrays:
-                    found[f.name] = structure(f.type, data[f.name])
-            return kind(**found)
-        except (LangmodelsError, KeyError, TypeError, ValueError):
-            return None
-
-    def save(self, key: str, run: AnyRun) -> None:
-        """Store a finished run; without an error where the folder cannot be written."""
-        arrays = {"scores": run.scores} if isinstance(run, Run) else {}
-        rest = {f.name: getattr(run, f.name) for f in fields(run) if f.name not in arrays}
-        path = self.folder / f"{key}.run"
-        with suppress(LangmodelsError, OSError):  # a full disk must not cost the results
-            self.folder.mkdir(parents=True, exist_ok=True)
-            save_arrays(path, arrays, {"run": json_text(rest)})
-
-
-def default_cache_folder() -> Path:
-    """The folder in which the command line stores finished runs, beside the downloads."""
-    return cache_folder() / "runs"
-
-
-@functools.cache
-def _code_digest() -> str:
-    """A hash of the source of this package, so that a change of code makes stored runs void."""
-    text = hashlib.sha256()
-    folder = Path(__file__).parents[1]
-    for path in sorted(folder.rglob("*.py")):
-        part = path.relative_to(folder).parts[0]
-        if part not in ("cli", "teaching"):  # no figure depends on these
-            text.update(path.read_bytes())
-    return text.hexdigest()
 
 
 def worthwhile_jobs(trials: Sequence[Trial]) -> int:
@@ -164,24 +79,22 @@ def run_trials(
     """
     done: Runs = {}
     failed: Failures = {}
+    cache = cache or RunCache(None)
+
+    def finish(i: int, run: AnyRun) -> None:
+        done[i] = run
+        if tell is not None:
+            tell(trials[i], run)
+
     order = _order(trials, in_order or jobs == 1, expected)
     with _overall(trials, order, expected, until, n_workers(jobs)) as advance:
         for trial in trials:
             material.at(trial.candidate.level)  # encoded here, not once in every process
-        keys: dict[int, str] = {}
-        if cache is not None:
-            keys = {
-                i: cache.key(trial, material, plan_of(trial, plan))
-                for i, trial in enumerate(trials)
-                if trial.candidate.repeatable
-            }
-            for i, key in keys.items():
-                found = cache.load(key, ClozeRun if trials[i].candidate.fills_blanks else Run)
-                if found is not None:
-                    done[i] = found
-                    if tell is not None:
-                        tell(trials[i], found)
-                    advance(i)
+        for i, trial in enumerate(trials):
+            found = cache.load(trial, material, plan)
+            if found is not None:
+                finish(i, found)
+                advance(i)
         todo = [i for i in order if i not in done]
         try:
             with (
@@ -193,20 +106,16 @@ def run_trials(
                 for future in completed(pool, list(number)):
                     i = number[future]
                     try:
-                        done[i] = future.result()
+                        run = future.result()
                     except UsageError:
                         raise
                     except LangmodelsError as error:
                         failed[i] = error
                     else:
-                        if cache is not None and i in keys:
-                            cache.save(keys[i], done[i])
-                        say(
-                            f"{_in_short(trials[i], done[i], material)}; "
-                            f"{len(done)} of {len(trials)}"
-                        )
-                        if tell is not None:
-                            tell(trials[i], done[i])
+                        cache.save(trials[i], material, plan, run)
+                        in_short = _in_short(trials[i], run, material)
+                        say(f"{in_short}; {len(done) + 1} of {len(trials)}")
+                        finish(i, run)
                     advance(i)
                     left = [k for k in todo if k not in done and k not in failed]
                     if left and not trials[i].candidate.random and _are_random(trials, left):
@@ -363,8 +272,3 @@ def _measure(trial: Trial, shared: tuple[Material, Plan, SharedNetworks]) -> Any
     with named(trial.candidate.label):
         level = material.at(trial.candidate.level)
         return measure(trial, level, plan_of(trial, plan), networks)
-
-
-def plan_of(trial: Trial, plan: Plan) -> Plan:
-    """The plan for one trial: settings of a sweep are trained on the whole text only."""
-    return replace(plan, growth=()) if trial.candidate.sweep else plan

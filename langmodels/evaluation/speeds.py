@@ -11,8 +11,8 @@ from langmodels.errors import UsageError
 from langmodels.evaluation.candidates import AnyModel, Candidate, Trial
 from langmodels.evaluation.forecast import Work
 from langmodels.evaluation.levels import Material
-from langmodels.evaluation.measuring import Plan
-from langmodels.evaluation.running import plan_of, worth_having
+from langmodels.evaluation.measuring import Plan, plan_of
+from langmodels.evaluation.running import worth_having
 from langmodels.evaluation.shared_networks import containing
 from langmodels.execution import Jobs, completed, executor, n_workers, share
 from langmodels.models.base import LanguageModel

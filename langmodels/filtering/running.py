@@ -16,7 +16,7 @@ from langmodels.arrays import FloatArray, IndexArray
 from langmodels.datasets.documents import Request, warn_of_rows
 from langmodels.datasets.shards import shard_of
 from langmodels.datasets.sources import find_requests
-from langmodels.errors import LangmodelsError, UsageError
+from langmodels.errors import LangmodelsError, UsageError, missing
 from langmodels.execution import Jobs, completed, executor
 from langmodels.filtering.pieces import joined, leave_none, pieces_of
 from langmodels.filtering.quantiles import order_statistics
@@ -117,7 +117,7 @@ def _requests(
         elif (found := find_requests(os.fspath(name))) is not None:
             requests += found
         else:
-            raise LangmodelsError(f"There is no file {os.fspath(name)}; check the path.")
+            raise missing(os.fspath(name))
     if any(request.path == "-" for request in requests):
         raise UsageError(
             "Standard input cannot be filtered; name files, or score it by `langmodels score`."

@@ -170,14 +170,25 @@ class LanguageModel(Model, Contexts[S]):
         return [(self.vocabulary.token(i), float(p[i])) for i in best.tolist()]
 
     def sequences_of(self, texts: Sequence[Text]) -> Sequences:
-        """Texts encoded as the model reads them, each one sequence with its boundary tokens."""
+        """Texts encoded as the model reads them, each one sequence with its boundary tokens.
+
+        Raises UsageError for a single string.
+        """
+        if isinstance(texts, str):
+            raise UsageError("sequences_of takes a list of texts; put a single one in a list.")
         return self.reading.sequences(texts, unknown=self.reads_spelling)
 
     def scores(self, sequences: Sequences) -> FloatArray:
         """`score_sequences`, with every value checked; published figures are computed from these.
 
-        Raises LangmodelsError, naming the token, where a value is NaN or above zero.
+        Raises LangmodelsError, naming the token, where a value is NaN or above zero, and UsageError
+        for a text, which `score`, `score_many` and `token_scores` take.
         """
+        if not isinstance(sequences, Sequences):
+            raise UsageError(
+                f"scores takes Sequences, as sequences_of makes them, not "
+                f"{type(sequences).__name__}; score_many takes texts."
+            )
         scores = self._raw_scores(sequences)
         check_scores(scores, sequences.targets, self.vocabulary)
         return scores

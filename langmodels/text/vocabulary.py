@@ -161,6 +161,10 @@ class Vocabulary:
         return self._ids
 
     @cached_property
+    def _has_characters_only(self) -> bool:
+        return all(len(token) == 1 for token in self._tokens[self.n_special :])
+
+    @cached_property
     def word_index(self) -> WordIndex:
         """The same mapping for batches of words as UTF-8 bytes."""
         words = self._tokens[self.n_special :]
@@ -170,8 +174,13 @@ class Vocabulary:
         """Ids of tokens of a text, (n,) int32, without boundaries.
 
         Unknown tokens become `<unk>`, and so do `<s>` and `</s>`, which in a text are unknown words
-        and not boundaries.
+        and not boundaries. A string is taken for tokens of one character each; raises UsageError
+        where those of the vocabulary are longer.
         """
+        if isinstance(tokens, str) and not self._has_characters_only:
+            raise UsageError(
+                "A vocabulary encodes a list of tokens, not a string; Reading.encode reads a text."
+            )
         return np.fromiter(map(self._ids.__getitem__, tokens), np.int32, len(tokens))
 
     @checked

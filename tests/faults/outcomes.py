@@ -16,7 +16,7 @@ from langmodels.compression.codec import decompress
 from langmodels.errors import FileWarning, LangmodelsError
 from langmodels.evaluation.comparison import Comparison
 from langmodels.evaluation.measuring import Run
-from langmodels.evaluation.running import RunCache
+from langmodels.evaluation.run_cache import read_run
 from langmodels.models.base import LanguageModel
 from langmodels.neural.encoder_decoder.model import EncoderDecoderModel
 from langmodels.ngram import NGramModel
@@ -148,7 +148,7 @@ def _compressed(path: Path) -> None:
 
 
 def _run(path: Path) -> None:
-    found = RunCache(path.parent).load(path.stem, Run)
+    found = read_run(path, Run)
     if found is None:
         raise LangmodelsError("The run is measured again.")
     if not (np.asarray(found.scores) <= 1e-4).all():
