@@ -3,7 +3,7 @@
 import heapq
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,7 @@ from langmodels.errors import LangmodelsError, UsageError
 from langmodels.evaluation import budgets, compare, running, scale
 from langmodels.evaluation.budgets import parse_budget, time_slots
 from langmodels.evaluation.candidates import Trial, make_candidates
-from langmodels.evaluation.forecast import Forecast
+from langmodels.evaluation.forecast import Forecast, Work
 from langmodels.evaluation.levels import Material
 from langmodels.evaluation.measuring import Plan, Run, measure
 from langmodels.evaluation.running import forecast_of
@@ -95,6 +95,35 @@ def test_networks_have_the_time_that_is_left_and_figures_come_again(
     assert once == {limited.label, "rnn hidden=4"}
     again = compare([f"{GRU}:tokens=910"], TEXT, plan=PLAN)
     assert again.results.models[0].perplexity == limited.perplexity
+
+
+def test_a_network_that_others_contain_has_one_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    measure_as(monkeypatch, lambda trials, *_: [Speed(20.0, 1e9, 0.5)] * len(trials))
+    monkeypatch.setattr(budgets.time, "monotonic", lambda: 0.0)
+    given: list[tuple[list[str], list[float]]] = []
+
+    def run(trials: Sequence[Trial], *_: Any, expected: list[Work], **options: Any) -> Any:
+        seconds = [work.seconds for work in expected]
+        given.append(([trial.candidate.name for trial in trials], seconds))
+        assert all(trial.candidate.options["tokens"] > 500 for trial in trials)
+        return {}, dict.fromkeys(range(len(trials)), LangmodelsError("not run"))
+
+    monkeypatch.setattr(budgets, "run_trials", run)
+    material = Material(Splits.from_text(TEXT, make_tokenizer("word")))
+
+    def planned(names: list[str], jobs: int) -> tuple[list[str], list[float]]:
+        trials = [Trial(each, 0) for each in make_candidates(names, ["word"], Setting())]
+        budgets.run_within(100.0, trials, material, PLAN, jobs=jobs)
+        return given[-1]
+
+    lstm, mixture, rnn = "lstm:hidden=4", "mixture:hidden=4:order=2", "rnn:hidden=4"
+    names = [mixture, "gru:hidden=4", lstm, rnn, "dynamic:hidden=4"]
+    order = ["lstm", "gru", "rnn", "mixture", "dynamic"]
+    assert planned(names, 1) == (order, pytest.approx([30.33, 30.33, 30.33, 0.5, 0.5], abs=0.01))
+    assert planned(names, 2) == (order, pytest.approx([45.75, 91.5, 45.75, 0.5, 0.5]))
+    # Here no process trains another network after the LSTM, and the mixture could not wait for it.
+    assert planned([lstm, mixture, rnn], 2)[1] == pytest.approx([46.0, 92.0, 46.0])
+    assert planned([lstm, mixture], 1)[1] == pytest.approx([91.5, 0.5])
 
 
 @pytest.mark.parametrize(

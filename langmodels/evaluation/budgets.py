@@ -8,7 +8,7 @@ reproduced on any machine.
 
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from langmodels.errors import LangmodelsError, UsageError
@@ -25,6 +25,7 @@ from langmodels.evaluation.running import (
     run_trials,
     say_standings,
 )
+from langmodels.evaluation.shared_networks import containing
 from langmodels.evaluation.speeds import PATIENCE, Speed, expected_times, measure_speeds
 from langmodels.execution import Jobs, n_workers
 from langmodels.formatting import duration
@@ -99,17 +100,21 @@ def run_within(
 class _Share:
     """What a network gets of the time: a slot of so many seconds, and so the tokens to learn from.
 
-    `trial`: its number.
+    `trial`: its number. `trained`: the number of the trial that trains it, where it only contains
+    a network that is a trial of its own.
     """
 
     trial: int
     speed: Speed
     slot: float
     tokens: int
+    trained: int | None = None
 
     @property
     def work(self) -> Work:
         """What is expected of it."""
+        if self.trained is not None:
+            return Work(self.slot, kind="network")
         learning = min(self.tokens / self.speed.training, self.slot)
         return Work(self.slot, (learning,), "network")
 
@@ -184,27 +189,55 @@ class _TimedRun:
     def _divide(self, speeds: Sequence[Speed]) -> list[_Share]:
         """The time that is left, among the networks; one that is too slow leaves its to others."""
         left = _SAFE * max(0.0, self.end - time.monotonic())
-        sharing = list(zip(self.networks, speeds, strict=True))
+        sharing = dict(zip(self.networks, speeds, strict=True))
         while True:
-            slots = time_slots(left, len(sharing), n_workers(self.jobs))
-            shares = [
-                _Share(i, speed, slot, speed.tokens(slot, *self._sizes(i)))
-                for (i, speed), slot in zip(sharing, slots, strict=True)
-            ]
-            slow = [k for k, share in enumerate(shares) if not share.tokens]
+            shares = self._shares(left, sharing)
+            slow = [share for share in shares if not share.tokens]
             if not slow:
                 return shares
-            last = shares[slow[-1]]
-            why = f"{duration(last.slot)} of the budget are too little for it"
-            self._leave_out(last.trial, why)
-            del sharing[slow[-1]]
+            why = f"{duration(slow[-1].slot)} of the budget are too little for it"
+            self._leave_out(slow[-1].trial, why)
+            del sharing[slow[-1].trial]
+
+    def _shares(self, left: float, speeds: Mapping[int, Speed]) -> list[_Share]:
+        """The shares of networks, by their numbers, in `left` seconds, in the order to train them.
+
+        Networks that others contain come first, and those that contain them last.
+        """
+        workers = n_workers(self.jobs)
+        inside = self._contained(list(speeds), workers)
+        rests = {i: speeds[i].untrained(*self._sizes(i)[1:]) for i in inside}
+        if rests:
+            left = max(0.0, left - max(rests.values()) * -(-len(rests) // workers))
+        trained = [i for i in speeds if i not in inside]
+        trained.sort(key=lambda i: i not in inside.values())
+        shares = {
+            i: _Share(i, speeds[i], slot, speeds[i].tokens(slot, *self._sizes(i)))
+            for i, slot in zip(trained, time_slots(left, len(trained), workers), strict=True)
+        }
+        later = [_Share(i, speeds[i], rests[i], shares[k].tokens, k) for i, k in inside.items()]
+        return [*shares.values(), *later]
+
+    def _contained(self, networks: Sequence[int], workers: int) -> dict[int, int]:
+        """Which networks contain another one of these, and which; none where this could not be
+        trained before they begin.
+        """
+        found = containing(self._chosen(networks)).items()
+        inside = {networks[i]: networks[others[0]] for i, others in found if len(others) == 1}
+        inside = {i: k for i, k in inside.items() if k not in inside}
+        # What a process trains first is there in time if it trains others afterwards.
+        several = min(workers, len(networks) - len(inside) - workers)
+        return inside if workers == 1 or len(set(inside.values())) <= several else {}
 
     def _limit(self, share: _Share) -> None:
         """Give a network the tokens of its share."""
         trial = self.trials[share.trial]
         candidate = trial.candidate
-        pace = f"{share.speed.training:,.0f} a second"
-        say(f"{candidate.label}: {share.tokens:,} tokens of training, at {pace}")
+        if share.trained is None:
+            how = f"at {share.speed.training:,.0f} a second"
+        else:
+            how = f"those of {self.trials[share.trained].candidate.label}, which it contains"
+        say(f"{candidate.label}: {share.tokens:,} tokens of training, {how}")
         limited = replace(candidate, options={**candidate.options, "tokens": share.tokens})
         self.trials[share.trial] = replace(trial, candidate=limited)
 

@@ -60,6 +60,10 @@ class Speed:
     rest: float
     again: bool = False
 
+    def untrained(self, n_validation: int, n_test: int) -> float:
+        """The seconds that a trial takes besides training."""
+        return self.rest + (2 * n_test + self.again * n_validation) / self.scoring
+
     def tokens(self, seconds: float, n_train: int, n_validation: int, n_test: int) -> int:
         """How many training tokens there is time for, to two significant digits; 0 for none.
 
@@ -67,14 +71,14 @@ class Speed:
         time of the test text, read once more for the calibration, counts twice.
         """
         validating = n_validation / self.scoring
-        left = seconds - self.rest - 2 * n_test / self.scoring - self.again * validating
+        left = seconds - self.untrained(n_validation, n_test)
         whole = max(0, left) // (n_train / self.training + validating)
         left -= whole * (n_train / self.training + validating)
         found = whole * n_train + max(0, left - validating) * self.training
         if found < 1:
             return 0
         unit = 10 ** max(0, math.floor(math.log10(found)) - 1)
-        return int(found // unit * unit)
+        return int(found * (1 + 1e-9) // unit * unit)  # as if without errors of rounding
 
 
 _NETWORK, _COUNTS = Speed(15_000, 50_000, 0.5), Speed(1_000_000, 200_000, 0.2, again=True)
