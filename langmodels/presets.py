@@ -190,10 +190,16 @@ def feed_forward(setting: Setting) -> Options:
 def transformer(setting: Setting) -> Options:
     """The size and the training of Transformers: about as many weights as recurrent networks have,
     and as many epochs.
+
+    Short texts of words get fewer weights, and learn at the rate of least validation loss on the
+    tale in `corpora/`; see docs/models.md.
     """
     sizes = {"quick": (64, 2, 3), "standard": (128, 2, 6), "thorough": (256, 4, 20)}
     width, layers, epochs = sizes[setting.budget]
-    words = setting.tokenizer.rare_types
+    words, rate = setting.tokenizer.rare_types, 0.003
+    if words and not setting.size.words:
+        of_short = {"quick": (64, 0.01), "standard": (96, 0.004), "thorough": (256, 0.003)}
+        width, rate = of_short[setting.budget]
     return {
         "width": width,
         "layers": layers,
@@ -201,5 +207,6 @@ def transformer(setting: Setting) -> Options:
         "epochs": setting.epochs(epochs),
         "batch_size": setting.size.batch_size,
         "steps": 16 if words else 32,
+        "learning_rate": rate,
         "seed": setting.seed,
     }

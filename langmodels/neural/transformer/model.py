@@ -83,7 +83,7 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
     def __init__(
         self,
         *,
-        width: int = 128,
+        width: int = 96,
         heads: int = 4,
         layers: int = 2,
         window: int = 32,
@@ -97,7 +97,7 @@ class TransformerModel(BatchedModel[WindowState, TransformerNetwork]):
         cutoffs: int | Sequence[int] | None = None,
         dtype: str = "float32",
         optimizer: str = "adamw",
-        learning_rate: float = 0.003,
+        learning_rate: float = 0.004,
         warmup: int = 100,
         beta2: float = 0.98,
         l2: float = 0.1,
