@@ -436,6 +436,40 @@ def test_training_stops_goes_on_and_goes_astray(classroom: Classroom) -> None:
         ask(classroom, "course", key=key)  # one at a time for each person
 
 
+def test_a_training_is_in_line_once(classroom: Classroom) -> None:
+    class Waiting(Line):
+        def submit(self, who: str, work: Any) -> None:
+            asked.append(work)
+
+    asked: list[Any] = []
+    line = Waiting("waiting", most=2, each=2)
+    course = training.Course(classroom.room(), "me", training.options_of(Fields({}), 128))
+    for _ in range(3):  # stopped and started faster than its turn comes
+        course.go_on(line)
+        assert course.status == "running"
+        course.status = "stopped"
+    assert len(asked) == 1
+    assert not asked[0]()
+    course.go_on(line)
+    assert len(asked) == 2
+
+
+def test_work_that_is_refused_may_be_asked_for_again() -> None:
+    classroom = Classroom(models=MODELS[:1], limits=Limits(waiting_each=0))
+    for _ in range(2):
+        with pytest.raises(LangmodelsError, match="are waiting already"):
+            ask(classroom, "compare", begin=True)
+    assert ask(classroom, "compare")["status"] == "absent"
+    with pytest.raises(LangmodelsError, match="are waiting already"):
+        ask(classroom, "train")
+    assert not classroom.live
+
+
+def test_no_models_are_asked_about_where_none_is_named(classroom: Classroom) -> None:
+    assert ask(classroom, "next", models=[])["models"] == []
+    assert len(ask(classroom, "next")["models"]) == len(classroom.room().ready())
+
+
 def test_training_that_nobody_looks_at_stops(classroom: Classroom) -> None:
     course = training.Course(classroom.room(), "me", training.options_of(Fields({}), 128))
     course.seen -= 2 * training.UNATTENDED

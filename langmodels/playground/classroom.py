@@ -340,24 +340,28 @@ class Classroom:
             job = self._jobs.get(key, Job())
             if work is None or job.status in ("waiting", "running", "ready"):
                 return job
-            job = self._jobs[key] = Job("waiting")
+            job = Job("waiting")
+            line = self.training if trains else self.measuring
+            line.submit(who, lambda: _do(job, work))  # or it is refused, and may be asked for again
+            self._jobs[key] = job
             while len(self._jobs) > self.limits.jobs:
                 self._jobs.popitem(last=False)
-            line = self.training if trains else self.measuring
-            line.submit(who, lambda: _do(job, work))
             return job
 
 
 def _do(job: Job, work: Callable[[], Any]) -> bool:
-    """Run a job's work; errors become its note. Returns False: there is no more to do."""
+    """Run a job's work; errors become its note. Returns False: there is no more to do.
+
+    Who reads the status meanwhile finds what belongs to it: it is set last.
+    """
     job.status = "running"
     try:
         job.result = work()
         job.status = "ready"
     except LangmodelsError as error:
-        job.status, job.note = "failed", str(error)
+        job.note, job.status = str(error), "failed"
     except Exception as error:  # the thread works on for others
-        job.status, job.note = "failed", f"{type(error).__name__}: {error}"
+        job.note, job.status = f"{type(error).__name__}: {error}", "failed"
     return False
 
 
@@ -379,8 +383,8 @@ def _fit(room: Room, slot: Slot, model: LanguageModel[Any], seconds: float) -> b
         slot.model = model.fit(room.splits.train, room.splits.validation, **options)
         slot.status, slot.progress = "ready", 1.0
     except LangmodelsError as error:
-        slot.status, slot.note = "failed", str(error)
+        slot.note, slot.status = str(error), "failed"
     except Exception as error:  # the thread works on for others
-        slot.status, slot.note = "failed", f"{type(error).__name__}: {error}"
+        slot.note, slot.status = f"{type(error).__name__}: {error}", "failed"
     slot.seconds = time.monotonic() - began
     return False

@@ -49,6 +49,10 @@ class Fields:
             raise UsageError(f"The field {name} must be a list of names.")
         return value
 
+    def some(self, name: str) -> list[str] | None:
+        """A list of strings, or None where it is missing."""
+        return None if self._data.get(name) is None else self.names(name)
+
     def number(self, name: str, default: float | None, low: float, high: float) -> float:
         """A number within bounds."""
         value = self._data.get(name, default)

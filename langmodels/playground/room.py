@@ -50,10 +50,10 @@ class Slot:
 
     def record(self) -> dict[str, Any]:
         """What the page is sent."""
-        model = self.model
+        status, model = self.status, self.model  # in this order: what is ready has a model
         return {
             "name": self.name,
-            "status": self.status,
+            "status": status,
             "note": self.note,
             "progress": self.progress,
             "seconds": self.seconds,
@@ -75,9 +75,11 @@ class Room:
         self._lock = threading.Lock()
         self._counts: NGramCounts | None = None
 
-    def ready(self, names: Sequence[str] = ()) -> list[tuple[str, LanguageModel[Any]]]:
+    def ready(self, names: Sequence[str] | None = None) -> list[tuple[str, LanguageModel[Any]]]:
         """(name, model) of the models that are ready: of these names, or all."""
-        slots = [self.slots[n] for n in names if n in self.slots] if names else self.slots.values()
+        slots = list(self.slots.values())  # at once: others add models
+        if names is not None:
+            slots = [self.slots[n] for n in names if n in self.slots]
         return [(slot.name, slot.model) for slot in slots if slot.model is not None]
 
     def model(self, name: str) -> LanguageModel[Any]:
@@ -124,7 +126,7 @@ class Room:
             "test_tokens": test.n_tokens,
             "language": self.text.language or "",
             "examples": _examples(test.text or "", tokenizer.ends),
-            "models": [slot.record() for slot in self.slots.values()],
+            "models": [slot.record() for slot in list(self.slots.values())],
         }
 
 

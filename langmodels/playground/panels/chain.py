@@ -95,7 +95,7 @@ def _path(model: NGramModel, context: list[str], token: str) -> list[dict[str, A
 def _chain(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
     room = room_of(classroom, fields)
     sentence = fields.text("sentence", most=600)
-    return {"models": chains(room.ready(fields.names("models")), sentence)}
+    return {"models": chains(room.ready(fields.some("models")), sentence)}
 
 
 def _cell(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:

@@ -14,9 +14,6 @@ from langmodels.playground.fields import Fields
 from langmodels.playground.panels.next_word import Models, room_of
 from langmodels.playground.room import Room
 
-REPORTS = 12
-"""Reports that are kept for download."""
-
 
 def comparison(models: Models, room: Room) -> Comparison:
     """A comparison of finished models on the test part of the room's text."""
@@ -37,7 +34,7 @@ def summary(found: Comparison) -> dict[str, Any]:
 def _compare(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
     """Start a comparison, or return its state; visitors who compare the same models share it."""
     room = room_of(classroom, fields)
-    models = room.ready(fields.names("models"))
+    models = room.ready(fields.some("models"))
     if not models:
         raise LangmodelsError("There is no model to compare yet.")
     names = " ".join(sorted(name for name, _ in models))
@@ -46,7 +43,7 @@ def _compare(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
         found = comparison(models, room)
         key = secrets.token_hex(8)
         classroom.reports[key] = _report(found)
-        while len(classroom.reports) > REPORTS:
+        while len(classroom.reports) > classroom.limits.jobs:  # as long as their links
             classroom.reports.popitem(last=False)
         return {**summary(found), "report": key}
 

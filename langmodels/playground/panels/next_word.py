@@ -121,7 +121,7 @@ def room_of(classroom: Classroom, fields: Fields) -> Room:
 
 def _next(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
     room = room_of(classroom, fields)
-    models = room.ready(fields.names("models"))
+    models = room.ready(fields.some("models"))
     context = fields.text("context", "")
     k = fields.whole("k", 10, 1, MOST)
     token = fields.optional("token")

@@ -146,7 +146,9 @@ def game(room: Room, seed: int, letters: int = LETTERS) -> dict[str, Any]:
         "right": [folded(found.letters[place]) for place in found.asked],
         "keys": keys[:KEYS],
         "kinds": len(keys),
-        "training": [s.name for s in room.slots.values() if s.status in ("waiting", "training")],
+        "training": [
+            s.name for s in list(room.slots.values()) if s.status in ("waiting", "training")
+        ],
         "models": models,
     }
 

@@ -12,6 +12,7 @@ from langmodels.playground.classroom import Classroom
 from langmodels.playground.fields import Fields
 from langmodels.playground.panels.next_word import room_of
 from langmodels.playground.room import Room
+from langmodels.playground.work import Line
 from langmodels.threads import Workers
 
 CELLS = ("rnn", "relu-rnn", "gru", "lstm")
@@ -41,6 +42,7 @@ class Course:
         self.status, self.note = "running", ""
         self.seen = time.monotonic()
         self.seconds = 0.0
+        self.in_line = False
         self._lock = threading.Lock()
         self._batches: Any = None
         self._trainer: Trainer[Any] | None = None
@@ -53,22 +55,38 @@ class Course:
     def turn(self) -> bool:
         """Train for `TURN` seconds; return whether there is more to do."""
         with self._lock:
-            if self.status != "running":
-                return False
-            if time.monotonic() - self.seen > UNATTENDED:
-                self.status, self.note = "stopped", "Nobody looked; go on if you like."
-                return False
-            began = time.monotonic()
-            try:
-                self._work(began + TURN)
-            except LangmodelsError as error:
-                self.status, self.note = "failed", str(error)
-            except Exception as error:  # the thread works on for others
-                self.status, self.note = "failed", f"{type(error).__name__}: {error}"
-            self.seconds += time.monotonic() - began
-            if self.step >= STEPS and self.status == "running":
-                self.status, self.note = "finished", f"{STEPS:,} steps are enough."
-            return self.status == "running"
+            if self.status == "running":
+                self._turn()
+            self.in_line = self.status == "running"
+            return self.in_line
+
+    def go_on(self, line: Line) -> None:
+        """Wait for turns in a line; once only, however often it was stopped meanwhile.
+
+        Raises LangmodelsError where too much is waiting.
+        """
+        with self._lock:
+            if self.status not in ("running", "stopped"):
+                return
+            if not self.in_line:
+                line.submit(self.who, self.turn)
+                self.in_line = True
+            self.note, self.status = "", "running"
+
+    def _turn(self) -> None:
+        if time.monotonic() - self.seen > UNATTENDED:
+            self.note, self.status = "Nobody looked; go on if you like.", "stopped"
+            return
+        began = time.monotonic()
+        try:
+            self._work(began + TURN)
+        except LangmodelsError as error:
+            self.note, self.status = str(error), "failed"
+        except Exception as error:  # the thread works on for others
+            self.note, self.status = f"{type(error).__name__}: {error}", "failed"
+        self.seconds += time.monotonic() - began
+        if self.step >= STEPS and self.status == "running":
+            self.note, self.status = f"{STEPS:,} steps are enough.", "finished"
 
     def _work(self, until: float) -> None:
         if self._trainer is None:
@@ -149,8 +167,8 @@ def _train(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
             classroom.live.pop(key, None)
     if len(classroom.live) >= classroom.limits.live:
         raise LangmodelsError("Many networks are being trained already; try again in a minute.")
+    course.go_on(classroom.steps)
     classroom.live[course.key] = course
-    classroom.steps.submit(who, course.turn)
     return course.record()
 
 
@@ -164,8 +182,7 @@ def _course(classroom: Classroom, fields: Fields, who: str) -> dict[str, Any]:
     if wanted == "stop" and course.status == "running":
         course.status, course.note = "stopped", ""
     elif wanted == "go on" and course.status == "stopped":
-        course.status, course.note = "running", ""
-        classroom.steps.submit(who, course.turn)
+        course.go_on(classroom.steps)
     return course.record(fields.whole("since", 0, 0, 10**9))
 
 

@@ -43,7 +43,7 @@ export async function ask(name, data = {}) {
 
 export async function upload() { throw new Refused("A page by itself takes no texts; `langmodels play` does."); }
 
-const chosen = (room, names) => [...room.engines].filter(([name]) => !names?.length || names.includes(name));
+const chosen = (room, names) => [...room.engines].filter(([name]) => !names || names.includes(name));
 const lastLine = (room, text) => (room.ends ? text.slice(text.lastIndexOf("\n") + 1) : text);
 
 // What is estimated of a method whose slider was moved.
