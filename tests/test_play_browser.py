@@ -359,6 +359,191 @@ def test_a_factor_is_explained_in_its_own_sentence(visit: Visit) -> None:
     last.wait_for(state="detached")
 
 
+def hold(page: Any, name: str) -> list[Any]:
+    """The questions of a name, from now on: each is answered when it is continued."""
+    held: list[Any] = []
+    page.route(f"**/api/{name}", lambda route: held.append(route))
+    return held
+
+
+def wait_for(page: Any, held: list[Any], n: int) -> None:
+    end = time.monotonic() + 60
+    while len(held) < n:
+        assert time.monotonic() < end
+        page.wait_for_timeout(20)
+
+
+def answered(page: Any, route: Any) -> None:
+    """Let a question be answered, and the page look at the answer."""
+    with page.expect_response(route.request.url):
+        route.continue_()
+    page.wait_for_timeout(100)
+
+
+def test_a_text_that_was_chosen_before_comes_too_late(visit: Visit) -> None:
+    page = visit.open(context="the")
+    page.wait_for_selector(".model")
+    rolls, rooms = hold(page, "roll"), hold(page, "room")
+    page.get_by_role("button", name="Roll").first.click()
+    language = page.get_by_label("Language", exact=True)
+    language.select_option(label="Deutsch")
+    language.select_option(label="العربية")
+    wait_for(page, rooms, 2)
+    page.unroute("**/api/room")
+    rooms[1].continue_()
+    until(page, "document.querySelector('#context').lang === 'ar'")
+    answered(page, rooms[0])
+    page.wait_for_timeout(300)
+    assert page.get_by_label("Text", exact=True).input_value() == "lighthouse.ar.txt"
+    assert page.locator("#context").get_attribute("lang") == "ar"
+    answered(page, rolls[0])  # it was drawn from another text
+    assert "context=" not in page.url
+
+
+def test_a_language_that_is_known_once_the_text_is_read(visit: Visit) -> None:
+    def unknown(route: Any) -> None:
+        start = route.fetch().json()
+        start["texts"][0]["language"] = ""
+        route.fulfill(json=start)
+
+    visit.page.route("**/api/start", unknown)
+    page = visit.open()
+    assert page.get_by_label("Language", exact=True).input_value() == "en"
+    assert page.get_by_label("Text", exact=True).input_value() == "wonderland.txt"
+
+
+def test_a_text_that_is_called_off_is_not_entered(visit: Visit) -> None:
+    page = visit.open()
+    held: list[Any] = []
+    page.route("**/api/upload?*", lambda route: held.append(route))
+    page.get_by_role("button", name="Your text…").click()
+    page.get_by_label("A text", exact=True).fill("one heron looked at another\n" * 40)
+    page.get_by_role("button", name="Read it").click()
+    wait_for(page, held, 1)
+    page.get_by_role("button", name="Cancel").click()
+    answered(page, held[0])
+    assert "upload-" not in page.url
+
+
+def test_a_bar_goes_on_with_its_own_text(visit: Visit) -> None:
+    page = visit.open(context="She looked at the")
+    page.wait_for_selector(".model")
+    held = hold(page, "next")
+    bar = page.locator('[data-model="mkn:order=3"] .bar[data-token="end"]')
+    bar.dblclick()
+    assert page.input_value("#context") == "She looked at the end"
+    wait_for(page, held, 1)
+    held[0].continue_()
+    bar.wait_for(state="detached")
+
+
+def test_models_that_are_hidden_are_not_shown(visit: Visit) -> None:
+    for panel in ("next", "chain", "compare"):
+        page = visit.open(panel=panel, hidden="|".join(MODELS))
+        page.get_by_text("All models are hidden").wait_for()
+        assert page.locator("main [data-model]").count() == 0
+
+
+def test_figures_of_other_models_come_too_late(visit: Visit) -> None:
+    page = visit.open(panel="compare", hidden="unigram")
+    rows = page.locator("#comparison tr[data-model]")
+    until(page, "document.querySelectorAll('#comparison tr[data-model]').length === 2")
+    chip = page.locator('#models [data-keep="unigram"]')
+    chip.click()
+    until(page, "document.querySelectorAll('#comparison tr[data-model]').length === 3")
+    held = hold(page, "compare")
+    chip.click()
+    chip.click()
+    wait_for(page, held, 2)
+    answered(page, held[1])
+    answered(page, held[0])
+    assert rows.count() == 3
+
+
+def test_a_passage_is_that_of_the_link_and_handed_in_once(
+    visit: Visit, classroom: Classroom
+) -> None:
+    page = visit.open(panel="shannon", seed=7)
+    page.wait_for_selector(".keys button")
+    held = hold(page, "shannon")
+    another = page.get_by_role("button", name="Another passage")
+    another.click()
+    another.click()
+    wait_for(page, held, 2)
+    answered(page, held[1])
+    answered(page, held[0])
+    page.unroute("**/api/shannon")
+    seed = int(page.evaluate("new URLSearchParams(location.hash.slice(1)).get('seed')"))
+    found = game(classroom.room(level="char"), seed)
+    page.get_by_label("Type the next letter").press_sequentially(found["right"][0])
+    page.get_by_text("Letter 2 of").wait_for()
+    before = len(classroom.pool)
+    page.get_by_role("button", name="Stop here").dblclick()
+    page.wait_for_selector("#results td b")
+    page.wait_for_timeout(200)
+    assert len(classroom.pool) == before + 1
+    games = [{"ranks": []}, {"ranks": [1] * 12_000}]
+    for ranks in games:  # none at all, and more than are taken
+        file = {"name": "g.json", "mimeType": "", "buffer": json.dumps([ranks]).encode()}
+        page.locator("input[type=file]").set_input_files(file)
+        page.wait_for_timeout(200)
+    assert len(visit.faults) == 1
+    assert "400" in visit.faults.pop()  # which Chromium tells the console
+
+
+def test_links_may_say_anything(visit: Visit) -> None:
+    odd = {
+        "next": {"temperature": 99, "top_k": -2.5, "top_p": 0, "by": "nobody"},
+        "chain": {"cell": "99 nobody"},
+        "counts": {"method": "toString", "alpha": -1, "discount": 7, "weight": "x"},
+        "shannon": {"seed": -1.5},
+        "compare": {"hidden": "nobody"},
+        "memory": {"head": 0.5, "network": "nobody", "sentence": " "},
+        "training": {"kind": "x", "optimizer": "", "units": 1e9, "rate": 0, "steps": -3},
+    }
+    for panel, fields in odd.items():
+        page = visit.open(panel=panel, **fields)
+        page.wait_for_selector(CONTENTS[panel])
+    page.get_by_role("button", name="Train").click()
+    until(page, "document.querySelector('[data-step]').dataset.step > 1")
+    page.get_by_role("button", name="Reset").click()
+    page = visit.open(panel="counts", method="lidstone", alpha=-1)
+    page.wait_for_selector("#bigrams td[data-value]")
+    page.evaluate("location.hash = 'level=nonsense'")
+    page.get_by_text("The level is one of").wait_for()
+    page.wait_for_selector(".model")
+    assert len(visit.faults) == 1
+    assert "400" in visit.faults.pop()  # which Chromium tells the console
+
+
+def test_panels_have_fields_of_their_own_in_links(visit: Visit) -> None:
+    page = visit.open(panel="training", cell="2 mkn:order=3", hidden="unigram")
+    assert page.get_by_label("Cell").input_value() == "rnn"
+    page.get_by_label("Units").fill("64")
+    until(page, "location.hash.includes('units=64')")
+    assert "hidden=unigram" in page.url
+
+
+def test_one_training_at_a_time_and_none_is_watched_from_elsewhere(visit: Visit) -> None:
+    page = visit.open(panel="training")
+    page.get_by_role("button", name="Train").click()
+    until(page, "document.querySelector('[data-step]').dataset.step > 1")
+    held = hold(page, "train")
+    anew = page.get_by_role("button", name="Train anew")
+    anew.dblclick()
+    wait_for(page, held, 1)
+    page.wait_for_timeout(600)
+    assert len(held) == 1
+    answered(page, held[0])
+    watched = hold(page, "course")
+    wait_for(page, watched, 1)
+    page.get_by_role("link", name="Next word").click()
+    page.wait_for_selector(".model")
+    answered(page, watched[0])
+    page.wait_for_timeout(900)
+    assert len(watched) == 1
+
+
 def test_memory_and_gradients(visit: Visit, classroom: Classroom) -> None:
     room, name = classroom.room(), "gru:hidden=5:epochs=1"
     classroom.add(room, name, "test")
@@ -392,7 +577,7 @@ def test_compare_and_the_report(visit: Visit, classroom: Classroom) -> None:
 
 
 def test_training_live(visit: Visit) -> None:
-    page = visit.open(panel="training", hidden=128, steps=128)  # which takes minutes to finish
+    page = visit.open(panel="training", units=128, steps=128)  # which takes minutes to finish
     page.get_by_role("button", name="Train").click()
     until(page, "document.querySelectorAll('#loss polyline, #norm polyline').length == 3")
     page.get_by_role("button", name="Stop").click()

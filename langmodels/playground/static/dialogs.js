@@ -46,6 +46,7 @@ export function bring(start, read) {
           if (brought.size > start.limits.upload) throw new Error(`The file has ${count(brought.size)} bytes; this page takes ${count(start.limits.upload)}.`);
           go.disabled = true;
           const found = await upload(brought, { encoding: file.files[0] ? encoding.value : "utf-8", errors: errors.value, field: file.files[0] ? column.value.trim() : "", language: language.value });
+          if (!dialog.open) return; // it was left meanwhile
           dialog.close();
           say(`${found.name}: ${found.description}`);
           read(found);

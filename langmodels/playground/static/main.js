@@ -22,6 +22,8 @@ const app = {
     const hidden = new Set(state.get("hidden").split("|").filter(Boolean));
     return this.ready.filter((m) => !hidden.has(m.name)).map((m) => m.name);
   },
+  // Why no model is shown.
+  get nothing() { return this.ready.length ? "All models are hidden; press one above to show it." : "The first model is ready in a moment."; },
   colour(name) {
     const at = this.room.models.findIndex((m) => m.name === name);
     return `var(${COLOURS[Math.max(0, at) % COLOURS.length]})`;
@@ -30,7 +32,6 @@ const app = {
   get direction() { return RIGHT_TO_LEFT.has(this.language) ? "rtl" : "ltr"; },
   // The attributes of whatever shows the text itself.
   get written() { return { lang: this.language || "und", dir: this.direction }; },
-  ask: (name, data) => ask(name, { ...app.base, ...data }),
   add: (name) => train(name).catch(trouble),
 };
 
@@ -39,44 +40,66 @@ const ELSEWHERE = { level: "", hidden: "", models: "", context: "", sentence: ""
 
 let panel = null;
 let polling = 0;
+let [entered, refreshed, opened] = [0, 0, 0]; // how often; an answer to all but the latest is late
 
 async function begin() {
   app.start = await ask("start");
   theme();
+  state.onChange(() => enter().catch(trouble));
   await enter();
-  state.onChange(() => enter());
 }
 
 async function enter() {
+  const mine = (entered += 1);
+  clearTimeout(polling);
   const first = app.start.first;
   const text = state.get("text", first.text);
   const level = state.get("level", text === first.text ? first.level : "");
+  let room;
   try {
-    app.room = await ask("room", { text, level });
+    room = await ask("room", { text, level });
   } catch (error) {
-    if (text === first.text) throw error;
+    if (mine !== entered) return;
+    if (text === first.text && (!level || level === first.level)) throw error;
     trouble(error);
     state.set({ text: "", level: "" });
-    app.room = await ask("room", { text: first.text, level: first.level });
+    room = await ask("room", first);
   }
+  const base = { text: room.text, level: room.level };
   for (const name of state.get("models").split("|").filter(Boolean)) {
-    if (!app.room.models.some((m) => m.name === name)) {
-      try { await ask("add", { ...app.base, name }); } catch (error) { trouble(error); }
+    if (mine !== entered) return;
+    if (!room.models.some((m) => m.name === name)) {
+      try { await ask("add", { ...base, name }); } catch (error) { trouble(error); }
     }
   }
-  await refresh(true);
+  room = await ask("room", base);
+  if (mine !== entered) return;
+  app.room = room; // together with the panel that asks about it
+  head();
+  open();
+  poll();
 }
 
-async function refresh(anew = false) {
+async function refresh() {
+  const [where, mine] = [entered, (refreshed += 1)];
   clearTimeout(polling);
   const before = app.ready.map((m) => m.name).join("|");
-  app.room = await ask("room", app.base);
-  if (anew) head(); else chips();
-  if (anew) open();
-  else if (before !== app.ready.map((m) => m.name).join("|")) panel?.update?.();
-  if (app.room.models.some((m) => m.status === "waiting" || m.status === "training")) {
-    polling = setTimeout(() => refresh().catch(trouble), 1000);
-  }
+  const room = await ask("room", app.base);
+  if (where !== entered || mine !== refreshed) return;
+  app.room = room;
+  chips();
+  if (before !== app.ready.map((m) => m.name).join("|")) panel?.update?.();
+  poll();
+}
+
+// Until all models are ready; a question that failed is asked again.
+function poll(ms = 1000) {
+  clearTimeout(polling);
+  if (!app.room.models.some((m) => m.status === "waiting" || m.status === "training")) return;
+  polling = setTimeout(() => {
+    const where = entered;
+    refresh().catch((error) => { if (where === entered) { trouble(error); poll(5000); } });
+  }, ms);
 }
 
 // The head ------------------------------------------------------------------------------------------
@@ -99,8 +122,9 @@ function head() {
   const focused = document.activeElement?.dataset?.keep;
   const { room } = app;
   const place = document.getElementById("top");
-  const texts = app.start.texts.some((t) => t.key === room.text) ? app.start.texts
-    : [...app.start.texts, { key: room.text, name: room.name, language: room.language }];
+  // The language of some texts is known when they are read.
+  const known = app.start.texts.map((t) => (t.key === room.text ? { ...t, language: room.language } : t));
+  const texts = known.some((t) => t.key === room.text) ? known : [...known, { key: room.text, name: room.name, language: room.language }];
   const languages = [...new Set(texts.map((t) => t.language))].map((value) => ({ value, label: languageName(value) }));
   const of = (language) => texts.filter((t) => t.language === language);
   replace(document.getElementById("tools"),
@@ -111,7 +135,7 @@ function head() {
     h("div", { class: "chooser" },
       languages.length > 1 ? field("Language", select(languages, room.language, (language) => go({ text: of(language)[0].key, ...ELSEWHERE }), { "data-keep": "language" })) : null,
       live ? field("Text", select(of(room.language).map((t) => ({ value: t.key, label: t.name })), room.text, (text) => go({ text, ...ELSEWHERE }), { "data-keep": "text", title: texts.find((t) => t.key === room.text).description ?? "" })) : null,
-      app.start.levels.length > 1 ? field("Unit", select(app.start.levels, room.level, (level) => go({ level, hidden: "" }), { "data-keep": "level" })) : null,
+      app.start.levels.length > 1 ? field("Unit", select(app.start.levels, room.level, (level) => go({ level, hidden: "", cell: "" }), { "data-keep": "level" })) : null,
       live && h("button", { class: "primary", "data-keep": "upload", onclick: () => bring(app.start, read) }, icon("file"), "Your text…")),
     h("p", { class: "quiet small", id: "facts" },
       `${count(room.tokens)} ${room.unit === "char" ? "character" : room.unit}s to learn from, ${count(room.types)} different; `
@@ -181,7 +205,9 @@ function read(found) {
 }
 
 async function train(name) {
+  const where = entered;
   await ask("add", { ...app.base, name });
+  if (where !== entered) return; // another text is read by now
   const more = new Set(state.get("models").split("|").filter(Boolean)).add(name);
   state.set({ models: [...more].join("|") });
   await refresh();
@@ -209,8 +235,17 @@ function open() {
   const place = document.getElementById("panel");
   place.setAttribute("aria-label", wanted.title);
   place.replaceChildren();
-  panel = wanted.open(app, place);
+  panel = wanted.open(Object.assign(Object.create(app), { ask: asker() }), place);
   panel.update();
+}
+
+// How a panel asks: about the room that it was opened in; once it is left, it hears of no answer.
+function asker() {
+  const [mine, base] = [(opened += 1), app.base];
+  const heard = (tell) => (value) => { if (mine === opened) tell(value); };
+  return (name, data) => new Promise((resolve, reject) => {
+    ask(name, { ...base, ...data }).then(heard(resolve), heard(reject));
+  });
 }
 
 begin().catch((error) => {

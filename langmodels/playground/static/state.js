@@ -9,10 +9,13 @@ function read() {
 }
 
 export const get = (name, otherwise = "") => fields[name] ?? otherwise;
-export const numberOf = (name, otherwise) => {
+// A link may say anything: what is no number is `otherwise`, and others are brought within bounds.
+export const numberOf = (name, otherwise, low, high) => {
   const value = Number(fields[name]);
-  return fields[name] === undefined || !Number.isFinite(value) ? otherwise : value;
+  return !fields[name] || !Number.isFinite(value) ? otherwise : Math.min(high, Math.max(low, value));
 };
+export const wholeOf = (...asked) => Math.round(numberOf(...asked));
+export const oneOf = (name, choices) => (choices.includes(fields[name]) ? fields[name] : choices[0]);
 
 export function set(changes, { tell = false, push = false } = {}) {
   for (const [name, value] of Object.entries(changes)) {

@@ -17,7 +17,7 @@ function open(app, place) {
   const answers = new Map(); // calculations that were asked for, of this sentence
   const sentence = h("textarea", {
     rows: 1, id: "sentence", "aria-label": "The sentence", spellcheck: false, ...app.written,
-    oninput: () => { state.set({ sentence: sentence.value }); cell = null; soon(); },
+    oninput: () => { write(); soon(); },
   });
   sentence.value = state.get("sentence", app.room.examples[0] ?? "");
   const grids = h("div", { class: "stack", id: "grids" });
@@ -26,15 +26,20 @@ function open(app, place) {
     h("p", { class: "lead" }, "p(x₁, x₂, x₃, …) = p(x₁) · p(x₂ | x₁) · p(x₃ | x₁, x₂) · … for every model. Point at a factor to see how it was made; press it to keep that."),
     h("section", { class: "card", "aria-label": "The sentence" }, h("div", { class: "row" }, h("div", { class: "wider" }, sentence),
       app.room.examples.length ? select([{ value: "", label: "An example…" }, ...app.room.examples.map((e) => ({ value: e, label: e }))], "",
-        (e) => { if (e) { sentence.value = e; state.set({ sentence: e }); cell = null; update(); } }, { "aria-label": "Examples of the test part", class: "grow" }) : null,
+        (e) => { if (e) { sentence.value = e; write(); update(); } }, { "aria-label": "Examples of the test part", class: "grow" }) : null,
       h("span", { class: "scale" }, "expected", h("i"), "15 bits"))),
     grids, detail);
   const wanted = state.get("cell").match(/^(\d+) (.*)$/u);
   if (wanted) cell = { model: wanted[2], position: Number(wanted[1]) };
 
+  function write() {
+    cell = null;
+    state.set({ sentence: sentence.value, cell: "" });
+  }
+
   async function update() {
     const mine = (asked += 1);
-    if (!sentence.value.trim()) { replace(grids, h("p", { class: "quiet" }, "Write a sentence.")); detail.replaceChildren(); return; }
+    if (!sentence.value.trim()) { found = []; replace(grids, h("p", { class: "quiet" }, "Write a sentence.")); detail.replaceChildren(); return; }
     try {
       const written = sentence.value;
       const answer = await app.ask("chain", { models: app.chosen, sentence: written });
@@ -56,7 +61,7 @@ function open(app, place) {
     }
     const focused = document.activeElement?.dataset?.cell;
     replace(grids, [...groups.values()].map(grid));
-    if (!found.length) replace(grids, h("p", { class: "quiet" }, "The first model is ready in a moment."));
+    if (!found.length) replace(grids, h("p", { class: "quiet" }, app.nothing));
     if (focused) grids.querySelector(`[data-cell="${CSS.escape(focused)}"]`)?.focus();
   }
 

@@ -7,6 +7,7 @@ import { count, exact, number } from "../format.js";
 export const compare = { key: "compare", title: "Compare", open };
 
 function open(app, place) {
+  let asked = 0;
   let timer = 0;
   let drawn = "";
   const again = h("button", { onclick: () => look(true), hidden: true }, "Try again");
@@ -18,19 +19,32 @@ function open(app, place) {
 
   // Measured as soon as the panel is opened, and anew when another model is ready, or switched on or off.
   async function look(begin) {
+    const mine = (asked += 1);
     clearTimeout(timer);
     const models = app.chosen;
     const learning = app.room.models.filter((m) => m.status === "waiting" || m.status === "training").map((m) => m.name);
     const rest = learning.length ? ` Still learning: ${learning.join(", ")}; the table grows as they are ready.` : "";
-    if (!models.length) { status.textContent = `There is no model to compare yet.${rest}`; return; }
+    if (!models.length) {
+      status.textContent = app.nothing + rest;
+      again.hidden = true;
+      drawn = "";
+      shown.replaceChildren();
+      return;
+    }
     try {
       const job = await app.ask("compare", { models, begin });
+      if (mine !== asked) return;
       const busy = job.status === "waiting" || job.status === "running";
-      again.hidden = job.status !== "failed";
+      again.hidden = busy || job.status === "ready";
       status.textContent = (busy ? `Measuring ${models.length} models.` : job.status === "failed" ? job.note : "") + rest;
       if (job.status === "ready" && drawn !== job.result.report) { drawn = job.result.report; draw(job.result); }
       if (busy) timer = setTimeout(() => look(false), 500);
-    } catch (error) { trouble(error); }
+    } catch (error) {
+      if (mine !== asked) return;
+      trouble(error);
+      again.hidden = false;
+      status.textContent = error.message;
+    }
   }
 
   function draw(result) {

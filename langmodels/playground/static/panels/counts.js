@@ -23,6 +23,8 @@ const SAYS = {
   kneser_ney: "Absolute discounting, shared out by how many different words a word came after, not how often it occurs.",
   modified_kneser_ney: "Three discounts, for counts of one, two, and three or more.",
 };
+const BOUNDS = { alpha: [1e-4, 10], discount: [0.01, 0.99], weight: [0.01, 0.99] };
+const given = (option) => state.numberOf(option, null, ...BOUNDS[option]);
 const TAKES = { lidstone: "alpha", absolute: "discount", kneser_ney: "discount", jelinek_mercer: "weight" };
 
 function open(app, place) {
@@ -34,7 +36,7 @@ function open(app, place) {
     control.value = state.get(name);
     return field(label, control, { class: "field grow" });
   };
-  const method = select(Object.entries(NAMES).map(([value, label]) => ({ value, label })), state.get("method", "counts"), (m) => { state.set({ method: m }); draw(); });
+  const method = select(Object.entries(NAMES).map(([value, label]) => ({ value, label })), state.oneOf("method", Object.keys(NAMES)), (m) => { state.set({ method: m }); draw(); });
   const knob = h("div", {});
   const table = h("section", { class: "card", id: "bigrams" });
   const pointed = h("p", { class: "small", role: "status", id: "pointed" });
@@ -50,7 +52,7 @@ function open(app, place) {
     try {
       const answer = await app.ask("counts", {
         rows: words("rows"), columns: words("columns"),
-        ...Object.fromEntries(["alpha", "discount", "weight"].map((o) => [o, state.get(o) === "" ? null : Number(state.get(o))])),
+        ...Object.fromEntries(Object.keys(BOUNDS).map((option) => [option, given(option)])),
       });
       if (mine !== asked) return;
       found = answer;
@@ -127,15 +129,17 @@ function open(app, place) {
   }
 
   let turned = "";
+  let estimated = true; // what the knob shows was not set by hand
   function turn(name) {
     const option = TAKES[name];
-    if (turned === name) return;
+    const m = found.methods.find((each) => each.name === name);
+    const was = estimated;
+    estimated = !option || m.options[option] === undefined;
+    if (turned === name && (was || !estimated || given(option) !== null)) return;
     turned = name;
     if (!option) { knob.replaceChildren(); return; }
     const powers = option === "alpha"; // alpha moves in powers of ten
-    const given = state.get(option) === "" ? null : Number(state.get(option));
-    const estimated = found.methods.find((m) => m.name === name).fitted.discounts?.[1][0];
-    const value = given ?? estimated ?? (powers ? 0.1 : option === "weight" ? 0.5 : 0.75);
+    const value = given(option) ?? m.fitted.discounts?.[1][0] ?? (powers ? 0.1 : option === "weight" ? 0.5 : 0.75);
     const unit = (x) => { state.set({ [option]: x }); soon(); };
     const node = slider({ alpha: "Alpha", discount: "Discount D", weight: "Weight λ" }[option], powers
       ? { min: -4, max: 1, step: 0.05, value: Math.log10(value), show: (v) => exact(Number((10 ** v).toPrecision(3))), change: (v) => unit(Number((10 ** v).toPrecision(3))) }

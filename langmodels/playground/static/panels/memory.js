@@ -24,6 +24,7 @@ function open(app, place) {
   let asked = 0;
   let found = null;
   let curve = null;
+  let looked = 0;
   let waiting = 0;
   const sentence = h("textarea", { rows: 1, "aria-label": "The sentence", spellcheck: false, ...app.written, oninput: () => { state.set({ sentence: sentence.value }); soon(); } });
   sentence.value = state.get("sentence", app.room.examples[0] ?? "");
@@ -42,16 +43,18 @@ function open(app, place) {
 
   async function update() {
     const mine = (asked += 1);
-    const model = current();
+    const [model, written] = [current(), sentence.value];
     replace(choice, [...field("Network", select(networks().map((m) => m.name), model?.name ?? "", (name) => { state.set({ network: name }); update(); })).childNodes]);
     replace(more, WANTED.filter((name) => !app.room.models.some((m) => m.name === name)).map((name) => h("button", { onclick: () => app.add(name) }, `Train ${name}`)));
     if (curve === null) look(false);
     if (!model) { replace(heat, h("p", { class: "quiet" }, "The first network is ready in a moment.")); return; }
     try {
-      const answer = await app.ask("memory", { model: model.name, sentence: sentence.value });
-      if (mine !== asked) return;
-      found = answer;
-      draw(model);
+      if (written.trim()) {
+        const answer = await app.ask("memory", { model: model.name, sentence: written });
+        if (mine !== asked) return;
+        found = answer;
+        draw(model);
+      } else replace(heat, h("p", { class: "quiet" }, "Write a sentence."));
       await gradients(mine);
     } catch (error) { if (mine === asked) trouble(error); }
   }
@@ -75,7 +78,7 @@ function open(app, place) {
   function attention(model) {
     const { tokens, weights } = found.attention;
     const heads = weights[0].length;
-    const head = Math.min(state.numberOf("head", -1), heads - 1);
+    const head = state.wholeOf("head", -1, -1, heads - 1);
     const mean = (layer) => layer[0].map((row, i) => row.map((_, j) => layer.reduce((sum, each) => sum + each[i][j], 0) / heads));
     const size = 1.3 * parseFloat(getComputedStyle(document.documentElement).fontSize);
     const margin = 4.4 * size;
@@ -100,6 +103,7 @@ function open(app, place) {
     const series = [];
     const refused = [];
     for (const m of models.slice(0, MOST)) {
+      if (mine !== asked) return;
       try {
         const g = await app.ask("gradients", { model: m.name });
         const top = (norms) => norms.at(-1).map((v, i) => [i, Number(v)]);
@@ -118,9 +122,11 @@ function open(app, place) {
   }
 
   async function look(begin) {
+    const mine = (looked += 1);
     clearTimeout(waiting);
     try {
-      const job = await app.ask("recall", { begin });
+      const job = await app.ask("recall", { begin }).catch((error) => ({ status: "failed", note: error.message }));
+      if (mine !== looked) return;
       curve = job.status === "ready" ? job.result : undefined;
       const busy = job.status === "waiting" || job.status === "running";
       replace(recall, h("h2", {}, "Recall by distance"),

@@ -10,6 +10,7 @@ function open(app, place) {
   const past = [];
   let asked = 0;
   let found = [];
+  let read = ""; // after this they come; meanwhile the field may hold another text
 
   const context = h("textarea", {
     rows: 2, id: "context", "aria-label": "The context: what comes before", spellcheck: false, ...app.written,
@@ -23,16 +24,19 @@ function open(app, place) {
   });
   token.value = state.get("token");
 
+  const temperature = () => state.numberOf("temperature", 1, 0, 3);
+  const topK = () => state.wholeOf("top_k", 0, 0, 50);
+  const topP = () => state.numberOf("top_p", 1, 0.05, 1);
   const settings = () => ({
-    temperature: state.numberOf("temperature", 1),
-    top_k: state.numberOf("top_k", 0) || null,
-    top_p: state.numberOf("top_p", 1) < 1 ? state.numberOf("top_p", 1) : null,
+    temperature: temperature(),
+    top_k: topK() || null,
+    top_p: topP() < 1 ? topP() : null,
   });
   const changed = (name, plain) => (v) => { state.set({ [name]: v === plain ? "" : v }); soon(); };
   const sliders = [
-    slider("Temperature", { min: 0, max: 3, step: 0.05, value: state.numberOf("temperature", 1), show: (v) => (v === 0 ? "0, the best one" : number(v)), change: changed("temperature", 1) }),
-    slider("Top k", { min: 0, max: 50, step: 1, value: state.numberOf("top_k", 0), show: (v) => (v === 0 ? "all" : String(v)), change: changed("top_k", 0) }),
-    slider("Nucleus, top p", { min: 0.05, max: 1, step: 0.01, value: state.numberOf("top_p", 1), show: (v) => (v === 1 ? "all" : number(v)), change: changed("top_p", 1) }),
+    slider("Temperature", { min: 0, max: 3, step: 0.05, value: temperature(), show: (v) => (v === 0 ? "0, the best one" : number(v)), change: changed("temperature", 1) }),
+    slider("Top k", { min: 0, max: 50, step: 1, value: topK(), show: (v) => (v === 0 ? "all" : String(v)), change: changed("top_k", 0) }),
+    slider("Nucleus, top p", { min: 0.05, max: 1, step: 0.01, value: topP(), show: (v) => (v === 1 ? "all" : number(v)), change: changed("top_p", 1) }),
   ];
 
   const text = h("div", { class: "tokens", id: "coloured", ...app.written });
@@ -98,9 +102,10 @@ function open(app, place) {
   async function update() {
     const mine = (asked += 1);
     try {
-      const answer = await app.ask("next", { models: app.chosen, context: context.value, k: 10, token: token.value.trim() || null, ...settings() });
+      const written = context.value;
+      const answer = await app.ask("next", { models: app.chosen, context: written, k: 10, token: token.value.trim() || null, ...settings() });
       if (mine !== asked) return;
-      found = answer.models;
+      [found, read] = [answer.models, written];
       draw();
     } catch (error) {
       if (mine === asked) trouble(error);
@@ -116,7 +121,7 @@ function open(app, place) {
     const most = Math.max(1e-9, ...found.flatMap((m) => m.candidates.map((c) => Math.max(c.prob, c.chosen))));
     const focused = document.activeElement?.dataset?.bar;
     replace(cards, found.map((m) => card(m, most)));
-    if (!found.length) replace(cards, h("p", { class: "quiet" }, "The first model is ready in a moment."));
+    if (!found.length) replace(cards, h("p", { class: "quiet" }, app.nothing));
     if (focused) cards.querySelector(`[data-bar="${CSS.escape(focused)}"]`)?.focus();
   }
 
@@ -163,7 +168,7 @@ function open(app, place) {
     return h("button", {
       class: `bar${value === 0 ? " zero" : ""}${mine ? " asked" : ""}`, "data-bar": `${m.model} ${c.token}`, "data-token": c.token, "data-prob": c.prob, "data-chosen": c.chosen,
       "aria-label": `${visible(c.token)}: ${probability(c.prob)}${plainly ? "" : `, drawn with ${probability(c.chosen)}`}. Go on with it.`,
-      onclick: () => goOn({ token: c.token, glue: c.glue ?? " " }),
+      onclick: () => { if (context.value === read) goOn({ token: c.token, glue: c.glue ?? " " }); },
       onpointerenter: () => alike(c.token), onpointerleave: () => alike(null), onfocus: () => alike(c.token), onblur: () => alike(null),
     },
     h("span", { class: "word", lang: app.language || null }, visible(c.token)),

@@ -9,13 +9,13 @@ export const shannon = { key: "shannon", title: "Shannon’s game", open };
 const letterOf = (key) => ({ " ": "␣" }[key] ?? key);
 
 function open(app, place) {
+  let asked = 0; // how many games
   let game = null;
   let letters = [];
   let at = 0;
   let tried = [];
   let ranks = [];
   let played = load();
-  let classes = null;
 
   const shown = h("p", { class: "tokens game", id: "passage", ...app.written });
   const keys = h("div", { class: "keys", role: "group", dir: app.direction, "aria-label": "Guess the next letter" });
@@ -43,13 +43,16 @@ function open(app, place) {
   }
 
   async function begin(fresh) {
-    if (fresh || state.get("seed") === "") state.set({ seed: Math.floor(Math.random() * 100000) });
+    const mine = (asked += 1);
+    const seed = !fresh && /^\d{1,9}$/u.test(state.get("seed")) ? Number(state.get("seed")) : Math.floor(Math.random() * 100000);
+    state.set({ seed });
     try {
-      game = await app.ask("shannon", { seed: state.numberOf("seed", 0) });
-    } catch (error) { replace(shown, error.message); return; }
+      const found = await app.ask("shannon", { seed });
+      if (mine !== asked) return;
+      game = { ...found, seed };
+    } catch (error) { if (mine === asked) replace(shown, error.message); return; }
     letters = [...game.letters];
     at = 0; tried = []; ranks = [];
-    classes = null;
     results.hidden = true;
     draw();
   }
@@ -101,28 +104,39 @@ function open(app, place) {
 
   async function finish() {
     if (!ranks.length) { say("Guess some letters first."); return; }
-    const mine = { text: app.room.text, seed: state.numberOf("seed", 0), ranks };
-    if (!played.some((g) => g.seed === mine.seed)) { played.push(mine); keep(); }
+    const over = game; // another may be begun while its results are awaited
+    at = over.asked.length;
+    draw();
+    if (!played.some((g) => g.seed === over.seed)) { played.push({ text: app.room.text, seed: over.seed, ranks }); keep(); }
     try {
-      game = { ...game, models: (await app.ask("shannon", { seed: mine.seed })).models };
-      classes = app.live ? await app.ask("hand_in", { ranks: ranks.join(" ") }) : null;
-      at = game.asked.length;
-      draw();
-      await show(ranks.length);
+      const classes = app.live ? await handIn(over) : null;
+      const { models } = await app.ask("shannon", { seed: over.seed });
+      if (over !== game) return;
+      over.models = models;
+      score();
+      await show(over, classes);
     } catch (error) { trouble(error); }
   }
 
-  async function show(n) {
+  // Once, however often somebody stops.
+  function handIn(over) {
+    over.handed ??= app.ask("hand_in", { ranks: ranks.join(" ") }).catch((error) => { over.handed = null; throw error; });
+    return over.handed;
+  }
+
+  async function show(over, classes) {
+    const n = ranks.length;
     const line = (name, e, extra) => h("tr", {}, h("th", { scope: "row" }, name), h("td", {}, count(e.letters)), h("td", {}, `${number(100 * e.first, 0)} %`),
       h("td", {}, `${number(e.lower)} – ${number(e.upper)}`), h("td", {}, e.interval ? `${number(e.interval[0])} – ${number(e.interval[1])}` : ""), h("td", {}, extra));
     const of = (list) => app.ask("estimate", { ranks: list.join(" ") });
     const now = await of(ranks);
     const all = await of(played.flatMap((g) => g.ranks));
     const models = [];
-    for (const m of game.models) {
+    for (const m of over.models) {
       const some = m.bits.slice(0, n).map(Number);
       models.push([m, await of(m.ranks.slice(0, n)), some.reduce((a, b) => a + b, 0) / some.length]);
     }
+    if (over !== game) return;
     results.hidden = false;
     replace(results, h("h2", {}, "Bits a letter"),
       h("div", { class: "scroll" }, h("table", {},
@@ -142,16 +156,19 @@ function open(app, place) {
 
   async function pool() {
     let games = [];
-    for (const each of file.files) {
+    const files = [...file.files];
+    file.value = ""; // so that the same ones can be chosen again
+    for (const each of files) {
       try {
         const found = JSON.parse(await each.text());
-        games = games.concat(found.filter((g) => Array.isArray(g.ranks) && g.ranks.every((r) => Number.isInteger(r) && r > 0)));
+        games = games.concat(found.filter((g) => Array.isArray(g.ranks) && g.ranks.length && g.ranks.every((r) => Number.isInteger(r) && r > 0)));
       } catch { say(`${each.name} is no file of saved games.`); }
     }
     if (!games.length) return;
-    const e = await app.ask("estimate", { ranks: games.flatMap((g) => g.ranks).join(" ") });
+    let e;
+    try { e = await app.ask("estimate", { ranks: games.flatMap((g) => g.ranks).join(" ") }); } catch (error) { trouble(error); return; }
     results.hidden = false;
-    replace(results, h("h2", {}, "Pooled"), h("p", {}, `${count(games.length)} games of ${file.files.length} files, ${count(e.letters)} letters: between ${number(e.lower)} and ${number(e.upper)} bits a letter (95 % of the upper bound: ${number(e.interval[0])} to ${number(e.interval[1])}).`));
+    replace(results, h("h2", {}, "Pooled"), h("p", {}, `${count(games.length)} games of ${files.length} files, ${count(e.letters)} letters: between ${number(e.lower)} and ${number(e.upper)} bits a letter (95 % of the upper bound: ${number(e.interval[0])} to ${number(e.interval[1])}).`));
   }
 
   return { update() { if (!game) begin(false); } };

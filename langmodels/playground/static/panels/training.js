@@ -10,21 +10,28 @@ export const training = { key: "training", title: "Training", open };
 const CELLS = [{ value: "rnn", label: "RNN (tanh)" }, { value: "relu-rnn", label: "RNN (relu)" }, { value: "gru", label: "GRU" }, { value: "lstm", label: "LSTM" }];
 
 function open(app, place) {
+  let asked = 0; // how often a training was begun or given up
+  let beginning = false;
   let course = null;
   let losses = [];
   let norms = [];
   let before = [];
   let timer = 0;
-  const get = (name, otherwise) => state.numberOf(name, otherwise);
+  // "hidden" and "cell" in links are of the models, and of the chain rule.
+  const cell = () => state.oneOf("kind", CELLS.map((each) => each.value));
+  const optimizer = () => state.oneOf("optimizer", ["adam", "sgd"]);
+  const units = () => state.wholeOf("units", 32, 1, 128);
+  const rate = () => state.numberOf("rate", 0.01, 1e-4, 100);
+  const steps = () => state.wholeOf("steps", 16, 1, 128);
   const knob = (name, plain) => (v) => state.set({ [name]: v === plain ? "" : v });
   const clip = h("input", { type: "checkbox", id: "clip", onchange: () => state.set({ clip: clip.checked ? "" : "off" }) });
   clip.checked = state.get("clip") !== "off";
   const controls = h("div", { class: "sliders" },
-    field("Cell", select(CELLS, state.get("cell", "rnn"), (v) => state.set({ cell: v }))),
-    field("Optimizer", select(["adam", "sgd"], state.get("optimizer", "adam"), (v) => state.set({ optimizer: v }))),
-    slider("Units", { min: 4, max: 128, step: 4, value: get("hidden", 32), show: String, change: knob("hidden", 32) }),
-    slider("Learning rate", { min: -4, max: 2, step: 0.1, value: Math.log10(get("rate", 0.01)), show: (v) => exact(Number((10 ** v).toPrecision(2))), change: (v) => state.set({ rate: Number((10 ** v).toPrecision(2)) }) }),
-    slider("Steps back in time", { min: 1, max: 64, step: 1, value: get("steps", 16), show: String, change: knob("steps", 16) }));
+    field("Cell", select(CELLS, cell(), (v) => state.set({ kind: v }))),
+    field("Optimizer", select(["adam", "sgd"], optimizer(), (v) => state.set({ optimizer: v }))),
+    slider("Units", { min: 4, max: 128, step: 4, value: units(), show: String, change: knob("units", 32) }),
+    slider("Learning rate", { min: -4, max: 2, step: 0.1, value: Math.log10(rate()), show: (v) => exact(Number((10 ** v).toPrecision(2))), change: (v) => state.set({ rate: Number((10 ** v).toPrecision(2)) }) }),
+    slider("Steps back in time", { min: 1, max: 64, step: 1, value: steps(), show: String, change: knob("steps", 16) }));
   const start = h("button", { class: "primary", onclick: begin }, "Train");
   const pause = h("button", { onclick: turn, disabled: true }, "Stop");
   const reset = h("button", { onclick: clear, disabled: true }, "Reset");
@@ -39,27 +46,34 @@ function open(app, place) {
     h("div", { class: "cards wide" }, loss, norm), samples);
 
   async function begin() {
+    if (beginning) return; // the server keeps one training for each visitor
+    const mine = (asked += 1);
+    beginning = true;
+    clearTimeout(timer);
     try {
+      const begun = await app.ask("train", { cell: cell(), optimizer: optimizer(), hidden: units(), rate: rate(), steps: steps(), clip: clip.checked ? 1 : null });
+      if (mine !== asked) return;
       if (losses.length) before = losses;
       losses = []; norms = [];
-      course = await app.ask("train", {
-        cell: state.get("cell", "rnn"), optimizer: state.get("optimizer", "adam"), hidden: get("hidden", 32), rate: get("rate", 0.01), steps: get("steps", 16), clip: clip.checked ? 1 : null,
-      });
-      follow();
-    } catch (error) { trouble(error); }
+      course = begun;
+    } catch (error) { trouble(error); } finally { beginning = false; }
+    follow();
   }
   async function turn() {
+    const mine = asked;
     try {
       const set = course.status === "running" ? "stop" : "go on";
       take(await app.ask("course", { key: course.key, since: losses.length, set }));
-      follow();
-    } catch (error) { trouble(error); }
+      if (mine === asked) follow();
+    } catch (error) { if (mine === asked) trouble(error); }
   }
   async function clear() {
+    asked += 1;
     clearTimeout(timer);
-    try { if (course?.status === "running") await app.ask("course", { key: course.key, since: 0, set: "stop" }); } catch { /* it is gone already */ }
+    const gone = course;
     course = null; losses = []; norms = []; before = [];
     draw();
+    try { if (gone?.status === "running") await app.ask("course", { key: gone.key, since: 0, set: "stop" }); } catch { /* it is gone already */ }
   }
   function take(record) {
     if (!course || record.key !== course.key || record.from !== losses.length) return;
@@ -72,15 +86,16 @@ function open(app, place) {
     clearTimeout(timer);
     draw();
     if (course?.status !== "running") return;
-    const key = course.key;
+    const mine = asked;
     timer = setTimeout(async () => {
       try {
-        const record = await app.ask("course", { key, since: losses.length });
-        if (course?.key !== key) return;
+        const record = await app.ask("course", { key: course.key, since: losses.length });
+        if (mine !== asked) return;
         take(record);
         follow();
       } catch (error) {
-        if (course?.key === key) course = { ...course, status: "stopped", note: error.message };
+        if (mine !== asked) return;
+        course = { ...course, status: "stopped", note: error.message };
         draw();
         trouble(error);
       }
