@@ -36,18 +36,19 @@ def unreadable(name: object, error: Exception) -> LangmodelsError:
 
 def missing(path: str, what: str = "file") -> LangmodelsError:
     """The error to raise where there is no such file, with the name of one that is alike."""
-    close = difflib.get_close_matches(path, siblings(path), 1)
+    close = alike(path, 1)
     hint = f"did you mean {close[0]}?" if close else "check the path."
     return LangmodelsError(f"There is no {what} {path}; {hint}")
 
 
-def siblings(path: str) -> list[str]:
-    """The paths of files in the folder of a path, at most a thousand; none if it is no folder."""
+def alike(path: str, n: int) -> list[str]:
+    """The paths of at most `n` files in the folder of a path whose names are like its own."""
     try:
         files = (each for each in Path(path).parent.iterdir() if each.is_file())
-        return list(map(str, islice(files, 1000)))
-    except (OSError, ValueError):
+        found = {each.name: str(each) for each in islice(files, 1000)}
+    except (OSError, ValueError):  # it is no folder
         return []
+    return [found[name] for name in difflib.get_close_matches(Path(path).name[:100], found, n)]
 
 
 def check_whole(**values: Any) -> None:

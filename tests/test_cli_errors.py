@@ -311,6 +311,8 @@ def test_missing_files_and_folders(fail: Fail, models: Path, tmp_path: Path) -> 
     )
     (tmp_path / "tale.lm").touch()
     assert f"did you mean {tmp_path / 'tale.lm'}?" in fail(1, "score", tmp_path / "tael.lm", "the")
+    # What the folder is called makes no file in it a likely one.
+    assert "check the path" in fail(1, "score", tmp_path / "qqqqqq.z", "the")
     assert "folder" in fail(1, "score", model, "--file", "folder")
     assert "folder" in fail(1, "corpora", "--get", "wonderland.txt", "--output", "folder")
 

@@ -179,6 +179,11 @@ def test_wrong_names_get_a_suggestion(tmp_path, monkeypatch):
         find_source("my-note.txt")
     with pytest.raises(LangmodelsError, match=r"no corpus called 'qqqqqq'\. "):
         find_source("qqqqqq")
+    with pytest.raises(LangmodelsError, match=r"no corpus called '.*/qqqqqq'\. "):
+        find_source(str(tmp_path / "qqqqqq"))
+    Path("wonderland.txt").write_text("mine")
+    with pytest.raises(LangmodelsError, match=r"did you mean wonderland\.txt\? "):
+        find_source("wnderland.txt")
     with pytest.raises(UsageError, match="is empty"):
         find_source(" ")
     (tmp_path / "empty").mkdir()

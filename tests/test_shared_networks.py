@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
 
@@ -16,9 +17,11 @@ from langmodels.evaluation.results import ModelResult
 from langmodels.evaluation.running import run_trials
 from langmodels.evaluation.shared_networks import SharedNetworks, Training, containing
 from langmodels.evaluation.speeds import expected_times
+from langmodels.models.mixture import MixtureModel
 from langmodels.neural import LSTMModel
 from langmodels.presets import Setting
-from langmodels.text.corpus import Corpus
+from langmodels.registry import MODELS, ModelSpec
+from langmodels.text.corpus import AnyText, Corpus
 from langmodels.text.levels import make_tokenizer
 from langmodels.text.splits import Splits
 
@@ -115,3 +118,70 @@ def test_models_that_contain_others_start_and_are_expected_after_them() -> None:
             tell=lambda trial, _: order.append(trial.candidate.name),
         )
     assert order == ["modified-kneser-ney", "gru", "lstm", "mixture"]
+
+
+class HalfReader(LSTMModel):
+    """An LSTM that learns from half of the text, and has the kind of its base class."""
+
+    def fit(self, corpus: AnyText, validation: AnyText | None = None) -> Self:
+        assert isinstance(corpus, Corpus)
+        return super().fit(corpus.head(corpus.n_tokens // 2), validation)
+
+
+class Unstorable(LSTMModel):
+    """An LSTM that cannot be restored."""
+
+    kind = "unstorable"
+
+    @classmethod
+    def restore(cls, *_: Any) -> Self:
+        raise NotImplementedError
+
+
+class Unpacked(LSTMModel):
+    """An LSTM that cannot be written to a file."""
+
+    kind = "unpacked"
+
+    def config(self) -> dict[str, Any]:
+        return {**super().config(), "words": {"a set"}}
+
+
+@pytest.mark.parametrize("own", [HalfReader, Unstorable, Unpacked])
+def test_models_that_no_file_can_hold_are_trained_again(
+    own: type[LSTMModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def mixed(**options: Any) -> MixtureModel:
+        return MixtureModel([own(**options)])
+
+    for name, build in (("own", own), ("mixed", mixed)):
+        spec: ModelSpec[Any] = ModelSpec(name, "test", "A test.", build)
+        monkeypatch.setitem(MODELS._items, name, spec)
+    names = [f"{name}:hidden=8:epochs=1:batch_size=4:seed=1" for name in ("own", "lstm", "mixed")]
+    mixtures = [f"{MIXTURE}:seed=1"]
+    together = by_name(*names, *mixtures)
+    for name in (*names, *mixtures):
+        ((key, alone),) = by_name(name).items()
+        assert replace(together[key], timing=alone.timing) == alone
+
+
+def test_parts_that_were_fitted_before_are_left_as_they_are() -> None:
+    lstm, mixture = trials_of(LSTM, MIXTURE)
+    train = parts().train
+    fitted = lstm.make().fit(train.head(500))
+    whole = MixtureModel([MixtureModel([fitted], [1.0]), lstm.make()])
+    with SharedNetworks.among([lstm, mixture]) as networks:
+        networks.keep(lstm, lstm.make().fit(train), train, Training())
+        completed, _ = networks.complete(whole, "word", train)
+        assert completed.models[0] is whole.models[0]
+        assert completed.models[1].is_fitted
+        assert networks.complete(MixtureModel([fitted]), "word", train)[0].models == [fitted]
+
+
+def test_nothing_is_shared_where_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(**_: Any) -> None:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", full)
+    with SharedNetworks.among(trials_of(LSTM, MIXTURE)) as networks:
+        assert networks == SharedNetworks()

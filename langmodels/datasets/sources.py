@@ -22,7 +22,7 @@ from langmodels.datasets.documents import Document, Records, Request, format_by_
 from langmodels.datasets.paths import find_files
 from langmodels.datasets.queries import parse_query
 from langmodels.datasets.synthetic import Generator
-from langmodels.errors import LangmodelsError, UsageError, siblings, unreadable
+from langmodels.errors import LangmodelsError, UsageError, alike, unreadable
 from langmodels.settings import parameters
 from langmodels.text.levels import TOKENIZERS
 from langmodels.text.streams import TextStream, text_stream
@@ -302,9 +302,9 @@ def _language(name: str) -> str:
 
 def _not_found(name: str) -> str:
     known = [listing.name for listing in list_sources()]
-    known += siblings(name)
+    close = alike(name, 3)
     name = name if len(name) < 100 else name[:97] + "..."
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    close = list(dict.fromkeys([*close, *difflib.get_close_matches(name, known)]))[:3]
     hint = f"; did you mean {' or '.join(close)}?" if close else "."
     return (
         f"There is no file and no corpus called {name!r}{hint} "

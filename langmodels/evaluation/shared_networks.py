@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from langmodels.errors import LangmodelsError
 from langmodels.evaluation.candidates import Trial
 from langmodels.interchange import json_text
+from langmodels.kinds import find_kind
 from langmodels.models.files import pack, unpack
 from langmodels.models.model import Model
 from langmodels.tensors import open_arrays, save_arrays
@@ -39,13 +39,25 @@ class Training:
 
 
 def _names_of(model: Model, level: str) -> list[str]:
-    """The name of an unfitted model at a level, and then the names of all its parts.
+    """The name of a model at a level, and then the names of all its parts.
 
-    Models of one name learn the same from the same text.
+    Unfitted models of one name learn the same from the same text. The name is empty where a model
+    cannot be kept.
     """
     inside = [name for part in model.parts for name in _names_of(part, level)]
     told = repr([level, model.kind, model.get_params(), inside])
-    return [hashlib.sha256(told.encode()).hexdigest()[:32], *inside]
+    name = hashlib.sha256(told.encode()).hexdigest()[:32] if _can_be_kept(model) else ""
+    return [name, *inside]
+
+
+def _can_be_kept(model: Model) -> bool:
+    """Whether options and kinds determine an unfitted model and its parts.
+
+    They do not where a part has been fitted, nor where a class has inherited its kind: a file would
+    restore the class that it inherits from.
+    """
+    own = find_kind(model.kind) is type(model)
+    return own and not model.is_fitted and all(map(_can_be_kept, model.parts))
 
 
 def _names_in(trial: Trial) -> list[str]:
@@ -55,7 +67,7 @@ def _names_in(trial: Trial) -> list[str]:
 def containing(trials: Sequence[Trial]) -> dict[int, list[int]]:
     """Which trials contain networks that are trials themselves: their indices, and of these."""
     names = {i: _names_in(trial) for i, trial in enumerate(trials) if trial.candidate.random}
-    own = {name: i for i, (name, *_) in names.items()}
+    own = {name: i for i, (name, *_) in names.items() if name}
     found = {i: [own[name] for name in inside if name in own] for i, (_, *inside) in names.items()}
     return {i: others for i, others in found.items() if others}
 
@@ -79,38 +91,47 @@ class SharedNetworks:
             yield cls()
             return
         names = frozenset(_names_in(trials[i])[0] for i in found)
-        # On Windows, a worker that is being stopped may still have a file open.
-        with tempfile.TemporaryDirectory(
-            prefix="langmodels-", ignore_cleanup_errors=True
-        ) as folder:
+        try:
+            # On Windows, a worker that is being stopped may still have a file open.
+            place = tempfile.TemporaryDirectory(prefix="langmodels-", ignore_cleanup_errors=True)
+        except OSError:  # nowhere to write: each model trains its own
+            yield cls()
+            return
+        with place as folder:
             yield cls(folder, names)
 
     def complete(self, model: M, level: str, train: Corpus) -> tuple[M, Training]:
         """An unfitted model with those of its parts fitted that were kept, and what that cost."""
         cost = Training()
-
-        def fitted(part: Model) -> Model:
-            nonlocal cost
+        wholes: dict[int, Model] = {}
+        for part in model.parts if self.names else ():
+            if part.is_fitted:
+                continue
             name = _names_of(part, level)[0]
             found = self._load(name, train) if name in self.names else None
             whole, own = found or self.complete(part, level, train)
-            cost += own
-            return whole
-
-        return (model.with_parts(fitted) if self.names and model.parts else model), cost
+            if whole is not part:
+                wholes[id(part)] = whole
+                cost += own
+        if wholes:
+            model = model.with_parts(lambda part: wholes.get(id(part), part))
+        return model, cost
 
     def keep(self, trial: Trial, model: Model, train: Corpus, cost: Training) -> None:
         """Keep the fitted model of a trial, if others contain it, with what its training cost."""
         name = _names_in(trial)[0] if self.names else ""
         if name not in self.names or not Path(self.folder).is_dir():
             return
-        metadata, arrays = pack(model)
-        with suppress(LangmodelsError, OSError):  # a full disk: it is trained again
+        with suppress(Exception):  # a full disk, a model that no file can hold: it is trained again
+            metadata, arrays = pack(model)
             save_arrays(self._path(name, train), arrays, {**metadata, "cost": json_text(cost)})
 
     def _load(self, name: str, train: Corpus) -> tuple[Model, Training] | None:
-        with suppress(LangmodelsError):  # it is not there, or no longer
-            metadata, arrays = open_arrays(self._path(name, train), mmap=False)
+        path = self._path(name, train)
+        with suppress(Exception):  # it is there no longer, or its class restores no model
+            if not path.is_file():
+                return None
+            metadata, arrays = open_arrays(path, mmap=False)
             return unpack(metadata, arrays), Training(**json.loads(metadata["cost"]))
         return None
 
