@@ -107,6 +107,9 @@ def test_models_that_contain_others_start_and_are_expected_after_them() -> None:
     alone, _ = expected_times(trials, material, PLAN, jobs=3)
     assert shared[0] == Work(alone[0].seconds - sum(alone[1].told), kind=True)
     assert shared[1:] == alone[1:]
+    # One process takes them as they are named.
+    assert expected_times(trials, material, PLAN, jobs=1)[0] == alone
+    assert expected_times(trials[::-1], material, PLAN, jobs=1)[0] == shared[::-1]
     order: list[str] = []
     with ThreadPoolExecutor(1) as pool:
         run_trials(

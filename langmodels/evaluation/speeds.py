@@ -125,8 +125,11 @@ def expected_times(
         found.append(Work(seconds, told, trial.candidate.random))
     if n_workers(jobs) < sum(networks):  # else all networks begin at the same time
         for i, others in containing(trials).items():
-            shared = sum(sum(found[k].told) for k in others)
-            found[i] = Work(max(0.0, found[i].seconds - shared), kind=True)
+            # One process takes them as they are named, and so perhaps before what they contain.
+            there = [k for k in others if jobs != 1 or k < i]
+            if there:
+                shared = sum(sum(found[k].told) for k in there)
+                found[i] = Work(max(0.0, found[i].seconds - shared), kind=True)
     return found, measured
 
 
