@@ -17,6 +17,7 @@ from langmodels.evaluation.results import ModelResult
 from langmodels.evaluation.running import run_trials
 from langmodels.evaluation.shared_networks import SharedNetworks, Training, containing
 from langmodels.evaluation.speeds import expected_times
+from langmodels.execution import Jobs
 from langmodels.models.mixture import MixtureModel
 from langmodels.neural import LSTMModel
 from langmodels.presets import Setting
@@ -107,20 +108,23 @@ def test_models_that_contain_others_start_and_are_expected_after_them() -> None:
     alone, _ = expected_times(trials, material, PLAN, jobs=3)
     assert shared[0] == Work(alone[0].seconds - sum(alone[1].told), kind=True)
     assert shared[1:] == alone[1:]
-    # One process takes them as they are named.
-    assert expected_times(trials, material, PLAN, jobs=1)[0] == alone
-    assert expected_times(trials[::-1], material, PLAN, jobs=1)[0] == shared[::-1]
-    order: list[str] = []
-    with ThreadPoolExecutor(1) as pool:
+    assert expected_times(trials, material, PLAN, jobs=1)[0] == shared
+
+    def order(jobs: Jobs) -> list[str]:
+        names: list[str] = []
         run_trials(
             trials,
             material,
             replace(PLAN, growth=()),
-            jobs=pool,
+            jobs=jobs,
             expected=[Work(9.0), Work(1.0), Work(2.0), Work(3.0)],
-            tell=lambda trial, _: order.append(trial.candidate.name),
+            tell=lambda trial, _: names.append(trial.candidate.name),
         )
-    assert order == ["modified-kneser-ney", "gru", "lstm", "mixture"]
+        return names
+
+    with ThreadPoolExecutor(1) as pool:
+        assert order(pool) == ["modified-kneser-ney", "gru", "lstm", "mixture"]
+    assert order(1) == ["lstm", "gru", "modified-kneser-ney", "mixture"]
 
 
 class HalfReader(LSTMModel):

@@ -38,7 +38,7 @@ _MEASURED = 0.1
 _COUNTED = 0.2
 """The share of the budget that n-gram models may take if they are trained on parts of the text,
 too; if it would be more, they are trained on the whole text only."""
-_SAFE = 0.92
+_SAFE = 0.97
 """The share of the remaining time that is assigned: estimates err, and other things take time."""
 _TABLES = 0.4
 """The time that tables and tests take after the last run, as a share of the time that reading the

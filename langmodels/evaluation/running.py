@@ -69,8 +69,9 @@ def run_trials(
         expected: the expected time of each trial; with it, the progress bar shows the time left.
         until: the time by `time.monotonic` at which the whole comparison ends, where it goes on
             after these trials; the time left is shown to then.
-        in_order: whether trials start in the given order; else n-gram models start first, and
-            networks that are expected to take long before others.
+        in_order: whether trials start in the given order. Else those that contain others start
+            last; with several processes n-gram models start first, and networks that are expected
+            to take long before others.
         tell: called with every finished trial.
 
     A trial that fails, or whose process dies, does not stop the others. After Ctrl-C the finished
@@ -86,7 +87,7 @@ def run_trials(
         if tell is not None:
             tell(trials[i], run)
 
-    order = _order(trials, in_order or jobs == 1, expected)
+    order = list(range(len(trials))) if in_order else _order(trials, jobs, expected)
     with _overall(trials, order, expected, until, n_workers(jobs)) as advance:
         for trial in trials:
             material.at(trial.candidate.level)  # encoded here, not once in every process
@@ -126,26 +127,21 @@ def run_trials(
     return done, failed
 
 
-def _order(
-    trials: Sequence[Trial], as_given: bool, expected: Sequence[Work] | None = None
-) -> list[int]:
+def _order(trials: Sequence[Trial], jobs: Jobs, expected: Sequence[Work] | None) -> list[int]:
     """The indices of trials in the order in which they start."""
-    order = list(range(len(trials)))
-    if not as_given:
-        # n-gram models first; then networks, the longest first, as no long trial should be left for
-        # the end, but those that contain others after these. Where times are not known, the last
-        # named comes first: users tend to name small networks before large ones.
-        last = containing(trials)
-        times = [0.0] * len(trials) if expected is None else [work.seconds for work in expected]
-        order.sort(key=lambda i: (trials[i].candidate.random, i in last, -times[i], -i))
-    return order
+    order, last = range(len(trials)), containing(trials)
+    if jobs == 1:
+        return sorted(order, key=lambda i: i in last)
+    # n-gram models first; then networks, the longest first, as no long trial should be left for the
+    # end, but those that contain others after these. Where times are not known, the last named
+    # comes first: users tend to name small networks before large ones.
+    times = [0.0] * len(trials) if expected is None else [work.seconds for work in expected]
+    return sorted(order, key=lambda i: (trials[i].candidate.random, i in last, -times[i], -i))
 
 
-def forecast_of(
-    expected: Sequence[Work], trials: Sequence[Trial], jobs: Jobs, *, in_order: bool = False
-) -> Forecast:
+def forecast_of(expected: Sequence[Work], trials: Sequence[Trial], jobs: Jobs) -> Forecast:
     """A forecast of when trials end that `run_trials` runs, from their expected times."""
-    order = _order(trials, in_order or jobs == 1, expected)
+    order = _order(trials, jobs, expected)
     return Forecast([expected[i] for i in order], n_workers(jobs))
 
 

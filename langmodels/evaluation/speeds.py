@@ -125,11 +125,8 @@ def expected_times(
         found.append(Work(seconds, told, trial.candidate.random))
     if n_workers(jobs) < sum(networks):  # else all networks begin at the same time
         for i, others in containing(trials).items():
-            # One process takes them as they are named, and so perhaps before what they contain.
-            there = [k for k in others if jobs != 1 or k < i]
-            if there:
-                shared = sum(sum(found[k].told) for k in there)
-                found[i] = Work(max(0.0, found[i].seconds - shared), kind=True)
+            shared = sum(sum(found[k].told) for k in others)
+            found[i] = Work(max(0.0, found[i].seconds - shared), kind=True)
     return found, measured
 
 
@@ -185,12 +182,12 @@ def _speed(trial: Trial, shared: tuple[Material, Plan, float]) -> Speed:
         if not isinstance(model, LanguageModel):
             return Speed(training, training, 0.0)
         model.score_corpus(splits.test.head(_PROBED[0] // 20))  # the first call takes longer
-        for n in _PROBED:
+        for n, following in zip(_PROBED, (*_PROBED[1:], 0), strict=True):
             test = splits.test.head(n)
             before = time.perf_counter()
             model.score_corpus(test)
             took = max(time.perf_counter() - before, 1e-6)
-            if test is splits.test or 8 * took > patience:
+            if test is splits.test or following / n * took > patience:
                 break
         scoring = test.n_tokens / took
         again = validation_loss(model) is None
