@@ -23,8 +23,8 @@ class Size:
     `order`: added to the usual n-gram order of the level. `passes`: factor of the number of epochs.
     `batch_size`: sequences per batch. `steps`: length of truncated back-propagation through time,
     in tokens; None for the usual one of the level. `dropout`, `weight_dropout`: with the thorough
-    budget. Widths depend on the budget only: within a minute of training, narrow networks reach a
-    lower loss on long texts, too.
+    budget. Widths of recurrent networks depend on the budget only: within a minute of training,
+    narrow ones reach a lower loss on long texts, too.
     """
 
     words: int
@@ -191,15 +191,15 @@ def transformer(setting: Setting) -> Options:
     """The size and the training of Transformers: about as many weights as recurrent networks have,
     and as many epochs.
 
-    Short texts of words get fewer weights, and learn at the rate of least validation loss on the
-    tale in `corpora/`; see docs/models.md.
+    Short texts of words have widths and learning rates of their own, by the experiments in
+    docs/models.md.
     """
     sizes = {"quick": (64, 2, 3), "standard": (128, 2, 6), "thorough": (256, 4, 20)}
     width, layers, epochs = sizes[setting.budget]
     words, rate = setting.tokenizer.rare_types, 0.003
+    of_short = {"quick": (64, 0.01), "standard": (96, 0.004)}
     if words and not setting.size.words:
-        of_short = {"quick": (64, 0.01), "standard": (96, 0.004), "thorough": (256, 0.003)}
-        width, rate = of_short[setting.budget]
+        width, rate = of_short.get(setting.budget, (width, rate))
     return {
         "width": width,
         "layers": layers,

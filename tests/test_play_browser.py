@@ -341,24 +341,6 @@ def test_a_link_reproduces_the_screen(visit: Visit, browser: Any, address: str) 
     assert other.faults == []
 
 
-def test_a_factor_is_explained_in_its_own_sentence(visit: Visit) -> None:
-    """While the factors of another sentence are awaited, those that are shown can be pressed."""
-    page = visit.open(panel="chain", sentence="She looked at the heron and said nothing.")
-    last = page.locator('[data-cell="8 mkn:order=3"]')
-    last.wait_for()
-    held: list[Any] = []
-    page.route("**/api/chain", lambda route: held.append(route))
-    page.fill("#sentence", "She")
-    end = time.monotonic() + 60
-    while not held:
-        assert time.monotonic() < end
-        page.wait_for_timeout(20)
-    last.click()
-    page.wait_for_selector('#detail[data-of="8 mkn:order=3"] .equation')
-    held[0].continue_()
-    last.wait_for(state="detached")
-
-
 def hold(page: Any, name: str) -> list[Any]:
     """The questions of a name, from now on: each is answered when it is continued."""
     held: list[Any] = []
@@ -378,6 +360,20 @@ def answered(page: Any, route: Any) -> None:
     with page.expect_response(route.request.url):
         route.continue_()
     page.wait_for_timeout(100)
+
+
+def test_a_factor_is_explained_in_its_own_sentence(visit: Visit) -> None:
+    """While the factors of another sentence are awaited, those that are shown can be pressed."""
+    page = visit.open(panel="chain", sentence="She looked at the heron and said nothing.")
+    last = page.locator('[data-cell="8 mkn:order=3"]')
+    last.wait_for()
+    held = hold(page, "chain")
+    page.fill("#sentence", "She")
+    wait_for(page, held, 1)
+    last.click()
+    page.wait_for_selector('#detail[data-of="8 mkn:order=3"] .equation')
+    held[0].continue_()
+    last.wait_for(state="detached")
 
 
 def test_a_text_that_was_chosen_before_comes_too_late(visit: Visit) -> None:

@@ -38,16 +38,16 @@ class Training:
         return Training(self.seconds + later.seconds, max(known, default=None))
 
 
-def _names_of(model: Model, level: str) -> list[str]:
-    """The name of a model at a level, and then the names of all its parts.
+def _keys(model: Model, level: str) -> list[str]:
+    """The key of a model at a level, and then the keys of all its parts.
 
-    Unfitted models of one name learn the same from the same text. The name is empty where a model
+    Unfitted models with one key learn the same from the same text. The key is empty where a model
     cannot be kept.
     """
-    inside = [name for part in model.parts for name in _names_of(part, level)]
+    inside = [key for part in model.parts for key in _keys(part, level)]
     told = repr([level, model.kind, model.get_params(), inside])
-    name = hashlib.sha256(told.encode()).hexdigest()[:32] if _can_be_kept(model) else ""
-    return [name, *inside]
+    key = hashlib.sha256(told.encode()).hexdigest()[:32] if _can_be_kept(model) else ""
+    return [key, *inside]
 
 
 def _can_be_kept(model: Model) -> bool:
@@ -60,27 +60,27 @@ def _can_be_kept(model: Model) -> bool:
     return own and not model.is_fitted and all(map(_can_be_kept, model.parts))
 
 
-def _names_in(trial: Trial) -> list[str]:
-    return _names_of(trial.make(), trial.candidate.level)
+def _keys_of_trial(trial: Trial) -> list[str]:
+    return _keys(trial.make(), trial.candidate.level)
 
 
 def containing(trials: Sequence[Trial]) -> dict[int, list[int]]:
     """Which trials contain networks that are trials themselves: their indices, and of these."""
-    names = {i: _names_in(trial) for i, trial in enumerate(trials) if trial.candidate.random}
-    own = {name: i for i, (name, *_) in names.items() if name}
-    found = {i: [own[name] for name in inside if name in own] for i, (_, *inside) in names.items()}
+    keys = {i: _keys_of_trial(trial) for i, trial in enumerate(trials) if trial.candidate.random}
+    own = {key: i for i, (key, *_) in keys.items() if key}
+    found = {i: [own[key] for key in inside if key in own] for i, (_, *inside) in keys.items()}
     return {i: others for i, others in found.items() if others}
 
 
 @dataclass(frozen=True)
 class SharedNetworks:
-    """A folder of fitted networks that other models contain; `names` are those worth keeping.
+    """A folder of fitted networks that other models contain; `keys` are those worth keeping.
 
     Nothing is kept in a folder that does not exist, as on another machine.
     """
 
     folder: str = ""
-    names: frozenset[str] = frozenset()
+    keys: frozenset[str] = frozenset()
 
     @classmethod
     @contextmanager
@@ -90,7 +90,7 @@ class SharedNetworks:
         if not found:
             yield cls()
             return
-        names = frozenset(_names_in(trials[i])[0] for i in found)
+        keys = frozenset(_keys_of_trial(trials[i])[0] for i in found)
         try:
             # On Windows, a worker that is being stopped may still have a file open.
             place = tempfile.TemporaryDirectory(prefix="langmodels-", ignore_cleanup_errors=True)
@@ -98,17 +98,17 @@ class SharedNetworks:
             yield cls()
             return
         with place as folder:
-            yield cls(folder, names)
+            yield cls(folder, keys)
 
     def complete(self, model: M, level: str, train: Corpus) -> tuple[M, Training]:
         """An unfitted model with those of its parts fitted that were kept, and what that cost."""
         cost = Training()
         wholes: dict[int, Model] = {}
-        for part in model.parts if self.names else ():
+        for part in model.parts if self.keys else ():
             if part.is_fitted:
                 continue
-            name = _names_of(part, level)[0]
-            found = self._load(name, train) if name in self.names else None
+            key = _keys(part, level)[0]
+            found = self._load(key, train) if key in self.keys else None
             whole, own = found or self.complete(part, level, train)
             if whole is not part:
                 wholes[id(part)] = whole
@@ -119,15 +119,15 @@ class SharedNetworks:
 
     def keep(self, trial: Trial, model: Model, train: Corpus, cost: Training) -> None:
         """Keep the fitted model of a trial, if others contain it, with what its training cost."""
-        name = _names_in(trial)[0] if self.names else ""
-        if name not in self.names or not Path(self.folder).is_dir():
+        key = _keys_of_trial(trial)[0] if self.keys else ""
+        if key not in self.keys or not Path(self.folder).is_dir():
             return
         with suppress(Exception):  # a full disk, a model that no file can hold: it is trained again
             metadata, arrays = pack(model)
-            save_arrays(self._path(name, train), arrays, {**metadata, "cost": json_text(cost)})
+            save_arrays(self._path(key, train), arrays, {**metadata, "cost": json_text(cost)})
 
-    def _load(self, name: str, train: Corpus) -> tuple[Model, Training] | None:
-        path = self._path(name, train)
+    def _load(self, key: str, train: Corpus) -> tuple[Model, Training] | None:
+        path = self._path(key, train)
         with suppress(Exception):  # it is there no longer, or its class restores no model
             if not path.is_file():
                 return None
@@ -135,6 +135,6 @@ class SharedNetworks:
             return unpack(metadata, arrays), Training(**json.loads(metadata["cost"]))
         return None
 
-    def _path(self, name: str, train: Corpus) -> Path:
+    def _path(self, key: str, train: Corpus) -> Path:
         """The file for a model fitted to the beginning of the text that `train` is."""
-        return Path(self.folder) / f"{name}-{train.n_tokens}.lm"
+        return Path(self.folder) / f"{key}-{train.n_tokens}.lm"
